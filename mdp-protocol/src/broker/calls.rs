@@ -1,0 +1,706 @@
+//! One call's life in the broker.
+//!
+//! ```text
+//!              no slot                       slot
+//! REQUEST ──────────────▶ Queued / Pinned ──────────▶ Running ──── FINAL ───▶ ended
+//!    │  slot free                 ▲                   │  │  │
+//!    └────────────────────────────┼───────────────────┘  │  └─ deadline ─▶ Overdue ─▶ slot back
+//!                                 └── worker lost, safe ─┘
+//! ```
+//!
+//! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::io::{Action, Name, Note};
+use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
+use crate::limits::Limit;
+use crate::list::{Link, Linked};
+use crate::names;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::{Code, Reason, Refusal};
+use crate::time::{Span, Time};
+use crate::wire::{DisconnectReason, Record, Reply};
+
+/// A call that has not ended, or whose slot is still taken.
+#[derive(Debug)]
+pub(super) struct Call<P> {
+    /// The client, while it is there and waits for an answer.
+    pub(super) client: Option<Key>,
+    /// The client's name for the call.
+    client_call: u64,
+    pub(super) service: Key,
+    pub(super) place: Place,
+    deadline: Time,
+    /// How often it was given to a worker.
+    attempt: u8,
+    idempotent: bool,
+    /// A worker was lost while it held the call, so a handler may have run.
+    maybe_started: bool,
+    /// Kept while it waits, and for another attempt if that is safe.
+    body: Option<P>,
+    /// The body's size while it is kept.
+    pub(super) bytes: usize,
+    by_place: Link,
+    by_client: Link,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the queue of its service, in the turn of its client.
+    Queued(Key),
+    /// Behind the one worker that it wants.
+    Pinned(Key),
+    /// With a worker.
+    Running(Key),
+    /// With a worker, though its client has been told that the time is up.
+    Overdue(Key),
+}
+
+/// A REQUEST without its body.
+pub(super) struct Request<'a> {
+    pub(super) call: u64,
+    pub(super) timeout: Span,
+    pub(super) idempotent: bool,
+    /// The only worker that is wanted, or empty.
+    pub(super) target: &'a [u8],
+}
+
+/// A worker's FINAL without its addresses.
+pub(super) struct End<P> {
+    pub(super) code: Code,
+    pub(super) not_started: bool,
+    pub(super) reply: Reply<P>,
+}
+
+/// Where a request may go.
+enum Route {
+    /// To this worker, now.
+    Now(Key),
+    /// Into the queue of this service.
+    Queue(Key),
+    /// Behind this worker.
+    Pin(Key),
+}
+
+impl<P> Linked<BY_PLACE> for Call<P> {
+    fn link(&mut self) -> &mut Link {
+        &mut self.by_place
+    }
+    fn link_ref(&self) -> &Link {
+        &self.by_place
+    }
+}
+
+impl<P> Linked<BY_CLIENT> for Call<P> {
+    fn link(&mut self) -> &mut Link {
+        &mut self.by_client
+    }
+    fn link_ref(&self) -> &Link {
+        &self.by_client
+    }
+}
+
+impl<P> Call<P> {
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.place, Place::Queued(_) | Place::Pinned(_))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.place, Place::Running(_))
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: Request<'_>,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.closing.is_some() {
+            return self.send(now, from, Record::Cancel { call: request.call }, out);
+        }
+        let route = match self.route(from, &request, &body, out) {
+            Ok(route) => route,
+            Err(refusal) => {
+                self.stats.refused += 1;
+                return self.send(now, from, final_of(request.call, 0, refusal), out);
+            }
+        };
+        self.stats.requests += 1;
+        let service = match route {
+            Route::Queue(service) => service,
+            Route::Now(worker) | Route::Pin(worker) => {
+                let Some(worker) = self.registrations.get(worker) else { return };
+                worker.service
+            }
+        };
+        let key = self.calls.insert(Call {
+            client: Some(from),
+            client_call: request.call,
+            service,
+            place: Place::Overdue(service),
+            deadline: now + request.timeout,
+            attempt: 0,
+            idempotent: request.idempotent,
+            maybe_started: false,
+            body: None,
+            bytes: 0,
+            by_place: Link::default(),
+            by_client: Link::default(),
+        });
+        if let Some(session) = self.sessions.get_mut(from) {
+            super::push_by_client(&mut session.calls, &mut self.calls, key);
+        }
+        match route {
+            Route::Now(worker) => self.dispatch(now, key, worker, body, out),
+            Route::Queue(_) => {
+                self.hold(key, body.detach());
+                self.enqueue(key, false);
+                self.arm_waiting(now, key);
+            }
+            Route::Pin(worker) => {
+                self.hold(key, body.detach());
+                self.pin(key, worker);
+                self.arm_waiting(now, key);
+            }
+        }
+    }
+
+    /// Where a request goes, or why nowhere.
+    fn route(
+        &mut self,
+        from: Key,
+        request: &Request<'_>,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<Route, Refusal> {
+        if request.timeout == Span::ZERO {
+            return Err(deadline_refusal(0));
+        }
+        let path = names::check(body.path()).map_err(bad_path)?;
+        let (name, _) = names::split(path).map_err(bad_path)?;
+        self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        let found = self.by_name.get(name.as_bytes()).copied();
+        if !request.target.is_empty() {
+            return self.route_to_worker(found, request.target, body);
+        }
+        if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
+            return Ok(Route::Now(worker));
+        }
+        if self.config.unserved_wait == Span::ZERO
+            && !found.is_some_and(|service| self.is_served(service))
+        {
+            return Err(no_service(0));
+        }
+        self.check_queue(found, body.size()).map_err(|limit| self.over(from, limit, out))?;
+        Ok(Route::Queue(self.service_or_new(name.as_bytes())))
+    }
+
+    fn route_to_worker(
+        &self,
+        service: Option<Key>,
+        target: &[u8],
+        body: &P,
+    ) -> Result<Route, Refusal> {
+        let worker = self
+            .by_id
+            .get(target)
+            .and_then(|session| self.sessions.get(*session))
+            .filter(|session| !session.draining)
+            .zip(service)
+            .and_then(|(session, service)| self.registration_of(session, service))
+            .ok_or_else(|| worker_gone(0))?;
+        let Some(registration) = self.registrations.get(worker) else {
+            return Err(worker_gone(0));
+        };
+        if registration.running < registration.capacity {
+            return Ok(Route::Now(worker));
+        }
+        self.check_queue(service, body.size()).map_err(limit_refusal)?;
+        Ok(Route::Pin(worker))
+    }
+
+    fn check_calls(&self, from: Key) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        let own = self.sessions.get(from).map_or(0, |session| session.calls.len());
+        if own >= limits.calls_per_client {
+            return Err(Limit::CallsPerClient);
+        }
+        if self.calls.len() >= limits.calls {
+            return Err(Limit::Calls);
+        }
+        Ok(())
+    }
+
+    fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        if self.held_bytes + size > limits.held_bytes {
+            return Err(Limit::HeldBytes);
+        }
+        match service.and_then(|service| self.services.get(service)) {
+            None if self.unserved >= limits.unserved_services => Err(Limit::UnservedServices),
+            None if size > limits.queued_bytes_per_service => Err(Limit::QueuedBytesPerService),
+            None if limits.queued_calls_per_service == 0 => Err(Limit::QueuedCallsPerService),
+            None => Ok(()),
+            Some(service) if service.queued() >= limits.queued_calls_per_service => {
+                Err(Limit::QueuedCallsPerService)
+            }
+            Some(service) if service.queued_bytes + size > limits.queued_bytes_per_service => {
+                Err(Limit::QueuedBytesPerService)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn over(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
+        self.limit_note(from, limit, out);
+        limit_refusal(limit)
+    }
+
+    /// The timer of a waiting call: its deadline, or sooner if nobody serves what it asks for.
+    fn arm_waiting(&mut self, now: Time, key: Key) {
+        let Some(call) = self.calls.get(key) else { return };
+        let mut at = call.deadline;
+        if !self.is_served(call.service) {
+            at = at.min(now + self.config.unserved_wait);
+        }
+        self.call_timer.set(key.index(), at);
+    }
+
+    fn hold(&mut self, key: Key, body: P) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.bytes = body.size();
+        self.held_bytes += call.bytes;
+        call.body = Some(body);
+    }
+
+    fn let_go(&mut self, key: Key) -> Option<P> {
+        let call = self.calls.get_mut(key)?;
+        self.held_bytes = self.held_bytes.saturating_sub(call.bytes);
+        call.bytes = 0;
+        call.body.take()
+    }
+
+    /// Gives a call that is in no list to a worker.
+    pub(super) fn dispatch_held(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(body) = self.let_go(key) {
+            self.dispatch(now, key, worker, body, out);
+        }
+    }
+
+    fn dispatch(&mut self, now: Time, key: Key, worker: Key, body: P, out: &mut Vec<Action<P>>) {
+        let keep_all = self.planted(PlantedBug::RedispatchEverything);
+        let room = self.held_bytes < self.config.limits.held_bytes;
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(registration) = self.registrations.get_mut(worker) else { return };
+        call.attempt = call.attempt.saturating_add(1);
+        call.place = Place::Running(worker);
+        let (deadline, session) = (call.deadline, registration.session);
+        // Another attempt is a comfort: without room for the body the call has only this one.
+        let again = (call.idempotent || keep_all) && call.attempt < self.config.limits.attempts;
+        let kept = (again && room).then(|| body.keep());
+        let record = Record::Request {
+            call: key.as_u64(),
+            timeout: deadline - now,
+            idempotent: call.idempotent,
+            attempt: call.attempt,
+            peer: call
+                .client
+                .and_then(|client| self.sessions.get(client))
+                .map_or_else(no_name, |client| client.id.clone()),
+            body,
+        };
+        registration.running += 1;
+        registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        self.reload(worker);
+        self.running += 1;
+        self.stats.dispatched += 1;
+        self.call_timer.set(key.index(), deadline);
+        if let Some(kept) = kept {
+            self.hold(key, kept);
+        }
+        self.send(now, session, record, out);
+    }
+
+    /// FINAL: counts only from the worker that holds the call.
+    pub(super) fn finish(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        end: End<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let key = Key::from_u64(call);
+        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place))) else {
+            return self.stray(now, from, key, out);
+        };
+        let holder = match place {
+            Place::Running(worker) | Place::Overdue(worker) => {
+                self.registrations.get(worker).map(|found| (worker, found.session))
+            }
+            Place::Queued(_) | Place::Pinned(_) => None,
+        };
+        match holder {
+            Some((worker, session))
+                if session == from || self.planted(PlantedBug::AnyoneMayReply) =>
+            {
+                self.end_attempt(now, key, worker, end, out);
+            }
+            _ => self.stray(now, from, Some(key), out),
+        }
+    }
+
+    fn end_attempt(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        end: End<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let running = self.calls.get(key).is_some_and(Call::is_running);
+        self.leave_worker(key, worker);
+        if running && end.not_started && self.may_retry(now, key) {
+            self.requeue(key);
+            return self.free_slot(now, worker, out);
+        }
+        if running {
+            let id = self
+                .registrations
+                .get(worker)
+                .and_then(|worker| self.sessions.get(worker.session))
+                .map_or_else(no_name, |session| session.id.clone());
+            self.stats.replies += 1;
+            self.reply(now, key, end, id, out);
+        } else {
+            self.stats.late += 1;
+        }
+        let orphan = self.calls.get(key).is_some_and(|call| call.client.is_none());
+        self.remove(key);
+        if orphan && self.planted(PlantedBug::LeakSlotOfDeadClient) {
+            return;
+        }
+        self.free_slot(now, worker, out);
+    }
+
+    fn reply(&mut self, now: Time, key: Key, end: End<P>, peer: Name, out: &mut Vec<Action<P>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        let Some(client) = call.client else { return };
+        let record = Record::Final {
+            call: call.client_call,
+            code: end.code,
+            not_started: end.not_started && !call.maybe_started,
+            attempt: call.attempt,
+            peer,
+            reply: end.reply,
+        };
+        self.send(now, client, record, out);
+    }
+
+    /// Takes a call out of its worker's hands; the slot is still counted.
+    fn leave_worker(&mut self, key: Key, worker: Key) {
+        if let Some(registration) = self.registrations.get_mut(worker) {
+            registration.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
+        }
+        if self.calls.get(key).is_some_and(Call::is_running) {
+            self.running -= 1;
+        }
+    }
+
+    /// A FINAL for a call that this worker does not hold. Late ones happen; others are a fault.
+    fn stray(&mut self, now: Time, from: Key, call: Option<Key>, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        let was_one = call.is_some_and(|call| self.calls.was_removed(call));
+        if session.late > 0 && was_one {
+            session.late -= 1;
+            self.stats.late += 1;
+            return;
+        }
+        self.stats.invalid += 1;
+        // RFC 7, RFC 18 B10: a reply without a request.
+        self.expel(now, from, DisconnectReason::Unexpected, out);
+    }
+
+    /// A call's timer fired.
+    pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        let late = now >= call.deadline;
+        match call.place {
+            Place::Queued(_) | Place::Pinned(_) if late => {
+                self.stats.expired += 1;
+                self.refuse_waiting(now, key, deadline_refusal, out);
+            }
+            Place::Queued(_) | Place::Pinned(_) if !self.is_served(call.service) => {
+                self.stats.refused += 1;
+                self.refuse_waiting(now, key, no_service, out);
+            }
+            // A worker came in the meantime, though it has no free slot.
+            Place::Queued(_) | Place::Pinned(_) => {
+                self.call_timer.set(key.index(), call.deadline);
+            }
+            Place::Running(worker) => {
+                if !self.planted(PlantedBug::NoDeadlineInFlight) {
+                    self.become_overdue(now, key, worker, out);
+                }
+            }
+            Place::Overdue(worker) => self.reclaim(now, key, worker, out),
+        }
+    }
+
+    fn become_overdue(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
+        self.stats.expired += 1;
+        self.tell(now, key, deadline_refusal, out);
+        self.forget_caller(key);
+        self.let_go(key);
+        self.running -= 1;
+        if let Some(call) = self.calls.get_mut(key) {
+            call.place = Place::Overdue(worker);
+        }
+        self.call_timer.set(key.index(), now + self.config.overrun);
+    }
+
+    /// The worker did not give the slot back in time: it is taken.
+    fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
+        self.leave_worker(key, worker);
+        let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
+        let service = service.map(|service| service.name.clone());
+        self.remove(key);
+        let session = self.registrations.get(worker).map(|worker| worker.session);
+        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
+            session.late = session.late.saturating_add(1);
+            let id = session.id.clone();
+            out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
+        }
+        self.free_slot(now, worker, out);
+    }
+
+    /// Tells the client of a call how it ended.
+    fn tell(
+        &mut self,
+        now: Time,
+        key: Key,
+        refusal: impl FnOnce(u8) -> Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(call) = self.calls.get(key) else { return };
+        if let Some(client) = call.client {
+            let mut refusal = refusal(call.attempt);
+            refusal.not_started &= !call.maybe_started;
+            let record = final_of(call.client_call, call.attempt, refusal);
+            self.send(now, client, record, out);
+        }
+    }
+
+    /// Ends a waiting call with a refusal.
+    pub(super) fn refuse_waiting(
+        &mut self,
+        now: Time,
+        key: Key,
+        refusal: impl FnOnce(u8) -> Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.tell(now, key, refusal, out);
+        self.drop_waiting(key);
+    }
+
+    /// Hands a waiting call back to its client, which may make it again elsewhere. One whose
+    /// handler may have run is refused instead.
+    pub(super) fn give_back(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        let Some(client) = call.client.filter(|_| !call.maybe_started) else {
+            return self.refuse_waiting(now, key, |attempt| worker_lost("", attempt, attempt), out);
+        };
+        let record = Record::Cancel { call: call.client_call };
+        self.send(now, client, record, out);
+        self.drop_waiting(key);
+    }
+
+    fn drop_waiting(&mut self, key: Key) {
+        let service = self.calls.get(key).map(|call| call.service);
+        self.unqueue(key);
+        self.remove(key);
+        if let Some(service) = service {
+            self.drop_if_unused(service);
+        }
+    }
+
+    /// The call is over: it is in no list of a place any more.
+    fn remove(&mut self, key: Key) {
+        self.forget_caller(key);
+        self.let_go(key);
+        self.call_timer.clear(key.index());
+        self.calls.remove(key);
+    }
+
+    fn forget_caller(&mut self, key: Key) {
+        let Some(client) = self.calls.get_mut(key).and_then(|call| call.client.take()) else {
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
+        }
+    }
+
+    /// A client is gone: its waiting calls go with it, its running ones keep their slots until the
+    /// worker is done.
+    pub(super) fn forget_client(&mut self, client: Key) {
+        let mut at = self.sessions.get(client).and_then(|session| session.calls.front());
+        while let Some(key) = at {
+            at = crate::list::List::after::<BY_CLIENT, Call<P>>(&self.calls, key);
+            let Some(call) = self.calls.get(key) else { break };
+            if !call.is_waiting() {
+                self.forget_caller(key);
+                self.let_go(key);
+            } else if !self.planted(PlantedBug::KeepDeadClientsCalls) {
+                self.drop_waiting(key);
+            }
+        }
+    }
+
+    /// The worker that held this call is gone. Whether the call waits for another one.
+    pub(super) fn lose_call(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> bool {
+        self.leave_worker(key, worker);
+        if self.may_retry(now, key) {
+            self.stats.redispatched += 1;
+            if let Some(call) = self.calls.get_mut(key) {
+                call.maybe_started = true;
+            }
+            self.requeue(key);
+            return true;
+        }
+        let id = self
+            .registrations
+            .get(worker)
+            .and_then(|worker| self.sessions.get(worker.session))
+            .map(|session| String::from_utf8_lossy(&session.id).into_owned())
+            .unwrap_or_default();
+        let attempts = self.config.limits.attempts;
+        let most = match self.calls.get(key) {
+            Some(call) if call.idempotent => attempts,
+            _ => 1,
+        };
+        if self.calls.get(key).is_some_and(|call| call.client.is_some()) {
+            self.stats.refused += 1;
+        }
+        self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
+        self.remove(key);
+        false
+    }
+
+    fn may_retry(&self, now: Time, key: Key) -> bool {
+        self.calls.get(key).is_some_and(|call| {
+            call.is_running()
+                && call.client.is_some()
+                && call.body.is_some()
+                && now < call.deadline
+                && self.closing.is_none()
+        })
+    }
+
+    /// Back into the queue, before its client's other calls. Limits do not count here: the call was
+    /// accepted once.
+    fn requeue(&mut self, key: Key) {
+        self.enqueue(key, true);
+        if let Some(call) = self.calls.get(key) {
+            self.call_timer.set(key.index(), call.deadline);
+        }
+    }
+
+    /// A REQUEST that the transport did not take: no handler has seen it.
+    pub(super) fn undelivered(
+        &mut self,
+        now: Time,
+        to: Key,
+        call: u64,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stop_dispatch(to);
+        let Some(key) = Key::from_u64(call) else { return };
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Place::Running(worker) = call.place else { return };
+        if self.registrations.get(worker).map(|worker| worker.session) != Some(to) {
+            return;
+        }
+        call.attempt = call.attempt.saturating_sub(1);
+        let wanted = call.client.is_some();
+        self.leave_worker(key, worker);
+        if wanted {
+            self.let_go(key);
+            self.hold(key, body.detach());
+            self.requeue(key);
+        } else {
+            self.remove(key);
+        }
+        if self.closing.is_some() {
+            self.give_back(now, key, out);
+        }
+        self.free_slot(now, worker, out);
+    }
+}
+
+fn no_name() -> Name {
+    Name::from([])
+}
+
+fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
+    Refusal { code, reason, message, not_started }
+}
+
+fn bad_path(error: names::NameError) -> Refusal {
+    let message = format!("the REQUEST's name is not a method's path: {error}");
+    refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
+}
+
+fn limit_refusal(limit: Limit) -> Refusal {
+    let message = format!("the broker's limit {limit} is reached; try again later");
+    refusal(Code::ResourceExhausted, Reason::LimitReached, message, true)
+}
+
+fn no_service(_: u8) -> Refusal {
+    let message = "no worker offers the service, and none came in time".into();
+    refusal(Code::Unavailable, Reason::NoService, message, true)
+}
+
+/// The one worker that a call wants is not there, or leaves.
+pub(super) fn worker_gone(_: u8) -> Refusal {
+    let message = "the worker that the call asks for does not offer the service".into();
+    refusal(Code::Unavailable, Reason::NoWorker, message, true)
+}
+
+fn deadline_refusal(attempt: u8) -> Refusal {
+    let (message, not_started) = match attempt {
+        0 => ("the deadline passed before a worker was free; no handler was started", true),
+        _ => ("the deadline passed while a worker held the call; its handler may have run", false),
+    };
+    refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message.into(), not_started)
+}
+
+fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
+    let message = format!(
+        "worker {id} left while it held the call (attempt {attempt} of {most}); \
+         the handler may have run"
+    );
+    refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
+}

@@ -1,0 +1,81 @@
+//! The broker's settings.
+
+use crate::limits::Limits;
+use crate::time::Span;
+
+/// Settings of a broker. The default is meant for production.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What is accepted.
+    pub limits: Limits,
+    /// How often the broker gives and wants a sign of life; a peer may ask for longer. 1 s.
+    pub heartbeat: Span,
+    /// The longest interval that a peer may ask for. 60 s.
+    pub heartbeat_most: Span,
+    /// How many silent intervals mean that a peer is gone; a peer may ask for more, up to 10. 3.
+    pub liveness: u8,
+    /// How long a call for a service without any worker waits for one, at most until its deadline.
+    /// Zero refuses it at once. 5 s.
+    pub unserved_wait: Span,
+    /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
+    /// another call. 1 s.
+    pub overrun: Span,
+    /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
+    /// collide; fixed in tests.
+    pub seed: u64,
+    /// A fault to be found by the simulation; only with the feature `planted-bugs`.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<PlantedBug>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            limits: Limits::default(),
+            heartbeat: Span::from_secs(1),
+            heartbeat_most: Span::from_secs(60),
+            liveness: 3,
+            unserved_wait: Span::from_secs(5),
+            overrun: Span::from_secs(1),
+            seed: 0,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        }
+    }
+}
+
+impl Config {
+    #[cfg(feature = "planted-bugs")]
+    pub(super) fn planted(&self, bug: PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    #[cfg(not(feature = "planted-bugs"))]
+    #[inline(always)]
+    pub(super) fn planted(&self, _: PlantedBug) -> bool {
+        false
+    }
+}
+
+/// Faults that can be planted to show that the simulation finds them. Without the feature
+/// `planted-bugs` none can be switched on and the code for them is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlantedBug {
+    /// A reply is taken from any worker, not only from the one that holds the call.
+    AnyoneMayReply,
+    /// A queued call is not dispatched when a slot becomes free.
+    NoPumpAfterFinal,
+    /// A call that is not idempotent is dispatched again after its worker was lost.
+    RedispatchEverything,
+    /// A lost worker's calls stay where they are.
+    ForgetLostWorkersCalls,
+    /// A call's deadline is not enforced while a worker holds it.
+    NoDeadlineInFlight,
+    /// A silent worker stays registered for ever.
+    NoExpiry,
+    /// A client that leaves keeps its queued calls in the queue.
+    KeepDeadClientsCalls,
+    /// The slot of a call whose client has left is not given back.
+    LeakSlotOfDeadClient,
+}

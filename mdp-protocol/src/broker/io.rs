@@ -1,0 +1,202 @@
+//! What goes into the broker and what comes out.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use crate::limits::Limit;
+use crate::slab::Key;
+use crate::time::Span;
+use crate::wire::{DisconnectReason, Record};
+
+/// An id or a service's name, shared.
+pub type Name = Arc<[u8]>;
+
+/// A record on its way out.
+pub type Outgoing<P> = Record<Name, P>;
+
+/// Who sent something: a session, or somebody who has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender<'a> {
+    /// A peer that said HELLO.
+    Session(Key),
+    /// Anybody else, by the routing id of the transport.
+    Stranger(&'a [u8]),
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a, P> {
+    /// A record came.
+    Record {
+        /// From whom.
+        from: Sender<'a>,
+        /// The record.
+        record: Record<&'a [u8], P>,
+    },
+    /// Something came that is no record; it was dropped whole.
+    Invalid {
+        /// From whom.
+        from: Sender<'a>,
+        /// What to tell the sender.
+        reason: DisconnectReason,
+    },
+    /// A REQUEST could not be given to the transport. [`Input::Unreachable`] is to follow.
+    Undelivered {
+        /// For whom it was.
+        to: Key,
+        /// The broker's handle of the call.
+        call: u64,
+        /// The body, back again.
+        body: P,
+    },
+    /// The transport cannot reach this peer, or it takes nothing more.
+    Unreachable {
+        /// The peer.
+        session: Key,
+    },
+    /// Nothing; time has passed.
+    Tick,
+    /// Take no new calls, let the running ones end for at most `grace`, then close.
+    Shutdown {
+        /// How long to wait for running calls.
+        grace: Span,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action<P> {
+    /// A session begins: `Send` and `Close` will name it by its key.
+    Open {
+        /// The session.
+        session: Key,
+        /// The routing id behind it.
+        route: Box<[u8]>,
+    },
+    /// Send a record to a session.
+    Send {
+        /// The session.
+        to: Key,
+        /// The record.
+        record: Outgoing<P>,
+    },
+    /// Send a record to somebody without a session.
+    Answer {
+        /// The routing id.
+        route: Box<[u8]>,
+        /// The record.
+        record: Outgoing<P>,
+    },
+    /// Send what is gathered for a session, then forget it.
+    Close {
+        /// The session.
+        session: Key,
+    },
+    /// Tell the operator.
+    Note(Note),
+    /// All is done; the broker takes no more input.
+    Closed,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The peer said DISCONNECT.
+    Said(DisconnectReason),
+    /// The peer was told to go.
+    Expelled(DisconnectReason),
+    /// No sign of life for the agreed time.
+    Silence,
+    /// The transport could not reach it.
+    Unreachable,
+}
+
+/// What an operator may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A session began.
+    SessionOpened {
+        /// The peer's id.
+        id: Name,
+    },
+    /// A session ended.
+    SessionClosed {
+        /// The peer's id.
+        id: Name,
+        /// Why.
+        cause: Cause,
+        /// Calls that it held and that wait for another worker.
+        moved: usize,
+        /// Calls that it held and that ended with it.
+        ended: usize,
+    },
+    /// A worker offers a service.
+    WorkerReady {
+        /// The worker's id.
+        id: Name,
+        /// The service.
+        service: Name,
+        /// Calls at once.
+        capacity: u32,
+    },
+    /// A worker wants no new calls.
+    WorkerDraining {
+        /// The worker's id.
+        id: Name,
+    },
+    /// A request or a registration met a limit.
+    LimitReached {
+        /// The peer's id.
+        id: Name,
+        /// The limit.
+        limit: Limit,
+    },
+    /// A slot was taken from a call that its worker held beyond the deadline.
+    SlotReclaimed {
+        /// The worker's id.
+        id: Name,
+        /// The service.
+        service: Name,
+    },
+    /// Somebody without a session was turned away.
+    TurnedAway {
+        /// The routing id.
+        route: Box<[u8]>,
+        /// What was said.
+        reason: DisconnectReason,
+    },
+}
+
+/// Counters since the start, and what is there now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions now.
+    pub sessions: usize,
+    /// Services now, with or without a worker.
+    pub services: usize,
+    /// Calls that wait for a worker now.
+    pub queued: usize,
+    /// Calls that workers hold now.
+    pub running: usize,
+    /// Bytes of calls held now, waiting or kept for another attempt.
+    pub held_bytes: usize,
+    /// REQUESTs accepted.
+    pub requests: u64,
+    /// REQUESTs given to a worker, each attempt counted.
+    pub dispatched: u64,
+    /// REQUESTs given to another worker after the first was lost.
+    pub redispatched: u64,
+    /// FINALs of workers passed on to clients.
+    pub replies: u64,
+    /// Calls ended by their deadline.
+    pub expired: u64,
+    /// Calls refused or ended by the broker for other reasons.
+    pub refused: u64,
+    /// FINALs dropped because the call had ended.
+    pub late: u64,
+    /// Messages that could not be read, or records that have no place.
+    pub invalid: u64,
+    /// Peers without a session that were told so.
+    pub turned_away: u64,
+}

@@ -1,0 +1,309 @@
+//! The broker: who is there, what each may be given, and where every reply goes.
+//!
+//! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
+//! on what a peer says is in this file; the tables are beside it: [`sessions`], [`services`] (queue
+//! and scheduling), [`calls`] (one call's life), [`audit`] (what must always be true).
+
+mod audit;
+mod calls;
+mod config;
+mod io;
+mod services;
+mod sessions;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+pub use config::{Config, PlantedBug};
+pub use io::Input;
+pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
+
+use crate::list::List;
+use crate::payload::Payload;
+use crate::slab::{Key, Slab};
+use crate::status::Refusal;
+use crate::time::{Span, Time};
+use crate::wheel::Wheel;
+use crate::wire::{DisconnectReason, Record, RecordError, Reply};
+use calls::Call;
+use services::{Registration, Service, Turn};
+use sessions::Session;
+
+/// The broker's state machine. See the [crate's guide](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Broker<P> {
+    config: Config,
+    last: Time,
+    /// Until then nobody is taken for dead: the broker itself was away.
+    grace_until: Time,
+    closing: Option<Time>,
+    closed: bool,
+
+    sessions: Slab<Session>,
+    by_route: HashMap<Box<[u8]>, Key, FixedState>,
+    by_id: HashMap<Name, Key, FixedState>,
+    session_timer: Wheel,
+    ids_given: u64,
+
+    services: Slab<Service>,
+    by_name: HashMap<Name, Key, FixedState>,
+    unserved: usize,
+    registrations: Slab<Registration>,
+    turns: Slab<Turn>,
+    by_turn: HashMap<(Key, Key), Key, FixedState>,
+
+    calls: Slab<Call<P>>,
+    call_timer: Wheel,
+    running: usize,
+    held_bytes: usize,
+    stats: Stats,
+}
+
+impl<P: Payload> Broker<P> {
+    /// A broker without sessions.
+    pub fn new(config: Config) -> Self {
+        let hash = || FixedState::with_seed(config.seed);
+        Broker {
+            last: Time::default(),
+            grace_until: Time::default(),
+            closing: None,
+            closed: false,
+            sessions: Slab::new(),
+            by_route: HashMap::with_hasher(hash()),
+            by_id: HashMap::with_hasher(hash()),
+            session_timer: Wheel::new(),
+            ids_given: 0,
+            services: Slab::new(),
+            by_name: HashMap::with_hasher(hash()),
+            unserved: 0,
+            registrations: Slab::new(),
+            turns: Slab::new(),
+            by_turn: HashMap::with_hasher(hash()),
+            calls: Slab::new(),
+            call_timer: Wheel::new(),
+            running: 0,
+            held_bytes: 0,
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// Takes in what happened and appends what is to be done, in order.
+    pub fn handle(&mut self, now: Time, input: Input<'_, P>, out: &mut Vec<Action<P>>) {
+        if self.closed {
+            return;
+        }
+        let now = self.advance(now);
+        match input {
+            Input::Record { from: Sender::Session(from), record } => {
+                self.record(now, from, record, out)
+            }
+            Input::Record { from: Sender::Stranger(route), record } => {
+                self.stranger(now, route, record, out)
+            }
+            Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
+            Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
+            Input::Unreachable { session } => {
+                self.leave(now, session, Cause::Unreachable, out);
+            }
+            Input::Tick => {}
+            Input::Shutdown { grace } => self.shut_down(now, grace, out),
+        }
+        self.timers(now, out);
+        self.maybe_close(now, out);
+        #[cfg(debug_assertions)]
+        self.audit_sometimes();
+    }
+
+    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let timers = [self.session_timer.next(), self.call_timer.next(), self.closing];
+        if self.closed { None } else { timers.into_iter().flatten().min() }
+    }
+
+    /// Who `route` is. To be asked for each message, and again after a record of a stranger.
+    pub fn sender<'r>(&self, route: &'r [u8]) -> Sender<'r> {
+        match self.by_route.get(route) {
+            Some(session) => Sender::Session(*session),
+            None => Sender::Stranger(route),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What has happened so far and what is there now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.sessions.len(),
+            services: self.services.len(),
+            queued: self.services.iter().map(|(_, service)| service.queued()).sum(),
+            running: self.running,
+            held_bytes: self.held_bytes,
+            ..self.stats
+        }
+    }
+
+    fn advance(&mut self, now: Time) -> Time {
+        let now = now.max(self.last);
+        // After a pause of the whole process the peers' heartbeats wait in the socket: they are read
+        // before anybody is taken for dead.
+        if now - self.last > self.config.heartbeat.times(2) {
+            self.grace_until = now + self.config.heartbeat;
+        }
+        self.last = now;
+        now
+    }
+
+    fn record(&mut self, now: Time, from: Key, record: Record<&[u8], P>, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        session.seen = now; // any record counts as life
+        match record {
+            Record::Request { call, timeout, idempotent, attempt: _, peer, body } => {
+                let request = calls::Request { call, timeout, idempotent, target: peer };
+                self.request(now, from, request, body, out);
+            }
+            Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
+                self.finish(now, from, call, calls::End { code, not_started, reply }, out);
+            }
+            Record::Ready { service, capacity } => self.ready(now, from, service, capacity, out),
+            Record::Heartbeat => {}
+            Record::Drain => self.drain(now, from, out),
+            Record::Disconnect(reason) => self.leave(now, from, Cause::Said(reason), out),
+            Record::Hello { .. } | Record::Welcome { .. } | Record::Cancel { .. } => {
+                // RFC 7, RFC 18 B10: a valid but unexpected command.
+                self.expel(now, from, DisconnectReason::Unexpected, out);
+            }
+        }
+    }
+
+    fn stranger(
+        &mut self,
+        now: Time,
+        route: &[u8],
+        record: Record<&[u8], P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        match record {
+            Record::Hello { id, heartbeat, liveness } => {
+                self.hello(now, route, id, heartbeat, liveness, out);
+            }
+            // Never an answer to an answer.
+            Record::Disconnect(_) => {}
+            // The call goes back to its client, which is told so: it may be made again.
+            Record::Request { call, .. } => {
+                self.answer(route, Record::Cancel { call }, out);
+                self.turn_away(route, DisconnectReason::NoSession, out);
+            }
+            _ => self.turn_away(route, DisconnectReason::NoSession, out),
+        }
+    }
+
+    fn invalid(
+        &mut self,
+        now: Time,
+        from: Sender<'_>,
+        reason: DisconnectReason,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stats.invalid += 1;
+        match from {
+            // RFC 7, RFC 18 B11: drop the message and treat the peer as invalid.
+            Sender::Session(from) => self.expel(now, from, reason, out),
+            Sender::Stranger(route) => self.turn_away(route, reason, out),
+        }
+    }
+
+    fn turn_away(&mut self, route: &[u8], reason: DisconnectReason, out: &mut Vec<Action<P>>) {
+        self.stats.turned_away += 1;
+        self.answer(route, Record::Disconnect(reason), out);
+        out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
+    }
+
+    fn answer(&mut self, route: &[u8], record: Outgoing<P>, out: &mut Vec<Action<P>>) {
+        out.push(Action::Answer { route: route.into(), record });
+    }
+
+    fn send(&mut self, now: Time, to: Key, record: Outgoing<P>, out: &mut Vec<Action<P>>) {
+        if let Some(session) = self.sessions.get_mut(to) {
+            session.sent = now;
+            out.push(Action::Send { to, record });
+        }
+    }
+
+    fn timers(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        while let Some(index) = self.call_timer.pop(now) {
+            if let Some(call) = self.calls.key_at(index) {
+                self.call_due(now, call, out);
+            }
+        }
+        while let Some(index) = self.session_timer.pop(now) {
+            if let Some(session) = self.sessions.key_at(index) {
+                self.session_due(now, session, out);
+            }
+        }
+    }
+
+    fn shut_down(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
+        let until = now + grace;
+        self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
+        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        for session in sessions {
+            self.send(now, session, Record::Drain, out);
+        }
+        let calls = self.calls.iter();
+        let waiting: Vec<Key> =
+            calls.filter(|(_, call)| call.is_waiting()).map(|(key, _)| key).collect();
+        for call in waiting {
+            self.give_back(now, call, out);
+        }
+    }
+
+    fn maybe_close(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        let Some(until) = self.closing else { return };
+        if self.running > 0 && now < until {
+            return;
+        }
+        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        for session in sessions {
+            self.send(now, session, Record::Disconnect(DisconnectReason::Shutdown), out);
+        }
+        self.closed = true;
+        out.push(Action::Closed);
+    }
+
+    fn planted(&self, bug: PlantedBug) -> bool {
+        self.config.planted(bug)
+    }
+}
+
+/// Why a record that could be framed is no record for a session.
+impl From<RecordError> for DisconnectReason {
+    fn from(_: RecordError) -> Self {
+        DisconnectReason::UnknownCommand
+    }
+}
+
+fn final_of<P>(call: u64, attempt: u8, refusal: Refusal) -> Outgoing<P> {
+    Record::Final {
+        call,
+        code: refusal.code,
+        not_started: refusal.not_started,
+        attempt,
+        peer: Name::from([]),
+        reply: Reply::Refused(Box::new(refusal)),
+    }
+}
+
+/// The list of a worker's or a turn's calls, and the list of a client's.
+const BY_PLACE: usize = 0;
+const BY_CLIENT: usize = 1;
+
+fn push_by_client<P>(list: &mut List, calls: &mut Slab<Call<P>>, key: Key) {
+    list.push_back::<BY_CLIENT, _>(calls, key);
+}

@@ -1,0 +1,451 @@
+//! Services: the queue of waiting calls, and which worker is next.
+//!
+//! Waiting calls are first in, first out for each client and go round robin between clients: a
+//! service has a ring of [`Turn`]s, one for each client that waits. Workers stand in 64 lists by
+//! load, so the least loaded one, and among equals the one used longest ago, is found in O(1).
+
+use alloc::vec::Vec;
+
+use super::calls::{Call, Place};
+use super::io::{Action, Name, Note};
+use super::{BY_PLACE, Broker, PlantedBug};
+use crate::limits::Limit;
+use crate::list::{Link, Linked, List};
+use crate::names;
+use crate::payload::Payload;
+use crate::slab::{Key, Slab};
+use crate::time::Time;
+use crate::wire::DisconnectReason;
+
+/// A name that has workers, or calls that wait for one.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: Name,
+    /// Workers registered, draining ones included.
+    pub(super) workers: usize,
+    free: FreeWorkers,
+    /// The clients that wait, in the order of their turns.
+    turns: List,
+    queued: usize,
+    pub(super) queued_bytes: usize,
+}
+
+/// Workers with a free slot, by load.
+#[derive(Debug, Default)]
+struct FreeWorkers {
+    /// Bit n: list n has somebody.
+    occupied: u64,
+    /// Grown as far as it is used.
+    by_load: Vec<List>,
+}
+
+/// One worker's offer of one service.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) session: Key,
+    pub(super) service: Key,
+    pub(super) capacity: u32,
+    /// Slots taken; equal to the length of `calls`.
+    pub(super) running: u32,
+    /// The calls that it holds.
+    pub(super) calls: List,
+    /// Calls that want this worker and no other.
+    pub(super) pinned: List,
+    /// The list of [`FreeWorkers`] that it stands in.
+    load: Option<u8>,
+    /// It gets no new calls.
+    retired: bool,
+    link: Link,
+}
+
+/// The waiting calls of one client for one service.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) session: Key,
+    pub(super) service: Key,
+    pub(super) calls: List,
+    link: Link,
+}
+
+/// What a worker's loss did to the calls that it held.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    pub(super) service: Option<Key>,
+    pub(super) moved: usize,
+    pub(super) ended: usize,
+}
+
+impl Linked<BY_PLACE> for Registration {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+    fn link_ref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl Linked<BY_PLACE> for Turn {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+    fn link_ref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl Service {
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+}
+
+impl Registration {
+    /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
+    fn load_now(&self) -> Option<u8> {
+        if self.retired || self.running >= self.capacity {
+            return None;
+        }
+        Some((u64::from(self.running) * 64 / u64::from(self.capacity.max(1))).min(63) as u8)
+    }
+}
+
+impl FreeWorkers {
+    fn next(&self) -> Option<Key> {
+        self.by_load.get(self.occupied.trailing_zeros() as usize)?.front()
+    }
+
+    fn add(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        if self.by_load.len() <= load.into() {
+            self.by_load.resize(usize::from(load) + 1, List::default());
+        }
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.push_back(all, key);
+        self.occupied |= 1 << load;
+    }
+
+    fn remove(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.remove(all, key);
+        if list.is_empty() {
+            self.occupied &= !(1 << load);
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    pub(super) fn ready(
+        &mut self,
+        now: Time,
+        from: Key,
+        service: &[u8],
+        capacity: u32,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let reason = match self.refuse_ready(from, service, capacity, out) {
+            Some(reason) => Some(reason),
+            None if self.claim_id(now, from, out) => None,
+            None => Some(DisconnectReason::IdTaken),
+        };
+        if let Some(reason) = reason {
+            return self.expel(now, from, reason, out);
+        }
+        let key = self.service_or_new(service);
+        let registration = self.registrations.insert(Registration {
+            session: from,
+            service: key,
+            capacity,
+            running: 0,
+            calls: List::default(),
+            pinned: List::default(),
+            load: None,
+            retired: false,
+            link: Link::default(),
+        });
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        session.registrations.push(registration);
+        let id = session.id.clone();
+        if session.draining {
+            self.retire(registration);
+        }
+        let Some(entry) = self.services.get_mut(key) else { return };
+        if entry.workers == 0 {
+            self.unserved -= 1;
+        }
+        entry.workers += 1;
+        let service = entry.name.clone();
+        out.push(Action::Note(Note::WorkerReady { id, service, capacity }));
+        self.reload(registration);
+        self.pump(now, key, out);
+    }
+
+    fn refuse_ready(
+        &mut self,
+        from: Key,
+        service: &[u8],
+        capacity: u32,
+        out: &mut Vec<Action<P>>,
+    ) -> Option<DisconnectReason> {
+        let limits = &self.config.limits;
+        // RFC 8 M2: nobody registers under `mmi.`.
+        if names::check(service).is_err() || service.starts_with(b"mmi.") {
+            return Some(DisconnectReason::BadName);
+        }
+        if capacity == 0 || capacity > limits.capacity {
+            self.limit_note(from, Limit::Capacity, out);
+            return Some(DisconnectReason::LimitReached);
+        }
+        let session = self.sessions.get(from)?;
+        let found = self.by_name.get(service).copied();
+        if found.is_some_and(|service| self.registration_of(session, service).is_some()) {
+            return Some(DisconnectReason::Unexpected); // RFC 7 W3: no further READY
+        }
+        if session.registrations.len() >= limits.services_per_worker {
+            self.limit_note(from, Limit::ServicesPerWorker, out);
+            return Some(DisconnectReason::LimitReached);
+        }
+        let served = found
+            .and_then(|service| self.services.get(service))
+            .is_some_and(|service| service.workers > 0);
+        if !served && self.services.len() - self.unserved >= limits.services {
+            self.limit_note(from, Limit::Services, out);
+            return Some(DisconnectReason::LimitReached);
+        }
+        None
+    }
+
+    pub(super) fn registration_of(
+        &self,
+        session: &super::sessions::Session,
+        service: Key,
+    ) -> Option<Key> {
+        session.registrations.iter().copied().find(|registration| {
+            self.registrations.get(*registration).is_some_and(|found| found.service == service)
+        })
+    }
+
+    pub(super) fn service_or_new(&mut self, name: &[u8]) -> Key {
+        if let Some(key) = self.by_name.get(name) {
+            return *key;
+        }
+        let name = Name::from(name);
+        let key = self.services.insert(Service {
+            name: name.clone(),
+            workers: 0,
+            free: FreeWorkers::default(),
+            turns: List::default(),
+            queued: 0,
+            queued_bytes: 0,
+        });
+        self.unserved += 1;
+        self.by_name.insert(name, key);
+        key
+    }
+
+    /// A name without workers and without waiting calls is forgotten.
+    pub(super) fn drop_if_unused(&mut self, key: Key) {
+        let Some(service) = self.services.get(key) else { return };
+        if service.workers == 0 && service.queued == 0 {
+            self.by_name.remove(&service.name);
+            self.services.remove(key);
+            self.unserved -= 1;
+        }
+    }
+
+    /// The worker that is next for a service, if one has a free slot.
+    pub(super) fn free_worker(&self, service: Key) -> Option<Key> {
+        self.services.get(service)?.free.next()
+    }
+
+    /// Puts a worker where its load belongs, behind those of the same load.
+    pub(super) fn reload(&mut self, key: Key) {
+        let Some(registration) = self.registrations.get_mut(key) else { return };
+        let (was, is) = (registration.load, registration.load_now());
+        registration.load = is;
+        let Some(service) = self.services.get_mut(registration.service) else { return };
+        if let Some(load) = was {
+            service.free.remove(&mut self.registrations, load, key);
+        }
+        if let Some(load) = is {
+            service.free.add(&mut self.registrations, load, key);
+        }
+    }
+
+    /// No new calls to this registration.
+    pub(super) fn retire(&mut self, key: Key) {
+        if let Some(registration) = self.registrations.get_mut(key) {
+            registration.retired = true;
+            self.reload(key);
+        }
+    }
+
+    /// A slot of this registration is free again: its own waiting calls first, then the queue.
+    pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(registration) = self.registrations.get_mut(key) else { return };
+        registration.running = registration.running.saturating_sub(1);
+        let service = registration.service;
+        self.reload(key);
+        if self.planted(PlantedBug::NoPumpAfterFinal) {
+            return;
+        }
+        while let Some(registration) = self.registrations.get(key) {
+            let Some(call) = registration.pinned.front() else { break };
+            if registration.load_now().is_none() {
+                break;
+            }
+            self.unqueue(call);
+            self.dispatch_held(now, call, key, out);
+        }
+        self.pump(now, service, out);
+    }
+
+    /// Gives waiting calls to free workers while there are both.
+    pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
+        while let Some(worker) = self.free_worker(service) {
+            let Some(call) = self.next_waiting(service) else { break };
+            self.unqueue(call);
+            self.dispatch_held(now, call, worker, out);
+        }
+    }
+
+    /// The first call of the client whose turn it is; the turn goes to the next client.
+    fn next_waiting(&mut self, key: Key) -> Option<Key> {
+        let service = self.services.get_mut(key)?;
+        let turn = service.turns.front()?;
+        if service.turns.len() > 1 {
+            service.turns.remove(&mut self.turns, turn);
+            service.turns.push_back(&mut self.turns, turn);
+        }
+        self.turns.get(turn)?.calls.front()
+    }
+
+    /// Puts a call into the queue of its service, behind its client's other calls or before them.
+    pub(super) fn enqueue(&mut self, key: Key, front: bool) {
+        let Some(call) = self.calls.get(key) else { return };
+        let (Some(client), service, bytes) = (call.client, call.service, call.bytes) else {
+            return;
+        };
+        let turn = self.turn_or_new(client, service);
+        let Some(entry) = self.turns.get_mut(turn) else { return };
+        if front {
+            entry.calls.push_front::<BY_PLACE, _>(&mut self.calls, key);
+        } else {
+            entry.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        }
+        if let Some(call) = self.calls.get_mut(key) {
+            call.place = Place::Queued(turn);
+        }
+        if let Some(service) = self.services.get_mut(service) {
+            service.queued += 1;
+            service.queued_bytes += bytes;
+        }
+    }
+
+    fn turn_or_new(&mut self, client: Key, service: Key) -> Key {
+        if let Some(turn) = self.by_turn.get(&(client, service)) {
+            return *turn;
+        }
+        let turn = self.turns.insert(Turn {
+            session: client,
+            service,
+            calls: List::default(),
+            link: Link::default(),
+        });
+        self.by_turn.insert((client, service), turn);
+        if let Some(service) = self.services.get_mut(service) {
+            service.turns.push_back(&mut self.turns, turn);
+        }
+        turn
+    }
+
+    /// Takes a waiting call out of its queue.
+    pub(super) fn unqueue(&mut self, key: Key) {
+        let Some(call) = self.calls.get(key) else { return };
+        let bytes = call.bytes;
+        let service = match call.place {
+            Place::Queued(turn) => self.leave_turn(turn, key),
+            Place::Pinned(registration) => {
+                let Some(entry) = self.registrations.get_mut(registration) else { return };
+                entry.pinned.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
+                Some(entry.service)
+            }
+            Place::Running(_) | Place::Overdue(_) => None,
+        };
+        if let Some(service) = service.and_then(|service| self.services.get_mut(service)) {
+            service.queued = service.queued.saturating_sub(1);
+            service.queued_bytes = service.queued_bytes.saturating_sub(bytes);
+        }
+    }
+
+    fn leave_turn(&mut self, turn: Key, call: Key) -> Option<Key> {
+        let entry = self.turns.get_mut(turn)?;
+        entry.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, call);
+        let service = entry.service;
+        if entry.calls.is_empty() {
+            let client = entry.session;
+            if let Some(service) = self.services.get_mut(service) {
+                service.turns.remove(&mut self.turns, turn);
+            }
+            self.turns.remove(turn);
+            self.by_turn.remove(&(client, service));
+        }
+        Some(service)
+    }
+
+    /// Puts a call behind the one worker that it wants.
+    pub(super) fn pin(&mut self, key: Key, registration: Key) {
+        let Some(entry) = self.registrations.get_mut(registration) else { return };
+        entry.pinned.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        let service = entry.service;
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.place = Place::Pinned(registration);
+        if let Some(service) = self.services.get_mut(service) {
+            service.queued += 1;
+            service.queued_bytes += call.bytes;
+        }
+    }
+
+    /// Ends the calls that wait for this worker and no other.
+    pub(super) fn refuse_pinned(&mut self, now: Time, registration: Key, out: &mut Vec<Action<P>>) {
+        while let Some(call) =
+            self.registrations.get(registration).and_then(|entry| entry.pinned.front())
+        {
+            self.refuse_waiting(now, call, super::calls::worker_gone, out);
+        }
+    }
+
+    /// A worker is gone: its calls wait for another one where that is allowed, or end.
+    pub(super) fn lose_worker(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> Lost {
+        self.retire(key);
+        self.refuse_pinned(now, key, out);
+        let mut lost = Lost::default();
+        while let Some(call) = self.registrations.get(key).and_then(|entry| entry.calls.front()) {
+            if self.planted(PlantedBug::ForgetLostWorkersCalls) {
+                break;
+            }
+            if self.lose_call(now, call, key, out) {
+                lost.moved += 1;
+            } else {
+                lost.ended += 1;
+            }
+        }
+        let Some(registration) = self.registrations.remove(key) else { return lost };
+        lost.service = Some(registration.service);
+        if let Some(service) = self.services.get_mut(registration.service) {
+            service.workers -= 1;
+            if service.workers == 0 {
+                self.unserved += 1;
+            }
+        }
+        lost
+    }
+
+    /// Whether a service has a worker that is not about to leave.
+    pub(super) fn is_served(&self, service: Key) -> bool {
+        self.services.get(service).is_some_and(|service| service.workers > 0)
+    }
+
+    /// The turns of a service, in order.
+    pub(super) fn waiting_turns(&self, service: &Service) -> impl Iterator<Item = Key> {
+        service.turns.iter::<BY_PLACE, Turn>(&self.turns)
+    }
+}

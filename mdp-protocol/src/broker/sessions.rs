@@ -1,0 +1,194 @@
+//! Sessions: HELLO to DISCONNECT, signs of life, and what leaves with a peer.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::io::{Action, Cause, Name, Note};
+use super::{Broker, PlantedBug};
+use crate::limits::Limit;
+use crate::list::List;
+use crate::names;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::time::{Span, Time};
+use crate::wire::{DisconnectReason, Record};
+
+/// The most liveness that a peer may ask for.
+const LIVENESS_MOST: u8 = 10;
+
+/// A peer that said HELLO. It may be a client, a worker or both.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) route: Box<[u8]>,
+    pub(super) id: Name,
+    pub(super) seen: Time,
+    pub(super) sent: Time,
+    heartbeat: Span,
+    expiry: Span,
+    /// The services it offers, as a worker.
+    pub(super) registrations: Vec<Key>,
+    /// The calls it made, as a client.
+    pub(super) calls: List,
+    /// FINALs that may still come for calls that were taken from it.
+    pub(super) late: u32,
+    pub(super) draining: bool,
+}
+
+impl<P: Payload> Broker<P> {
+    pub(super) fn hello(
+        &mut self,
+        now: Time,
+        route: &[u8],
+        id: &[u8],
+        heartbeat: Span,
+        liveness: u8,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if !id.is_empty() && names::check(id).is_err() {
+            return self.turn_away(route, DisconnectReason::BadName, out);
+        }
+        if self.sessions.len() >= self.config.limits.sessions {
+            return self.turn_away(route, DisconnectReason::LimitReached, out);
+        }
+        if self.closing.is_some() {
+            return self.turn_away(route, DisconnectReason::Shutdown, out);
+        }
+        let id = if id.is_empty() { self.new_id() } else { Name::from(id) };
+        let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
+        let liveness = liveness.min(LIVENESS_MOST).max(self.config.liveness);
+        let key = self.sessions.insert(Session {
+            route: route.into(),
+            id: id.clone(),
+            seen: now,
+            sent: now,
+            heartbeat,
+            expiry: heartbeat.times(liveness.into()),
+            registrations: Vec::new(),
+            calls: List::default(),
+            late: 0,
+            draining: false,
+        });
+        self.by_route.insert(route.into(), key);
+        self.session_timer.set(key.index(), now + heartbeat);
+        out.push(Action::Open { session: key, route: route.into() });
+        let frame_bytes = self.config.limits.frame_bytes as u64;
+        let welcome = Record::Welcome { id: id.clone(), heartbeat, liveness, frame_bytes };
+        self.send(now, key, welcome, out);
+        out.push(Action::Note(Note::SessionOpened { id }));
+    }
+
+    /// An id that no worker has now.
+    fn new_id(&mut self) -> Name {
+        loop {
+            self.ids_given += 1;
+            let id = format!("p-{:x}", self.ids_given);
+            if !self.by_id.contains_key(id.as_bytes()) {
+                return Name::from(id.as_bytes());
+            }
+        }
+    }
+
+    /// Gives the session its id among the workers, unless another live one has it.
+    pub(super) fn claim_id(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
+        match self.by_id.get(&session.id).copied() {
+            Some(holder) if holder != key => {
+                // If the holder's connection is gone, sending shows it and frees the id.
+                self.send(now, holder, Record::Heartbeat, out);
+                false
+            }
+            _ => {
+                self.by_id.insert(session.id.clone(), key);
+                true
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
+        self.stop_dispatch(from);
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        session.draining = true;
+        let id = session.id.clone();
+        let registrations = session.registrations.clone();
+        for registration in registrations {
+            self.refuse_pinned(now, registration, out);
+        }
+        self.send(now, from, Record::Drain, out);
+        out.push(Action::Note(Note::WorkerDraining { id }));
+    }
+
+    /// No new calls to this worker.
+    pub(super) fn stop_dispatch(&mut self, session: Key) {
+        let Some(session) = self.sessions.get(session) else { return };
+        for registration in session.registrations.clone() {
+            self.retire(registration);
+        }
+    }
+
+    /// A sign of life is due, or none has come.
+    pub(super) fn session_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let silent = now - session.seen >= session.expiry;
+        if silent && now >= self.grace_until && !self.planted(PlantedBug::NoExpiry) {
+            // RFC 7, RFC 18 B14 and B15.
+            self.send(now, key, Record::Disconnect(DisconnectReason::Silence), out);
+            return self.leave(now, key, Cause::Silence, out);
+        }
+        let heartbeat = session.heartbeat;
+        if now - session.sent >= heartbeat {
+            // RFC 7, RFC 18 B13; not while other records go out, B16.
+            self.send(now, key, Record::Heartbeat, out);
+        }
+        let Some(session) = self.sessions.get(key) else { return };
+        let next = (session.sent + heartbeat).min(session.seen + session.expiry);
+        let next = next.max(now + Span::from_ms(1));
+        self.session_timer.set(key.index(), next);
+    }
+
+    /// Tells a peer to go; nothing is sent to it after that (RFC 7, RFC 18 B8 and B10).
+    pub(super) fn expel(
+        &mut self,
+        now: Time,
+        key: Key,
+        reason: DisconnectReason,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.send(now, key, Record::Disconnect(reason), out);
+        self.leave(now, key, Cause::Expelled(reason), out);
+    }
+
+    pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
+        if let Some(session) = self.sessions.get(key) {
+            out.push(Action::Note(Note::LimitReached { id: session.id.clone(), limit }));
+        }
+    }
+
+    /// A session is over: what it asked for is forgotten, what it held moves on or ends.
+    pub(super) fn leave(&mut self, now: Time, key: Key, cause: Cause, out: &mut Vec<Action<P>>) {
+        self.forget_client(key);
+        self.stop_dispatch(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let registrations = core::mem::take(&mut session.registrations);
+        let (mut moved, mut ended) = (0, 0);
+        let mut services = Vec::with_capacity(registrations.len());
+        for registration in registrations {
+            let lost = self.lose_worker(now, registration, out);
+            moved += lost.moved;
+            ended += lost.ended;
+            services.extend(lost.service);
+        }
+        self.session_timer.clear(key.index());
+        let Some(session) = self.sessions.remove(key) else { return };
+        self.by_route.remove(&session.route);
+        if self.by_id.get(&session.id) == Some(&key) {
+            self.by_id.remove(&session.id);
+        }
+        out.push(Action::Close { session: key });
+        out.push(Action::Note(Note::SessionClosed { id: session.id, cause, moved, ended }));
+        for service in services {
+            self.pump(now, service, out);
+            self.drop_if_unused(service);
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The client: calls out, outcomes back, one for each call.
+//!
+//! A call that was never sent waits for a session. A call that was sent when its session is lost is
+//! sent again if its method is idempotent; otherwise it ends with UNAVAILABLE, which says that the
+//! handler may have run. Whatever happens, a call ends at its deadline.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::limits::Limit;
+use crate::list::{Link, Linked, List};
+use crate::names;
+use crate::payload::Payload;
+use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig};
+use crate::slab::{Key, Slab};
+use crate::status::{Code, Reason, Refusal};
+use crate::time::{Span, Time};
+use crate::wheel::Wheel;
+use crate::wire::{Record, Reply};
+
+/// Settings of a client.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How it reaches a broker.
+    pub session: SessionConfig,
+    /// Calls at once; one more ends at once with RESOURCE_EXHAUSTED. 10,000.
+    pub calls: usize,
+    /// How often an idempotent call is sent at the most. 3.
+    pub attempts: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { session: SessionConfig::default(), calls: 10_000, attempts: 3 }
+    }
+}
+
+/// What happened. `T` is what the driver wants back with the outcome: the machine never looks at it.
+#[derive(Debug)]
+pub enum Input<'a, P, T> {
+    /// The user makes a call.
+    Call(Call<P, T>),
+    /// A record came from the broker.
+    Record(Record<&'a [u8], P>),
+    /// Something came that cannot be read.
+    Invalid,
+    /// Nothing; time has passed.
+    Tick,
+    /// Finish what runs for at most `grace`, then close. New calls end with CANCELLED.
+    Close {
+        /// How long to wait.
+        grace: Span,
+    },
+}
+
+/// A call, as the user makes it.
+#[derive(Debug)]
+pub struct Call<P, T> {
+    /// Comes back with the outcome.
+    pub token: T,
+    /// The time until its deadline.
+    pub timeout: Span,
+    /// Whether its method may be run more than once.
+    pub idempotent: bool,
+    /// The only worker that is wanted, or empty.
+    pub worker: Arc<[u8]>,
+    /// Path, metadata and payload.
+    pub body: P,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action<P, T> {
+    /// The session's wish.
+    Session(SessionAction<P>),
+    /// A call has ended.
+    Done {
+        /// Whose call.
+        token: T,
+        /// How it ended.
+        outcome: Outcome<P>,
+    },
+    /// All is done; the client takes no more input.
+    Closed,
+}
+
+/// How a call ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<P> {
+    /// A worker, or the broker for it, ended the call. Unless the code is OK the body is a status.
+    Final {
+        /// The code.
+        code: Code,
+        /// No handler was started.
+        not_started: bool,
+        /// How many attempts the broker made.
+        attempt: u8,
+        /// The reply or the status.
+        body: P,
+    },
+    /// The client itself ended it.
+    Refused(Box<Refusal>),
+}
+
+impl<P, T> From<SessionAction<P>> for Action<P, T> {
+    fn from(action: SessionAction<P>) -> Self {
+        Action::Session(action)
+    }
+}
+
+/// The client's state machine. See the [crate's guide](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Client<P, T> {
+    config: Config,
+    session: PeerSession,
+    calls: Slab<Pending<P, T>>,
+    /// Calls for the next session, in order.
+    waiting: List,
+    /// Calls with the broker, in order.
+    sent: List,
+    timer: Wheel,
+    /// The broker takes no new calls.
+    draining: bool,
+    last_loss: Option<LossCause>,
+    closing: Option<Time>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Pending<P, T> {
+    token: T,
+    deadline: Time,
+    idempotent: bool,
+    worker: Arc<[u8]>,
+    body: P,
+    /// How often it was sent, not counting those times that the broker handed it back.
+    attempt: u8,
+    /// It was sent on a session that was lost, so a handler may have run.
+    maybe_started: bool,
+    sent: bool,
+    link: Link,
+}
+
+impl<P, T> Linked<0> for Pending<P, T> {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+    fn link_ref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl<P: Payload, T> Client<P, T> {
+    /// A client that connects at the first input.
+    pub fn new(config: Config) -> Self {
+        Client {
+            session: PeerSession::new(config.session.clone()),
+            config,
+            calls: Slab::new(),
+            waiting: List::default(),
+            sent: List::default(),
+            timer: Wheel::new(),
+            draining: false,
+            last_loss: None,
+            closing: None,
+            closed: false,
+        }
+    }
+
+    /// Takes in what happened and appends what is to be done, in order.
+    pub fn handle(&mut self, now: Time, input: Input<'_, P, T>, out: &mut Vec<Action<P, T>>) {
+        if self.closed {
+            if let Input::Call(call) = input {
+                done(call.token, Outcome::Refused(Box::new(closed_refusal())), out);
+            }
+            return;
+        }
+        let now = self.session.advance(now);
+        match input {
+            Input::Call(call) => self.call(now, call, out),
+            Input::Record(record) => match self.session.record(now, record, out) {
+                Heard::Nothing => {}
+                Heard::Opened => self.opened(now, out),
+                Heard::Lost(cause) => self.lost(now, cause, out),
+                Heard::Record(record) => self.record(now, record, out),
+            },
+            Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Tick => {}
+            Input::Close { grace } => {
+                let until = now + grace;
+                self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
+            }
+        }
+        self.timers(now, out);
+        self.maybe_close(now, out);
+    }
+
+    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.closed {
+            return None;
+        }
+        let timers = [self.session.next_deadline(), self.timer.next(), self.closing];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Calls that have not ended.
+    pub fn pending(&self) -> usize {
+        self.calls.len()
+    }
+
+    fn call(&mut self, now: Time, call: Call<P, T>, out: &mut Vec<Action<P, T>>) {
+        if let Err(refusal) = self.check(&call) {
+            return done(call.token, Outcome::Refused(Box::new(refusal)), out);
+        }
+        let deadline = now + call.timeout;
+        let key = self.calls.insert(Pending {
+            token: call.token,
+            deadline,
+            idempotent: call.idempotent,
+            worker: call.worker,
+            body: call.body,
+            attempt: 0,
+            maybe_started: false,
+            sent: false,
+            link: Link::default(),
+        });
+        self.timer.set(key.index(), deadline);
+        if self.can_send() {
+            self.send(now, key, out);
+        } else {
+            self.waiting.push_back(&mut self.calls, key);
+        }
+    }
+
+    fn check(&self, call: &Call<P, T>) -> Result<(), Refusal> {
+        if self.closing.is_some() {
+            return Err(closed_refusal());
+        }
+        if self.calls.len() >= self.config.calls {
+            let message = format!("the client's limit of {} calls is reached", self.config.calls);
+            return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
+        }
+        let path = names::check(call.body.path()).and_then(names::split);
+        if let Err(error) = path {
+            let message = format!("the method's path cannot be sent: {error}");
+            return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));
+        }
+        if !call.worker.is_empty()
+            && let Err(error) = names::check(&call.worker)
+        {
+            let message = format!("the worker's id cannot be sent: {error}");
+            return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));
+        }
+        let most = self.session.frame_bytes().unwrap_or(u64::MAX);
+        if call.body.size() as u64 > most {
+            let message = format!(
+                "the request has {} bytes and the broker's limit {} is {most}",
+                call.body.size(),
+                Limit::FrameBytes
+            );
+            return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
+        }
+        Ok(())
+    }
+
+    fn can_send(&self) -> bool {
+        self.session.is_open() && !self.draining
+    }
+
+    fn send(&mut self, now: Time, key: Key, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.attempt = call.attempt.saturating_add(1);
+        call.sent = true;
+        let record = Record::Request {
+            call: key.as_u64(),
+            timeout: call.deadline - now,
+            idempotent: call.idempotent,
+            attempt: call.attempt,
+            peer: call.worker.clone(),
+            body: call.body.keep(),
+        };
+        self.sent.push_back(&mut self.calls, key);
+        self.session.send(now, record, out);
+    }
+
+    fn opened(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
+        self.draining = false;
+        while let Some(key) = self.waiting.front() {
+            self.waiting.remove(&mut self.calls, key);
+            self.send(now, key, out);
+        }
+    }
+
+    fn record(&mut self, now: Time, record: Record<&[u8], P>, out: &mut Vec<Action<P, T>>) {
+        match record {
+            Record::Final { call, code, not_started, attempt, peer: _, reply } => {
+                let Some(key) = self.sent_call(call) else { return };
+                let not_started =
+                    not_started && self.calls.get(key).is_some_and(|call| !call.maybe_started);
+                let outcome = match reply {
+                    Reply::Body(body) => Outcome::Final { code, not_started, attempt, body },
+                    Reply::Refused(refusal) => Outcome::Refused(refusal),
+                };
+                self.end(key, outcome, out);
+            }
+            Record::Cancel { call } => {
+                let Some(key) = self.sent_call(call) else { return };
+                self.sent.remove(&mut self.calls, key);
+                if let Some(call) = self.calls.get_mut(key) {
+                    call.sent = false;
+                    call.attempt = call.attempt.saturating_sub(1);
+                }
+                self.waiting.push_back(&mut self.calls, key);
+            }
+            Record::Drain => self.draining = true,
+            // The broker says nothing else to a client.
+            _ => self.lost(now, LossCause::Invalid, out),
+        }
+        if self.draining && self.sent.is_empty() {
+            self.lost(now, LossCause::Drained, out);
+        }
+    }
+
+    /// The call that the broker means, if it is there and was sent. A late answer finds nothing.
+    fn sent_call(&self, call: u64) -> Option<Key> {
+        let key = Key::from_u64(call)?;
+        self.calls.get(key).filter(|call| call.sent).map(|_| key)
+    }
+
+    fn lost(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P, T>>) {
+        self.last_loss = Some(cause);
+        self.draining = false;
+        self.session.lose(now, cause, out);
+        // From the last to the first, so that they stand before the waiting ones in their order.
+        let sent: Vec<Key> = self.sent.iter(&self.calls).collect();
+        for key in sent.into_iter().rev() {
+            let Some(call) = self.calls.get_mut(key) else { continue };
+            if call.idempotent && call.attempt < self.config.attempts {
+                call.sent = false;
+                call.maybe_started = true;
+                self.sent.remove(&mut self.calls, key);
+                self.waiting.push_front(&mut self.calls, key);
+            } else {
+                let message =
+                    format!("{cause} while the call was with it; the handler may have run");
+                let mut refusal = refusal(Code::Unavailable, Reason::MaybeExecuted, &message);
+                refusal.not_started = false;
+                self.end(key, Outcome::Refused(Box::new(refusal)), out);
+            }
+        }
+    }
+
+    fn end(&mut self, key: Key, outcome: Outcome<P>, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        if call.sent {
+            self.sent.remove(&mut self.calls, key);
+        } else {
+            self.waiting.remove(&mut self.calls, key);
+        }
+        self.timer.clear(key.index());
+        if let Some(call) = self.calls.remove(key) {
+            done(call.token, outcome, out);
+        }
+    }
+
+    fn timers(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
+        while let Some(index) = self.timer.pop(now) {
+            if let Some(key) = self.calls.key_at(index) {
+                self.expire(key, out);
+            }
+        }
+        if let Some(cause) = self.session.tick(now, out) {
+            self.lost(now, cause, out);
+        }
+    }
+
+    fn expire(&mut self, key: Key, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        let started = call.sent || call.maybe_started;
+        let message = match (started, self.last_loss) {
+            (true, _) => {
+                "the deadline passed before an answer came; the handler may have run".into()
+            }
+            (false, Some(cause)) => {
+                format!("the deadline passed before the call could be sent: {cause}")
+            }
+            (false, None) => "the deadline passed before the call could be sent: no broker \
+                              has answered yet"
+                .into(),
+        };
+        let mut refusal = refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, &message);
+        refusal.not_started = !started;
+        self.end(key, Outcome::Refused(Box::new(refusal)), out);
+    }
+
+    fn maybe_close(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
+        let Some(until) = self.closing else { return };
+        if !self.calls.is_empty() && now < until {
+            return;
+        }
+        let left: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in left {
+            let mut refusal = closed_refusal();
+            refusal.not_started =
+                self.calls.get(key).is_some_and(|call| !call.sent && !call.maybe_started);
+            self.end(key, Outcome::Refused(Box::new(refusal)), out);
+        }
+        self.session.close(now, out);
+        self.closed = true;
+        out.push(Action::Closed);
+    }
+}
+
+fn done<P, T>(token: T, outcome: Outcome<P>, out: &mut Vec<Action<P, T>>) {
+    out.push(Action::Done { token, outcome });
+}
+
+fn refusal(code: Code, reason: Reason, message: &str) -> Refusal {
+    Refusal { code, reason, message: message.into(), not_started: true }
+}
+
+fn closed_refusal() -> Refusal {
+    refusal(Code::Cancelled, Reason::NotDispatched, "the client was closed")
+}

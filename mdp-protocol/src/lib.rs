@@ -1,0 +1,61 @@
+//! The Majordomo Protocol without I/O: how its bytes look, and what a broker, a worker and a client
+//! do about them.
+//!
+//! There is no socket here, no clock and no source of randomness. Each of the three state machines,
+//! [`broker::Broker`], [`worker::Worker`] and [`client::Client`], has one door in, one list out and
+//! one deadline:
+//!
+//! ```text
+//! handle(now, input, &mut actions)        next_deadline() -> Option<Time>
+//! ```
+//!
+//! A driver receives, calls `handle`, performs the actions in their order and calls `handle` with
+//! `Input::Tick` when the deadline has come. The state afterwards is a function of the state before,
+//! the time and the input, so whole clusters run in a test over a time that the test makes up.
+//!
+//! ```
+//! use mdp_protocol::broker::{Action, Broker, Config, Input, Sender};
+//! use mdp_protocol::wire::Record;
+//! use mdp_protocol::{Span, Time};
+//!
+//! let mut broker: Broker<Vec<u8>> = Broker::new(Config::default());
+//! let mut actions = Vec::new();
+//! let hello = Record::Hello { id: b"".as_slice(), heartbeat: Span::from_secs(1), liveness: 3 };
+//! let input = Input::Record { from: Sender::Stranger(b"route"), record: hello };
+//! broker.handle(Time::from_ms(0), input, &mut actions);
+//! assert!(matches!(actions.first(), Some(Action::Open { .. })));
+//! ```
+//!
+//! The payload of a call is a type parameter: the machines move it and never look at it. It tells
+//! only its size, through [`Payload`], so that memory stays within [`Limits`].
+//!
+//! The bytes themselves are in [`wire`]; `docs/wire.md` is their normative text.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod broker;
+pub mod client;
+mod limits;
+mod list;
+pub mod names;
+mod payload;
+mod rng;
+mod session;
+mod slab;
+mod status;
+mod time;
+mod wheel;
+pub mod wire;
+pub mod worker;
+
+pub use limits::{Limit, Limits};
+pub use payload::Payload;
+pub use session::{ConnectionState, LossCause, SessionAction, SessionConfig};
+pub use slab::Key;
+pub use status::{Code, Reason, Refusal};
+pub use time::{Span, Time};

@@ -1,0 +1,124 @@
+//! Every bound that keeps a broker's memory finite, and the name of each.
+
+use core::fmt;
+
+/// What a broker, and where it says so a peer, accepts. Each overflow ends in an error that names
+/// the limit; nothing is dropped in silence.
+///
+/// ```
+/// use mdp_protocol::Limits;
+/// let limits = Limits { queued_calls_per_service: 100, ..Limits::default() };
+/// assert_eq!(limits.frame_bytes, 4 * 1024 * 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in one frame: a packet, or a payload in a frame of its own. 4 MiB. A longer frame ends
+    /// the connection below this layer; own peers refuse it before they send.
+    pub frame_bytes: usize,
+    /// Frames in one message, the packet included. 32.
+    pub frames: usize,
+    /// Records in one packet. 1,024.
+    pub records: usize,
+    /// Sessions at once, clients and workers together. 65,536.
+    pub sessions: usize,
+    /// Services that have a worker. 1,024.
+    pub services: usize,
+    /// Names that calls wait for without there being a worker. 128.
+    pub unserved_services: usize,
+    /// Services that one worker's connection may offer. 256.
+    pub services_per_worker: usize,
+    /// Calls that wait for a worker of one service. 10,000.
+    pub queued_calls_per_service: usize,
+    /// Bytes of calls that wait for a worker of one service. 64 MiB.
+    pub queued_bytes_per_service: usize,
+    /// Bytes of calls that the broker holds, waiting or kept for another attempt. 256 MiB.
+    pub held_bytes: usize,
+    /// Calls of one client, waiting and running. 10,000.
+    pub calls_per_client: usize,
+    /// Calls of all clients, waiting and running. 1,000,000.
+    pub calls: usize,
+    /// Calls at once that one worker may offer for one service. 65,535.
+    pub capacity: u32,
+    /// How often a call is given to a worker before the broker gives up. 3.
+    pub attempts: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            frame_bytes: 4 << 20,
+            frames: 32,
+            records: 1_024,
+            sessions: 65_536,
+            services: 1_024,
+            unserved_services: 128,
+            services_per_worker: 256,
+            queued_calls_per_service: 10_000,
+            queued_bytes_per_service: 64 << 20,
+            held_bytes: 256 << 20,
+            calls_per_client: 10_000,
+            calls: 1_000_000,
+            capacity: 65_535,
+            attempts: 3,
+        }
+    }
+}
+
+/// Which limit a request, a registration or a message met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::frame_bytes`].
+    FrameBytes,
+    /// [`Limits::frames`].
+    Frames,
+    /// [`Limits::records`].
+    Records,
+    /// [`Limits::sessions`].
+    Sessions,
+    /// [`Limits::services`].
+    Services,
+    /// [`Limits::unserved_services`].
+    UnservedServices,
+    /// [`Limits::services_per_worker`].
+    ServicesPerWorker,
+    /// [`Limits::queued_calls_per_service`].
+    QueuedCallsPerService,
+    /// [`Limits::queued_bytes_per_service`].
+    QueuedBytesPerService,
+    /// [`Limits::held_bytes`].
+    HeldBytes,
+    /// [`Limits::calls_per_client`].
+    CallsPerClient,
+    /// [`Limits::calls`].
+    Calls,
+    /// [`Limits::capacity`].
+    Capacity,
+}
+
+impl Limit {
+    /// The field of [`Limits`], which is also its name in messages and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Limit::FrameBytes => "frame_bytes",
+            Limit::Frames => "frames",
+            Limit::Records => "records",
+            Limit::Sessions => "sessions",
+            Limit::Services => "services",
+            Limit::UnservedServices => "unserved_services",
+            Limit::ServicesPerWorker => "services_per_worker",
+            Limit::QueuedCallsPerService => "queued_calls_per_service",
+            Limit::QueuedBytesPerService => "queued_bytes_per_service",
+            Limit::HeldBytes => "held_bytes",
+            Limit::CallsPerClient => "calls_per_client",
+            Limit::Calls => "calls",
+            Limit::Capacity => "capacity",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

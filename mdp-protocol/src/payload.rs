@@ -1,0 +1,42 @@
+//! What the state machines ask of a call's body: its path, its size, and that it can be kept.
+
+use alloc::vec::Vec;
+
+/// The body of a REQUEST or of a FINAL: name, metadata and payload together. The state machines
+/// move it and never look into the payload.
+///
+/// In the runtime it is a slice of the packet it came in; in a test it may be a number.
+pub trait Payload: Sized {
+    /// The name on a REQUEST: the method's path, `package.Service/Method`. Empty on a FINAL.
+    fn path(&self) -> &[u8];
+
+    /// The bytes that the body occupies while it is held, for the limits.
+    fn size(&self) -> usize;
+
+    /// A second handle on the same body, for a call that may have to be sent again. It must not pin
+    /// more memory than [`size`](Payload::size) says.
+    fn keep(&self) -> Self;
+
+    /// The body in a form that may be held for long: one that pins no more memory than
+    /// [`size`](Payload::size) says.
+    fn detach(self) -> Self;
+}
+
+/// A path and nothing else, for examples and tests.
+impl Payload for Vec<u8> {
+    fn path(&self) -> &[u8] {
+        self
+    }
+
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn keep(&self) -> Self {
+        self.clone()
+    }
+
+    fn detach(self) -> Self {
+        self
+    }
+}

@@ -1,0 +1,313 @@
+//! A peer's side of its session with a broker: connect, HELLO, heartbeats, silence, back-off.
+//!
+//! ```text
+//!            start / back-off over            WELCOME
+//! Waiting ─────────────────────────▶ Greeting ───────▶ Open
+//!    ▲                                  │ no answer      │ silence, DISCONNECT, drained
+//!    └──────────────────────────────────┴────────────────┘         each on a new socket
+//! ```
+//!
+//! Worker and client share it; what a loss means for their calls is theirs.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::rng::Rng;
+use crate::time::{Span, Time};
+use crate::wire::{DisconnectReason, Record};
+
+/// Settings of a session, for workers and clients alike.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// The id to be known by; empty to be given one. A worker's id is what `to_worker` names.
+    pub id: Vec<u8>,
+    /// How many brokers there are to choose from, at least 1. They are tried in turn.
+    pub endpoints: usize,
+    /// The wanted interval of signs of life; the broker may want a longer one. 1 s.
+    pub heartbeat: Span,
+    /// How many silent intervals mean that the broker is gone. 3.
+    pub liveness: u8,
+    /// How long the broker has to answer the first HELLO; twice as long after each failure, up to
+    /// eight times. 1 s.
+    pub handshake: Span,
+    /// The first pause before a further attempt; twice as long after each failure, and between half
+    /// and all of it by chance. 100 ms.
+    pub backoff_first: Span,
+    /// The longest pause. 5 s.
+    pub backoff_most: Span,
+    /// Seed of the chance in the pauses: random in production, fixed in tests.
+    pub seed: u64,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        SessionConfig {
+            id: Vec::new(),
+            endpoints: 1,
+            heartbeat: Span::from_secs(1),
+            liveness: 3,
+            handshake: Span::from_secs(1),
+            backoff_first: Span::from_ms(100),
+            backoff_most: Span::from_secs(5),
+            seed: 0,
+        }
+    }
+}
+
+/// What a user of a worker or a client may watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Saying HELLO to the endpoint of this number.
+    Connecting {
+        /// The endpoint's place in the list.
+        endpoint: usize,
+    },
+    /// The broker said WELCOME.
+    Connected {
+        /// The endpoint's place in the list.
+        endpoint: usize,
+        /// The id under which the broker knows this peer.
+        id: Arc<[u8]>,
+    },
+    /// Waiting before the next attempt.
+    Disconnected(LossCause),
+    /// Closed by its owner.
+    Closed,
+}
+
+/// Why a session was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossCause {
+    /// The broker said DISCONNECT.
+    Said(DisconnectReason),
+    /// The broker did not answer HELLO.
+    NoAnswer,
+    /// The broker gave no sign of life for the agreed time.
+    Silence,
+    /// The broker sent what cannot be read or has no place.
+    Invalid,
+    /// The broker takes no new calls; the running ones have ended.
+    Drained,
+}
+
+impl core::fmt::Display for LossCause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            LossCause::Said(reason) => write!(f, "the broker ended the session: {reason}"),
+            LossCause::NoAnswer => f.write_str("the broker did not answer"),
+            LossCause::Silence => f.write_str("the broker fell silent"),
+            LossCause::Invalid => f.write_str("the broker broke the protocol"),
+            LossCause::Drained => f.write_str("the broker takes no new calls"),
+        }
+    }
+}
+
+/// What a session wants done, as part of a worker's or a client's actions.
+#[derive(Debug)]
+pub enum SessionAction<P> {
+    /// Close the socket, if there is one, and open a new one to the endpoint of this number.
+    Connect {
+        /// The endpoint's place in the list.
+        endpoint: usize,
+    },
+    /// Send a record.
+    Send(Record<Arc<[u8]>, P>),
+    /// The state has changed.
+    State(ConnectionState),
+}
+
+/// What [`PeerSession::record`] made of a record.
+pub(crate) enum Heard<'a, P> {
+    /// The session handled it.
+    Nothing,
+    /// The session is open now.
+    Opened,
+    /// The session is lost.
+    Lost(LossCause),
+    /// It is for the worker or the client.
+    Record(Record<&'a [u8], P>),
+}
+
+#[derive(Debug)]
+pub(crate) struct PeerSession {
+    config: SessionConfig,
+    rng: Rng,
+    phase: Phase,
+    endpoint: usize,
+    failures: u32,
+    seen: Time,
+    sent: Time,
+    last: Time,
+    grace_until: Time,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Waiting { until: Time },
+    Greeting { until: Time },
+    Open { heartbeat: Span, expiry: Span, frame_bytes: u64 },
+    Closed,
+}
+
+impl PeerSession {
+    /// A session that connects at the first [`tick`](Self::tick).
+    pub(crate) fn new(config: SessionConfig) -> Self {
+        PeerSession {
+            rng: Rng::new(config.seed),
+            config,
+            phase: Phase::Waiting { until: Time::default() },
+            endpoint: 0,
+            failures: 0,
+            seen: Time::default(),
+            sent: Time::default(),
+            last: Time::default(),
+            grace_until: Time::default(),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// The largest frame that the broker takes, while there is a session.
+    pub(crate) fn frame_bytes(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Open { frame_bytes, .. } => Some(frame_bytes),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Waiting { until } | Phase::Greeting { until } => Some(until),
+            Phase::Open { heartbeat, expiry, .. } => {
+                let silence = (self.seen + expiry).max(self.grace_until);
+                Some((self.sent + heartbeat).min(silence))
+            }
+            Phase::Closed => None,
+        }
+    }
+
+    /// Brings time forward; to be called first whatever the input is.
+    pub(crate) fn advance(&mut self, now: Time) -> Time {
+        let now = now.max(self.last);
+        if now - self.last > self.config.heartbeat.times(2) {
+            // This process was away: what waits in the socket is read before the broker is given up.
+            self.grace_until = now + self.config.heartbeat;
+        }
+        self.last = now;
+        now
+    }
+
+    pub(crate) fn send<P, A>(&mut self, now: Time, record: Record<Arc<[u8]>, P>, out: &mut Vec<A>)
+    where
+        A: From<SessionAction<P>>,
+    {
+        self.sent = now;
+        out.push(SessionAction::Send(record).into());
+    }
+
+    pub(crate) fn record<'a, P, A>(
+        &mut self,
+        now: Time,
+        record: Record<&'a [u8], P>,
+        out: &mut Vec<A>,
+    ) -> Heard<'a, P>
+    where
+        A: From<SessionAction<P>>,
+    {
+        self.seen = now;
+        match (&self.phase, record) {
+            (Phase::Greeting { .. }, Record::Welcome { id, heartbeat, liveness, frame_bytes }) => {
+                let expiry = heartbeat.times(liveness.max(1).into());
+                self.phase = Phase::Open { heartbeat, expiry, frame_bytes };
+                self.failures = 0;
+                let state =
+                    ConnectionState::Connected { endpoint: self.endpoint, id: Arc::from(id) };
+                out.push(SessionAction::State(state).into());
+                Heard::Opened
+            }
+            (Phase::Greeting { .. } | Phase::Open { .. }, Record::Disconnect(reason)) => {
+                Heard::Lost(LossCause::Said(reason))
+            }
+            (Phase::Open { .. }, Record::Heartbeat) => Heard::Nothing,
+            (Phase::Open { .. }, Record::Hello { .. } | Record::Welcome { .. }) => {
+                Heard::Lost(LossCause::Invalid)
+            }
+            (Phase::Open { .. }, record) => Heard::Record(record),
+            // Before WELCOME, and after the end, nothing else counts.
+            _ => Heard::Nothing,
+        }
+    }
+
+    /// What is due at `now`. Gives the cause if the session is lost by it.
+    pub(crate) fn tick<P, A>(&mut self, now: Time, out: &mut Vec<A>) -> Option<LossCause>
+    where
+        A: From<SessionAction<P>>,
+    {
+        match self.phase {
+            Phase::Waiting { until } if now >= until => self.connect(now, out),
+            Phase::Greeting { until } if now >= until => return Some(LossCause::NoAnswer),
+            Phase::Open { heartbeat, expiry, .. } => {
+                if now >= (self.seen + expiry).max(self.grace_until) {
+                    return Some(LossCause::Silence);
+                }
+                if now - self.sent >= heartbeat {
+                    // RFC 7, RFC 18 W8: also while calls run.
+                    self.send(now, Record::Heartbeat, out);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn connect<P, A>(&mut self, now: Time, out: &mut Vec<A>)
+    where
+        A: From<SessionAction<P>>,
+    {
+        let patience = self.config.handshake.times(1 << self.failures.min(3));
+        self.phase = Phase::Greeting { until: now + patience };
+        let endpoint = self.endpoint;
+        out.push(SessionAction::State(ConnectionState::Connecting { endpoint }).into());
+        out.push(SessionAction::Connect { endpoint }.into());
+        let hello = Record::Hello {
+            id: Arc::from(self.config.id.as_slice()),
+            heartbeat: self.config.heartbeat,
+            liveness: self.config.liveness,
+        };
+        self.send(now, hello, out);
+    }
+
+    /// The session is lost: after a pause the next endpoint is tried on a new socket (RFC 7 W6, W7).
+    pub(crate) fn lose<P, A>(&mut self, now: Time, cause: LossCause, out: &mut Vec<A>)
+    where
+        A: From<SessionAction<P>>,
+    {
+        if matches!(self.phase, Phase::Closed | Phase::Waiting { .. }) {
+            return;
+        }
+        let endpoints = self.config.endpoints.max(1);
+        self.endpoint = (self.endpoint + 1) % endpoints;
+        self.failures = self.failures.saturating_add(1);
+        // Each endpoint is tried once before the pauses grow.
+        let round = (self.failures - 1) / u32::try_from(endpoints).unwrap_or(u32::MAX);
+        let most = self.config.backoff_first.times(1 << round.min(20));
+        let most = most.min(self.config.backoff_most).as_ms();
+        let pause = Span::from_ms(self.rng.between(most / 2, most));
+        self.phase = Phase::Waiting { until: now + pause };
+        out.push(SessionAction::State(ConnectionState::Disconnected(cause)).into());
+    }
+
+    /// Says DISCONNECT where there is somebody to say it to; nothing follows.
+    pub(crate) fn close<P, A>(&mut self, now: Time, out: &mut Vec<A>)
+    where
+        A: From<SessionAction<P>>,
+    {
+        if self.is_open() {
+            self.send(now, Record::Disconnect(DisconnectReason::Shutdown), out);
+        }
+        self.phase = Phase::Closed;
+        out.push(SessionAction::State(ConnectionState::Closed).into());
+    }
+}

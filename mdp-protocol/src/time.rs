@@ -1,0 +1,91 @@
+//! Time as a value: the drivers read a clock, the state machines are told.
+
+use core::fmt;
+use core::ops::{Add, Sub};
+
+/// A point on a monotonic clock, in whole milliseconds since a moment of the driver's choice.
+///
+/// ```
+/// use mdp_protocol::{Span, Time};
+/// let start = Time::from_ms(1_000);
+/// assert_eq!(start + Span::from_ms(250), Time::from_ms(1_250));
+/// assert_eq!(start - Time::from_ms(400), Span::from_ms(600));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+/// A length of time in whole milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(u64);
+
+impl Time {
+    /// The moment `ms` milliseconds after the clock's zero.
+    pub const fn from_ms(ms: u64) -> Self {
+        Time(ms)
+    }
+
+    /// Milliseconds since the clock's zero.
+    pub const fn as_ms(self) -> u64 {
+        self.0
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Span = Span(0);
+
+    /// A span of `ms` milliseconds.
+    pub const fn from_ms(ms: u64) -> Self {
+        Span(ms)
+    }
+
+    /// A span of `secs` seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Span(secs.saturating_mul(1_000))
+    }
+
+    /// The span in milliseconds.
+    pub const fn as_ms(self) -> u64 {
+        self.0
+    }
+
+    /// The span in milliseconds as it stands in a record: what does not fit becomes the largest
+    /// value, some 49 days.
+    pub const fn as_wire_ms(self) -> u32 {
+        if self.0 > u32::MAX as u64 { u32::MAX } else { self.0 as u32 }
+    }
+
+    /// `n` times the span, at most the largest span.
+    pub const fn times(self, n: u64) -> Span {
+        Span(self.0.saturating_mul(n))
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Time;
+
+    fn add(self, span: Span) -> Time {
+        Time(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub<Time> for Time {
+    type Output = Span;
+
+    /// The time from `earlier` to `self`; zero if `earlier` is the later one.
+    fn sub(self, earlier: Time) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1_000, self.0 % 1_000)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0)
+    }
+}

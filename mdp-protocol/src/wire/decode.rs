@@ -1,0 +1,282 @@
+//! Bytes to record heads: total, without allocation of its own, the whole packet or nothing.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
+use crate::limits::{Limit, Limits};
+
+/// A run of bytes of the packet that it was decoded from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    start: u32,
+    len: u32,
+}
+
+impl Slice {
+    /// The bytes in `packet`; empty if it is not the packet that was decoded.
+    pub fn of(self, packet: &[u8]) -> &[u8] {
+        packet.get(self.range()).unwrap_or_default()
+    }
+
+    /// Where the bytes are.
+    pub const fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+
+    /// How many bytes they are.
+    pub const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// From here to the end of `last`, which stands behind.
+    const fn through(self, last: Slice) -> Slice {
+        Slice { start: self.start, len: last.start + last.len - self.start }
+    }
+}
+
+/// Where a record's payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// In the packet.
+    Inline(Slice),
+    /// In the payload frame of this number, counted from 0.
+    Frame(u32),
+}
+
+/// A record as it stands in a packet: its fixed fields, and where the rest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The command's number, known or not.
+    pub command: u8,
+    /// The flags.
+    pub flags: Flags,
+    /// A small number by command: liveness on HELLO and WELCOME, the attempt on REQUEST and FINAL.
+    pub count: u8,
+    /// The call.
+    pub call: u64,
+    /// The argument by command.
+    pub arg: u32,
+    /// The length of the payload.
+    pub payload_len: u32,
+    /// The peer's id, empty without [`Flags::PEER`].
+    pub peer: Slice,
+    /// The name.
+    pub name: Slice,
+    /// The metadata, without its length.
+    pub meta: Slice,
+    /// The payload.
+    pub body: Body,
+    /// Name, metadata with its length, and inline payload in one: what a broker passes on as it is.
+    pub tail: Slice,
+}
+
+impl Head {
+    /// The command, if it is one.
+    pub const fn command(&self) -> Option<Command> {
+        Command::from_u8(self.command)
+    }
+}
+
+/// What is wrong with a message as a whole. Its sender is treated as invalid (RFC 7, RFC 18 B11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The first byte is not [`SIGNATURE`], or there is none.
+    #[error("not an MDP/RPC packet: it begins with {0:02x?}, not with 0xd3")]
+    Signature(Option<u8>),
+    /// The version is not spoken here.
+    #[error("MDP/RPC version {0:?} is not spoken here; version 1 is")]
+    Version(Option<u8>),
+    /// A packet without records.
+    #[error("the packet holds no record")]
+    NoRecord,
+    /// The packet ends within a record.
+    #[error("record {record} at byte {at} of the packet is cut off: {what} ends past the packet")]
+    Truncated {
+        /// The record's number, counted from 0.
+        record: usize,
+        /// Where it begins.
+        at: usize,
+        /// The field that does not fit.
+        what: &'static str,
+    },
+    /// A record announces a payload frame that the message does not have, or of another length.
+    #[error("record {record} announces a payload frame of {announced} bytes; it has {found:?}")]
+    PayloadFrame {
+        /// The record's number, counted from 0.
+        record: usize,
+        /// The length in the record.
+        announced: usize,
+        /// The length of the frame, or `None` if there is no frame left.
+        found: Option<usize>,
+    },
+    /// Frames that no record announces.
+    #[error("{0} payload frames are announced by no record")]
+    SpareFrames(usize),
+    /// The message is beyond a limit.
+    #[error("the message is beyond the limit {0}")]
+    TooMuch(Limit),
+}
+
+/// Decodes a packet into the heads of its records, which replace what `heads` held.
+///
+/// `frames` are the lengths of the message's payload frames. The work is linear in the packet and
+/// bounded by `limits`.
+///
+/// ```
+/// use mdp_protocol::wire::{self, decode, Command, Record};
+/// use mdp_protocol::Limits;
+/// let mut packet = Vec::new();
+/// wire::put(&mut packet, &Record::<&[u8], ()>::Heartbeat);
+/// let mut heads = Vec::new();
+/// decode(&packet, &[], &Limits::default(), &mut heads).unwrap();
+/// assert_eq!(heads[0].command(), Some(Command::Heartbeat));
+/// ```
+///
+/// # Errors
+///
+/// What is wrong and where; `heads` is then empty.
+pub fn decode(
+    packet: &[u8],
+    frames: &[usize],
+    limits: &Limits,
+    heads: &mut Vec<Head>,
+) -> Result<(), WireError> {
+    heads.clear();
+    let result = decode_all(packet, frames, limits, heads);
+    if result.is_err() {
+        heads.clear();
+    }
+    result
+}
+
+fn decode_all(
+    packet: &[u8],
+    frames: &[usize],
+    limits: &Limits,
+    heads: &mut Vec<Head>,
+) -> Result<(), WireError> {
+    check_size(packet, frames, limits)?;
+    check_header(packet)?;
+    let mut at = PACKET_HEADER_LEN;
+    let mut frames = frames.iter().copied();
+    let mut used = 0;
+    while at < packet.len() {
+        let record = heads.len();
+        if record >= limits.records {
+            return Err(WireError::TooMuch(Limit::Records));
+        }
+        let mut head =
+            head_at(packet, at).map_err(|what| WireError::Truncated { record, at, what })?;
+        if let Body::Frame(number) = &mut head.body {
+            let announced = head.payload_len as usize;
+            let found = frames.next();
+            if found != Some(announced) {
+                return Err(WireError::PayloadFrame { record, announced, found });
+            }
+            *number = used;
+            used += 1;
+        }
+        at = head.tail.range().end;
+        heads.push(head);
+    }
+    match frames.len() {
+        0 if heads.is_empty() => Err(WireError::NoRecord),
+        0 => Ok(()),
+        spare => Err(WireError::SpareFrames(spare)),
+    }
+}
+
+fn check_size(packet: &[u8], frames: &[usize], limits: &Limits) -> Result<(), WireError> {
+    if frames.len() >= limits.frames {
+        return Err(WireError::TooMuch(Limit::Frames));
+    }
+    let most = limits.frame_bytes.min(u32::MAX as usize);
+    if packet.len() > most || frames.iter().any(|len| *len > most) {
+        return Err(WireError::TooMuch(Limit::FrameBytes));
+    }
+    Ok(())
+}
+
+fn check_header(packet: &[u8]) -> Result<(), WireError> {
+    match (packet.first().copied(), packet.get(1).copied()) {
+        (Some(SIGNATURE), Some(VERSION)) => Ok(()),
+        (Some(SIGNATURE), version) => Err(WireError::Version(version)),
+        (first, _) => Err(WireError::Signature(first)),
+    }
+}
+
+/// The record that begins at `at`, or the field of it that does not fit in the packet.
+fn head_at(packet: &[u8], at: usize) -> Result<Head, &'static str> {
+    let rest = packet.get(at..).unwrap_or_default();
+    let (fixed, _) = rest.split_first_chunk::<HEADER_LEN>().ok_or("the header")?;
+    let [command, flags, name_len, count, rest @ ..] = *fixed;
+    let [c0, c1, c2, c3, c4, c5, c6, c7, a0, a1, a2, a3, p0, p1, p2, p3] = rest;
+    let flags = Flags::from_u8(flags);
+    let payload_len = u32::from_be_bytes([p0, p1, p2, p3]);
+
+    let mut reader = Reader { packet, at: at + HEADER_LEN };
+    let mut peer = Slice::default();
+    if flags.has(Flags::PEER) {
+        let len = reader.byte().ok_or("the peer's id")?;
+        peer = reader.take(len.into()).ok_or("the peer's id")?;
+    }
+    let name = reader.take(name_len.into()).ok_or("the name")?;
+    let mut meta = Slice { start: reader.at as u32, len: 0 };
+    if flags.has(Flags::META) {
+        let len = reader.word().ok_or("the length of the metadata")?;
+        meta = reader.take(len as usize).ok_or("the metadata")?;
+    }
+    let (body, last) = if flags.has(Flags::OUT) {
+        (Body::Frame(0), meta)
+    } else {
+        let payload = reader.take(payload_len as usize).ok_or("the payload")?;
+        (Body::Inline(payload), payload)
+    };
+    Ok(Head {
+        command,
+        flags,
+        count,
+        call: u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7]),
+        arg: u32::from_be_bytes([a0, a1, a2, a3]),
+        payload_len,
+        peer,
+        name,
+        meta,
+        body,
+        tail: name.through(last),
+    })
+}
+
+struct Reader<'a> {
+    packet: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    /// The next `len` bytes, if the packet has them. Packets are shorter than 4 GiB, so places in
+    /// them fit in 32 bits.
+    fn take(&mut self, len: usize) -> Option<Slice> {
+        let end = self.at.checked_add(len).filter(|end| *end <= self.packet.len())?;
+        let slice = Slice { start: self.at as u32, len: len as u32 };
+        self.at = end;
+        Some(slice)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = self.packet.get(self.at).copied()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        let bytes = self.packet.get(self.at..)?.first_chunk::<4>()?;
+        self.at += 4;
+        Some(u32::from_be_bytes(*bytes))
+    }
+}

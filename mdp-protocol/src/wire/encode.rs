@@ -1,0 +1,152 @@
+//! Records to bytes, one after another into a buffer that the caller keeps.
+
+use alloc::vec::Vec;
+
+use super::header::{Command, Flags, SIGNATURE, VERSION};
+use super::record::{Record, Reply};
+
+/// The bytes behind a record's fixed part, as [`Head::tail`](super::Head::tail) gave them or as a
+/// client made them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail<'a> {
+    /// Name, then with `meta` the metadata behind its length of four bytes, then the payload unless
+    /// `out`.
+    pub bytes: &'a [u8],
+    /// How many of the bytes are the name.
+    pub name_len: u8,
+    /// Whether there is metadata.
+    pub meta: bool,
+    /// The length of the payload, wherever it is.
+    pub payload_len: u32,
+    /// Whether the payload travels in a frame of its own.
+    pub out: bool,
+}
+
+/// Begins a packet in an empty buffer; does nothing in one that has begun.
+pub fn begin(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() {
+        buffer.extend_from_slice(&[SIGNATURE, VERSION]);
+    }
+}
+
+/// Appends a record that has no body, beginning the packet where needed. A REQUEST is written
+/// without path and payload, a FINAL without reply; [`put_tail`] writes these.
+///
+/// ```
+/// use mdp_protocol::wire::{put, Record};
+/// let mut packet = Vec::new();
+/// put(&mut packet, &Record::<&[u8], ()>::Heartbeat);
+/// assert_eq!(packet.len(), 22);
+/// ```
+pub fn put<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>) {
+    put_tail(buffer, record, Tail::default());
+}
+
+/// Appends a record with the bytes behind it. The payload of a tail with `out` is for the caller to
+/// send as the packet's next payload frame.
+pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, tail: Tail<'_>) {
+    begin(buffer);
+    let fields = Fields::of(record);
+    let peer = id(fields.peer);
+    let name = id(fields.name);
+    let mut flags =
+        fields.flags | Flags::when(Flags::META, tail.meta) | Flags::when(Flags::OUT, tail.out);
+    flags = flags | Flags::when(Flags::PEER, !peer.is_empty());
+
+    // REQUEST and FINAL bring their name in the tail, the others in the record.
+    let name_len = if name.is_empty() { tail.name_len } else { name.len() as u8 };
+    let mut fixed = [0; super::HEADER_LEN];
+    let (small, large) = fixed.split_at_mut(4);
+    small.copy_from_slice(&[fields.command as u8, flags.as_u8(), name_len, fields.count]);
+    let (call, rest) = large.split_at_mut(8);
+    call.copy_from_slice(&fields.call.to_be_bytes());
+    let (arg, payload_len) = rest.split_at_mut(4);
+    arg.copy_from_slice(&fields.arg.to_be_bytes());
+    payload_len.copy_from_slice(&tail.payload_len.to_be_bytes());
+
+    buffer.extend_from_slice(&fixed);
+    if !peer.is_empty() {
+        buffer.push(peer.len() as u8);
+        buffer.extend_from_slice(peer);
+    }
+    buffer.extend_from_slice(name);
+    buffer.extend_from_slice(tail.bytes);
+}
+
+/// An id or a name as it fits in its length byte. The machines check every name they are given, so
+/// nothing is ever cut.
+fn id(bytes: &[u8]) -> &[u8] {
+    bytes.get(..bytes.len().min(crate::names::MAX_NAME)).unwrap_or_default()
+}
+
+struct Fields<'a> {
+    command: Command,
+    flags: Flags,
+    count: u8,
+    call: u64,
+    arg: u32,
+    peer: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn of<N: AsRef<[u8]>, P>(record: &'a Record<N, P>) -> Self {
+        let plain = Fields {
+            command: record.command(),
+            flags: Flags::NONE,
+            count: 0,
+            call: 0,
+            arg: 0,
+            peer: &[],
+            name: &[],
+        };
+        match record {
+            Record::Hello { id, heartbeat, liveness } => {
+                Fields { count: *liveness, arg: heartbeat.as_wire_ms(), name: id.as_ref(), ..plain }
+            }
+            Record::Welcome { id, heartbeat, liveness, frame_bytes } => Fields {
+                count: *liveness,
+                call: *frame_bytes,
+                arg: heartbeat.as_wire_ms(),
+                name: id.as_ref(),
+                ..plain
+            },
+            Record::Ready { service, capacity } => {
+                Fields { arg: *capacity, name: service.as_ref(), ..plain }
+            }
+            Record::Request { call, timeout, idempotent, attempt, peer, body: _ } => Fields {
+                flags: Flags::END | Flags::when(Flags::IDEMPOTENT, *idempotent),
+                count: *attempt,
+                call: *call,
+                arg: timeout.as_wire_ms(),
+                peer: peer.as_ref(),
+                ..plain
+            },
+            Record::Final { call, code, not_started, attempt, peer, reply: _ } => Fields {
+                flags: Flags::END | Flags::when(Flags::NOT_STARTED, *not_started),
+                count: *attempt,
+                call: *call,
+                arg: code.as_u32(),
+                peer: peer.as_ref(),
+                ..plain
+            },
+            Record::Cancel { call } => Fields { call: *call, ..plain },
+            Record::Heartbeat | Record::Drain => plain,
+            Record::Disconnect(reason) => {
+                Fields { count: Record::<N, P>::VERSIONS, arg: reason.as_u32(), ..plain }
+            }
+        }
+    }
+}
+
+impl<N, P> Record<N, P> {
+    /// The reply's body of a FINAL or the body of a REQUEST.
+    pub fn body(&self) -> Option<&P> {
+        match self {
+            Record::Request { body, .. } | Record::Final { reply: Reply::Body(body), .. } => {
+                Some(body)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The fixed parts: signature, version, commands and flags.
+
+use core::fmt;
+use core::ops::BitOr;
+
+/// The first byte of every packet. It is not ASCII and not a frame's length of plain MDP, so the
+/// three dialects tell each other apart by their first byte.
+pub const SIGNATURE: u8 = 0xd3;
+
+/// The second byte of every packet: the version of this dialect.
+pub const VERSION: u8 = 1;
+
+/// Bytes before the first record of a packet.
+pub const PACKET_HEADER_LEN: usize = 2;
+
+/// Bytes of a record before its name.
+pub const HEADER_LEN: usize = 20;
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Command {
+    /// The first word of a peer: its id, and how often it wants heartbeats.
+    Hello = 1,
+    /// The broker's answer: the id under which it knows the peer, and what was agreed.
+    Welcome = 2,
+    /// A worker offers a service.
+    Ready = 3,
+    /// A call begins.
+    Request = 4,
+    /// An item of a stream.
+    Data = 5,
+    /// A call ends.
+    Final = 6,
+    /// The caller gives a call up.
+    Cancel = 7,
+    /// The other side may send more items.
+    Credit = 8,
+    /// The sender is alive.
+    Heartbeat = 9,
+    /// No new calls, please; the ones that run will end.
+    Drain = 10,
+    /// The session is over.
+    Disconnect = 11,
+}
+
+impl Command {
+    /// The command of a number on the wire.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Command::Hello,
+            2 => Command::Welcome,
+            3 => Command::Ready,
+            4 => Command::Request,
+            5 => Command::Data,
+            6 => Command::Final,
+            7 => Command::Cancel,
+            8 => Command::Credit,
+            9 => Command::Heartbeat,
+            10 => Command::Drain,
+            11 => Command::Disconnect,
+            _ => return None,
+        })
+    }
+
+    /// The name as `docs/wire.md` writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Command::Hello => "HELLO",
+            Command::Welcome => "WELCOME",
+            Command::Ready => "READY",
+            Command::Request => "REQUEST",
+            Command::Data => "DATA",
+            Command::Final => "FINAL",
+            Command::Cancel => "CANCEL",
+            Command::Credit => "CREDIT",
+            Command::Heartbeat => "HEARTBEAT",
+            Command::Drain => "DRAIN",
+            Command::Disconnect => "DISCONNECT",
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The flags of a record. Bits that a reader does not know are ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Flags = Flags(0);
+    /// This direction of the call ends with this record.
+    pub const END: Flags = Flags(0x01);
+    /// REQUEST: the method may be run more than once.
+    pub const IDEMPOTENT: Flags = Flags(0x02);
+    /// Metadata stands between name and payload.
+    pub const META: Flags = Flags(0x04);
+    /// The payload is the next payload frame of the message.
+    pub const OUT: Flags = Flags(0x08);
+    /// The payload is the body frames of a plain MDP message.
+    pub const RAW: Flags = Flags(0x10);
+    /// The payload is compressed.
+    pub const COMPRESSED: Flags = Flags(0x20);
+    /// A peer's id stands before the name: whom a REQUEST is meant for or comes from, or who
+    /// answered with a FINAL.
+    pub const PEER: Flags = Flags(0x40);
+    /// FINAL: no handler was started for the call, so making it again is safe.
+    pub const NOT_STARTED: Flags = Flags(0x80);
+
+    /// The flags of a byte on the wire.
+    pub const fn from_u8(bits: u8) -> Self {
+        Flags(bits)
+    }
+
+    /// The byte on the wire.
+    pub const fn as_u8(self) -> u8 {
+        self.0
+    }
+
+    /// Whether all of `other` is set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// `flag` if `on`, else nothing.
+    pub const fn when(flag: Flags, on: bool) -> Flags {
+        if on { flag } else { Flags::NONE }
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Flags;
+
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}

@@ -1,0 +1,15 @@
+//! MDP/RPC 1: packets of records. `docs/wire.md` is the normative text.
+//!
+//! A message is one packet and the payload frames that its records announce. [`decode`] looks at a
+//! whole packet before anybody acts on any of it; [`encode`] writes records one after another into
+//! a buffer that the driver keeps. [`Record`] is what the state machines see.
+
+mod decode;
+mod encode;
+mod header;
+mod record;
+
+pub use decode::{Body, Head, Slice, WireError, decode};
+pub use encode::{Tail, begin, put, put_tail};
+pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
+pub use record::{DisconnectReason, Record, RecordError, Reply};

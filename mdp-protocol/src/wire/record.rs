@@ -1,0 +1,258 @@
+//! Records as the state machines see them.
+
+use alloc::boxed::Box;
+
+use super::decode::Head;
+use super::header::{Command, Flags, VERSION};
+use crate::status::{Code, Refusal};
+use crate::time::Span;
+
+/// One record. `N` is how ids and service names are held: borrowed from the packet on the way in
+/// (`&[u8]`), shared on the way out (`Arc<[u8]>`). `P` is the body, see [`Payload`](crate::Payload).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record<N, P> {
+    /// A peer opens a session.
+    Hello {
+        /// The id that it wants to be known by; empty to be given one.
+        id: N,
+        /// How often it wants, and offers, a sign of life.
+        heartbeat: Span,
+        /// How many intervals of silence mean that a side is gone.
+        liveness: u8,
+    },
+    /// The broker accepts a session.
+    Welcome {
+        /// The id under which the broker knows the peer.
+        id: N,
+        /// The interval agreed: the longer of the two sides'.
+        heartbeat: Span,
+        /// The liveness agreed: the larger of the two sides'.
+        liveness: u8,
+        /// The largest frame that the broker takes, in bytes.
+        frame_bytes: u64,
+    },
+    /// A worker offers a service.
+    Ready {
+        /// The service's name, `package.Service`.
+        service: N,
+        /// How many of its calls the worker takes at once.
+        capacity: u32,
+    },
+    /// A call.
+    Request {
+        /// The sender's name for the call.
+        call: u64,
+        /// The time left until its deadline.
+        timeout: Span,
+        /// Whether the method may be run more than once.
+        idempotent: bool,
+        /// Towards a worker: which attempt this is, from 1.
+        attempt: u8,
+        /// Towards the broker: the only worker that is wanted, or empty. Towards a worker: the
+        /// client's id.
+        peer: N,
+        /// Path, metadata and payload.
+        body: P,
+    },
+    /// The end of a call.
+    Final {
+        /// The receiver's name for the call.
+        call: u64,
+        /// How it ended.
+        code: Code,
+        /// No handler was started for it.
+        not_started: bool,
+        /// Towards a client: how many attempts were made.
+        attempt: u8,
+        /// Towards a client: the worker that answered, or empty.
+        peer: N,
+        /// The reply, or the status that explains the code.
+        reply: Reply<P>,
+    },
+    /// Towards a client: the broker hands the call back. No handler was started, and it may be made
+    /// again on a new session.
+    Cancel {
+        /// The client's name for the call.
+        call: u64,
+    },
+    /// The sender is alive.
+    Heartbeat,
+    /// From a worker: no new calls. From the broker: there will be none.
+    Drain,
+    /// The session is over.
+    Disconnect(DisconnectReason),
+}
+
+/// What a FINAL carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<P> {
+    /// Bytes of the other side: a reply, or a status already encoded.
+    Body(P),
+    /// A failure that a machine found itself, still to be encoded as a status. Only on the way out.
+    Refused(Box<Refusal>),
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The sender ends in good order.
+    Shutdown,
+    /// There is no session: HELLO comes first.
+    NoSession,
+    /// The command is known and has no place here (RFC 7, RFC 18 B10).
+    Unexpected,
+    /// The packet could not be read (RFC 7, RFC 18 B11).
+    Malformed,
+    /// The command is not known, or not in this version of the program.
+    UnknownCommand,
+    /// The version is not spoken; the record's count is the highest that is.
+    Version,
+    /// Another live worker has this id.
+    IdTaken,
+    /// A name is empty or has bytes that names do not have.
+    BadName,
+    /// A limit on sessions, services or capacity was met.
+    LimitReached,
+    /// There was no sign of life for too long.
+    Silence,
+    /// A reason of a newer peer.
+    Other(u32),
+}
+
+impl DisconnectReason {
+    /// The number on the wire.
+    pub const fn as_u32(self) -> u32 {
+        match self {
+            DisconnectReason::Shutdown => 1,
+            DisconnectReason::NoSession => 2,
+            DisconnectReason::Unexpected => 3,
+            DisconnectReason::Malformed => 4,
+            DisconnectReason::UnknownCommand => 5,
+            DisconnectReason::Version => 6,
+            DisconnectReason::IdTaken => 7,
+            DisconnectReason::BadName => 8,
+            DisconnectReason::LimitReached => 9,
+            DisconnectReason::Silence => 10,
+            DisconnectReason::Other(number) => number,
+        }
+    }
+
+    /// The reason of a number on the wire.
+    pub const fn from_u32(number: u32) -> Self {
+        match number {
+            1 => DisconnectReason::Shutdown,
+            2 => DisconnectReason::NoSession,
+            3 => DisconnectReason::Unexpected,
+            4 => DisconnectReason::Malformed,
+            5 => DisconnectReason::UnknownCommand,
+            6 => DisconnectReason::Version,
+            7 => DisconnectReason::IdTaken,
+            8 => DisconnectReason::BadName,
+            9 => DisconnectReason::LimitReached,
+            10 => DisconnectReason::Silence,
+            number => DisconnectReason::Other(number),
+        }
+    }
+}
+
+impl core::fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            DisconnectReason::Shutdown => "shut down",
+            DisconnectReason::NoSession => "there is no session; HELLO comes first",
+            DisconnectReason::Unexpected => "the command has no place here",
+            DisconnectReason::Malformed => "the packet could not be read",
+            DisconnectReason::UnknownCommand => "the command is not known",
+            DisconnectReason::Version => "the version is not spoken",
+            DisconnectReason::IdTaken => "another live worker has this id",
+            DisconnectReason::BadName => "a name is empty or has bytes that names do not have",
+            DisconnectReason::LimitReached => "a limit was met",
+            DisconnectReason::Silence => "there was no sign of life for too long",
+            DisconnectReason::Other(number) => return write!(f, "reason {number}"),
+        })
+    }
+}
+
+/// A record that no machine takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A number that is no command of version 1.
+    #[error("command {0} is not one of MDP/RPC version 1")]
+    UnknownCommand(u8),
+    /// A command of version 1 that this program does not handle.
+    #[error("{0} is not handled by this program")]
+    Unsupported(Command),
+}
+
+impl<'a, P> Record<&'a [u8], P> {
+    /// The record that `head`, decoded from `packet`, stands for. `body` is asked for the body of a
+    /// REQUEST or a FINAL.
+    ///
+    /// # Errors
+    ///
+    /// The command is not known, or not handled.
+    pub fn read(
+        head: &Head,
+        packet: &'a [u8],
+        body: impl FnOnce(&Head) -> P,
+    ) -> Result<Self, RecordError> {
+        let command = head.command().ok_or(RecordError::UnknownCommand(head.command))?;
+        let span = Span::from_ms(head.arg.into());
+        Ok(match command {
+            Command::Hello => {
+                Record::Hello { id: head.name.of(packet), heartbeat: span, liveness: head.count }
+            }
+            Command::Welcome => Record::Welcome {
+                id: head.name.of(packet),
+                heartbeat: span,
+                liveness: head.count,
+                frame_bytes: head.call,
+            },
+            Command::Ready => Record::Ready { service: head.name.of(packet), capacity: head.arg },
+            Command::Request => Record::Request {
+                call: head.call,
+                timeout: span,
+                idempotent: head.flags.has(Flags::IDEMPOTENT),
+                attempt: head.count,
+                peer: head.peer.of(packet),
+                body: body(head),
+            },
+            Command::Final => Record::Final {
+                call: head.call,
+                code: Code::from_u32(head.arg),
+                not_started: head.flags.has(Flags::NOT_STARTED),
+                attempt: head.count,
+                peer: head.peer.of(packet),
+                reply: Reply::Body(body(head)),
+            },
+            Command::Cancel => Record::Cancel { call: head.call },
+            Command::Heartbeat => Record::Heartbeat,
+            Command::Drain => Record::Drain,
+            Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),
+            Command::Data | Command::Credit => {
+                return Err(RecordError::Unsupported(command));
+            }
+        })
+    }
+}
+
+impl<N, P> Record<N, P> {
+    /// The record's command.
+    pub const fn command(&self) -> Command {
+        match self {
+            Record::Hello { .. } => Command::Hello,
+            Record::Welcome { .. } => Command::Welcome,
+            Record::Ready { .. } => Command::Ready,
+            Record::Request { .. } => Command::Request,
+            Record::Final { .. } => Command::Final,
+            Record::Cancel { .. } => Command::Cancel,
+            Record::Heartbeat => Command::Heartbeat,
+            Record::Drain => Command::Drain,
+            Record::Disconnect(_) => Command::Disconnect,
+        }
+    }
+
+    /// The highest version that a DISCONNECT names.
+    pub(super) const VERSIONS: u8 = VERSION;
+}

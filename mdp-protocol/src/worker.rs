@@ -1,0 +1,365 @@
+//! The worker: registration, the calls that it holds, and how it leaves.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::names;
+use crate::payload::Payload;
+use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig};
+use crate::slab::{Key, Slab};
+use crate::status::{Code, Reason, Refusal};
+use crate::time::{Span, Time};
+use crate::wheel::Wheel;
+use crate::wire::{Record, Reply};
+
+/// Settings of a worker.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// How it reaches a broker.
+    pub session: SessionConfig,
+    /// The services that it offers.
+    pub services: Vec<Offer>,
+}
+
+/// A service that a worker offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The service's name, `package.Service`.
+    pub service: Arc<[u8]>,
+    /// How many of its calls the worker takes at once, at least 1.
+    pub capacity: u32,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a, P> {
+    /// A record came from the broker.
+    Record(Record<&'a [u8], P>),
+    /// Something came that cannot be read.
+    Invalid,
+    /// A handler is done.
+    Done {
+        /// The call, as [`Action::Start`] named it.
+        call: Key,
+        /// How it ended.
+        code: Code,
+        /// The reply, or the status that explains the code.
+        reply: P,
+    },
+    /// Nothing; time has passed.
+    Tick,
+    /// Take no new calls, finish what runs for at most `grace`, then close.
+    Drain {
+        /// How long to wait.
+        grace: Span,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action<P> {
+    /// The session's wish.
+    Session(SessionAction<P>),
+    /// Run the handler.
+    Start {
+        /// The call; [`Input::Done`] names it.
+        call: Key,
+        /// The place of its service in [`Config::services`].
+        service: usize,
+        /// When its time is up.
+        deadline: Time,
+        /// Which attempt this is, from 1.
+        attempt: u8,
+        /// Path, metadata and payload.
+        body: P,
+    },
+    /// Stop the handler: nobody waits for its reply.
+    Abort {
+        /// The call.
+        call: Key,
+        /// Why.
+        cause: AbortCause,
+    },
+    /// All is done; the worker takes no more input.
+    Closed,
+}
+
+/// Why a handler is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortCause {
+    /// The time is up.
+    Deadline,
+    /// The session with the broker is lost, so the reply has nowhere to go.
+    SessionLost,
+    /// The worker leaves, and its grace period is over.
+    Shutdown,
+}
+
+impl<P> From<SessionAction<P>> for Action<P> {
+    fn from(action: SessionAction<P>) -> Self {
+        Action::Session(action)
+    }
+}
+
+/// The worker's state machine. See the [crate's guide](crate) for how it is driven.
+#[derive(Debug)]
+pub struct Worker {
+    config: Config,
+    session: PeerSession,
+    slots: Slab<Slot>,
+    timer: Wheel,
+    /// Calls held, by the place of the service in the configuration.
+    held: Vec<u32>,
+    leaving: Option<Leaving>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// The broker's handle.
+    call: u64,
+    service: usize,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    until: Time,
+    /// The broker sends no more calls.
+    drained: bool,
+}
+
+impl Worker {
+    /// A worker that connects at the first input.
+    pub fn new(config: Config) -> Self {
+        Worker {
+            session: PeerSession::new(config.session.clone()),
+            slots: Slab::new(),
+            timer: Wheel::new(),
+            held: alloc::vec![0; config.services.len()],
+            leaving: None,
+            closed: false,
+            config,
+        }
+    }
+
+    /// Takes in what happened and appends what is to be done, in order.
+    pub fn handle<P: Payload>(&mut self, now: Time, input: Input<'_, P>, out: &mut Vec<Action<P>>) {
+        if self.closed {
+            return;
+        }
+        let now = self.session.advance(now);
+        match input {
+            Input::Record(record) => match self.session.record(now, record, out) {
+                Heard::Nothing => {}
+                Heard::Opened => self.register(now, out),
+                Heard::Lost(cause) => self.lost(now, cause, out),
+                Heard::Record(record) => self.record(now, record, out),
+            },
+            Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
+            Input::Tick => {}
+            Input::Drain { grace } => self.drain(now, grace, out),
+        }
+        self.timers(now, out);
+        self.maybe_close(now, out);
+    }
+
+    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.closed {
+            return None;
+        }
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
+        [self.session.next_deadline(), self.timer.next(), leaving].into_iter().flatten().min()
+    }
+
+    /// Calls that handlers work on.
+    pub fn running(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn register<P>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        for offer in &self.config.services {
+            let record = Record::Ready { service: offer.service.clone(), capacity: offer.capacity };
+            self.session.send(now, record, out);
+        }
+        if self.leaving.is_some() {
+            self.session.send(now, Record::Drain, out);
+        }
+    }
+
+    fn record<P: Payload>(
+        &mut self,
+        now: Time,
+        record: Record<&[u8], P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        match record {
+            Record::Request { call, timeout, idempotent: _, attempt, peer: _, body } => {
+                match self.admit(&body) {
+                    Ok(service) => self.start(now, call, timeout, attempt, service, body, out),
+                    Err(refusal) => self.refuse(now, call, refusal, out),
+                }
+            }
+            Record::Drain => {
+                if let Some(leaving) = &mut self.leaving {
+                    leaving.drained = true;
+                }
+            }
+            // The broker says nothing else to a worker.
+            _ => self.lost(now, LossCause::Invalid, out),
+        }
+    }
+
+    fn admit<P: Payload>(&self, body: &P) -> Result<usize, Refusal> {
+        let service = names::check(body.path()).and_then(names::split);
+        let (service, _) = service.map_err(|error| {
+            let message = format!("the REQUEST's name is not a method's path: {error}");
+            refusal(Code::InvalidArgument, Reason::BadRequest, message)
+        })?;
+        let mut offers = self.config.services.iter().zip(&self.held).enumerate();
+        let found = offers.find(|(_, (offer, _))| *offer.service == *service.as_bytes());
+        let Some((place, (offer, held))) = found else {
+            let message = format!("this worker does not offer the service {service}");
+            return Err(refusal(Code::Unimplemented, Reason::NotDispatched, message));
+        };
+        if *held >= offer.capacity {
+            let message = format!("this worker holds {held} calls of {service} already");
+            return Err(refusal(Code::Unavailable, Reason::NotDispatched, message));
+        }
+        Ok(place)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn start<P>(
+        &mut self,
+        now: Time,
+        call: u64,
+        timeout: Span,
+        attempt: u8,
+        service: usize,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let deadline = now + timeout;
+        let call = self.slots.insert(Slot { call, service });
+        if let Some(held) = self.held.get_mut(service) {
+            *held += 1;
+        }
+        self.timer.set(call.index(), deadline);
+        out.push(Action::Start { call, service, deadline, attempt, body });
+    }
+
+    fn done<P>(&mut self, now: Time, call: Key, code: Code, reply: P, out: &mut Vec<Action<P>>) {
+        if let Some(slot) = self.free(call) {
+            let record = Record::Final {
+                call: slot.call,
+                code,
+                not_started: false,
+                attempt: 0,
+                peer: Arc::from([]),
+                reply: Reply::Body(reply),
+            };
+            self.session.send(now, record, out);
+        }
+    }
+
+    fn refuse<P>(&mut self, now: Time, call: u64, refusal: Refusal, out: &mut Vec<Action<P>>) {
+        let record = Record::Final {
+            call,
+            code: refusal.code,
+            not_started: refusal.not_started,
+            attempt: 0,
+            peer: Arc::from([]),
+            reply: Reply::Refused(Box::new(refusal)),
+        };
+        self.session.send(now, record, out);
+    }
+
+    fn free(&mut self, call: Key) -> Option<Slot> {
+        let slot = self.slots.remove(call)?;
+        self.timer.clear(call.index());
+        if let Some(held) = self.held.get_mut(slot.service) {
+            *held = held.saturating_sub(1);
+        }
+        Some(slot)
+    }
+
+    fn lost<P>(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P>>) {
+        self.session.lose(now, cause, out);
+        // The broker has moved or ended these calls; their handles mean nothing any more.
+        let held: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
+        for call in held {
+            self.free(call);
+            out.push(Action::Abort { call, cause: AbortCause::SessionLost });
+        }
+    }
+
+    fn timers<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        while let Some(index) = self.timer.pop(now) {
+            let Some(call) = self.slots.key_at(index) else { continue };
+            let message = "the deadline passed while the handler ran".into();
+            let refusal =
+                started(refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
+            self.abort(now, call, AbortCause::Deadline, refusal, out);
+        }
+        if let Some(cause) = self.session.tick(now, out) {
+            self.lost(now, cause, out);
+        }
+    }
+
+    fn abort<P>(
+        &mut self,
+        now: Time,
+        call: Key,
+        cause: AbortCause,
+        refusal: Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(slot) = self.free(call) {
+            out.push(Action::Abort { call, cause });
+            self.refuse(now, slot.call, refusal, out);
+        }
+    }
+
+    fn drain<P>(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
+        let until = now + grace;
+        match &mut self.leaving {
+            Some(leaving) => leaving.until = leaving.until.min(until),
+            None => {
+                self.leaving = Some(Leaving { until, drained: false });
+                if self.session.is_open() {
+                    self.session.send(now, Record::Drain, out);
+                }
+            }
+        }
+    }
+
+    fn maybe_close<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        let Some(leaving) = &self.leaving else { return };
+        let idle = self.slots.is_empty() && (leaving.drained || !self.session.is_open());
+        if !idle && now < leaving.until {
+            return;
+        }
+        let held: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
+        for call in held {
+            let message = "the worker was shut down while the handler ran".into();
+            let refusal = started(refusal(Code::Unavailable, Reason::MaybeExecuted, message));
+            self.abort(now, call, AbortCause::Shutdown, refusal, out);
+        }
+        self.session.close(now, out);
+        self.closed = true;
+        out.push(Action::Closed);
+    }
+}
+
+fn refusal(code: Code, reason: Reason, message: alloc::string::String) -> Refusal {
+    Refusal { code, reason, message, not_started: true }
+}
+
+/// The refusal of a call whose handler was started.
+fn started(refusal: Refusal) -> Refusal {
+    Refusal { not_started: false, ..refusal }
+}
