@@ -1,1 +1,69 @@
-//! Place holder.
+//! Typed calls over the ZeroMQ Majordomo Protocol: broker, worker and client.
+//!
+//! A service is declared in a `.proto` file, `mdp-codegen` makes a client and a worker trait of it,
+//! and this crate carries the calls: protobuf over MDP/RPC, through a broker, to a pool of workers
+//! that come and go. Over tcp, ipc or inproc.
+//!
+//! ```no_run
+//! # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+//! use mdp_runtime::{Broker, Client};
+//!
+//! let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+//! let client = Client::connect(broker.endpoints()[0].clone()).await?;
+//! // let auth = AuthClient::new(client);
+//! // let reply = auth.login(LoginRequest { user: "ann".into(), ..Default::default() }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Broker`]: queues, balances, watches over deadlines and heartbeats. Holds nothing lasting.
+//! - [`Worker`]: offers services, up to a capacity of calls at once.
+//! - [`Client`]: one connection for any number of calls and tasks; connects again by itself.
+//! - [`Call`]: what a generated method gives: options, then `.await`.
+//! - [`Status`]: how a call fails, with gRPC's codes.
+//!
+//! Workers and clients run on tokio; the broker has a thread of its own.
+
+mod body;
+mod broker;
+mod client;
+mod clock;
+mod codec;
+#[doc(hidden)]
+pub mod codegen;
+mod context;
+mod endpoint;
+mod error;
+mod frame;
+mod link;
+mod metadata;
+mod observe;
+mod pack;
+mod peer;
+mod signal;
+mod status;
+mod worker;
+
+pub use mdp_protocol::wire::DisconnectReason;
+pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
+
+pub use broker::{Broker, BrokerBuilder, BrokerStats};
+pub use client::{Call, CallFuture, Client, ClientBuilder, DEFAULT_TIMEOUT, Response, SendFuture};
+pub use context::Runtime;
+pub use error::{BindError, ConnectError, EndpointError, ServeError};
+pub use metadata::Metadata;
+pub use signal::stop_asked;
+pub use status::{Code, Detail, Status};
+pub use worker::{CallContext, Worker, WorkerBuilder};
+
+/// Takes in the code that `mdp-codegen` generated for a package.
+///
+/// ```ignore
+/// mod pb { mdp_runtime::include_proto!("auth.v1"); }
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:tt) => {
+        ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}

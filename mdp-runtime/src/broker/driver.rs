@@ -1,0 +1,270 @@
+//! The broker's thread: wait, drain a burst, handle, send.
+
+use std::sync::{Mutex, mpsc};
+
+use mdp_protocol::Limits;
+use mdp_protocol::Span;
+use mdp_protocol::broker::{Action, Broker, Config, Input, Sender, Stats};
+use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
+use tokio::sync::oneshot;
+
+use super::outbox::{Failed, Outbox, send_to};
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::context::Runtime;
+use crate::error::BindError;
+use crate::observe;
+use crate::pack::{Packer, Received, reason_for, retry_interrupted};
+
+/// Messages read before the answers go out.
+const BURST: usize = 256;
+/// Silent connects and half-open connections end after this.
+const HANDSHAKE_MS: i32 = 2_000;
+const LINGER_MS: i32 = 1_000;
+/// How often libzmq looks whether a connection is alive, and when it gives it up.
+const ZMTP_HEARTBEAT_MS: i32 = 2_000;
+const ZMTP_TIMEOUT_MS: i32 = 6_000;
+
+/// What the handle asks of the thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Shutdown(Span),
+    Stats(oneshot::Sender<Stats>),
+}
+
+/// Wakes the thread out of its wait.
+#[derive(Debug)]
+pub(super) struct Waker {
+    socket: Mutex<SendSocket>,
+}
+
+struct SendSocket(zmq::Socket);
+
+impl std::fmt::Debug for SendSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("socket")
+    }
+}
+
+impl Waker {
+    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let inner = runtime.socket(zmq::PAIR)?;
+        inner.set_linger(0)?;
+        inner.bind(&endpoint)?;
+        let outer = runtime.socket(zmq::PAIR)?;
+        outer.set_linger(0)?;
+        outer.connect(&endpoint)?;
+        Ok((Waker { socket: Mutex::new(SendSocket(outer)) }, inner))
+    }
+
+    pub(super) fn wake(&self) {
+        if let Ok(socket) = self.socket.lock() {
+            // Full means that it is awake, closed that it is gone.
+            let _ = socket.0.send("", zmq::DONTWAIT);
+        }
+    }
+}
+
+pub(super) struct Driver {
+    clock: Clock,
+    router: zmq::Socket,
+    endpoints: Vec<String>,
+    core: Broker<Body>,
+    limits: Limits,
+    outbox: Outbox,
+    heads: Vec<Head>,
+    actions: Vec<Action<Body>>,
+    closed: bool,
+}
+
+impl Driver {
+    pub(super) fn bind(
+        runtime: &Runtime,
+        config: Config,
+        endpoints: &[String],
+    ) -> Result<Self, BindError> {
+        let router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
+        set_up(&router, &config.limits).map_err(BindError::Socket)?;
+        let mut bound = Vec::with_capacity(endpoints.len());
+        for endpoint in endpoints {
+            let failed = |source| BindError::Bind { endpoint: endpoint.clone(), source };
+            router.bind(endpoint).map_err(failed)?;
+            let last = router.get_last_endpoint().map_err(failed)?;
+            bound.push(last.unwrap_or_else(|_| endpoint.clone()));
+        }
+        Ok(Driver {
+            clock: Clock::start(),
+            router,
+            endpoints: bound,
+            limits: config.limits.clone(),
+            core: Broker::new(config),
+            outbox: Outbox::default(),
+            heads: Vec::new(),
+            actions: Vec::new(),
+            closed: false,
+        })
+    }
+
+    pub(super) fn endpoints(&self) -> Result<Vec<String>, BindError> {
+        Ok(self.endpoints.clone())
+    }
+
+    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
+        while !self.closed {
+            if let Err(error) = self.turn(inbox, wakeups) {
+                tracing::error!(%error, "the broker's socket failed; the broker stops");
+                return;
+            }
+        }
+        tracing::info!("broker stopped");
+    }
+
+    fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
+        let received = self.receive()?;
+        self.commands(inbox, wakeups);
+        // Also after a pause of the process: what waited in the socket was read above.
+        self.handle(Input::Tick);
+        self.flush();
+        if received < BURST && !self.closed {
+            self.wait(wakeups)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&self, wakeups: &zmq::Socket) -> zmq::Result<()> {
+        let timeout = match self.core.next_deadline() {
+            Some(at) => (at - self.clock.now()).as_ms().min(60_000) as i64,
+            None => -1,
+        };
+        let mut items = [self.router.as_poll_item(zmq::POLLIN), wakeups.as_poll_item(zmq::POLLIN)];
+        match zmq::poll(&mut items, timeout) {
+            Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive(&mut self) -> zmq::Result<usize> {
+        for count in 0..BURST {
+            let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
+                Ok(route) => route,
+                Err(zmq::Error::EAGAIN) => return Ok(count),
+                Err(error) => return Err(error),
+            };
+            let first = match route.get_more() {
+                true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
+                false => zmq::Message::new(),
+            };
+            let message = Received::rest(&self.router, first, &self.limits)?;
+            self.message(&route, &message);
+        }
+        Ok(BURST)
+    }
+
+    fn message(&mut self, route: &[u8], message: &Received) {
+        let mut heads = std::mem::take(&mut self.heads);
+        if let Err(error) = message.decode(&self.limits, &mut heads) {
+            observe::invalid(route, &error);
+            self.invalid(route, reason_for(error));
+        }
+        let mut from = self.core.sender(route);
+        for head in &heads {
+            match Record::read(head, &message.packet, |head| message.body(head)) {
+                Ok(record) => self.handle(Input::Record { from, record }),
+                Err(error) => {
+                    observe::unknown(route, &error);
+                    self.handle(Input::Invalid { from, reason: error.into() });
+                }
+            }
+            // HELLO makes a session of a stranger, DISCONNECT a stranger of a session.
+            if !matches!(
+                (from, head.command()),
+                (Sender::Session(_), Some(WireCommand::Request | WireCommand::Final))
+            ) {
+                from = self.core.sender(route);
+            }
+        }
+        heads.clear();
+        self.heads = heads;
+    }
+
+    fn invalid(&mut self, route: &[u8], reason: DisconnectReason) {
+        let from = self.core.sender(route);
+        self.handle(Input::Invalid { from, reason });
+    }
+
+    fn commands(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
+        while wakeups.recv_msg(zmq::DONTWAIT).is_ok() {}
+        while let Ok(command) = inbox.try_recv() {
+            match command {
+                Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
+                Command::Stats(answer) => {
+                    // Who asked may have gone.
+                    let _ = answer.send(self.core.stats());
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_, Body>) {
+        let now = self.clock.now();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.core.handle(now, input, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, action: Action<Body>) {
+        match action {
+            Action::Send { to, record } => {
+                if let Err(failed) = self.outbox.put(&mut self.router, to, &record) {
+                    self.failed(failed);
+                }
+            }
+            Action::Answer { route, record } => {
+                let mut packer = Packer::default();
+                packer.put(&record);
+                // A stranger who does not listen gets no second answer.
+                let _ = send_to(&mut self.router, &route, &mut packer);
+            }
+            Action::Open { session, route } => self.outbox.open(session, route),
+            Action::Close { session } => self.outbox.close(&mut self.router, session),
+            Action::Note(note) => observe::broker(&note),
+            Action::Closed => self.closed = true,
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Err(failed) = self.outbox.flush(&mut self.router) {
+            self.failed(failed);
+        }
+    }
+
+    /// A packet did not go out: its REQUESTs were seen by nobody, and its receiver is gone.
+    fn failed(&mut self, failed: Failed) {
+        observe::unreachable(&failed.error);
+        let mut heads = Vec::new();
+        if failed.packet.decode(&self.limits, &mut heads).is_ok() {
+            let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
+            for head in requests {
+                let body = failed.packet.body(head);
+                self.handle(Input::Undelivered { to: failed.session, call: head.call, body });
+            }
+        }
+        self.handle(Input::Unreachable { session: failed.session });
+    }
+}
+
+fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
+    router.set_router_mandatory(true)?;
+    router.set_linger(LINGER_MS)?;
+    router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
+    router.set_handshake_ivl(HANDSHAKE_MS)?;
+    router.set_heartbeat_ivl(ZMTP_HEARTBEAT_MS)?;
+    router.set_heartbeat_timeout(ZMTP_TIMEOUT_MS)?;
+    router.set_ipv6(true)
+}

@@ -1,0 +1,187 @@
+//! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
+
+mod driver;
+mod outbox;
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mdp_protocol::Limits;
+use mdp_protocol::broker as core;
+pub use mdp_protocol::broker::Stats as BrokerStats;
+use tokio::sync::{oneshot, watch};
+
+use crate::clock;
+use crate::context::Runtime;
+use crate::endpoint;
+use crate::error::BindError;
+use driver::{Command, Driver, Waker};
+
+/// A running broker. Dropping it stops it without grace.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::Broker;
+/// use std::time::Duration;
+///
+/// let broker = Broker::builder().bind("tcp://127.0.0.1:*").bind("inproc://here").start()?;
+/// println!("{}", broker.endpoints()[0]);      // with the port it took
+/// broker.shutdown(Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    endpoints: Vec<String>,
+    commands: mpsc::Sender<Command>,
+    waker: Waker,
+    done: watch::Receiver<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// Settings for a broker.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder { endpoints: Vec::new(), runtime: None, config: core::Config::default() }
+    }
+
+    /// The endpoints as they are bound, in the order of the builder's, each with the port it took.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// What has happened so far and what is there now; all zero once the broker has stopped.
+    pub async fn stats(&self) -> BrokerStats {
+        let (answer, stats) = oneshot::channel();
+        self.tell(Command::Stats(answer));
+        stats.await.unwrap_or_default()
+    }
+
+    /// Takes no new calls, hands waiting ones back to their clients, waits up to `grace` for the
+    /// running ones, says DISCONNECT to everybody and stops.
+    pub async fn shutdown(mut self, grace: Duration) {
+        self.tell(Command::Shutdown(clock::span(grace)));
+        self.stopped().await;
+        self.join();
+    }
+
+    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown) or a failure of
+    /// its socket bring about.
+    pub async fn stopped(&mut self) {
+        // An error means that the thread is gone, which is the same.
+        let _ = self.done.wait_for(|done| *done).await;
+    }
+
+    fn tell(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            self.waker.wake();
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // The thread has nothing to say that is not in the log.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
+        self.join();
+    }
+}
+
+/// Settings of a [`Broker`]; the defaults are meant for production.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct BrokerBuilder {
+    endpoints: Vec<String>,
+    runtime: Option<Runtime>,
+    config: core::Config,
+}
+
+impl BrokerBuilder {
+    /// An endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port,
+    /// `ipc:///run/mdp.sock` or `inproc://name`. May be called several times.
+    pub fn bind(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// How often the broker gives and wants a sign of life; a peer may ask for longer. 1 s.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.config.heartbeat = clock::span(interval);
+        self
+    }
+
+    /// How many silent intervals mean that a peer is gone, at least 1. 3.
+    pub fn liveness(mut self, intervals: u8) -> Self {
+        self.config.liveness = intervals.max(1);
+        self
+    }
+
+    /// Whether a call for a service without any worker waits for one, for up to 5 s or
+    /// [`unserved_wait`](Self::unserved_wait). If not, it ends with UNAVAILABLE at once.
+    /// `true`.
+    pub fn wait_for_worker(mut self, wait: bool) -> Self {
+        self.config.unserved_wait =
+            if wait { core::Config::default().unserved_wait } else { mdp_protocol::Span::ZERO };
+        self
+    }
+
+    /// How long a call for a service without any worker waits for one, at most until its deadline.
+    /// 5 s.
+    pub fn unserved_wait(mut self, wait: Duration) -> Self {
+        self.config.unserved_wait = clock::span(wait);
+        self
+    }
+
+    /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
+    /// another call. 1 s.
+    pub fn overrun(mut self, overrun: Duration) -> Self {
+        self.config.overrun = clock::span(overrun);
+        self
+    }
+
+    /// What is accepted; see [`Limits`] for each bound and its default.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Binds the endpoints and starts the broker's thread.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one or cannot be bound, or the thread or its sockets cannot be made.
+    pub fn start(self) -> Result<Broker, BindError> {
+        endpoint::check_all(&self.endpoints)?;
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let mut config = self.config;
+        config.seed = clock::seed();
+        let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
+        let (commands, inbox) = mpsc::channel();
+        let (finished, done) = watch::channel(false);
+        let driver = Driver::bind(&runtime, config, &self.endpoints)?;
+        let endpoints = driver.endpoints()?;
+        let thread = std::thread::Builder::new()
+            .name("mdp-broker".into())
+            .spawn(move || {
+                driver.run(&inbox, &wakeups);
+                let _ = finished.send(true); // nobody may be waiting
+            })
+            .map_err(BindError::Thread)?;
+        tracing::info!(?endpoints, "broker started");
+        Ok(Broker { endpoints, commands, waker, done, thread: Some(thread) })
+    }
+}

@@ -1,0 +1,257 @@
+//! A call: what to ask, with which options, and the future of its reply.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mdp_protocol::client as core;
+use mdp_protocol::client::Outcome;
+use tokio::sync::oneshot;
+
+use super::{Client, Command};
+use crate::body::Body;
+use crate::clock;
+use crate::codec;
+use crate::codegen::{Idempotency, MethodSpec, Record};
+use crate::metadata::Metadata;
+use crate::status::{Code, Status};
+
+/// A call that is about to be made: add options, then `.await` it for the reply, or
+/// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that.
+///
+/// ```no_run
+/// # use mdp_runtime::{Call, Client, Status};
+/// # struct AuthClient; struct Login; struct Session;
+/// # async fn doc(call: impl Fn() -> Call<()>) -> Result<(), Status> {
+/// use std::time::Duration;
+/// // let reply = auth.login(req).timeout(Duration::from_millis(300)).metadata("tenant", "acme").await?;
+/// let reply = call().timeout(Duration::from_millis(300)).metadata("tenant", "acme").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a call does nothing until it is awaited or sent"]
+pub struct Call<Rep> {
+    client: Client,
+    method: &'static MethodSpec,
+    body: Body,
+    metadata: Metadata,
+    timeout: Duration,
+    idempotent: bool,
+    worker: Arc<[u8]>,
+    reply: PhantomData<fn() -> Rep>,
+}
+
+impl<Rep: Record> Call<Rep> {
+    /// A call of a method with its request, encoded here.
+    #[doc(hidden)]
+    pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
+        let len = request.encoded_len();
+        let body = Body::new(method.path, None, len, |bytes| request.encode_to(bytes));
+        Call {
+            client: client.clone(),
+            method,
+            body,
+            metadata: Metadata::new(),
+            timeout: client.timeout(),
+            idempotent: method.idempotency != Idempotency::Unknown,
+            worker: Arc::from([]),
+            reply: PhantomData,
+        }
+    }
+
+    /// The time until the call's deadline, counted from when it is awaited or sent. Whole
+    /// milliseconds, rounded up; the client's [`timeout`](super::ClientBuilder::timeout) unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The call's deadline as a moment.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.timeout(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Adds metadata, which the handler sees in its `CallContext`.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.metadata.insert(key, value);
+        self
+    }
+
+    /// Says that this call may be run more than once, whatever the method's `idempotency_level` is:
+    /// if a worker or a connection is lost under it, it is made again.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Wants this worker and no other. The call waits while the worker is busy, and ends with
+    /// UNAVAILABLE if no worker of that id offers the service.
+    pub fn to_worker(mut self, id: impl AsRef<[u8]>) -> Self {
+        self.worker = Arc::from(id.as_ref());
+        self
+    }
+
+    /// Makes the call. The future gives the reply with its metadata.
+    pub fn send(self) -> SendFuture<Rep> {
+        SendFuture { state: State::Unsent(Some(self)) }
+    }
+
+    fn start(mut self) -> (oneshot::Receiver<Outcome<Body>>, &'static MethodSpec) {
+        if let Some(meta) = codec::encode_metadata(&self.metadata) {
+            let payload = self.body.payload();
+            self.body = Body::with_payload(self.method.path, Some(&meta), &payload);
+        }
+        let (token, outcome) = oneshot::channel();
+        let call = core::Call {
+            token,
+            timeout: clock::span(self.timeout),
+            idempotent: self.idempotent,
+            worker: self.worker,
+            body: self.body,
+        };
+        // A client that is closed drops the token, which ends the call.
+        drop(self.client.command(Command::Call(call)));
+        (outcome, self.method)
+    }
+}
+
+impl<Rep: Record> IntoFuture for Call<Rep> {
+    type Output = Result<Rep, Status>;
+    type IntoFuture = CallFuture<Rep>;
+
+    fn into_future(self) -> CallFuture<Rep> {
+        CallFuture { inner: self.send() }
+    }
+}
+
+impl<Rep> fmt::Debug for Call<Rep> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method.path)
+            .field("timeout", &self.timeout)
+            .field("idempotent", &self.idempotent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reply with what came beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response<T> {
+    message: T,
+    metadata: Metadata,
+    worker: Bytes,
+    attempts: u8,
+}
+
+impl<T> Response<T> {
+    /// The reply.
+    pub fn message(&self) -> &T {
+        &self.message
+    }
+
+    /// The reply, by value.
+    pub fn into_message(self) -> T {
+        self.message
+    }
+
+    /// What the handler sent beside the reply.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The id of the worker that answered, for [`Call::to_worker`].
+    pub fn worker(&self) -> &[u8] {
+        &self.worker
+    }
+
+    /// How many workers were given the call, the one that answered included.
+    pub fn attempts(&self) -> u8 {
+        self.attempts
+    }
+}
+
+/// The future of a call's reply with its metadata, from [`Call::send`].
+#[must_use = "futures do nothing unless polled"]
+pub struct SendFuture<Rep> {
+    state: State<Rep>,
+}
+
+enum State<Rep> {
+    Unsent(Option<Call<Rep>>),
+    Sent(oneshot::Receiver<Outcome<Body>>, &'static MethodSpec),
+}
+
+// Nothing in it is ever pinned: the receiver is `Unpin`, and so is all else.
+impl<Rep> Unpin for SendFuture<Rep> {}
+
+impl<Rep: Record> Future for SendFuture<Rep> {
+    type Output = Result<Response<Rep>, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Unsent(call) = &mut self.state {
+            let Some(call) = call.take() else {
+                return Poll::Ready(Err(Status::internal(
+                    "the call was polled after its start failed",
+                )));
+            };
+            let (outcome, method) = call.start();
+            self.state = State::Sent(outcome, method);
+        }
+        let State::Sent(outcome, method) = &mut self.state else { return Poll::Pending };
+        let method = *method;
+        Poll::Ready(
+            match ready!(Pin::new(outcome).poll(cx)) {
+                Ok(outcome) => finish(method, outcome),
+                Err(_) => Err(Status::cancelled("the client was closed").with_not_started(true)),
+            }
+            .map_err(|status| status.with_method(method.path)),
+        )
+    }
+}
+
+impl<Rep> fmt::Debug for SendFuture<Rep> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendFuture")
+    }
+}
+
+/// The future of a call's reply, from awaiting a [`Call`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct CallFuture<Rep> {
+    inner: SendFuture<Rep>,
+}
+
+impl<Rep: Record> Future for CallFuture<Rep> {
+    type Output = Result<Rep, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.inner).poll(cx).map_ok(Response::into_message)
+    }
+}
+
+fn finish<Rep: Record>(
+    method: &'static MethodSpec,
+    outcome: Outcome<Body>,
+) -> Result<Response<Rep>, Status> {
+    match outcome {
+        Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
+        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => {
+            let message = Rep::decode_from(body.payload()).map_err(|error| {
+                Status::internal(format!("the reply of {} cannot be read: {error}", method.path))
+            })?;
+            let metadata = codec::decode_metadata(body.meta());
+            Ok(Response { message, metadata, worker: body.peer(), attempts: attempt })
+        }
+        Outcome::Final { code, not_started, attempt: _, body } => {
+            Err(codec::decode_status(code, body.payload())
+                .with_not_started(not_started)
+                .with_metadata(codec::decode_metadata(body.meta())))
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The client's task: it owns the socket and drives the state machine.
+
+use mdp_protocol::client::{Action, Call, Client, Config, Input, Outcome};
+use mdp_protocol::{ConnectionState, Span};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::body::Body;
+use crate::context::Runtime;
+use crate::peer::{Alarm, Broken, Peer};
+
+/// What is done before the other side of the loop, and the rest of tokio, has its turn.
+const BURST: usize = 256;
+/// Without handles left, calls still end, at the latest by their own deadlines.
+const LAST_GRACE: Span = Span::from_secs(24 * 3600);
+
+/// Where the outcome of a call goes.
+pub(crate) type Token = oneshot::Sender<Outcome<Body>>;
+
+/// What the handles ask of the task.
+pub(crate) enum Command {
+    Call(Call<Body, Token>),
+    Close(Span),
+}
+
+pub(super) struct Driver {
+    peer: Peer,
+    core: Client<Body, Token>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    commands: Vec<Command>,
+    actions: Vec<Action<Body, Token>>,
+    orphaned: bool,
+    closed: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        runtime: Runtime,
+        endpoints: Vec<String>,
+        config: Config,
+        inbox: mpsc::UnboundedReceiver<Command>,
+        state: watch::Sender<ConnectionState>,
+    ) -> Self {
+        Driver {
+            peer: Peer::new("client", runtime, endpoints, state),
+            core: Client::new(config),
+            inbox,
+            commands: Vec::with_capacity(BURST),
+            actions: Vec::new(),
+            orphaned: false,
+            closed: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut alarm = Alarm::new();
+        while !self.closed {
+            self.take_commands();
+            let received = self.receive();
+            self.handle(Input::Tick);
+            self.flush();
+            if received >= BURST {
+                tokio::task::yield_now().await;
+            } else if !self.closed {
+                self.wait(&mut alarm).await;
+            }
+        }
+    }
+
+    async fn wait(&mut self, alarm: &mut Alarm) {
+        let deadline = self.core.next_deadline();
+        let clock = self.peer.clock;
+        tokio::select! {
+            biased;
+            count = self.inbox.recv_many(&mut self.commands, BURST), if !self.orphaned => {
+                self.orphaned = count == 0;
+                if self.orphaned {
+                    self.commands.push(Command::Close(LAST_GRACE));
+                }
+            }
+            () = self.peer.ready() => {}
+            () = alarm.wait(&clock, deadline) => {}
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while self.commands.len() < BURST {
+            let Ok(command) = self.inbox.try_recv() else { break };
+            self.commands.push(command);
+        }
+        let mut commands = std::mem::take(&mut self.commands);
+        for command in commands.drain(..) {
+            self.handle(match command {
+                Command::Call(call) => Input::Call(call),
+                Command::Close(grace) => Input::Close { grace },
+            });
+        }
+        self.commands = commands;
+    }
+
+    fn receive(&mut self) -> usize {
+        for count in 0..BURST {
+            let message = match self.peer.receive() {
+                Ok(Some(message)) => message,
+                Ok(None) => return count,
+                Err(Broken) => {
+                    self.handle(Input::Invalid);
+                    return count;
+                }
+            };
+            let (core, actions) = (&mut self.core, &mut self.actions);
+            let read = self.peer.records(&message, |peer, record| {
+                core.handle(peer.clock.now(), Input::Record(record), actions);
+            });
+            self.perform();
+            if read.is_err() {
+                self.handle(Input::Invalid);
+            }
+        }
+        BURST
+    }
+
+    fn handle(&mut self, input: Input<'_, Body, Token>) {
+        self.core.handle(self.peer.clock.now(), input, &mut self.actions);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        let mut broken = false;
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Session(action) => broken |= self.peer.perform(action).is_err(),
+                // Whoever has dropped the call does not want the outcome.
+                Action::Done { token, outcome } => drop(token.send(outcome)),
+                Action::Closed => self.closed = true,
+            }
+        }
+        self.actions = actions;
+        if broken {
+            self.handle(Input::Invalid);
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.peer.flush().is_err() {
+            self.handle(Input::Invalid);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The client: one connection for any number of calls and tasks.
+
+mod call;
+mod driver;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mdp_protocol::client as core;
+use mdp_protocol::names;
+use mdp_protocol::{ConnectionState, SessionConfig};
+use tokio::sync::{mpsc, watch};
+
+pub use call::{Call, CallFuture, Response, SendFuture};
+pub(crate) use driver::Command;
+
+use crate::clock;
+use crate::context::Runtime;
+use crate::endpoint;
+use crate::error::ConnectError;
+use driver::Driver;
+
+/// The time that a call has where its caller sets none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to a broker, for any number of calls at once. Cloning is cheap and gives a handle
+/// on the same connection; when the last handle is dropped, the calls that run still end.
+///
+/// Generated clients are made from it:
+///
+/// ```no_run
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::Client;
+///
+/// let client = Client::connect("tcp://127.0.0.1:5555").await?;
+/// // let auth = AuthClient::new(client.clone());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<ConnectionState>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Connects to a broker and waits for its WELCOME, for up to 5 s.
+    ///
+    /// # Errors
+    ///
+    /// The endpoint is not one, no broker answered, or there is no tokio runtime.
+    pub async fn connect(endpoint: impl Into<String>) -> Result<Client, ConnectError> {
+        Client::builder().connect(endpoint).open().await
+    }
+
+    /// Settings for a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            endpoints: Vec::new(),
+            runtime: None,
+            config: core::Config::default(),
+            timeout: DEFAULT_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+
+    /// The state of the connection, now and as it changes.
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.shared.state.clone()
+    }
+
+    /// Waits up to `grace` for the calls that run, ends the others with CANCELLED, and closes the
+    /// connection for all handles. Calls made afterwards end with CANCELLED.
+    pub async fn shutdown(&self, grace: Duration) {
+        let mut state = self.shared.state.clone();
+        if self.shared.commands.send(Command::Close(clock::span(grace))).is_ok() {
+            // An error means that the driver is gone, which is the same.
+            let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.shared.timeout
+    }
+
+    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
+        self.shared.commands.send(command).map_err(|error| error.0)
+    }
+}
+
+/// Settings of a [`Client`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    endpoints: Vec<String>,
+    runtime: Option<Runtime>,
+    config: core::Config,
+    timeout: Duration,
+    connect_timeout: Duration,
+}
+
+impl ClientBuilder {
+    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again
+    /// in turn whenever a connection is lost.
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// The id by which workers and logs know this client, 1 to 255 bytes of printable ASCII; the
+    /// broker gives one unless it is set.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.config.session.id = id.into().into_bytes();
+        self
+    }
+
+    /// The time that a call has where its caller sets none. 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long [`open`](Self::open) waits for a broker. 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often the client gives and wants a sign of life; the broker may want a longer interval.
+    /// 1 s.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.config.session.heartbeat = clock::span(interval);
+        self
+    }
+
+    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    pub fn liveness(mut self, intervals: u8) -> Self {
+        self.config.session.liveness = intervals.max(1);
+        self
+    }
+
+    /// Calls at once over all handles; one more ends at once with RESOURCE_EXHAUSTED. 10,000.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.config.calls = calls;
+        self
+    }
+
+    /// How often a call of an idempotent method is sent at the most, when connections are lost
+    /// under it. 3.
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.config.attempts = attempts.max(1);
+        self
+    }
+
+    /// Makes the client and connects in the background. Calls wait for the connection, each until
+    /// its deadline.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one, the id is not a name, or there is no tokio runtime.
+    pub fn open_lazy(self) -> Result<Client, ConnectError> {
+        endpoint::check_all(&self.endpoints)?;
+        let id = &self.config.session.id;
+        if !id.is_empty()
+            && let Err(source) = names::check(id)
+        {
+            let id = String::from_utf8_lossy(id).into_owned();
+            return Err(ConnectError::Id { id, source });
+        }
+        let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
+        let config = core::Config {
+            session: SessionConfig {
+                endpoints: self.endpoints.len(),
+                seed: clock::seed(),
+                ..self.config.session
+            },
+            ..self.config
+        };
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        tokio.spawn(driver.run());
+        Ok(Client { shared: Arc::new(Shared { commands, state, timeout: self.timeout }) })
+    }
+
+    /// Makes the client and waits for a broker's WELCOME.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_lazy`](Self::open_lazy), and [`ConnectError::NoBroker`] when none answered within
+    /// [`connect_timeout`](Self::connect_timeout).
+    pub async fn open(self) -> Result<Client, ConnectError> {
+        let within = self.connect_timeout;
+        let endpoints = self.endpoints.clone();
+        let client = self.open_lazy()?;
+        let mut state = client.state();
+        let mut cause = None;
+        let connected = async {
+            while state.changed().await.is_ok() {
+                match &*state.borrow_and_update() {
+                    ConnectionState::Connected { .. } => return true,
+                    ConnectionState::Disconnected(why) => cause = Some(*why),
+                    _ => {}
+                }
+            }
+            false
+        };
+        match tokio::time::timeout(within, connected).await {
+            Ok(true) => Ok(client),
+            _ => Err(ConnectError::NoBroker { endpoints, within, cause }),
+        }
+    }
+}

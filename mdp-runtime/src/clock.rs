@@ -1,0 +1,41 @@
+//! The only place that reads a clock. The state machines are told the time as a value.
+
+use std::time::{Duration, Instant};
+
+use mdp_protocol::{Span, Time};
+
+/// A monotonic clock whose zero is the moment it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    zero: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Clock { zero: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time::from_ms(u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment at which [`now`](Self::now) is `time` or later. A timer that fires there never
+    /// fires a millisecond too early.
+    pub(crate) fn instant(&self, time: Time) -> Instant {
+        self.zero
+            .checked_add(Duration::from_millis(time.as_ms()))
+            .unwrap_or_else(|| self.zero + Duration::from_secs(u32::MAX.into()))
+    }
+}
+
+/// A duration as the state machines count it: whole milliseconds, rounded up.
+pub(crate) fn span(duration: Duration) -> Span {
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    Span::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// A seed that differs from process to process and from call to call.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

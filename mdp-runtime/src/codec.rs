@@ -1,0 +1,127 @@
+//! The one seam to protobuf: everything that knows prost goes through here or through
+//! [`codegen`](crate::codegen). The messages are those of `proto/mdp/rpc.proto`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use mdp_protocol::{Code, Refusal};
+use prost::Message;
+
+use crate::metadata::Metadata;
+use crate::status::{Detail, Status};
+
+/// The domain of the reasons that the toolkit itself gives.
+pub(crate) const DOMAIN: &str = "mdp";
+pub(crate) const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+
+#[derive(Clone, PartialEq, Message)]
+struct StatusMessage {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<AnyMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AnyMessage {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfoMessage {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetadataMessage {
+    #[prost(message, repeated, tag = "1")]
+    entries: Vec<EntryMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EntryMessage {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// A status as the payload of a FINAL.
+pub(crate) fn encode_status(status: &Status) -> Bytes {
+    let details = status.details().iter().map(|detail| AnyMessage {
+        type_url: detail.type_url.clone(),
+        value: detail.value.clone(),
+    });
+    let message = StatusMessage {
+        code: status.code().as_u32() as i32,
+        message: status.message().to_owned(),
+        details: details.collect(),
+    };
+    Bytes::from(message.encode_to_vec())
+}
+
+/// The status in the payload of a FINAL that ended with `code`. What cannot be read becomes the
+/// code alone: the call has failed either way.
+pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
+    match StatusMessage::decode(payload) {
+        Ok(found) => {
+            let details = found.details.into_iter();
+            let details =
+                details.map(|any| Detail { type_url: any.type_url, value: any.value }).collect();
+            Status::with_details(code, found.message, details)
+        }
+        Err(error) => Status::new(code, format!("the status could not be decoded: {error}")),
+    }
+}
+
+/// A refusal of a state machine as a status.
+pub(crate) fn status_of(refusal: &Refusal) -> Status {
+    let info = ErrorInfoMessage {
+        reason: refusal.reason.name().to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: BTreeMap::new(),
+    };
+    let detail =
+        Detail { type_url: ERROR_INFO.to_owned(), value: Bytes::from(info.encode_to_vec()) };
+    Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
+        .with_not_started(refusal.not_started)
+}
+
+/// The reason in an `ErrorInfo` of the toolkit's own domain.
+pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
+    if detail.type_url != ERROR_INFO {
+        return None;
+    }
+    let info = ErrorInfoMessage::decode(detail.value.clone()).ok()?;
+    (info.domain == DOMAIN).then_some(info.reason)
+}
+
+/// Metadata as it stands in a record; `None` if there is none.
+pub(crate) fn encode_metadata(metadata: &Metadata) -> Option<Vec<u8>> {
+    if metadata.is_empty() {
+        return None;
+    }
+    let entries = metadata
+        .iter()
+        .map(|(key, value)| EntryMessage { key: key.to_owned(), value: value.clone() });
+    Some(MetadataMessage { entries: entries.collect() }.encode_to_vec())
+}
+
+/// Metadata out of a record. What cannot be read is none: it is no part of the request itself.
+pub(crate) fn decode_metadata(bytes: Bytes) -> Metadata {
+    if bytes.is_empty() {
+        return Metadata::default();
+    }
+    let message = MetadataMessage::decode(bytes).unwrap_or_default();
+    message.entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+}

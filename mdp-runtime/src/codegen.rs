@@ -1,0 +1,121 @@
+//! What generated code names, and nobody else should. Not part of the public interface: it changes
+//! with the generator.
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use bytes::Bytes;
+pub use prost;
+pub use prost_types;
+
+pub use crate::{Call, CallContext, Client, Status};
+
+/// What is known of a method at build time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodSpec {
+    /// The service's full name, `package.Service`.
+    pub service: &'static str,
+    /// The method's name as the schema has it.
+    pub name: &'static str,
+    /// `package.Service/Method`.
+    pub path: &'static str,
+    /// Whether it may be run more than once.
+    pub idempotency: Idempotency,
+    /// Whether the schema advises against it.
+    pub deprecated: bool,
+}
+
+/// protobuf's `idempotency_level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Not said: a second run may do harm.
+    #[default]
+    Unknown,
+    /// It changes nothing.
+    NoSideEffects,
+    /// A second run changes nothing more.
+    Idempotent,
+}
+
+/// What is known of a service at build time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// The full name, `package.Service`.
+    pub name: &'static str,
+    /// The methods, in the order of the schema.
+    pub methods: &'static [MethodSpec],
+}
+
+/// A message that can be sent: any prost message.
+pub trait Record: Sized {
+    /// How many bytes [`encode_to`](Self::encode_to) appends.
+    fn encoded_len(&self) -> usize;
+    /// Appends the message.
+    fn encode_to(&self, bytes: &mut Vec<u8>);
+    /// Reads a message.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a message.
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
+}
+
+impl<M: prost::Message + Default> Record for M {
+    fn encoded_len(&self) -> usize {
+        prost::Message::encoded_len(self)
+    }
+
+    fn encode_to(&self, bytes: &mut Vec<u8>) {
+        self.encode_raw(bytes);
+    }
+
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError> {
+        M::decode(bytes)
+    }
+}
+
+/// A handler at work. It ends with the encoded reply.
+pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
+
+/// A service that a worker can offer: the adapter from bytes to a generated worker trait.
+pub trait Service: Send + Sync + 'static {
+    /// The service's name and methods.
+    fn spec(&self) -> &'static ServiceSpec;
+
+    /// Runs the method of this place in [`ServiceSpec::methods`].
+    fn call(&self, method: usize, cx: CallContext, body: Bytes) -> Handling;
+}
+
+/// A handler's future as the runtime takes it.
+pub fn handling<F>(future: F) -> Handling
+where
+    F: Future<Output = Result<Bytes, Status>> + Send + 'static,
+{
+    Box::pin(future)
+}
+
+/// The request of a method.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT, with what prost says.
+pub fn decode<M: Record>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
+    M::decode_from(body).map_err(|error| {
+        Status::invalid_argument(format!("the request of {} cannot be read: {error}", method.path))
+    })
+}
+
+/// The reply of a method.
+pub fn encode<M: Record>(message: &M) -> Bytes {
+    let mut bytes = Vec::with_capacity(message.encoded_len());
+    message.encode_to(&mut bytes);
+    Bytes::from(bytes)
+}
+
+/// The end of a call of a method that the service does not have.
+pub fn unknown_method(service: &'static ServiceSpec, index: usize) -> Handling {
+    handling(std::future::ready(Err(Status::unimplemented(format!(
+        "the service {} has no method of number {index}",
+        service.name
+    )))))
+}

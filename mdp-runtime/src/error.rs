@@ -1,0 +1,118 @@
+//! What can go wrong before there is a call: one enum for each operation.
+
+use std::io;
+use std::time::Duration;
+
+use mdp_protocol::LossCause;
+use mdp_protocol::names::NameError;
+
+/// An endpoint that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// The list of endpoints is empty.
+    #[error("no endpoint is given; name one, `tcp://127.0.0.1:5555` for instance")]
+    None,
+    /// The text is not an endpoint.
+    #[error("`{endpoint}` is not an endpoint: {problem}")]
+    Invalid {
+        /// The text.
+        endpoint: String,
+        /// What is wrong, and what is right.
+        problem: &'static str,
+    },
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// An endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The address could not be bound.
+    #[error("could not bind `{endpoint}`")]
+    Bind {
+        /// The endpoint.
+        endpoint: String,
+        /// What ZeroMQ says.
+        source: zmq::Error,
+    },
+    /// The socket could not be made or set up.
+    #[error("could not set up the broker's socket")]
+    Socket(#[source] zmq::Error),
+    /// The broker's thread could not be started.
+    #[error("could not start the broker's thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No broker answered in time.
+    #[error("no broker answered within {within:?} at {}{}", endpoints.join(", "), last(cause))]
+    NoBroker {
+        /// The endpoints that were tried.
+        endpoints: Vec<String>,
+        /// How long.
+        within: Duration,
+        /// What happened last.
+        cause: Option<LossCause>,
+    },
+    /// The id is not a name.
+    #[error("the id `{id}` cannot be used")]
+    Id {
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// The socket could not be made or set up.
+    #[error("could not set up the client's socket")]
+    Socket(#[source] zmq::Error),
+    /// There is no tokio runtime to run on.
+    #[error("a client needs a tokio runtime with I/O and time enabled; call this within one")]
+    NoTokio,
+}
+
+/// Why a worker does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// An endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// There is nothing to serve.
+    #[error("the worker has no service; give it one with `.serve(..)`")]
+    NoService,
+    /// A service is given twice.
+    #[error("the service `{0}` is given twice")]
+    Twice(String),
+    /// A name cannot be used.
+    #[error("the name `{name}` cannot be used")]
+    Name {
+        /// The id or the service.
+        name: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// No call could ever be taken, or more than the wire can say.
+    #[error("the capacity {0} is not between 1 and 65535")]
+    Capacity(u32),
+    /// The socket could not be made or set up.
+    #[error("could not set up the worker's socket")]
+    Socket(#[source] zmq::Error),
+    /// The worker's thread could not be started.
+    #[error("could not start the worker's thread")]
+    Thread(#[source] io::Error),
+    /// There is no tokio runtime to run handlers on.
+    #[error("a worker runs its handlers on tokio; call this within a runtime")]
+    NoTokio,
+}
+
+fn last(cause: &Option<LossCause>) -> String {
+    cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default()
+}

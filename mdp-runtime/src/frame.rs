@@ -1,0 +1,91 @@
+//! Where safe Rust and libzmq meet. The only `unsafe` of the project is here: giving libzmq a
+//! payload that it sends without copying it, and telling tokio of a socket's descriptor.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, RawFd};
+
+use bytes::Bytes;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A received frame, whose bytes stay where libzmq put them.
+struct Received(zmq::Message);
+
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The bytes of a received frame, without a copy.
+pub(crate) fn bytes(message: zmq::Message) -> Bytes {
+    Bytes::from_owner(Received(message))
+}
+
+/// Sends `payload` as one frame without copying it: libzmq holds a share of it until it is written.
+pub(crate) fn send_shared(
+    socket: &mut zmq::Socket,
+    payload: Bytes,
+    flags: c_int,
+) -> zmq::Result<()> {
+    let data = payload.as_ptr().cast_mut().cast::<c_void>();
+    let len = payload.len();
+    let share = Box::into_raw(Box::new(payload)).cast::<c_void>();
+    let mut message = zmq_sys::zmq_msg_t::default();
+    // SAFETY: `message` is a fresh zmq_msg_t of the right size. `data` points at `len` bytes that
+    // live as long as `share`, which libzmq hands to `drop_share` exactly once when it needs the
+    // bytes no more. libzmq only reads them: nobody gets a `&mut` to a message that is being sent.
+    let made =
+        unsafe { zmq_sys::zmq_msg_init_data(&raw mut message, data, len, Some(drop_share), share) };
+    if made != 0 {
+        // SAFETY: libzmq took nothing over, so `share` is still ours, and is used no more.
+        unsafe { drop_share(data, share) };
+        return Err(last_error());
+    }
+    // SAFETY: `message` was initialised above, and the socket's pointer is valid while the socket,
+    // borrowed here, is.
+    let sent = unsafe { zmq_sys::zmq_msg_send(&raw mut message, socket.as_mut_ptr(), flags) };
+    if sent < 0 {
+        let error = last_error();
+        // SAFETY: after a failed send the message is still ours to close, which drops the share.
+        unsafe { zmq_sys::zmq_msg_close(&raw mut message) };
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Called by libzmq, possibly on another thread, when it has done with a shared payload.
+unsafe extern "C" fn drop_share(_data: *mut c_void, share: *mut c_void) {
+    // SAFETY: `share` came from `Box::into_raw` of a `Box<Bytes>` in `send_shared`, and this is the
+    // only call for it. `Bytes` is `Send`, so dropping it on libzmq's thread is sound.
+    drop(unsafe { Box::from_raw(share.cast::<Bytes>()) });
+}
+
+/// A socket and its descriptor, which is asked for once.
+pub(crate) struct Polled {
+    pub(crate) socket: zmq::Socket,
+    fd: RawFd,
+}
+
+impl AsRawFd for Polled {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
+    }
+}
+
+/// Tells tokio of a socket. Must be called on tokio.
+pub(crate) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
+    let fd = socket.get_fd()?;
+    // SAFETY: the descriptor is open and stays the same while the socket lives (ZMQ_FD), and the
+    // socket lives as long as the `AsyncFd`, which owns it and drops its registration first.
+    let registered =
+        unsafe { AsyncFd::register_with_interest(Polled { socket, fd }, Interest::READABLE) };
+    registered.map_err(|_| zmq::Error::EMFILE)
+}
+
+fn last_error() -> zmq::Error {
+    // SAFETY: zmq_errno reads a thread-local number and has no preconditions.
+    zmq::Error::from_raw(unsafe { zmq_sys::zmq_errno() })
+}

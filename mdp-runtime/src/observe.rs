@@ -1,0 +1,63 @@
+//! What the state machines note, as `tracing` events. Nothing behaves otherwise for it.
+
+use mdp_protocol::ConnectionState;
+use mdp_protocol::broker::{Cause, Note};
+use mdp_protocol::wire::{RecordError, WireError};
+
+/// Bytes of a peer as text that cannot break a log line.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+pub(crate) fn broker(note: &Note) {
+    match note {
+        Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
+        Note::SessionClosed { id, cause: cause @ Cause::Said(_), moved, ended } => {
+            tracing::debug!(id = shown(id), ?cause, moved, ended, "session closed");
+        }
+        Note::SessionClosed { id, cause, moved, ended } => {
+            tracing::warn!(id = shown(id), ?cause, moved, ended, "session lost");
+        }
+        Note::WorkerReady { id, service, capacity } => {
+            tracing::info!(id = shown(id), service = shown(service), capacity, "worker ready");
+        }
+        Note::WorkerDraining { id } => tracing::info!(id = shown(id), "worker draining"),
+        Note::LimitReached { id, limit } => {
+            tracing::warn!(id = shown(id), limit = limit.name(), "limit reached");
+        }
+        Note::SlotReclaimed { id, service } => {
+            tracing::warn!(
+                id = shown(id),
+                service = shown(service),
+                "a worker held a call beyond its deadline; its slot was given back"
+            );
+        }
+        Note::TurnedAway { route, reason } => {
+            tracing::debug!(route = shown(route), %reason, "peer without a session turned away");
+        }
+        note => tracing::debug!(?note, "broker"),
+    }
+}
+
+pub(crate) fn invalid(route: &[u8], error: &WireError) {
+    tracing::warn!(route = shown(route), %error, "message dropped");
+}
+
+pub(crate) fn unknown(route: &[u8], error: &RecordError) {
+    tracing::warn!(route = shown(route), %error, "record dropped");
+}
+
+pub(crate) fn unreachable(error: &zmq::Error) {
+    tracing::debug!(%error, "a packet could not be sent");
+}
+
+pub(crate) fn state(who: &'static str, state: &ConnectionState) {
+    match state {
+        ConnectionState::Connecting { endpoint } => tracing::debug!(who, endpoint, "connecting"),
+        ConnectionState::Connected { endpoint, id } => {
+            tracing::info!(who, endpoint, id = shown(id), "connected");
+        }
+        ConnectionState::Disconnected(cause) => tracing::warn!(who, %cause, "disconnected"),
+        ConnectionState::Closed => tracing::debug!(who, "closed"),
+    }
+}

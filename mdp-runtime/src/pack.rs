@@ -1,0 +1,190 @@
+//! Gathering records into packets on the way out, and taking messages apart on the way in.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+
+use bytes::Bytes;
+use mdp_protocol::Limits;
+use mdp_protocol::wire::{self, DisconnectReason, Head, Record, Reply, WireError};
+
+use crate::body::Body;
+use crate::codec;
+use crate::frame;
+use crate::status::Status;
+
+/// A packet is sent when it holds this much, so that it fits into caches and pipes.
+const PACKET_BYTES: usize = 32 * 1024;
+const PACKET_RECORDS: usize = 256;
+const PACKET_FRAMES: usize = 16;
+
+/// The packet that is being gathered for one receiver.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    packet: Vec<u8>,
+    frames: Vec<Bytes>,
+    records: usize,
+}
+
+impl Packer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Whether the packet should go before more is put in.
+    pub(crate) fn is_full(&self) -> bool {
+        self.packet.len() >= PACKET_BYTES
+            || self.records >= PACKET_RECORDS
+            || self.frames.len() >= PACKET_FRAMES
+    }
+
+    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
+        self.records += 1;
+        match record {
+            Record::Final { reply: Reply::Refused(refusal), .. } => {
+                let status = codec::encode_status(&Status::from(refusal.as_ref()));
+                self.put_body(record, &Body::with_payload("", None, &status));
+            }
+            _ => match record.body() {
+                Some(body) => self.put_body(record, body),
+                None => wire::put(&mut self.packet, record),
+            },
+        }
+    }
+
+    fn put_body<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
+        wire::put_tail(&mut self.packet, record, body.tail());
+        self.frames.extend(body.out().cloned());
+    }
+
+    /// Sends the packet and its payload frames without waiting. On an error the first frame was not
+    /// taken, nothing is lost, and the packet is still here.
+    pub(crate) fn send(&mut self, socket: &mut zmq::Socket, first: c_int) -> zmq::Result<()> {
+        let more = |more: bool| if more { zmq::SNDMORE } else { 0 };
+        let flags = first | more(!self.frames.is_empty());
+        retry_interrupted(|| socket.send(self.packet.as_slice(), flags))?;
+        let last = self.frames.len();
+        for (number, payload) in self.frames.drain(..).enumerate() {
+            let flags = zmq::DONTWAIT | more(number + 1 < last);
+            // libzmq takes the rest of a message whose first frame it took.
+            frame::send_shared(socket, payload, flags)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.packet.clear();
+        self.frames.clear();
+        self.records = 0;
+    }
+
+    /// The packet back again as a message that was received, to find out what was not sent.
+    pub(crate) fn take(&mut self) -> Received {
+        let received = Received {
+            packet: Bytes::from(std::mem::take(&mut self.packet)),
+            frames: std::mem::take(&mut self.frames),
+        };
+        self.clear();
+        received
+    }
+}
+
+/// Packets for one socket that may be full: what does not go now waits in order.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    packets: VecDeque<Packer>,
+    /// An empty packer whose buffers are used again.
+    spare: Option<Packer>,
+}
+
+impl Gather {
+    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
+        if self.packets.back().is_none_or(Packer::is_full) {
+            self.packets.push_back(self.spare.take().unwrap_or_default());
+        }
+        if let Some(packer) = self.packets.back_mut() {
+            packer.put(record);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+    }
+
+    /// Sends until all is sent or `send` gives `false`.
+    pub(crate) fn flush(
+        &mut self,
+        mut send: impl FnMut(&mut Packer) -> zmq::Result<bool>,
+    ) -> zmq::Result<()> {
+        while let Some(packer) = self.packets.front_mut() {
+            if !send(packer)? {
+                return Ok(());
+            }
+            self.spare = self.packets.pop_front();
+        }
+        Ok(())
+    }
+}
+
+/// Repeats what a signal has interrupted.
+pub(crate) fn retry_interrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
+    loop {
+        match call() {
+            Err(zmq::Error::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// A message as it came: the packet, then the payload frames.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) packet: Bytes,
+    pub(crate) frames: Vec<Bytes>,
+}
+
+impl Received {
+    /// Reads the rest of a message whose packet is `first`. Frames beyond the limit are read and
+    /// dropped, one after another, so that they never pile up; the message is then invalid.
+    pub(crate) fn rest(
+        socket: &zmq::Socket,
+        first: zmq::Message,
+        limits: &Limits,
+    ) -> zmq::Result<Self> {
+        let mut more = first.get_more();
+        let packet = frame::bytes(first);
+        let mut frames = Vec::new();
+        while more {
+            let next = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT))?;
+            more = next.get_more();
+            if frames.len() < limits.frames {
+                frames.push(frame::bytes(next));
+            }
+        }
+        Ok(Received { packet, frames })
+    }
+
+    pub(crate) fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
+        if self.frames.is_empty() {
+            return wire::decode(&self.packet, &[], limits, heads);
+        }
+        let lens: Vec<usize> = self.frames.iter().map(Bytes::len).collect();
+        wire::decode(&self.packet, &lens, limits, heads)
+    }
+
+    pub(crate) fn body(&self, head: &Head) -> Body {
+        Body::of(head, &self.packet, &self.frames)
+    }
+}
+
+/// What a peer is told whose message could not be read.
+pub(crate) fn reason_for(error: WireError) -> DisconnectReason {
+    match error {
+        WireError::Version(_) => DisconnectReason::Version,
+        _ => DisconnectReason::Malformed,
+    }
+}

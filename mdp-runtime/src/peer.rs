@@ -1,0 +1,162 @@
+//! What the drivers of worker and client share: the socket to a broker, packets both ways, timers.
+
+use std::future::pending;
+use std::pin::Pin;
+
+use mdp_protocol::wire::{Head, Record};
+use mdp_protocol::{ConnectionState, Limits, SessionAction, Time};
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::context::Runtime;
+use crate::link::Link;
+use crate::observe;
+use crate::pack::{Gather, Received};
+
+/// The socket of a worker or a client, and what waits to be sent on it.
+pub(crate) struct Peer {
+    pub(crate) clock: Clock,
+    who: &'static str,
+    runtime: Runtime,
+    endpoints: Vec<String>,
+    link: Option<Link>,
+    gather: Gather,
+    limits: Limits,
+    heads: Vec<Head>,
+    state: watch::Sender<ConnectionState>,
+}
+
+/// The session cannot go on with this socket.
+pub(crate) struct Broken;
+
+impl Peer {
+    pub(crate) fn new(
+        who: &'static str,
+        runtime: Runtime,
+        endpoints: Vec<String>,
+        state: watch::Sender<ConnectionState>,
+    ) -> Self {
+        // What a broker sends is bounded by what it was sent; only the largest payload is not ours.
+        let limits = Limits { frame_bytes: 64 << 20, ..Limits::default() };
+        Peer {
+            clock: Clock::start(),
+            who,
+            runtime,
+            endpoints,
+            link: None,
+            gather: Gather::default(),
+            limits,
+            heads: Vec::new(),
+            state,
+        }
+    }
+
+    pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {
+        match action {
+            SessionAction::Connect { endpoint } => self.connect(endpoint),
+            SessionAction::Send(record) => {
+                self.gather.put(&record);
+                Ok(())
+            }
+            SessionAction::State(state) => {
+                observe::state(self.who, &state);
+                self.state.send_replace(state);
+                Ok(())
+            }
+        }
+    }
+
+    /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
+    fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
+        self.flush()?;
+        self.gather.clear();
+        self.link = None;
+        let Some(endpoint) = self.endpoints.get(endpoint) else { return Err(Broken) };
+        match Link::connect(&self.runtime, endpoint) {
+            Ok(link) => {
+                self.link = Some(link);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(who = self.who, endpoint, %error, "could not connect");
+                Err(Broken)
+            }
+        }
+    }
+
+    pub(crate) fn receive(&mut self) -> Result<Option<Received>, Broken> {
+        let Some(link) = &mut self.link else { return Ok(None) };
+        link.receive(&self.limits).map_err(|error| self.broken(error))
+    }
+
+    /// Hands the records of a message to `take`, which stops at the first that cannot be read.
+    pub(crate) fn records(
+        &mut self,
+        message: &Received,
+        mut take: impl FnMut(&mut Self, Record<&[u8], Body>),
+    ) -> Result<(), Broken> {
+        let mut heads = std::mem::take(&mut self.heads);
+        let result = match message.decode(&self.limits, &mut heads) {
+            Err(error) => {
+                tracing::warn!(who = self.who, %error, "message of the broker dropped");
+                Err(Broken)
+            }
+            Ok(()) => heads.iter().try_for_each(|head| {
+                let record = Record::read(head, &message.packet, |head| message.body(head));
+                take(self, record.map_err(|_| Broken)?);
+                Ok(())
+            }),
+        };
+        heads.clear();
+        self.heads = heads;
+        result
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Broken> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        self.gather.flush(|packer| link.send(packer)).map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: zmq::Error) -> Broken {
+        tracing::warn!(who = self.who, %error, "the socket failed");
+        Broken
+    }
+
+    /// Waits until there is something to receive, or room for what waits to be sent.
+    pub(crate) async fn ready(&mut self) {
+        match &mut self.link {
+            // An error shows again at the next receive.
+            Some(link) => drop(link.ready(!self.gather.is_empty()).await),
+            None => pending().await,
+        }
+    }
+}
+
+/// A timer that is set anew only when that makes it fire sooner: it may fire too early, never too
+/// late, and costs nothing while deadlines move away.
+pub(crate) struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    armed: bool,
+}
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Alarm {
+            sleep: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
+            armed: false,
+        }
+    }
+
+    pub(crate) async fn wait(&mut self, clock: &Clock, deadline: Option<Time>) {
+        let Some(deadline) = deadline else { return pending().await };
+        let at = tokio::time::Instant::from_std(clock.instant(deadline));
+        if !self.armed || at < self.sleep.deadline() {
+            self.sleep.as_mut().reset(at);
+            self.armed = true;
+        }
+        self.sleep.as_mut().await;
+        self.armed = false;
+    }
+}

@@ -1,0 +1,216 @@
+//! The worker's task: it owns the socket, on a thread of its own, and drives the state machine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mdp_protocol::worker::{Action, Config, Input, Worker};
+use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::context::CallContext;
+use super::pool::{Done, Job, Pool};
+use crate::body::Body;
+use crate::codec;
+use crate::codegen::{MethodSpec, Service};
+use crate::context::Runtime;
+use crate::peer::{Alarm, Broken, Peer};
+use crate::status::Status;
+
+/// What is done before the other side of the loop has its turn.
+const BURST: usize = 256;
+
+/// What the handle asks of the thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Drain(Span),
+}
+
+pub(super) struct Driver {
+    peer: Peer,
+    core: Worker,
+    services: Vec<Arc<dyn Service>>,
+    methods: HashMap<&'static [u8], (usize, usize)>,
+    pool: Pool,
+    jobs: Vec<Job>,
+    /// The contexts of the calls that run, by the place of their key.
+    running: Vec<Option<(Key, CallContext)>>,
+    done: mpsc::UnboundedReceiver<Done>,
+    finished: Vec<Done>,
+    actions: Vec<Action<Body>>,
+    closed: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        runtime: Runtime,
+        endpoints: Vec<String>,
+        config: Config,
+        services: Vec<Arc<dyn Service>>,
+        handlers: Handle,
+        state: watch::Sender<ConnectionState>,
+    ) -> Self {
+        let (done_in, done) = mpsc::unbounded_channel();
+        Driver {
+            peer: Peer::new("worker", runtime, endpoints, state),
+            core: Worker::new(config),
+            methods: methods(&services),
+            services,
+            pool: Pool::new(handlers, done_in),
+            jobs: Vec::with_capacity(BURST),
+            running: Vec::new(),
+            done,
+            finished: Vec::with_capacity(BURST),
+            actions: Vec::new(),
+            closed: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        let mut alarm = Alarm::new();
+        while !self.closed {
+            self.take_done();
+            let received = self.receive();
+            self.handle(Input::Tick);
+            self.pool.run(&mut self.jobs);
+            self.flush();
+            if received < BURST && !self.closed {
+                self.wait(&mut inbox, &mut alarm).await;
+            }
+        }
+    }
+
+    async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {
+        let deadline = self.core.next_deadline();
+        let clock = self.peer.clock;
+        let mut command = None;
+        tokio::select! {
+            biased;
+            asked = inbox.recv() => command = Some(asked.unwrap_or(Command::Drain(Span::ZERO))),
+            _ = self.done.recv_many(&mut self.finished, BURST) => {}
+            () = self.peer.ready() => {}
+            () = alarm.wait(&clock, deadline) => {}
+        }
+        if let Some(Command::Drain(grace)) = command {
+            self.handle(Input::Drain { grace });
+        }
+    }
+
+    fn take_done(&mut self) {
+        while self.finished.len() < BURST {
+            let Ok(done) = self.done.try_recv() else { break };
+            self.finished.push(done);
+        }
+        let mut finished = std::mem::take(&mut self.finished);
+        for Done { call, code, reply } in finished.drain(..) {
+            self.forget(call);
+            self.handle(Input::Done { call, code, reply });
+        }
+        self.finished = finished;
+    }
+
+    fn receive(&mut self) -> usize {
+        for count in 0..BURST {
+            let message = match self.peer.receive() {
+                Ok(Some(message)) => message,
+                Ok(None) => return count,
+                Err(Broken) => {
+                    self.handle(Input::Invalid);
+                    return count;
+                }
+            };
+            let (core, actions) = (&mut self.core, &mut self.actions);
+            let read = self.peer.records(&message, |peer, record| {
+                core.handle(peer.clock.now(), Input::Record(record), actions);
+            });
+            self.perform();
+            if read.is_err() {
+                self.handle(Input::Invalid);
+            }
+        }
+        BURST
+    }
+
+    fn handle(&mut self, input: Input<'_, Body>) {
+        self.core.handle(self.peer.clock.now(), input, &mut self.actions);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        let mut broken = false;
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Session(action) => broken |= self.peer.perform(action).is_err(),
+                Action::Start { call, service: _, deadline, attempt, body } => {
+                    self.start(call, deadline, attempt, &body);
+                }
+                Action::Abort { call, cause } => {
+                    if let Some(cx) = self.forget(call) {
+                        tracing::debug!(method = cx.method(), ?cause, "handler stopped");
+                        cx.cancel();
+                    }
+                }
+                Action::Closed => self.closed = true,
+            }
+        }
+        self.actions = actions;
+        if broken {
+            self.handle(Input::Invalid);
+        }
+    }
+
+    fn start(&mut self, call: Key, deadline: Time, attempt: u8, body: &Body) {
+        let Some((service, method)) = self.methods.get(body.path()).copied() else {
+            return self.refuse_unknown(call, body);
+        };
+        let Some(service) = self.services.get(service) else { return };
+        let Some(spec) = service.spec().methods.get(method) else { return };
+        let deadline = self.peer.clock.instant(deadline);
+        let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta());
+        remember(&mut self.running, call, cx.clone());
+        let payload = body.payload();
+        self.jobs.push(Job { call, service: Arc::clone(service), method, cx, payload });
+    }
+
+    /// The service is here and the method is not: an older worker than the client expects.
+    fn refuse_unknown(&mut self, call: Key, body: &Body) {
+        let path = String::from_utf8_lossy(body.path()).into_owned();
+        let status = Status::unimplemented(format!("this worker's service has no method {path}"));
+        let reply = Body::with_payload("", None, &codec::encode_status(&status));
+        self.handle(Input::Done { call, code: status.code(), reply });
+    }
+
+    fn forget(&mut self, call: Key) -> Option<CallContext> {
+        let slot = self.running.get_mut(call.index() as usize)?;
+        slot.take_if(|(key, _)| *key == call).map(|(_, cx)| cx)
+    }
+
+    fn flush(&mut self) {
+        if self.peer.flush().is_err() {
+            self.handle(Input::Invalid);
+        }
+    }
+}
+
+fn remember(running: &mut Vec<Option<(Key, CallContext)>>, call: Key, cx: CallContext) {
+    let place = call.index() as usize;
+    if running.len() <= place {
+        running.resize_with(place + 1, || None);
+    }
+    if let Some(slot) = running.get_mut(place) {
+        *slot = Some((call, cx));
+    }
+}
+
+/// The place of each method's service and its own in there, by path.
+fn methods(services: &[Arc<dyn Service>]) -> HashMap<&'static [u8], (usize, usize)> {
+    let mut methods = HashMap::new();
+    for (place, service) in services.iter().enumerate() {
+        let specs: &'static [MethodSpec] = service.spec().methods;
+        for (number, spec) in specs.iter().enumerate() {
+            methods.insert(spec.path.as_bytes(), (place, number));
+        }
+    }
+    methods
+}

@@ -1,0 +1,276 @@
+//! The worker: services, a capacity, and a thread of its own for the socket.
+
+mod context;
+mod driver;
+mod pool;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mdp_protocol::names;
+use mdp_protocol::worker as core;
+use mdp_protocol::{ConnectionState, SessionConfig};
+use tokio::sync::{mpsc, watch};
+
+pub use context::CallContext;
+
+use crate::clock;
+use crate::codegen::Service;
+use crate::context::Runtime;
+use crate::endpoint;
+use crate::error::ServeError;
+use driver::{Command, Driver};
+
+/// Calls at once for each service, unless the builder says otherwise.
+const DEFAULT_CAPACITY: u32 = 64;
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// A running worker. Its socket has a thread of its own, so that heartbeats go on whatever the
+/// handlers do; the handlers run on the tokio runtime that it was started on. Dropping it stops it
+/// without grace.
+///
+/// ```no_run
+/// # async fn doc(service: impl mdp_runtime::codegen::Service) -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::Worker;
+///
+/// Worker::builder()
+///     .connect("tcp://127.0.0.1:5555")
+///     .capacity(64)
+///     .serve(service)             // AuthWorker::new(Accounts::open()?)
+///     .run()
+///     .await?;                    // until SIGINT or SIGTERM; finishes what runs first
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Worker {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<ConnectionState>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Settings for a worker.
+    pub fn builder() -> WorkerBuilder {
+        WorkerBuilder {
+            endpoints: Vec::new(),
+            runtime: None,
+            session: SessionConfig::default(),
+            capacity: DEFAULT_CAPACITY,
+            grace: DEFAULT_GRACE,
+            services: Vec::new(),
+        }
+    }
+
+    /// The state of the connection, now and as it changes. [`ConnectionState::Connected`] has the
+    /// id under which the broker knows the worker.
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
+    }
+
+    /// Waits until the broker has said WELCOME, and gives the worker's id.
+    ///
+    /// `None`: the worker was stopped before.
+    pub async fn connected(&self) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        let found = state
+            .wait_for(|state| {
+                matches!(state, ConnectionState::Connected { .. } | ConnectionState::Closed)
+            })
+            .await
+            .ok()?;
+        match &*found {
+            ConnectionState::Connected { id, .. } => Some(id.to_vec()),
+            _ => None,
+        }
+    }
+
+    /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
+    /// UNAVAILABLE, and leaves the broker.
+    pub async fn shutdown(mut self, grace: Duration) {
+        self.drain(grace);
+        let mut state = self.state();
+        // An error means that the thread is gone, which is the same.
+        let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
+        self.join();
+    }
+
+    fn drain(&self, grace: Duration) {
+        // Without a receiver the thread is gone already.
+        let _ = self.commands.send(Command::Drain(clock::span(grace)));
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // The thread has nothing to say that is not in the log.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.drain(Duration::ZERO);
+        self.join();
+    }
+}
+
+/// Settings of a [`Worker`].
+#[derive(Clone)]
+#[must_use]
+pub struct WorkerBuilder {
+    endpoints: Vec<String>,
+    runtime: Option<Runtime>,
+    session: SessionConfig,
+    capacity: u32,
+    grace: Duration,
+    services: Vec<(Arc<dyn Service>, u32)>,
+}
+
+impl WorkerBuilder {
+    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again
+    /// in turn whenever the connection is lost.
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// The id by which clients may ask for this worker, 1 to 255 bytes of printable ASCII, one live
+    /// worker each; the broker gives one unless it is set.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.session.id = id.into().into_bytes();
+        self
+    }
+
+    /// How many calls the worker takes at once for each service that is given after this, 1 to
+    /// 65,535. 64.
+    pub fn capacity(mut self, calls: u32) -> Self {
+        self.capacity = calls;
+        self
+    }
+
+    /// A service to offer: the generated `AuthWorker::new(..)`. May be called several times.
+    pub fn serve(mut self, service: impl Service) -> Self {
+        self.services.push((Arc::new(service), self.capacity));
+        self
+    }
+
+    /// How often the worker gives and wants a sign of life; the broker may want a longer interval.
+    /// 1 s.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.session.heartbeat = clock::span(interval);
+        self
+    }
+
+    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    pub fn liveness(mut self, intervals: u8) -> Self {
+        self.session.liveness = intervals.max(1);
+        self
+    }
+
+    /// How long [`run`](Self::run) waits for running calls when it is told to stop. 10 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Starts the worker; it connects in the background, and again whenever it has to.
+    ///
+    /// # Errors
+    ///
+    /// A setting cannot be used, the thread cannot be started, or there is no tokio runtime.
+    pub fn start(self) -> Result<Worker, ServeError> {
+        let config = self.check()?;
+        let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
+        let io = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(ServeError::Thread)?;
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let services = self.services.into_iter().map(|(service, _)| service).collect();
+        let endpoints = self.endpoints;
+        let thread = std::thread::Builder::new()
+            .name("mdp-worker".into())
+            .spawn(move || {
+                // The timer of the driver wants to be made within its runtime.
+                io.block_on(async move {
+                    let driver =
+                        Driver::new(runtime, endpoints, config, services, handlers, state_in);
+                    driver.run(inbox).await;
+                });
+            })
+            .map_err(ServeError::Thread)?;
+        Ok(Worker { commands, state, thread: Some(thread) })
+    }
+
+    /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
+    /// [`grace`](Self::grace).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn run(self) -> Result<(), ServeError> {
+        let grace = self.grace;
+        let worker = self.start()?;
+        crate::signal::stop_asked().await;
+        worker.shutdown(grace).await;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<core::Config, ServeError> {
+        endpoint::check_all(&self.endpoints)?;
+        if self.services.is_empty() {
+            return Err(ServeError::NoService);
+        }
+        check_name(&self.session.id, true)?;
+        let mut offers: Vec<core::Offer> = Vec::with_capacity(self.services.len());
+        for (service, capacity) in &self.services {
+            let name = service.spec().name.as_bytes();
+            check_name(name, false)?;
+            if offers.iter().any(|offer| *offer.service == *name) {
+                return Err(ServeError::Twice(service.spec().name.to_owned()));
+            }
+            if !(1..=65_535).contains(capacity) {
+                return Err(ServeError::Capacity(*capacity));
+            }
+            offers.push(core::Offer { service: Arc::from(name), capacity: *capacity });
+        }
+        let session = SessionConfig {
+            endpoints: self.endpoints.len(),
+            seed: clock::seed(),
+            ..self.session.clone()
+        };
+        Ok(core::Config { session, services: offers })
+    }
+}
+
+fn check_name(name: &[u8], may_be_empty: bool) -> Result<(), ServeError> {
+    if name.is_empty() && may_be_empty {
+        return Ok(());
+    }
+    names::check(name).map(|_| ()).map_err(|source| ServeError::Name {
+        name: String::from_utf8_lossy(name).into_owned(),
+        source,
+    })
+}
+
+impl std::fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let services: Vec<&str> =
+            self.services.iter().map(|(service, _)| service.spec().name).collect();
+        f.debug_struct("WorkerBuilder")
+            .field("endpoints", &self.endpoints)
+            .field("services", &services)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! Where handlers run: on the user's tokio runtime, never on the thread that owns the socket.
+//!
+//! Spawning a task for each call costs more than most handlers do. So a burst of calls goes into one
+//! queue and a few runners take from it, at most one for each thread of the runtime. A runner polls
+//! each handler once where it stands; only a handler that has to wait gets a task of its own. One
+//! that blocks holds up its runner and nothing else, heartbeats least of all.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use mdp_protocol::Key;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::context::CallContext;
+use crate::body::Body;
+use crate::codec;
+use crate::codegen::{Handling, Service};
+use crate::status::{Code, Status};
+
+/// Handlers that a runner polls before other tasks have their turn.
+const TURN: usize = 64;
+
+/// A call whose handler is to be run.
+pub(super) struct Job {
+    pub(super) call: Key,
+    pub(super) service: Arc<dyn Service>,
+    pub(super) method: usize,
+    pub(super) cx: CallContext,
+    pub(super) payload: Bytes,
+}
+
+/// A handler's end.
+pub(super) struct Done {
+    pub(super) call: Key,
+    pub(super) code: Code,
+    pub(super) reply: Body,
+}
+
+#[derive(Clone)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runtime: Handle,
+    most_runners: usize,
+    done: mpsc::UnboundedSender<Done>,
+    work: Mutex<Work>,
+}
+
+#[derive(Default)]
+struct Work {
+    jobs: VecDeque<Job>,
+    runners: usize,
+}
+
+impl Pool {
+    pub(super) fn new(runtime: Handle, done: mpsc::UnboundedSender<Done>) -> Self {
+        let most_runners = runtime.metrics().num_workers().max(1);
+        let shared = Shared { runtime, most_runners, done, work: Mutex::default() };
+        Pool { shared: Arc::new(shared) }
+    }
+
+    /// Queues the jobs and sees to it that somebody takes them.
+    pub(super) fn run(&self, jobs: &mut Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut work = self.shared.lock();
+        work.jobs.extend(jobs.drain(..));
+        let wanted = work.jobs.len().min(self.shared.most_runners);
+        let missing = wanted.saturating_sub(work.runners);
+        work.runners += missing;
+        drop(work);
+        for _ in 0..missing {
+            self.shared.runtime.spawn(Shared::take_jobs(Arc::clone(&self.shared)));
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take_jobs(self: Arc<Self>) {
+        loop {
+            for _ in 0..TURN {
+                let Some(job) = self.next() else { return };
+                self.start(job).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The next job. Without one the runner is over, which is noted under the same lock: whoever
+    /// queues a job later starts another runner.
+    fn next(&self) -> Option<Job> {
+        let mut work = self.lock();
+        let job = work.jobs.pop_front();
+        if job.is_none() {
+            work.runners -= 1;
+        }
+        job
+    }
+
+    async fn start(self: &Arc<Self>, job: Job) {
+        let Job { call, service, method, cx, payload } = job;
+        if cx.is_cancelled() {
+            return; // expired work is never started
+        }
+        let made = catch_unwind(AssertUnwindSafe(|| service.call(method, cx.clone(), payload)));
+        let mut handling = match made {
+            Ok(handling) => handling,
+            Err(panic) => return self.end(call, &cx, Err(panicked(&cx, panic.as_ref()))),
+        };
+        match poll_fn(|context| Poll::Ready(poll(&mut handling, &cx, context))).await {
+            Poll::Ready(result) => self.end(call, &cx, result),
+            Poll::Pending => {
+                let shared = Arc::clone(self);
+                tokio::spawn(shared.finish(call, handling, cx));
+            }
+        }
+    }
+
+    async fn finish(self: Arc<Self>, call: Key, mut handling: Handling, cx: CallContext) {
+        tokio::select! {
+            result = poll_fn(|context| poll(&mut handling, &cx, context)) => {
+                self.end(call, &cx, result);
+            }
+            // The slot is free already; the handler is dropped.
+            () = cx.cancelled() => {}
+        }
+    }
+
+    fn end(&self, call: Key, cx: &CallContext, result: Result<Bytes, Status>) {
+        let done = match result {
+            Ok(payload) => {
+                let meta = codec::encode_metadata(&cx.take_reply_metadata());
+                let reply = Body::with_payload("", meta.as_deref(), &payload);
+                Done { call, code: Code::Ok, reply }
+            }
+            Err(status) => failed(call, cx, status),
+        };
+        // Without a receiver the worker is gone, and so is whoever waits.
+        let _ = self.done.send(done);
+    }
+}
+
+fn failed(call: Key, cx: &CallContext, status: Status) -> Done {
+    // A handler that fails with OK has not made a reply.
+    let status = match status.code() {
+        Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
+        _ => status,
+    };
+    let mut metadata = status.metadata().clone();
+    for (key, value) in cx.take_reply_metadata().iter() {
+        metadata.insert(key, value.clone());
+    }
+    let meta = codec::encode_metadata(&metadata);
+    let payload = codec::encode_status(&status);
+    Done { call, code: status.code(), reply: Body::with_payload("", meta.as_deref(), &payload) }
+}
+
+/// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
+fn poll(
+    handling: &mut Handling,
+    cx: &CallContext,
+    context: &mut Context<'_>,
+) -> Poll<Result<Bytes, Status>> {
+    match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),
+    }
+}
+
+fn panicked(cx: &CallContext, panic: &(dyn std::any::Any + Send)) -> Status {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    tracing::error!(method = cx.method(), words, "a handler panicked");
+    // What a panic says is for the operator's log, not for the caller.
+    Status::internal(format!("the handler of {} panicked", cx.method()))
+}
