@@ -1,0 +1,96 @@
+//! Every rule that a service has to keep, for both front ends.
+//!
+//! The checks never stop at the first mistake: a person wants to see all of them at once.
+
+use std::collections::HashMap;
+
+use crate::emit::Options;
+use crate::errors::{Mistake, Problem};
+use crate::model::{Method, Module, Origin, Service, Shape};
+
+/// The longest service name and the longest method path, in bytes: a name's length is one byte on the wire.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// Checks the services of one generated module and gives every problem found; none means that they are fine.
+///
+/// `options` tells which modules are generated at all and may therefore clash.
+pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
+    let mut problems = module_names(module, options);
+    for service in &module.services {
+        problems.extend(service_name(service));
+        problems.extend(method_names(service));
+        for method in &service.methods {
+            problems.extend(path(service, method));
+            problems.extend(shape(service, method));
+        }
+    }
+    problems
+}
+
+fn module_names(module: &Module, options: &Options) -> Vec<Problem> {
+    let mut owners: HashMap<String, String> = HashMap::new();
+    for taken in &module.taken {
+        owners.insert(taken.module.clone(), with_place(&taken.by, &taken.origin));
+    }
+    let mut problems = Vec::new();
+    for service in &module.services {
+        // One problem a service: its modules clash together, and one renaming cures them all.
+        let clash = options
+            .module_names(service)
+            .into_iter()
+            .find_map(|name| owners.get(&name).map(|by| (name, by.clone())));
+        if let Some((module, by)) = clash {
+            problems.push(Problem::of_service(service, Mistake::ModuleTaken { module, by }));
+        }
+        for name in options.module_names(service) {
+            let by = format!("service `{}`", service.full_name());
+            owners.insert(name, with_place(&by, &service.origin));
+        }
+    }
+    problems
+}
+
+fn with_place(what: &str, origin: &Origin) -> String {
+    match origin {
+        Origin::Proto { .. } => format!("{what} ({origin})"),
+        Origin::Rust(_) => what.to_owned(),
+    }
+}
+
+fn service_name(service: &Service) -> Option<Problem> {
+    let bytes = service.full_name().len();
+    (bytes > MAX_NAME_BYTES)
+        .then(|| Problem::of_service(service, Mistake::ServiceNameTooLong { bytes }))
+}
+
+fn path(service: &Service, method: &Method) -> Option<Problem> {
+    let bytes = service.path(method).len();
+    // A service name that is too long by itself was reported once; its methods would only repeat it.
+    let own_fault = service.full_name().len() <= MAX_NAME_BYTES;
+    (own_fault && bytes > MAX_NAME_BYTES)
+        .then(|| Problem::of_method(service, method, Mistake::PathTooLong { bytes }))
+}
+
+fn method_names(service: &Service) -> Vec<Problem> {
+    let mut first_with = HashMap::new();
+    let mut problems = Vec::new();
+    for method in &service.methods {
+        let rust = method.ident.to_string();
+        if let Some(other) = first_with.get(&rust) {
+            let other = String::clone(other);
+            problems.push(Problem::of_method(
+                service,
+                method,
+                Mistake::SameRustName { rust, other },
+            ));
+        } else {
+            first_with.insert(rust, method.name.clone());
+        }
+    }
+    problems
+}
+
+fn shape(service: &Service, method: &Method) -> Option<Problem> {
+    (method.shape != Shape::Unary)
+        .then(|| Problem::of_method(service, method, Mistake::Streaming(method.shape)))
+}

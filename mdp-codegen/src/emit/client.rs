@@ -1,0 +1,107 @@
+//! The client: one method a call.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{Options, docs, method_spec, module_ident, quiet, type_ident, unsupported};
+use crate::model::{Method, Service, Shape};
+
+pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
+    let (quiet, module) = (quiet(), module_ident(service, "client"));
+    let mod_attributes = &service.attributes.client_mod;
+    let doc = format!(" The client of `{}`.", service.full_name());
+    let (client, conversions) = (client(service, options), conversions(service, options));
+    let (new, calls) = (new(service, options), calls(service, options));
+    let ident = type_ident(service, "Client");
+    quote! {
+        #[doc = #doc]
+        #quiet
+        #(#mod_attributes)*
+        pub mod #module {
+            #client
+            impl #ident {
+                #new
+                #calls
+            }
+            #conversions
+        }
+    }
+}
+
+fn client(service: &Service, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (ident, attributes) = (type_ident(service, "Client"), &service.attributes.client);
+    let docs = docs(&service.docs, format!(" Calls `{}`.", service.full_name()));
+    let deprecated = service.deprecated.then(|| quote!(#[deprecated]));
+    quote! {
+        #docs
+        #deprecated
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #(#attributes)*
+        pub struct #ident {
+            client: #runtime::codegen::Client,
+        }
+    }
+}
+
+/// `new` yields to a method of that name, for the namespace of the client belongs to the service; the
+/// conversions remain.
+fn new(service: &Service, options: &Options) -> Option<TokenStream> {
+    if service.methods.iter().any(|method| method.ident == "new") {
+        return None;
+    }
+    let runtime = &options.runtime;
+    Some(quote! {
+        /// Calls through this client, which is cheap to clone.
+        pub fn new(client: #runtime::codegen::Client) -> Self {
+            Self { client }
+        }
+    })
+}
+
+fn calls(service: &Service, options: &Options) -> TokenStream {
+    service
+        .methods
+        .iter()
+        .map(|method| match method.shape {
+            Shape::Unary => unary(service, method, options),
+            _ => unsupported(service, method),
+        })
+        .collect()
+}
+
+fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (ident, input, output) = (&method.ident, &method.input, &method.output);
+    let docs = docs(&method.docs, format!(" Calls `{}`.", service.path(method)));
+    let deprecated = method.deprecated.then(|| quote!(#[deprecated]));
+    let spec = method_spec(service, method);
+    quote! {
+        #docs
+        #deprecated
+        pub fn #ident(
+            &self,
+            req: impl ::core::convert::Into<#input>,
+        ) -> #runtime::codegen::Call<#output> {
+            let req: #input = ::core::convert::Into::into(req);
+            #runtime::codegen::Call::new(&self.client, &#spec, &req)
+        }
+    }
+}
+
+fn conversions(service: &Service, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let ident = type_ident(service, "Client");
+    quote! {
+        impl ::core::convert::From<#runtime::codegen::Client> for #ident {
+            fn from(client: #runtime::codegen::Client) -> Self {
+                Self { client }
+            }
+        }
+        impl ::core::convert::From<&#runtime::codegen::Client> for #ident {
+            fn from(client: &#runtime::codegen::Client) -> Self {
+                Self { client: ::core::clone::Clone::clone(client) }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The templates: from a checked service to Rust.
+//!
+//! Whatever is generated names only `runtime::codegen`, `::core` and `::std`, all of them from the root, so
+//! that messages and services may be called `Result`, `Client` or `Send`.
+
+mod client;
+mod meta;
+mod worker;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
+use crate::model::{Method, Service};
+use crate::names;
+
+/// What is generated.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The path of the runtime crate; it has the module `codegen`. Default: `::mdp_runtime`.
+    pub runtime: syn::Path,
+    /// Whether clients are generated. Default: yes.
+    pub client: bool,
+    /// Whether worker traits are generated. Default: yes.
+    pub worker: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { runtime: syn::parse_quote!(::mdp_runtime), client: true, worker: true }
+    }
+}
+
+impl Options {
+    /// The names of all modules that [`service`] generates for a service.
+    pub(crate) fn module_names(&self, service: &Service) -> Vec<String> {
+        [("service", true), ("client", self.client), ("worker", self.worker)]
+            .into_iter()
+            .filter(|(_, wanted)| *wanted)
+            .map(|(suffix, _)| names::module(&service.module_stem, suffix))
+            .collect()
+    }
+}
+
+/// Generates the modules of one service: its names, its client and its worker trait.
+///
+/// The service must have passed [`check::module`](crate::check::module); what cannot be generated, such as
+/// a streaming method, becomes a `compile_error!` and never something that looks alike.
+pub fn service(service: &Service, options: &Options) -> TokenStream {
+    let meta = meta::module(service, options);
+    let client = options.client.then(|| client::module(service, options));
+    let worker = options.worker.then(|| worker::module(service, options));
+    quote! {
+        #meta
+        #client
+        #worker
+    }
+}
+
+/// The attribute that keeps a user's lints away from code that is not the user's.
+///
+/// `deprecated` is among them because the generated code has to name what it marks.
+fn quiet() -> TokenStream {
+    quote! {
+        #[allow(
+            dead_code,
+            deprecated,
+            missing_docs,
+            unreachable_pub,
+            unused_qualifications,
+            unused_variables,
+            clippy::all,
+            clippy::pedantic,
+            clippy::nursery
+        )]
+    }
+}
+
+fn module_ident(service: &Service, suffix: &str) -> Ident {
+    ident(&names::module(&service.module_stem, suffix))
+}
+
+fn type_ident(service: &Service, suffix: &str) -> Ident {
+    ident(&format!("{}{suffix}", service.type_stem))
+}
+
+/// Only for names that end in a suffix of ours, which therefore are no keywords.
+fn ident(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
+}
+
+/// The path of a method's constant, seen from a neighbouring module.
+fn method_spec(service: &Service, method: &Method) -> TokenStream {
+    let meta = module_ident(service, "service");
+    let constant = names::constant(&method.ident);
+    quote!(super::#meta::methods::#constant)
+}
+
+/// The documentation, or one line instead of none: public items shall not be bare.
+fn docs(lines: &[String], otherwise: String) -> TokenStream {
+    if lines.is_empty() {
+        return quote!(#[doc = #otherwise]);
+    }
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Holds the place of a method that no template exists for.
+fn unsupported(service: &Service, method: &Method) -> TokenStream {
+    let text = format!("{}: only unary methods can be generated", service.path(method));
+    quote!(::core::compile_error!(#text);)
+}

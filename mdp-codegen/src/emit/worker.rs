@@ -1,0 +1,141 @@
+//! The worker: the trait that a user implements, and the adapter that hands calls to it.
+//!
+//! Items of the module are named through `self::`, because a service may be called `T` like the parameter.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{Options, docs, method_spec, module_ident, quiet, type_ident, unsupported};
+use crate::model::{Method, Service, Shape};
+
+pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
+    let (quiet, module) = (quiet(), module_ident(service, "worker"));
+    let mod_attributes = &service.attributes.worker_mod;
+    let doc = format!(" The worker's side of `{}`.", service.full_name());
+    let handler = handler(service, options);
+    let (adapter, dispatch) = (adapter(service), dispatch(service, options));
+    quote! {
+        #[doc = #doc]
+        #quiet
+        #(#mod_attributes)*
+        pub mod #module {
+            #handler
+            #adapter
+            #dispatch
+        }
+    }
+}
+
+/// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies.
+fn handler(service: &Service, options: &Options) -> TokenStream {
+    let ident = &service.ident;
+    let docs = docs(&service.docs, format!(" Handles the calls of `{}`.", service.full_name()));
+    let methods = service.methods.iter().map(|method| match method.shape {
+        Shape::Unary => unary(service, method, options),
+        _ => unsupported(service, method),
+    });
+    quote! {
+        #docs
+        pub trait #ident: ::core::marker::Send + ::core::marker::Sync + 'static {
+            #(#methods)*
+        }
+    }
+}
+
+fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (ident, input, output) = (&method.ident, &method.input, &method.output);
+    let docs = docs(&method.docs, format!(" Handles `{}`.", service.path(method)));
+    quote! {
+        #docs
+        fn #ident(
+            &self,
+            cx: &#runtime::codegen::CallContext,
+            req: #input,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<#output, #runtime::codegen::Status>,
+        > + ::core::marker::Send;
+    }
+}
+
+fn adapter(service: &Service) -> TokenStream {
+    let (ident, attributes) = (type_ident(service, "Worker"), &service.attributes.worker);
+    let handler = &service.ident;
+    let doc = format!(" Serves an implementation of [`{handler}`] as `{}`.", service.full_name());
+    let name = ident.to_string();
+    quote! {
+        #[doc = #doc]
+        #(#attributes)*
+        pub struct #ident<T> {
+            inner: ::std::sync::Arc<T>,
+        }
+        impl<T: self::#handler> self::#ident<T> {
+            /// Takes the implementation.
+            pub fn new(inner: T) -> Self {
+                Self { inner: ::std::sync::Arc::new(inner) }
+            }
+            /// Shares the implementation with whoever else holds it.
+            pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
+                Self { inner }
+            }
+        }
+        // By hand: a derive would ask the same of the implementation.
+        impl<T> ::core::clone::Clone for self::#ident<T> {
+            fn clone(&self) -> Self {
+                Self { inner: ::core::clone::Clone::clone(&self.inner) }
+            }
+        }
+        impl<T> ::core::fmt::Debug for self::#ident<T> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Formatter::debug_struct(f, #name).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+fn dispatch(service: &Service, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (ident, handler) = (type_ident(service, "Worker"), &service.ident);
+    let meta = module_ident(service, "service");
+    let arms = service
+        .methods
+        .iter()
+        .enumerate()
+        .filter(|(_, method)| method.shape == Shape::Unary)
+        .map(|(number, method)| arm(service, number, method, options));
+    quote! {
+        impl<T: self::#handler> #runtime::codegen::Service for self::#ident<T> {
+            fn spec(&self) -> &'static #runtime::codegen::ServiceSpec {
+                &super::#meta::SERVICE
+            }
+            fn call(
+                &self,
+                method: usize,
+                cx: #runtime::codegen::CallContext,
+                body: #runtime::codegen::Bytes,
+            ) -> #runtime::codegen::Handling {
+                match method {
+                    #(#arms)*
+                    _ => #runtime::codegen::unknown_method(&super::#meta::SERVICE, method),
+                }
+            }
+        }
+    }
+}
+
+fn arm(service: &Service, number: usize, method: &Method, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
+    let spec = method_spec(service, method);
+    let number = proc_macro2::Literal::usize_unsuffixed(number);
+    quote! {
+        #number => {
+            let inner = ::core::clone::Clone::clone(&self.inner);
+            #runtime::codegen::handling(async move {
+                let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
+                let reply = <T as self::#handler>::#ident(&*inner, &cx, req).await?;
+                ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
+            })
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What can be wrong, gathered and shown together.
+
+use std::fmt;
+
+use crate::check::MAX_NAME_BYTES;
+use crate::model::{Method, Origin, Service, Shape};
+
+/// One mistake, with the place where it was made.
+///
+/// It reads as `auth.proto:12: service auth.v1.Auth, method Watch: server streaming is not supported yet; ..`.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Where it is; `None` if it is no place in a source file, such as a setting of the builder.
+    pub origin: Option<Origin>,
+    /// The service that is concerned, with its package.
+    pub service: Option<String>,
+    /// The method that is concerned, as it is named on the wire.
+    pub method: Option<String>,
+    /// What is wrong.
+    pub mistake: Mistake,
+}
+
+impl Problem {
+    /// A mistake in the declaration of a service.
+    pub fn of_service(service: &Service, mistake: Mistake) -> Self {
+        Self {
+            origin: Some(service.origin.clone()),
+            service: Some(service.full_name()),
+            method: None,
+            mistake,
+        }
+    }
+
+    /// A mistake in the declaration of a method.
+    pub fn of_method(service: &Service, method: &Method, mistake: Mistake) -> Self {
+        Self {
+            origin: Some(method.origin.clone()),
+            method: Some(method.name.clone()),
+            ..Self::of_service(service, mistake)
+        }
+    }
+
+    /// A mistake that no place in a source file can be given for.
+    #[cfg(feature = "proto")]
+    pub(crate) fn of_setting(mistake: Mistake) -> Self {
+        Self { origin: None, service: None, method: None, mistake }
+    }
+
+    /// Where to sort it among the others: by file, then by line; settings come first.
+    #[cfg(feature = "proto")]
+    fn position(&self) -> (String, usize) {
+        match &self.origin {
+            Some(Origin::Proto { file, line }) => (file.clone(), line.unwrap_or(0)),
+            Some(Origin::Rust(_)) | None => (String::new(), 0),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A macro shows a place in Rust itself.
+        if let Some(origin @ Origin::Proto { .. }) = &self.origin {
+            write!(f, "{origin}: ")?;
+        }
+        match (&self.service, &self.method) {
+            (Some(service), Some(method)) => write!(f, "service {service}, method {method}: ")?,
+            (Some(service), None) => write!(f, "service {service}: ")?,
+            (None, _) => {}
+        }
+        self.mistake.fmt(f)
+    }
+}
+
+/// What is wrong, without the place.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// The method streams, which the protocol cannot carry yet.
+    #[error(
+        "{} is not supported yet; send one request and one reply (remove `stream`), or move the method \
+         to a service in a file that is not compiled here",
+        shape_in_words(*.0)
+    )]
+    Streaming(Shape),
+    /// Two methods of one service have the same name in Rust.
+    #[error(
+        "its name in Rust would be `{rust}`, which method {other} already has; rename one of them"
+    )]
+    SameRustName {
+        /// The name in Rust.
+        rust: String,
+        /// The method that came first, as it is named on the wire.
+        other: String,
+    },
+    /// A module that is to be generated exists already.
+    #[error("the generated module `{module}` clashes with {by}; rename one of them")]
+    ModuleTaken {
+        /// The name of the module.
+        module: String,
+        /// Who has it already.
+        by: String,
+    },
+    /// The name, with its package, does not fit on the wire.
+    #[error(
+        "the name has {bytes} bytes with its package, and the wire carries {}; shorten it",
+        MAX_NAME_BYTES
+    )]
+    ServiceNameTooLong {
+        /// The length of the name.
+        bytes: usize,
+    },
+    /// The path of a method does not fit on the wire.
+    #[error(
+        "the path \"service/method\" has {bytes} bytes, and the wire carries {}; shorten one of the names",
+        MAX_NAME_BYTES
+    )]
+    PathTooLong {
+        /// The length of the path.
+        bytes: usize,
+    },
+    /// No Rust name can be made of the name, as of `_`.
+    #[error("no Rust name can be made of `{name}`; use a name with letters")]
+    NoRustName {
+        /// The name on the wire.
+        name: String,
+    },
+    /// A `.proto` file cannot be read or understood.
+    #[error("{message}")]
+    Proto {
+        /// What the compiler says about it, and its advice if it has any.
+        message: String,
+    },
+    /// A `.proto` file is under none of the include folders.
+    #[error("{path} was not found; searched in: {includes}{}", advice_if(*.exists))]
+    NotIncluded {
+        /// The file that was asked for.
+        path: String,
+        /// The folders that were searched, separated by commas.
+        includes: String,
+        /// Whether there is a file with that path, though under none of the folders.
+        exists: bool,
+    },
+    /// An import is in none of the include folders.
+    #[error("the import \"{import}\" was not found; searched in: {includes}")]
+    ImportNotFound {
+        /// The file that was asked for.
+        import: String,
+        /// The folders that were searched, separated by commas.
+        includes: String,
+    },
+    /// A setting of the builder has a value that cannot be used.
+    #[error("{setting}(\"{value}\"): {reason}")]
+    Setting {
+        /// The builder's method.
+        setting: &'static str,
+        /// The value that it was given.
+        value: String,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// The code for the messages of a package is not valid Rust.
+    #[error("the code generated for package \"{package}\" is not valid Rust ({reason}); {advice}")]
+    InvalidRust {
+        /// The package.
+        package: String,
+        /// What the parser says.
+        reason: String,
+        /// What to look at.
+        advice: &'static str,
+    },
+}
+
+fn advice_if(exists: bool) -> &'static str {
+    if exists { " (the file exists; add the folder that it lies in)" } else { "" }
+}
+
+fn shape_in_words(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Unary => "a unary method",
+        Shape::ClientStreaming => "client streaming",
+        Shape::ServerStreaming => "server streaming",
+        Shape::BidiStreaming => "streaming in both directions",
+    }
+}
+
+/// Why nothing was generated.
+///
+/// `Debug` prints the same text as `Display` and adds the cause, because that is what cargo shows when the
+/// `main` of a build script returns the error.
+#[cfg(feature = "proto")]
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The `.proto` files or the settings are wrong; nothing was written.
+    #[error("{}", in_lines(.0))]
+    Problems(Vec<Problem>),
+    /// `prost-build` refused its settings, or could not write its files.
+    #[error("the generated code was not written")]
+    Generate(#[source] std::io::Error),
+    /// A file besides the generated code could not be written.
+    #[error("{} was not written", path.display())]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+#[cfg(feature = "proto")]
+impl Error {
+    /// All problems in the order of their places; empty if the error is of another kind.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Problems(problems) => problems,
+            Self::Generate(_) | Self::Write { .. } => &[],
+        }
+    }
+
+    pub(crate) fn of(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(Problem::position);
+        Self::Problems(problems)
+    }
+}
+
+#[cfg(feature = "proto")]
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        match std::error::Error::source(self) {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(feature = "proto")]
+fn in_lines(problems: &[Problem]) -> String {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        several => format!("{several} problems"),
+    };
+    let mut text = format!("no code was generated, because of {count}:");
+    for problem in problems {
+        text.push_str("\n  ");
+        text.push_str(&problem.to_string());
+    }
+    text
+}

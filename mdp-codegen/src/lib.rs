@@ -1,0 +1,66 @@
+//! Generates typed clients and worker traits for the Majordomo Protocol from service definitions.
+//!
+//! Most people need one line in their build script, and no `protoc`:
+//!
+//! ```no_run
+//! // build.rs
+//! # #[cfg(feature = "proto")]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     mdp_codegen::compile_protos(&["proto/auth.proto"], &["proto"])?;
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "proto"))]
+//! # fn main() {}
+//! ```
+//!
+//! and one in the crate: `mod pb { mdp_runtime::include_proto!("auth.v1"); }`. For a service `Auth` that
+//! gives, beside the messages, three modules:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `auth_client` | `AuthClient`, with one method a call |
+//! | `auth_worker` | the trait `Auth` to implement, and `AuthWorker`, which serves an implementation |
+//! | `auth_service` | the names and options of the service and its methods, as constants |
+//!
+//! Whoever needs settings starts at [`configure`]:
+//!
+//! ```no_run
+//! # #[cfg(feature = "proto")]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     mdp_codegen::configure()
+//!         .build_worker(false)
+//!         .type_attribute("auth.v1.Session", "#[derive(Eq, Hash)]")
+//!         .compile_protos(&["proto/auth.proto"], &["proto"])?;
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "proto"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Errors
+//!
+//! All mistakes are gathered and shown together, each with its file, line, service and method; see
+//! [`Problem`]. Nothing is written then.
+//!
+//! # Parts
+//!
+//! A front end turns a definition into the plain data of [`model`]; [`check`] holds the rules and [`emit`]
+//! the templates. The front end for `.proto` files is behind the feature `proto`, which is on by default;
+//! the attribute macros bring their own front end to the same model.
+
+pub mod check;
+pub mod emit;
+mod errors;
+pub mod model;
+pub mod names;
+#[cfg(feature = "proto")]
+mod proto;
+
+#[cfg(feature = "proto")]
+pub use errors::Error;
+pub use errors::{Mistake, Problem};
+/// The crate whose `Config` [`Builder::compile_with_config`] takes.
+#[cfg(feature = "proto")]
+pub use prost_build;
+#[cfg(feature = "proto")]
+pub use proto::{Builder, compile_protos, configure};

@@ -1,0 +1,159 @@
+//! The plain data that both front ends produce and that the checks and the templates read.
+//!
+//! Nothing here decides anything: a `.proto` file and a Rust trait that declare the same service become
+//! the same [`Service`], and from there on there is one set of rules and one set of templates.
+
+use std::fmt;
+
+use proc_macro2::{Ident, Span};
+use syn::{Attribute, Type};
+
+/// All services that end up in one generated Rust module, with the module names that others took there.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// The services, in the order of their declaration.
+    pub services: Vec<Service>,
+    /// Names of modules that exist beside the generated ones.
+    pub taken: Vec<Taken>,
+}
+
+/// A module name that something other than a service occupies.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The name as it is written in Rust, such as `auth_client`.
+    pub module: String,
+    /// Who took it, in words that fit an error message: ``message `auth.v1.AuthClient` ``.
+    pub by: String,
+    /// Where that was declared.
+    pub origin: Origin,
+}
+
+/// One service.
+///
+/// [`names::service`](crate::names::service) gives the three Rust names; the stems must be the beginning of
+/// an identifier.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The package, such as `auth.v1`; empty if there is none.
+    pub package: String,
+    /// The name on the wire, without the package: `Auth`.
+    pub name: String,
+    /// The name of the worker trait: `Auth`.
+    pub ident: Ident,
+    /// The first part of the names of the generated types: `Auth`, as in `AuthClient`.
+    pub type_stem: String,
+    /// The first part of the names of the generated modules: `auth`, as in `auth_client`.
+    pub module_stem: String,
+    /// Lines of documentation, each as it stands after `///`.
+    pub docs: Vec<String>,
+    /// Whether the service is marked as deprecated.
+    pub deprecated: bool,
+    /// The methods, in the order of their declaration, which is also the order of their numbers.
+    pub methods: Vec<Method>,
+    /// Attributes that the user wants on the generated items.
+    pub attributes: Attributes,
+    /// Where the service was declared.
+    pub origin: Origin,
+}
+
+impl Service {
+    /// The name on the wire with its package: `auth.v1.Auth`.
+    pub fn full_name(&self) -> String {
+        if self.package.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}.{}", self.package, self.name)
+        }
+    }
+
+    /// The path of a method on the wire: `auth.v1.Auth/Login`.
+    pub fn path(&self, method: &Method) -> String {
+        format!("{}/{}", self.full_name(), method.name)
+    }
+}
+
+/// One method of a service.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// The name on the wire: `WhoAmI`.
+    pub name: String,
+    /// The name in Rust: `who_am_i`.
+    pub ident: Ident,
+    /// Lines of documentation, each as it stands after `///`.
+    pub docs: Vec<String>,
+    /// How many messages travel in which direction.
+    pub shape: Shape,
+    /// What a second execution of the same call does.
+    pub idempotency: Idempotency,
+    /// Whether the method is marked as deprecated.
+    pub deprecated: bool,
+    /// The request, as it is written inside the generated client and worker modules.
+    pub input: Type,
+    /// The reply, as it is written inside the generated client and worker modules.
+    pub output: Type,
+    /// Where the method was declared.
+    pub origin: Origin,
+}
+
+/// How many messages travel in which direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// One request, one reply.
+    Unary,
+    /// Many requests, one reply.
+    ClientStreaming,
+    /// One request, many replies.
+    ServerStreaming,
+    /// Many requests, many replies.
+    BidiStreaming,
+}
+
+/// What a second execution of the same call does; it decides whether a call may be sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Idempotency {
+    /// Nothing was declared, so the worst is assumed.
+    #[default]
+    Unknown,
+    /// The method only reads.
+    NoSideEffects,
+    /// A repetition leaves the same state as one execution.
+    Idempotent,
+}
+
+/// Attributes that the user wants on the generated items of a service.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes {
+    /// On the client's struct.
+    pub client: Vec<Attribute>,
+    /// On the module around the client.
+    pub client_mod: Vec<Attribute>,
+    /// On the worker's struct.
+    pub worker: Vec<Attribute>,
+    /// On the module around the worker.
+    pub worker_mod: Vec<Attribute>,
+}
+
+/// Where something was declared; errors point there.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// In a `.proto` file.
+    Proto {
+        /// The file's name, as `import` writes it.
+        file: String,
+        /// The line, from 1 on; `None` if the descriptors came without source positions.
+        line: Option<usize>,
+    },
+    /// In Rust source.
+    Rust(Span),
+}
+
+/// `auth.proto:12`, or nothing for a place that a macro shows itself.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proto { file, line: Some(line) } => write!(f, "{file}:{line}"),
+            Self::Proto { file, line: None } => f.write_str(file),
+            Self::Rust(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The settings of a build script, and the way from `.proto` files to written code.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use prost::Message;
+use prost_build::{Config, Module as RustModule, Service as ProstService};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+use super::descriptors::{self, Loaded};
+use super::generator::{Collector, Writer};
+use super::lower::Lowering;
+use super::places::Places;
+use super::settings::Settings;
+use super::{comments, taken};
+use crate::check;
+use crate::emit::{self, Options};
+use crate::errors::{Error, Mistake, Problem};
+use crate::model::Module;
+
+/// Settings for generating code from `.proto` files; made by [`configure`](crate::configure).
+///
+/// Paths of messages, fields and services (`path` below) are those of `prost-build`: `.` stands for
+/// everything, `.auth.v1` for all inside that package, `auth.v1.Session` and `Session` for each name that
+/// ends so. All settings that take a path add up; they never replace each other.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     mdp_codegen::configure()
+///         .build_client(false)
+///         .bytes(".blob.v1.Chunk.data")
+///         .compile_protos(&["proto/blob.proto"], &["proto"])?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until one of its `compile` methods is called"]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Builder {
+    /// Whether clients are generated. Default: `true`.
+    pub fn build_client(mut self, enable: bool) -> Self {
+        self.settings.client = enable;
+        self
+    }
+
+    /// Whether worker traits are generated. Default: `true`.
+    pub fn build_worker(mut self, enable: bool) -> Self {
+        self.settings.worker = enable;
+        self
+    }
+
+    /// The folder for the generated files; it must exist. Default: the `OUT_DIR` that cargo sets.
+    pub fn out_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.settings.out_dir = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// Takes messages from elsewhere in place of generating them. Default: none.
+    ///
+    /// `proto_path` begins with a dot; `rust_path` should begin with `::` or `crate::`.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), mdp_codegen::Error> {
+    /// mdp_codegen::configure()
+    ///     .extern_path(".common.v1", "::common::v1")
+    ///     .compile_protos(&["proto/auth.proto"], &["proto"])
+    /// # }
+    /// ```
+    pub fn extern_path(mut self, proto_path: impl AsRef<str>, rust_path: impl AsRef<str>) -> Self {
+        add(&mut self.settings.extern_paths, proto_path, rust_path);
+        self
+    }
+
+    /// Adds an attribute to messages, enums and oneofs. Default: none.
+    pub fn type_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.type_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to messages. Default: none.
+    pub fn message_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.message_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to enums and oneofs. Default: none.
+    pub fn enum_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.enum_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to fields. Default: none.
+    pub fn field_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.field_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to the client structs of services, such as `AuthClient`. Default: none.
+    pub fn client_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.client_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to the client modules of services, such as `auth_client`. Default: none.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), mdp_codegen::Error> {
+    /// mdp_codegen::configure()
+    ///     .client_mod_attribute("auth.v1", "#[cfg(feature = \"client\")]")
+    ///     .compile_protos(&["proto/auth.proto"], &["proto"])
+    /// # }
+    /// ```
+    pub fn client_mod_attribute(
+        mut self,
+        path: impl AsRef<str>,
+        attribute: impl AsRef<str>,
+    ) -> Self {
+        add(&mut self.settings.client_mod_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to the worker structs of services, such as `AuthWorker`. Default: none.
+    pub fn worker_attribute(mut self, path: impl AsRef<str>, attribute: impl AsRef<str>) -> Self {
+        add(&mut self.settings.worker_attributes, path, attribute);
+        self
+    }
+
+    /// Adds an attribute to the worker modules of services, such as `auth_worker`. Default: none.
+    pub fn worker_mod_attribute(
+        mut self,
+        path: impl AsRef<str>,
+        attribute: impl AsRef<str>,
+    ) -> Self {
+        add(&mut self.settings.worker_mod_attributes, path, attribute);
+        self
+    }
+
+    /// Generates `Bytes`, which are cheap to clone, for `bytes` fields. Default: `Vec<u8>` everywhere.
+    pub fn bytes(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.bytes.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Generates a `BTreeMap`, which has an order, for `map` fields. Default: `HashMap` everywhere.
+    pub fn btree_map(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.btree_map.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Leaves the comments of messages, fields, services and methods away. Default: they become docs.
+    ///
+    /// A method's path is that of its service with its name: `auth.v1.Auth.Login`.
+    pub fn disable_comments(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.disable_comments.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Writes the descriptors of all files and their imports to a file too, for reflection.
+    /// Default: they are not written.
+    pub fn file_descriptor_set_path(mut self, path: impl AsRef<Path>) -> Self {
+        self.settings.file_descriptor_set_path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Writes a file that includes all generated files, each in the modules of its package.
+    /// Default: none is written.
+    ///
+    /// `path` is relative to the folder of the generated files.
+    pub fn include_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.settings.include_file = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Generates the messages of `google.protobuf` where they are imported.
+    /// Default: `false`, they come from the runtime.
+    pub fn compile_well_known_types(mut self, enable: bool) -> Self {
+        self.settings.compile_well_known_types = enable;
+        self
+    }
+
+    /// Where the generated code finds the runtime. Default: `::mdp_runtime`.
+    ///
+    /// The path must begin with `::` or `crate::`, and have the runtime's module `codegen` below it.
+    pub fn runtime_path(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.runtime_path = path.as_ref().trim().to_owned();
+        self
+    }
+
+    /// Whether cargo is told to run the build script again when one of the files changes that were read,
+    /// imports included. Default: `true`.
+    pub fn emit_rerun_if_changed(mut self, enable: bool) -> Self {
+        self.settings.emit_rerun_if_changed = enable;
+        self
+    }
+
+    /// Generates messages, clients and worker traits; one file a package.
+    ///
+    /// `protos` are the files to compile, `includes` the folders where they and their imports are looked
+    /// for. Imported files are generated too, but for those of `google.protobuf`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Problems`] for all mistakes in the files and the settings together, and then nothing is
+    /// written; the other kinds if a file cannot be written.
+    pub fn compile_protos(
+        self,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<(), Error> {
+        self.compile_with_config(Config::new(), protos, includes)
+    }
+
+    /// As [`compile_protos`](Self::compile_protos), with settings of `prost-build` that this builder lacks.
+    ///
+    /// A setting of the builder goes before the same one in `config`. Three are always the builder's: the
+    /// paths of prost, which follow from [`runtime_path`](Self::runtime_path), and the service generator;
+    /// `config` must not name a `file_descriptor_set_path`, which `prost-build` only writes with `protoc`.
+    /// Its `disable_comments` reaches messages only, the builder's services too.
+    ///
+    /// ```no_run
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let mut config = mdp_codegen::prost_build::Config::new();
+    ///     config.enable_type_names();
+    ///     mdp_codegen::configure()
+    ///         .compile_with_config(config, &["proto/auth.proto"], &["proto"])?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`compile_protos`](Self::compile_protos).
+    pub fn compile_with_config(
+        self,
+        config: Config,
+        protos: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<(), Error> {
+        let (loaded, problems) = descriptors::load(&owned(protos), &owned(includes));
+        if self.settings.emit_rerun_if_changed {
+            rerun_if_changed(&loaded.opened);
+        }
+        self.compile(config, loaded, problems)
+    }
+
+    /// As [`compile_protos`](Self::compile_protos), for files that something else has read.
+    ///
+    /// The set must hold all imports, before the files that import them. Errors name lines only if the
+    /// set has source positions, and cargo is told of no files.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile_protos`](Self::compile_protos).
+    pub fn compile_fds(self, mut set: FileDescriptorSet) -> Result<(), Error> {
+        descriptors::without_empty_positions(&mut set);
+        let problems = descriptors::incomplete(&set);
+        let loaded = Loaded { encoded: set.encode_to_vec(), opened: Vec::new(), set };
+        self.compile(Config::new(), loaded, problems)
+    }
+
+    fn compile(
+        self,
+        mut config: Config,
+        loaded: Loaded,
+        mut problems: Vec<Problem>,
+    ) -> Result<(), Error> {
+        let settings = &self.settings;
+        problems.extend(settings.problems());
+        let options = match settings.options() {
+            Some(options) if problems.is_empty() => options,
+            _ => return Err(Error::of(problems)),
+        };
+        settings.apply(&mut config);
+        let Loaded { mut set, encoded, .. } = loaded;
+        comments::defuse(&mut set);
+        let services = collect(&mut config, &set, &mut problems)?;
+        let modules = lower(settings, &set, &services, &mut problems);
+        for module in modules.values() {
+            problems.extend(check::module(module, &options));
+        }
+        if !problems.is_empty() {
+            return Err(Error::of(problems));
+        }
+        self.write(config, set, &encoded, writer(&modules, &options))
+    }
+
+    fn write(
+        &self,
+        mut config: Config,
+        set: FileDescriptorSet,
+        encoded: &[u8],
+        writer: Writer,
+    ) -> Result<(), Error> {
+        config.service_generator(Box::new(writer)).format(true);
+        config.compile_fds(set).map_err(Error::Generate)?;
+        let Some(path) = &self.settings.file_descriptor_set_path else {
+            return Ok(());
+        };
+        std::fs::write(path, encoded).map_err(|source| Error::Write { path: path.clone(), source })
+    }
+}
+
+fn add(list: &mut Vec<(String, String)>, path: impl AsRef<str>, what: impl AsRef<str>) {
+    list.push((path.as_ref().to_owned(), what.as_ref().to_owned()));
+}
+
+fn owned(paths: &[impl AsRef<Path>]) -> Vec<PathBuf> {
+    paths.iter().map(|path| path.as_ref().to_owned()).collect()
+}
+
+/// The form with one colon is understood by every cargo.
+fn rerun_if_changed(opened: &[PathBuf]) {
+    for path in opened {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
+}
+
+/// Lets `prost-build` resolve the services' types, and makes sure that what it makes of the messages is Rust:
+/// it would panic later, when it formats its output.
+fn collect(
+    config: &mut Config,
+    set: &FileDescriptorSet,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<ProstService>, Error> {
+    let collector = Collector::default();
+    let services = Rc::clone(&collector.services);
+    config.service_generator(Box::new(collector)).format(false);
+    let requests = set.file.iter().map(|file| (rust_module(file), file.clone()));
+    let code = config.generate(requests.collect()).map_err(Error::Generate)?;
+    let code: BTreeMap<_, _> = code.into_iter().collect();
+    problems.extend(code.iter().filter_map(|(module, text)| invalid_rust(module, text)));
+    Ok(services.take())
+}
+
+fn invalid_rust(module: &RustModule, text: &str) -> Option<Problem> {
+    let reason = syn::parse_file(text).err()?;
+    Some(Problem::of_setting(Mistake::InvalidRust {
+        package: module.to_string().replace("::", "."),
+        reason: reason.to_string(),
+        advice: "look at its attributes, its extern_paths, and at names without letters such as `_`",
+    }))
+}
+
+/// Gathers the services by the Rust module that they come into; two packages may share one.
+fn lower(
+    settings: &Settings,
+    set: &FileDescriptorSet,
+    services: &[ProstService],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<RustModule, Module> {
+    let places = Places::of(set);
+    let mut modules: BTreeMap<RustModule, Module> = BTreeMap::new();
+    let mut lowering = Lowering { settings, places: &places, problems: Vec::new() };
+    for service in services {
+        let module = RustModule::from_protobuf_package_name(&service.package);
+        let module = modules.entry(module).or_default();
+        module.services.extend(lowering.service(service));
+    }
+    problems.append(&mut lowering.problems);
+    for (module, others) in taken::of(set, settings, &places) {
+        if let Some(module) = modules.get_mut(&module) {
+            module.taken.extend(others);
+        }
+    }
+    modules
+}
+
+fn writer(modules: &BTreeMap<RustModule, Module>, options: &Options) -> Writer {
+    let services = modules.values().flat_map(|module| &module.services);
+    let code: HashMap<_, _> = services
+        .map(|service| {
+            let code = emit::service(service, options).to_string();
+            ((service.package.clone(), service.name.clone()), code)
+        })
+        .collect();
+    Writer { code }
+}
+
+fn rust_module(file: &FileDescriptorProto) -> RustModule {
+    RustModule::from_protobuf_package_name(file.package())
+}

@@ -1,0 +1,178 @@
+//! Reads `.proto` files with protox.
+
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+use prost_types::FileDescriptorSet;
+use protox::Compiler;
+
+use crate::errors::{Mistake, Problem};
+use crate::model::Origin;
+
+/// The files that could be read.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// The files and all their imports, imports first.
+    pub(super) set: FileDescriptorSet,
+    /// The same on the wire, with the options that only extensions know.
+    pub(super) encoded: Vec<u8>,
+    /// The paths of all files that were opened.
+    pub(super) opened: Vec<PathBuf>,
+}
+
+/// Reads the files and their imports; goes on after a file with mistakes, to find those of the others.
+pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut compiler = match Compiler::new(includes) {
+        Ok(compiler) => compiler,
+        Err(error) => {
+            problems.extend(of_protox(&error, None, includes));
+            Compiler::with_file_resolver(protox::file::GoogleFileResolver::new())
+        }
+    };
+    compiler.include_imports(true).include_source_info(true);
+    for proto in protos {
+        if let Err(error) = compiler.open_file(proto) {
+            problems.extend(of_protox(&error, Some(proto), includes));
+        }
+    }
+    (loaded(&compiler), without_repetitions(problems))
+}
+
+fn loaded(compiler: &Compiler) -> Loaded {
+    Loaded {
+        set: compiler.file_descriptor_set(),
+        encoded: compiler.encode_file_descriptor_set(),
+        // The well-known types are built into protox and have no path.
+        opened: compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect(),
+    }
+}
+
+/// Two files that import the same broken one report it twice.
+fn without_repetitions(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen = std::collections::HashSet::new();
+    let mut kept = problems;
+    kept.retain(|problem| seen.insert(problem.to_string()));
+    kept
+}
+
+fn of_protox(error: &protox::Error, proto: Option<&PathBuf>, includes: &[PathBuf]) -> Vec<Problem> {
+    if let Some(missing) = missing_file(error, proto, includes) {
+        return vec![missing];
+    }
+    let related = error.related().into_iter().flatten();
+    let first: &dyn Diagnostic = error;
+    std::iter::once(first)
+        .chain(related)
+        .map(|diagnostic| Problem {
+            origin: place(diagnostic, error),
+            ..Problem::of_setting(Mistake::Proto { message: message(diagnostic) })
+        })
+        .collect()
+}
+
+/// A file that is under no include folder, whether it was asked for or imported.
+fn missing_file(
+    error: &protox::Error,
+    proto: Option<&PathBuf>,
+    includes: &[PathBuf],
+) -> Option<Problem> {
+    if !error.is_file_not_found() {
+        return None;
+    }
+    let includes = in_words(includes);
+    let origin = place(error, error);
+    let mistake = match origin {
+        None => {
+            let (path, exists) = (proto?.display().to_string(), proto?.is_file());
+            Mistake::NotIncluded { path, includes, exists }
+        }
+        Some(_) => Mistake::ImportNotFound { import: quoted(&error.to_string())?, includes },
+    };
+    Some(Problem { origin, ..Problem::of_setting(mistake) })
+}
+
+/// protox has the name of a missing import in its message only.
+fn quoted(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once('\'')?;
+    Some(rest.split_once('\'')?.0.to_owned())
+}
+
+fn in_words(includes: &[PathBuf]) -> String {
+    if includes.is_empty() {
+        return "no folder at all, as the list of includes is empty".to_owned();
+    }
+    let folders: Vec<_> = includes.iter().map(|folder| folder.display().to_string()).collect();
+    folders.join(", ")
+}
+
+/// The file and line of the first label; a related diagnostic borrows the source of the main one.
+fn place(diagnostic: &dyn Diagnostic, main: &protox::Error) -> Option<Origin> {
+    let line = line(diagnostic, diagnostic.source_code())
+        .or_else(|| line(diagnostic, Diagnostic::source_code(main)));
+    let file = main.file()?.to_owned();
+    Some(Origin::Proto { file, line })
+}
+
+fn line(diagnostic: &dyn Diagnostic, source: Option<&dyn SourceCode>) -> Option<usize> {
+    line_of(&diagnostic.labels()?.next()?, source?)
+}
+
+fn line_of(label: &LabeledSpan, source: &dyn SourceCode) -> Option<usize> {
+    Some(source.read_span(label.inner(), 0, 0).ok()?.line() + 1)
+}
+
+/// What a mistake in two places says of the second one: ``and again here (line 7)``.
+fn other_places(diagnostic: &dyn Diagnostic) -> Vec<String> {
+    let labels = diagnostic.labels().into_iter().flatten().skip(1);
+    labels
+        .filter_map(|label| {
+            let line = line_of(&label, diagnostic.source_code()?)?;
+            let text = label.label().unwrap_or("here").trim_start_matches('…');
+            Some(format!("{text} (line {line})"))
+        })
+        .collect()
+}
+
+fn message(diagnostic: &dyn Diagnostic) -> String {
+    let mut message = diagnostic.to_string();
+    // What the system says about a file that cannot be read.
+    let mut cause = std::error::Error::source(diagnostic);
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    for place in other_places(diagnostic) {
+        message.push_str(", ");
+        message.push_str(&place);
+    }
+    if let Some(help) = diagnostic.help() {
+        message.push_str("; ");
+        message.push_str(&help.to_string());
+    }
+    message
+}
+
+/// The imports that a set lacks. `prost-build` takes their presence for granted.
+pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
+    let known: std::collections::HashSet<_> = set.file.iter().map(|file| file.name()).collect();
+    let imports =
+        set.file.iter().flat_map(|file| file.dependency.iter().map(move |import| (file, import)));
+    imports
+        .filter(|(_, import)| !known.contains(import.as_str()))
+        .map(|(file, import)| Problem {
+            origin: Some(Origin::Proto { file: file.name().to_owned(), line: None }),
+            ..Problem::of_setting(Mistake::Proto {
+                message: format!("the set of descriptors lacks its import \"{import}\""),
+            })
+        })
+        .collect()
+}
+
+/// Positions that are there but hold none become absent: `prost-build` panics over the difference.
+pub(super) fn without_empty_positions(set: &mut FileDescriptorSet) {
+    for file in &mut set.file {
+        file.source_code_info.take_if(|info| info.location.is_empty());
+    }
+}

@@ -1,0 +1,222 @@
+//! From `prost-build`'s view of a service to the model.
+
+use proc_macro2::Span;
+use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
+use prost_types::method_options::IdempotencyLevel;
+use syn::{Ident, Type};
+
+use super::places::{Places, full_name};
+use super::settings::Settings;
+use crate::errors::{Mistake, Problem};
+use crate::model::{Idempotency, Method, Service, Shape};
+use crate::names;
+
+/// Lowers services; what cannot be lowered is kept as a problem, so that all of them can be shown.
+pub(super) struct Lowering<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) places: &'a Places,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn service(&mut self, service: &ProstService) -> Option<Service> {
+        let name = full_name(&service.package, &service.proto_name);
+        let Some(names) = names::service(&service.proto_name) else {
+            self.no_name(&name, None, &service.proto_name);
+            return None;
+        };
+        let methods = service.methods.iter().enumerate();
+        let methods =
+            methods.filter_map(|(number, method)| self.method(service, number, method)).collect();
+        Some(Service {
+            package: service.package.clone(),
+            name: service.proto_name.clone(),
+            ident: names.ident,
+            type_stem: names.type_stem,
+            module_stem: names.module_stem,
+            docs: self.docs(&name, &service.comments),
+            deprecated: service.options.deprecated(),
+            methods,
+            attributes: self.settings.attributes(&name),
+            origin: self.places.service(&name),
+        })
+    }
+
+    fn method(
+        &mut self,
+        service: &ProstService,
+        number: usize,
+        method: &ProstMethod,
+    ) -> Option<Method> {
+        let of = full_name(&service.package, &service.proto_name);
+        let Some(ident) = names::method(&method.proto_name) else {
+            self.no_name(&of, Some(number), &method.proto_name);
+            return None;
+        };
+        Some(Method {
+            docs: self.docs(&format!("{of}.{}", method.proto_name), &method.comments),
+            name: method.proto_name.clone(),
+            ident,
+            shape: shape(method),
+            idempotency: idempotency(method.options.idempotency_level()),
+            deprecated: method.options.deprecated(),
+            input: self.message(&service.package, &method.input_type, &method.input_proto_type)?,
+            output: self.message(
+                &service.package,
+                &method.output_type,
+                &method.output_proto_type,
+            )?,
+            origin: self.places.method(&of, number),
+        })
+    }
+
+    fn docs(&self, name: &str, comments: &Comments) -> Vec<String> {
+        if self.settings.without_comments(name) {
+            return Vec::new();
+        }
+        let both = !comments.leading.is_empty() && !comments.trailing.is_empty();
+        let blank = both.then(String::new);
+        let lines = comments.leading.iter().cloned().chain(blank);
+        let lines = lines.chain(comments.trailing.iter().cloned());
+        lines.map(after_slashes).collect()
+    }
+
+    /// The type of a message as it is written one module below that of the package.
+    fn message(&mut self, package: &str, rust: &str, proto: &str) -> Option<Type> {
+        let proto = proto.trim_start_matches('.');
+        let beside_package = local_path(package, proto).is_some_and(|local| local == rust);
+        match syn::parse_str(rust) {
+            Ok(mut path) => {
+                descend(&mut path, beside_package);
+                Some(path)
+            }
+            Err(error) => {
+                self.problems.push(Problem::of_setting(Mistake::Setting {
+                    setting: "extern_path",
+                    value: rust.to_owned(),
+                    reason: format!("it is no type ({error}), and stands for {proto}"),
+                }));
+                None
+            }
+        }
+    }
+
+    fn no_name(&mut self, service: &str, method: Option<usize>, name: &str) {
+        let origin = match method {
+            Some(number) => self.places.method(service, number),
+            None => self.places.service(service),
+        };
+        self.problems.push(Problem {
+            origin: Some(origin),
+            service: Some(service.to_owned()),
+            method: method.map(|_| name.to_owned()),
+            mistake: Mistake::NoRustName { name: name.to_owned() },
+        });
+    }
+}
+
+fn shape(method: &ProstMethod) -> Shape {
+    match (method.client_streaming, method.server_streaming) {
+        (false, false) => Shape::Unary,
+        (true, false) => Shape::ClientStreaming,
+        (false, true) => Shape::ServerStreaming,
+        (true, true) => Shape::BidiStreaming,
+    }
+}
+
+fn idempotency(level: IdempotencyLevel) -> Idempotency {
+    match level {
+        IdempotencyLevel::IdempotencyUnknown => Idempotency::Unknown,
+        IdempotencyLevel::NoSideEffects => Idempotency::NoSideEffects,
+        IdempotencyLevel::Idempotent => Idempotency::Idempotent,
+    }
+}
+
+fn after_slashes(line: String) -> String {
+    if line.is_empty() { line } else { format!(" {line}") }
+}
+
+/// Takes a type from the package's module into a module below it.
+///
+/// Only paths that start at the package's module change: `Foo`, `super::Foo`, but neither `::other::Foo`
+/// nor, because it comes from `extern_path`, `other::Foo` or `bool`.
+fn descend(path: &mut Type, beside_package: bool) {
+    let Type::Path(path) = path else { return };
+    let segments = &mut path.path.segments;
+    let first = segments.first().map(|segment| segment.ident.to_string());
+    let relative = matches!(first.as_deref(), Some("super" | "self"));
+    let up = Ident::new("super", Span::call_site());
+    if first.as_deref() == Some("self") {
+        if let Some(segment) = segments.first_mut() {
+            segment.ident = up;
+        }
+    } else if relative || beside_package {
+        segments.insert(0, up.into());
+    }
+}
+
+/// How a message that is generated here is written in the module of `package`; `None` if its name is none.
+///
+/// This is what `prost-build` writes unless an `extern_path` says otherwise.
+fn local_path(package: &str, message: &str) -> Option<String> {
+    let mut package = package.split('.').filter(|part| !part.is_empty()).peekable();
+    let (scope, name) = message.rsplit_once('.').unwrap_or(("", message));
+    let mut scope = scope.split('.').filter(|part| !part.is_empty()).peekable();
+    while package.peek().is_some() && package.peek() == scope.peek() {
+        package.next();
+        scope.next();
+    }
+    let mut parts: Vec<String> = package.map(|_| "super".to_owned()).collect();
+    for part in scope {
+        parts.push(names::prost_module(part)?.to_string());
+    }
+    parts.push(names::prost_type(name)?.to_string());
+    Some(parts.join("::"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used)]
+
+    use quote::ToTokens;
+
+    use super::{descend, local_path};
+
+    #[test]
+    fn local_paths_are_those_of_prost() {
+        for (package, message, path) in [
+            ("", "Foo", "Foo"),
+            ("a.b", "a.b.Foo", "Foo"),
+            ("a.b", "a.b.Outer.Inner", "outer::Inner"),
+            ("a.b", "a.c.Foo", "super::c::Foo"),
+            ("a.b", "Foo", "super::super::Foo"),
+            ("a", "a.type.Self", "r#type::Self_"),
+        ] {
+            assert_eq!(
+                local_path(package, message).as_deref(),
+                Some(path),
+                "{message} in {package}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_starts_at_the_package_descends() {
+        for (before, beside_package, after) in [
+            ("Foo", true, "super::Foo"),
+            ("super::c::Foo", true, "super::super::c::Foo"),
+            ("super::c::Foo", false, "super::super::c::Foo"),
+            ("self::c::Foo", false, "super::c::Foo"),
+            ("::other::Foo", false, "::other::Foo"),
+            ("crate::Foo", false, "crate::Foo"),
+            ("other::Foo", false, "other::Foo"),
+            ("bool", false, "bool"),
+            ("()", false, "()"),
+        ] {
+            let mut path = syn::parse_str(before).expect(before);
+            descend(&mut path, beside_package);
+            let text = path.to_token_stream().to_string().replace(' ', "");
+            assert_eq!(text, after, "of {before}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The front end for `.proto` files: protox reads them, prost-build makes the messages.
+
+mod builder;
+mod comments;
+mod descriptors;
+mod generator;
+mod lower;
+mod matcher;
+mod places;
+mod settings;
+mod taken;
+
+pub use builder::Builder;
+
+use std::path::Path;
+
+use crate::Error;
+
+/// Starts a [`Builder`] with the defaults: clients and worker traits, written to `OUT_DIR`.
+///
+/// ```no_run
+/// # fn main() -> Result<(), mdp_codegen::Error> {
+/// mdp_codegen::configure()
+///     .build_client(false)
+///     .compile_protos(&["proto/auth.proto"], &["proto"])
+/// # }
+/// ```
+pub fn configure() -> Builder {
+    Builder::default()
+}
+
+/// Generates messages, clients and worker traits with the defaults; for build scripts.
+///
+/// `protos` are the files to compile, `includes` the folders where they and their imports are looked for.
+///
+/// # Errors
+///
+/// As [`Builder::compile_protos`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), mdp_codegen::Error> {
+/// mdp_codegen::compile_protos(&["proto/auth.proto"], &["proto"])
+/// # }
+/// ```
+pub fn compile_protos(
+    protos: &[impl AsRef<Path>],
+    includes: &[impl AsRef<Path>],
+) -> Result<(), Error> {
+    configure().compile_protos(protos, includes)
+}
