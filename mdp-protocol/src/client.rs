@@ -18,7 +18,7 @@ use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{Record, Reply};
+use crate::wire::{DisconnectReason, Record, Reply};
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -126,6 +126,8 @@ pub struct Client<P, T> {
     last_loss: Option<LossCause>,
     closing: Option<Time>,
     closed: bool,
+    /// The millisecond whose timers have been looked at.
+    timers_done: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,12 @@ impl<P, T> Linked<0> for Pending<P, T> {
     }
 }
 
+impl<P, T> Pending<P, T> {
+    fn may_have_started(&self) -> bool {
+        self.sent || self.maybe_started
+    }
+}
+
 impl<P: Payload, T> Client<P, T> {
     /// A client that connects at the first input.
     pub fn new(config: Config) -> Self {
@@ -166,6 +174,7 @@ impl<P: Payload, T> Client<P, T> {
             last_loss: None,
             closing: None,
             closed: false,
+            timers_done: None,
         }
     }
 
@@ -178,6 +187,8 @@ impl<P: Payload, T> Client<P, T> {
             return;
         }
         let now = self.session.advance(now);
+        // As in the broker: once in a millisecond is enough.
+        let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Call(call) => self.call(now, call, out),
             Input::Record(record) => match self.session.record(now, record, out) {
@@ -193,7 +204,13 @@ impl<P: Payload, T> Client<P, T> {
                 self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
             }
         }
-        self.timers(now, out);
+        if timers_due {
+            self.timers_done = Some(now);
+            self.timers(now, out);
+        }
+        if self.draining && self.sent.is_empty() {
+            self.lost(now, LossCause::Drained, out);
+        }
         self.maybe_close(now, out);
     }
 
@@ -254,16 +271,21 @@ impl<P: Payload, T> Client<P, T> {
             let message = format!("the worker's id cannot be sent: {error}");
             return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));
         }
+        self.check_size(&call.body)
+    }
+
+    /// A frame above the broker's limit would end the connection, so it is never sent.
+    fn check_size(&self, body: &P) -> Result<(), Refusal> {
         let most = self.session.frame_bytes().unwrap_or(u64::MAX);
-        if call.body.size() as u64 > most {
-            let message = format!(
-                "the request has {} bytes and the broker's limit {} is {most}",
-                call.body.size(),
-                Limit::FrameBytes
-            );
-            return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
+        if body.size() as u64 <= most {
+            return Ok(());
         }
-        Ok(())
+        let message = format!(
+            "the request has {} bytes and the broker's limit {} is {most}",
+            body.size(),
+            Limit::FrameBytes
+        );
+        Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message))
     }
 
     fn can_send(&self) -> bool {
@@ -289,6 +311,12 @@ impl<P: Payload, T> Client<P, T> {
     fn opened(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
         self.draining = false;
         while let Some(key) = self.waiting.front() {
+            let Some(call) = self.calls.get(key) else { return };
+            if let Err(mut refusal) = self.check_size(&call.body) {
+                refusal.not_started = !call.maybe_started;
+                self.end(key, Outcome::Refused(Box::new(refusal)), out);
+                continue;
+            }
             self.waiting.remove(&mut self.calls, key);
             self.send(now, key, out);
         }
@@ -298,9 +326,12 @@ impl<P: Payload, T> Client<P, T> {
         match record {
             Record::Final { call, code, not_started, attempt, peer: _, reply } => {
                 let Some(key) = self.sent_call(call) else { return };
-                let not_started =
-                    not_started && self.calls.get(key).is_some_and(|call| !call.maybe_started);
+                let earlier = self.calls.get(key).is_some_and(|call| call.maybe_started);
                 let outcome = match reply {
+                    // The broker speaks for what it was sent on this session only.
+                    _ if not_started && earlier => {
+                        Outcome::Refused(Box::new(Refusal::of_last_attempt(code)))
+                    }
                     Reply::Body(body) => Outcome::Final { code, not_started, attempt, body },
                     Reply::Refused(refusal) => Outcome::Refused(refusal),
                 };
@@ -319,9 +350,6 @@ impl<P: Payload, T> Client<P, T> {
             // The broker says nothing else to a client.
             _ => self.lost(now, LossCause::Invalid, out),
         }
-        if self.draining && self.sent.is_empty() {
-            self.lost(now, LossCause::Drained, out);
-        }
     }
 
     /// The call that the broker means, if it is there and was sent. A late answer finds nothing.
@@ -334,13 +362,17 @@ impl<P: Payload, T> Client<P, T> {
         self.last_loss = Some(cause);
         self.draining = false;
         self.session.lose(now, cause, out);
+        // A broker that shuts down has answered every call that it took and that may not run twice:
+        // it has not read the others.
+        let unread = cause == LossCause::Said(DisconnectReason::Shutdown);
         // From the last to the first, so that they stand before the waiting ones in their order.
         let sent: Vec<Key> = self.sent.iter(&self.calls).collect();
         for key in sent.into_iter().rev() {
             let Some(call) = self.calls.get_mut(key) else { continue };
-            if call.idempotent && call.attempt < self.config.attempts {
+            let again = call.idempotent && call.attempt < self.config.attempts;
+            if again || (unread && !call.idempotent) {
                 call.sent = false;
-                call.maybe_started = true;
+                call.maybe_started |= call.idempotent;
                 self.sent.remove(&mut self.calls, key);
                 self.waiting.push_front(&mut self.calls, key);
             } else {
@@ -379,7 +411,7 @@ impl<P: Payload, T> Client<P, T> {
 
     fn expire(&mut self, key: Key, out: &mut Vec<Action<P, T>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let started = call.sent || call.maybe_started;
+        let started = call.may_have_started();
         let message = match (started, self.last_loss) {
             (true, _) => {
                 "the deadline passed before an answer came; the handler may have run".into()
@@ -403,9 +435,8 @@ impl<P: Payload, T> Client<P, T> {
         }
         let left: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in left {
-            let mut refusal = closed_refusal();
-            refusal.not_started =
-                self.calls.get(key).is_some_and(|call| !call.sent && !call.maybe_started);
+            let started = self.calls.get(key).is_some_and(Pending::may_have_started);
+            let refusal = if started { closed_too_late() } else { closed_refusal() };
             self.end(key, Outcome::Refused(Box::new(refusal)), out);
         }
         self.session.close(now, out);
@@ -424,4 +455,10 @@ fn refusal(code: Code, reason: Reason, message: &str) -> Refusal {
 
 fn closed_refusal() -> Refusal {
     refusal(Code::Cancelled, Reason::NotDispatched, "the client was closed")
+}
+
+fn closed_too_late() -> Refusal {
+    let message = "the client was closed while the broker had the call; the handler may have run";
+    let refusal = refusal(Code::Cancelled, Reason::MaybeExecuted, message);
+    Refusal { not_started: false, ..refusal }
 }

@@ -129,6 +129,6 @@ mod tests {
         assert_eq!(left, [keys[1], keys[3]]);
         list.remove(&mut slab, keys[1]);
         list.remove(&mut slab, keys[3]);
-        assert!(list.is_empty() && list.front().is_none() && list.len() == 0);
+        assert!(list.is_empty() && list.front().is_none());
     }
 }

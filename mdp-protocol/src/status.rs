@@ -1,5 +1,6 @@
 //! How a call ends: gRPC's codes, and what the machines themselves have to say about a failure.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -149,4 +150,15 @@ pub struct Refusal {
     pub message: String,
     /// Whether it is certain that no handler was started for the call.
     pub not_started: bool,
+}
+
+impl Refusal {
+    /// The end of a call whose last attempt started no handler, while an earlier one may have.
+    pub(crate) fn of_last_attempt(code: Code) -> Self {
+        let message = format!(
+            "the last attempt ended as {code} before a handler was started; \
+             in an earlier one the handler may have run"
+        );
+        Refusal { code, reason: Reason::MaybeExecuted, message, not_started: false }
+    }
 }

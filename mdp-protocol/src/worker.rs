@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
 use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig};
@@ -114,6 +115,8 @@ pub struct Worker {
     held: Vec<u32>,
     leaving: Option<Leaving>,
     closed: bool,
+    /// The millisecond whose timers have been looked at.
+    timers_done: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,7 @@ impl Worker {
             held: alloc::vec![0; config.services.len()],
             leaving: None,
             closed: false,
+            timers_done: None,
             config,
         }
     }
@@ -150,6 +154,8 @@ impl Worker {
             return;
         }
         let now = self.session.advance(now);
+        // As in the broker: once in a millisecond is enough.
+        let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Record(record) => match self.session.record(now, record, out) {
                 Heard::Nothing => {}
@@ -162,7 +168,10 @@ impl Worker {
             Input::Tick => {}
             Input::Drain { grace } => self.drain(now, grace, out),
         }
-        self.timers(now, out);
+        if timers_due {
+            self.timers_done = Some(now);
+            self.timers(now, out);
+        }
         self.maybe_close(now, out);
     }
 
@@ -252,8 +261,18 @@ impl Worker {
         out.push(Action::Start { call, service, deadline, attempt, body });
     }
 
-    fn done<P>(&mut self, now: Time, call: Key, code: Code, reply: P, out: &mut Vec<Action<P>>) {
+    fn done<P: Payload>(
+        &mut self,
+        now: Time,
+        call: Key,
+        code: Code,
+        reply: P,
+        out: &mut Vec<Action<P>>,
+    ) {
         if let Some(slot) = self.free(call) {
+            if let Some(refusal) = self.too_large(&reply) {
+                return self.refuse(now, slot.call, refusal, out);
+            }
             let record = Record::Final {
                 call: slot.call,
                 code,
@@ -264,6 +283,18 @@ impl Worker {
             };
             self.session.send(now, record, out);
         }
+    }
+
+    /// A frame above the broker's limit would end the connection, so it is never sent.
+    fn too_large<P: Payload>(&self, reply: &P) -> Option<Refusal> {
+        let most = self.session.frame_bytes()?;
+        (reply.size() as u64 > most).then(|| {
+            let size = reply.size();
+            let limit = Limit::FrameBytes;
+            let message =
+                format!("the reply has {size} bytes and the broker's limit {limit} is {most}");
+            started(refusal(Code::ResourceExhausted, Reason::LimitReached, message))
+        })
     }
 
     fn refuse<P>(&mut self, now: Time, call: u64, refusal: Refusal, out: &mut Vec<Action<P>>) {

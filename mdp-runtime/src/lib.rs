@@ -28,6 +28,7 @@ mod body;
 mod broker;
 mod client;
 mod clock;
+mod close;
 mod codec;
 #[doc(hidden)]
 pub mod codegen;

@@ -36,6 +36,11 @@ impl Link {
         Ok(Link { polled: frame::polled(socket)? })
     }
 
+    /// The socket, to be closed.
+    pub(crate) fn into_socket(self) -> zmq::Socket {
+        self.polled.into_inner().socket
+    }
+
     /// The next message, if one is there.
     pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Received>> {
         let socket = &self.polled.get_ref().socket;

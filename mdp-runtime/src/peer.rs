@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::close;
 use crate::context::Runtime;
 use crate::link::Link;
 use crate::observe;
@@ -60,6 +61,8 @@ impl Peer {
                 self.gather.put(&record);
                 Ok(())
             }
+            // Said when the socket is closed, by `close`.
+            SessionAction::State(ConnectionState::Closed) => Ok(()),
             SessionAction::State(state) => {
                 observe::state(self.who, &state);
                 self.state.send_replace(state);
@@ -122,6 +125,20 @@ impl Peer {
     fn broken(&self, error: zmq::Error) -> Broken {
         tracing::warn!(who = self.who, %error, "the socket failed");
         Broken
+    }
+
+    /// Closes the socket once it has written what it held, and says so.
+    pub(crate) async fn close(mut self) {
+        // A broken socket has lost it anyway.
+        let _ = self.flush();
+        if let Some(link) = self.link.take() {
+            let (runtime, socket) = (self.runtime, link.into_socket());
+            let closing = tokio::task::spawn_blocking(move || close::close(&runtime, socket));
+            // An error means that tokio itself is being shut down.
+            let _ = closing.await;
+        }
+        observe::state(self.who, &ConnectionState::Closed);
+        self.state.send_replace(ConnectionState::Closed);
     }
 
     /// Waits until there is something to receive, or room for what waits to be sent.

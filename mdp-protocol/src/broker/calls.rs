@@ -38,6 +38,8 @@ pub(super) struct Call<P> {
     /// How often it was given to a worker.
     attempt: u8,
     idempotent: bool,
+    /// It wants one worker and no other.
+    targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
     maybe_started: bool,
     /// Kept while it waits, and for another attempt if that is safe.
@@ -150,6 +152,7 @@ impl<P: Payload> Broker<P> {
             deadline: now + request.timeout,
             attempt: 0,
             idempotent: request.idempotent,
+            targeted: !request.target.is_empty(),
             maybe_started: false,
             body: None,
             bytes: 0,
@@ -190,7 +193,7 @@ impl<P: Payload> Broker<P> {
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
         let found = self.by_name.get(name.as_bytes()).copied();
         if !request.target.is_empty() {
-            return self.route_to_worker(found, request.target, body);
+            return self.route_to_worker(from, found, request.target, body, out);
         }
         if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
             return Ok(Route::Now(worker));
@@ -206,9 +209,11 @@ impl<P: Payload> Broker<P> {
 
     fn route_to_worker(
         &self,
+        from: Key,
         service: Option<Key>,
         target: &[u8],
         body: &P,
+        out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
         let worker = self
             .by_id
@@ -224,7 +229,7 @@ impl<P: Payload> Broker<P> {
         if registration.running < registration.capacity {
             return Ok(Route::Now(worker));
         }
-        self.check_queue(service, body.size()).map_err(limit_refusal)?;
+        self.check_queue(service, body.size()).map_err(|limit| self.over(from, limit, out))?;
         Ok(Route::Pin(worker))
     }
 
@@ -266,7 +271,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// The timer of a waiting call: its deadline, or sooner if nobody serves what it asks for.
-    fn arm_waiting(&mut self, now: Time, key: Key) {
+    pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let mut at = call.deadline;
         if !self.is_served(call.service) {
@@ -304,7 +309,7 @@ impl<P: Payload> Broker<P> {
 
     fn dispatch(&mut self, now: Time, key: Key, worker: Key, body: P, out: &mut Vec<Action<P>>) {
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
-        let room = self.held_bytes < self.config.limits.held_bytes;
+        let room = self.held_bytes + body.size() <= self.config.limits.held_bytes;
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(registration) = self.registrations.get_mut(worker) else { return };
         call.attempt = call.attempt.saturating_add(1);
@@ -376,7 +381,7 @@ impl<P: Payload> Broker<P> {
         let running = self.calls.get(key).is_some_and(Call::is_running);
         self.leave_worker(key, worker);
         if running && end.not_started && self.may_retry(now, key) {
-            self.requeue(key);
+            self.requeue(now, key);
             return self.free_slot(now, worker, out);
         }
         if running {
@@ -401,13 +406,18 @@ impl<P: Payload> Broker<P> {
     fn reply(&mut self, now: Time, key: Key, end: End<P>, peer: Name, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client else { return };
-        let record = Record::Final {
-            call: call.client_call,
-            code: end.code,
-            not_started: end.not_started && !call.maybe_started,
-            attempt: call.attempt,
-            peer,
-            reply: end.reply,
+        let record = if end.not_started && call.maybe_started {
+            // The worker speaks for its own attempt only.
+            final_of(call.client_call, call.attempt, Refusal::of_last_attempt(end.code))
+        } else {
+            Record::Final {
+                call: call.client_call,
+                code: end.code,
+                not_started: end.not_started,
+                attempt: call.attempt,
+                peer,
+                reply: end.reply,
+            }
         };
         self.send(now, client, record, out);
     }
@@ -443,7 +453,8 @@ impl<P: Payload> Broker<P> {
         match call.place {
             Place::Queued(_) | Place::Pinned(_) if late => {
                 self.stats.expired += 1;
-                self.refuse_waiting(now, key, deadline_refusal, out);
+                let attempt = u8::from(call.maybe_started);
+                self.refuse_waiting(now, key, |_| deadline_refusal(attempt), out);
             }
             Place::Queued(_) | Place::Pinned(_) if !self.is_served(call.service) => {
                 self.stats.refused += 1;
@@ -530,6 +541,16 @@ impl<P: Payload> Broker<P> {
         self.drop_waiting(key);
     }
 
+    /// Ends the running calls that may not run twice, for the broker leaves. After this a client
+    /// knows that such a call without an answer was never read.
+    pub(super) fn tell_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        let calls = self.calls.iter().filter(|(_, call)| call.is_running() && !call.idempotent);
+        let running: Vec<Key> = calls.map(|(key, _)| key).collect();
+        for call in running {
+            self.tell(now, call, broker_gone, out);
+        }
+    }
+
     fn drop_waiting(&mut self, key: Key) {
         let service = self.calls.get(key).map(|call| call.service);
         self.unqueue(key);
@@ -586,7 +607,7 @@ impl<P: Payload> Broker<P> {
             if let Some(call) = self.calls.get_mut(key) {
                 call.maybe_started = true;
             }
-            self.requeue(key);
+            self.requeue(now, key);
             return true;
         }
         let id = self
@@ -613,6 +634,7 @@ impl<P: Payload> Broker<P> {
             call.is_running()
                 && call.client.is_some()
                 && call.body.is_some()
+                && !call.targeted
                 && now < call.deadline
                 && self.closing.is_none()
         })
@@ -620,11 +642,9 @@ impl<P: Payload> Broker<P> {
 
     /// Back into the queue, before its client's other calls. Limits do not count here: the call was
     /// accepted once.
-    fn requeue(&mut self, key: Key) {
+    fn requeue(&mut self, now: Time, key: Key) {
         self.enqueue(key, true);
-        if let Some(call) = self.calls.get(key) {
-            self.call_timer.set(key.index(), call.deadline);
-        }
+        self.arm_waiting(now, key);
     }
 
     /// A REQUEST that the transport did not take: no handler has seen it.
@@ -636,7 +656,7 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        self.stop_dispatch(to);
+        self.stop_dispatch(now, to);
         let Some(key) = Key::from_u64(call) else { return };
         let Some(call) = self.calls.get_mut(key) else { return };
         let Place::Running(worker) = call.place else { return };
@@ -644,19 +664,32 @@ impl<P: Payload> Broker<P> {
             return;
         }
         call.attempt = call.attempt.saturating_sub(1);
-        let wanted = call.client.is_some();
         self.leave_worker(key, worker);
-        if wanted {
-            self.let_go(key);
-            self.hold(key, body.detach());
-            self.requeue(key);
-        } else {
-            self.remove(key);
-        }
-        if self.closing.is_some() {
-            self.give_back(now, key, out);
+        self.let_go(key);
+        match self.refuse_again(key, body.size()) {
+            None => {
+                self.hold(key, body.detach());
+                self.requeue(now, key);
+                if self.closing.is_some() {
+                    self.give_back(now, key, out);
+                }
+            }
+            Some(refusal) => {
+                self.tell(now, key, |_| refusal, out);
+                self.remove(key);
+            }
         }
         self.free_slot(now, worker, out);
+    }
+
+    /// Why a call whose REQUEST came back cannot wait for another worker.
+    fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
+        let call = self.calls.get(key)?;
+        if call.targeted || call.client.is_none() {
+            return Some(worker_gone(0));
+        }
+        let full = self.held_bytes + size > self.config.limits.held_bytes;
+        full.then(|| limit_refusal(Limit::HeldBytes))
     }
 }
 
@@ -695,6 +728,11 @@ fn deadline_refusal(attempt: u8) -> Refusal {
         _ => ("the deadline passed while a worker held the call; its handler may have run", false),
     };
     refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message.into(), not_started)
+}
+
+fn broker_gone(_: u8) -> Refusal {
+    let message = "the broker was shut down while a worker held the call; the handler may have run";
+    refusal(Code::Unavailable, Reason::MaybeExecuted, message.into(), false)
 }
 
 fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {

@@ -41,6 +41,8 @@ pub struct Broker<P> {
     grace_until: Time,
     closing: Option<Time>,
     closed: bool,
+    /// The millisecond whose timers have been looked at.
+    timers_done: Option<Time>,
 
     sessions: Slab<Session>,
     by_route: HashMap<Box<[u8]>, Key, FixedState>,
@@ -71,6 +73,7 @@ impl<P: Payload> Broker<P> {
             grace_until: Time::default(),
             closing: None,
             closed: false,
+            timers_done: None,
             sessions: Slab::new(),
             by_route: HashMap::with_hasher(hash()),
             by_id: HashMap::with_hasher(hash()),
@@ -97,6 +100,9 @@ impl<P: Payload> Broker<P> {
             return;
         }
         let now = self.advance(now);
+        // Time counts in milliseconds: of the many records that come within one, the first looks at
+        // the timers for all.
+        let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Record { from: Sender::Session(from), record } => {
                 self.record(now, from, record, out)
@@ -112,7 +118,10 @@ impl<P: Payload> Broker<P> {
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }
-        self.timers(now, out);
+        if timers_due {
+            self.timers_done = Some(now);
+            self.timers(now, out);
+        }
         self.maybe_close(now, out);
         #[cfg(debug_assertions)]
         self.audit_sometimes();
@@ -269,6 +278,7 @@ impl<P: Payload> Broker<P> {
         if self.running > 0 && now < until {
             return;
         }
+        self.tell_running(now, out);
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
             self.send(now, session, Record::Disconnect(DisconnectReason::Shutdown), out);

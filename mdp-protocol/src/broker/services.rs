@@ -23,6 +23,8 @@ pub(super) struct Service {
     pub(super) name: Name,
     /// Workers registered, draining ones included.
     pub(super) workers: usize,
+    /// Workers that get new calls.
+    serving: usize,
     free: FreeWorkers,
     /// The clients that wait, in the order of their turns.
     turns: List,
@@ -163,17 +165,18 @@ impl<P: Payload> Broker<P> {
         });
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.registrations.push(registration);
-        let id = session.id.clone();
-        if session.draining {
-            self.retire(registration);
-        }
+        let (id, draining) = (session.id.clone(), session.draining);
         let Some(entry) = self.services.get_mut(key) else { return };
         if entry.workers == 0 {
             self.unserved -= 1;
         }
         entry.workers += 1;
+        entry.serving += 1;
         let service = entry.name.clone();
         out.push(Action::Note(Note::WorkerReady { id, service, capacity }));
+        if draining {
+            return self.retire(now, registration);
+        }
         self.reload(registration);
         self.pump(now, key, out);
     }
@@ -231,6 +234,7 @@ impl<P: Payload> Broker<P> {
         let key = self.services.insert(Service {
             name: name.clone(),
             workers: 0,
+            serving: 0,
             free: FreeWorkers::default(),
             turns: List::default(),
             queued: 0,
@@ -270,11 +274,25 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// No new calls to this registration.
-    pub(super) fn retire(&mut self, key: Key) {
-        if let Some(registration) = self.registrations.get_mut(key) {
-            registration.retired = true;
-            self.reload(key);
+    /// No new calls to this registration. If it was the last that took any, the calls that wait for
+    /// its service wait for a worker from now on.
+    pub(super) fn retire(&mut self, now: Time, key: Key) {
+        let Some(registration) = self.registrations.get_mut(key) else { return };
+        if core::mem::replace(&mut registration.retired, true) {
+            return;
+        }
+        let service = registration.service;
+        self.reload(key);
+        let Some(entry) = self.services.get_mut(service) else { return };
+        entry.serving -= 1;
+        if entry.serving == 0 {
+            let turns = entry.turns.iter::<BY_PLACE, Turn>(&self.turns);
+            let calls = turns.filter_map(|turn| self.turns.get(turn));
+            let waiting: Vec<Key> =
+                calls.flat_map(|turn| turn.calls.iter::<BY_PLACE, Call<P>>(&self.calls)).collect();
+            for call in waiting {
+                self.arm_waiting(now, call);
+            }
         }
     }
 
@@ -415,7 +433,7 @@ impl<P: Payload> Broker<P> {
 
     /// A worker is gone: its calls wait for another one where that is allowed, or end.
     pub(super) fn lose_worker(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> Lost {
-        self.retire(key);
+        self.retire(now, key);
         self.refuse_pinned(now, key, out);
         let mut lost = Lost::default();
         while let Some(call) = self.registrations.get(key).and_then(|entry| entry.calls.front()) {
@@ -441,7 +459,7 @@ impl<P: Payload> Broker<P> {
 
     /// Whether a service has a worker that is not about to leave.
     pub(super) fn is_served(&self, service: Key) -> bool {
-        self.services.get(service).is_some_and(|service| service.workers > 0)
+        self.services.get(service).is_some_and(|service| service.serving > 0)
     }
 
     /// The turns of a service, in order.

@@ -106,7 +106,7 @@ impl<P: Payload> Broker<P> {
     }
 
     pub(super) fn drain(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
-        self.stop_dispatch(from);
+        self.stop_dispatch(now, from);
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.draining = true;
         let id = session.id.clone();
@@ -119,10 +119,10 @@ impl<P: Payload> Broker<P> {
     }
 
     /// No new calls to this worker.
-    pub(super) fn stop_dispatch(&mut self, session: Key) {
+    pub(super) fn stop_dispatch(&mut self, now: Time, session: Key) {
         let Some(session) = self.sessions.get(session) else { return };
         for registration in session.registrations.clone() {
-            self.retire(registration);
+            self.retire(now, registration);
         }
     }
 
@@ -141,7 +141,8 @@ impl<P: Payload> Broker<P> {
             self.send(now, key, Record::Heartbeat, out);
         }
         let Some(session) = self.sessions.get(key) else { return };
-        let next = (session.sent + heartbeat).min(session.seen + session.expiry);
+        let silence = (session.seen + session.expiry).max(self.grace_until);
+        let next = (session.sent + heartbeat).min(silence);
         let next = next.max(now + Span::from_ms(1));
         self.session_timer.set(key.index(), next);
     }
@@ -167,7 +168,7 @@ impl<P: Payload> Broker<P> {
     /// A session is over: what it asked for is forgotten, what it held moves on or ends.
     pub(super) fn leave(&mut self, now: Time, key: Key, cause: Cause, out: &mut Vec<Action<P>>) {
         self.forget_client(key);
-        self.stop_dispatch(key);
+        self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let registrations = core::mem::take(&mut session.registrations);
         let (mut moved, mut ended) = (0, 0);

@@ -1,6 +1,7 @@
 //! Bytes to record heads: total, without allocation of its own, the whole packet or nothing.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use super::header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
@@ -87,10 +88,10 @@ impl Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The first byte is not [`SIGNATURE`], or there is none.
-    #[error("not an MDP/RPC packet: it begins with {0:02x?}, not with 0xd3")]
+    #[error(fmt = fmt_signature)]
     Signature(Option<u8>),
     /// The version is not spoken here.
-    #[error("MDP/RPC version {0:?} is not spoken here; version 1 is")]
+    #[error(fmt = fmt_version)]
     Version(Option<u8>),
     /// A packet without records.
     #[error("the packet holds no record")]
@@ -106,7 +107,7 @@ pub enum WireError {
         what: &'static str,
     },
     /// A record announces a payload frame that the message does not have, or of another length.
-    #[error("record {record} announces a payload frame of {announced} bytes; it has {found:?}")]
+    #[error(fmt = fmt_payload_frame)]
     PayloadFrame {
         /// The record's number, counted from 0.
         record: usize,
@@ -121,6 +122,37 @@ pub enum WireError {
     /// The message is beyond a limit.
     #[error("the message is beyond the limit {0}")]
     TooMuch(Limit),
+}
+
+fn fmt_signature(first: &Option<u8>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match first {
+        Some(first) => {
+            write!(f, "not an MDP/RPC packet: it begins with {first:#04x}, not with 0xd3")
+        }
+        None => f.write_str("not an MDP/RPC packet: it is empty"),
+    }
+}
+
+fn fmt_version(version: &Option<u8>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match version {
+        Some(version) => {
+            write!(f, "MDP/RPC version {version} is not spoken here; version 1 is")
+        }
+        None => f.write_str("the packet ends before its version; version 1 is spoken here"),
+    }
+}
+
+fn fmt_payload_frame(
+    record: &usize,
+    announced: &usize,
+    found: &Option<usize>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "record {record} announces a payload frame of {announced} bytes; ")?;
+    match found {
+        Some(found) => write!(f, "the frame has {found}"),
+        None => f.write_str("no frame is left"),
+    }
 }
 
 /// Decodes a packet into the heads of its records, which replace what `heads` held.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::outbox::{Failed, Outbox, send_to};
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::close;
 use crate::context::Runtime;
 use crate::error::BindError;
 use crate::observe;
@@ -69,6 +70,7 @@ impl Waker {
 }
 
 pub(super) struct Driver {
+    runtime: Runtime,
     clock: Clock,
     router: zmq::Socket,
     endpoints: Vec<String>,
@@ -91,11 +93,14 @@ impl Driver {
         let mut bound = Vec::with_capacity(endpoints.len());
         for endpoint in endpoints {
             let failed = |source| BindError::Bind { endpoint: endpoint.clone(), source };
+            // With it, libzmq shows an IPv4 address in IPv6's form.
+            router.set_ipv6(endpoint.contains('[')).map_err(failed)?;
             router.bind(endpoint).map_err(failed)?;
             let last = router.get_last_endpoint().map_err(failed)?;
             bound.push(last.unwrap_or_else(|_| endpoint.clone()));
         }
         Ok(Driver {
+            runtime: runtime.clone(),
             clock: Clock::start(),
             router,
             endpoints: bound,
@@ -108,17 +113,18 @@ impl Driver {
         })
     }
 
-    pub(super) fn endpoints(&self) -> Result<Vec<String>, BindError> {
-        Ok(self.endpoints.clone())
+    pub(super) fn endpoints(&self) -> &[String] {
+        &self.endpoints
     }
 
     pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
         while !self.closed {
             if let Err(error) = self.turn(inbox, wakeups) {
                 tracing::error!(%error, "the broker's socket failed; the broker stops");
-                return;
+                break;
             }
         }
+        close::close(&self.runtime, self.router);
         tracing::info!("broker stopped");
     }
 
@@ -265,6 +271,5 @@ fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
     router.set_handshake_ivl(HANDSHAKE_MS)?;
     router.set_heartbeat_ivl(ZMTP_HEARTBEAT_MS)?;
-    router.set_heartbeat_timeout(ZMTP_TIMEOUT_MS)?;
-    router.set_ipv6(true)
+    router.set_heartbeat_timeout(ZMTP_TIMEOUT_MS)
 }

@@ -173,7 +173,7 @@ impl BrokerBuilder {
         let (commands, inbox) = mpsc::channel();
         let (finished, done) = watch::channel(false);
         let driver = Driver::bind(&runtime, config, &self.endpoints)?;
-        let endpoints = driver.endpoints()?;
+        let endpoints = driver.endpoints().to_vec();
         let thread = std::thread::Builder::new()
             .name("mdp-broker".into())
             .spawn(move || {

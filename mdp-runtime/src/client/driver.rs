@@ -64,6 +64,7 @@ impl Driver {
                 self.wait(&mut alarm).await;
             }
         }
+        self.peer.close().await;
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) {

@@ -78,6 +78,7 @@ impl Driver {
                 self.wait(&mut inbox, &mut alarm).await;
             }
         }
+        self.peer.close().await;
     }
 
     async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {

@@ -73,8 +73,8 @@ impl Pool {
         }
         let mut work = self.shared.lock();
         work.jobs.extend(jobs.drain(..));
-        let wanted = work.jobs.len().min(self.shared.most_runners);
-        let missing = wanted.saturating_sub(work.runners);
+        // A runner that is there may be stuck in a handler, so none is counted on.
+        let missing = work.jobs.len().min(self.shared.most_runners.saturating_sub(work.runners));
         work.runners += missing;
         drop(work);
         for _ in 0..missing {

@@ -1,0 +1,89 @@
+//! Children: started from this program's own file, heard on their output, gone with their parent.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// How long a child may be silent beyond what is expected of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A child, which ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    role: &'static str,
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts this program in a role, with arguments.
+    pub(crate) fn start(role: &'static str, arguments: &[String]) -> Result<Self> {
+        let program = std::env::current_exe().context("the program's own file")?;
+        let mut child = Command::new(program)
+            .arg(role)
+            .args(arguments)
+            .stdin(Stdio::piped()) // open as long as this process lives
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{role} could not be started"))?;
+        let output = child.stdout.take().context("the child's output")?;
+        let (tell, lines) = channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+            lines.try_for_each(|line| tell.send(line))
+        });
+        Ok(Process { role, child, lines })
+    }
+
+    /// The next line that the child writes, which takes it about `expected`.
+    pub(crate) fn line(&self, expected: Duration) -> Result<String> {
+        match self.lines.recv_timeout(expected + PATIENCE) {
+            Ok(line) => Ok(line),
+            Err(error) => bail!("{} said nothing: {error}", self.role),
+        }
+    }
+
+    /// Waits for a line that begins with this word, and gives what follows it.
+    pub(crate) fn expect(&self, word: &str, expected: Duration) -> Result<Vec<String>> {
+        let line = self.line(expected)?;
+        let mut words = line.split(' ').map(String::from);
+        if words.next().as_deref() != Some(word) {
+            bail!("{} said `{line}`, not `{word}`", self.role);
+        }
+        Ok(words.collect())
+    }
+
+    /// The processor time that the child has used, over all its threads.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let mut total = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end between the two looks.
+            let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+            total += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(total))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ends this process when its parent is gone, however that went: the pipe on its input closes.
+pub(crate) fn end_with_parent() {
+    thread::spawn(|| {
+        let mut input = std::io::stdin().lock();
+        // Nothing is ever written there.
+        let _ = input.read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}

@@ -1,0 +1,473 @@
+//! The client's rules, one by one, as transcripts of what it says.
+
+// A test may end at the first wrong assumption.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod support;
+
+use mdp_protocol::client::{Action, Call, Client, Config, Input, Outcome};
+use mdp_protocol::wire::{DisconnectReason, Record};
+use mdp_protocol::{Code, ConnectionState, SessionAction, SessionConfig};
+use support::{at, call, ms, not_started, reply, shared, text};
+
+/// A client and what it says. The tokens are the numbers that the test gives its calls.
+struct Bench {
+    client: Client<Vec<u8>, u32>,
+    now: u64,
+    lines: Vec<String>,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        Bench { client: Client::new(config), now: 1_000, lines: Vec::new() }
+    }
+
+    /// A client with an open session.
+    fn connected(config: Config) -> Self {
+        let mut bench = Bench::new(config);
+        bench.input(Input::Tick);
+        bench.welcome();
+        bench.take();
+        bench
+    }
+
+    fn welcome(&mut self) {
+        self.welcome_with(1_000_000);
+    }
+
+    fn welcome_with(&mut self, frame_bytes: u64) {
+        self.say(Record::Welcome { id: b"me", heartbeat: ms(1_000), liveness: 3, frame_bytes });
+    }
+
+    fn call(&mut self, token: u32, timeout: u64, idempotent: bool) {
+        self.call_to(token, timeout, idempotent, "s.S/M", "");
+    }
+
+    fn call_to(&mut self, token: u32, timeout: u64, idempotent: bool, path: &str, worker: &str) {
+        let (body, worker) = (path.into(), shared(worker));
+        let call = Call { token, timeout: ms(timeout), idempotent, worker, body };
+        self.input(Input::Call(call));
+    }
+
+    fn say(&mut self, record: Record<&[u8], Vec<u8>>) {
+        self.input(Input::Record(record));
+    }
+
+    fn input(&mut self, input: Input<'_, Vec<u8>, u32>) {
+        let mut out = Vec::new();
+        self.client.handle(at(self.now), input, &mut out);
+        self.lines.extend(out.into_iter().map(line));
+    }
+
+    /// Lets time pass as a driver does; the broker says nothing.
+    fn pass(&mut self, time: u64) {
+        let end = self.now + time;
+        while let Some(next) = self.client.next_deadline().filter(|next| next.as_ms() <= end) {
+            self.now = self.now.max(next.as_ms());
+            self.input(Input::Tick);
+        }
+        self.now = end;
+        self.input(Input::Tick);
+    }
+
+    /// Until the client wants its next connection, or `most` milliseconds.
+    fn until_connect(&mut self, most: u64) -> u64 {
+        let (start, end) = (self.now, self.now + most);
+        while !self.lines.iter().any(|line| line.starts_with("connect")) {
+            let next = self.client.next_deadline().expect("there is something to wait for");
+            assert!(next.as_ms() <= end, "no connection within {most} ms: {:?}", self.lines);
+            self.now = self.now.max(next.as_ms());
+            self.input(Input::Tick);
+        }
+        self.now - start
+    }
+
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+}
+
+fn line(action: Action<Vec<u8>, u32>) -> String {
+    match action {
+        Action::Session(SessionAction::Connect { endpoint }) => format!("connect {endpoint}"),
+        Action::Session(SessionAction::Send(record)) => text(&record),
+        Action::Session(SessionAction::State(state)) => match state {
+            ConnectionState::Connecting { endpoint } => format!("connecting {endpoint}"),
+            ConnectionState::Connected { id, .. } => {
+                format!("connected as {}", support::string(id))
+            }
+            ConnectionState::Disconnected(cause) => format!("disconnected: {cause}"),
+            ConnectionState::Closed => "closed for all to see".into(),
+        },
+        Action::Done { token, outcome } => match outcome {
+            Outcome::Final { code, not_started, body, .. } => {
+                let safe = if not_started { " not started" } else { "" };
+                format!("call {token}: {code}{safe} {}", support::string(body))
+            }
+            Outcome::Refused(refusal) => {
+                let safe = if refusal.not_started { " not started" } else { "" };
+                let (code, reason) = (refusal.code, refusal.reason.name());
+                format!("call {token}: {code}{safe} {reason}: {}", refusal.message)
+            }
+        },
+        Action::Closed => "closed".into(),
+    }
+}
+
+#[test]
+fn it_says_hello_and_then_the_calls_that_waited_in_their_order() {
+    let mut bench = Bench::new(Config::default());
+    bench.call(1, 9_000, false);
+    bench.call(2, 9_000, true);
+    assert_eq!(bench.take(), ["connecting 0", "connect 0", "HELLO  1000 ms x3"]);
+    bench.now += 100;
+    bench.welcome();
+    let sent = [
+        "connected as me",
+        "REQUEST 0v1 s.S/M 8900 ms try 1",
+        "REQUEST 1v1 idempotent s.S/M 8900 ms try 1",
+    ];
+    assert_eq!(bench.take(), sent);
+    bench.call_to(3, 9_000, false, "s.S/M", "w7");
+    assert_eq!(bench.take(), ["REQUEST 2v1 s.S/M 9000 ms try 1 peer w7"]);
+}
+
+#[test]
+fn each_call_gets_its_own_reply_and_only_one() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 9_000, false);
+    bench.call(2, 9_000, false);
+    bench.take();
+    bench.say(reply(call("1v1"), Code::Ok, "two"));
+    bench.say(reply(call("0v1"), Code::NotFound, "one"));
+    assert_eq!(bench.take(), ["call 2: OK two", "call 1: NOT_FOUND one"]);
+    bench.say(reply(call("1v1"), Code::Ok, "again"));
+    bench.say(reply(call("9v9"), Code::Ok, "whose?"));
+    assert_eq!(bench.take(), [""; 0]);
+    assert_eq!(bench.client.pending(), 0);
+}
+
+#[test]
+fn a_late_reply_is_not_taken_for_a_later_call_in_the_same_place() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 100, false);
+    bench.pass(100);
+    bench.call(2, 9_000, false);
+    bench.take();
+    bench.say(reply(call("0v1"), Code::Ok, "late"));
+    assert_eq!(bench.take(), [""; 0]);
+    bench.say(reply(call("0v2"), Code::Ok, "right"));
+    assert_eq!(bench.take(), ["call 2: OK right"]);
+}
+
+#[test]
+fn a_call_ends_at_its_deadline_whatever_happens() {
+    let mut bench = Bench::new(Config::default());
+    bench.call(1, 200, false);
+    bench.take();
+    bench.pass(199);
+    assert_eq!(bench.take(), [""; 0]);
+    bench.pass(1);
+    let told = "call 1: DEADLINE_EXCEEDED not started DEADLINE_EXCEEDED: \
+                the deadline passed before the call could be sent: no broker has answered yet";
+    assert_eq!(bench.take(), [told]);
+    let mut bench = Bench::connected(Config::default());
+    bench.call(2, 200, false);
+    bench.take();
+    bench.pass(200);
+    let told = "call 2: DEADLINE_EXCEEDED DEADLINE_EXCEEDED: \
+                the deadline passed before an answer came; the handler may have run";
+    assert_eq!(bench.take(), [told]);
+}
+
+#[test]
+fn a_deadline_without_a_session_names_the_last_loss() {
+    let mut bench = Bench::connected(Config::default());
+    bench.say(Record::Disconnect(DisconnectReason::LimitReached));
+    bench.call(1, 50, false);
+    bench.take();
+    bench.pass(50);
+    let told = bench.take().into_iter().find(|line| line.starts_with("call 1")).unwrap();
+    assert!(
+        told.ends_with("could be sent: the broker ended the session: a limit was met"),
+        "{told}"
+    );
+}
+
+#[test]
+fn after_a_loss_idempotent_calls_are_sent_again_first_and_others_end() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 9_000, true);
+    bench.call(2, 9_000, false);
+    bench.call(3, 9_000, true);
+    bench.take();
+    bench.say(Record::Disconnect(DisconnectReason::NoSession));
+    let told = "call 2: UNAVAILABLE MAYBE_EXECUTED: the broker ended the session: there is no \
+                session; HELLO comes first while the call was with it; the handler may have run";
+    let lost = "disconnected: the broker ended the session: there is no session; HELLO comes first";
+    assert_eq!(bench.take(), [lost, told]);
+    bench.call(4, 60_000, false);
+    let pause = bench.until_connect(100);
+    assert!((50..=100).contains(&pause), "{pause}");
+    bench.take();
+    bench.welcome();
+    let left = 9_000 - pause;
+    let again = [
+        "connected as me".to_owned(),
+        format!("REQUEST 0v1 idempotent s.S/M {left} ms try 2"),
+        format!("REQUEST 2v1 idempotent s.S/M {left} ms try 2"),
+        format!("REQUEST 1v2 s.S/M {} ms try 1", 60_000 - pause),
+    ];
+    assert_eq!(bench.take(), again);
+}
+
+#[test]
+fn a_call_is_sent_a_limited_number_of_times() {
+    let mut bench = Bench::connected(Config { attempts: 2, ..Config::default() });
+    bench.call(1, 60_000, true);
+    for _ in 0..2 {
+        bench.say(Record::Disconnect(DisconnectReason::Silence));
+        bench.until_connect(1_000);
+        bench.welcome();
+    }
+    let lines = bench.take();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("REQUEST")).count(), 2, "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("call 1: UNAVAILABLE MAYBE_EXECUTED")));
+}
+
+#[test]
+fn after_a_second_sending_not_started_is_no_longer_certain() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 60_000, true);
+    bench.say(Record::Disconnect(DisconnectReason::Silence));
+    bench.until_connect(1_000);
+    bench.welcome();
+    bench.take();
+    bench.say(not_started(call("0v1"), Code::ResourceExhausted));
+    let told = "call 1: RESOURCE_EXHAUSTED MAYBE_EXECUTED: the last attempt ended as \
+                RESOURCE_EXHAUSTED before a handler was started; in an earlier one the handler \
+                may have run";
+    assert_eq!(bench.take(), [told]);
+    bench.call(2, 60_000, true);
+    bench.take();
+    bench.say(not_started(call("0v2"), Code::Unavailable));
+    assert_eq!(bench.take(), ["call 2: UNAVAILABLE not started refused"]);
+}
+
+#[test]
+fn a_call_that_the_broker_hands_back_waits_for_the_next_session() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 60_000, false);
+    bench.take();
+    bench.say(Record::Cancel { call: call("0v1") });
+    bench.say(Record::Disconnect(DisconnectReason::NoSession));
+    bench.until_connect(100);
+    bench.take();
+    bench.welcome();
+    let lines = bench.take();
+    assert!(lines[1].starts_with("REQUEST 0v1 s.S/M") && lines[1].ends_with("try 1"), "{lines:?}");
+}
+
+#[test]
+fn a_broker_that_drains_gets_no_new_calls_and_is_left_when_its_last_has_ended() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 60_000, false);
+    bench.take();
+    bench.say(Record::Drain);
+    bench.call(2, 60_000, false);
+    assert_eq!(bench.take(), [""; 0]);
+    bench.say(reply(call("0v1"), Code::Ok, "done"));
+    let left = "disconnected: the broker takes no new calls";
+    assert_eq!(bench.take(), ["call 1: OK done", left]);
+    bench.until_connect(100);
+    bench.welcome();
+    assert!(bench.take().last().unwrap().starts_with("REQUEST 1v1"));
+}
+
+#[test]
+fn a_broker_that_drains_is_left_when_the_last_call_ends_by_its_deadline() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 300, false);
+    bench.say(Record::Drain);
+    bench.take();
+    bench.pass(300);
+    assert_eq!(bench.take()[1..], ["disconnected: the broker takes no new calls"]);
+}
+
+#[test]
+fn endpoints_are_tried_in_turn_with_pauses_that_grow_by_chance() {
+    let session = SessionConfig { endpoints: 3, seed: 42, ..SessionConfig::default() };
+    let mut bench = Bench::new(Config { session, ..Config::default() });
+    let mut pauses = Vec::new();
+    for round in 0..12 {
+        let pause = bench.until_connect(20_000);
+        pauses.push(pause);
+        let lines = bench.take();
+        assert!(lines.contains(&format!("connect {}", round % 3)), "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("HELLO  1000 ms x3"));
+        // Nobody answers; the patience grows from one second to eight.
+        let patience = 1_000 << round.min(3);
+        bench.pass(patience - 1);
+        assert_eq!(bench.take(), [""; 0], "round {round}");
+        bench.pass(1);
+        assert_eq!(bench.take(), ["disconnected: the broker did not answer"]);
+    }
+    for (round, pause) in pauses.iter().enumerate().skip(1) {
+        let most = (100_u64 << ((round - 1) / 3)).min(5_000);
+        assert!((most / 2..=most).contains(pause), "round {round}: {pause} of {most}");
+    }
+    let other = SessionConfig { endpoints: 3, seed: 43, ..SessionConfig::default() };
+    let mut bench = Bench::new(Config { session: other, ..Config::default() });
+    let mut others = Vec::new();
+    for round in 0..12 {
+        others.push(bench.until_connect(20_000));
+        bench.take();
+        bench.pass(1_000 << round.min(3));
+        bench.take();
+    }
+    assert_ne!(pauses, others, "another seed, other pauses");
+}
+
+#[test]
+fn a_session_that_opened_starts_the_pauses_anew() {
+    let mut bench = Bench::new(Config::default());
+    for _ in 0..5 {
+        bench.until_connect(20_000);
+        bench.take();
+        bench.pass(8_000);
+        bench.take();
+    }
+    bench.until_connect(20_000);
+    bench.welcome();
+    bench.say(Record::Disconnect(DisconnectReason::Shutdown));
+    bench.take();
+    assert!(bench.until_connect(20_000) <= 100);
+}
+
+#[test]
+fn a_broker_that_falls_silent_is_left() {
+    let mut bench = Bench::connected(Config::default());
+    bench.pass(2_999);
+    assert_eq!(bench.take(), ["HEARTBEAT", "HEARTBEAT"]);
+    bench.pass(1);
+    assert_eq!(bench.take(), ["disconnected: the broker fell silent"]);
+}
+
+#[test]
+fn heartbeats_go_out_only_while_nothing_else_does() {
+    let mut bench = Bench::connected(Config::default());
+    for token in 0..10 {
+        bench.pass(500);
+        bench.call(token, 60_000, false);
+        bench.say(Record::Heartbeat);
+    }
+    assert!(bench.take().iter().all(|line| line.starts_with("REQUEST")));
+}
+
+#[test]
+fn after_a_pause_of_the_client_the_broker_is_heard_before_it_is_given_up() {
+    let mut bench = Bench::connected(Config::default());
+    bench.now += 20_000;
+    bench.input(Input::Tick);
+    assert_eq!(bench.take(), ["HEARTBEAT"]);
+    bench.say(Record::Heartbeat);
+    bench.pass(2_500);
+    assert!(!bench.take().iter().any(|line| line.starts_with("disconnected")));
+}
+
+#[test]
+fn calls_at_once_are_limited() {
+    let mut bench = Bench::connected(Config { calls: 1, ..Config::default() });
+    bench.call(1, 9_000, false);
+    bench.take();
+    bench.call(2, 9_000, false);
+    let told = "call 2: RESOURCE_EXHAUSTED not started LIMIT_REACHED: \
+                the client's limit of 1 calls is reached";
+    assert_eq!(bench.take(), [told]);
+}
+
+#[test]
+fn names_are_checked_before_anything_is_sent() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call_to(1, 9_000, false, "no path", "");
+    bench.call_to(2, 9_000, false, "s.S/M", "no id");
+    bench.call_to(3, 9_000, false, &format!("s.S/{}", "x".repeat(252)), "");
+    let lines = bench.take();
+    assert_eq!(lines.len(), 3);
+    for (number, line) in lines.iter().enumerate() {
+        let start = format!("call {}: INVALID_ARGUMENT not started BAD_REQUEST", number + 1);
+        assert!(line.starts_with(&start), "{line}");
+    }
+}
+
+#[test]
+fn a_request_above_the_brokers_limit_is_never_sent() {
+    let mut bench = Bench::new(Config::default());
+    // This one waits for the session, so the limit is not known when it is made.
+    bench.call(1, 9_000, false);
+    bench.call_to(2, 9_000, false, "s.S/Mm", "");
+    bench.take();
+    bench.welcome_with(5);
+    let told = |token| {
+        format!(
+            "call {token}: RESOURCE_EXHAUSTED not started LIMIT_REACHED: \
+             the request has 6 bytes and the broker's limit frame_bytes is 5"
+        )
+    };
+    let sent = "REQUEST 0v1 s.S/M 9000 ms try 1".to_owned();
+    assert_eq!(bench.take(), ["connected as me".to_owned(), sent, told(2)]);
+    bench.call_to(3, 9_000, false, "s.S/Mm", "");
+    assert_eq!(bench.take(), [told(3)]);
+}
+
+#[test]
+fn it_closes_when_its_calls_have_ended() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 60_000, false);
+    bench.take();
+    bench.input(Input::Close { grace: ms(5_000) });
+    bench.call(2, 60_000, false);
+    let refused = "CANCELLED not started NOT_DISPATCHED: the client was closed";
+    assert_eq!(bench.take(), [format!("call 2: {refused}")]);
+    bench.say(reply(call("0v1"), Code::Ok, "done"));
+    let end = ["call 1: OK done", "DISCONNECT Shutdown", "closed for all to see", "closed"];
+    assert_eq!(bench.take(), end);
+    bench.call(3, 60_000, false);
+    bench.input(Input::Tick);
+    assert_eq!(bench.take(), [format!("call 3: {refused}")]);
+    assert_eq!(bench.client.next_deadline(), None);
+}
+
+#[test]
+fn it_closes_after_its_grace_period_and_says_which_calls_may_have_run() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 60_000, false);
+    bench.call(2, 60_000, false);
+    bench.say(Record::Cancel { call: call("1v1") });
+    bench.input(Input::Close { grace: ms(500) });
+    bench.take();
+    bench.pass(500);
+    let end = [
+        "call 1: CANCELLED MAYBE_EXECUTED: the client was closed while the broker had the call; \
+         the handler may have run",
+        "call 2: CANCELLED not started NOT_DISPATCHED: the client was closed",
+        "DISCONNECT Shutdown",
+        "closed for all to see",
+        "closed",
+    ];
+    assert_eq!(bench.take(), end);
+}
+
+#[test]
+fn records_without_a_place_end_the_session() {
+    let ready = Record::Ready { service: &b"s.S"[..], capacity: 1 };
+    let welcome = Record::Welcome { id: &b""[..], heartbeat: ms(1), liveness: 1, frame_bytes: 1 };
+    for record in [ready, welcome] {
+        let mut bench = Bench::connected(Config::default());
+        bench.say(record);
+        assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);
+    }
+    let mut bench = Bench::connected(Config::default());
+    bench.input(Input::Invalid);
+    assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);
+}

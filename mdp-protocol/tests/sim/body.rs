@@ -1,0 +1,199 @@
+//! The payload of simulated calls, and records on their way through the simulated network.
+
+use std::sync::Arc;
+
+use mdp_protocol::wire::{self, Body as Place, Head, Record, Reply, Tail};
+use mdp_protocol::{Limits, Payload, Reason};
+
+/// A record in the network.
+pub(crate) type Msg = Record<Arc<[u8]>, Body>;
+
+/// Stands for a call of a hostile peer, which is in no ledger.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// Who made a body, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Request,
+    /// A handler's reply or error.
+    Reply,
+    /// A machine's refusal.
+    Status,
+    /// Made up by a hostile peer.
+    Forged,
+}
+
+/// A body: which call it is for and who made it in which run of a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) path: Arc<[u8]>,
+    pub(crate) kind: Kind,
+    pub(crate) uid: u32,
+    /// The process that made it.
+    pub(crate) by: u32,
+    /// The run of the handler, or the number of a refusal's reason.
+    pub(crate) run: u32,
+    pub(crate) size: u32,
+}
+
+impl Payload for Body {
+    fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    fn keep(&self) -> Self {
+        self.clone()
+    }
+
+    fn detach(self) -> Self {
+        self
+    }
+}
+
+impl Body {
+    pub(crate) fn reply(kind: Kind, uid: u32, by: usize, run: u32) -> Self {
+        Body { path: Arc::from([]), kind, uid, by: by as u32, run, size: 16 }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let words = [self.kind as u32, self.uid, self.by, self.run, self.size];
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    fn from_bytes(path: &[u8], bytes: &[u8]) -> Self {
+        let word = |n: usize| u32::from_be_bytes(bytes[4 * n..][..4].try_into().unwrap());
+        let kind = [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged][word(0) as usize];
+        let path = Arc::from(path);
+        Body { path, kind, uid: word(1), by: word(2), run: word(3), size: word(4) }
+    }
+}
+
+/// The reasons of refusals, so that one can travel as a number.
+const REASONS: [Reason; 7] = [
+    Reason::NoService,
+    Reason::NoWorker,
+    Reason::NotDispatched,
+    Reason::MaybeExecuted,
+    Reason::DeadlineExceeded,
+    Reason::LimitReached,
+    Reason::BadRequest,
+];
+
+/// The reason in the body of a refusal.
+pub(crate) fn reason_of(body: &Body) -> Option<Reason> {
+    (body.kind == Kind::Status).then(|| REASONS[body.run as usize])
+}
+
+/// As a driver does it: a refusal goes out as the bytes of a status.
+pub(crate) fn outgoing(mut record: Msg, by: usize) -> Msg {
+    if let Record::Final { reply, .. } = &mut record
+        && let Reply::Refused(refusal) = reply
+    {
+        let number = REASONS.iter().position(|reason| *reason == refusal.reason).unwrap();
+        *reply = Reply::Body(Body::reply(Kind::Status, NOBODY, by, number as u32));
+    }
+    record
+}
+
+/// The record as a machine takes it in.
+pub(crate) fn incoming(record: &Msg) -> Record<&[u8], Body> {
+    match record.clone() {
+        Record::Hello { heartbeat, liveness, .. } => {
+            Record::Hello { id: name_of(record), heartbeat, liveness }
+        }
+        Record::Welcome { heartbeat, liveness, frame_bytes, .. } => {
+            Record::Welcome { id: name_of(record), heartbeat, liveness, frame_bytes }
+        }
+        Record::Ready { capacity, .. } => Record::Ready { service: name_of(record), capacity },
+        Record::Request { call, timeout, idempotent, attempt, body, .. } => {
+            Record::Request { call, timeout, idempotent, attempt, peer: name_of(record), body }
+        }
+        Record::Final { call, code, not_started, attempt, reply, .. } => {
+            Record::Final { call, code, not_started, attempt, peer: name_of(record), reply }
+        }
+        Record::Cancel { call } => Record::Cancel { call },
+        Record::Heartbeat => Record::Heartbeat,
+        Record::Drain => Record::Drain,
+        Record::Disconnect(reason) => Record::Disconnect(reason),
+    }
+}
+
+fn name_of(record: &Msg) -> &[u8] {
+    match record {
+        Record::Hello { id, .. } | Record::Welcome { id, .. } => id,
+        Record::Ready { service, .. } => service,
+        Record::Request { peer, .. } | Record::Final { peer, .. } => peer,
+        _ => &[],
+    }
+}
+
+/// The call's number in a record, or 0.
+pub(crate) fn call_of(record: &Msg) -> u64 {
+    match record {
+        Record::Request { call, .. } | Record::Final { call, .. } | Record::Cancel { call } => {
+            *call
+        }
+        _ => 0,
+    }
+}
+
+/// A record through bytes and back, now and then with its payload in a frame of its own.
+pub(crate) fn through_bytes(record: &Msg) -> Msg {
+    let mut packet = Vec::new();
+    let mut frame = None;
+    match record.body() {
+        None => wire::put(&mut packet, record),
+        Some(body) => {
+            let payload = body.to_bytes();
+            let mut bytes = body.path.to_vec();
+            let out = body.uid % 3 == 0;
+            let (name_len, payload_len) = (body.path.len() as u8, payload.len() as u32);
+            if out {
+                frame = Some(payload);
+            } else {
+                bytes.extend_from_slice(&payload);
+            }
+            let tail = Tail { bytes: &bytes, name_len, meta: false, payload_len, out };
+            wire::put_tail(&mut packet, record, tail);
+        }
+    }
+    let lengths: Vec<usize> = frame.iter().map(Vec::len).collect();
+    let mut heads = Vec::new();
+    wire::decode(&packet, &lengths, &Limits::default(), &mut heads).unwrap();
+    let body = |head: &Head| {
+        let bytes = match (head.body, &frame) {
+            (Place::Inline(slice), _) => slice.of(&packet),
+            (Place::Frame(_), Some(frame)) => frame,
+            (Place::Frame(_), None) => &[],
+        };
+        Body::from_bytes(head.name.of(&packet), bytes)
+    };
+    owned(Record::read(&heads[0], &packet, body).unwrap())
+}
+
+fn owned(record: Record<&[u8], Body>) -> Msg {
+    match record {
+        Record::Hello { id, heartbeat, liveness } => {
+            Record::Hello { id: id.into(), heartbeat, liveness }
+        }
+        Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
+            Record::Welcome { id: id.into(), heartbeat, liveness, frame_bytes }
+        }
+        Record::Ready { service, capacity } => Record::Ready { service: service.into(), capacity },
+        Record::Request { call, timeout, idempotent, attempt, peer, body } => {
+            Record::Request { call, timeout, idempotent, attempt, peer: peer.into(), body }
+        }
+        Record::Final { call, code, not_started, attempt, peer, reply } => {
+            Record::Final { call, code, not_started, attempt, peer: peer.into(), reply }
+        }
+        Record::Cancel { call } => Record::Cancel { call },
+        Record::Heartbeat => Record::Heartbeat,
+        Record::Drain => Record::Drain,
+        Record::Disconnect(reason) => Record::Disconnect(reason),
+    }
+}

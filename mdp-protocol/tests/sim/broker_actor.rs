@@ -1,0 +1,187 @@
+//! The broker's driver: what the real one does with a socket, here with the simulated network.
+
+use mdp_protocol::Key;
+use mdp_protocol::broker::{Action, Broker, Input, Outgoing, Sender};
+use mdp_protocol::wire::{DisconnectReason, Record};
+
+use crate::actors::{Opened, Role};
+use crate::body::{Body, Msg, incoming, outgoing};
+use crate::ledger::{Broken, Check, broken};
+use crate::net::{ConnId, Net};
+use crate::world::{Event, Who, World};
+
+/// How much longer than agreed a silent peer may be given calls.
+const SLACK: u64 = 10;
+
+/// The broker's number as the maker of a body.
+pub(crate) const BROKER: usize = 999;
+
+impl World {
+    pub(crate) fn start_broker(&mut self) {
+        self.broker.process.restart();
+        self.broker.machine = Some(Broker::new(self.plan.broker.clone()));
+        self.broker.open.clear();
+        self.broker.handles.clear();
+        self.broker.paused = 0;
+        self.trace.note(self.now, &[3], || "  the broker starts".into());
+        self.arm(Who::Broker);
+    }
+
+    pub(crate) fn broker_hears(&mut self, conn: ConnId, msg: Msg) -> Check {
+        let route = World::route_of(conn);
+        let Some(machine) = &self.broker.machine else { return Ok(()) };
+        let from = machine.sender(&route);
+        let heard = self.broker.process.machine_time(self.now);
+        if let Sender::Session(session) = from
+            && let Some(opened) = self.broker.open.get_mut(&session)
+        {
+            opened.heard = heard;
+        }
+        self.broker_input(Input::Record { from, record: incoming(&msg) })?;
+        Ok(())
+    }
+
+    pub(crate) fn broker_hears_noise(&mut self, conn: ConnId) -> Check {
+        let route = World::route_of(conn);
+        let Some(machine) = &self.broker.machine else { return Ok(()) };
+        let from: Sender<'_> = machine.sender(&route);
+        self.broker_input(Input::Invalid { from, reason: DisconnectReason::Malformed })?;
+        Ok(())
+    }
+
+    /// Gives the broker an input and does what it says. Whether it said anything.
+    pub(crate) fn broker_input(&mut self, input: Input<'_, Body>) -> Result<bool, Broken> {
+        let now = self.broker.process.clock(self.now);
+        let Some(machine) = &mut self.broker.machine else { return Ok(false) };
+        let mut out = Vec::new();
+        machine.handle(now, input, &mut out);
+        let any = !out.is_empty();
+        let mut failed = Failed::default();
+        self.broker_acts(out, &mut failed)?;
+        while let Some(failure) = failed.next() {
+            let Some(machine) = &mut self.broker.machine else { break };
+            let mut out = Vec::new();
+            machine.handle(now, failure, &mut out);
+            self.broker_acts(out, &mut failed)?;
+        }
+        self.arm(Who::Broker);
+        Ok(any)
+    }
+
+    fn broker_acts(&mut self, out: Vec<Action<Body>>, failed: &mut Failed) -> Check {
+        for action in out {
+            match action {
+                Action::Open { session, route } => {
+                    let heard = self.broker.process.machine_time(self.now);
+                    let opened = Opened { conn: Net::conn_of(&route), heard, expiry: 0 };
+                    if self.broker.open.insert(session, opened).is_some() {
+                        broken("I8", format!("session {session:?} was opened twice"))?;
+                    }
+                }
+                Action::Send { to, record } => self.broker_sends(to, record, failed)?,
+                Action::Answer { route, record } => {
+                    // Nobody is told if this cannot be sent: there is no session.
+                    let _ = self.send_down(Net::conn_of(&route), outgoing(record, BROKER));
+                }
+                Action::Close { session } => {
+                    if self.broker.open.remove(&session).is_none() {
+                        broken("I8", format!("session {session:?} was closed twice"))?;
+                    }
+                }
+                Action::Note(note) => {
+                    self.trace.note(self.now, &[4], || format!("  note {note:?}"));
+                }
+                Action::Closed => self.broker_closed(),
+            }
+        }
+        Ok(())
+    }
+
+    fn broker_sends(&mut self, to: Key, record: Outgoing<Body>, failed: &mut Failed) -> Check {
+        let Some(opened) = self.broker.open.get_mut(&to) else {
+            let text = format!("{record:?} was sent to {to:?}, which is closed or never was open");
+            return broken("I8", text);
+        };
+        if let Record::Welcome { heartbeat, liveness, .. } = &record {
+            opened.expiry = heartbeat.times(u64::from(*liveness)).as_ms();
+        }
+        let Opened { conn, heard, expiry } = *opened;
+        if let Record::Request { call, body, .. } = &record {
+            let now = self.broker.process.machine_time(self.now);
+            let patience = self.plan.broker.heartbeat.as_ms() + SLACK;
+            if now > (heard + expiry).max(self.broker.paused) + patience {
+                let silence = now - heard;
+                broken("I9", format!("{to:?}, silent for {silence} ms, was given call {call:x}"))?;
+            }
+            self.broker.handles.push_back(*call);
+            if self.broker.handles.len() > 8 {
+                self.broker.handles.pop_front();
+            }
+            let peer = self.net.conns[conn].peer;
+            if matches!(self.peers[peer].role, Role::Hostile(_)) {
+                self.ledger.given_to_hostile(body.uid, peer);
+            }
+        }
+        // What follows a record that was not taken is not sent either: there is no gap.
+        let record = outgoing(record, BROKER);
+        let sent = match failed.sessions.contains(&to) {
+            true => Err(record),
+            false => self.send_down(conn, record),
+        };
+        if let Err(record) = sent {
+            failed.add(to, record);
+        }
+        Ok(())
+    }
+
+    /// The broker is done: its process ends, and what it sent last still arrives.
+    fn broker_closed(&mut self) {
+        self.trace.note(self.now, &[5], || "  the broker is closed".into());
+        for conn in self.net.live() {
+            self.net.conns[conn].cut = true;
+            let at = self.net.conns[conn].down.last.max(self.now) + 20;
+            self.at(at, Event::PeerSees(conn));
+        }
+        self.broker_down();
+    }
+
+    /// The broker's process is gone; unless the world ends it comes again.
+    pub(crate) fn broker_down(&mut self) {
+        self.broker.machine = None;
+        self.broker.process.up = false;
+        self.broker.process.frozen = false;
+        self.broker.process.inbox.clear();
+        self.broker.process.wake_at = None;
+        if !self.ending {
+            let pause = self.rng.range(10, 4_000);
+            let life = self.broker.process.life;
+            self.after(pause, Event::Restart { who: Who::Broker, life });
+        }
+    }
+}
+
+/// What the transport did not take, in the order in which the broker is told.
+#[derive(Default)]
+struct Failed {
+    requests: Vec<(Key, u64, Body)>,
+    sessions: Vec<Key>,
+}
+
+impl Failed {
+    fn add(&mut self, to: Key, record: Msg) {
+        if let Record::Request { call, body, .. } = record {
+            self.requests.push((to, call, body));
+        }
+        if !self.sessions.contains(&to) {
+            self.sessions.push(to);
+        }
+    }
+
+    fn next(&mut self) -> Option<Input<'static, Body>> {
+        if !self.requests.is_empty() {
+            let (to, call, body) = self.requests.remove(0);
+            return Some(Input::Undelivered { to, call, body });
+        }
+        self.sessions.pop().map(|session| Input::Unreachable { session })
+    }
+}

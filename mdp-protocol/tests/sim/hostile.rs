@@ -1,0 +1,164 @@
+//! A peer that says valid records without regard to the protocol.
+
+use std::sync::Arc;
+
+use mdp_protocol::wire::{DisconnectReason, Record, Reply};
+use mdp_protocol::{Code, Key, Span};
+
+use crate::actors::{HostileActor, Role};
+use crate::body::{Body, Kind, Msg, NOBODY, outgoing};
+use crate::world::{Event, Who, World};
+
+impl World {
+    /// Says something, and more later.
+    pub(crate) fn hostile_speaks(&mut self, peer: usize, life: u32) {
+        let process = &self.peers[peer].process;
+        if !self.storm || !process.up || process.life != life {
+            return;
+        }
+        let frozen = process.frozen;
+        let pause = self.rng.around(30);
+        self.after(pause, Event::Hostile { peer, life });
+        if frozen {
+            return;
+        }
+        if self.rng.percent(2) || self.peers[peer].socket.is_none() {
+            self.hostile_connects(peer);
+        }
+        let Some(socket) = self.peers[peer].socket else { return };
+        let msg = self.hostile_word(peer);
+        self.send_up(socket, outgoing(msg, peer));
+    }
+
+    pub(crate) fn hostile_hears(&mut self, peer: usize, msg: Msg) {
+        let Role::Hostile(hostile) = &mut self.peers[peer].role else { return };
+        match msg {
+            Record::Request { call, body, .. } => hostile.held.push((call, body.uid)),
+            Record::Disconnect(_) => {
+                hostile.held.clear();
+                if self.rng.percent(50) {
+                    self.hostile_connects(peer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A new socket, and perhaps another manner.
+    pub(crate) fn hostile_connects(&mut self, peer: usize) {
+        self.open_socket(peer);
+        let sly = self.rng.percent(60);
+        self.peers[peer].role = Role::Hostile(HostileActor { sly, ..HostileActor::default() });
+    }
+
+    fn hostile_word(&mut self, peer: usize) -> Msg {
+        // One that behaves most of the time stays long enough to be given calls.
+        let Role::Hostile(HostileActor { sly, greeted, .. }) = self.peers[peer].role else {
+            return Record::Heartbeat;
+        };
+        let word = match sly && !self.rng.percent(2) {
+            true if greeted < 2 => u64::from(3 * greeted),
+            true => self.rng.pick(&[5, 10, 10, 12]),
+            false => self.rng.range(0, 15),
+        };
+        if let Role::Hostile(hostile) = &mut self.peers[peer].role {
+            hostile.greeted += 1;
+        }
+        match word {
+            0..=2 => Record::Hello {
+                id: self.hostile_id(),
+                heartbeat: Span::from_ms(self.rng.pick(&[0, 1_000, 90_000])),
+                liveness: self.rng.range(0, 255) as u8,
+            },
+            3..=4 => Record::Ready {
+                service: self.hostile_service(),
+                capacity: self.rng.pick(&[1, 1, 3, 1_000, 0, 1_000_000]),
+            },
+            5..=6 => self.hostile_request(peer),
+            7..=10 => self.hostile_final(peer),
+            11 => Record::Cancel { call: self.some_handle() },
+            12 => Record::Heartbeat,
+            13 => Record::Drain,
+            14 => Record::Disconnect(DisconnectReason::from_u32(self.rng.range(0, 12) as u32)),
+            _ => Record::Welcome {
+                id: self.hostile_id(),
+                heartbeat: Span::ZERO,
+                liveness: 0,
+                frame_bytes: 0,
+            },
+        }
+    }
+
+    fn hostile_id(&mut self) -> Arc<[u8]> {
+        let id = self.rng.pick(&["evil", "w0", "w1", "p-1", "", "no good"]);
+        Arc::from(id.as_bytes())
+    }
+
+    fn hostile_service(&mut self) -> Arc<[u8]> {
+        let name = self.rng.pick(&["s0.S", "s0.S", "s1.S", "s2.S", "own.S", "mmi.x", "", "a b"]);
+        Arc::from(name.as_bytes())
+    }
+
+    fn hostile_request(&mut self, peer: usize) -> Msg {
+        let path = self.rng.pick(&["s0.S/M", "s1.S/M", "own.S/M", "none.S/X", "", "//"]);
+        let size = self.rng.range(0, self.plan.size) as u32;
+        let path = Arc::from(path.as_bytes());
+        let by = peer as u32;
+        Record::Request {
+            call: self.some_handle(),
+            timeout: Span::from_ms(self.rng.pick(&[0, 1, 100, 5_000])),
+            idempotent: self.rng.percent(50),
+            attempt: self.rng.range(0, 255) as u8,
+            peer: if self.rng.percent(20) { self.hostile_id() } else { Arc::from([]) },
+            body: Body { path, kind: Kind::Request, uid: NOBODY, by, run: 0, size },
+        }
+    }
+
+    /// A reply to a call that it has, or to any call that there may be.
+    fn hostile_final(&mut self, peer: usize) -> Msg {
+        let Role::Hostile(hostile) = &mut self.peers[peer].role else { return Record::Heartbeat };
+        let sly = hostile.sly;
+        let own = if self.rng.percent(60) { hostile.held.pop() } else { None };
+        if sly && own.is_none() && !self.rng.percent(5) {
+            return Record::Heartbeat;
+        }
+        let (call, uid) = match own {
+            Some(own) => own,
+            None => (self.some_handle(), NOBODY),
+        };
+        Record::Final {
+            call,
+            code: Code::from_u32(self.rng.range(0, 17) as u32),
+            not_started: self.rng.percent(30),
+            attempt: self.rng.range(0, 255) as u8,
+            peer: Arc::from([]),
+            reply: Reply::Body(Body::reply(Kind::Forged, uid, peer, 0)),
+        }
+    }
+
+    /// A handle as the broker makes them, or one that it gave to somebody not long ago: whoever
+    /// knows a handle must gain nothing by it.
+    fn some_handle(&mut self) -> u64 {
+        if !self.broker.handles.is_empty() && self.rng.percent(50) {
+            let known = self.rng.below(self.broker.handles.len());
+            return self.broker.handles[known];
+        }
+        let (generation, index) = (self.rng.range(0, 12), self.rng.range(0, 8));
+        let handle = generation << 32 | index;
+        Key::from_u64(handle).map_or(handle, Key::as_u64)
+    }
+
+    /// What cannot be read, from a hostile peer.
+    pub(crate) fn hostile_noise(&mut self) -> crate::ledger::Check {
+        let hostiles = self.plan.workers + self.plan.clients..self.peers.len();
+        for peer in hostiles {
+            let Some(socket) = self.peers[peer].socket else { continue };
+            let Some(conn) = self.net.sockets[socket].conn else { continue };
+            let fresh = self.net.conns[conn].broker_life == self.broker.process.life;
+            if fresh && !self.net.conns[conn].cut && !self.process(Who::Broker).frozen {
+                self.broker_hears_noise(conn)?;
+            }
+        }
+        Ok(())
+    }
+}

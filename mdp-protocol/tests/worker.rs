@@ -1,0 +1,298 @@
+//! The worker's rules, one by one, as transcripts of what it says.
+
+// A test may end at the first wrong assumption.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod support;
+
+use mdp_protocol::wire::{DisconnectReason, Record};
+use mdp_protocol::worker::{Action, Config, Input, Offer, Worker};
+use mdp_protocol::{Code, ConnectionState, Key, SessionAction, SessionConfig};
+use support::{at, call, ms, shared, text};
+
+/// A worker with two services, and what it says.
+struct Bench {
+    worker: Worker,
+    now: u64,
+    lines: Vec<String>,
+}
+
+impl Bench {
+    /// It offers `s.S` with a capacity of 1 and `t.T` with one of 2.
+    fn new() -> Self {
+        let session = SessionConfig { id: b"w".to_vec(), ..SessionConfig::default() };
+        let offer = |name, capacity| Offer { service: shared(name), capacity };
+        let services = vec![offer("s.S", 1), offer("t.T", 2)];
+        let worker = Worker::new(Config { session, services });
+        Bench { worker, now: 1_000, lines: Vec::new() }
+    }
+
+    /// A worker that is registered.
+    fn registered() -> Self {
+        let mut bench = Bench::new();
+        bench.input(Input::Tick);
+        bench.welcome();
+        bench.take();
+        bench
+    }
+
+    fn welcome(&mut self) {
+        let frame_bytes = 100;
+        self.say(Record::Welcome { id: b"w", heartbeat: ms(1_000), liveness: 3, frame_bytes });
+    }
+
+    fn request(&mut self, number: u64, path: &str, timeout: u64) {
+        self.say(Record::Request {
+            call: number,
+            timeout: ms(timeout),
+            idempotent: false,
+            attempt: 1,
+            peer: b"c",
+            body: path.into(),
+        });
+    }
+
+    /// The handler of the call that started as `handle` is done.
+    fn done(&mut self, handle: &str, reply: &str) {
+        let call = Key::from_u64(call(handle)).unwrap();
+        self.input(Input::Done { call, code: Code::Ok, reply: reply.into() });
+    }
+
+    fn say(&mut self, record: Record<&[u8], Vec<u8>>) {
+        self.input(Input::Record(record));
+    }
+
+    fn input(&mut self, input: Input<'_, Vec<u8>>) {
+        let mut out = Vec::new();
+        self.worker.handle(at(self.now), input, &mut out);
+        self.lines.extend(out.into_iter().map(line));
+    }
+
+    /// Lets time pass as a driver does; the broker says nothing.
+    fn pass(&mut self, time: u64) {
+        let end = self.now + time;
+        while let Some(next) = self.worker.next_deadline().filter(|next| next.as_ms() <= end) {
+            self.now = self.now.max(next.as_ms());
+            self.input(Input::Tick);
+        }
+        self.now = end;
+        self.input(Input::Tick);
+    }
+
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+}
+
+fn line(action: Action<Vec<u8>>) -> String {
+    match action {
+        Action::Session(SessionAction::Connect { endpoint }) => format!("connect {endpoint}"),
+        Action::Session(SessionAction::Send(record)) => text(&record),
+        Action::Session(SessionAction::State(state)) => match state {
+            ConnectionState::Connecting { endpoint } => format!("connecting {endpoint}"),
+            ConnectionState::Connected { id, .. } => {
+                format!("connected as {}", support::string(id))
+            }
+            ConnectionState::Disconnected(cause) => format!("disconnected: {cause}"),
+            ConnectionState::Closed => "closed for all to see".into(),
+        },
+        Action::Start { call, service, deadline, attempt, body } => {
+            let body = support::string(body);
+            format!("start {call:?} of service {service}: {body} until {deadline}, try {attempt}")
+        }
+        Action::Abort { call, cause } => format!("abort {call:?}: {cause:?}"),
+        Action::Closed => "closed".into(),
+    }
+}
+
+#[test]
+fn it_registers_each_service_with_its_capacity() {
+    let mut bench = Bench::new();
+    bench.input(Input::Tick);
+    assert_eq!(bench.take(), ["connecting 0", "connect 0", "HELLO w 1000 ms x3"]);
+    bench.welcome();
+    assert_eq!(bench.take(), ["connected as w", "READY s.S 1", "READY t.T 2"]);
+}
+
+#[test]
+fn it_runs_a_call_and_sends_the_reply() {
+    let mut bench = Bench::registered();
+    bench.request(7, "t.T/M", 500);
+    assert_eq!(bench.take(), ["start 0v1 of service 1: t.T/M until 1.500, try 1"]);
+    assert_eq!(bench.worker.running(), 1);
+    bench.done("0v1", "fine");
+    assert_eq!(bench.take(), ["FINAL 7 OK fine"]);
+    bench.done("0v1", "twice");
+    assert_eq!(bench.take(), [""; 0]);
+    assert_eq!(bench.worker.running(), 0);
+}
+
+#[test]
+fn it_takes_no_more_calls_than_it_offered() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 500);
+    bench.request(2, "t.T/M", 500);
+    bench.take();
+    bench.request(3, "s.S/M", 500);
+    let told = "FINAL 3 UNAVAILABLE not started NOT_DISPATCHED: \
+                this worker holds 1 calls of s.S already";
+    assert_eq!(bench.take(), [told]);
+    bench.done("0v1", "fine");
+    bench.request(4, "s.S/M", 500);
+    assert!(bench.take()[1].starts_with("start 0v2 of service 0"));
+}
+
+#[test]
+fn it_refuses_what_it_does_not_offer_or_cannot_read() {
+    let mut bench = Bench::registered();
+    bench.request(1, "u.U/M", 500);
+    bench.request(2, "nothing", 500);
+    let lines = bench.take();
+    let told = "FINAL 1 UNIMPLEMENTED not started NOT_DISPATCHED: \
+                this worker does not offer the service u.U";
+    assert_eq!(lines[0], told);
+    assert!(lines[1].starts_with("FINAL 2 INVALID_ARGUMENT not started BAD_REQUEST"), "{lines:?}");
+    assert_eq!(bench.worker.running(), 0);
+}
+
+#[test]
+fn a_deadline_stops_the_handler_and_ends_the_call() {
+    let mut bench = Bench::registered();
+    bench.request(7, "s.S/M", 500);
+    bench.take();
+    bench.pass(499);
+    assert_eq!(bench.take(), [""; 0]);
+    bench.pass(1);
+    let told = "FINAL 7 DEADLINE_EXCEEDED DEADLINE_EXCEEDED: \
+                the deadline passed while the handler ran";
+    assert_eq!(bench.take(), ["abort 0v1: Deadline", told]);
+    // The handler did not heed it: its reply comes too late, and its slot is another call's.
+    bench.request(8, "s.S/M", 500);
+    bench.take();
+    bench.done("0v1", "late");
+    assert_eq!(bench.take(), [""; 0]);
+    assert_eq!(bench.worker.running(), 1);
+}
+
+#[test]
+fn a_reply_above_the_brokers_limit_becomes_an_error() {
+    let mut bench = Bench::registered();
+    bench.request(7, "s.S/M", 500);
+    bench.take();
+    bench.done("0v1", &"x".repeat(101));
+    let told = "FINAL 7 RESOURCE_EXHAUSTED LIMIT_REACHED: \
+                the reply has 101 bytes and the broker's limit frame_bytes is 100";
+    assert_eq!(bench.take(), [told]);
+}
+
+#[test]
+fn a_lost_session_stops_all_handlers_and_it_registers_anew() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 60_000);
+    bench.request(2, "t.T/M", 60_000);
+    bench.take();
+    bench.say(Record::Disconnect(DisconnectReason::NoSession));
+    let lost = "disconnected: the broker ended the session: there is no session; HELLO comes first";
+    assert_eq!(bench.take(), [lost, "abort 0v1: SessionLost", "abort 1v1: SessionLost"]);
+    assert_eq!(bench.worker.running(), 0);
+    bench.done("0v1", "too late");
+    assert_eq!(bench.take(), [""; 0]);
+    let next = bench.worker.next_deadline().unwrap().as_ms();
+    let pause = next - bench.now;
+    assert!((50..=100).contains(&pause), "{pause}");
+    bench.pass(pause);
+    assert_eq!(bench.take(), ["connecting 0", "connect 0", "HELLO w 1000 ms x3"]);
+    bench.welcome();
+    assert_eq!(bench.take(), ["connected as w", "READY s.S 1", "READY t.T 2"]);
+    bench.request(1, "s.S/M", 60_000);
+    assert!(bench.take()[0].starts_with("start"), "its slots are free");
+}
+
+#[test]
+fn it_leaves_a_broker_that_falls_silent_and_gives_signs_of_life_while_busy() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 60_000);
+    bench.take();
+    bench.pass(2_999);
+    assert_eq!(bench.take(), ["HEARTBEAT", "HEARTBEAT"]);
+    bench.pass(1);
+    let lost = "disconnected: the broker fell silent";
+    assert_eq!(bench.take(), [lost, "abort 0v1: SessionLost"]);
+}
+
+#[test]
+fn it_drains_when_its_last_call_has_ended() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 60_000);
+    bench.take();
+    bench.input(Input::Drain { grace: ms(5_000) });
+    assert_eq!(bench.take(), ["DRAIN"]);
+    // This one was under way.
+    bench.request(2, "t.T/M", 60_000);
+    bench.say(Record::Drain);
+    bench.done("0v1", "one");
+    assert_eq!(bench.take()[1..], ["FINAL 1 OK one"]);
+    bench.done("1v1", "two");
+    let end = ["FINAL 2 OK two", "DISCONNECT Shutdown", "closed for all to see", "closed"];
+    assert_eq!(bench.take(), end);
+    assert_eq!(bench.worker.next_deadline(), None);
+}
+
+#[test]
+fn it_drains_no_longer_than_its_grace_period() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 60_000);
+    bench.input(Input::Drain { grace: ms(500) });
+    bench.take();
+    bench.pass(500);
+    let end = [
+        "abort 0v1: Shutdown",
+        "FINAL 1 UNAVAILABLE MAYBE_EXECUTED: the worker was shut down while the handler ran",
+        "DISCONNECT Shutdown",
+        "closed for all to see",
+        "closed",
+    ];
+    assert_eq!(bench.take(), end);
+}
+
+#[test]
+fn it_closes_at_once_without_a_session() {
+    let mut bench = Bench::new();
+    bench.input(Input::Tick);
+    bench.take();
+    bench.input(Input::Drain { grace: ms(60_000) });
+    assert_eq!(bench.take(), ["closed for all to see", "closed"]);
+}
+
+#[test]
+fn a_brokers_drain_changes_nothing_for_a_worker_that_stays() {
+    let mut bench = Bench::registered();
+    bench.request(1, "s.S/M", 60_000);
+    bench.take();
+    bench.say(Record::Drain);
+    bench.done("0v1", "fine");
+    assert_eq!(bench.take(), ["FINAL 1 OK fine"]);
+}
+
+#[test]
+fn records_without_a_place_end_the_session() {
+    let cancel = Record::Cancel { call: 1 };
+    for record in
+        [cancel, support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1 }]
+    {
+        let mut bench = Bench::registered();
+        bench.say(record);
+        assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);
+    }
+}
+
+#[test]
+fn before_welcome_nothing_counts() {
+    let mut bench = Bench::new();
+    bench.input(Input::Tick);
+    bench.take();
+    bench.request(1, "s.S/M", 60_000);
+    bench.say(Record::Heartbeat);
+    assert_eq!(bench.take(), [""; 0]);
+    assert_eq!(bench.worker.running(), 0);
+}

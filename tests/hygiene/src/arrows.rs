@@ -1,0 +1,213 @@
+//! Which package may depend on which. ARCHITECTURE.md draws the arrows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::{Table, Value};
+
+/// What a package must not depend on. A `*` at the end stands for anything.
+pub struct Ban {
+    /// The package.
+    pub package: &'static str,
+    /// What it must not name in its manifest.
+    pub direct: &'static [&'static str],
+    /// What it must not need by way of others either, tests aside.
+    pub transitive: &'static [&'static str],
+}
+
+/// The arrows that are forbidden.
+pub const BANS: &[Ban] = &[
+    Ban {
+        package: "mdp-protocol",
+        direct: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand"],
+        transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand", "getrandom", "libc"],
+    },
+    Ban {
+        package: "mdp-runtime",
+        direct: &["mdp-codegen", "mdp-macros"],
+        transitive: &["mdp-codegen", "prost-build", "protox"],
+    },
+    Ban {
+        package: "mdp-codegen",
+        direct: &["mdp-protocol", "mdp-runtime", "mdp-macros", "zmq", "zmq-sys", "tokio"],
+        transitive: &["mdp-protocol", "mdp-runtime", "zmq", "zmq-sys", "tokio"],
+    },
+    Ban {
+        package: "mdp-macros",
+        direct: &["mdp-protocol", "mdp-runtime", "zmq", "tokio", "prost-build", "protox"],
+        transitive: &["mdp-protocol", "mdp-runtime", "zmq", "tokio"],
+    },
+    Ban { package: "mdp-cli", direct: &["mdp-codegen", "mdp-macros"], transitive: &[] },
+];
+
+/// What nothing depends on: these stand on top.
+const TOPS: &[&str] = &["mdp-cli", "example-*", "test-*", "bench-*", "bench", "fuzz", "mdp-fuzz"];
+
+/// One line of a manifest's dependencies.
+#[derive(Debug)]
+struct Dependency {
+    package: String,
+    /// Whether the package's default features are on.
+    defaults: bool,
+    features: Vec<String>,
+    /// `dependencies`, `dev-dependencies` or `build-dependencies`.
+    section: &'static str,
+}
+
+const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+
+/// The arrows that point the wrong way, in words. The first manifest is the workspace's; `lock` is
+/// the lock file.
+pub fn faults(manifests: &[Table], lock: &Table) -> Vec<String> {
+    let Some((workspace, members)) = manifests.split_first() else {
+        return vec!["there is no manifest".into()];
+    };
+    let shared = table(workspace, &["workspace", "dependencies"]);
+    let lock = Lock::of(lock);
+    let mut faults = Vec::new();
+    for member in members {
+        let Some(name) = member.get("package").and_then(|package| package.get("name")) else {
+            faults.push("a member has no name".into());
+            continue;
+        };
+        let name = name.as_str().unwrap_or_default();
+        let dependencies = dependencies(member, shared);
+        for dependency in &dependencies {
+            faults.extend(direct_fault(name, dependency));
+        }
+        faults.extend(transitive_faults(name, &dependencies, &lock));
+    }
+    faults
+}
+
+impl Ban {
+    fn bans_directly(&self, package: &str) -> bool {
+        self.direct.iter().any(|pattern| fits(pattern, package))
+    }
+}
+
+fn direct_fault(name: &str, dependency: &Dependency) -> Option<String> {
+    let Dependency { package, defaults, features, section } = dependency;
+    let banned = BANS.iter().filter(|ban| ban.package == name).flat_map(|ban| ban.direct);
+    if banned.chain(TOPS).any(|pattern| fits(pattern, package)) {
+        return Some(format!("{name} must not depend on {package} ([{section}])"));
+    }
+    if name == "mdp-macros" && package == "mdp-codegen" {
+        let with_proto = *defaults || features.iter().any(|feature| feature == "proto");
+        if with_proto {
+            return Some(format!(
+                "{name} may depend on {package} only with default-features = false, and without \
+                 the feature `proto` ([{section}])"
+            ));
+        }
+    }
+    None
+}
+
+fn transitive_faults(name: &str, dependencies: &[Dependency], lock: &Lock) -> Vec<String> {
+    let mut faults = Vec::new();
+    for ban in BANS.iter().filter(|ban| ban.package == name) {
+        let direct = dependencies.iter().filter(|dependency| dependency.section != SECTIONS[1]);
+        for dependency in direct {
+            for (needed, by) in lock.closure(&dependency.package) {
+                // What the manifest itself names wrongly is told once.
+                let told = needed == dependency.package && ban.bans_directly(&needed);
+                if !told && ban.transitive.iter().any(|pattern| fits(pattern, &needed)) {
+                    faults.push(format!("{name} must not need {needed}, and does through {by}"));
+                }
+            }
+        }
+    }
+    faults
+}
+
+fn fits(pattern: &str, package: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => package.starts_with(start),
+        None => pattern == package,
+    }
+}
+
+/// All dependencies of a manifest, those of its targets too.
+fn dependencies(manifest: &Table, shared: Option<&Table>) -> Vec<Dependency> {
+    let targets = table(manifest, &["target"]).into_iter().flat_map(Table::values);
+    let places = std::iter::once(manifest).chain(targets.filter_map(Value::as_table));
+    let mut found = Vec::new();
+    for place in places {
+        for section in SECTIONS {
+            for (key, value) in place.get(section).and_then(Value::as_table).into_iter().flatten() {
+                found.push(dependency(key, value, shared, section));
+            }
+        }
+    }
+    found
+}
+
+fn dependency(
+    key: &str,
+    value: &Value,
+    shared: Option<&Table>,
+    section: &'static str,
+) -> Dependency {
+    let inherits = value.get("workspace").and_then(Value::as_bool) == Some(true);
+    let base = if inherits { shared.and_then(|shared| shared.get(key)) } else { None };
+    let text = |name| {
+        let own = value.get(name).and_then(Value::as_str);
+        own.or_else(|| base.and_then(|base| base.get(name)).and_then(Value::as_str))
+    };
+    let flag = |of: &Value| of.get("default-features").and_then(Value::as_bool);
+    // Cargo: a member that inherits a dependency can switch its default features on, never off.
+    let defaults = match base {
+        Some(base) => flag(base).unwrap_or(true) || flag(value) == Some(true),
+        None => flag(value).unwrap_or(true),
+    };
+    let features = [Some(value), base].into_iter().flatten();
+    let features = features.filter_map(|of| of.get("features")?.as_array()).flatten();
+    Dependency {
+        package: text("package").unwrap_or(key).into(),
+        defaults,
+        features: features.filter_map(Value::as_str).map(String::from).collect(),
+        section,
+    }
+}
+
+fn table<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Table> {
+    path.iter().try_fold(table, |table, key| table.get(*key)?.as_table())
+}
+
+/// What each package of the lock file needs, by name. Versions are put together, so the closure may
+/// be larger than cargo's, never smaller.
+struct Lock {
+    needs: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Lock {
+    fn of(lock: &Table) -> Self {
+        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let packages = lock.get("package").and_then(Value::as_array);
+        for package in packages.into_iter().flatten() {
+            let Some(name) = package.get("name").and_then(Value::as_str) else { continue };
+            let entry = needs.entry(name.into()).or_default();
+            let own = package.get("dependencies").and_then(Value::as_array);
+            for need in own.into_iter().flatten().filter_map(Value::as_str) {
+                // `name`, or `name version` where there are several.
+                entry.extend(need.split(' ').next().map(String::from));
+            }
+        }
+        Lock { needs }
+    }
+
+    /// The package and all that it needs, each with a package that needs it.
+    fn closure(&self, package: &str) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::from([(package.to_string(), package.to_string())]);
+        let mut open = vec![package.to_string()];
+        while let Some(package) = open.pop() {
+            for need in self.needs.get(&package).into_iter().flatten() {
+                if !found.contains_key(need) {
+                    found.insert(need.clone(), package.clone());
+                    open.push(need.clone());
+                }
+            }
+        }
+        found
+    }
+}

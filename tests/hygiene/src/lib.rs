@@ -1,0 +1,15 @@
+//! What must hold for the workspace as a whole, read from its manifests, its lock file and its
+//! sources. The checks are functions over text, so that the tests show each of them failing on a
+//! made-up workspace before they hold for this one.
+//!
+//! - [`arrows`]: which package may depend on which.
+//! - [`words`]: which words may stand in which sources.
+//! - [`sizes`]: how long a source file may be.
+//! - [`rules`]: that a cited rule of `docs/wire.md` exists.
+
+pub mod arrows;
+pub mod rules;
+pub mod sizes;
+pub mod strip;
+pub mod words;
+pub mod workspace;

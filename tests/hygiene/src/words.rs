@@ -1,0 +1,90 @@
+//! Which words may stand in which sources.
+
+use crate::strip::{code, is_name};
+use crate::workspace::Source;
+
+/// A word, and where it may stand.
+pub struct Rule {
+    /// The word: names with `::` between them.
+    pub word: &'static str,
+    /// The beginning of the paths of the sources that are looked at.
+    pub within: &'static [&'static str],
+    /// The beginning of the paths where it may stand all the same.
+    pub except: &'static [&'static str],
+    /// Why.
+    pub why: &'static str,
+}
+
+const CORE: &[&str] = &["mdp-protocol/src/"];
+const NO_CLOCK: &str = "the core is told the time; it reads no clock";
+const NO_CHANCE: &str = "the core is given its seeds; what it does can be repeated";
+
+/// The words that have their place.
+pub const RULES: &[Rule] = &[
+    Rule { word: "std::time", within: CORE, except: &[], why: NO_CLOCK },
+    Rule {
+        word: "core::time",
+        within: CORE,
+        except: &[],
+        why: "the core has its own Time and Span",
+    },
+    Rule { word: "Instant", within: CORE, except: &[], why: NO_CLOCK },
+    Rule { word: "SystemTime", within: CORE, except: &[], why: NO_CLOCK },
+    Rule { word: "std::net", within: CORE, except: &[], why: "the core has no socket" },
+    Rule { word: "zmq", within: CORE, except: &[], why: "the core has no socket" },
+    Rule { word: "tokio", within: CORE, except: &[], why: "the core has no tasks" },
+    Rule { word: "rand", within: CORE, except: &[], why: NO_CHANCE },
+    Rule { word: "thread_rng", within: CORE, except: &[], why: NO_CHANCE },
+    Rule { word: "RandomState", within: CORE, except: &[], why: NO_CHANCE },
+    Rule {
+        word: "prost",
+        within: &["mdp-runtime/src/"],
+        except: &["mdp-runtime/src/codec", "mdp-runtime/src/codegen"],
+        why: "prost stays behind one seam, so that it can be replaced",
+    },
+    Rule {
+        word: "unsafe",
+        within: &[""],
+        except: &["mdp-runtime/src/frame.rs"],
+        why: "there is one small module with unsafe code",
+    },
+];
+
+/// What every source of the core begins with, besides.
+const NO_STD: (&str, &str) = ("mdp-protocol/src/lib.rs", "#![no_std]");
+
+/// The words that stand where they must not.
+pub fn faults(sources: &[Source]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for source in sources {
+        let code = code(&source.text);
+        for rule in RULES.iter().filter(|rule| rule.looks_at(&source.path)) {
+            for (number, line) in code.lines().enumerate() {
+                if has_word(line, rule.word) {
+                    let (path, number) = (&source.path, number + 1);
+                    faults.push(format!("{path}:{number}: `{}`: {}", rule.word, rule.why));
+                }
+            }
+        }
+        if source.path == NO_STD.0 && !code.lines().any(|line| line.trim() == NO_STD.1) {
+            faults.push(format!("{}: {} is missing", NO_STD.0, NO_STD.1));
+        }
+    }
+    faults
+}
+
+impl Rule {
+    fn looks_at(&self, path: &str) -> bool {
+        let begins = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+        begins(self.within) && !begins(self.except)
+    }
+}
+
+/// Whether `word` stands in `line` as a whole.
+fn has_word(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line.get(..at).and_then(|before| before.chars().next_back());
+        let after = line.get(at + word.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(is_name) && !after.is_some_and(is_name)
+    })
+}

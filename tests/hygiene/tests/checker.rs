@@ -1,0 +1,243 @@
+//! Each check fails where it is to fail, shown on made-up workspaces.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used)]
+
+use test_hygiene::workspace::Source;
+use test_hygiene::{arrows, rules, sizes, strip, words};
+use toml::Table;
+
+const WORKSPACE: &str = r#"
+    [workspace]
+    members = ["a"]
+    [workspace.dependencies]
+    mdp-protocol = { path = "mdp-protocol" }
+    mdp-codegen = { path = "mdp-codegen" }
+    lean-codegen = { package = "mdp-codegen", path = "mdp-codegen", default-features = false }
+    tokio = "1"
+"#;
+
+/// The faults of a workspace with one member and an empty lock file.
+fn arrows_of(package: &str, rest: &str) -> Vec<String> {
+    arrows_with(package, rest, "")
+}
+
+fn arrows_with(package: &str, rest: &str, lock: &str) -> Vec<String> {
+    let member = format!("[package]\nname = \"{package}\"\n{rest}");
+    let manifests: Vec<Table> = [WORKSPACE, &member].map(|text| text.parse().unwrap()).into();
+    arrows::faults(&manifests, &lock.parse().unwrap())
+}
+
+#[test]
+fn good_arrows_are_no_fault() {
+    let none = [""; 0];
+    assert_eq!(arrows_of("mdp-protocol", "[dependencies]\nhashbrown = \"0.16\""), none);
+    assert_eq!(arrows_of("mdp-runtime", "[dependencies]\nmdp-protocol.workspace = true"), none);
+    assert_eq!(arrows_of("mdp-codegen", "[dependencies]\nsyn = \"2\""), none);
+    assert_eq!(arrows_of("example-a", "[build-dependencies]\nmdp-codegen.workspace = true"), none);
+    assert_eq!(arrows_of("mdp-cli", "[dependencies]\nmdp-runtime = { path = \"..\" }"), none);
+}
+
+#[test]
+fn the_core_depends_on_no_socket_no_task_and_no_sibling() {
+    for package in ["zmq", "zmq-sys", "tokio", "mdp-codegen", "mdp-runtime", "mdp-new"] {
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let faults = arrows_of("mdp-protocol", &format!("[{section}]\n{package} = \"1\""));
+            assert_eq!(
+                faults.first().unwrap(),
+                &format!("mdp-protocol must not depend on {package} ([{section}])")
+            );
+        }
+    }
+}
+
+#[test]
+fn an_arrow_is_seen_behind_another_name_a_target_and_a_table() {
+    let renamed = "[dependencies]\nsockets = { package = \"zmq\", version = \"0.10\" }";
+    let target = "[target.'cfg(unix)'.dependencies]\ntokio.workspace = true";
+    let table = "[dependencies.zmq]\nversion = \"0.10\"";
+    for manifest in [renamed, target, table] {
+        assert!(!arrows_of("mdp-protocol", manifest).is_empty(), "{manifest}");
+    }
+}
+
+#[test]
+fn runtime_and_codegen_never_meet() {
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        let codegen = format!("[{section}]\nmdp-codegen.workspace = true");
+        assert_eq!(arrows_of("mdp-runtime", &codegen).len(), 1, "{section}");
+        for package in ["mdp-runtime", "zmq", "tokio"] {
+            let manifest = format!("[{section}]\n{package} = \"1\"");
+            assert!(!arrows_of("mdp-codegen", &manifest).is_empty(), "{package} in {section}");
+        }
+    }
+}
+
+#[test]
+fn macros_take_codegen_without_its_front_end() {
+    let plain = "[dependencies]\nmdp-codegen = { path = \"..\", default-features = false }";
+    let inherited = "[dependencies]\nlean-codegen.workspace = true";
+    for manifest in [plain, inherited] {
+        assert_eq!(arrows_of("mdp-macros", manifest), [""; 0], "{manifest}");
+    }
+    let bad = [
+        "mdp-codegen = { path = \"..\" }",
+        "mdp-codegen = \"1\"",
+        "mdp-codegen.workspace = true",
+        // Cargo does not let a member switch off what the workspace left on.
+        "mdp-codegen = { workspace = true, default-features = false }",
+        "mdp-codegen = { path = \"..\", default-features = false, features = [\"proto\"] }",
+        "lean-codegen = { workspace = true, default-features = true }",
+        "lean-codegen = { workspace = true, features = [\"proto\"] }",
+    ];
+    for line in bad {
+        let faults = arrows_of("mdp-macros", &format!("[dependencies]\n{line}"));
+        assert!(faults.iter().any(|fault| fault.contains("default-features = false")), "{line}");
+    }
+}
+
+#[test]
+fn nothing_depends_on_what_stands_on_top() {
+    for package in ["mdp-cli", "example-auth", "test-generated", "bench-relay"] {
+        for member in ["mdp-runtime", "mdp-cli", "example-b"] {
+            let faults = arrows_of(member, &format!("[dev-dependencies]\n{package} = \"1\""));
+            assert_eq!(faults.len(), 1, "{member} on {package}");
+        }
+    }
+}
+
+#[test]
+fn what_others_bring_in_counts_too() {
+    let lock = r#"
+        [[package]]
+        name = "hashbrown"
+        dependencies = ["ahash"]
+        [[package]]
+        name = "ahash"
+        dependencies = ["getrandom 0.3.1"]
+        [[package]]
+        name = "getrandom"
+    "#;
+    let faults = arrows_with("mdp-protocol", "[dependencies]\nhashbrown = \"1\"", lock);
+    assert_eq!(faults, ["mdp-protocol must not need getrandom, and does through ahash"]);
+    let in_tests = arrows_with("mdp-protocol", "[dev-dependencies]\nhashbrown = \"1\"", lock);
+    assert_eq!(in_tests, [""; 0]);
+}
+
+fn words_of(path: &str, text: &str) -> Vec<String> {
+    words::faults(&[Source { path: path.into(), text: text.into() }])
+}
+
+#[test]
+fn the_core_reads_no_clock() {
+    let path = "mdp-protocol/src/broker/mod.rs";
+    for line in [
+        "use std::time::Duration;",
+        "let now = Instant::now();",
+        "fn f(at: SystemTime) {}",
+        "use std::net::TcpStream;",
+        "let n = rand::random();",
+        "thread_rng()",
+        "use std::collections::hash_map::RandomState;",
+        "let context = zmq::Context::new();",
+    ] {
+        assert_eq!(words_of(path, line).len(), 1, "{line}");
+        assert_eq!(words_of("mdp-runtime/src/clock.rs", line), [""; 0], "{line}");
+    }
+    for line in ["// std::time", "/// An Instant", "\"rand\"", "let operand = instant;", "mod rng;"]
+    {
+        assert_eq!(words_of(path, line), [""; 0], "{line}");
+    }
+    let found = words_of(path, "\n\nuse std::time::Duration;\n");
+    assert!(found.first().unwrap().starts_with("mdp-protocol/src/broker/mod.rs:3: `std::time`"));
+}
+
+#[test]
+fn the_core_is_no_std() {
+    let path = "mdp-protocol/src/lib.rs";
+    assert_eq!(words_of(path, "#![no_std]\n"), [""; 0]);
+    for text in ["", "// #![no_std]\n", "#![cfg_attr(not(test), no_std)]\n"] {
+        assert_eq!(words_of(path, text).len(), 1, "{text:?}");
+    }
+}
+
+#[test]
+fn prost_stays_behind_its_seam() {
+    let line = "use prost::Message;";
+    for path in ["mdp-runtime/src/codec.rs", "mdp-runtime/src/codegen.rs", "mdp-codegen/src/a.rs"] {
+        assert_eq!(words_of(path, line), [""; 0], "{path}");
+    }
+    assert_eq!(words_of("mdp-runtime/src/status.rs", line).len(), 1);
+    assert_eq!(words_of("mdp-runtime/src/status.rs", "let prost_like = 1;"), [""; 0]);
+}
+
+#[test]
+fn unsafe_code_has_one_place() {
+    let line = "unsafe { f() }";
+    assert_eq!(words_of("mdp-runtime/src/frame.rs", line), [""; 0]);
+    for path in ["mdp-protocol/src/a.rs", "mdp-runtime/tests/a.rs", "examples/a/src/main.rs"] {
+        assert_eq!(words_of(path, line).len(), 1, "{path}");
+    }
+    assert_eq!(words_of("mdp-protocol/src/a.rs", "#![forbid(unsafe_code)]"), [""; 0]);
+}
+
+#[test]
+fn comments_and_texts_are_no_code() {
+    // What is to go stands between `‹` and `›`.
+    let cases = [
+        "a ‹// unsafe›\nb",
+        "a ‹/* x /* y */ z */› b",
+        "a ‹/* x\n y */› b",
+        "f(‹\"un\\\"safe\"›) g",
+        "f(‹\"a // b\"›) g",
+        "‹r#\"a\" unsafe\"#› g",
+        "‹b\"x\"› ‹br##\"y\"# \"##› ‹c\"z\"› g",
+        "‹'\"'› unsafe ‹'\\''› b‹'x'› g",
+        "‹'\\u{e9}'› ‹'é'› g",
+        "r#type <'a> &'static str g",
+        "for ‹\"x\"› in bar",
+    ];
+    for case in cases {
+        let (mut source, mut expected, mut goes) = (String::new(), String::new(), false);
+        for c in case.chars() {
+            match c {
+                '‹' => goes = true,
+                '›' => goes = false,
+                _ => {
+                    source.push(c);
+                    expected.push(if goes && c != '\n' { ' ' } else { c });
+                }
+            }
+        }
+        assert_eq!(strip::code(&source), expected, "{source}");
+    }
+}
+
+#[test]
+fn a_long_file_is_a_fault_and_its_exception_only_falls() {
+    let source = |path: &str, lines: usize| Source { path: path.into(), text: "\n".repeat(lines) };
+    let none = [""; 0];
+    assert_eq!(sizes::faults(&[source("a.rs", 700)], &[]), none);
+    assert_eq!(sizes::faults(&[source("a.rs", 701)], &[]), ["a.rs has 701 lines; 700 are allowed"]);
+    assert_eq!(sizes::faults(&[source("x/golden/a.rs", 9_000)], &[]), none);
+    let longer = [("a.rs", 800)];
+    assert_eq!(sizes::faults(&[source("a.rs", 800)], &longer), none);
+    assert_eq!(sizes::faults(&[source("a.rs", 801)], &longer).len(), 1);
+    assert_eq!(
+        sizes::faults(&[source("a.rs", 799)], &longer),
+        ["a.rs has 799 lines: lower its exception of 800"]
+    );
+    assert_eq!(sizes::faults(&[], &longer).len(), 1);
+}
+
+#[test]
+fn a_rule_that_is_cited_exists() {
+    let paper = "**R1.** One, see R2.\n**R2.** Two (R1).\n";
+    let source = |text: &str| [Source { path: "a.rs".into(), text: text.into() }];
+    let none = [""; 0];
+    assert_eq!(rules::faults(paper, &source("// wire.md R2: so")), none);
+    assert_eq!(rules::faults(paper, &source("// wire.md R3")), ["a.rs: wire.md has no R3"]);
+    let lost = format!("{paper}As (R12) says.");
+    assert_eq!(rules::faults(&lost, &[]), ["wire.md cites R12, which it does not have"]);
+    assert_eq!(rules::faults("", &[]).len(), 1);
+}

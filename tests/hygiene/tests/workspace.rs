@@ -1,0 +1,52 @@
+//! The checks hold for this workspace.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use test_hygiene::{arrows, rules, sizes, words, workspace};
+
+#[test]
+fn no_arrow_points_up() {
+    let root = workspace::root();
+    let manifests = workspace::manifests(&root).unwrap();
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap().parse().unwrap();
+    assert_eq!(arrows::faults(&manifests, &lock), [""; 0]);
+}
+
+#[test]
+fn words_stand_only_in_their_places() {
+    assert_eq!(words::faults(&sources()), [""; 0]);
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    assert_eq!(sizes::faults(&sources(), sizes::LONGER), [""; 0]);
+}
+
+#[test]
+fn each_rule_that_is_cited_exists() {
+    let paper = fs::read_to_string(workspace::root().join("docs/wire.md")).unwrap();
+    assert_eq!(rules::faults(&paper, &sources()), [""; 0]);
+}
+
+#[test]
+fn the_checks_look_at_what_is_there() {
+    let sources = sources();
+    for path in ["mdp-protocol/src/lib.rs", "mdp-runtime/src/lib.rs", "tests/hygiene/src/lib.rs"] {
+        assert!(sources.iter().any(|source| source.path == path), "{path} is not looked at");
+    }
+    let names: Vec<String> = workspace::manifests(&workspace::root())
+        .unwrap()
+        .iter()
+        .filter_map(|manifest| Some(manifest.get("package")?.get("name")?.as_str()?.to_string()))
+        .collect();
+    for name in ["mdp-protocol", "mdp-runtime", "mdp-codegen", "mdp-cli", "test-hygiene"] {
+        assert!(names.iter().any(|other| other == name), "{name} is not looked at: {names:?}");
+    }
+}
+
+fn sources() -> Vec<workspace::Source> {
+    workspace::sources(&workspace::root()).unwrap()
+}
