@@ -13,7 +13,7 @@ use crate::limits::Limit;
 use crate::list::{Link, Linked, List};
 use crate::names;
 use crate::payload::Payload;
-use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig};
+use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
 use crate::time::{Span, Time};
@@ -277,12 +277,12 @@ impl<P: Payload, T> Client<P, T> {
     /// A frame above the broker's limit would end the connection, so it is never sent.
     fn check_size(&self, body: &P) -> Result<(), Refusal> {
         let most = self.session.frame_bytes().unwrap_or(u64::MAX);
-        if body.size() as u64 <= most {
+        if body.largest_frame() as u64 <= most {
             return Ok(());
         }
         let message = format!(
             "the request has {} bytes and the broker's limit {} is {most}",
-            body.size(),
+            body.largest_frame(),
             Limit::FrameBytes
         );
         Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message))
@@ -326,6 +326,7 @@ impl<P: Payload, T> Client<P, T> {
         match record {
             Record::Final { call, code, not_started, attempt, peer: _, reply } => {
                 let Some(key) = self.sent_call(call) else { return };
+                let not_started = not_started && code != Code::Ok;
                 let earlier = self.calls.get(key).is_some_and(|call| call.maybe_started);
                 let outcome = match reply {
                     // The broker speaks for what it was sent on this session only.
@@ -404,7 +405,7 @@ impl<P: Payload, T> Client<P, T> {
                 self.expire(key, out);
             }
         }
-        if let Some(cause) = self.session.tick(now, out) {
+        if let Ticked::Lost(cause) = self.session.tick(now, out) {
             self.lost(now, cause, out);
         }
     }

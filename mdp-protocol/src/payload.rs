@@ -13,6 +13,12 @@ pub trait Payload: Sized {
     /// The bytes that the body occupies while it is held, for the limits.
     fn size(&self) -> usize;
 
+    /// The bytes of the largest frame that the body needs on the wire; the same as
+    /// [`size`](Payload::size) unless the payload has a frame of its own.
+    fn largest_frame(&self) -> usize {
+        self.size()
+    }
+
     /// A second handle on the same body, for a call that may have to be sent again. It must not pin
     /// more memory than [`size`](Payload::size) says.
     fn keep(&self) -> Self;

@@ -128,6 +128,16 @@ pub(crate) enum Heard<'a, P> {
     Record(Record<&'a [u8], P>),
 }
 
+/// What [`PeerSession::tick`] did.
+pub(crate) enum Ticked {
+    /// Nothing that concerns calls.
+    Nothing,
+    /// There is a new socket, with HELLO on it.
+    SaidHello,
+    /// The session is lost.
+    Lost(LossCause),
+}
+
 #[derive(Debug)]
 pub(crate) struct PeerSession {
     config: SessionConfig,
@@ -219,6 +229,9 @@ impl PeerSession {
         self.seen = now;
         match (&self.phase, record) {
             (Phase::Greeting { .. }, Record::Welcome { id, heartbeat, liveness, frame_bytes }) => {
+                // Only a broker that breaks the rules agrees on no interval at all.
+                let heartbeat =
+                    if heartbeat == Span::ZERO { self.config.heartbeat } else { heartbeat };
                 let expiry = heartbeat.times(liveness.max(1).into());
                 self.phase = Phase::Open { heartbeat, expiry, frame_bytes };
                 self.failures = 0;
@@ -240,17 +253,20 @@ impl PeerSession {
         }
     }
 
-    /// What is due at `now`. Gives the cause if the session is lost by it.
-    pub(crate) fn tick<P, A>(&mut self, now: Time, out: &mut Vec<A>) -> Option<LossCause>
+    /// What is due at `now`.
+    pub(crate) fn tick<P, A>(&mut self, now: Time, out: &mut Vec<A>) -> Ticked
     where
         A: From<SessionAction<P>>,
     {
         match self.phase {
-            Phase::Waiting { until } if now >= until => self.connect(now, out),
-            Phase::Greeting { until } if now >= until => return Some(LossCause::NoAnswer),
+            Phase::Waiting { until } if now >= until => {
+                self.connect(now, out);
+                return Ticked::SaidHello;
+            }
+            Phase::Greeting { until } if now >= until => return Ticked::Lost(LossCause::NoAnswer),
             Phase::Open { heartbeat, expiry, .. } => {
                 if now >= (self.seen + expiry).max(self.grace_until) {
-                    return Some(LossCause::Silence);
+                    return Ticked::Lost(LossCause::Silence);
                 }
                 if now - self.sent >= heartbeat {
                     // RFC 7, RFC 18 W8: also while calls run.
@@ -259,7 +275,7 @@ impl PeerSession {
             }
             _ => {}
         }
-        None
+        Ticked::Nothing
     }
 
     fn connect<P, A>(&mut self, now: Time, out: &mut Vec<A>)

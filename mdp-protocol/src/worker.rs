@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
-use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig};
+use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
 use crate::time::{Span, Time};
@@ -158,8 +158,7 @@ impl Worker {
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Record(record) => match self.session.record(now, record, out) {
-                Heard::Nothing => {}
-                Heard::Opened => self.register(now, out),
+                Heard::Nothing | Heard::Opened => {}
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
@@ -288,8 +287,8 @@ impl Worker {
     /// A frame above the broker's limit would end the connection, so it is never sent.
     fn too_large<P: Payload>(&self, reply: &P) -> Option<Refusal> {
         let most = self.session.frame_bytes()?;
-        (reply.size() as u64 > most).then(|| {
-            let size = reply.size();
+        (reply.largest_frame() as u64 > most).then(|| {
+            let size = reply.largest_frame();
             let limit = Limit::FrameBytes;
             let message =
                 format!("the reply has {size} bytes and the broker's limit {limit} is {most}");
@@ -336,8 +335,11 @@ impl Worker {
                 started(refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
             self.abort(now, call, AbortCause::Deadline, refusal, out);
         }
-        if let Some(cause) = self.session.tick(now, out) {
-            self.lost(now, cause, out);
+        match self.session.tick(now, out) {
+            Ticked::Nothing => {}
+            // In one packet with HELLO, so that WELCOME finds the worker registered.
+            Ticked::SaidHello => self.register(now, out),
+            Ticked::Lost(cause) => self.lost(now, cause, out),
         }
     }
 

@@ -152,6 +152,10 @@ impl Payload for Body {
         self.bytes.len() + self.out.as_ref().map_or(0, |out| out.len())
     }
 
+    fn largest_frame(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.len()).max(self.bytes.len())
+    }
+
     fn keep(&self) -> Self {
         self.clone().detach()
     }

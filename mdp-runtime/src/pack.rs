@@ -12,9 +12,10 @@ use crate::codec;
 use crate::frame;
 use crate::status::Status;
 
-/// A packet is sent when it holds this much, so that it fits into caches and pipes.
+/// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
+/// other side is at work on it while the next one is gathered.
 const PACKET_BYTES: usize = 32 * 1024;
-const PACKET_RECORDS: usize = 256;
+const PACKET_RECORDS: usize = 32;
 const PACKET_FRAMES: usize = 16;
 
 /// The packet that is being gathered for one receiver.
@@ -98,13 +99,15 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
+    /// Adds a record. `true`: its packet is full and should go.
+    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) -> bool {
         if self.packets.back().is_none_or(Packer::is_full) {
             self.packets.push_back(self.spare.take().unwrap_or_default());
         }
-        if let Some(packer) = self.packets.back_mut() {
+        self.packets.back_mut().is_some_and(|packer| {
             packer.put(record);
-        }
+            packer.is_full()
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {

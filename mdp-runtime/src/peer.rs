@@ -16,6 +16,10 @@ use crate::link::Link;
 use crate::observe;
 use crate::pack::{Gather, Received};
 
+/// Records that are handled before the other side of a driver's loop has its turn. So few that they
+/// are on their way again while the next ones come: the sides of a call work at the same time.
+pub(crate) const BURST: usize = 32;
+
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
     pub(crate) clock: Clock,
@@ -57,10 +61,10 @@ impl Peer {
     pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {
         match action {
             SessionAction::Connect { endpoint } => self.connect(endpoint),
-            SessionAction::Send(record) => {
-                self.gather.put(&record);
-                Ok(())
-            }
+            SessionAction::Send(record) => match self.gather.put(&record) {
+                true => self.flush(),
+                false => Ok(()),
+            },
             // Said when the socket is closed, by `close`.
             SessionAction::State(ConnectionState::Closed) => Ok(()),
             SessionAction::State(state) => {
@@ -94,22 +98,24 @@ impl Peer {
         link.receive(&self.limits).map_err(|error| self.broken(error))
     }
 
-    /// Hands the records of a message to `take`, which stops at the first that cannot be read.
+    /// Hands the records of a message to `take`, which stops at the first that cannot be read, and
+    /// gives their number.
     pub(crate) fn records(
         &mut self,
         message: &Received,
-        mut take: impl FnMut(&mut Self, Record<&[u8], Body>),
-    ) -> Result<(), Broken> {
+        mut take: impl FnMut(Time, Record<&[u8], Body>),
+    ) -> Result<usize, Broken> {
+        let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
         let result = match message.decode(&self.limits, &mut heads) {
             Err(error) => {
                 tracing::warn!(who = self.who, %error, "message of the broker dropped");
                 Err(Broken)
             }
-            Ok(()) => heads.iter().try_for_each(|head| {
+            Ok(()) => heads.iter().try_fold(0, |count, head| {
                 let record = Record::read(head, &message.packet, |head| message.body(head));
-                take(self, record.map_err(|_| Broken)?);
-                Ok(())
+                take(now, record.map_err(|_| Broken)?);
+                Ok(count + 1)
             }),
         };
         heads.clear();

@@ -56,6 +56,22 @@ impl Process {
         }
     }
 
+    /// The next line of its standard error that contains `words`.
+    pub(crate) fn error_line(&mut self, words: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let mut said = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.stderr.recv_timeout(left) else {
+                panic!("it never said {words:?} on its standard error, but {said:?}");
+            };
+            if line.contains(words) {
+                return line;
+            }
+            said.push(line);
+        }
+    }
+
     /// Whether it has said `words` by now, on its standard output.
     pub(crate) fn has_said(&mut self, words: &str) -> bool {
         self.said.extend(self.stdout.try_iter());

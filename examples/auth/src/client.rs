@@ -17,7 +17,11 @@ pub(crate) async fn run(endpoint: &str) -> Result<()> {
     // `.send()` tells more than the reply: who answered, and at which attempt.
     let response = auth.who_am_i(WhoAmIRequest { token: Some(token) }).send().await?;
     let worker = response.worker().escape_ascii();
-    println!("{worker} knows me at attempt {}: {}", response.attempts(), response.message().full_name);
+    println!(
+        "{worker} knows me at attempt {}: {}",
+        response.attempts(),
+        response.message().full_name
+    );
     Ok(())
 }
 

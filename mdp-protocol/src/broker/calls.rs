@@ -10,18 +10,20 @@
 //!
 //! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::io::{Action, Name, Note};
+use super::refusals::{
+    bad_path, broker_gone, deadline_refusal, limit_refusal, no_service, worker_gone, worker_lost,
+};
 use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
 use crate::limits::Limit;
 use crate::list::{Link, Linked};
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::{Code, Reason, Refusal};
+use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Record, Reply};
 
@@ -186,7 +188,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
         if request.timeout == Span::ZERO {
-            return Err(deadline_refusal(0));
+            return Err(deadline_refusal(false));
         }
         let path = names::check(body.path()).map_err(bad_path)?;
         let (name, _) = names::split(path).map_err(bad_path)?;
@@ -453,8 +455,8 @@ impl<P: Payload> Broker<P> {
         match call.place {
             Place::Queued(_) | Place::Pinned(_) if late => {
                 self.stats.expired += 1;
-                let attempt = u8::from(call.maybe_started);
-                self.refuse_waiting(now, key, |_| deadline_refusal(attempt), out);
+                let started = call.maybe_started;
+                self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
             }
             Place::Queued(_) | Place::Pinned(_) if !self.is_served(call.service) => {
                 self.stats.refused += 1;
@@ -475,7 +477,7 @@ impl<P: Payload> Broker<P> {
 
     fn become_overdue(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
         self.stats.expired += 1;
-        self.tell(now, key, deadline_refusal, out);
+        self.tell(now, key, |_| deadline_refusal(true), out);
         self.forget_caller(key);
         self.let_go(key);
         self.running -= 1;
@@ -695,50 +697,4 @@ impl<P: Payload> Broker<P> {
 
 fn no_name() -> Name {
     Name::from([])
-}
-
-fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
-    Refusal { code, reason, message, not_started }
-}
-
-fn bad_path(error: names::NameError) -> Refusal {
-    let message = format!("the REQUEST's name is not a method's path: {error}");
-    refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
-}
-
-fn limit_refusal(limit: Limit) -> Refusal {
-    let message = format!("the broker's limit {limit} is reached; try again later");
-    refusal(Code::ResourceExhausted, Reason::LimitReached, message, true)
-}
-
-fn no_service(_: u8) -> Refusal {
-    let message = "no worker offers the service, and none came in time".into();
-    refusal(Code::Unavailable, Reason::NoService, message, true)
-}
-
-/// The one worker that a call wants is not there, or leaves.
-pub(super) fn worker_gone(_: u8) -> Refusal {
-    let message = "the worker that the call asks for does not offer the service".into();
-    refusal(Code::Unavailable, Reason::NoWorker, message, true)
-}
-
-fn deadline_refusal(attempt: u8) -> Refusal {
-    let (message, not_started) = match attempt {
-        0 => ("the deadline passed before a worker was free; no handler was started", true),
-        _ => ("the deadline passed while a worker held the call; its handler may have run", false),
-    };
-    refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message.into(), not_started)
-}
-
-fn broker_gone(_: u8) -> Refusal {
-    let message = "the broker was shut down while a worker held the call; the handler may have run";
-    refusal(Code::Unavailable, Reason::MaybeExecuted, message.into(), false)
-}
-
-fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
-    let message = format!(
-        "worker {id} left while it held the call (attempt {attempt} of {most}); \
-         the handler may have run"
-    );
-    refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
 }

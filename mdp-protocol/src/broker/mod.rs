@@ -2,12 +2,13 @@
 //!
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
 //! on what a peer says is in this file; the tables are beside it: [`sessions`], [`services`] (queue
-//! and scheduling), [`calls`] (one call's life), [`audit`] (what must always be true).
+//! and scheduling), [`calls`] (one call's life), [`refusals`] (how a call ends that the broker ends), [`audit`] (what must always be true).
 
 mod audit;
 mod calls;
 mod config;
 mod io;
+mod refusals;
 mod services;
 mod sessions;
 
@@ -24,7 +25,7 @@ pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
-use crate::status::Refusal;
+use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
 use crate::wire::{DisconnectReason, Record, RecordError, Reply};
@@ -43,6 +44,8 @@ pub struct Broker<P> {
     closed: bool,
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
+    /// A stranger whose calls were handed back and who is to be told to go when its message ends.
+    away: Option<Box<[u8]>>,
 
     sessions: Slab<Session>,
     by_route: HashMap<Box<[u8]>, Key, FixedState>,
@@ -74,6 +77,7 @@ impl<P: Payload> Broker<P> {
             closing: None,
             closed: false,
             timers_done: None,
+            away: None,
             sessions: Slab::new(),
             by_route: HashMap::with_hasher(hash()),
             by_id: HashMap::with_hasher(hash()),
@@ -102,6 +106,7 @@ impl<P: Payload> Broker<P> {
         let now = self.advance(now);
         // Time counts in milliseconds: of the many records that come within one, the first looks at
         // the timers for all.
+        self.see_off(&input, out);
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Record { from: Sender::Session(from), record } => {
@@ -129,11 +134,21 @@ impl<P: Payload> Broker<P> {
 
     /// When `handle` wants to be called with [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
-        let timers = [self.session_timer.next(), self.call_timer.next(), self.closing];
+        let away = self.away.is_some().then_some(self.last);
+        let timers = [self.session_timer.next(), self.call_timer.next(), self.closing, away];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
-    /// Who `route` is. To be asked for each message, and again after a record of a stranger.
+    /// Who `route` is, to be asked before each record. `before` is what the last answer was, if it was
+    /// about the same route: asking again is then cheap.
+    pub fn sender_again<'r>(&self, route: &'r [u8], before: Sender<'r>) -> Sender<'r> {
+        match before {
+            Sender::Session(session) if self.sessions.get(session).is_some() => before,
+            _ => self.sender(route),
+        }
+    }
+
+    /// Who `route` is.
     pub fn sender<'r>(&self, route: &'r [u8]) -> Sender<'r> {
         match self.by_route.get(route) {
             Some(session) => Sender::Session(*session),
@@ -178,6 +193,7 @@ impl<P: Payload> Broker<P> {
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
+                let not_started = not_started && code != Code::Ok;
                 self.finish(now, from, call, calls::End { code, not_started, reply }, out);
             }
             Record::Ready { service, capacity } => self.ready(now, from, service, capacity, out),
@@ -205,11 +221,26 @@ impl<P: Payload> Broker<P> {
             // Never an answer to an answer.
             Record::Disconnect(_) => {}
             // The call goes back to its client, which is told so: it may be made again.
+            // It stops listening at DISCONNECT, so that waits for the other calls of the message.
             Record::Request { call, .. } => {
                 self.answer(route, Record::Cancel { call }, out);
-                self.turn_away(route, DisconnectReason::NoSession, out);
+                self.away = Some(route.into());
             }
             _ => self.turn_away(route, DisconnectReason::NoSession, out),
+        }
+    }
+
+    /// Tells a stranger to go whose calls were handed back, once something else comes than its next
+    /// REQUEST.
+    fn see_off(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
+        let Some(away) = self.away.take() else { return };
+        match input {
+            Input::Record { from: Sender::Stranger(route), record: Record::Request { .. } }
+                if **route == *away =>
+            {
+                self.away = Some(away);
+            }
+            _ => self.turn_away(&away, DisconnectReason::NoSession, out),
         }
     }
 

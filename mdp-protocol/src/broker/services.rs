@@ -427,7 +427,7 @@ impl<P: Payload> Broker<P> {
         while let Some(call) =
             self.registrations.get(registration).and_then(|entry| entry.pinned.front())
         {
-            self.refuse_waiting(now, call, super::calls::worker_gone, out);
+            self.refuse_waiting(now, call, super::refusals::worker_gone, out);
         }
     }
 

@@ -73,8 +73,8 @@ pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, 
     buffer.extend_from_slice(tail.bytes);
 }
 
-/// An id or a name as it fits in its length byte. The machines check every name they are given, so
-/// nothing is ever cut.
+/// An id or a name as it fits in its length byte. Names that a user gives are checked where they are
+/// given, and the machines check those of peers, so nothing is ever cut.
 fn id(bytes: &[u8]) -> &[u8] {
     bytes.get(..bytes.len().min(crate::names::MAX_NAME)).unwrap_or_default()
 }

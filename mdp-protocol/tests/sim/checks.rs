@@ -4,7 +4,7 @@ use mdp_protocol::{Code, Limits, Span, broker};
 
 use crate::actors::Role;
 use crate::ledger::{Check, broken};
-use crate::world::{Who, World};
+use crate::world::{Event, Who, World};
 
 /// How long after the last fault everybody must have found the broker again.
 const RECOVERY: u64 = 60_000;
@@ -69,7 +69,15 @@ impl World {
             if matches!(self.peers[peer].role, Role::Hostile(_)) {
                 self.crash(peer);
             }
+            self.thaw_now(Who::Peer(peer));
         }
+        self.thaw_now(Who::Broker);
+        self.unblock();
+    }
+
+    fn thaw_now(&mut self, who: Who) {
+        let life = self.process(who).life;
+        self.after(0, Event::Thaw { who, life });
     }
 
     fn disconnected(&self) -> Vec<usize> {

@@ -192,6 +192,19 @@ impl World {
         }
     }
 
+    /// All partitions end: what waited arrives now.
+    pub(crate) fn unblock(&mut self) {
+        for conn in 0..self.net.conns.len() {
+            let it = &mut self.net.conns[conn];
+            let (up, down) = (&mut it.up, &mut it.down);
+            let ups = if up.blocked_until > self.now { up.queue.len() } else { 0 };
+            let downs = if down.blocked_until > self.now { down.queue.len() } else { 0 };
+            (up.blocked_until, down.blocked_until) = (0, 0);
+            (0..ups).for_each(|_| self.after(0, Event::Up(conn)));
+            (0..downs).for_each(|_| self.after(0, Event::Down(conn)));
+        }
+    }
+
     pub(crate) fn route_of(conn: ConnId) -> [u8; 5] {
         Net::route(conn)
     }

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, mpsc};
 
 use mdp_protocol::Limits;
-use mdp_protocol::Span;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Sender, Stats};
+use mdp_protocol::{Span, Time};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Stats};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
 use tokio::sync::oneshot;
 
@@ -16,9 +16,8 @@ use crate::context::Runtime;
 use crate::error::BindError;
 use crate::observe;
 use crate::pack::{Packer, Received, reason_for, retry_interrupted};
+use crate::peer::BURST;
 
-/// Messages read before the answers go out.
-const BURST: usize = 256;
 /// Silent connects and half-open connections end after this.
 const HANDSHAKE_MS: i32 = 2_000;
 const LINGER_MS: i32 = 1_000;
@@ -129,12 +128,12 @@ impl Driver {
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
-        let received = self.receive()?;
+        let more = self.receive()?;
         self.commands(inbox, wakeups);
         // Also after a pause of the process: what waited in the socket was read above.
         self.handle(Input::Tick);
         self.flush();
-        if received < BURST && !self.closed {
+        if !more && !self.closed {
             self.wait(wakeups)?;
         }
         Ok(())
@@ -152,11 +151,13 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self) -> zmq::Result<usize> {
-        for count in 0..BURST {
+    /// Handles what has come. `true`: there may be more.
+    fn receive(&mut self) -> zmq::Result<bool> {
+        let mut count = 0;
+        while count < BURST {
             let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
                 Ok(route) => route,
-                Err(zmq::Error::EAGAIN) => return Ok(count),
+                Err(zmq::Error::EAGAIN) => return Ok(false),
                 Err(error) => return Err(error),
             };
             let first = match route.get_more() {
@@ -164,12 +165,14 @@ impl Driver {
                 false => zmq::Message::new(),
             };
             let message = Received::rest(&self.router, first, &self.limits)?;
-            self.message(&route, &message);
+            count += self.message(&route, &message);
         }
-        Ok(BURST)
+        Ok(true)
     }
 
-    fn message(&mut self, route: &[u8], message: &Received) {
+    /// Handles a message, and gives the number of its records, at least 1.
+    fn message(&mut self, route: &[u8], message: &Received) -> usize {
+        let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
         if let Err(error) = message.decode(&self.limits, &mut heads) {
             observe::invalid(route, &error);
@@ -177,23 +180,20 @@ impl Driver {
         }
         let mut from = self.core.sender(route);
         for head in &heads {
+            // HELLO makes a session of a stranger, and much makes a stranger of a session.
+            from = self.core.sender_again(route, from);
             match Record::read(head, &message.packet, |head| message.body(head)) {
-                Ok(record) => self.handle(Input::Record { from, record }),
+                Ok(record) => self.handle_at(now, Input::Record { from, record }),
                 Err(error) => {
                     observe::unknown(route, &error);
-                    self.handle(Input::Invalid { from, reason: error.into() });
+                    self.handle_at(now, Input::Invalid { from, reason: error.into() });
                 }
             }
-            // HELLO makes a session of a stranger, DISCONNECT a stranger of a session.
-            if !matches!(
-                (from, head.command()),
-                (Sender::Session(_), Some(WireCommand::Request | WireCommand::Final))
-            ) {
-                from = self.core.sender(route);
-            }
         }
+        let count = heads.len().max(1);
         heads.clear();
         self.heads = heads;
+        count
     }
 
     fn invalid(&mut self, route: &[u8], reason: DisconnectReason) {
@@ -215,7 +215,10 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input<'_, Body>) {
-        let now = self.clock.now();
+        self.handle_at(self.clock.now(), input);
+    }
+
+    fn handle_at(&mut self, now: Time, input: Input<'_, Body>) {
         let mut actions = std::mem::take(&mut self.actions);
         self.core.handle(now, input, &mut actions);
         for action in actions.drain(..) {

@@ -20,6 +20,9 @@ struct Peer {
     packer: Packer,
     /// It stands in `waiting`.
     queued: bool,
+    /// A packet could not be sent. Nothing follows it: a client that hears the broker's farewell may
+    /// rely on having heard all before it (wire.md R49).
+    broken: bool,
 }
 
 /// What could not be sent to a session.
@@ -36,7 +39,8 @@ impl Outbox {
             self.peers.resize_with(place + 1, || None);
         }
         if let Some(peer) = self.peers.get_mut(place) {
-            *peer = Some(Peer { key, route, packer: Packer::default(), queued: false });
+            *peer =
+                Some(Peer { key, route, packer: Packer::default(), queued: false, broken: false });
         }
     }
 
@@ -48,6 +52,9 @@ impl Outbox {
         record: &Outgoing<Body>,
     ) -> Result<(), Failed> {
         let Some(peer) = peer(&mut self.peers, to) else { return Ok(()) };
+        if peer.broken {
+            return Ok(());
+        }
         peer.packer.put(record);
         if peer.packer.is_full() {
             return peer.flush(socket);
@@ -88,10 +95,9 @@ impl Peer {
         if self.packer.is_empty() {
             return Ok(());
         }
-        send_to(socket, &self.route, &mut self.packer).map_err(|error| Failed {
-            session: self.key,
-            error,
-            packet: self.packer.take(),
+        send_to(socket, &self.route, &mut self.packer).map_err(|error| {
+            self.broken = true;
+            Failed { session: self.key, error, packet: self.packer.take() }
         })
     }
 }

@@ -6,10 +6,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::body::Body;
 use crate::context::Runtime;
-use crate::peer::{Alarm, Broken, Peer};
+use crate::peer::{Alarm, BURST, Broken, Peer};
 
-/// What is done before the other side of the loop, and the rest of tokio, has its turn.
-const BURST: usize = 256;
 /// Without handles left, calls still end, at the latest by their own deadlines.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
 
@@ -55,10 +53,11 @@ impl Driver {
         let mut alarm = Alarm::new();
         while !self.closed {
             self.take_commands();
-            let received = self.receive();
+            let more = self.receive();
             self.handle(Input::Tick);
             self.flush();
-            if received >= BURST {
+            if more {
+                // Those whose calls have ended make the next ones meanwhile.
                 tokio::task::yield_now().await;
             } else if !self.closed {
                 self.wait(&mut alarm).await;
@@ -98,26 +97,31 @@ impl Driver {
         self.commands = commands;
     }
 
-    fn receive(&mut self) -> usize {
-        for count in 0..BURST {
-            let message = match self.peer.receive() {
-                Ok(Some(message)) => message,
-                Ok(None) => return count,
+    /// Handles what has come. `true`: there may be more.
+    fn receive(&mut self) -> bool {
+        let mut count = 0;
+        while count < BURST {
+            match self.receive_one() {
+                Ok(Some(records)) => count += records,
+                Ok(None) => return false,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
-                    return count;
+                    return false;
                 }
-            };
-            let (core, actions) = (&mut self.core, &mut self.actions);
-            let read = self.peer.records(&message, |peer, record| {
-                core.handle(peer.clock.now(), Input::Record(record), actions);
-            });
-            self.perform();
-            if read.is_err() {
-                self.handle(Input::Invalid);
             }
         }
-        BURST
+        true
+    }
+
+    /// Handles the records of a message, and gives their number.
+    fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
+        let Some(message) = self.peer.receive()? else { return Ok(None) };
+        let (core, actions) = (&mut self.core, &mut self.actions);
+        let read = self.peer.records(&message, |now, record| {
+            core.handle(now, Input::Record(record), actions);
+        });
+        self.perform();
+        read.map(Some)
     }
 
     fn handle(&mut self, input: Input<'_, Body, Token>) {

@@ -14,11 +14,8 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
-use crate::peer::{Alarm, Broken, Peer};
+use crate::peer::{Alarm, BURST, Broken, Peer};
 use crate::status::Status;
-
-/// What is done before the other side of the loop has its turn.
-const BURST: usize = 256;
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -70,18 +67,25 @@ impl Driver {
         let mut alarm = Alarm::new();
         while !self.closed {
             self.take_done();
-            let received = self.receive();
+            self.flush();
+            let more = self.receive();
             self.handle(Input::Tick);
             self.pool.run(&mut self.jobs);
             self.flush();
-            if received < BURST && !self.closed {
-                self.wait(&mut inbox, &mut alarm).await;
+            if !self.closed {
+                self.wait(more, &mut inbox, &mut alarm).await;
             }
         }
         self.peer.close().await;
     }
 
-    async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {
+    /// Waits for something to do, but not if there is `more` already.
+    async fn wait(
+        &mut self,
+        more: bool,
+        inbox: &mut mpsc::UnboundedReceiver<Command>,
+        alarm: &mut Alarm,
+    ) {
         let deadline = self.core.next_deadline();
         let clock = self.peer.clock;
         let mut command = None;
@@ -89,6 +93,7 @@ impl Driver {
             biased;
             asked = inbox.recv() => command = Some(asked.unwrap_or(Command::Drain(Span::ZERO))),
             _ = self.done.recv_many(&mut self.finished, BURST) => {}
+            () = std::future::ready(()), if more => {}
             () = self.peer.ready() => {}
             () = alarm.wait(&clock, deadline) => {}
         }
@@ -110,26 +115,31 @@ impl Driver {
         self.finished = finished;
     }
 
-    fn receive(&mut self) -> usize {
-        for count in 0..BURST {
-            let message = match self.peer.receive() {
-                Ok(Some(message)) => message,
-                Ok(None) => return count,
+    /// Handles what has come. `true`: there may be more.
+    fn receive(&mut self) -> bool {
+        let mut count = 0;
+        while count < BURST {
+            match self.receive_one() {
+                Ok(Some(records)) => count += records,
+                Ok(None) => return false,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
-                    return count;
+                    return false;
                 }
-            };
-            let (core, actions) = (&mut self.core, &mut self.actions);
-            let read = self.peer.records(&message, |peer, record| {
-                core.handle(peer.clock.now(), Input::Record(record), actions);
-            });
-            self.perform();
-            if read.is_err() {
-                self.handle(Input::Invalid);
             }
         }
-        BURST
+        true
+    }
+
+    /// Handles the records of a message, and gives their number.
+    fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
+        let Some(message) = self.peer.receive()? else { return Ok(None) };
+        let (core, actions) = (&mut self.core, &mut self.actions);
+        let read = self.peer.records(&message, |now, record| {
+            core.handle(now, Input::Record(record), actions);
+        });
+        self.perform();
+        read.map(Some)
     }
 
     fn handle(&mut self, input: Input<'_, Body>) {

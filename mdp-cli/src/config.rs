@@ -1,0 +1,100 @@
+//! The broker's settings in a TOML file.
+
+use std::fs;
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mdp_runtime::{BrokerBuilder, Limits};
+use serde::Deserialize;
+
+/// What the file may say; what it does not say stays as it is by default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default)]
+    pub(crate) bind: Vec<String>,
+    heartbeat_ms: Option<NonZeroU64>,
+    liveness: Option<NonZeroU8>,
+    unserved_wait_ms: Option<u64>,
+    overrun_ms: Option<u64>,
+    #[serde(default)]
+    limits: LimitsConfig,
+}
+
+/// The fields of [`Limits`] by their names. Those with which a broker could serve nobody when they
+/// are zero cannot be zero.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsConfig {
+    frame_bytes: Option<NonZeroUsize>,
+    frames: Option<NonZeroUsize>,
+    records: Option<NonZeroUsize>,
+    sessions: Option<NonZeroUsize>,
+    services: Option<NonZeroUsize>,
+    unserved_services: Option<usize>,
+    services_per_worker: Option<NonZeroUsize>,
+    queued_calls_per_service: Option<usize>,
+    queued_bytes_per_service: Option<usize>,
+    held_bytes: Option<usize>,
+    calls_per_client: Option<NonZeroUsize>,
+    calls: Option<NonZeroUsize>,
+    capacity: Option<NonZeroU16>,
+    attempts: Option<NonZeroU8>,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Config> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("could not read the configuration {}", path.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("the configuration {} is wrong", path.display()))
+    }
+
+    /// The builder with these settings, the endpoints aside.
+    pub(crate) fn apply(&self, mut builder: BrokerBuilder) -> BrokerBuilder {
+        if let Some(ms) = self.heartbeat_ms {
+            builder = builder.heartbeat(Duration::from_millis(ms.get()));
+        }
+        if let Some(liveness) = self.liveness {
+            builder = builder.liveness(liveness.get());
+        }
+        if let Some(ms) = self.unserved_wait_ms {
+            builder = builder.unserved_wait(Duration::from_millis(ms));
+        }
+        if let Some(ms) = self.overrun_ms {
+            builder = builder.overrun(Duration::from_millis(ms));
+        }
+        builder.limits(self.limits.merged())
+    }
+}
+
+impl LimitsConfig {
+    fn merged(&self) -> Limits {
+        let default = Limits::default();
+        let or = |own: Option<NonZeroUsize>, default| own.map_or(default, NonZeroUsize::get);
+        // Named one by one, without `..`: a limit that is new in `Limits` must not be forgotten here.
+        Limits {
+            frame_bytes: or(self.frame_bytes, default.frame_bytes),
+            frames: or(self.frames, default.frames),
+            records: or(self.records, default.records),
+            sessions: or(self.sessions, default.sessions),
+            services: or(self.services, default.services),
+            unserved_services: self.unserved_services.unwrap_or(default.unserved_services),
+            services_per_worker: or(self.services_per_worker, default.services_per_worker),
+            queued_calls_per_service: self
+                .queued_calls_per_service
+                .unwrap_or(default.queued_calls_per_service),
+            queued_bytes_per_service: self
+                .queued_bytes_per_service
+                .unwrap_or(default.queued_bytes_per_service),
+            held_bytes: self.held_bytes.unwrap_or(default.held_bytes),
+            calls_per_client: or(self.calls_per_client, default.calls_per_client),
+            calls: or(self.calls, default.calls),
+            capacity: self.capacity.map_or(default.capacity, |calls| calls.get().into()),
+            attempts: self.attempts.map_or(default.attempts, NonZeroU8::get),
+        }
+    }
+}

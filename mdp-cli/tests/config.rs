@@ -1,0 +1,185 @@
+//! Each setting of the configuration file has its effect, seen from outside.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../tests/support/process.rs"]
+mod process;
+#[path = "../../tests/support/raw.rs"]
+mod raw;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use mdp_protocol::wire::DisconnectReason::{LimitReached, Malformed};
+use mdp_protocol::{Code, Span};
+use process::Process;
+use raw::{Final, Raw, RawPeer, hello, ready};
+use support::{SERVICE_NAME, bound, config, mdp, request};
+
+/// A broker whose file says `text`, its endpoint, and the file.
+fn broker(text: &str) -> (Process, String) {
+    let file = config(&format!("bind = [\"tcp://127.0.0.1:*\"]\n{text}\n"));
+    let mut process = Process::start(mdp().args(["broker", "--config"]).arg(file.path()));
+    let endpoint = bound(&mut process);
+    (process, endpoint)
+}
+
+/// A REQUEST of another service than the one that workers offer here.
+fn elsewhere(call: u64) -> Raw {
+    request_for(call, "test.v1.Elsewhere/Pass")
+}
+
+fn request_for(call: u64, path: &str) -> Raw {
+    let Raw::Request { timeout, idempotent, attempt, peer, .. } = request(call) else {
+        unreachable!("a REQUEST")
+    };
+    Raw::Request { call, timeout, idempotent, attempt, peer, body: path.into() }
+}
+
+fn welcome(endpoint: &str) -> (Span, u8, u64) {
+    let mut peer = RawPeer::connect(endpoint);
+    peer.send(&[Raw::Hello { id: Vec::new(), heartbeat: Span::from_ms(1), liveness: 1 }]);
+    peer.wait(|record| match record {
+        Raw::Welcome { heartbeat, liveness, frame_bytes, .. } => {
+            Some((*heartbeat, *liveness, *frame_bytes))
+        }
+        _ => None,
+    })
+}
+
+/// Two calls of one client; the second must be refused because of this limit.
+fn refuses_the_second(limit: &str, setting: &str, first: Raw, second: Raw) {
+    let (_broker, endpoint) = broker(&format!("[limits]\n{limit} = {setting}"));
+    let mut client = RawPeer::greeted(&endpoint);
+    client.send(&[first, second]);
+    refused(&client.wait_final(), 2, limit);
+}
+
+fn refused(ended: &Final, call: u64, limit: &str) {
+    assert_eq!(ended.call, call, "{ended:?}");
+    assert_eq!(ended.code, Code::ResourceExhausted, "{ended:?}");
+    assert!(ended.not_started && ended.words.contains(limit), "{limit}: {ended:?}");
+}
+
+/// A welcomed peer that says this loses its session because of this limit.
+fn disconnects(limit: &str, setting: &str, records: &[Raw]) {
+    let (_broker, endpoint) = broker(&format!("[limits]\n{limit} = {setting}"));
+    let mut peer = RawPeer::greeted(&endpoint);
+    peer.send(records);
+    assert_eq!(peer.wait_disconnect(), LimitReached, "{limit}");
+}
+
+#[test]
+fn heartbeat_ms_and_liveness_are_what_a_peer_is_told() {
+    let (_broker, endpoint) = broker("heartbeat_ms = 1234\nliveness = 7");
+    let (heartbeat, liveness, _) = welcome(&endpoint);
+    assert_eq!((heartbeat, liveness), (Span::from_ms(1234), 7));
+}
+
+#[test]
+fn unserved_wait_ms_bounds_the_wait_for_a_worker() {
+    let (_broker, endpoint) = broker("unserved_wait_ms = 50");
+    let mut client = RawPeer::greeted(&endpoint);
+    let asked = Instant::now();
+    client.send(&[request(1)]);
+    let ended = client.wait_final();
+    assert_eq!(ended.code, Code::Unavailable, "{ended:?}");
+    assert!(ended.words.contains("NO_SERVICE"), "{ended:?}");
+    assert!(asked.elapsed() < Duration::from_secs(4), "the default is 5 s");
+}
+
+#[test]
+fn overrun_ms_is_how_long_a_slot_stays_taken_beyond_the_deadline() {
+    let (_broker, endpoint) = broker("overrun_ms = 600000");
+    let mut worker = RawPeer::worker(&endpoint, SERVICE_NAME, 1);
+    let mut client = RawPeer::greeted(&endpoint);
+    let with_timeout = |call, ms| match request(call) {
+        Raw::Request { idempotent, attempt, peer, body, .. } => {
+            Raw::Request { call, timeout: Span::from_ms(ms), idempotent, attempt, peer, body }
+        }
+        other => other,
+    };
+    client.send(&[with_timeout(1, 100)]);
+    worker.wait_request(); // and no answer, so the only slot stays taken
+    assert_eq!(client.wait_final().call, 1);
+    // By default the slot would be free after a second, and the worker would be given the call.
+    client.send(&[with_timeout(2, 2_500)]);
+    let ended = client.wait_final();
+    assert_eq!((ended.call, ended.code), (2, Code::DeadlineExceeded), "{ended:?}");
+    assert!(ended.not_started, "it was given to the worker: {ended:?}");
+}
+
+#[test]
+fn frame_bytes_is_what_a_peer_is_told() {
+    let (_broker, endpoint) = broker("[limits]\nframe_bytes = 123456");
+    assert_eq!(welcome(&endpoint).2, 123_456);
+}
+
+#[test]
+fn frames_and_records_bound_a_message() {
+    let (_broker, endpoint) = broker("[limits]\nrecords = 2");
+    let mut peer = RawPeer::greeted(&endpoint);
+    peer.send(&[Raw::Heartbeat, Raw::Heartbeat, Raw::Heartbeat]);
+    assert_eq!(peer.wait_disconnect(), Malformed);
+
+    // Two payload frames that their records announce: with the packet, three frames.
+    let packet = support::packet_with_frames(&[1, 2]);
+    let frames: [&[u8]; 3] = [&packet, b"x", b"y"];
+    let (_broker, endpoint) = broker("[limits]\nframes = 3\nunserved_services = 0");
+    let mut peer = RawPeer::greeted(&endpoint);
+    peer.send_frames(&frames);
+    refused(&peer.wait_final(), 1, "unserved_services");
+    let (_broker, endpoint) = broker("[limits]\nframes = 2");
+    let mut peer = RawPeer::greeted(&endpoint);
+    peer.send_frames(&frames);
+    assert_eq!(peer.wait_disconnect(), Malformed);
+}
+
+#[test]
+fn sessions_bounds_the_peers() {
+    let (_broker, endpoint) = broker("[limits]\nsessions = 1");
+    let _first = RawPeer::greeted(&endpoint);
+    let mut second = RawPeer::connect(&endpoint);
+    second.send(&[hello()]);
+    assert_eq!(second.wait_disconnect(), LimitReached);
+}
+
+#[test]
+fn what_workers_offer_is_bounded() {
+    let two = [ready("a.A", 1), ready("b.B", 1)];
+    disconnects("services", "1", &two);
+    disconnects("services_per_worker", "1", &two);
+    disconnects("capacity", "5", &[ready("a.A", 6)]);
+}
+
+#[test]
+fn what_clients_ask_is_bounded() {
+    refuses_the_second("unserved_services", "1", request(1), elsewhere(2));
+    refuses_the_second("queued_calls_per_service", "1", request(1), request(2));
+    refuses_the_second("calls_per_client", "1", request(1), elsewhere(2));
+    refuses_the_second("calls", "1", request(1), elsewhere(2));
+    // A path alone has 17 bytes or more, so one call fits and two do not.
+    refuses_the_second("queued_bytes_per_service", "30", request(1), request(2));
+    refuses_the_second("held_bytes", "30", request(1), elsewhere(2));
+}
+
+#[test]
+fn attempts_bounds_how_often_a_call_is_given_out() {
+    let idempotent = || match request(1) {
+        Raw::Request { call, timeout, attempt, peer, body, .. } => {
+            Raw::Request { call, timeout, idempotent: true, attempt, peer, body }
+        }
+        other => other,
+    };
+    let (_broker, endpoint) = broker("[limits]\nattempts = 1");
+    let mut first = RawPeer::worker(&endpoint, SERVICE_NAME, 1);
+    let mut client = RawPeer::greeted(&endpoint);
+    client.send(&[idempotent()]);
+    first.wait_request();
+    let _second = RawPeer::worker(&endpoint, SERVICE_NAME, 1);
+    first.send(&[Raw::Disconnect(mdp_protocol::wire::DisconnectReason::Shutdown)]);
+    let ended = client.wait_final();
+    assert_eq!(ended.code, Code::Unavailable, "{ended:?}");
+    assert!(ended.words.contains("MAYBE_EXECUTED"), "{ended:?}");
+}

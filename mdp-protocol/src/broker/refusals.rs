@@ -1,0 +1,54 @@
+//! What the broker says of a call that it ends itself.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::limits::Limit;
+use crate::names;
+use crate::status::{Code, Reason, Refusal};
+
+fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
+    Refusal { code, reason, message, not_started }
+}
+
+pub(super) fn bad_path(error: names::NameError) -> Refusal {
+    let message = format!("the REQUEST's name is not a method's path: {error}");
+    refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
+}
+
+pub(super) fn limit_refusal(limit: Limit) -> Refusal {
+    let message = format!("the broker's limit {limit} is reached; try again later");
+    refusal(Code::ResourceExhausted, Reason::LimitReached, message, true)
+}
+
+pub(super) fn no_service(_: u8) -> Refusal {
+    let message = "no worker offers the service, and none came in time".into();
+    refusal(Code::Unavailable, Reason::NoService, message, true)
+}
+
+/// The one worker that a call wants is not there, or leaves.
+pub(super) fn worker_gone(_: u8) -> Refusal {
+    let message = "the worker that the call asks for does not offer the service".into();
+    refusal(Code::Unavailable, Reason::NoWorker, message, true)
+}
+
+pub(super) fn deadline_refusal(started: bool) -> Refusal {
+    let message = match started {
+        false => "the deadline passed before a worker was free; no handler was started",
+        true => "the deadline passed while a worker held the call; its handler may have run",
+    };
+    refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message.into(), !started)
+}
+
+pub(super) fn broker_gone(_: u8) -> Refusal {
+    let message = "the broker was shut down while a worker held the call; the handler may have run";
+    refusal(Code::Unavailable, Reason::MaybeExecuted, message.into(), false)
+}
+
+pub(super) fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
+    let message = format!(
+        "worker {id} left while it held the call (attempt {attempt} of {most}); \
+         the handler may have run"
+    );
+    refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
+}

@@ -1,0 +1,12 @@
+//! The broker's rules, one by one, as transcripts of what it says.
+
+// A test may end at the first wrong assumption.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod bench;
+mod dispatch;
+mod leaving;
+mod limits;
+mod sessions;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,96 @@
+//! What a session may say, and what ends it.
+
+use crate::support::{at, ms};
+use mdp_protocol::broker::{Config, Input, Sender};
+use mdp_protocol::wire::{DisconnectReason, Record};
+
+use crate::bench::*;
+
+#[test]
+fn a_second_ready_for_a_service_is_a_fault_and_its_calls_move() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker("w", "s.S", 1);
+    bench.worker("x", "s.S", 1);
+    bench.hello("c");
+    bench.idempotent("c", 1, "s.S/M");
+    bench.take();
+    bench.ready("w", "s.S", 1);
+    let moved = "x: REQUEST 0v1 idempotent s.S/M 10000 ms try 2 peer c";
+    assert_eq!(bench.take(), ["w: DISCONNECT Unexpected", "close w", moved]);
+}
+
+#[test]
+fn a_session_may_offer_several_services_and_call_them() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker("w", "s.S", 1);
+    bench.ready("w", "t.T", 1);
+    bench.request("w", 1, "t.T/M");
+    assert_eq!(bench.take(), ["w: REQUEST 0v1 t.T/M 10000 ms try 1 peer w"]);
+    bench.done("w", "0v1");
+    assert_eq!(bench.take(), ["w: FINAL 1 OK from w done"]);
+}
+
+#[test]
+fn names_are_checked() {
+    for service in ["", "a b", "mmi.service", "bell\x07", &"x".repeat(256)] {
+        let mut bench = Bench::new(Config::default());
+        bench.worker("w", service, 1);
+        assert_eq!(bench.take(), ["w: DISCONNECT BadName", "close w"], "{service:?}");
+    }
+    let mut bench = Bench::new(Config::default());
+    bench.say("r", Record::Hello { id: b"no good", heartbeat: ms(1_000), liveness: 3 });
+    assert_eq!(bench.take(), ["(r): DISCONNECT BadName"]);
+    bench.hello("c");
+    for path in ["", "s.S", "/M", "s.S/", "s S/M"] {
+        bench.request("c", 1, path);
+        let line = bench.take().remove(0);
+        assert!(line.starts_with("c: FINAL 1 INVALID_ARGUMENT not started BAD_REQUEST"), "{line}");
+    }
+    assert_eq!(bench.broker.stats().services, 0);
+}
+
+#[test]
+fn a_stranger_is_told_to_say_hello_and_gets_its_call_back() {
+    let mut bench = Bench::new(Config::default());
+    bench.done("r", "0v1");
+    bench.ready("r", "s.S", 1);
+    bench.say("r", Record::Heartbeat);
+    assert_eq!(bench.take(), ["(r): DISCONNECT NoSession"; 3]);
+    bench.request("r", 9, "s.S/M");
+    bench.request("r", 10, "s.S/M");
+    assert_eq!(bench.take(), ["(r): CANCEL 9", "(r): CANCEL 10"]);
+    assert_eq!(bench.broker.next_deadline(), Some(at(bench.now)), "the message may be over");
+    bench.input(Input::Tick);
+    assert_eq!(bench.take(), ["(r): DISCONNECT NoSession"], "last, and once for all calls");
+    bench.say("r", Record::Disconnect(DisconnectReason::Shutdown));
+    assert_eq!(bench.take(), [""; 0], "never an answer to an answer");
+    let stats = bench.broker.stats();
+    assert_eq!((stats.sessions, stats.services, stats.turned_away), (0, 0, 4));
+}
+
+#[test]
+fn records_without_a_place_end_the_session() {
+    let welcome = Record::Welcome { id: &b""[..], heartbeat: ms(1), liveness: 1, frame_bytes: 1 };
+    let hello = Record::Hello { id: &b"x"[..], heartbeat: ms(1), liveness: 1 };
+    for record in [welcome, hello, Record::Cancel { call: 1 }] {
+        let mut bench = Bench::new(Config::default());
+        bench.hello("p");
+        bench.say("p", record);
+        assert_eq!(bench.take(), ["p: DISCONNECT Unexpected", "close p"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_ends_the_session() {
+    let mut bench = Bench::new(Config::default());
+    bench.hello("p");
+    let (from, reason) = (Sender::Session(bench.keys["p"]), DisconnectReason::Malformed);
+    bench.input(Input::Invalid { from, reason });
+    assert_eq!(bench.take(), ["p: DISCONNECT Malformed", "close p"]);
+    bench.input(Input::Invalid { from: Sender::Stranger(b"r"), reason });
+    assert_eq!(bench.take(), ["(r): DISCONNECT Malformed"]);
+    assert_eq!(bench.broker.stats().invalid, 2);
+}
+
+const NO_SERVICE: &str = "UNAVAILABLE not started NO_SERVICE: \
+                          no worker offers the service, and none came in time";

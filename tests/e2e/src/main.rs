@@ -1,0 +1,123 @@
+//! The parts that the tests run as processes: a broker, a worker, a client.
+//!
+//! ```text
+//! e2e-part broker                              prints `bound ENDPOINT`
+//! e2e-part worker ENDPOINT LEDGER              appends `METHOD NUMBER` to the ledger as each handler starts
+//! e2e-part client ENDPOINT FIRST COUNT         prints `METHOD NUMBER OUTCOME` for each call
+//! ```
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mdp_runtime::{Broker, CallContext, Client, Status, Worker};
+use pb::work_client::WorkClient;
+use pb::work_worker::{Work, WorkWorker};
+use pb::{Done, Job};
+use tokio::sync::Semaphore;
+
+#[allow(missing_docs, unreachable_pub)] // generated
+mod pb {
+    mdp_runtime::include_proto!("e2e.v1");
+}
+
+/// Few slots and many callers, so that a killed worker always holds something.
+const CAPACITY: u32 = 2;
+const CALLS_AT_ONCE: usize = 16;
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// A call has an outcome by then, come what may.
+const HUNG: Duration = Duration::from_secs(35);
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Outcome {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["broker"] => broker().await,
+        ["worker", endpoint, ledger] => worker(endpoint, ledger).await,
+        ["client", endpoint, first, count] => {
+            client(endpoint, first.parse()?, count.parse()?).await
+        }
+        _ => Err("broker | worker ENDPOINT LEDGER | client ENDPOINT FIRST COUNT".into()),
+    }
+}
+
+async fn broker() -> Outcome {
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+    println!("bound {}", broker.endpoints().join(" "));
+    mdp_runtime::stop_asked().await;
+    broker.shutdown(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+async fn worker(endpoint: &str, ledger: &str) -> Outcome {
+    let ledger = OpenOptions::new().append(true).create(true).open(ledger)?;
+    let service = WorkWorker::new(Writer { ledger });
+    Worker::builder().connect(endpoint).capacity(CAPACITY).serve(service).run().await?;
+    Ok(())
+}
+
+struct Writer {
+    ledger: File,
+}
+
+impl Writer {
+    async fn work(&self, method: &str, job: Job) -> Result<Done, Status> {
+        // One write to a file that is appended to: whole lines, though several processes write.
+        (&self.ledger)
+            .write_all(format!("{method} {}\n", job.number).as_bytes())
+            .map_err(|error| Status::internal(format!("the ledger cannot be written: {error}")))?;
+        tokio::time::sleep(Duration::from_millis(1 + job.number % 5)).await;
+        Ok(Done { number: job.number })
+    }
+}
+
+impl Work for Writer {
+    async fn again(&self, _: &CallContext, job: Job) -> Result<Done, Status> {
+        self.work("again", job).await
+    }
+
+    async fn once(&self, _: &CallContext, job: Job) -> Result<Done, Status> {
+        self.work("once", job).await
+    }
+}
+
+async fn client(endpoint: &str, first: u64, count: u64) -> Outcome {
+    let work = WorkClient::new(Client::connect(endpoint).await?);
+    let slots = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+    let mut calls = Vec::new();
+    for number in first..first + count {
+        let slot = Arc::clone(&slots).acquire_owned().await?;
+        let work = work.clone();
+        calls.push(tokio::spawn(async move {
+            println!("{}", one_call(&work, number).await);
+            drop(slot);
+        }));
+    }
+    for call in calls {
+        call.await?;
+    }
+    Ok(())
+}
+
+/// Makes a call, every second one of the method that may be run again, and tells of its outcome.
+async fn one_call(work: &WorkClient, number: u64) -> String {
+    let (method, call) = match number % 2 {
+        0 => ("again", work.again(Job { number })),
+        _ => ("once", work.once(Job { number })),
+    };
+    let outcome = match tokio::time::timeout(HUNG, call.timeout(TIMEOUT).send()).await {
+        Err(_) => "HUNG".to_owned(),
+        Ok(Ok(response)) if response.message().number != number => "WRONG".to_owned(),
+        Ok(Ok(response)) => format!("OK {}", response.attempts()),
+        Ok(Err(status)) => {
+            let reason = status.reason().unwrap_or_default();
+            format!("{} {reason} {}", status.code(), status.message())
+        }
+    };
+    format!("{method} {number} {outcome}")
+}
