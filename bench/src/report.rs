@@ -71,8 +71,8 @@ pub(crate) fn print(series: &[Series]) {
     );
     for case in series {
         let (low, high) = case.spread(|sample| sample.calls_per_s);
-        let [between, worker, client] =
-            [0, 1, 2].map(|who| case.median(|sample| sample.cpu_us.get(who).copied().unwrap_or(0.0)));
+        let [between, worker, client] = [0, 1, 2]
+            .map(|who| case.median(|sample| sample.cpu_us.get(who).copied().unwrap_or(0.0)));
         println!(
             "{:<36} {:>9} {:>9.0} {:>19} {:>8.1} {:>8.1}   {:>6.2} {:>6.2} {:>6.2}",
             case.side.name(),
@@ -95,16 +95,25 @@ pub(crate) fn print(series: &[Series]) {
 impl Target {
     /// The median of the typed side over the median of the relay, if both were measured.
     fn print(&self, series: &[Series]) {
-        let of = |side| series.iter().find(|case| case.side == side && case.in_flight == self.in_flight);
+        let of =
+            |side| series.iter().find(|case| case.side == side && case.in_flight == self.in_flight);
         let (Some(typed), Some(relay)) = (of(TYPED), of(Side::Relay)) else { return };
         let ratio = typed.median(self.figure) / relay.median(self.figure);
         let verdict = |reached| if reached { "ok" } else { "short" };
         match self.bound {
             Bound::AtLeast(bound) => {
-                println!("ratio {}: {ratio:.2} target >= {bound:.2} {}", self.name, verdict(ratio >= bound));
+                println!(
+                    "ratio {}: {ratio:.2} target >= {bound:.2} {}",
+                    self.name,
+                    verdict(ratio >= bound)
+                );
             }
             Bound::AtMost(bound) => {
-                println!("ratio {}: {ratio:.2} target <= {bound:.2} {}", self.name, verdict(ratio <= bound));
+                println!(
+                    "ratio {}: {ratio:.2} target <= {bound:.2} {}",
+                    self.name,
+                    verdict(ratio <= bound)
+                );
             }
             Bound::None => println!("ratio {}: {ratio:.2}", self.name),
         }

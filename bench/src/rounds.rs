@@ -129,7 +129,8 @@ impl Side {
         };
         let worker = Process::start(worker, &of_worker)?;
         worker.expect("ready", soon)?;
-        let numbers = [load.in_flight.to_string(), load.warm_up_ms.to_string(), load.measure_ms.to_string()];
+        let numbers =
+            [load.in_flight.to_string(), load.warm_up_ms.to_string(), load.measure_ms.to_string()];
         let client = Process::start(client, &[of_client, numbers.to_vec()].concat())?;
         Ok(Cast { between, worker, client })
     }

@@ -47,9 +47,8 @@ pub(crate) fn client(endpoint: &str, flavor: Flavor, load: Load) -> Result<()> {
     runtime(flavor)?.block_on(async {
         let client = EchoClient::new(Client::connect(endpoint).await?);
         let (window, bell) = Window::open(load);
-        let callers: Vec<_> = (0..load.in_flight)
-            .map(|_| tokio::spawn(calls(client.clone(), window)))
-            .collect();
+        let callers: Vec<_> =
+            (0..load.in_flight).map(|_| tokio::spawn(calls(client.clone(), window))).collect();
         let mut all = Times::default();
         for caller in callers {
             all.append(caller.await??);

@@ -106,7 +106,7 @@ fn a_command_line_that_is_wrong_ends_with_2() {
     fails(&["broker", "--bind", "127.0.0.1:5555"], 2, &["`127.0.0.1:5555`", "transport"]);
     fails(&["broker", "--bind", "tcp://127.0.0.1:70000"], 2, &["port"]);
     fails(&["broker", "--bind", "tcp://127.0.0.1:*", "--grace", "soon"], 2, &["--grace", "soon"]);
-    fails(&["broker", "--bind", "tcp://127.0.0.1:*", "--grace", "-1"], 2, &["--grace"]);
+    fails(&["broker", "--bind", "tcp://127.0.0.1:*", "--grace=-1"], 2, &["--grace"]);
     fails(&["broker", "--bind", "tcp://127.0.0.1:*", "--log", "a=b=c"], 2, &["a=b=c"]);
 }
 

@@ -60,17 +60,17 @@ impl Body {
     }
 
     /// A body to send, whose payload is there already.
-    pub(crate) fn with_payload(name: &str, meta: Option<&[u8]>, payload: &Bytes) -> Self {
+    pub(crate) fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
         if name.is_empty() && meta.is_none() && payload.len() <= INLINE_MOST {
             let payload_len = payload.len() as u32;
-            return Body { bytes: payload.clone(), payload_len, own: true, ..Body::default() };
+            return Body { bytes: payload, payload_len, own: true, ..Body::default() };
         }
         if payload.len() <= INLINE_MOST {
-            return Body::new(name, meta, payload.len(), |bytes| bytes.extend_from_slice(payload));
+            return Body::new(name, meta, payload.len(), |bytes| bytes.extend_from_slice(&payload));
         }
         let mut body = Body::new(name, meta, 0, |_| {});
         body.payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        body.out = Some(Box::new(payload.clone()));
+        body.out = Some(Box::new(payload));
         body
     }
 
@@ -200,7 +200,7 @@ mod tests {
         for len in [0, 1, INLINE_MOST, INLINE_MOST + 1] {
             for meta in [None, Some(b"meta".as_slice()), Some(b"".as_slice())] {
                 let payload = Bytes::from(vec![3; len]);
-                let sent = Body::with_payload("a.B/C", meta, &payload);
+                let sent = Body::with_payload("a.B/C", meta, payload.clone());
                 let came = through_the_wire(&sent);
                 assert_eq!(came.path(), b"a.B/C");
                 assert_eq!(came.meta(), meta.unwrap_or_default());

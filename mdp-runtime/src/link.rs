@@ -31,7 +31,8 @@ impl Link {
         socket.set_maxmsgsize(FRAME_BYTES)?;
         socket.set_reconnect_ivl(RECONNECT_MS)?;
         socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
-        socket.set_ipv6(true)?;
+        // With it, libzmq looks names up as IPv6 only, and `localhost` would miss most brokers.
+        socket.set_ipv6(endpoint.contains('['))?;
         socket.connect(endpoint)?;
         Ok(Link { polled: frame::polled(socket)? })
     }

@@ -15,7 +15,7 @@ use crate::status::Status;
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
 /// other side is at work on it while the next one is gathered.
 const PACKET_BYTES: usize = 32 * 1024;
-const PACKET_RECORDS: usize = 32;
+const PACKET_RECORDS: usize = 64;
 const PACKET_FRAMES: usize = 16;
 
 /// The packet that is being gathered for one receiver.
@@ -43,7 +43,7 @@ impl Packer {
         match record {
             Record::Final { reply: Reply::Refused(refusal), .. } => {
                 let status = codec::encode_status(&Status::from(refusal.as_ref()));
-                self.put_body(record, &Body::with_payload("", None, &status));
+                self.put_body(record, &Body::with_payload("", None, status));
             }
             _ => match record.body() {
                 Some(body) => self.put_body(record, body),

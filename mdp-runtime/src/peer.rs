@@ -18,7 +18,7 @@ use crate::pack::{Gather, Received};
 
 /// Records that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
-pub(crate) const BURST: usize = 32;
+pub(crate) const BURST: usize = 64;
 
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
@@ -77,7 +77,6 @@ impl Peer {
 
     /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
     fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
-        self.flush()?;
         self.gather.clear();
         self.link = None;
         let Some(endpoint) = self.endpoints.get(endpoint) else { return Err(Broken) };

@@ -238,6 +238,17 @@ fn without_tokio_there_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
+async fn names_and_ipv6_addresses_are_found() {
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").bind("tcp://[::1]:*").start().unwrap();
+    let [four, six] = broker.endpoints() else { panic!("two endpoints are bound") };
+    assert!(four.starts_with("tcp://127.0.0.1:") && six.starts_with("tcp://[::1]:"), "{six}");
+    let _worker = Worker::builder().connect(six).serve(echo()).start().unwrap();
+    let named = four.replace("127.0.0.1", "localhost");
+    let client = Client::connect(named).await.unwrap();
+    assert_eq!(within(call(&client, "found").into_future()).await.unwrap(), "found");
+}
+
+#[tokio::test]
 async fn the_state_can_be_watched() {
     let broker = broker();
     let endpoint = broker.endpoints()[0].clone();

@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use super::calls::{Call, Place};
 use super::{BY_CLIENT, BY_PLACE, Broker};
+use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
 
@@ -17,7 +18,8 @@ impl<P: Payload> Broker<P> {
     #[cfg(debug_assertions)]
     pub(super) fn audit_sometimes(&self) {
         let size = self.calls.len() + self.sessions.len() + self.registrations.len();
-        let due = size <= SMALL || self.stats.requests.is_multiple_of(256);
+        let handled = self.stats.requests + self.stats.replies + self.stats.late;
+        let due = size <= SMALL || handled.is_multiple_of(256);
         if due && let Err(fault) = self.audit() {
             panic!("the broker broke an invariant: {fault}");
         }
@@ -54,26 +56,38 @@ impl<P: Payload> Broker<P> {
         for (key, call) in self.calls.iter() {
             held += call.bytes;
             running += usize::from(call.is_running());
-            let list = match call.place {
-                Place::Queued(turn) => self.turns.get(turn).map(|turn| turn.calls),
-                Place::Pinned(worker) => self.registrations.get(worker).map(|at| at.pinned),
-                Place::Running(worker) | Place::Overdue(worker) => {
-                    self.registrations.get(worker).map(|at| at.calls)
-                }
-            };
-            let Some(list) = list else {
-                return Err(format!("call {key:?} is at {:?}, which is gone", call.place));
-            };
-            if !list.iter::<BY_PLACE, Call<P>>(&self.calls).any(|other| other == key) {
-                return Err(format!("call {key:?} is not in the list of {:?}", call.place));
-            }
             if call.is_waiting() && call.client.is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
         }
+        self.audit_places()?;
         same("held bytes", held, self.held_bytes)?;
         same("running calls", running, self.running)?;
         same("call timers", self.calls.len(), self.call_timer.len())
+    }
+
+    /// Each call is in the list of its place, and in no other.
+    fn audit_places(&self) -> Result<(), String> {
+        let mut listed = 0;
+        let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
+            for key in list.iter::<BY_PLACE, Call<P>>(&self.calls) {
+                listed += 1;
+                let place = self.calls.get(key).map(|call| call.place);
+                if !place.is_some_and(fits) {
+                    return Err(format!("call {key:?} is in a list though it is at {place:?}"));
+                }
+            }
+            Ok(())
+        };
+        for (key, turn) in self.turns.iter() {
+            check(&turn.calls, &|place| place == Place::Queued(key))?;
+        }
+        for (key, worker) in self.registrations.iter() {
+            check(&worker.pinned, &|place| place == Place::Pinned(key))?;
+            let held = [Place::Running(key), Place::Overdue(key)];
+            check(&worker.calls, &|place| held.contains(&place))?;
+        }
+        same("calls in lists", listed, self.calls.len())
     }
 
     fn audit_services(&self) -> Result<(), String> {

@@ -91,6 +91,3 @@ fn what_cannot_be_read_ends_the_session() {
     assert_eq!(bench.take(), ["(r): DISCONNECT Malformed"]);
     assert_eq!(bench.broker.stats().invalid, 2);
 }
-
-const NO_SERVICE: &str = "UNAVAILABLE not started NO_SERVICE: \
-                          no worker offers the service, and none came in time";

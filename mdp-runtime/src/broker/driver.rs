@@ -3,9 +3,9 @@
 use std::sync::{Mutex, mpsc};
 
 use mdp_protocol::Limits;
-use mdp_protocol::{Span, Time};
 use mdp_protocol::broker::{Action, Broker, Config, Input, Stats};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
+use mdp_protocol::{Span, Time};
 use tokio::sync::oneshot;
 
 use super::outbox::{Failed, Outbox, send_to};
@@ -129,7 +129,7 @@ impl Driver {
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
         let more = self.receive()?;
-        self.commands(inbox, wakeups);
+        self.commands(inbox);
         // Also after a pause of the process: what waited in the socket was read above.
         self.handle(Input::Tick);
         self.flush();
@@ -146,9 +146,14 @@ impl Driver {
         };
         let mut items = [self.router.as_poll_item(zmq::POLLIN), wakeups.as_poll_item(zmq::POLLIN)];
         match zmq::poll(&mut items, timeout) {
-            Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
-            Err(error) => Err(error),
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(error),
         }
+        let [_, woken] = &items;
+        if woken.is_readable() {
+            while wakeups.recv_msg(zmq::DONTWAIT).is_ok() {}
+        }
+        Ok(())
     }
 
     /// Handles what has come. `true`: there may be more.
@@ -201,8 +206,7 @@ impl Driver {
         self.handle(Input::Invalid { from, reason });
     }
 
-    fn commands(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
-        while wakeups.recv_msg(zmq::DONTWAIT).is_ok() {}
+    fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
         while let Ok(command) = inbox.try_recv() {
             match command {
                 Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use crate::codec;
 use crate::codegen::{Idempotency, MethodSpec, Record};
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
+
+/// The id of no worker, shared: an empty `Arc` of its own would be an allocation for each call.
+static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
 
 /// A call that is about to be made: add options, then `.await` it for the reply, or
 /// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that.
@@ -59,7 +62,7 @@ impl<Rep: Record> Call<Rep> {
             metadata: Metadata::new(),
             timeout: client.timeout(),
             idempotent: method.idempotency != Idempotency::Unknown,
-            worker: Arc::from([]),
+            worker: Arc::clone(&ANY_WORKER),
             reply: PhantomData,
         }
     }
@@ -104,7 +107,7 @@ impl<Rep: Record> Call<Rep> {
     fn start(mut self) -> (oneshot::Receiver<Outcome<Body>>, &'static MethodSpec) {
         if let Some(meta) = codec::encode_metadata(&self.metadata) {
             let payload = self.body.payload();
-            self.body = Body::with_payload(self.method.path, Some(&meta), &payload);
+            self.body = Body::with_payload(self.method.path, Some(&meta), payload);
         }
         let (token, outcome) = oneshot::channel();
         let call = core::Call {

@@ -1,6 +1,5 @@
 //! The worker's task: it owns the socket, on a thread of its own, and drives the state machine.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use mdp_protocol::worker::{Action, Config, Input, Worker};
@@ -23,11 +22,19 @@ pub(super) enum Command {
     Drain(Span),
 }
 
+/// A method, its service's place among the services, and its own number in there.
+struct Method {
+    path: &'static [u8],
+    spec: &'static MethodSpec,
+    service: usize,
+    number: usize,
+}
+
 pub(super) struct Driver {
     peer: Peer,
     core: Worker,
     services: Vec<Arc<dyn Service>>,
-    methods: HashMap<&'static [u8], (usize, usize)>,
+    methods: Vec<Method>,
     pool: Pool,
     jobs: Vec<Job>,
     /// The contexts of the calls that run, by the place of their key.
@@ -72,20 +79,18 @@ impl Driver {
             self.handle(Input::Tick);
             self.pool.run(&mut self.jobs);
             self.flush();
+            if more {
+                // Commands are heard also while there is always more to do.
+                tokio::task::yield_now().await;
+            }
             if !self.closed {
-                self.wait(more, &mut inbox, &mut alarm).await;
+                self.wait(&mut inbox, &mut alarm).await;
             }
         }
         self.peer.close().await;
     }
 
-    /// Waits for something to do, but not if there is `more` already.
-    async fn wait(
-        &mut self,
-        more: bool,
-        inbox: &mut mpsc::UnboundedReceiver<Command>,
-        alarm: &mut Alarm,
-    ) {
+    async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {
         let deadline = self.core.next_deadline();
         let clock = self.peer.clock;
         let mut command = None;
@@ -93,7 +98,6 @@ impl Driver {
             biased;
             asked = inbox.recv() => command = Some(asked.unwrap_or(Command::Drain(Span::ZERO))),
             _ = self.done.recv_many(&mut self.finished, BURST) => {}
-            () = std::future::ready(()), if more => {}
             () = self.peer.ready() => {}
             () = alarm.wait(&clock, deadline) => {}
         }
@@ -172,11 +176,12 @@ impl Driver {
     }
 
     fn start(&mut self, call: Key, deadline: Time, attempt: u8, body: &Body) {
-        let Some((service, method)) = self.methods.get(body.path()).copied() else {
+        let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
+        let Some(found) = place.ok().and_then(|place| self.methods.get(place)) else {
             return self.refuse_unknown(call, body);
         };
-        let Some(service) = self.services.get(service) else { return };
-        let Some(spec) = service.spec().methods.get(method) else { return };
+        let Method { spec, number: method, .. } = *found;
+        let Some(service) = self.services.get(found.service) else { return };
         let deadline = self.peer.clock.instant(deadline);
         let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta());
         remember(&mut self.running, call, cx.clone());
@@ -188,7 +193,7 @@ impl Driver {
     fn refuse_unknown(&mut self, call: Key, body: &Body) {
         let path = String::from_utf8_lossy(body.path()).into_owned();
         let status = Status::unimplemented(format!("this worker's service has no method {path}"));
-        let reply = Body::with_payload("", None, &codec::encode_status(&status));
+        let reply = Body::with_payload("", None, codec::encode_status(&status));
         self.handle(Input::Done { call, code: status.code(), reply });
     }
 
@@ -214,14 +219,16 @@ fn remember(running: &mut Vec<Option<(Key, CallContext)>>, call: Key, cx: CallCo
     }
 }
 
-/// The place of each method's service and its own in there, by path.
-fn methods(services: &[Arc<dyn Service>]) -> HashMap<&'static [u8], (usize, usize)> {
-    let mut methods = HashMap::new();
-    for (place, service) in services.iter().enumerate() {
-        let specs: &'static [MethodSpec] = service.spec().methods;
-        for (number, spec) in specs.iter().enumerate() {
-            methods.insert(spec.path.as_bytes(), (place, number));
-        }
+/// The methods of all services, by path.
+fn methods(services: &[Arc<dyn Service>]) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for (service, offered) in services.iter().enumerate() {
+        let specs = offered.spec().methods.iter().enumerate();
+        methods.extend(specs.map(|(number, spec)| {
+            let path = spec.path.as_bytes();
+            Method { path, spec, service, number }
+        }));
     }
+    methods.sort_unstable_by_key(|method| method.path);
     methods
 }

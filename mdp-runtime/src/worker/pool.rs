@@ -142,7 +142,7 @@ impl Shared {
         let done = match result {
             Ok(payload) => {
                 let meta = codec::encode_metadata(&cx.take_reply_metadata());
-                let reply = Body::with_payload("", meta.as_deref(), &payload);
+                let reply = Body::with_payload("", meta.as_deref(), payload);
                 Done { call, code: Code::Ok, reply }
             }
             Err(status) => failed(call, cx, status),
@@ -164,7 +164,7 @@ fn failed(call: Key, cx: &CallContext, status: Status) -> Done {
     }
     let meta = codec::encode_metadata(&metadata);
     let payload = codec::encode_status(&status);
-    Done { call, code: status.code(), reply: Body::with_payload("", meta.as_deref(), &payload) }
+    Done { call, code: status.code(), reply: Body::with_payload("", meta.as_deref(), payload) }
 }
 
 /// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
