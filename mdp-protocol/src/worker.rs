@@ -114,6 +114,8 @@ pub struct Worker {
     /// Calls held, by the place of the service in the configuration.
     held: Vec<u32>,
     leaving: Option<Leaving>,
+    /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
+    nobody: Arc<[u8]>,
     closed: bool,
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
@@ -142,6 +144,7 @@ impl Worker {
             timer: Wheel::new(),
             held: alloc::vec![0; config.services.len()],
             leaving: None,
+            nobody: Arc::from([]),
             closed: false,
             timers_done: None,
             config,
@@ -277,7 +280,7 @@ impl Worker {
                 code,
                 not_started: false,
                 attempt: 0,
-                peer: Arc::from([]),
+                peer: self.nobody.clone(),
                 reply: Reply::Body(reply),
             };
             self.session.send(now, record, out);
@@ -302,7 +305,7 @@ impl Worker {
             code: refusal.code,
             not_started: refusal.not_started,
             attempt: 0,
-            peer: Arc::from([]),
+            peer: self.nobody.clone(),
             reply: Reply::Refused(Box::new(refusal)),
         };
         self.session.send(now, record, out);

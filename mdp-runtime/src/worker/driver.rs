@@ -16,6 +16,9 @@ use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
 use crate::status::Status;
 
+/// How long ends may lie unseen behind a handler that blocks its runner.
+const LOOK_AGAIN: Span = Span::from_ms(1);
+
 /// What the handle asks of the thread.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -39,7 +42,6 @@ pub(super) struct Driver {
     jobs: Vec<Job>,
     /// The contexts of the calls that run, by the place of their key.
     running: Vec<Option<(Key, CallContext)>>,
-    done: mpsc::UnboundedReceiver<Done>,
     finished: Vec<Done>,
     actions: Vec<Action<Body>>,
     closed: bool,
@@ -54,16 +56,14 @@ impl Driver {
         handlers: Handle,
         state: watch::Sender<ConnectionState>,
     ) -> Self {
-        let (done_in, done) = mpsc::unbounded_channel();
         Driver {
             peer: Peer::new("worker", runtime, endpoints, state),
             core: Worker::new(config),
             methods: methods(&services),
             services,
-            pool: Pool::new(handlers, done_in),
+            pool: Pool::new(handlers),
             jobs: Vec::with_capacity(BURST),
             running: Vec::new(),
-            done,
             finished: Vec::with_capacity(BURST),
             actions: Vec::new(),
             closed: false,
@@ -91,13 +91,17 @@ impl Driver {
     }
 
     async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {
-        let deadline = self.core.next_deadline();
         let clock = self.peer.clock;
+        let mut deadline = self.core.next_deadline();
+        if self.pool.is_busy() {
+            let soon = clock.now() + LOOK_AGAIN;
+            deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+        }
         let mut command = None;
         tokio::select! {
             biased;
             asked = inbox.recv() => command = Some(asked.unwrap_or(Command::Drain(Span::ZERO))),
-            _ = self.done.recv_many(&mut self.finished, BURST) => {}
+            () = self.pool.told() => {}
             () = self.peer.ready() => {}
             () = alarm.wait(&clock, deadline) => {}
         }
@@ -107,14 +111,14 @@ impl Driver {
     }
 
     fn take_done(&mut self) {
-        while self.finished.len() < BURST {
-            let Ok(done) = self.done.try_recv() else { break };
-            self.finished.push(done);
-        }
         let mut finished = std::mem::take(&mut self.finished);
-        for Done { call, code, reply } in finished.drain(..) {
+        self.pool.take_done(&mut finished);
+        for (count, Done { call, code, reply }) in finished.drain(..).enumerate() {
             self.forget(call);
             self.handle(Input::Done { call, code, reply });
+            if count % BURST == BURST - 1 {
+                self.flush();
+            }
         }
         self.finished = finished;
     }

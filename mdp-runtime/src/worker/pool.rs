@@ -8,13 +8,13 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mdp_protocol::Key;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::context::CallContext;
 use crate::body::Body;
@@ -49,8 +49,11 @@ pub(super) struct Pool {
 struct Shared {
     runtime: Handle,
     most_runners: usize,
-    done: mpsc::UnboundedSender<Done>,
     work: Mutex<Work>,
+    /// Ends that the socket's thread has not taken yet.
+    done: Mutex<Vec<Done>>,
+    /// There are some.
+    told: Notify,
 }
 
 #[derive(Default)]
@@ -60,10 +63,31 @@ struct Work {
 }
 
 impl Pool {
-    pub(super) fn new(runtime: Handle, done: mpsc::UnboundedSender<Done>) -> Self {
-        let most_runners = runtime.metrics().num_workers().max(1);
-        let shared = Shared { runtime, most_runners, done, work: Mutex::default() };
+    pub(super) fn new(runtime: Handle) -> Self {
+        let shared = Shared {
+            most_runners: runtime.metrics().num_workers().max(1),
+            runtime,
+            work: Mutex::default(),
+            done: Mutex::default(),
+            told: Notify::new(),
+        };
         Pool { shared: Arc::new(shared) }
+    }
+
+    /// Takes all ends that are there, in exchange for an empty `finished`.
+    pub(super) fn take_done(&self, finished: &mut Vec<Done>) {
+        std::mem::swap(&mut *lock(&self.shared.done), finished);
+    }
+
+    /// Waits until there are ends to take.
+    pub(super) async fn told(&self) {
+        self.shared.told.notified().await;
+    }
+
+    /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
+    /// somebody should look from time to time: the handler that it polls may be stuck.
+    pub(super) fn is_busy(&self) -> bool {
+        lock(&self.shared.work).runners > 0
     }
 
     /// Queues the jobs and sees to it that somebody takes them.
@@ -71,7 +95,7 @@ impl Pool {
         if jobs.is_empty() {
             return;
         }
-        let mut work = self.shared.lock();
+        let mut work = lock(&self.shared.work);
         work.jobs.extend(jobs.drain(..));
         // A runner that is there may be stuck in a handler, so none is counted on.
         let missing = work.jobs.len().min(self.shared.most_runners.saturating_sub(work.runners));
@@ -84,24 +108,29 @@ impl Pool {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn take_jobs(self: Arc<Self>) {
         loop {
             for _ in 0..TURN {
-                let Some(job) = self.next() else { return };
+                let Some(job) = self.next() else { return self.tell() };
                 self.start(job).await;
             }
+            self.tell();
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Wakes the socket's thread, once for all ends of a turn: each on its own would cost it a wake-up
+    /// and a packet.
+    fn tell(&self) {
+        if !lock(&self.done).is_empty() {
+            self.told.notify_one();
         }
     }
 
     /// The next job. Without one the runner is over, which is noted under the same lock: whoever
     /// queues a job later starts another runner.
     fn next(&self) -> Option<Job> {
-        let mut work = self.lock();
+        let mut work = lock(&self.work);
         let job = work.jobs.pop_front();
         if job.is_none() {
             work.runners -= 1;
@@ -132,6 +161,7 @@ impl Shared {
         tokio::select! {
             result = poll_fn(|context| poll(&mut handling, &cx, context)) => {
                 self.end(call, &cx, result);
+                self.tell();
             }
             // The slot is free already; the handler is dropped.
             () = cx.cancelled() => {}
@@ -147,9 +177,12 @@ impl Shared {
             }
             Err(status) => failed(call, cx, status),
         };
-        // Without a receiver the worker is gone, and so is whoever waits.
-        let _ = self.done.send(done);
+        lock(&self.done).push(done);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed(call: Key, cx: &CallContext, status: Status) -> Done {

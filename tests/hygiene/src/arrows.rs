@@ -40,7 +40,8 @@ pub const BANS: &[Ban] = &[
 ];
 
 /// What nothing depends on: these stand on top.
-const TOPS: &[&str] = &["mdp-cli", "example-*", "test-*", "bench-*", "bench", "fuzz", "mdp-fuzz"];
+const TOPS: &[&str] =
+    &["mdp-cli", "example-*", "test-*", "bench-*", "bench", "mdp-bench", "fuzz", "mdp-fuzz"];
 
 /// One line of a manifest's dependencies.
 #[derive(Debug)]
