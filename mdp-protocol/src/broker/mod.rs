@@ -1,8 +1,9 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
-//! on what a peer says is in this file; the tables are beside it: [`sessions`], [`services`] (queue
-//! and scheduling), [`calls`] (one call's life), [`refusals`] (how a call ends that the broker ends), [`audit`] (what must always be true).
+//! on what a peer says is in this file; the tables are beside it: `sessions`, `services` (queue and
+//! scheduling), `calls` (one call's life), `refusals` (how a call ends that the broker ends), `audit`
+//! (what must always be true).
 
 mod audit;
 mod calls;

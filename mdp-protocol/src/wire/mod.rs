@@ -1,7 +1,7 @@
 //! MDP/RPC 1: packets of records. `docs/wire.md` is the normative text.
 //!
 //! A message is one packet and the payload frames that its records announce. [`decode`] looks at a
-//! whole packet before anybody acts on any of it; [`encode`] writes records one after another into
+//! whole packet before anybody acts on any of it; [`put`] writes records one after another into
 //! a buffer that the driver keeps. [`Record`] is what the state machines see.
 
 mod decode;
