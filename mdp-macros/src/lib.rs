@@ -1,0 +1,1 @@
+//! The attribute front end: services and records declared in Rust.
