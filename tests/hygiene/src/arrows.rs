@@ -12,6 +12,9 @@ pub struct Ban {
     pub direct: &'static [&'static str],
     /// What it must not need by way of others either, tests aside.
     pub transitive: &'static [&'static str],
+    /// What it may name only if it is optional, and behind which nothing is looked for: a macro runs in
+    /// the compiler, so what a macro needs is in no program.
+    pub macros: &'static [&'static str],
 }
 
 /// The arrows that are forbidden.
@@ -20,23 +23,32 @@ pub const BANS: &[Ban] = &[
         package: "mdp-protocol",
         direct: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand"],
         transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand", "getrandom", "libc"],
+        macros: &[],
     },
     Ban {
         package: "mdp-runtime",
-        direct: &["mdp-codegen", "mdp-macros"],
+        direct: &["mdp-codegen"],
         transitive: &["mdp-codegen", "prost-build", "protox"],
+        macros: &["mdp-macros"],
     },
     Ban {
         package: "mdp-codegen",
         direct: &["mdp-protocol", "mdp-runtime", "mdp-macros", "zmq", "zmq-sys", "tokio"],
         transitive: &["mdp-protocol", "mdp-runtime", "zmq", "zmq-sys", "tokio"],
+        macros: &[],
     },
     Ban {
         package: "mdp-macros",
         direct: &["mdp-protocol", "mdp-runtime", "zmq", "tokio", "prost-build", "protox"],
         transitive: &["mdp-protocol", "mdp-runtime", "zmq", "tokio"],
+        macros: &[],
     },
-    Ban { package: "mdp-cli", direct: &["mdp-codegen", "mdp-macros"], transitive: &[] },
+    Ban {
+        package: "mdp-cli",
+        direct: &["mdp-codegen", "mdp-macros"],
+        transitive: &[],
+        macros: &[],
+    },
 ];
 
 /// What nothing depends on: these stand on top.
@@ -50,6 +62,7 @@ struct Dependency {
     /// Whether the package's default features are on.
     defaults: bool,
     features: Vec<String>,
+    optional: bool,
     /// `dependencies`, `dev-dependencies` or `build-dependencies`.
     section: &'static str,
 }
@@ -87,10 +100,16 @@ impl Ban {
 }
 
 fn direct_fault(name: &str, dependency: &Dependency) -> Option<String> {
-    let Dependency { package, defaults, features, section } = dependency;
+    let Dependency { package, defaults, features, optional, section } = dependency;
     let banned = BANS.iter().filter(|ban| ban.package == name).flat_map(|ban| ban.direct);
     if banned.chain(TOPS).any(|pattern| fits(pattern, package)) {
         return Some(format!("{name} must not depend on {package} ([{section}])"));
+    }
+    let mut macros = BANS.iter().filter(|ban| ban.package == name).flat_map(|ban| ban.macros);
+    if macros.any(|pattern| fits(pattern, package)) && !*optional {
+        return Some(format!(
+            "{name} may depend on {package} only if it is optional ([{section}])"
+        ));
     }
     if name == "mdp-macros" && package == "mdp-codegen" {
         let with_proto = *defaults || features.iter().any(|feature| feature == "proto");
@@ -109,7 +128,7 @@ fn transitive_faults(name: &str, dependencies: &[Dependency], lock: &Lock) -> Ve
     for ban in BANS.iter().filter(|ban| ban.package == name) {
         let direct = dependencies.iter().filter(|dependency| dependency.section != SECTIONS[1]);
         for dependency in direct {
-            for (needed, by) in lock.closure(&dependency.package) {
+            for (needed, by) in lock.closure(&dependency.package, ban.macros) {
                 // What the manifest itself names wrongly is told once.
                 let told = needed == dependency.package && ban.bans_directly(&needed);
                 if !told && ban.transitive.iter().any(|pattern| fits(pattern, &needed)) {
@@ -166,6 +185,7 @@ fn dependency(
     Dependency {
         package: text("package").unwrap_or(key).into(),
         defaults,
+        optional: value.get("optional").and_then(Value::as_bool) == Some(true),
         features: features.filter_map(Value::as_str).map(String::from).collect(),
         section,
     }
@@ -197,11 +217,15 @@ impl Lock {
         Lock { needs }
     }
 
-    /// The package and all that it needs, each with a package that needs it.
-    fn closure(&self, package: &str) -> BTreeMap<String, String> {
+    /// The package and all that it needs, each with a package that needs it; without what only the
+    /// packages of `ends` need.
+    fn closure(&self, package: &str, ends: &[&str]) -> BTreeMap<String, String> {
         let mut found = BTreeMap::from([(package.to_string(), package.to_string())]);
         let mut open = vec![package.to_string()];
         while let Some(package) = open.pop() {
+            if ends.iter().any(|pattern| fits(pattern, &package)) {
+                continue;
+            }
             for need in self.needs.get(&package).into_iter().flatten() {
                 if !found.contains_key(need) {
                     found.insert(need.clone(), package.clone());

@@ -74,6 +74,34 @@ fn runtime_and_codegen_never_meet() {
 }
 
 #[test]
+fn the_runtime_takes_macros_only_as_an_option() {
+    let optional = "[dependencies]\nmdp-macros = { path = \"..\", optional = true }";
+    let always = "[dependencies]\nmdp-macros = { path = \"..\" }";
+    // What a macro needs is in no program; what stands beside it is.
+    let lock = r#"
+        [[package]]
+        name = "mdp-macros"
+        dependencies = ["mdp-codegen"]
+        [[package]]
+        name = "mdp-codegen"
+        dependencies = ["protox"]
+        [[package]]
+        name = "other"
+        dependencies = ["protox"]
+    "#;
+    assert_eq!(arrows_with("mdp-runtime", optional, lock), [""; 0]);
+    assert_eq!(
+        arrows_with("mdp-runtime", always, lock),
+        ["mdp-runtime may depend on mdp-macros only if it is optional ([dependencies])"]
+    );
+    let beside = format!("{optional}\nother = \"1\"");
+    assert_eq!(
+        arrows_with("mdp-runtime", &beside, lock),
+        ["mdp-runtime must not need protox, and does through other"]
+    );
+}
+
+#[test]
 fn macros_take_codegen_without_its_front_end() {
     let plain = "[dependencies]\nmdp-codegen = { path = \"..\", default-features = false }";
     let inherited = "[dependencies]\nlean-codegen.workspace = true";
