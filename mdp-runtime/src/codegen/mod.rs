@@ -1,12 +1,19 @@
 //! What generated code names, and nobody else should. Not part of the public interface: it changes
 //! with the generator.
 
+mod schema;
+
 use std::future::Future;
 use std::pin::Pin;
 
 pub use bytes::Bytes;
 pub use prost;
 pub use prost_types;
+
+pub use schema::{
+    Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, MethodItem, Scalar,
+    Schema, SchemaBuilder, ServiceBuilder, TypeName,
+};
 
 pub use crate::{Call, CallContext, Client, Status};
 
