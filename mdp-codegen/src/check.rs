@@ -72,25 +72,42 @@ fn path(service: &Service, method: &Method) -> Option<Problem> {
 }
 
 fn method_names(service: &Service) -> Vec<Problem> {
-    let mut first_with = HashMap::new();
     let mut problems = Vec::new();
-    for method in &service.methods {
-        let rust = method.ident.to_string();
-        if let Some(other) = first_with.get(&rust) {
-            let other = String::clone(other);
-            problems.push(Problem::of_method(
-                service,
-                method,
-                Mistake::SameRustName { rust, other },
-            ));
-        } else {
-            first_with.insert(rust, method.name.clone());
-        }
+    for (number, method) in service.methods.iter().enumerate() {
+        let earlier =
+            || service.methods.iter().take(number).filter(|other| may_meet(other, method));
+        let same_rust = earlier().find(|other| other.ident == method.ident).map(|other| {
+            Mistake::SameRustName { rust: method.ident.to_string(), other: other.name.clone() }
+        });
+        let same_wire = || {
+            let other = earlier().find(|other| other.name == method.name)?;
+            Some(Mistake::SameWireName {
+                name: method.name.clone(),
+                other: other.ident.to_string(),
+            })
+        };
+        // One mistake a method: where the name in Rust is the same, that on the wire mostly is too.
+        let mistake = same_rust.or_else(same_wire);
+        problems.extend(mistake.map(|mistake| Problem::of_method(service, method, mistake)));
     }
     problems
 }
 
+/// Two methods that are both under conditions are taken for alternatives; if they are not, the compiler
+/// says so.
+fn may_meet(one: &Method, other: &Method) -> bool {
+    one.cfgs.is_empty() || other.cfgs.is_empty()
+}
+
 fn shape(service: &Service, method: &Method) -> Option<Problem> {
-    (method.shape != Shape::Unary)
-        .then(|| Problem::of_method(service, method, Mistake::Streaming(method.shape)))
+    let shape = method.shape;
+    let mend = match method.origin {
+        Origin::Proto { .. } => {
+            "send one request and one reply (remove `stream`), or move the method to a service in a \
+             file that is not compiled here"
+        }
+        Origin::Rust(_) => "take one record and give one record instead of an `impl Stream`",
+    };
+    (shape != Shape::Unary)
+        .then(|| Problem::of_method(service, method, Mistake::Streaming { shape, mend }))
 }

@@ -76,12 +76,13 @@ impl fmt::Display for Problem {
 #[non_exhaustive]
 pub enum Mistake {
     /// The method streams, which the protocol cannot carry yet.
-    #[error(
-        "{} is not supported yet; send one request and one reply (remove `stream`), or move the method \
-         to a service in a file that is not compiled here",
-        shape_in_words(*.0)
-    )]
-    Streaming(Shape),
+    #[error("{} is not supported yet; {mend}", shape_in_words(*.shape))]
+    Streaming {
+        /// What the method does.
+        shape: Shape,
+        /// What to do about it.
+        mend: &'static str,
+    },
     /// Two methods of one service have the same name in Rust.
     #[error(
         "its name in Rust would be `{rust}`, which method {other} already has; rename one of them"
@@ -90,6 +91,17 @@ pub enum Mistake {
         /// The name in Rust.
         rust: String,
         /// The method that came first, as it is named on the wire.
+        other: String,
+    },
+    /// Two methods of one service have the same name on the wire.
+    #[error(
+        "its name on the wire is `{name}`, which method `{other}` already has; give one of them another \
+         with `#[mdp(rename = \"..\")]`"
+    )]
+    SameWireName {
+        /// The name on the wire.
+        name: String,
+        /// The method that came first, as it is named in Rust.
         other: String,
     },
     /// A module that is to be generated exists already.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use proc_macro2::{Ident, Span};
-use syn::{Attribute, Type};
+use syn::{Attribute, Type, Visibility};
 
 /// All services that end up in one generated Rust module, with the module names that others took there.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,15 @@ pub struct Service {
     pub module_stem: String,
     /// Lines of documentation, each as it stands after `///`.
     pub docs: Vec<String>,
-    /// Whether the service is marked as deprecated.
-    pub deprecated: bool,
+    /// `#[deprecated]`, with a note if it has one, if the service is marked as that.
+    pub deprecated: Option<Attribute>,
+    /// Who sees the generated modules; what is in them is public.
+    pub visibility: Visibility,
+    /// The conditions under which there is such a service: `#[cfg(..)]`.
+    pub cfgs: Vec<Attribute>,
+    /// Whether a method's type is a path that begins at a name beside the service, such as `records::Login`,
+    /// so that the generated modules have to know all names from there.
+    pub needs_outer_names: bool,
     /// The methods, in the order of their declaration, which is also the order of their numbers.
     pub methods: Vec<Method>,
     /// Attributes that the user wants on the generated items.
@@ -85,11 +92,19 @@ pub struct Method {
     pub shape: Shape,
     /// What a second execution of the same call does.
     pub idempotency: Idempotency,
-    /// Whether the method is marked as deprecated.
-    pub deprecated: bool,
-    /// The request, as it is written inside the generated client and worker modules.
+    /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
+    pub timeout_ms: Option<u32>,
+    /// `#[deprecated]`, with a note if it has one, if the method is marked as that.
+    pub deprecated: Option<Attribute>,
+    /// The conditions under which there is such a method: `#[cfg(..)]`. It keeps its number without them.
+    pub cfgs: Vec<Attribute>,
+    /// Whether the handler is given the call's context.
+    pub takes_context: bool,
+    /// Whether the client and the handler are given a request; without one an empty message travels.
+    pub takes_request: bool,
+    /// The request, as it is written inside the generated modules; `()` if there is none.
     pub input: Type,
-    /// The reply, as it is written inside the generated client and worker modules.
+    /// The reply, as it is written inside the generated modules.
     pub output: Type,
     /// Where the method was declared.
     pub origin: Origin,

@@ -18,7 +18,11 @@ fn method(name: &str) -> Method {
         docs: Vec::new(),
         shape: Shape::Unary,
         idempotency: Idempotency::Unknown,
-        deprecated: false,
+        timeout_ms: None,
+        deprecated: None,
+        cfgs: Vec::new(),
+        takes_context: true,
+        takes_request: true,
         input: syn::parse_quote!(super::Request),
         output: syn::parse_quote!(super::Reply),
         origin: here(),
@@ -34,7 +38,10 @@ fn service(name: &str, methods: &[&str]) -> Service {
         type_stem: names.type_stem,
         module_stem: names.module_stem,
         docs: Vec::new(),
-        deprecated: false,
+        deprecated: None,
+        visibility: syn::parse_quote!(pub),
+        cfgs: Vec::new(),
+        needs_outer_names: false,
         methods: methods.iter().map(|name| method(name)).collect(),
         attributes: Attributes::default(),
         origin: here(),
@@ -101,6 +108,25 @@ fn equal_rust_names_are_a_problem_each() {
 }
 
 #[test]
+fn equal_names_on_the_wire_are_a_problem() {
+    let mut auth = service("Auth", &["Login", "Logout", "Enter"]);
+    auth.methods[2].name = "Login".to_owned();
+    let problems = of(auth);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let words = "method Login: its name on the wire is `Login`, which method `login` already has";
+    assert!(problems[0].contains(words), "{problems:?}");
+}
+
+#[test]
+fn methods_under_conditions_may_be_alternatives() {
+    let mut auth = service("Auth", &["Login", "Login"]);
+    auth.methods[0].cfgs = vec![syn::parse_quote!(#[cfg(unix)])];
+    assert_eq!(of(auth.clone()).len(), 1, "the second is always there");
+    auth.methods[1].cfgs = vec![syn::parse_quote!(#[cfg(not(unix))])];
+    assert_eq!(of(auth), [""; 0]);
+}
+
+#[test]
 fn modules_clash_only_if_they_are_generated() {
     let foo = [service("Foo", &[])];
     let all = Options::default();
@@ -123,7 +149,7 @@ fn all_problems_are_found_at_once() {
     let module = Module { services: vec![auth], taken: Vec::new() };
     let problems = check::module(&module, &Options::default());
     assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::SameRustName { .. })));
-    assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::Streaming(_))));
+    assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::Streaming { .. })));
 }
 
 #[test]

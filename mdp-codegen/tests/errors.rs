@@ -38,7 +38,7 @@ service Auth {
 "#;
     let error = check("streaming", &[("auth.proto", proto)]);
     assert_eq!(error.problems().len(), 3);
-    assert!(matches!(error.problems()[0].mistake, Mistake::Streaming(_)));
+    assert!(matches!(error.problems()[0].mistake, Mistake::Streaming { .. }));
     assert_eq!(error.problems()[0].method.as_deref(), Some("Watch"));
 }
 

@@ -22,7 +22,9 @@ static PASS: MethodSpec = MethodSpec {
     service: SERVICE_NAME,
     name: "Pass",
     path: PATH,
+    number: 0,
     idempotency: Idempotency::Unknown,
+    timeout_ms: None,
     deprecated: false,
 };
 static SPEC: ServiceSpec = ServiceSpec { name: SERVICE_NAME, methods: &[PASS] };
@@ -106,7 +108,7 @@ impl Service for Gate {
         &SPEC
     }
 
-    fn call(&self, _: usize, _: CallContext, body: Bytes) -> Handling {
+    fn call(&self, _: u32, _: CallContext, body: Bytes) -> Handling {
         let text = codegen::decode::<String>(&PASS, body);
         self.entered.send_replace(true);
         let mut open = self.open.subscribe();

@@ -3,21 +3,26 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Options, docs, method_spec, module_ident, quiet, type_ident, unsupported};
+use super::{
+    Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident,
+    unsupported,
+};
 use crate::model::{Method, Service, Shape};
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
-    let (quiet, module) = (quiet(), module_ident(service, "client"));
+    let (visibility, module) = (&service.visibility, module_ident(service, "client"));
     let mod_attributes = &service.attributes.client_mod;
     let doc = format!(" The client of `{}`.", service.full_name());
+    let attributes = module_attributes(service, doc);
+    let outer_names = outer_names(service);
     let (client, conversions) = (client(service, options), conversions(service, options));
     let (new, calls) = (new(service, options), calls(service, options));
     let ident = type_ident(service, "Client");
     quote! {
-        #[doc = #doc]
-        #quiet
+        #attributes
         #(#mod_attributes)*
-        pub mod #module {
+        #visibility mod #module {
+            #outer_names
             #client
             impl #ident {
                 #new
@@ -32,7 +37,7 @@ fn client(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, attributes) = (type_ident(service, "Client"), &service.attributes.client);
     let docs = docs(&service.docs, format!(" Calls `{}`.", service.full_name()));
-    let deprecated = service.deprecated.then(|| quote!(#[deprecated]));
+    let deprecated = &service.deprecated;
     quote! {
         #docs
         #deprecated
@@ -74,16 +79,22 @@ fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, input, output) = (&method.ident, &method.input, &method.output);
     let docs = docs(&method.docs, format!(" Calls `{}`.", service.path(method)));
-    let deprecated = method.deprecated.then(|| quote!(#[deprecated]));
+    let (cfgs, deprecated) = (&method.cfgs, &method.deprecated);
     let spec = method_spec(service, method);
+    let takes = method.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,));
+    let req = match method.takes_request {
+        true => quote!(::core::convert::Into::into(req)),
+        false => quote!(()),
+    };
     quote! {
         #docs
+        #(#cfgs)*
         #deprecated
         pub fn #ident(
             &self,
-            req: impl ::core::convert::Into<#input>,
+            #takes
         ) -> #runtime::codegen::Call<#output> {
-            let req: #input = ::core::convert::Into::into(req);
+            let req: #input = #req;
             #runtime::codegen::Call::new(&self.client, &#spec, &req)
         }
     }

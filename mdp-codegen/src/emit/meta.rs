@@ -1,29 +1,30 @@
 //! The module of a service's names: what a client, a worker and a broker's hook agree upon.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, module_ident, quiet};
+use super::{Options, module_attributes, module_ident};
 use crate::model::{Idempotency, Method, Service};
 use crate::names;
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (quiet, module) = (quiet(), module_ident(service, "service"));
+    let (visibility, module) = (&service.visibility, module_ident(service, "service"));
     let full_name = service.full_name();
     let doc = format!(" The names of `{full_name}`, as they go over the wire.");
-    let specs = service.methods.iter().map(|method| spec(service, method, options));
-    let constants = service.methods.iter().map(|method| names::constant(&method.ident));
+    let attributes = module_attributes(service, doc);
+    let specs =
+        (0..).zip(&service.methods).map(|(number, method)| spec(service, number, method, options));
+    let constants = service.methods.iter().map(listed);
     quote! {
-        #[doc = #doc]
-        #quiet
-        pub mod #module {
+        #attributes
+        #visibility mod #module {
             /// The name of the service, with its package.
             pub const NAME: &str = #full_name;
             /// The service and its methods, in the order of their declaration.
             pub static SERVICE: #runtime::codegen::ServiceSpec = #runtime::codegen::ServiceSpec {
                 name: NAME,
-                methods: &[#(methods::#constants),*],
+                methods: &[#(#constants),*],
             };
             /// One constant a method.
             pub mod methods {
@@ -33,21 +34,35 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn spec(service: &Service, method: &Method, options: &Options) -> TokenStream {
+/// A method among all methods of the service.
+fn listed(method: &Method) -> TokenStream {
+    let (cfgs, constant) = (&method.cfgs, names::constant(&method.ident));
+    quote!(#(#cfgs)* methods::#constant)
+}
+
+fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (constant, name) = (names::constant(&method.ident), &method.name);
     let (full_name, path) = (service.full_name(), service.path(method));
     let idempotency = idempotency(method.idempotency);
     // Whoever marks a whole service means each of its methods.
-    let deprecated = method.deprecated || service.deprecated;
-    let doc = format!(" `{path}`");
+    let deprecated = method.deprecated.is_some() || service.deprecated.is_some();
+    let timeout = match method.timeout_ms {
+        Some(ms) => quote!(::core::option::Option::Some(#ms)),
+        None => quote!(::core::option::Option::None),
+    };
+    let number = Literal::u32_unsuffixed(number);
+    let (cfgs, doc) = (&method.cfgs, format!(" `{path}`"));
     quote! {
         #[doc = #doc]
+        #(#cfgs)*
         pub const #constant: #runtime::codegen::MethodSpec = #runtime::codegen::MethodSpec {
             service: #full_name,
             name: #name,
             path: #path,
+            number: #number,
             idempotency: #runtime::codegen::Idempotency::#idempotency,
+            timeout_ms: #timeout,
             deprecated: #deprecated,
         };
     }

@@ -7,7 +7,7 @@ mod client;
 mod meta;
 mod worker;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use crate::model::{Method, Service};
@@ -75,17 +75,36 @@ fn quiet() -> TokenStream {
     }
 }
 
-fn module_ident(service: &Service, suffix: &str) -> Ident {
-    ident(&names::module(&service.module_stem, suffix))
+/// The name of a module of the service: `auth_client` for the suffix `client`.
+pub fn module_ident(service: &Service, suffix: &str) -> Ident {
+    // With the suffix it is no keyword.
+    Ident::new(&names::module(&service.module_stem, suffix), service.ident.span())
 }
 
-fn type_ident(service: &Service, suffix: &str) -> Ident {
-    ident(&format!("{}{suffix}", service.type_stem))
+/// The name of a type of the service: `AuthClient` for the suffix `Client`.
+pub fn type_ident(service: &Service, suffix: &str) -> Ident {
+    Ident::new(&format!("{}{suffix}", service.type_stem), service.ident.span())
 }
 
-/// Only for names that end in a suffix of ours, which therefore are no keywords.
-fn ident(name: &str) -> Ident {
-    Ident::new(name, Span::call_site())
+/// What stands before each module.
+fn module_attributes(service: &Service, doc: String) -> TokenStream {
+    let (quiet, cfgs) = (quiet(), &service.cfgs);
+    quote! {
+        #[doc = #doc]
+        #quiet
+        #(#cfgs)*
+    }
+}
+
+/// The names from beside the service, where types are written with them. What the module has itself
+/// goes before them.
+fn outer_names(service: &Service) -> Option<TokenStream> {
+    service.needs_outer_names.then(|| {
+        quote! {
+            #[allow(unused_imports)]
+            use super::*;
+        }
+    })
 }
 
 /// The path of a method's constant, seen from a neighbouring module.

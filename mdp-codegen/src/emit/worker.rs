@@ -2,23 +2,28 @@
 //!
 //! Items of the module are named through `self::`, because a service may be called `T` like the parameter.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, docs, method_spec, module_ident, quiet, type_ident, unsupported};
+use super::{
+    Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident,
+    unsupported,
+};
 use crate::model::{Method, Service, Shape};
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
-    let (quiet, module) = (quiet(), module_ident(service, "worker"));
+    let (visibility, module) = (&service.visibility, module_ident(service, "worker"));
     let mod_attributes = &service.attributes.worker_mod;
     let doc = format!(" The worker's side of `{}`.", service.full_name());
+    let attributes = module_attributes(service, doc);
+    let outer_names = outer_names(service);
     let handler = handler(service, options);
     let (adapter, dispatch) = (adapter(service), dispatch(service, options));
     quote! {
-        #[doc = #doc]
-        #quiet
+        #attributes
         #(#mod_attributes)*
-        pub mod #module {
+        #visibility mod #module {
+            #outer_names
             #handler
             #adapter
             #dispatch
@@ -46,12 +51,16 @@ fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, input, output) = (&method.ident, &method.input, &method.output);
     let docs = docs(&method.docs, format!(" Handles `{}`.", service.path(method)));
+    let cfgs = &method.cfgs;
+    let cx = method.takes_context.then(|| quote!(cx: &#runtime::codegen::CallContext,));
+    let req = method.takes_request.then(|| quote!(req: #input,));
     quote! {
         #docs
+        #(#cfgs)*
         fn #ident(
             &self,
-            cx: &#runtime::codegen::CallContext,
-            req: #input,
+            #cx
+            #req
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<#output, #runtime::codegen::Status>,
         > + ::core::marker::Send;
@@ -97,10 +106,8 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, handler) = (type_ident(service, "Worker"), &service.ident);
     let meta = module_ident(service, "service");
-    let arms = service
-        .methods
-        .iter()
-        .enumerate()
+    let arms = (0..)
+        .zip(&service.methods)
         .filter(|(_, method)| method.shape == Shape::Unary)
         .map(|(number, method)| arm(service, number, method, options));
     quote! {
@@ -110,7 +117,7 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
             }
             fn call(
                 &self,
-                method: usize,
+                method: u32,
                 cx: #runtime::codegen::CallContext,
                 body: #runtime::codegen::Bytes,
             ) -> #runtime::codegen::Handling {
@@ -123,17 +130,20 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn arm(service: &Service, number: usize, method: &Method, options: &Options) -> TokenStream {
+fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
     let spec = method_spec(service, method);
-    let number = proc_macro2::Literal::usize_unsuffixed(number);
+    let (cfgs, number) = (&method.cfgs, Literal::u32_unsuffixed(number));
+    let cx = method.takes_context.then(|| quote!(&cx,));
+    let req = method.takes_request.then(|| quote!(req,));
     quote! {
+        #(#cfgs)*
         #number => {
             let inner = ::core::clone::Clone::clone(&self.inner);
             #runtime::codegen::handling(async move {
                 let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
-                let reply = <T as self::#handler>::#ident(&*inner, &cx, req).await?;
+                let reply = <T as self::#handler>::#ident(&*inner, #cx #req).await?;
                 ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
             })
         }

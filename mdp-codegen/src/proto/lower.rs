@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
 use prost_types::method_options::IdempotencyLevel;
-use syn::{Ident, Type};
+use syn::{Attribute, Ident, Type};
 
 use super::places::{Places, full_name};
 use super::settings::Settings;
@@ -35,7 +35,10 @@ impl Lowering<'_> {
             type_stem: names.type_stem,
             module_stem: names.module_stem,
             docs: self.docs(&name, &service.comments),
-            deprecated: service.options.deprecated(),
+            deprecated: deprecated(service.options.deprecated()),
+            visibility: syn::parse_quote!(pub),
+            cfgs: Vec::new(),
+            needs_outer_names: false,
             methods,
             attributes: self.settings.attributes(&name),
             origin: self.places.service(&name),
@@ -59,7 +62,11 @@ impl Lowering<'_> {
             ident,
             shape: shape(method),
             idempotency: idempotency(method.options.idempotency_level()),
-            deprecated: method.options.deprecated(),
+            timeout_ms: None,
+            deprecated: deprecated(method.options.deprecated()),
+            cfgs: Vec::new(),
+            takes_context: true,
+            takes_request: true,
             input: self.message(&service.package, &method.input_type, &method.input_proto_type)?,
             output: self.message(
                 &service.package,
@@ -130,6 +137,10 @@ fn idempotency(level: IdempotencyLevel) -> Idempotency {
         IdempotencyLevel::NoSideEffects => Idempotency::NoSideEffects,
         IdempotencyLevel::Idempotent => Idempotency::Idempotent,
     }
+}
+
+fn deprecated(option: bool) -> Option<Attribute> {
+    option.then(|| syn::parse_quote!(#[deprecated]))
 }
 
 fn after_slashes(line: String) -> String {

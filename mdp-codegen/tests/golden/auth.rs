@@ -50,7 +50,9 @@ pub mod auth_service {
             service: "auth.Auth",
             name: "Login",
             path: "auth.Auth/Login",
+            number: 0,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `auth.Auth/WhoAmI`
@@ -58,7 +60,9 @@ pub mod auth_service {
             service: "auth.Auth",
             name: "WhoAmI",
             path: "auth.Auth/WhoAmI",
+            number: 1,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
     }
@@ -196,7 +200,7 @@ pub mod auth_worker {
         }
         fn call(
             &self,
-            method: usize,
+            method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
         ) -> ::mdp_runtime::codegen::Handling {

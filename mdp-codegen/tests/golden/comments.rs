@@ -38,7 +38,9 @@ pub mod comments_service {
             service: "comments.Comments",
             name: "Code",
             path: "comments.Comments/Code",
+            number: 0,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `comments.Comments/Bare`
@@ -46,7 +48,9 @@ pub mod comments_service {
             service: "comments.Comments",
             name: "Bare",
             path: "comments.Comments/Bare",
+            number: 1,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
     }
@@ -189,7 +193,7 @@ pub mod comments_worker {
         }
         fn call(
             &self,
-            method: usize,
+            method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
         ) -> ::mdp_runtime::codegen::Handling {

@@ -35,7 +35,9 @@ pub mod type_service {
             service: "keywords.Type",
             name: "New",
             path: "keywords.Type/New",
+            number: 0,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `keywords.Type/Self`
@@ -43,7 +45,9 @@ pub mod type_service {
             service: "keywords.Type",
             name: "Self",
             path: "keywords.Type/Self",
+            number: 1,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `keywords.Type/Match`
@@ -51,7 +55,9 @@ pub mod type_service {
             service: "keywords.Type",
             name: "Match",
             path: "keywords.Type/Match",
+            number: 2,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
     }
@@ -205,7 +211,7 @@ pub mod type_worker {
         }
         fn call(
             &self,
-            method: usize,
+            method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
         ) -> ::mdp_runtime::codegen::Handling {

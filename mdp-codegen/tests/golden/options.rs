@@ -29,7 +29,9 @@ pub mod options_service {
             service: "options.Options",
             name: "Unknown",
             path: "options.Options/Unknown",
+            number: 0,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `options.Options/Reads`
@@ -37,7 +39,9 @@ pub mod options_service {
             service: "options.Options",
             name: "Reads",
             path: "options.Options/Reads",
+            number: 1,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `options.Options/Repeats`
@@ -45,7 +49,9 @@ pub mod options_service {
             service: "options.Options",
             name: "Repeats",
             path: "options.Options/Repeats",
+            number: 2,
             idempotency: ::mdp_runtime::codegen::Idempotency::Idempotent,
+            timeout_ms: ::core::option::Option::None,
             deprecated: false,
         };
         /// `options.Options/Gone`
@@ -53,7 +59,9 @@ pub mod options_service {
             service: "options.Options",
             name: "Gone",
             path: "options.Options/Gone",
+            number: 3,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: true,
         };
     }
@@ -239,7 +247,7 @@ pub mod options_worker {
         }
         fn call(
             &self,
-            method: usize,
+            method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
         ) -> ::mdp_runtime::codegen::Handling {
@@ -332,7 +340,9 @@ pub mod outdated_service {
             service: "options.Outdated",
             name: "Do",
             path: "options.Outdated/Do",
+            number: 0,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
             deprecated: true,
         };
     }
@@ -449,7 +459,7 @@ pub mod outdated_worker {
         }
         fn call(
             &self,
-            method: usize,
+            method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
         ) -> ::mdp_runtime::codegen::Handling {

@@ -60,7 +60,9 @@ impl<Rep: Record> Call<Rep> {
             method,
             body,
             metadata: Metadata::new(),
-            timeout: client.timeout(),
+            timeout: method
+                .timeout_ms
+                .map_or(client.timeout(), |ms| Duration::from_millis(ms.into())),
             idempotent: method.idempotency != Idempotency::Unknown,
             worker: Arc::clone(&ANY_WORKER),
             reply: PhantomData,
@@ -68,7 +70,8 @@ impl<Rep: Record> Call<Rep> {
     }
 
     /// The time until the call's deadline, counted from when it is awaited or sent. Whole
-    /// milliseconds, rounded up; the client's [`timeout`](super::ClientBuilder::timeout) unless set.
+    /// milliseconds, rounded up. Unless set it is the method's own `timeout_ms` if it has one, else the
+    /// client's [`timeout`](super::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -26,8 +26,13 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// `package.Service/Method`.
     pub path: &'static str,
+    /// Its place among the methods that the schema declares, from 0. A method that is left out of the
+    /// build leaves a gap.
+    pub number: u32,
     /// Whether it may be run more than once.
     pub idempotency: Idempotency,
+    /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
+    pub timeout_ms: Option<u32>,
     /// Whether the schema advises against it.
     pub deprecated: bool,
 }
@@ -89,8 +94,8 @@ pub trait Service: Send + Sync + 'static {
     /// The service's name and methods.
     fn spec(&self) -> &'static ServiceSpec;
 
-    /// Runs the method of this place in [`ServiceSpec::methods`].
-    fn call(&self, method: usize, cx: CallContext, body: Bytes) -> Handling;
+    /// Runs the method of this [`number`](MethodSpec::number).
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling;
 }
 
 /// A handler's future as the runtime takes it.
@@ -120,9 +125,9 @@ pub fn encode<M: Record>(message: &M) -> Bytes {
 }
 
 /// The end of a call of a method that the service does not have.
-pub fn unknown_method(service: &'static ServiceSpec, index: usize) -> Handling {
+pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> Handling {
     handling(std::future::ready(Err(Status::unimplemented(format!(
-        "the service {} has no method of number {index}",
+        "the service {} has no method of number {number}",
         service.name
     )))))
 }

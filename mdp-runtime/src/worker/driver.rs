@@ -25,12 +25,11 @@ pub(super) enum Command {
     Drain(Span),
 }
 
-/// A method, its service's place among the services, and its own number in there.
+/// A method and its service's place among the services.
 struct Method {
     path: &'static [u8],
     spec: &'static MethodSpec,
     service: usize,
-    number: usize,
 }
 
 pub(super) struct Driver {
@@ -184,13 +183,19 @@ impl Driver {
         let Some(found) = place.ok().and_then(|place| self.methods.get(place)) else {
             return self.refuse_unknown(call, body);
         };
-        let Method { spec, number: method, .. } = *found;
+        let spec = found.spec;
         let Some(service) = self.services.get(found.service) else { return };
         let deadline = self.peer.clock.instant(deadline);
         let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta());
         remember(&mut self.running, call, cx.clone());
         let payload = body.payload();
-        self.jobs.push(Job { call, service: Arc::clone(service), method, cx, payload });
+        self.jobs.push(Job {
+            call,
+            service: Arc::clone(service),
+            method: spec.number,
+            cx,
+            payload,
+        });
     }
 
     /// The service is here and the method is not: an older worker than the client expects.
@@ -227,11 +232,8 @@ fn remember(running: &mut Vec<Option<(Key, CallContext)>>, call: Key, cx: CallCo
 fn methods(services: &[Arc<dyn Service>]) -> Vec<Method> {
     let mut methods = Vec::new();
     for (service, offered) in services.iter().enumerate() {
-        let specs = offered.spec().methods.iter().enumerate();
-        methods.extend(specs.map(|(number, spec)| {
-            let path = spec.path.as_bytes();
-            Method { path, spec, service, number }
-        }));
+        let specs = offered.spec().methods.iter();
+        methods.extend(specs.map(|spec| Method { path: spec.path.as_bytes(), spec, service }));
     }
     methods.sort_unstable_by_key(|method| method.path);
     methods

@@ -29,7 +29,7 @@ const TURN: usize = 64;
 pub(super) struct Job {
     pub(super) call: Key,
     pub(super) service: Arc<dyn Service>,
-    pub(super) method: usize,
+    pub(super) method: u32,
     pub(super) cx: CallContext,
     pub(super) payload: Bytes,
 }

@@ -19,13 +19,19 @@ use mdp_runtime::codegen::{
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
-pub const ECHO: MethodSpec = method("Echo", "test.v1.Echo/Echo", Idempotency::Unknown);
-pub const SAFE: MethodSpec = method("Safe", "test.v1.Echo/Safe", Idempotency::Idempotent);
-pub const NOBODY: MethodSpec = method("Missing", "test.v1.Echo/Missing", Idempotency::Unknown);
+pub const ECHO: MethodSpec = method(0, "Echo", "test.v1.Echo/Echo", Idempotency::Unknown);
+pub const SAFE: MethodSpec = method(1, "Safe", "test.v1.Echo/Safe", Idempotency::Idempotent);
+pub const NOBODY: MethodSpec = method(9, "Missing", "test.v1.Echo/Missing", Idempotency::Unknown);
 pub static SERVICE: ServiceSpec = ServiceSpec { name: "test.v1.Echo", methods: &[ECHO, SAFE] };
 
-const fn method(name: &'static str, path: &'static str, idempotency: Idempotency) -> MethodSpec {
-    MethodSpec { service: "test.v1.Echo", name, path, idempotency, deprecated: false }
+const fn method(
+    number: u32,
+    name: &'static str,
+    path: &'static str,
+    idempotency: Idempotency,
+) -> MethodSpec {
+    let service = "test.v1.Echo";
+    MethodSpec { service, name, path, number, idempotency, timeout_ms: None, deprecated: false }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<String, Status>> + Send>>;
@@ -46,8 +52,8 @@ impl Service for Echo {
         &SERVICE
     }
 
-    fn call(&self, method: usize, cx: CallContext, body: Bytes) -> Handling {
-        let spec = &SERVICE.methods[method];
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+        let spec = &SERVICE.methods[method as usize];
         let answer = codegen::decode::<String>(spec, body).map(|request| (self.0)(cx, request));
         codegen::handling(async move { Ok(codegen::encode(&answer?.await?)) })
     }
