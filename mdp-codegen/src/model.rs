@@ -59,6 +59,8 @@ pub struct Service {
     pub methods: Vec<Method>,
     /// Attributes that the user wants on the generated items.
     pub attributes: Attributes,
+    /// Where the generated code takes the service's schema from.
+    pub schema: SchemaSource,
     /// Where the service was declared.
     pub origin: Origin,
 }
@@ -108,6 +110,16 @@ pub struct Method {
     pub output: Type,
     /// Where the method was declared.
     pub origin: Origin,
+}
+
+/// Where the generated code takes a service's schema from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SchemaSource {
+    /// An encoded `google.protobuf.FileDescriptorSet`, which is put into the generated code.
+    Bytes(Vec<u8>),
+    /// The types of requests and replies, which describe themselves.
+    #[default]
+    Described,
 }
 
 /// How many messages travel in which direction.

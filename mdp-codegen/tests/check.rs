@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use mdp_codegen::emit::{self, Options};
-use mdp_codegen::model::{Attributes, Idempotency, Method, Module, Origin, Service, Shape, Taken};
+use mdp_codegen::model::{
+    Attributes, Idempotency, Method, Module, Origin, SchemaSource, Service, Shape, Taken,
+};
 use mdp_codegen::{Mistake, check, names};
 use proc_macro2::Span;
 
@@ -44,6 +46,7 @@ fn service(name: &str, methods: &[&str]) -> Service {
         needs_outer_names: false,
         methods: methods.iter().map(|name| method(name)).collect(),
         attributes: Attributes::default(),
+        schema: SchemaSource::Described,
         origin: here(),
     }
 }

@@ -1,9 +1,18 @@
 //! Schemas of services as data.
 //!
 //! A [`Schema`] is a set of protobuf descriptors, `google.protobuf.FileDescriptorSet`, with the name of the
-//! service it is about.
+//! service it is about. [`hash`] is the identity of a service's contract; [`service`] takes out of a set
+//! what one service reaches.
 
+mod error;
+mod fields;
 mod files;
+mod hash;
+mod index;
+mod reach;
 mod schema;
 
+pub use error::SchemaError;
+pub use hash::{HASH_LEN, hash};
+pub use reach::service;
 pub use schema::Schema;

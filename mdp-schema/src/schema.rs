@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-use crate::files;
+use crate::{HASH_LEN, SchemaError, files, hash};
 
 /// The descriptors of a service, or of records, and of all that they use.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,16 @@ impl Schema {
         Self { service: None, set: files::in_order(files) }
     }
 
+    /// Reads what [`to_bytes`](Self::to_bytes) gave, as the schema of a service or of none.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no set of descriptors.
+    pub fn from_bytes(service: Option<&str>, bytes: &[u8]) -> Result<Self, SchemaError> {
+        let set = FileDescriptorSet::decode(bytes).map_err(SchemaError::NotDescriptors)?;
+        Ok(Self { service: service.map(str::to_owned), set })
+    }
+
     /// The service's full name, such as `auth.v1.Auth`.
     pub fn service(&self) -> Option<&str> {
         self.service.as_deref()
@@ -37,5 +47,14 @@ impl Schema {
     /// The descriptors as others read them, such as `mdp schema`, `protoc` and `buf`: what a `.binpb` holds.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.set.encode_to_vec()
+    }
+
+    /// The identity of the service's contract, see [`hash`]; `None` if the schema is about no service.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors lack a type, or declare one twice.
+    pub fn hash(&self) -> Result<Option<[u8; HASH_LEN]>, SchemaError> {
+        self.service().map(|service| hash::hash(&self.set, service)).transpose()
     }
 }

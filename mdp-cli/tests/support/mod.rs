@@ -7,7 +7,7 @@ use std::process::Command;
 
 use mdp_protocol::{Span, wire};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Service, ServiceSpec,
+    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::{Call, Client};
 use tempfile::NamedTempFile;
@@ -106,6 +106,10 @@ impl Gate {
 impl Service for Gate {
     fn spec(&self) -> &'static ServiceSpec {
         &SPEC
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::of_files(Vec::new())
     }
 
     fn call(&self, _: u32, _: CallContext, body: Bytes) -> Handling {

@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, module_attributes, module_ident};
+use super::{Options, module_attributes, module_ident, schema};
 use crate::model::{Idempotency, Method, Service};
 use crate::names;
 
@@ -15,10 +15,12 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let attributes = module_attributes(service, doc);
     let specs =
         (0..).zip(&service.methods).map(|(number, method)| spec(service, number, method, options));
+    let (outer_names, schema) = (schema::outer_names(service), schema::function(service, options));
     let constants = service.methods.iter().map(listed);
     quote! {
         #attributes
         #visibility mod #module {
+            #outer_names
             /// The name of the service, with its package.
             pub const NAME: &str = #full_name;
             /// The service and its methods, in the order of their declaration.
@@ -30,6 +32,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
             pub mod methods {
                 #(#specs)*
             }
+            #schema
         }
     }
 }
@@ -68,7 +71,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
     }
 }
 
-fn idempotency(level: Idempotency) -> TokenStream {
+pub(super) fn idempotency(level: Idempotency) -> TokenStream {
     match level {
         Idempotency::Unknown => quote!(Unknown),
         Idempotency::NoSideEffects => quote!(NoSideEffects),

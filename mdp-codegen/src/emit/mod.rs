@@ -5,6 +5,7 @@
 
 mod client;
 mod meta;
+mod schema;
 mod worker;
 
 use proc_macro2::{Ident, TokenStream};

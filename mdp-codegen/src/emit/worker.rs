@@ -115,6 +115,9 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
             fn spec(&self) -> &'static #runtime::codegen::ServiceSpec {
                 &super::#meta::SERVICE
             }
+            fn schema(&self) -> #runtime::codegen::Schema {
+                super::#meta::schema()
+            }
             fn call(
                 &self,
                 method: u32,

@@ -277,9 +277,10 @@ impl Builder {
         };
         settings.apply(&mut config);
         let Loaded { mut set, encoded, .. } = loaded;
+        let as_read = set.clone();
         comments::defuse(&mut set);
         let services = collect(&mut config, &set, &mut problems)?;
-        let modules = lower(settings, &set, &services, &mut problems);
+        let modules = lower(settings, &as_read, &services, &mut problems);
         for module in modules.values() {
             problems.extend(check::module(module, &options));
         }
@@ -355,7 +356,7 @@ fn lower(
 ) -> BTreeMap<RustModule, Module> {
     let places = Places::of(set);
     let mut modules: BTreeMap<RustModule, Module> = BTreeMap::new();
-    let mut lowering = Lowering { settings, places: &places, problems: Vec::new() };
+    let mut lowering = Lowering { settings, places: &places, set, problems: Vec::new() };
     for service in services {
         let module = RustModule::from_protobuf_package_name(&service.package);
         let module = modules.entry(module).or_default();

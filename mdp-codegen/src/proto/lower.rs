@@ -1,20 +1,24 @@
 //! From `prost-build`'s view of a service to the model.
 
+use mdp_schema::Schema;
 use proc_macro2::Span;
 use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
+use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 use syn::{Attribute, Ident, Type};
 
 use super::places::{Places, full_name};
 use super::settings::Settings;
 use crate::errors::{Mistake, Problem};
-use crate::model::{Idempotency, Method, Service, Shape};
+use crate::model::{Idempotency, Method, SchemaSource, Service, Shape};
 use crate::names;
 
 /// Lowers services; what cannot be lowered is kept as a problem, so that all of them can be shown.
 pub(super) struct Lowering<'a> {
     pub(super) settings: &'a Settings,
     pub(super) places: &'a Places,
+    /// The files as they were read.
+    pub(super) set: &'a FileDescriptorSet,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -41,6 +45,7 @@ impl Lowering<'_> {
             needs_outer_names: false,
             methods,
             attributes: self.settings.attributes(&name),
+            schema: self.schema(&name),
             origin: self.places.service(&name),
         })
     }
@@ -75,6 +80,20 @@ impl Lowering<'_> {
             )?,
             origin: self.places.method(&of, number),
         })
+    }
+
+    fn schema(&mut self, service: &str) -> SchemaSource {
+        let schema = mdp_schema::service(self.set, service).unwrap_or_else(|error| {
+            let message = error.to_string();
+            self.problems.push(Problem {
+                origin: Some(self.places.service(service)),
+                service: Some(service.to_owned()),
+                method: None,
+                mistake: Mistake::Proto { message },
+            });
+            Schema::of_service(service, Vec::new())
+        });
+        SchemaSource::Bytes(schema.to_bytes())
     }
 
     fn docs(&self, name: &str, comments: &Comments) -> Vec<String> {

@@ -66,6 +66,13 @@ pub mod auth_service {
             deprecated: false,
         };
     }
+    /// The descriptors of the service and of all messages that it uses.
+    pub fn schema() -> ::mdp_runtime::codegen::Schema {
+        ::mdp_runtime::codegen::embedded_schema(
+            NAME,
+            b"\n\x8D\x03\n\nauth.proto\x12\x04auth\">\n\x0CLoginRequest\x12\x12\n\x04user\x18\x01 \x01(\tR\x04user\x12\x1A\n\x08password\x18\x02 \x01(\tR\x08password\"\"\n\nLoginReply\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"\x0F\n\rWhoAmIRequest\"\x1D\n\x07Account\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2h\n\x04Auth\x12-\n\x05Login\x12\x12.auth.LoginRequest\x1A\x10.auth.LoginReply\x121\n\x06WhoAmI\x12\x13.auth.WhoAmIRequest\x1A\r.auth.Account\"\x03\x90\x02\x01Js\n\x1A\n\x02\x04\x03\x12\x03\0\0\0\x1A\x0F Who is there.\n\n\x1E\n\x02\x06\0\x12\x03\0\0\0\x1A\x13 Knows who is who.\n\n5\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A( Checks a password and gives a session.\nb\x06proto3",
+        )
+    }
 }
 /// The client of `auth.Auth`.
 #[allow(
@@ -197,6 +204,9 @@ pub mod auth_worker {
     impl<T: self::Auth> ::mdp_runtime::codegen::Service for self::AuthWorker<T> {
         fn spec(&self) -> &'static ::mdp_runtime::codegen::ServiceSpec {
             &super::auth_service::SERVICE
+        }
+        fn schema(&self) -> ::mdp_runtime::codegen::Schema {
+            super::auth_service::schema()
         }
         fn call(
             &self,

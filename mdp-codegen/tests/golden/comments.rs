@@ -54,6 +54,13 @@ pub mod comments_service {
             deprecated: false,
         };
     }
+    /// The descriptors of the service and of all messages that it uses.
+    pub fn schema() -> ::mdp_runtime::codegen::Schema {
+        ::mdp_runtime::codegen::embedded_schema(
+            NAME,
+            b"\n\xFB\x02\n\x0Ecomments.proto\x12\x08comments\"\x1A\n\x04Text\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text2Z\n\x08Comments\x12&\n\x04Code\x12\x0E.comments.Text\x1A\x0E.comments.Text\x12&\n\x04Bare\x12\x0E.comments.Text\x1A\x0E.comments.TextJ\xDE\x01\n>\n\x02\x04\0\x12\x03\0\0\0\x1A3 A [message] with a List<T>:\n\n     assert!(false);\n\n\x1E\n\x04\x04\0\x02\0\x12\x03\0\0\0\"\x11 Behind a field.\n\n<\n\x02\x06\0\x12\x03\0\0\0\x1A1 A service\n in a block. See https://example.org.\n\n>\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x1B ```\n assert!(false);\n ```\n\"\x14 Behind a [method].\nb\x06proto3",
+        )
+    }
 }
 /// The client of `comments.Comments`.
 #[allow(
@@ -190,6 +197,9 @@ pub mod comments_worker {
     impl<T: self::Comments> ::mdp_runtime::codegen::Service for self::CommentsWorker<T> {
         fn spec(&self) -> &'static ::mdp_runtime::codegen::ServiceSpec {
             &super::comments_service::SERVICE
+        }
+        fn schema(&self) -> ::mdp_runtime::codegen::Schema {
+            super::comments_service::schema()
         }
         fn call(
             &self,

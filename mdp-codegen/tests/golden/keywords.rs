@@ -61,6 +61,13 @@ pub mod type_service {
             deprecated: false,
         };
     }
+    /// The descriptors of the service and of all messages that it uses.
+    pub fn schema() -> ::mdp_runtime::codegen::Schema {
+        ::mdp_runtime::codegen::embedded_schema(
+            NAME,
+            b"\n?\n\x1Bgoogle/protobuf/empty.proto\x12\x0Fgoogle.protobuf\"\x07\n\x05Emptyb\x06proto3\n\xEB\x01\n\x0Ekeywords.proto\x12\x08keywords\x1A\x1Bgoogle/protobuf/empty.proto\"\x0E\n\x06Result\x1A\x04\n\x02Ok2\x99\x01\n\x04Type\x12,\n\x03New\x12\x10.keywords.Result\x1A\x13.keywords.Result.Ok\x120\n\x04Self\x12\x10.keywords.Result\x1A\x16.google.protobuf.Empty\x121\n\x05Match\x12\x16.google.protobuf.Empty\x1A\x10.keywords.Resultb\x06proto3",
+        )
+    }
 }
 /// The client of `keywords.Type`.
 #[allow(
@@ -208,6 +215,9 @@ pub mod type_worker {
     impl<T: self::Type> ::mdp_runtime::codegen::Service for self::TypeWorker<T> {
         fn spec(&self) -> &'static ::mdp_runtime::codegen::ServiceSpec {
             &super::type_service::SERVICE
+        }
+        fn schema(&self) -> ::mdp_runtime::codegen::Schema {
+            super::type_service::schema()
         }
         fn call(
             &self,

@@ -65,6 +65,13 @@ pub mod options_service {
             deprecated: true,
         };
     }
+    /// The descriptors of the service and of all messages that it uses.
+    pub fn schema() -> ::mdp_runtime::codegen::Schema {
+        ::mdp_runtime::codegen::embedded_schema(
+            NAME,
+            b"\n\xFD\x01\n\roptions.proto\x12\x07options\"\t\n\x07Nothing2\xCF\x01\n\x07Options\x12-\n\x07Unknown\x12\x10.options.Nothing\x1A\x10.options.Nothing\x120\n\x05Reads\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x01\x122\n\x07Repeats\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x02\x12/\n\x04Gone\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x88\x02\x01b\x06proto3",
+        )
+    }
 }
 /// The client of `options.Options`.
 #[allow(
@@ -245,6 +252,9 @@ pub mod options_worker {
         fn spec(&self) -> &'static ::mdp_runtime::codegen::ServiceSpec {
             &super::options_service::SERVICE
         }
+        fn schema(&self) -> ::mdp_runtime::codegen::Schema {
+            super::options_service::schema()
+        }
         fn call(
             &self,
             method: u32,
@@ -345,6 +355,13 @@ pub mod outdated_service {
             timeout_ms: ::core::option::Option::None,
             deprecated: true,
         };
+    }
+    /// The descriptors of the service and of all messages that it uses.
+    pub fn schema() -> ::mdp_runtime::codegen::Schema {
+        ::mdp_runtime::codegen::embedded_schema(
+            NAME,
+            b"\nf\n\roptions.proto\x12\x07options\"\t\n\x07Nothing29\n\x08Outdated\x12(\n\x02Do\x12\x10.options.Nothing\x1A\x10.options.Nothing\x1A\x03\x88\x02\x01b\x06proto3",
+        )
     }
 }
 /// The client of `options.Outdated`.
@@ -456,6 +473,9 @@ pub mod outdated_worker {
     impl<T: self::Outdated> ::mdp_runtime::codegen::Service for self::OutdatedWorker<T> {
         fn spec(&self) -> &'static ::mdp_runtime::codegen::ServiceSpec {
             &super::outdated_service::SERVICE
+        }
+        fn schema(&self) -> ::mdp_runtime::codegen::Schema {
+            super::outdated_service::schema()
         }
         fn call(
             &self,

@@ -12,7 +12,7 @@ pub use prost_types;
 
 pub use schema::{
     Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, MethodItem, Scalar,
-    Schema, SchemaBuilder, ServiceBuilder, TypeName,
+    Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema,
 };
 
 pub use crate::{Call, CallContext, Client, Status};
@@ -93,6 +93,9 @@ pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 pub trait Service: Send + Sync + 'static {
     /// The service's name and methods.
     fn spec(&self) -> &'static ServiceSpec;
+
+    /// The service's schema.
+    fn schema(&self) -> Schema;
 
     /// Runs the method of this [`number`](MethodSpec::number).
     fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling;

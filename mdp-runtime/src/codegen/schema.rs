@@ -115,6 +115,15 @@ impl<T: DescribedOneof> DescribedOneof for Box<T> {
     }
 }
 
+/// The schema of a service whose descriptors are part of the generated code.
+pub fn embedded_schema(service: &'static str, bytes: &'static [u8]) -> Schema {
+    match Schema::from_bytes(Some(service), bytes) {
+        Ok(schema) => schema,
+        // The generator encoded them.
+        Err(error) => unreachable!("the descriptors of {service}: {error}"),
+    }
+}
+
 /// The full name of a type, with a leading dot: `.auth.v1.LoginRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeName {

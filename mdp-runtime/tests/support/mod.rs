@@ -15,7 +15,7 @@ use std::time::Duration;
 use mdp_protocol::wire::{self, Record, Tail};
 use mdp_protocol::{Limits, Span};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Service, ServiceSpec,
+    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
@@ -50,6 +50,10 @@ where
 impl Service for Echo {
     fn spec(&self) -> &'static ServiceSpec {
         &SERVICE
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::of_files(Vec::new())
     }
 
     fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {

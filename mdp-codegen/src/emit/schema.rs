@@ -1,0 +1,73 @@
+//! The function that gives a service's schema: the one place where the two front ends differ.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::{Options, meta};
+use crate::model::{Method, SchemaSource, Service, Shape};
+
+pub(super) fn function(service: &Service, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let body = match &service.schema {
+        SchemaSource::Bytes(bytes) => {
+            let bytes = Literal::byte_string(bytes);
+            quote!(#runtime::codegen::embedded_schema(NAME, #bytes))
+        }
+        SchemaSource::Described => described(service, options),
+    };
+    quote! {
+        /// The descriptors of the service and of all messages that it uses.
+        pub fn schema() -> #runtime::codegen::Schema {
+            #body
+        }
+    }
+}
+
+/// The names that the types of requests and replies may be written with, where they are written.
+pub(super) fn outer_names(service: &Service) -> Option<TokenStream> {
+    match service.schema {
+        SchemaSource::Bytes(_) => None,
+        SchemaSource::Described => super::outer_names(service),
+    }
+}
+
+fn described(service: &Service, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let Service { package, name, docs, .. } = service;
+    let deprecated = service.deprecated.is_some();
+    let methods = service.methods.iter().map(|method| self::method(method, options));
+    quote! {
+        #runtime::codegen::SchemaBuilder::service(
+            #package,
+            &#runtime::codegen::Item {
+                name: #name,
+                package: ::core::option::Option::None,
+                docs: &[#(#docs),*],
+                deprecated: #deprecated,
+            },
+            |service| {
+                #(#methods)*
+            },
+        )
+    }
+}
+
+fn method(method: &Method, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let Method { name, docs, input, output, cfgs, .. } = method;
+    let deprecated = method.deprecated.is_some();
+    let idempotency = meta::idempotency(method.idempotency);
+    let client = matches!(method.shape, Shape::ClientStreaming | Shape::BidiStreaming);
+    let server = matches!(method.shape, Shape::ServerStreaming | Shape::BidiStreaming);
+    quote! {
+        #(#cfgs)*
+        service.method::<#input, #output>(&#runtime::codegen::MethodItem {
+            name: #name,
+            docs: &[#(#docs),*],
+            idempotency: #runtime::codegen::Idempotency::#idempotency,
+            deprecated: #deprecated,
+            client_streaming: #client,
+            server_streaming: #server,
+        });
+    }
+}

@@ -1,0 +1,134 @@
+//! Everything that a set declares, by full name without the leading dot.
+
+use std::collections::BTreeMap;
+
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, ServiceDescriptorProto,
+};
+
+use crate::SchemaError;
+
+/// The declarations of a set.
+#[derive(Debug, Default)]
+pub(crate) struct Index<'a> {
+    pub(crate) messages: BTreeMap<String, Declared<'a, DescriptorProto>>,
+    pub(crate) enums: BTreeMap<String, Declared<'a, EnumDescriptorProto>>,
+    pub(crate) services: BTreeMap<String, Declared<'a, ServiceDescriptorProto>>,
+}
+
+/// A declaration and the file around it.
+#[derive(Debug)]
+pub(crate) struct Declared<'a, T> {
+    pub(crate) file: &'a FileDescriptorProto,
+    pub(crate) item: &'a T,
+}
+
+/// A type that a field names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Named<'a> {
+    Message(&'a DescriptorProto),
+    Enum,
+}
+
+impl<'a> Index<'a> {
+    pub(crate) fn of(set: &'a FileDescriptorSet) -> Result<Self, SchemaError> {
+        let mut index = Self::default();
+        for file in &set.file {
+            let scope = file.package();
+            if file.syntax() == "editions" {
+                return Err(SchemaError::Edition(file.name().to_owned()));
+            }
+            for item in &file.enum_type {
+                index.enumeration(file, scope, item)?;
+            }
+            for item in &file.message_type {
+                index.message(file, scope, item)?;
+            }
+            for item in &file.service {
+                let name = join(scope, item.name());
+                index.free(&name)?;
+                index.services.insert(name, Declared { file, item });
+            }
+        }
+        Ok(index)
+    }
+
+    fn message(
+        &mut self,
+        file: &'a FileDescriptorProto,
+        scope: &str,
+        item: &'a DescriptorProto,
+    ) -> Result<(), SchemaError> {
+        let name = join(scope, item.name());
+        self.free(&name)?;
+        for nested in &item.enum_type {
+            self.enumeration(file, &name, nested)?;
+        }
+        for nested in &item.nested_type {
+            self.message(file, &name, nested)?;
+        }
+        self.messages.insert(name, Declared { file, item });
+        Ok(())
+    }
+
+    fn enumeration(
+        &mut self,
+        file: &'a FileDescriptorProto,
+        scope: &str,
+        item: &'a EnumDescriptorProto,
+    ) -> Result<(), SchemaError> {
+        let name = join(scope, item.name());
+        self.free(&name)?;
+        self.enums.insert(name, Declared { file, item });
+        Ok(())
+    }
+
+    fn free(&self, name: &str) -> Result<(), SchemaError> {
+        let taken = self.messages.contains_key(name)
+            || self.enums.contains_key(name)
+            || self.services.contains_key(name);
+        if taken { Err(SchemaError::Twice(name.to_owned())) } else { Ok(()) }
+    }
+
+    /// The service of this full name.
+    pub(crate) fn service(
+        &self,
+        name: &str,
+    ) -> Result<&Declared<'a, ServiceDescriptorProto>, SchemaError> {
+        self.services.get(name).ok_or_else(|| SchemaError::NoService(name.to_owned()))
+    }
+
+    /// The type that `user` names, with its full name.
+    pub(crate) fn named<'n>(
+        &self,
+        name: &'n str,
+        user: impl Fn() -> String,
+    ) -> Result<(&'n str, Named<'a>), SchemaError> {
+        let missing = || SchemaError::MissingType { user: user(), name: name.to_owned() };
+        // A name without a dot is one that nobody has resolved.
+        let full = name.strip_prefix('.').ok_or_else(missing)?;
+        if let Some(message) = self.messages.get(full) {
+            return Ok((full, Named::Message(message.item)));
+        }
+        if self.enums.contains_key(full) { Ok((full, Named::Enum)) } else { Err(missing()) }
+    }
+}
+
+/// A name in its scope, which may be empty.
+pub(crate) fn join(scope: &str, name: &str) -> String {
+    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+}
+
+/// Whether a message is the entry of a map.
+pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
+    message.options.as_ref().is_some_and(|options| options.map_entry())
+}
+
+/// The key and the value of a map's entry.
+pub(crate) fn entry(
+    message: &DescriptorProto,
+) -> Option<(&FieldDescriptorProto, &FieldDescriptorProto)> {
+    let field = |number| message.field.iter().find(|field| field.number() == number);
+    if is_map_entry(message) { Some((field(1)?, field(2)?)) } else { None }
+}

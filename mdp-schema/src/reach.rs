@@ -1,0 +1,156 @@
+//! The part of a set that a service reaches.
+
+use std::collections::BTreeSet;
+
+use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet, SourceCodeInfo};
+
+use crate::index::Index;
+use crate::{Schema, SchemaError};
+
+/// The schema of one service out of a set: it, what its methods take and give, and what that uses.
+///
+/// A nested type stays with all that is around it. Comments stay, the other positions go; so do files'
+/// options and extensions.
+///
+/// # Errors
+///
+/// The set lacks the service or a type, or declares one twice.
+pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaError> {
+    let index = Index::of(set)?;
+    let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
+    for method in &index.service(name)?.item.method {
+        let user = || format!("{name}/{}", method.name());
+        reach.named(method.input_type(), &user)?;
+        reach.named(method.output_type(), &user)?;
+    }
+    let files = set.file.iter().filter_map(|file| part(file, name, &reach.outermost)).collect();
+    Ok(Schema::of_service(name, files))
+}
+
+struct Reach<'a> {
+    index: &'a Index<'a>,
+    /// The full names of the types that are declared in a file itself.
+    outermost: BTreeSet<String>,
+}
+
+impl Reach<'_> {
+    fn named(&mut self, name: &str, user: &dyn Fn() -> String) -> Result<(), SchemaError> {
+        let (full, _) = self.index.named(name, user)?;
+        let mut todo = vec![full.to_owned()];
+        while let Some(full) = todo.pop() {
+            let outermost = self.outermost_of(&full);
+            if !self.outermost.insert(outermost.clone()) {
+                continue;
+            }
+            if let Some(message) = self.index.messages.get(&outermost) {
+                self.used_in(&outermost, message.item, &mut todo)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn used_in(
+        &self,
+        name: &str,
+        message: &DescriptorProto,
+        todo: &mut Vec<String>,
+    ) -> Result<(), SchemaError> {
+        for field in message.field.iter().filter(|field| !field.type_name().is_empty()) {
+            let user = || format!("{name}.{}", field.name());
+            todo.push(self.index.named(field.type_name(), user)?.0.to_owned());
+        }
+        for nested in &message.nested_type {
+            self.used_in(&format!("{name}.{}", nested.name()), nested, todo)?;
+        }
+        Ok(())
+    }
+
+    /// The longest way up that still is a message; what is above are packages.
+    fn outermost_of(&self, full: &str) -> String {
+        let mut outermost = full;
+        while let Some((scope, _)) = outermost.rsplit_once('.') {
+            if !self.index.messages.contains_key(scope) {
+                break;
+            }
+            outermost = scope;
+        }
+        outermost.to_owned()
+    }
+}
+
+/// The file without what is not wanted; `None` if nothing is left.
+fn part(
+    file: &FileDescriptorProto,
+    service: &str,
+    wanted: &BTreeSet<String>,
+) -> Option<FileDescriptorProto> {
+    let is_wanted = |name: &str| wanted.contains(&crate::index::join(file.package(), name));
+    let messages = kept(&file.message_type, |item| is_wanted(item.name()));
+    let enums = kept(&file.enum_type, |item| is_wanted(item.name()));
+    let services =
+        kept(&file.service, |item| crate::index::join(file.package(), item.name()) == service);
+    if messages.is_empty() && enums.is_empty() && services.is_empty() {
+        return None;
+    }
+    let places =
+        Places { messages: places(&messages), enums: places(&enums), services: places(&services) };
+    Some(FileDescriptorProto {
+        name: file.name.clone(),
+        package: file.package.clone(),
+        source_code_info: file.source_code_info.as_ref().and_then(|info| places.comments(info)),
+        message_type: items(messages),
+        enum_type: items(enums),
+        service: items(services),
+        syntax: file.syntax.clone(),
+        ..FileDescriptorProto::default()
+    })
+}
+
+fn kept<T>(items: &[T], wanted: impl Fn(&T) -> bool) -> Vec<(usize, &T)> {
+    items.iter().enumerate().filter(|(_, item)| wanted(item)).collect()
+}
+
+fn places<T>(kept: &[(usize, &T)]) -> Vec<usize> {
+    kept.iter().map(|(place, _)| *place).collect()
+}
+
+fn items<T: Clone>(kept: Vec<(usize, &T)>) -> Vec<T> {
+    kept.into_iter().map(|(_, item)| item.clone()).collect()
+}
+
+/// The old places of what was kept, in the order of the new ones.
+struct Places {
+    messages: Vec<usize>,
+    enums: Vec<usize>,
+    services: Vec<usize>,
+}
+
+/// The numbers of a file's lists in descriptor.proto.
+pub(crate) const MESSAGES: i32 = 4;
+pub(crate) const ENUMS: i32 = 5;
+pub(crate) const SERVICES: i32 = 6;
+
+impl Places {
+    fn comments(&self, info: &SourceCodeInfo) -> Option<SourceCodeInfo> {
+        let commented = info.location.iter().filter(|location| {
+            location.leading_comments.is_some() || location.trailing_comments.is_some()
+        });
+        let moved = commented.filter_map(|location| {
+            let mut moved = location.clone();
+            let place = moved.path.get_mut(1)?;
+            let kept = match *location.path.first()? {
+                MESSAGES => &self.messages,
+                ENUMS => &self.enums,
+                SERVICES => &self.services,
+                _ => return None,
+            };
+            let new = kept.iter().position(|old| i32::try_from(*old) == Ok(*place))?;
+            *place = i32::try_from(new).ok()?;
+            moved.span = vec![0, 0, 0];
+            moved.leading_detached_comments.clear();
+            Some(moved)
+        });
+        let location: Vec<_> = moved.collect();
+        (!location.is_empty()).then_some(SourceCodeInfo { location })
+    }
+}
