@@ -44,6 +44,18 @@ pub fn method(name: &str) -> Option<Ident> {
     ident(&not_a_digit_first(name.to_snake_case()))
 }
 
+/// The name on the wire of a method that was declared in Rust; empty if nothing remains, as of `__`.
+///
+/// ```
+/// let name = |rust| mdp_codegen::names::on_wire(&quote::format_ident!("{rust}"));
+/// assert_eq!(name("who_am_i"), "WhoAmI");
+/// assert_eq!(name("r#type"), "Type");
+/// ```
+pub fn on_wire(method: &Ident) -> String {
+    let name = method.to_string();
+    not_a_digit_first(name.strip_prefix("r#").unwrap_or(&name).to_upper_camel_case())
+}
+
 /// The name of the constant that describes a method: `WHO_AM_I` for `who_am_i`.
 pub(crate) fn constant(method: &Ident) -> Ident {
     let name = method.to_string();

@@ -48,6 +48,9 @@ mod worker;
 pub use mdp_protocol::wire::DisconnectReason;
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 
+#[cfg(feature = "macros")]
+pub use mdp_macros::mdp_service;
+
 pub use broker::{Broker, BrokerBuilder, BrokerStats};
 pub use client::{Call, CallFuture, Client, ClientBuilder, DEFAULT_TIMEOUT, Response, SendFuture};
 pub use context::Runtime;

@@ -1,0 +1,180 @@
+//! From a trait to the model.
+
+use lean_codegen::model::{self, Method, Origin, SchemaSource, Service};
+use lean_codegen::names;
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, ItemTrait, LitStr, TraitItem, TraitItemFn, TypeParamBound};
+
+use super::args::ServiceArgs;
+use super::attributes;
+use super::errors::Errors;
+use super::signature::{self, Written};
+
+/// A service, and what its methods are made of besides, each with the conditions of its method.
+pub(super) struct Lowered {
+    pub(super) service: Service,
+    pub(super) written: Vec<(Vec<Attribute>, Written)>,
+}
+
+/// Methods that cannot be lowered are left out, and their mistakes are among the errors.
+pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) -> Lowered {
+    head(item, errors);
+    let said = attributes::of_trait(&item.attrs, errors);
+    let stem = item.ident.unraw().to_string();
+    let mut service = Service {
+        package: args.package.as_ref().map(|text| package(text, errors)).unwrap_or_default(),
+        name: wire_name(args.name.as_ref(), &stem, &item.ident, "name", errors),
+        ident: item.ident.clone(),
+        module_stem: names::service(&stem).map_or_else(|| stem.clone(), |names| names.module_stem),
+        type_stem: stem,
+        docs: said.docs,
+        deprecated: said.deprecated.or(args.deprecated),
+        visibility: item.vis.clone(),
+        cfgs: said.cfgs,
+        needs_outer_names: false,
+        methods: Vec::new(),
+        schema: SchemaSource::Described,
+        attributes: model::Attributes::default(),
+        origin: Origin::Rust(item.ident.span()),
+    };
+    let mut written = Vec::new();
+    for item in &item.items {
+        match item {
+            TraitItem::Fn(item) => {
+                let method = method(item, args.timeout_ms, &mut service.needs_outer_names, errors);
+                let Some((method, as_written)) = method else { continue };
+                let as_written = (method.cfgs.clone(), as_written);
+                if !written.contains(&as_written) {
+                    written.push(as_written);
+                }
+                service.methods.push(method);
+            }
+            other => errors.push(syn::Error::new_spanned(
+                other,
+                "a service has methods and nothing else; move this out of the trait",
+            )),
+        }
+    }
+    Lowered { service, written }
+}
+
+/// What stands before the methods.
+fn head(item: &ItemTrait, errors: &mut Errors) {
+    if let Some(unsafety) = &item.unsafety {
+        let text = "nothing about a service is unsafe for its callers; remove this";
+        errors.push(syn::Error::new_spanned(unsafety, text));
+    }
+    if let Some(auto) = &item.auto_token {
+        let text = "a service is implemented by a worker; remove this";
+        errors.push(syn::Error::new_spanned(auto, text));
+    }
+    if !item.generics.params.is_empty() {
+        errors.push(syn::Error::new_spanned(
+            &item.generics,
+            "a service has one contract, so it has no parameters; name the types that travel",
+        ));
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        let text = "a service asks nothing of types; remove the `where`";
+        errors.push(syn::Error::new_spanned(clause, text));
+    }
+    for bound in item.supertraits.iter().filter(|bound| !is_known(bound)) {
+        errors.push(syn::Error::new_spanned(
+            bound,
+            "a worker's trait is `Send + Sync + 'static` by itself and can be no more; remove this",
+        ));
+    }
+}
+
+/// What the generated trait has anyhow may be written.
+fn is_known(bound: &TypeParamBound) -> bool {
+    match bound {
+        TypeParamBound::Trait(bound) => {
+            let last = bound.path.segments.last();
+            last.is_some_and(|last| last.ident == "Send" || last.ident == "Sync")
+        }
+        TypeParamBound::Lifetime(lifetime) => lifetime.ident == "static",
+        _ => false,
+    }
+}
+
+fn method(
+    item: &TraitItemFn,
+    timeout_ms: Option<u32>,
+    needs_outer_names: &mut bool,
+    errors: &mut Errors,
+) -> Option<(Method, Written)> {
+    let said = attributes::of_method(&item.attrs, errors);
+    if let Some(body) = &item.default {
+        errors.push(syn::Error::new_spanned(
+            body,
+            "a service has no code; end the method with `;` and write this where the trait is implemented",
+        ));
+    }
+    let ident = &item.sig.ident;
+    let usual = names::on_wire(ident);
+    let name = wire_name(said.args.rename.as_ref(), &usual, ident, "rename", errors);
+    let signature = signature::of(&item.sig, needs_outer_names, errors)?;
+    let method = Method {
+        name,
+        ident: ident.clone(),
+        docs: said.docs,
+        shape: signature.shape,
+        idempotency: said.args.idempotency,
+        timeout_ms: said.args.timeout_ms.or(timeout_ms),
+        deprecated: said.deprecated.or(said.args.deprecated),
+        cfgs: said.cfgs,
+        takes_context: signature.takes_context,
+        takes_request: signature.takes_request,
+        input: signature.input,
+        output: signature.output,
+        origin: Origin::Rust(ident.span()),
+    };
+    Some((method, signature.written))
+}
+
+/// A name that a schema can have: that which was asked for, or the usual one.
+fn wire_name(
+    asked: Option<&LitStr>,
+    usual: &str,
+    ident: &Ident,
+    argument: &str,
+    errors: &mut Errors,
+) -> String {
+    let (name, span) = match asked {
+        Some(text) => (text.value(), text.span()),
+        None => (usual.to_owned(), ident.span()),
+    };
+    if !is_name(&name) {
+        no_name(&name, span, argument, errors);
+    }
+    name
+}
+
+fn no_name(name: &str, span: Span, argument: &str, errors: &mut Errors) {
+    let text = format!(
+        "`{name}` is no name on the wire; give one of ASCII letters, digits and `_` that begins with no \
+         digit, as in `{argument} = \"WhoAmI\"`"
+    );
+    errors.push(syn::Error::new(span, text));
+}
+
+fn package(text: &LitStr, errors: &mut Errors) -> String {
+    let package = text.value();
+    if !package.split('.').all(is_name) {
+        let message = format!(
+            "`{package}` is no package; give names of ASCII letters, digits and `_` with a dot between \
+             them, as in `auth.v1`"
+        );
+        errors.push(syn::Error::new(text.span(), message));
+    }
+    package
+}
+
+/// What protobuf takes for a name.
+fn is_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

@@ -1,0 +1,113 @@
+//! `#[mdp_service]`: from a trait to the shared model, through the shared checks and templates.
+
+mod args;
+mod attributes;
+mod errors;
+mod lower;
+mod signature;
+mod types;
+
+use lean_codegen::check;
+use lean_codegen::emit::{self, Options, module_ident, type_ident};
+use lean_codegen::model::{Module, Origin, Service, Shape};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Item, ItemTrait};
+
+use errors::Errors;
+use lower::Lowered;
+use signature::Written;
+
+/// What the attribute with these arguments makes of the item.
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    match the_trait(item.clone()) {
+        Ok(item) => of_trait(args, &item),
+        // What stands there remains, so that what uses it is no mistake too.
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote!(#error #item)
+        }
+    }
+}
+
+fn the_trait(item: TokenStream) -> syn::Result<ItemTrait> {
+    match syn::parse2(item)? {
+        Item::Trait(item) => Ok(item),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "a service is a trait; write `#[mdp_service]` above a `trait` of `async fn`s",
+        )),
+    }
+}
+
+fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = args::of_service(args, &mut errors);
+    let options = Options { runtime: args.runtime.clone(), ..Options::default() };
+    let Lowered { mut service, written } = lower::service(item, args, &mut errors);
+    check(&service, &options, &mut errors);
+    if !errors.is_empty() {
+        keep_sound_methods(&mut service);
+    }
+    let (code, names) = (emit::service(&service, &options), names(&service));
+    let written = written.iter().map(|(cfgs, written)| uses(&service, cfgs, written, &options));
+    let errors = errors.into_compile_errors();
+    quote!(#errors #code #names #(#written)*)
+}
+
+fn check(service: &Service, options: &Options, errors: &mut Errors) {
+    let module = Module { services: vec![service.clone()], taken: Vec::new() };
+    for problem in check::module(&module, options) {
+        let span = match problem.origin {
+            Some(Origin::Rust(span)) => span,
+            _ => service.ident.span(),
+        };
+        errors.push(syn::Error::new(span, problem.mistake));
+    }
+}
+
+/// Something is emitted all the same: with the names there, each mistake is shown once, and not again
+/// wherever its service is used.
+fn keep_sound_methods(service: &mut Service) {
+    let mut seen = Vec::new();
+    service.methods.retain(|method| {
+        let sound = method.shape == Shape::Unary && !seen.contains(&method.ident);
+        seen.push(method.ident.clone());
+        sound
+    });
+}
+
+/// The types of the modules, beside the trait's place.
+fn names(service: &Service) -> TokenStream {
+    let (cfgs, visibility, handler) = (&service.cfgs, &service.visibility, &service.ident);
+    let (client_mod, client) = (module_ident(service, "client"), type_ident(service, "Client"));
+    let (worker_mod, worker) = (module_ident(service, "worker"), type_ident(service, "Worker"));
+    quote! {
+        #(#cfgs)*
+        #[allow(deprecated, unreachable_pub, unused_imports)]
+        #visibility use self::{#client_mod::#client, #worker_mod::{#handler, #worker}};
+    }
+}
+
+/// Names `CallContext`, `Result` and `Status` as the user did: who imports them for the trait alone shall
+/// not be told that nobody needs them, and who means others of these names, that they are others.
+fn uses(
+    service: &Service,
+    cfgs: &[Attribute],
+    written: &Written,
+    options: &Options,
+) -> TokenStream {
+    let (of_service, runtime) = (&service.cfgs, &options.runtime);
+    let Written { context, result } = written;
+    let wanted = context.as_ref().map(|_| quote!(&#runtime::codegen::CallContext));
+    let context = context.as_ref().map(|context| quote!(_: #context));
+    let same = quote_spanned! {result.span()=>
+        |#context| -> #result { ::core::result::Result::Ok(()) }
+    };
+    quote! {
+        #(#of_service)*
+        #(#cfgs)*
+        const _: fn(#wanted) -> ::core::result::Result<(), #runtime::codegen::Status> = #same;
+    }
+}

@@ -1,0 +1,284 @@
+//! What a method takes and gives, read off its signature.
+
+use lean_codegen::model::Shape;
+use syn::{
+    AssocType, FnArg, GenericArgument, PatType, PathArguments, PathSegment, Receiver, ReturnType,
+    Signature, Type, TypeParamBound,
+};
+
+use super::errors::Errors;
+use super::types::{self, bare};
+
+/// A method's signature in the words of the model.
+pub(super) struct Lowered {
+    pub(super) shape: Shape,
+    pub(super) takes_context: bool,
+    pub(super) takes_request: bool,
+    pub(super) input: Type,
+    pub(super) output: Type,
+    pub(super) written: Written,
+}
+
+/// What the generated code names in its own way, as the user wrote it. The records are not among it, for
+/// those are named as they were written.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    /// `&CallContext`
+    pub(super) context: Option<Type>,
+    /// `Result<(), Status>`
+    pub(super) result: Type,
+}
+
+/// `None` if it cannot be lowered; why is among the errors then.
+pub(super) fn of(
+    signature: &Signature,
+    needs_outer_names: &mut bool,
+    errors: &mut Errors,
+) -> Option<Lowered> {
+    head(signature, errors);
+    let mut taken = Taken::default();
+    for argument in &signature.inputs {
+        if let FnArg::Typed(argument) = argument {
+            errors.take(taken.add(argument));
+        }
+    }
+    let request = taken.request.map(|request| message(request, "request"));
+    let request = request.map(|message| place(message, needs_outer_names, errors));
+    let result = errors.take(result(signature));
+    let reply = result.and_then(|result| place(reply(result), needs_outer_names, errors))?;
+    let takes_request = request.is_some();
+    let request = request.unwrap_or_else(|| Some(Message::unit()))?;
+    Some(Lowered {
+        shape: shape(request.streams, reply.streams),
+        takes_context: taken.context.is_some(),
+        takes_request,
+        input: request.of,
+        output: reply.of,
+        written: Written { context: taken.context.cloned(), result: without_record(result?) },
+    })
+}
+
+fn shape(many_requests: bool, many_replies: bool) -> Shape {
+    match (many_requests, many_replies) {
+        (false, false) => Shape::Unary,
+        (true, false) => Shape::ClientStreaming,
+        (false, true) => Shape::ServerStreaming,
+        (true, true) => Shape::BidiStreaming,
+    }
+}
+
+/// What stands before the arguments, and `&self`.
+fn head(signature: &Signature, errors: &mut Errors) {
+    if signature.asyncness.is_none() {
+        let text = "a call takes time; write `async fn`";
+        errors.push(syn::Error::new_spanned(signature.fn_token, text));
+    }
+    let never = "a method of a service is plain `async fn`; remove this";
+    if let Some(token) = &signature.constness {
+        errors.push(syn::Error::new_spanned(token, never));
+    }
+    if let Some(token) = &signature.unsafety {
+        errors.push(syn::Error::new_spanned(token, never));
+    }
+    if let Some(abi) = &signature.abi {
+        errors.push(syn::Error::new_spanned(abi, never));
+    }
+    if !signature.generics.params.is_empty() {
+        errors.push(syn::Error::new_spanned(
+            &signature.generics,
+            "a method has no parameters of its own; name the types that travel",
+        ));
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        let text = "a method asks nothing of types; remove the `where`";
+        errors.push(syn::Error::new_spanned(clause, text));
+    }
+    match signature.receiver() {
+        Some(receiver) if is_shared(receiver) => {}
+        Some(receiver) => errors.push(syn::Error::new_spanned(
+            receiver,
+            "many calls run at once on one worker; write `&self`",
+        )),
+        None => errors.push(syn::Error::new_spanned(
+            &signature.ident,
+            "a method is called on a worker; write `&self` as its first argument",
+        )),
+    }
+}
+
+fn is_shared(receiver: &Receiver) -> bool {
+    let plain = matches!(receiver.reference, Some((_, None)));
+    plain && receiver.mutability.is_none() && receiver.colon_token.is_none()
+}
+
+/// The arguments behind `&self`.
+#[derive(Default)]
+struct Taken<'a> {
+    context: Option<&'a Type>,
+    request: Option<&'a Type>,
+}
+
+impl<'a> Taken<'a> {
+    fn add(&mut self, argument: &'a PatType) -> syn::Result<()> {
+        let refuse = |text| Err(syn::Error::new_spanned(argument, text));
+        if let Some(attribute) = argument.attrs.first() {
+            let text = "an argument of a service's method takes no attributes; remove it";
+            return Err(syn::Error::new_spanned(attribute, text));
+        }
+        match context(&argument.ty) {
+            Some(Lent::No) => refuse("the context is lent to the handler; write `&CallContext`"),
+            Some(Lent::Yes) if self.context.is_some() => {
+                refuse("one context is enough; remove this")
+            }
+            Some(Lent::Yes) if self.request.is_some() => refuse(
+                "the context goes before the request; write `&self, cx: &CallContext, req: ..`",
+            ),
+            Some(Lent::Yes) => {
+                self.context = Some(&argument.ty);
+                Ok(())
+            }
+            None if self.request.is_some() => refuse(
+                "a method takes one record; put all that it needs into one struct that derives `MdpRecord`",
+            ),
+            None => {
+                self.request = Some(&argument.ty);
+                Ok(())
+            }
+        }
+    }
+}
+
+enum Lent {
+    Yes,
+    No,
+}
+
+/// Whether a type is the context, by its name, and whether it is written as it has to be.
+fn context(ty: &Type) -> Option<Lent> {
+    match bare(ty) {
+        Type::Reference(reference) => {
+            last_segment(&reference.elem).filter(|last| last.ident == "CallContext")?;
+            let plain = reference.mutability.is_none() && reference.lifetime.is_none();
+            Some(if plain { Lent::Yes } else { Lent::No })
+        }
+        other => last_segment(other).filter(|last| last.ident == "CallContext").map(|_| Lent::No),
+    }
+}
+
+/// A request or a reply.
+struct Message<T> {
+    streams: bool,
+    of: T,
+}
+
+impl Message<Type> {
+    fn unit() -> Self {
+        Self { streams: false, of: syn::parse_quote!(()) }
+    }
+}
+
+fn place(
+    message: syn::Result<Message<&Type>>,
+    needs_outer_names: &mut bool,
+    errors: &mut Errors,
+) -> Option<Message<Type>> {
+    let Message { streams, of } = errors.take(message)?;
+    let of = errors.take(types::place(of, needs_outer_names))?;
+    Some(Message { streams, of })
+}
+
+/// A record, or `impl Stream` of records.
+fn message<'a>(ty: &'a Type, what: &str) -> syn::Result<Message<&'a Type>> {
+    let Type::ImplTrait(stream) = bare(ty) else { return Ok(Message { streams: false, of: ty }) };
+    let stream_of = stream.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().filter(|last| last.ident == "Stream")
+        }
+        _ => None,
+    });
+    let item = stream_of.and_then(item_of).ok_or_else(|| {
+        let text = format!("a {what} is one record; name its type");
+        syn::Error::new_spanned(ty, text)
+    })?;
+    Ok(Message { streams: true, of: record_or_status(item)? })
+}
+
+/// `T` of `Stream<Item = T>`.
+fn item_of(stream: &PathSegment) -> Option<&Type> {
+    arguments(stream).find_map(|argument| match argument {
+        GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Item" => Some(ty),
+        _ => None,
+    })
+}
+
+fn reply(result: &Type) -> syn::Result<Message<&Type>> {
+    message(record_or_status(result)?, "reply")
+}
+
+fn result(signature: &Signature) -> syn::Result<&Type> {
+    match &signature.output {
+        ReturnType::Type(_, ty) => Ok(ty),
+        ReturnType::Default => Err(syn::Error::new_spanned(
+            &signature.ident,
+            "a call can always fail; write `-> Result<Reply, Status>`, or `-> Result<(), Status>` if \
+             there is nothing to say",
+        )),
+    }
+}
+
+/// `T` of `Result<T, Status>`.
+fn record_or_status(ty: &Type) -> syn::Result<&Type> {
+    let wanted = "a call ends with a record or a status; write `Result<Reply, Status>`";
+    let Some(result) = last_segment(ty).filter(|last| last.ident == "Result") else {
+        return Err(syn::Error::new_spanned(ty, wanted));
+    };
+    let types: Vec<&Type> = arguments(result).filter_map(as_type).collect();
+    match types.as_slice() {
+        [record, status] if last_segment(status).is_some_and(|last| last.ident == "Status") => {
+            Ok(record)
+        }
+        [_, other] => Err(syn::Error::new_spanned(
+            other,
+            "a call fails with `Status`, which the caller gets as it is; write `Status` and turn your \
+             own error into one where the trait is implemented",
+        )),
+        _ => Err(syn::Error::new_spanned(ty, wanted)),
+    }
+}
+
+/// `Result<(), Status>` of `Result<T, Status>`.
+fn without_record(result: &Type) -> Type {
+    let mut result = bare(result).clone();
+    let last = match &mut result {
+        Type::Path(path) => path.path.segments.last_mut(),
+        _ => None,
+    };
+    if let Some(PathArguments::AngleBracketed(arguments)) = last.map(|last| &mut last.arguments)
+        && let Some(first) = arguments.args.first_mut()
+    {
+        *first = syn::parse_quote!(());
+    }
+    result
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match bare(ty) {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+fn arguments(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
+    };
+    arguments.into_iter().flatten()
+}
+
+fn as_type(argument: &GenericArgument) -> Option<&Type> {
+    match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    }
+}
