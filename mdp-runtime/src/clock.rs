@@ -28,6 +28,31 @@ impl Clock {
     }
 }
 
+/// Measures how long things take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    at: Instant,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Stopwatch { at: Instant::now() }
+    }
+
+    /// The time since the last lap, or since the start.
+    pub(crate) fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        let lap = now.saturating_duration_since(self.at);
+        self.at = now;
+        lap
+    }
+
+    /// The time from the start of `other` to the last lap.
+    pub(crate) fn since(&self, other: &Stopwatch) -> Duration {
+        self.at.saturating_duration_since(other.at)
+    }
+}
+
 /// A duration as the state machines count it: whole milliseconds, rounded up.
 pub(crate) fn span(duration: Duration) -> Span {
     let ms = duration.as_nanos().div_ceil(1_000_000);

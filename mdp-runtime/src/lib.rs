@@ -42,6 +42,7 @@ mod observe;
 mod pack;
 mod peer;
 mod signal;
+mod spin;
 mod status;
 mod worker;
 

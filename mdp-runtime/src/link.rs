@@ -37,6 +37,11 @@ impl Link {
         Ok(Link { polled: frame::polled(socket)? })
     }
 
+    /// The same socket on another tokio runtime: the one that this is called on.
+    pub(crate) fn moved(self) -> zmq::Result<Self> {
+        Ok(Link { polled: frame::polled(self.into_socket())? })
+    }
+
     /// The socket, to be closed.
     pub(crate) fn into_socket(self) -> zmq::Socket {
         self.polled.into_inner().socket
@@ -50,6 +55,12 @@ impl Link {
             Err(zmq::Error::EAGAIN) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether there is something to receive, or an error to see.
+    pub(crate) fn is_readable(&self) -> bool {
+        let events = self.polled.get_ref().socket.get_events();
+        events.map_or(true, |events| events.contains(zmq::POLLIN))
     }
 
     /// Sends a packet. `false`: the socket is full, and the packet is still there.

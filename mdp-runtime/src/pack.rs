@@ -15,7 +15,7 @@ use crate::status::Status;
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
 /// other side is at work on it while the next one is gathered.
 const PACKET_BYTES: usize = 32 * 1024;
-const PACKET_RECORDS: usize = 64;
+const PACKET_RECORDS: usize = 128;
 const PACKET_FRAMES: usize = 16;
 
 /// The packet that is being gathered for one receiver.

@@ -18,7 +18,7 @@ use crate::pack::{Gather, Received};
 
 /// Records that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
-pub(crate) const BURST: usize = 64;
+pub(crate) const BURST: usize = 128;
 
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
@@ -92,6 +92,13 @@ impl Peer {
         }
     }
 
+    /// Goes on on the tokio runtime that this is called on.
+    pub(crate) fn moved(&mut self) -> Result<(), Broken> {
+        let Some(link) = self.link.take() else { return Ok(()) };
+        self.link = Some(link.moved().map_err(|error| self.broken(error))?);
+        Ok(())
+    }
+
     pub(crate) fn receive(&mut self) -> Result<Option<Received>, Broken> {
         let Some(link) = &mut self.link else { return Ok(None) };
         link.receive(&self.limits).map_err(|error| self.broken(error))
@@ -125,6 +132,11 @@ impl Peer {
     pub(crate) fn flush(&mut self) -> Result<(), Broken> {
         let Some(link) = &mut self.link else { return Ok(()) };
         self.gather.flush(|packer| link.send(packer)).map_err(|error| self.broken(error))
+    }
+
+    /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_readable)
     }
 
     fn broken(&self, error: zmq::Error) -> Broken {

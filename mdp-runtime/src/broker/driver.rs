@@ -17,6 +17,7 @@ use crate::error::BindError;
 use crate::observe;
 use crate::pack::{Packer, Received, reason_for, retry_interrupted};
 use crate::peer::BURST;
+use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
 const HANDSHAKE_MS: i32 = 2_000;
@@ -78,6 +79,7 @@ pub(super) struct Driver {
     outbox: Outbox,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
+    spin: Spin,
     closed: bool,
 }
 
@@ -108,6 +110,7 @@ impl Driver {
             outbox: Outbox::default(),
             heads: Vec::new(),
             actions: Vec::new(),
+            spin: Spin::default(),
             closed: false,
         })
     }
@@ -133,10 +136,17 @@ impl Driver {
         // Also after a pause of the process: what waited in the socket was read above.
         self.handle(Input::Tick);
         self.flush();
-        if !more && !self.closed {
+        if !more && !self.closed && !self.spin() {
             self.wait(wakeups)?;
         }
         Ok(())
+    }
+
+    /// Under load, waits awake. `true`: there is something to receive.
+    fn spin(&mut self) -> bool {
+        let router = &self.router;
+        // An error shows at the next receive.
+        self.spin.wait(|| router.get_events().map_or(true, |events| events.contains(zmq::POLLIN)))
     }
 
     fn wait(&self, wakeups: &zmq::Socket) -> zmq::Result<()> {
@@ -162,7 +172,7 @@ impl Driver {
         while count < BURST {
             let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
                 Ok(route) => route,
-                Err(zmq::Error::EAGAIN) => return Ok(false),
+                Err(zmq::Error::EAGAIN) => break,
                 Err(error) => return Err(error),
             };
             let first = match route.get_more() {
@@ -172,7 +182,8 @@ impl Driver {
             let message = Received::rest(&self.router, first, &self.limits)?;
             count += self.message(&route, &message);
         }
-        Ok(true)
+        self.spin.heard(count);
+        Ok(count >= BURST)
     }
 
     /// Handles a message, and gives the number of its records, at least 1.

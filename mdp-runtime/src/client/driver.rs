@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::body::Body;
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
+use crate::spin::Spin;
 
 /// Without handles left, calls still end, at the latest by their own deadlines.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
@@ -27,6 +28,7 @@ pub(super) struct Driver {
     commands: Vec<Command>,
     actions: Vec<Action<Body, Token>>,
     orphaned: bool,
+    spin: Spin,
     closed: bool,
 }
 
@@ -45,6 +47,7 @@ impl Driver {
             commands: Vec::with_capacity(BURST),
             actions: Vec::new(),
             orphaned: false,
+            spin: Spin::default(),
             closed: false,
         }
     }
@@ -59,11 +62,18 @@ impl Driver {
             if more {
                 // Those whose calls have ended make the next ones meanwhile.
                 tokio::task::yield_now().await;
-            } else if !self.closed {
+            } else if !self.closed && !self.spin().await {
                 self.wait(&mut alarm).await;
             }
         }
         self.peer.close().await;
+    }
+
+    /// Under load, waits awake. `true`: there is something to do.
+    async fn spin(&mut self) -> bool {
+        // Exclusive, for a socket may move between threads, but not be shared.
+        let (peer, inbox) = (&mut self.peer, &self.inbox);
+        self.spin.wait_in_task(|| !inbox.is_empty() || peer.is_readable()).await
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) {
@@ -88,11 +98,14 @@ impl Driver {
             self.commands.push(command);
         }
         let mut commands = std::mem::take(&mut self.commands);
+        let now = self.peer.clock.now();
         for command in commands.drain(..) {
-            self.handle(match command {
+            let input = match command {
                 Command::Call(call) => Input::Call(call),
                 Command::Close(grace) => Input::Close { grace },
-            });
+            };
+            self.core.handle(now, input, &mut self.actions);
+            self.perform();
         }
         self.commands = commands;
     }
@@ -103,14 +116,15 @@ impl Driver {
         while count < BURST {
             match self.receive_one() {
                 Ok(Some(records)) => count += records,
-                Ok(None) => return false,
+                Ok(None) => break,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
                     return false;
                 }
             }
         }
-        true
+        self.spin.heard(count);
+        count >= BURST
     }
 
     /// Handles the records of a message, and gives their number.

@@ -1,23 +1,28 @@
-//! The worker's task: it owns the socket, on a thread of its own, and drives the state machine.
+//! The worker's driver: it owns the socket, on a thread of its own, and drives the state machine.
 
 use std::sync::Arc;
 
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::context::CallContext;
 use super::pool::{Done, Job, Pool};
+use super::seat::Seat;
 use crate::body::Body;
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
+use crate::spin::Spin;
 use crate::status::Status;
 
 /// How long ends may lie unseen behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
+/// What is done when nobody holds the worker any more.
+const NO_GRACE: Command = Command::Drain(Span::ZERO);
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -38,11 +43,16 @@ pub(super) struct Driver {
     services: Vec<Arc<dyn Service>>,
     methods: Vec<Method>,
     pool: Pool,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    /// Calls for the runners.
     jobs: Vec<Job>,
+    /// Calls whose handlers are polled on this thread.
+    here: Vec<Job>,
     /// The contexts of the calls that run, by the place of their key.
     running: Vec<Option<(Key, CallContext)>>,
     finished: Vec<Done>,
     actions: Vec<Action<Body>>,
+    spin: Spin,
     closed: bool,
 }
 
@@ -54,42 +64,82 @@ impl Driver {
         services: Vec<Arc<dyn Service>>,
         handlers: Handle,
         state: watch::Sender<ConnectionState>,
+        inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
+        let methods = methods(&services);
         Driver {
             peer: Peer::new("worker", runtime, endpoints, state),
             core: Worker::new(config),
-            methods: methods(&services),
+            pool: Pool::new(handlers, methods.len()),
+            methods,
             services,
-            pool: Pool::new(handlers),
+            inbox,
             jobs: Vec::with_capacity(BURST),
+            here: Vec::with_capacity(BURST),
             running: Vec::new(),
             finished: Vec::with_capacity(BURST),
             actions: Vec::new(),
+            spin: Spin::default(),
             closed: false,
         }
     }
 
-    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    /// Drives the socket on this thread, which has entered `io`, until the worker is closed. Comes
+    /// back sooner if a handler kept the thread for so long that the relief has taken the driver.
+    pub(super) fn run(mut self: Box<Self>, io: &tokio::runtime::Runtime, seat: &Seat<Box<Self>>) {
         let mut alarm = Alarm::new();
+        if self.peer.moved().is_err() {
+            self.handle(Input::Invalid);
+        }
         while !self.closed {
             self.take_done();
             self.flush();
             let more = self.receive();
             self.handle(Input::Tick);
             self.pool.run(&mut self.jobs);
-            self.flush();
-            if more {
-                // Commands are heard also while there is always more to do.
-                tokio::task::yield_now().await;
+            let polled = !self.here.is_empty();
+            if polled {
+                match self.poll_here(seat) {
+                    Some(driver) => self = driver,
+                    None => return,
+                }
             }
-            if !self.closed {
-                self.wait(&mut inbox, &mut alarm).await;
+            self.flush();
+            if more || polled || self.spin() {
+                self.hear();
+            } else if !self.closed {
+                io.block_on(self.wait(&mut alarm));
             }
         }
-        self.peer.close().await;
+        let Driver { peer, .. } = *self;
+        io.block_on(peer.close());
+        seat.finish();
     }
 
-    async fn wait(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>, alarm: &mut Alarm) {
+    /// Polls the quick handlers. Meanwhile the driver is where the relief can take it.
+    fn poll_here(mut self: Box<Self>, seat: &Seat<Box<Self>>) -> Option<Box<Self>> {
+        let pool = self.pool.clone();
+        pool.put_here(&mut self.here);
+        if let Err(driver) = seat.lend(self) {
+            pool.leave_here();
+            return Some(driver);
+        }
+        pool.run_here();
+        let driver = seat.take_back();
+        if driver.is_none() {
+            // What has ended here is new to whoever drives now.
+            pool.tell();
+        }
+        driver
+    }
+
+    /// Under load, waits awake. `true`: there is something to do.
+    fn spin(&mut self) -> bool {
+        let (peer, pool, inbox) = (&mut self.peer, &self.pool, &self.inbox);
+        self.spin.wait(|| peer.is_readable() || pool.has_done() || !inbox.is_empty())
+    }
+
+    async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
         let mut deadline = self.core.next_deadline();
         if self.pool.is_busy() {
@@ -99,11 +149,25 @@ impl Driver {
         let mut command = None;
         tokio::select! {
             biased;
-            asked = inbox.recv() => command = Some(asked.unwrap_or(Command::Drain(Span::ZERO))),
+            asked = self.inbox.recv() => command = Some(asked.unwrap_or(NO_GRACE)),
             () = self.pool.told() => {}
             () = self.peer.ready() => {}
             () = alarm.wait(&clock, deadline) => {}
         }
+        self.obey(command);
+    }
+
+    /// Hears commands without waiting for one.
+    fn hear(&mut self) {
+        let command = match self.inbox.try_recv() {
+            Ok(command) => Some(command),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(NO_GRACE),
+        };
+        self.obey(command);
+    }
+
+    fn obey(&mut self, command: Option<Command>) {
         if let Some(Command::Drain(grace)) = command {
             self.handle(Input::Drain { grace });
         }
@@ -112,9 +176,11 @@ impl Driver {
     fn take_done(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
         self.pool.take_done(&mut finished);
+        let now = self.peer.clock.now();
         for (count, Done { call, code, reply }) in finished.drain(..).enumerate() {
             self.forget(call);
-            self.handle(Input::Done { call, code, reply });
+            self.core.handle(now, Input::Done { call, code, reply }, &mut self.actions);
+            self.perform();
             if count % BURST == BURST - 1 {
                 self.flush();
             }
@@ -128,14 +194,15 @@ impl Driver {
         while count < BURST {
             match self.receive_one() {
                 Ok(Some(records)) => count += records,
-                Ok(None) => return false,
+                Ok(None) => break,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
                     return false;
                 }
             }
         }
-        true
+        self.spin.heard(count);
+        count >= BURST
     }
 
     /// Handles the records of a message, and gives their number.
@@ -180,7 +247,8 @@ impl Driver {
 
     fn start(&mut self, call: Key, deadline: Time, attempt: u8, body: &Body) {
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
-        let Some(found) = place.ok().and_then(|place| self.methods.get(place)) else {
+        let gauge = place.unwrap_or(usize::MAX);
+        let Some(found) = self.methods.get(gauge) else {
             return self.refuse_unknown(call, body);
         };
         let spec = found.spec;
@@ -189,13 +257,10 @@ impl Driver {
         let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta());
         remember(&mut self.running, call, cx.clone());
         let payload = body.payload();
-        self.jobs.push(Job {
-            call,
-            service: Arc::clone(service),
-            method: spec.number,
-            cx,
-            payload,
-        });
+        let job =
+            Job { call, service: Arc::clone(service), method: spec.number, gauge, cx, payload };
+        let jobs = if self.pool.is_quick(gauge) { &mut self.here } else { &mut self.jobs };
+        jobs.push(job);
     }
 
     /// The service is here and the method is not: an older worker than the client expects.

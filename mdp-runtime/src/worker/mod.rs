@@ -3,9 +3,9 @@
 mod context;
 mod driver;
 mod pool;
+mod seat;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mdp_protocol::names;
@@ -21,14 +21,17 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
 use driver::{Command, Driver};
+use seat::Seat;
 
 /// Calls at once for each service, unless the builder says otherwise.
 const DEFAULT_CAPACITY: u32 = 64;
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// A running worker. Its socket has a thread of its own, so that heartbeats go on whatever the
-/// handlers do; the handlers run on the tokio runtime that it was started on. Dropping it stops it
-/// without grace.
+/// handlers do. Handlers run on the tokio runtime that the worker was started on. One of a method
+/// that is quick as a rule is polled for the first time on the socket's thread, within that runtime;
+/// if it blocks there, another thread goes on with the socket. Dropping the worker stops it without
+/// grace.
 ///
 /// ```no_run
 /// # async fn doc(service: impl mdp_runtime::codegen::Service) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,11 +46,10 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Worker {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
-    thread: Option<JoinHandle<()>>,
+    seat: Arc<Seat<Box<Driver>>>,
 }
 
 impl Worker {
@@ -88,31 +90,29 @@ impl Worker {
 
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
     /// UNAVAILABLE, and leaves the broker.
-    pub async fn shutdown(mut self, grace: Duration) {
+    pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
         let mut state = self.state();
         // An error means that the thread is gone, which is the same.
         let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
-        self.join();
     }
 
     fn drain(&self, grace: Duration) {
         // Without a receiver the thread is gone already.
         let _ = self.commands.send(Command::Drain(clock::span(grace)));
     }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to say that is not in the log.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.drain(Duration::ZERO);
-        self.join();
+        self.seat.finished();
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -189,28 +189,18 @@ impl WorkerBuilder {
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
-        let io = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(ServeError::Thread)?;
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let services = self.services.into_iter().map(|(service, _)| service).collect();
         let endpoints = self.endpoints;
-        let thread = std::thread::Builder::new()
-            .name("mdp-worker".into())
-            .spawn(move || {
-                // The timer of the driver wants to be made within its runtime.
-                io.block_on(async move {
-                    let driver =
-                        Driver::new(runtime, endpoints, config, services, handlers, state_in);
-                    driver.run(inbox).await;
-                });
-            })
-            .map_err(ServeError::Thread)?;
-        Ok(Worker { commands, state, thread: Some(thread) })
+        let driver = Driver::new(runtime, endpoints, config, services, handlers, state_in, inbox);
+        let seat = Arc::new(Seat::new());
+        take_seat("mdp-relief", &seat, None)?;
+        // From here on the relief waits: dropping the worker, or this error, ends it.
+        let driving = take_seat("mdp-worker", &seat, Some(Box::new(driver)));
+        driving.inspect_err(|_| seat.finish())?;
+        Ok(Worker { commands, state, seat })
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
@@ -251,6 +241,41 @@ impl WorkerBuilder {
             ..self.session.clone()
         };
         Ok(core::Config { session, services: offers })
+    }
+}
+
+/// Starts one of the two threads that share a worker's socket.
+fn take_seat(
+    name: &str,
+    seat: &Arc<Seat<Box<Driver>>>,
+    first: Option<Box<Driver>>,
+) -> Result<(), ServeError> {
+    let seat = Arc::clone(seat);
+    let io = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(ServeError::Thread)?;
+    let sit = move || {
+        let _finish = FinishOnPanic(&seat);
+        let _entered = io.enter();
+        let mut next = first;
+        while let Some(driver) = next.take().or_else(|| seat.relieve()) {
+            driver.run(&io, &seat);
+        }
+    };
+    std::thread::Builder::new().name(name.into()).spawn(sit).map_err(ServeError::Thread)?;
+    Ok(())
+}
+
+/// Should a driver panic, nobody waits for it in vain.
+struct FinishOnPanic<'a>(&'a Seat<Box<Driver>>);
+
+impl Drop for FinishOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.finish();
+        }
     }
 }
 

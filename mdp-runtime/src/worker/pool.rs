@@ -1,15 +1,20 @@
-//! Where handlers run: on the user's tokio runtime, never on the thread that owns the socket.
+//! Where handlers run: a quick one on the thread that drives the socket, any other on the user's
+//! tokio runtime.
 //!
-//! Spawning a task for each call costs more than most handlers do. So a burst of calls goes into one
-//! queue and a few runners take from it, at most one for each thread of the runtime. A runner polls
-//! each handler once where it stands; only a handler that has to wait gets a task of its own. One
-//! that blocks holds up its runner and nothing else, heartbeats least of all.
+//! Spawning a task for each call costs more than most handlers do, and a hand-over to another thread
+//! costs more still. So a handler is polled once where it stands, within the user's runtime, and only
+//! one that has to wait gets a task of its own there. Where it stands depends on how long the first
+//! polls of its method took of late: below [`QUICK`], that is the thread that drives the socket,
+//! which can be relieved of the socket should a handler block (see `seat`). Handlers that compute go
+//! into one queue from which a few runners take, at most one for each thread of the runtime.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_protocol::Key;
@@ -18,18 +23,28 @@ use tokio::sync::Notify;
 
 use super::context::CallContext;
 use crate::body::Body;
+use crate::clock::Stopwatch;
 use crate::codec;
 use crate::codegen::{Handling, Service};
 use crate::status::{Code, Status};
 
 /// Handlers that a runner polls before other tasks have their turn.
 const TURN: usize = 64;
+/// A method is quick while its first polls take less than this on average.
+const QUICK: Duration = Duration::from_micros(20);
+/// Polls that are measured together.
+const LAP: u32 = 8;
+/// How long quick handlers may keep the thread that drives the socket before the rest of them goes
+/// to the runners.
+const TURN_HERE: Duration = Duration::from_micros(200);
 
 /// A call whose handler is to be run.
 pub(super) struct Job {
     pub(super) call: Key,
     pub(super) service: Arc<dyn Service>,
     pub(super) method: u32,
+    /// The place of the method's [`Gauge`].
+    pub(super) gauge: usize,
     pub(super) cx: CallContext,
     pub(super) payload: Bytes,
 }
@@ -49,7 +64,10 @@ pub(super) struct Pool {
 struct Shared {
     runtime: Handle,
     most_runners: usize,
+    gauges: Box<[Gauge]>,
     work: Mutex<Work>,
+    /// What the thread that drives the socket is about to poll.
+    here: Mutex<VecDeque<Job>>,
     /// Ends that the socket's thread has not taken yet.
     done: Mutex<Vec<Done>>,
     /// There are some.
@@ -62,12 +80,77 @@ struct Work {
     runners: usize,
 }
 
+/// How long the first polls of a method's handlers take, in nanoseconds: a moving average. Races
+/// between threads may lose a measurement, which does no harm.
+#[derive(Default)]
+struct Gauge(AtomicU32);
+
+impl Gauge {
+    fn is_quick(&self) -> bool {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed).into()) < QUICK
+    }
+
+    /// One that was kept off the processor for long must not count for many that were not.
+    fn record(&self, took: Duration) {
+        let took = u32::try_from(took.min(4 * QUICK).as_nanos()).unwrap_or(u32::MAX);
+        let average = self.0.load(Ordering::Relaxed);
+        self.0.store(average - average / 8 + took / 8, Ordering::Relaxed);
+    }
+}
+
+/// Measures polls in groups: reading the clock for each would be a good part of what they take.
+struct Laps<'a> {
+    shared: &'a Shared,
+    watch: Stopwatch,
+    gauge: usize,
+    polls: u32,
+}
+
+impl<'a> Laps<'a> {
+    fn start(shared: &'a Shared, watch: Stopwatch) -> Self {
+        Laps { shared, watch, gauge: 0, polls: 0 }
+    }
+
+    /// A poll for this gauge comes next.
+    fn count(&mut self, gauge: usize) {
+        if self.gauge != gauge || self.polls == LAP {
+            self.end();
+            self.gauge = gauge;
+        }
+        self.polls += 1;
+    }
+
+    /// The end of the last group.
+    fn now(&self) -> Stopwatch {
+        self.watch
+    }
+
+    fn end(&mut self) {
+        let polls = std::mem::take(&mut self.polls);
+        if polls == 0 {
+            return;
+        }
+        let took = self.watch.lap() / polls;
+        if let Some(gauge) = self.shared.gauges.get(self.gauge) {
+            gauge.record(took);
+        }
+    }
+}
+
+impl Drop for Laps<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Pool {
-    pub(super) fn new(runtime: Handle) -> Self {
+    pub(super) fn new(runtime: Handle, methods: usize) -> Self {
         let shared = Shared {
             most_runners: runtime.metrics().num_workers().max(1),
             runtime,
+            gauges: (0..methods).map(|_| Gauge::default()).collect(),
             work: Mutex::default(),
+            here: Mutex::default(),
             done: Mutex::default(),
             told: Notify::new(),
         };
@@ -79,9 +162,19 @@ impl Pool {
         std::mem::swap(&mut *lock(&self.shared.done), finished);
     }
 
+    /// Whether there are ends to take.
+    pub(super) fn has_done(&self) -> bool {
+        !lock(&self.shared.done).is_empty()
+    }
+
     /// Waits until there are ends to take.
     pub(super) async fn told(&self) {
         self.shared.told.notified().await;
+    }
+
+    /// Makes [`told`](Self::told) end if there are ends to take.
+    pub(super) fn tell(&self) {
+        self.shared.tell();
     }
 
     /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
@@ -90,33 +183,80 @@ impl Pool {
         lock(&self.shared.work).runners > 0
     }
 
-    /// Queues the jobs and sees to it that somebody takes them.
+    /// Whether the handlers of the method with this gauge may be polled on the socket's thread.
+    pub(super) fn is_quick(&self, gauge: usize) -> bool {
+        self.shared.gauges.get(gauge).is_some_and(Gauge::is_quick)
+    }
+
+    /// Gives jobs to the runners.
     pub(super) fn run(&self, jobs: &mut Vec<Job>) {
-        if jobs.is_empty() {
-            return;
+        if !jobs.is_empty() {
+            self.shared.run(jobs.drain(..));
         }
-        let mut work = lock(&self.shared.work);
-        work.jobs.extend(jobs.drain(..));
-        // A runner that is there may be stuck in a handler, so none is counted on.
-        let missing = work.jobs.len().min(self.shared.most_runners.saturating_sub(work.runners));
-        work.runners += missing;
-        drop(work);
-        for _ in 0..missing {
-            self.shared.runtime.spawn(Shared::take_jobs(Arc::clone(&self.shared)));
+    }
+
+    /// Queues jobs for [`run_here`](Self::run_here).
+    pub(super) fn put_here(&self, jobs: &mut Vec<Job>) {
+        lock(&self.shared.here).extend(jobs.drain(..));
+    }
+
+    /// Polls the handlers of the queued jobs on this thread. Those for which the time is too short
+    /// go to the runners.
+    pub(super) fn run_here(&self) {
+        let _entered = self.shared.runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let turn = Stopwatch::start();
+        let mut laps = Laps::start(&self.shared, turn);
+        while let Some(job) = self.shared.next_here() {
+            laps.count(job.gauge);
+            self.shared.start(job, &mut context);
+            if laps.now().since(&turn) > TURN_HERE {
+                return self.leave_here();
+            }
+        }
+    }
+
+    /// Gives what is queued for [`run_here`](Self::run_here) to the runners.
+    pub(super) fn leave_here(&self) {
+        let left = std::mem::take(&mut *lock(&self.shared.here));
+        if !left.is_empty() {
+            self.shared.run(left);
         }
     }
 }
 
 impl Shared {
+    fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
+        let mut work = lock(&self.work);
+        work.jobs.extend(jobs);
+        // A runner that is there may be stuck in a handler, so none is counted on.
+        let missing = work.jobs.len().min(self.most_runners.saturating_sub(work.runners));
+        work.runners += missing;
+        drop(work);
+        for _ in 0..missing {
+            self.runtime.spawn(Arc::clone(self).take_jobs());
+        }
+    }
+
     async fn take_jobs(self: Arc<Self>) {
         loop {
-            for _ in 0..TURN {
-                let Some(job) = self.next() else { return self.tell() };
-                self.start(job).await;
+            if poll_fn(|context| Poll::Ready(self.take_turn(context))).await {
+                return self.tell();
             }
             self.tell();
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Polls the handlers of up to [`TURN`] jobs. `true`: there are no more, and the runner is over.
+    fn take_turn(self: &Arc<Self>, context: &mut Context<'_>) -> bool {
+        let mut laps = Laps::start(self, Stopwatch::start());
+        for _ in 0..TURN {
+            let Some(job) = self.next() else { return true };
+            laps.count(job.gauge);
+            self.start(job, context);
+        }
+        false
     }
 
     /// Wakes the socket's thread, once for all ends of a turn: each on its own would cost it a wake-up
@@ -138,22 +278,26 @@ impl Shared {
         job
     }
 
-    async fn start(self: &Arc<Self>, job: Job) {
-        let Job { call, service, method, cx, payload } = job;
+    fn next_here(&self) -> Option<Job> {
+        lock(&self.here).pop_front()
+    }
+
+    /// Polls a handler for the first time. One that has to wait gets a task, which polls it again at
+    /// once; so nothing hangs on the waker of the first time.
+    fn start(self: &Arc<Self>, job: Job, context: &mut Context<'_>) {
+        let Job { call, service, method, gauge: _, cx, payload } = job;
         if cx.is_cancelled() {
             return; // expired work is never started
         }
         let made = catch_unwind(AssertUnwindSafe(|| service.call(method, cx.clone(), payload)));
-        let mut handling = match made {
-            Ok(handling) => handling,
-            Err(panic) => return self.end(call, &cx, Err(panicked(&cx, panic.as_ref()))),
-        };
-        match poll_fn(|context| Poll::Ready(poll(&mut handling, &cx, context))).await {
-            Poll::Ready(result) => self.end(call, &cx, result),
-            Poll::Pending => {
-                let shared = Arc::clone(self);
-                tokio::spawn(shared.finish(call, handling, cx));
-            }
+        match made {
+            Err(panic) => self.end(call, &cx, Err(panicked(&cx, panic.as_ref()))),
+            Ok(mut handling) => match poll(&mut handling, &cx, context) {
+                Poll::Ready(result) => self.end(call, &cx, result),
+                Poll::Pending => {
+                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx));
+                }
+            },
         }
     }
 
