@@ -1,6 +1,7 @@
 //! What generated code names, and nobody else should. Not part of the public interface: it changes
 //! with the generator.
 
+pub mod record;
 mod schema;
 
 use std::future::Future;

@@ -1,0 +1,141 @@
+//! The grammar of `#[mdp(..)]`: numbers, words, `word = value`, `word(..)`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, Ident, Lit, LitInt, Token};
+
+use super::mistakes::Mistakes;
+
+/// One argument.
+pub(super) enum Argument {
+    /// A number on the wire.
+    Number(Number),
+    /// A word, alone or with a value.
+    Word(Word),
+}
+
+/// A number as it was written.
+pub(super) struct Number {
+    /// `None` if it is too large for all that is counted.
+    pub(super) value: Option<i64>,
+    tokens: TokenStream,
+}
+
+/// A word as it was written.
+pub(super) struct Word {
+    pub(super) name: Ident,
+    pub(super) value: Value,
+}
+
+/// What stands behind a word.
+pub(super) enum Value {
+    /// Nothing.
+    None,
+    /// `= value`.
+    Equals(Expr),
+    /// `(..)`.
+    List(TokenStream),
+}
+
+impl Number {
+    /// What stands for a number in Rust itself, as behind the `=` of a variant.
+    pub(super) fn of_expr(expr: &Expr) -> Option<Self> {
+        syn::parse2(expr.to_token_stream()).ok()
+    }
+}
+
+impl Parse for Number {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let minus: Option<Token![-]> = input.parse()?;
+        let literal: LitInt = input.parse()?;
+        let size = literal.base10_parse::<i64>().ok();
+        let value = if minus.is_some() { size.map(|size| -size) } else { size };
+        Ok(Self { value, tokens: quote::quote!(#minus #literal) })
+    }
+}
+
+impl ToTokens for Number {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.tokens.to_tokens(tokens);
+    }
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitInt) || input.peek(Token![-]) {
+            return Ok(Self::Number(input.parse()?));
+        }
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("expected a number or a word, as in `#[mdp(1)]`"));
+        }
+        let name = Ident::parse_any(input)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            Value::Equals(input.parse()?)
+        } else if input.peek(syn::token::Paren) {
+            let list;
+            syn::parenthesized!(list in input);
+            Value::List(list.parse()?)
+        } else {
+            Value::None
+        };
+        Ok(Self::Word(Word { name, value }))
+    }
+}
+
+/// The arguments of all attributes `#[mdp(..)]` in the list.
+pub(super) fn read(attributes: &[Attribute], mistakes: &mut Mistakes) -> Vec<Argument> {
+    let mut all = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("mdp")) {
+        let list = Punctuated::<Argument, Token![,]>::parse_terminated;
+        match attribute.parse_args_with(list) {
+            Ok(arguments) => all.extend(arguments),
+            Err(error) => mistakes.add(error),
+        }
+    }
+    all
+}
+
+impl Word {
+    /// The text behind the word's `=`.
+    pub(super) fn text(&self) -> syn::Result<(String, Span)> {
+        if let Value::Equals(Expr::Lit(literal)) = &self.value
+            && let Lit::Str(text) = &literal.lit
+        {
+            return Ok((text.value(), text.span()));
+        }
+        Err(self.wants(&format!("a text: `{} = \"..\"`", self.name)))
+    }
+
+    /// The word behind the word's `=`.
+    pub(super) fn word(&self) -> syn::Result<Ident> {
+        if let Value::Equals(Expr::Path(path)) = &self.value
+            && let Some(word) = path.path.get_ident()
+        {
+            return Ok(word.clone());
+        }
+        Err(self.wants(&format!("one of protobuf's types: `{} = sint32`", self.name)))
+    }
+
+    /// That there is nothing behind the word.
+    pub(super) fn alone(&self) -> syn::Result<()> {
+        match &self.value {
+            Value::None => Ok(()),
+            _ => Err(self.wants("nothing behind it")),
+        }
+    }
+
+    /// The mistake of a word that stands with another kind of value.
+    pub(super) fn wants(&self, what: &str) -> syn::Error {
+        let span = match &self.value {
+            Value::None => self.name.span(),
+            Value::Equals(expr) => expr.span(),
+            Value::List(list) => list.span(),
+        };
+        syn::Error::new(span, format!("`{}` takes {what}", self.name))
+    }
+}

@@ -1,0 +1,110 @@
+//! An enum with data: a oneof.
+
+use proc_macro2::Ident;
+use syn::{DataEnum, DeriveInput, Field, Fields, Type, Variant};
+
+use super::attributes::{ALTERNATIVE, Container, Member, Notes, Text};
+use super::check;
+use super::message;
+use super::mistakes::Mistakes;
+use super::names;
+use super::numbers::{Free, Reserved, Tag};
+use super::scalars::Kind;
+use super::types;
+
+/// An enum whose variants are fields of the record around it.
+pub(super) struct Choice<'a> {
+    pub(super) ident: &'a Ident,
+    pub(super) alternatives: Vec<Alternative>,
+}
+
+/// A variant with one value.
+pub(super) struct Alternative {
+    pub(super) ident: Ident,
+    /// The field's name in the schema.
+    pub(super) name: Text,
+    pub(super) notes: Notes,
+    pub(super) tag: Tag,
+    pub(super) ty: Type,
+    pub(super) kind: Option<Kind>,
+}
+
+pub(super) fn read<'a>(
+    item: &'a DeriveInput,
+    data: &DataEnum,
+    container: &Container,
+    mistakes: &mut Mistakes,
+) -> Choice<'a> {
+    let why = "a oneof has no name of its own, its fields belong to the record around it";
+    container.refuse(&["package", "name", "reserved"], why, mistakes);
+    let members: Vec<_> = data
+        .variants
+        .iter()
+        .map(|variant| (variant, Member::read(&variant.attrs, &ALTERNATIVE, mistakes)))
+        .collect();
+    let taken = members.iter().filter_map(|(_, member)| member.number.as_ref()?.value);
+    let mut free = Free::of_fields(taken);
+    let alternatives = members
+        .into_iter()
+        .filter_map(|(variant, member)| alternative(variant, member, &mut free, mistakes))
+        .collect();
+    Choice { ident: &item.ident, alternatives }
+}
+
+fn alternative(
+    variant: &Variant,
+    member: Member,
+    free: &mut Free,
+    mistakes: &mut Mistakes,
+) -> Option<Alternative> {
+    let tag = match &member.number {
+        Some(number) => check::tag(number, &Reserved::default(), free, mistakes),
+        None => {
+            let next = free.next(&Reserved::default(), true);
+            let message = format!(
+                "the variant has no number; write `#[mdp({next})]` if the record around it has none such"
+            );
+            mistakes.of(&variant.ident, message);
+            None
+        }
+    };
+    let held = held(variant, mistakes);
+    let carried = held.and_then(|field| mistakes.value(single(&field.ty)));
+    let name = names::of_alternative(&variant.ident, member.rename, mistakes);
+    let (tag, ty) = (tag?, carried?);
+    let kind = message::fitting(&member.kind, &ty, mistakes);
+    Some(Alternative { ident: variant.ident.clone(), name, notes: member.notes, tag, ty, kind })
+}
+
+/// The one field of a variant.
+fn held<'a>(variant: &'a Variant, mistakes: &mut Mistakes) -> Option<&'a Field> {
+    let name = &variant.ident;
+    match &variant.fields {
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => fields.unnamed.first(),
+        Fields::Unit => {
+            let message = format!(
+                "a variant of a oneof holds one value; write `{name}(())` for one that says nothing more"
+            );
+            mistakes.of(name, message);
+            None
+        }
+        fields => {
+            let message = format!(
+                "a variant of a oneof holds one value; make a record of these and write `{name}(Record)`"
+            );
+            mistakes.of(fields, message);
+            None
+        }
+    }
+}
+
+fn single(ty: &Type) -> syn::Result<Type> {
+    let carried = types::field(ty)?;
+    match carried.container {
+        types::Container::One => Ok(carried.value),
+        _ => Err(syn::Error::new_spanned(
+            ty,
+            "a variant of a oneof holds one value; make this the field of a record and hold that",
+        )),
+    }
+}

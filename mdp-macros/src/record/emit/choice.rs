@@ -1,0 +1,80 @@
+//! What an enum with data is on the wire.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{codec, parameters, read};
+use crate::record::choice::{Alternative, Choice};
+
+/// All implementations.
+pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
+    let ident = choice.ident;
+    let fields = choice.alternatives.iter().map(|alternative| {
+        let (tag, name) = (alternative.tag.number, &alternative.name.text);
+        quote!((#tag, #name))
+    });
+    let each = |function: TokenStream, behind: TokenStream| {
+        let arms: Vec<_> = choice
+            .alternatives
+            .iter()
+            .map(|alternative| {
+                let Alternative { ident, ty, kind, tag, .. } = alternative;
+                let (codec, tag) = (codec(ty, *kind), tag.number);
+                quote!(Self::#ident(value) => <#codec as __mdp::Codec<#ty>>::#function(#tag, value #behind),)
+            })
+            .collect();
+        quote!(match self { #(#arms)* })
+    };
+    let encode = each(quote!(encode), quote!(, buf));
+    let len = each(quote!(encoded_len), quote!());
+    let merge = choice.alternatives.iter().map(merge);
+    let (parameters, read) = (parameters(), read());
+    quote! {
+        #[automatically_derived]
+        impl __mdp::Oneof for #ident {
+            const FIELDS: &'static [(u32, &'static str)] = &[#(#fields),*];
+
+            fn encode(&self, buf: &mut impl __mdp::BufMut) {
+                #encode
+            }
+
+            fn encoded_len(&self) -> usize {
+                #len
+            }
+
+            fn merge(
+                field: &mut ::core::option::Option<Self>,
+                place: __mdp::Place,
+                #parameters,
+                keep: &mut impl __mdp::Keep,
+            ) -> #read {
+                match place.tag {
+                    #(#merge)*
+                    _ => __mdp::Keep::field(keep, place, buf, ctx),
+                }
+            }
+        }
+    }
+}
+
+fn merge(alternative: &Alternative) -> TokenStream {
+    let Alternative { ident, ty, kind, tag, .. } = alternative;
+    let (codec, tag) = (codec(ty, *kind), tag.number);
+    quote! {
+        #tag => {
+            // With one variant only, there is no other.
+            #[allow(unreachable_patterns)]
+            let current = match field {
+                ::core::option::Option::Some(Self::#ident(value)) => {
+                    ::core::option::Option::Some(value)
+                }
+                _ => ::core::option::Option::None,
+            };
+            let new = __mdp::merge_variant::<#ty, #codec>(current, place, buf, ctx, keep)?;
+            if let ::core::option::Option::Some(value) = new {
+                *field = ::core::option::Option::Some(Self::#ident(value));
+            }
+            ::core::result::Result::Ok(())
+        }
+    }
+}

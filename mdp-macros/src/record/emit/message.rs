@@ -1,0 +1,252 @@
+//! What a struct is on the wire.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, Lit, Type};
+
+use super::{codec, parameters, read};
+use crate::record::message::{Field, Message, Role, Value};
+use crate::record::names;
+use crate::record::types::Container;
+
+/// All implementations.
+pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
+    let ident = message.ident;
+    let default = default(message);
+    let wire = wire(message);
+    let clashes = clashes(message);
+    quote! {
+        #default
+        #wire
+        #[automatically_derived]
+        impl __mdp::FieldType for #ident {
+            type Codec = __mdp::Message;
+        }
+        #clashes
+    }
+}
+
+fn default(message: &Message<'_>) -> TokenStream {
+    let ident = message.ident;
+    let values = message.fields.iter().map(|field| {
+        let name = &field.ident;
+        let value = match &field.role {
+            Role::Value(value) => absent(field, value),
+            _ => quote!(::core::default::Default::default()),
+        };
+        quote!(#name: #value,)
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::core::default::Default for #ident {
+            fn default() -> Self {
+                Self { #(#values)* }
+            }
+        }
+    }
+}
+
+/// What a field has that was not sent.
+fn absent(field: &Field, value: &Value) -> TokenStream {
+    let layout = layout(field, value);
+    let Some(default) = &value.default else {
+        return quote!(#layout::empty());
+    };
+    let (ty, codec) = (&field.ty, codec(&field.ty, value.kind));
+    let default = owned(ty, default);
+    quote_spanned!(default.span()=> __mdp::default_of::<#codec, #ty>(#default))
+}
+
+/// A text in quotes is borrowed, the field is not.
+fn owned(ty: &Type, default: &Expr) -> TokenStream {
+    match default {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => quote!(<#ty as ::core::convert::From<&'static str>>::from(#text)),
+            Lit::ByteStr(bytes) => {
+                quote!(<#ty as ::core::convert::From<&'static [u8]>>::from(#bytes))
+            }
+            _ => literal.to_token_stream(),
+        },
+        default => default.to_token_stream(),
+    }
+}
+
+/// How the field lies on the wire, as the path of a trait's functions.
+fn layout(field: &Field, value: &Value) -> TokenStream {
+    let ty = &field.ty;
+    let codec = codec(&value.carried.value, value.kind);
+    let layout = match &value.carried.container {
+        Container::One if value.default.is_some() => quote!(__mdp::Always<#codec>),
+        Container::One => quote!(__mdp::Implicit<#codec>),
+        Container::Optional => quote!(__mdp::Optional<#codec>),
+        Container::Repeated if value.unpacked => {
+            quote!(__mdp::Repeated<__mdp::Unpacked<#codec>>)
+        }
+        Container::Repeated => quote!(__mdp::Repeated<#codec>),
+        Container::Map(key) => {
+            let key = super::codec(key, value.key);
+            quote!(__mdp::Map<#key, #codec>)
+        }
+    };
+    quote_spanned!(ty.span()=> <#layout as __mdp::Layout<#ty>>)
+}
+
+fn wire(message: &Message<'_>) -> TokenStream {
+    let ident = message.ident;
+    let (encode, len) = in_order(message);
+    let merge = merge(message);
+    let (parameters, read) = (parameters(), read());
+    quote! {
+        #[automatically_derived]
+        impl __mdp::ProstMessage for #ident {
+            #[allow(unused_variables)]
+            fn encode_raw(&self, buf: &mut impl __mdp::BufMut) {
+                #encode
+            }
+
+            #[allow(unused_variables)]
+            fn merge_field(
+                &mut self,
+                tag: u32,
+                wire: __mdp::WireType,
+                #parameters
+            ) -> #read {
+                let place = __mdp::Place { tag, wire };
+                #merge
+            }
+
+            fn encoded_len(&self) -> usize {
+                0usize #len
+            }
+
+            fn clear(&mut self) {
+                *self = ::core::default::Default::default();
+            }
+        }
+    }
+}
+
+/// Writes the fields in the order of their numbers, and adds their lengths. The numbers of a oneof are known to the
+/// compiler only, so each gap between fields asks it.
+fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
+    let (mut encode, mut len) = (TokenStream::new(), TokenStream::new());
+    let oneofs = message.oneofs();
+    let gap = |after: u32, before: u32, encode: &mut TokenStream| {
+        for (field, ty) in &oneofs {
+            let name = &field.ident;
+            encode.extend(quote_spanned! {ty.span()=>
+                if const { __mdp::begins_between::<#ty>(#after, #before) } {
+                    if let ::core::option::Option::Some(oneof) = &self.#name {
+                        <#ty as __mdp::Oneof>::encode(oneof, buf);
+                    }
+                }
+            });
+        }
+    };
+    let mut after = 0;
+    for (field, value) in message.numbered() {
+        let (name, tag, layout) = (&field.ident, value.tag.number, layout(field, value));
+        gap(after, tag, &mut encode);
+        encode.extend(quote!(#layout::encode(#tag, &self.#name, buf);));
+        len.extend(quote!(+ #layout::encoded_len(#tag, &self.#name)));
+        after = tag;
+    }
+    gap(after, u32::MAX, &mut encode);
+    for (field, ty) in &oneofs {
+        let name = &field.ident;
+        len.extend(quote! {
+            + self.#name.as_ref().map_or(0usize, <#ty as __mdp::Oneof>::encoded_len)
+        });
+    }
+    if let Some(Field { ident, .. }) = message.unknown() {
+        encode.extend(quote!(__mdp::UnknownFields::encode(&self.#ident, buf);));
+        len.extend(quote!(+ __mdp::UnknownFields::encoded_len(&self.#ident)));
+    }
+    (encode, len)
+}
+
+fn merge(message: &Message<'_>) -> TokenStream {
+    let record = names::plain(message.ident);
+    let keep = match message.unknown() {
+        Some(Field { ident, .. }) => quote!(&mut self.#ident),
+        None => quote!(&mut __mdp::Forget),
+    };
+    let numbered = message.numbered();
+    let values = numbered.iter().map(|(field, value)| {
+        let (name, tag, layout) = (&field.ident, value.tag.number, layout(field, value));
+        let text = names::plain(name);
+        quote! {
+            #tag => #layout::merge(&mut self.#name, place, buf, ctx, #keep)
+                .map_err(__mdp::at(#record, #text)),
+        }
+    });
+    let oneofs = message.oneofs().into_iter().map(|(field, ty)| {
+        let (name, text) = (&field.ident, names::plain(&field.ident));
+        quote_spanned! {ty.span()=>
+            _ if __mdp::has::<#ty>(tag) => {
+                <#ty as __mdp::Oneof>::merge(&mut self.#name, place, buf, ctx, #keep)
+                    .map_err(__mdp::at(#record, #text))
+            }
+        }
+    });
+    quote! {
+        match tag {
+            #(#values)*
+            #(#oneofs)*
+            _ => __mdp::Keep::field(#keep, place, buf, ctx),
+        }
+    }
+}
+
+/// Checks that only the compiler can make, because the enum of a oneof is declared elsewhere.
+fn clashes(message: &Message<'_>) -> TokenStream {
+    let mut checks = TokenStream::new();
+    let oneofs = message.oneofs();
+    for (place, (oneof, ty)) in oneofs.iter().enumerate() {
+        let of = &oneof.ident;
+        let fields = quote_spanned!(ty.span()=> <#ty as __mdp::Oneof>::FIELDS);
+        for (field, value) in message.numbered() {
+            let (tag, name) = (value.tag.number, &field.name.text);
+            let text = format!("a variant of the oneof `{of}` has the number {tag} too; change one of them");
+            checks.extend(quote_spanned! {value.tag.span=>
+                const _: () = ::core::assert!(__mdp::tag_is_free(#fields, #tag), #text);
+            });
+            let text = format!("a variant of the oneof `{of}` is called `{name}` too; `rename` one of them");
+            checks.extend(quote_spanned! {field.name.span=>
+                const _: () = ::core::assert!(__mdp::name_is_free(#fields, #name), #text);
+            });
+        }
+        for (range, span) in &message.container.reserved.ranges {
+            let text = format!("a variant of the oneof `{of}` has a number that is reserved here; change it");
+            let (low, high) = (bound(*range.start()), bound(*range.end()));
+            checks.extend(quote_spanned! {*span=>
+                const _: () = ::core::assert!(__mdp::range_is_free(#fields, #low, #high), #text);
+            });
+        }
+        for name in &message.container.reserved.names {
+            let text = format!("a variant of the oneof `{of}` has a name that is reserved here; `rename` it");
+            let (reserved, span) = (&name.text, name.span);
+            checks.extend(quote_spanned! {span=>
+                const _: () = ::core::assert!(__mdp::name_is_free(#fields, #reserved), #text);
+            });
+        }
+        for (other, other_ty) in oneofs.iter().take(place) {
+            let text = format!(
+                "the oneofs `{}` and `{of}` have a number or a name in common; change one of them",
+                other.ident
+            );
+            checks.extend(quote_spanned! {ty.span()=>
+                const _: () = ::core::assert!(
+                    __mdp::are_apart(#fields, <#other_ty as __mdp::Oneof>::FIELDS),
+                    #text
+                );
+            });
+        }
+    }
+    checks
+}
+
+fn bound(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,111 @@
+//! What is emitted for an item with mistakes, so that whatever uses it is not told of them again.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput};
+
+use super::enumeration;
+
+/// Implementations that satisfy the compiler; nobody runs them.
+pub(super) fn of(item: &DeriveInput) -> TokenStream {
+    if !item.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    match &item.data {
+        Data::Enum(data) if enumeration::is_one(data) => of_enumeration(item),
+        Data::Enum(_) => of_choice(item),
+        Data::Struct(_) | Data::Union(_) => of_message(item),
+    }
+}
+
+fn of_message(item: &DeriveInput) -> TokenStream {
+    let ident = &item.ident;
+    quote! {
+        impl ::core::default::Default for #ident {
+            fn default() -> Self {
+                ::core::unreachable!()
+            }
+        }
+
+        #[allow(unused_variables)]
+        impl __mdp::ProstMessage for #ident {
+            fn encode_raw(&self, buf: &mut impl __mdp::BufMut) {}
+
+            fn merge_field(
+                &mut self,
+                tag: u32,
+                wire: __mdp::WireType,
+                buf: &mut impl __mdp::Buf,
+                ctx: __mdp::DecodeContext,
+            ) -> ::core::result::Result<(), __mdp::DecodeError> {
+                ::core::unreachable!()
+            }
+
+            fn encoded_len(&self) -> usize {
+                ::core::unreachable!()
+            }
+
+            fn clear(&mut self) {}
+        }
+
+        impl __mdp::FieldType for #ident {
+            type Codec = __mdp::Message;
+        }
+    }
+}
+
+fn of_enumeration(item: &DeriveInput) -> TokenStream {
+    let ident = &item.ident;
+    quote! {
+        impl ::core::default::Default for #ident {
+            fn default() -> Self {
+                ::core::unreachable!()
+            }
+        }
+
+        #[allow(unused_variables)]
+        impl __mdp::Enumeration for #ident {
+            fn zero() -> Self {
+                ::core::unreachable!()
+            }
+
+            fn number(&self) -> i32 {
+                ::core::unreachable!()
+            }
+
+            fn from_number(number: i32) -> ::core::option::Option<Self> {
+                ::core::unreachable!()
+            }
+        }
+
+        impl __mdp::FieldType for #ident {
+            type Codec = __mdp::Enum;
+        }
+    }
+}
+
+fn of_choice(item: &DeriveInput) -> TokenStream {
+    let ident = &item.ident;
+    quote! {
+        #[allow(unused_variables)]
+        impl __mdp::Oneof for #ident {
+            const FIELDS: &'static [(u32, &'static str)] = &[];
+
+            fn encode(&self, buf: &mut impl __mdp::BufMut) {}
+
+            fn encoded_len(&self) -> usize {
+                ::core::unreachable!()
+            }
+
+            fn merge(
+                field: &mut ::core::option::Option<Self>,
+                place: __mdp::Place,
+                buf: &mut impl __mdp::Buf,
+                ctx: __mdp::DecodeContext,
+                keep: &mut impl __mdp::Keep,
+            ) -> ::core::result::Result<(), __mdp::DecodeError> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}

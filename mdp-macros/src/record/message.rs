@@ -1,0 +1,250 @@
+//! A struct as a message.
+
+use proc_macro2::Ident;
+use syn::{DataStruct, DeriveInput, Expr, Fields, Type};
+
+use super::attributes::{Container, FIELD, Member, Notes, Text};
+use super::mistakes::Mistakes;
+use super::names;
+use super::numbers::{Free, Tag};
+use super::scalars::Kind;
+use super::types::{self, Carried, Container as Holds};
+
+/// A struct with numbers on its fields.
+pub(super) struct Message<'a> {
+    pub(super) ident: &'a Ident,
+    pub(super) container: &'a Container,
+    pub(super) fields: Vec<Field>,
+}
+
+/// A field, whatever it is for.
+pub(super) struct Field {
+    pub(super) ident: Ident,
+    pub(super) ty: Type,
+    /// The name in the schema.
+    pub(super) name: Text,
+    pub(super) notes: Notes,
+    pub(super) role: Role,
+}
+
+/// What a field is for.
+pub(super) enum Role {
+    /// It is on the wire.
+    Value(Box<Value>),
+    /// It is one of several fields on the wire, if any; with the type of the enum.
+    Oneof(Box<Type>),
+    /// It keeps what the record does not know.
+    Unknown,
+    /// It is not on the wire.
+    Skipped,
+    /// Something is wrong with it, and was told.
+    Broken,
+}
+
+/// A field with a number.
+pub(super) struct Value {
+    pub(super) tag: Tag,
+    pub(super) carried: Carried,
+    /// How a value is written, if the type does not say it; for a map the value's.
+    pub(super) kind: Option<Kind>,
+    /// As `kind`, for the keys of a map.
+    pub(super) key: Option<Kind>,
+    pub(super) default: Option<Expr>,
+    pub(super) unpacked: bool,
+}
+
+impl Message<'_> {
+    /// The fields that have numbers of their own, by number.
+    pub(super) fn numbered(&self) -> Vec<(&Field, &Value)> {
+        let mut numbered: Vec<_> = self
+            .fields
+            .iter()
+            .filter_map(|field| match &field.role {
+                Role::Value(value) => Some((field, &**value)),
+                _ => None,
+            })
+            .collect();
+        numbered.sort_by_key(|(_, value)| value.tag.number);
+        numbered
+    }
+
+    /// The oneofs, with the types of their enums.
+    pub(super) fn oneofs(&self) -> Vec<(&Field, &Type)> {
+        let oneofs = self.fields.iter().filter_map(|field| match &field.role {
+            Role::Oneof(ty) => Some((field, &**ty)),
+            _ => None,
+        });
+        oneofs.collect()
+    }
+
+    /// The field that keeps what the record does not know.
+    pub(super) fn unknown(&self) -> Option<&Field> {
+        self.fields.iter().find(|field| matches!(field.role, Role::Unknown))
+    }
+}
+
+pub(super) fn read<'a>(
+    item: &'a DeriveInput,
+    data: &DataStruct,
+    container: &'a Container,
+    mistakes: &mut Mistakes,
+) -> Message<'a> {
+    if let Fields::Unnamed(fields) = &data.fields {
+        mistakes.of(
+            fields,
+            "the fields of a record have names; write `{ #[mdp(1)] name: Type }` with braces",
+        );
+        return Message { ident: &item.ident, container, fields: Vec::new() };
+    }
+    let members: Vec<_> = data
+        .fields
+        .iter()
+        .map(|field| (field, Member::read(&field.attrs, &FIELD, mistakes)))
+        .collect();
+    let taken = members.iter().filter_map(|(_, member)| member.number.as_ref()?.value);
+    let mut free = Free::of_fields(taken);
+    let fields = members
+        .into_iter()
+        .filter_map(|(field, member)| {
+            Some(read_field(field.ident.clone()?, &field.ty, member, container, &mut free, mistakes))
+        })
+        .collect();
+    Message { ident: &item.ident, container, fields }
+}
+
+fn read_field(
+    ident: Ident,
+    ty: &Type,
+    mut member: Member,
+    container: &Container,
+    free: &mut Free,
+    mistakes: &mut Mistakes,
+) -> Field {
+    let notes = std::mem::take(&mut member.notes);
+    let role = role(&ident, ty, &mut member, container, free, mistakes);
+    let name = match role {
+        Role::Skipped | Role::Unknown => Text { text: names::plain(&ident), span: ident.span() },
+        _ => names::of_field(&ident, member.rename, mistakes),
+    };
+    Field { ident, ty: ty.clone(), name, notes, role }
+}
+
+fn role(
+    ident: &Ident,
+    ty: &Type,
+    member: &mut Member,
+    container: &Container,
+    free: &mut Free,
+    mistakes: &mut Mistakes,
+) -> Role {
+    if let Some(word) = &member.oneof {
+        // A oneof's name may be chosen; all else belongs to its variants.
+        let rename = member.rename.take();
+        member.only(word, "the variants of a oneof have the numbers and the rest", mistakes);
+        member.rename = rename;
+        let inner = mistakes.value(types::oneof(ty));
+        return inner.map_or(Role::Broken, |inner| Role::Oneof(Box::new(inner)));
+    }
+    if let Some(word) = &member.unknown {
+        member.only(word, "`unknown` is no field on the wire", mistakes);
+        return Role::Unknown;
+    }
+    if let Some(word) = &member.skip {
+        member.only(word, "a field with `skip` is not on the wire", mistakes);
+        return Role::Skipped;
+    }
+    let Some(number) = &member.number else {
+        let next = free.next(&container.reserved, true);
+        mistakes.of(
+            ident,
+            format!(
+                "the field has no number; write `#[mdp({next})]`, or `#[mdp(skip)]` if it is not to be sent"
+            ),
+        );
+        // Its type may be wrong as well.
+        let _ = mistakes.value(types::field(ty));
+        return Role::Broken;
+    };
+    let tag = super::check::tag(number, &container.reserved, free, mistakes);
+    let carried = mistakes.value(types::field(ty));
+    match (tag, carried) {
+        (Some(tag), Some(carried)) => Role::Value(Box::new(value(tag, carried, member, mistakes))),
+        _ => Role::Broken,
+    }
+}
+
+fn value(tag: Tag, carried: Carried, member: &mut Member, mistakes: &mut Mistakes) -> Value {
+    let (kind, key) = kinds(&carried, member, mistakes);
+    if let Some((_, word)) = &member.default
+        && let Some(why) = no_default(&carried)
+    {
+        mistakes.of(word, why);
+    }
+    if let Some(word) = &member.unpacked {
+        let packs = types::std_name(&carried.value)
+            .and_then(|name| Kind::of(&name).next())
+            .is_none_or(Kind::packs);
+        if !matches!(carried.container, Holds::Repeated) || !packs {
+            mistakes.of(word, "only a `Vec` of numbers is packed; leave `unpacked` out");
+        }
+    }
+    Value {
+        tag,
+        carried,
+        kind,
+        key,
+        default: member.default.take().map(|(expr, _)| expr),
+        unpacked: member.unpacked.is_some(),
+    }
+}
+
+fn no_default(carried: &Carried) -> Option<&'static str> {
+    match carried.container {
+        Holds::One => None,
+        Holds::Optional => Some("an `Option` has no `default`: it is `None` when it is absent"),
+        Holds::Repeated => Some("a `Vec` has no `default`: it is empty when it is absent"),
+        Holds::Map(_) => Some("a map has no `default`: it is empty when it is absent"),
+    }
+}
+
+/// How values and keys are written, where the record says it.
+fn kinds(
+    carried: &Carried,
+    member: &Member,
+    mistakes: &mut Mistakes,
+) -> (Option<Kind>, Option<Kind>) {
+    let Holds::Map(key) = &carried.container else {
+        for (_, word) in [&member.key, &member.value].into_iter().flatten() {
+            mistakes.of(word, "only a map has `key` and `value`; write the type alone: `sint32`");
+        }
+        return (fitting(&member.kind, &carried.value, mistakes), None);
+    };
+    if let Some((kind, word)) = &member.kind {
+        let name = kind.word();
+        let mend = format!("of a map say `key = {name}` or `value = {name}`");
+        mistakes.of(word, mend);
+    }
+    let key = fitting(&member.key, key, mistakes);
+    (fitting(&member.value, &carried.value, mistakes), key)
+}
+
+/// The kind that was asked for, if it can carry the type.
+pub(super) fn fitting(
+    asked: &Option<(Kind, Ident)>,
+    ty: &Type,
+    mistakes: &mut Mistakes,
+) -> Option<Kind> {
+    let (kind, word) = asked.as_ref()?;
+    // What is no type of Rust's own may be an alias of one: the compiler knows.
+    let name = types::std_name(ty)?;
+    let mut known = Kind::of(&name).peekable();
+    if known.peek().is_some() && !known.any(|other| other == *kind) {
+        let words: Vec<String> = Kind::of(&name).map(|kind| format!("`{}`", kind.word())).collect();
+        let (asked, carries, words) = (kind.word(), kind.carries(), words.join(" or "));
+        mistakes.of(
+            word,
+            format!("`{asked}` carries {carries}, and the type is `{name}`; that can be {words}"),
+        );
+    }
+    Some(*kind)
+}

@@ -1,0 +1,352 @@
+//! One value on the wire.
+
+use prost::DecodeError;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{self, DecodeContext, WireType, encode_key, encode_varint};
+use prost::encoding::{encoded_len_varint, key_len};
+
+/// Writes and reads values of the Rust type `T` as one of protobuf's types.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not how protobuf carries a `{T}`",
+    label = "another Rust type than this needs",
+    note = "leave the type's name out of `#[mdp(..)]`, or change the type of the field"
+)]
+pub trait Codec<T> {
+    /// How one value is written.
+    const WIRE: WireType;
+
+    /// What a field has that is absent from the wire.
+    fn zero() -> T;
+
+    /// Whether a field without presence leaves the value out.
+    fn is_zero(value: &T) -> bool;
+
+    /// Whether a map's entry leaves the value out.
+    fn is_zero_in_map(value: &T) -> bool {
+        Self::is_zero(value)
+    }
+
+    /// Appends key and value.
+    fn encode(tag: u32, value: &T, buf: &mut impl BufMut);
+
+    /// How many bytes [`encode`](Self::encode) appends.
+    fn encoded_len(tag: u32, value: &T) -> usize;
+
+    /// Appends the values of a repeated field, packed where protobuf packs.
+    fn encode_all(tag: u32, values: &[T], buf: &mut impl BufMut) {
+        for value in values {
+            Self::encode(tag, value, buf);
+        }
+    }
+
+    /// How many bytes [`encode_all`](Self::encode_all) appends.
+    fn all_len(tag: u32, values: &[T]) -> usize {
+        values.iter().map(|value| Self::encoded_len(tag, value)).sum()
+    }
+
+    /// Reads a value over the one that is there: messages are merged, all else is replaced.
+    ///
+    /// An enum's number that has no variant is given back, and `value` is as it was.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a value.
+    fn merge(
+        value: &mut T,
+        wire: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<Option<i32>, DecodeError>;
+}
+
+/// The codecs of what may be a map's key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a map",
+    label = "protobuf's maps have integers, `bool` or `String` as keys",
+    note = "make it a `Vec` of a record with two fields"
+)]
+pub trait MapKey {}
+
+/// The codecs of what may have a `default`.
+#[diagnostic::on_unimplemented(
+    message = "a message cannot have a `default`",
+    label = "it is a message",
+    note = "make the field an `Option` and decide where it is read"
+)]
+pub trait WithDefault {}
+
+/// A codec for a type of fixed or varying width, from prost's functions.
+macro_rules! number {
+    ($($codec:ident = $module:ident($ty:ty), $wire:ident, |$value:ident| $is_zero:expr;)*) => {$(
+        #[doc = concat!("protobuf's `", stringify!($module), "`.")]
+        #[derive(Debug)]
+        pub enum $codec {}
+
+        impl WithDefault for $codec {}
+
+        impl Codec<$ty> for $codec {
+            const WIRE: WireType = WireType::$wire;
+
+            fn zero() -> $ty {
+                Default::default()
+            }
+
+            fn is_zero($value: &$ty) -> bool {
+                $is_zero
+            }
+
+            fn encode(tag: u32, value: &$ty, buf: &mut impl BufMut) {
+                encoding::$module::encode(tag, value, buf);
+            }
+
+            fn encoded_len(tag: u32, value: &$ty) -> usize {
+                encoding::$module::encoded_len(tag, value)
+            }
+
+            fn encode_all(tag: u32, values: &[$ty], buf: &mut impl BufMut) {
+                encoding::$module::encode_packed(tag, values, buf);
+            }
+
+            fn all_len(tag: u32, values: &[$ty]) -> usize {
+                encoding::$module::encoded_len_packed(tag, values)
+            }
+
+            fn merge(
+                value: &mut $ty,
+                wire: WireType,
+                buf: &mut impl Buf,
+                ctx: DecodeContext,
+            ) -> Result<Option<i32>, DecodeError> {
+                encoding::$module::merge(wire, value, buf, ctx).map(|()| None)
+            }
+        }
+    )*};
+}
+
+// A float is zero by its bits: protobuf tells `-0.0` from `0.0`.
+number! {
+    Bool = bool(bool), Varint, |value| !*value;
+    Int32 = int32(i32), Varint, |value| *value == 0;
+    Int64 = int64(i64), Varint, |value| *value == 0;
+    Uint32 = uint32(u32), Varint, |value| *value == 0;
+    Uint64 = uint64(u64), Varint, |value| *value == 0;
+    Sint32 = sint32(i32), Varint, |value| *value == 0;
+    Sint64 = sint64(i64), Varint, |value| *value == 0;
+    Fixed32 = fixed32(u32), ThirtyTwoBit, |value| *value == 0;
+    Fixed64 = fixed64(u64), SixtyFourBit, |value| *value == 0;
+    Sfixed32 = sfixed32(i32), ThirtyTwoBit, |value| *value == 0;
+    Sfixed64 = sfixed64(i64), SixtyFourBit, |value| *value == 0;
+    Float = float(f32), ThirtyTwoBit, |value| value.to_bits() == 0;
+    Double = double(f64), SixtyFourBit, |value| value.to_bits() == 0;
+}
+
+macro_rules! keys {
+    ($($codec:ident)*) => { $(impl MapKey for $codec {})* };
+}
+
+keys!(Bool Int32 Int64 Uint32 Uint64 Sint32 Sint64 Fixed32 Fixed64 Sfixed32 Sfixed64 Text);
+
+/// A codec for what has a length before it, from prost's functions.
+macro_rules! bytes {
+    ($($codec:ident = $module:ident($ty:ty);)*) => {$(
+        impl Codec<$ty> for $codec {
+            const WIRE: WireType = WireType::LengthDelimited;
+
+            fn zero() -> $ty {
+                Default::default()
+            }
+
+            fn is_zero(value: &$ty) -> bool {
+                value.is_empty()
+            }
+
+            fn encode(tag: u32, value: &$ty, buf: &mut impl BufMut) {
+                encoding::$module::encode(tag, value, buf);
+            }
+
+            fn encoded_len(tag: u32, value: &$ty) -> usize {
+                encoding::$module::encoded_len(tag, value)
+            }
+
+            fn merge(
+                value: &mut $ty,
+                wire: WireType,
+                buf: &mut impl Buf,
+                ctx: DecodeContext,
+            ) -> Result<Option<i32>, DecodeError> {
+                encoding::$module::merge(wire, value, buf, ctx).map(|()| None)
+            }
+        }
+    )*};
+}
+
+/// protobuf's `string`.
+#[derive(Debug)]
+pub enum Text {}
+
+/// protobuf's `bytes`.
+#[derive(Debug)]
+pub enum Bytes {}
+
+impl WithDefault for Text {}
+impl WithDefault for Bytes {}
+
+bytes! {
+    Text = string(String);
+    Bytes = bytes(Vec<u8>);
+    Bytes = bytes(bytes::Bytes);
+}
+
+/// A message: a record, or what prost made of one.
+#[derive(Debug)]
+pub enum Message {}
+
+impl<M: prost::Message + Default> Codec<M> for Message {
+    const WIRE: WireType = WireType::LengthDelimited;
+
+    fn zero() -> M {
+        M::default()
+    }
+
+    // A message is there or it is not. A field that is no `Option` is always there.
+    fn is_zero(_: &M) -> bool {
+        false
+    }
+
+    fn is_zero_in_map(value: &M) -> bool {
+        value.encoded_len() == 0
+    }
+
+    fn encode(tag: u32, value: &M, buf: &mut impl BufMut) {
+        encoding::message::encode(tag, value, buf);
+    }
+
+    fn encoded_len(tag: u32, value: &M) -> usize {
+        encoding::message::encoded_len(tag, value)
+    }
+
+    fn merge(
+        value: &mut M,
+        wire: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<Option<i32>, DecodeError> {
+        encoding::message::merge(wire, value, buf, ctx).map(|()| None)
+    }
+}
+
+/// An enum without data, as `#[derive(MdpRecord)]` makes it one of protobuf's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no enum of protobuf",
+    note = "derive `MdpRecord` for it, or leave `enumeration` out"
+)]
+pub trait Enumeration: Sized {
+    /// The variant of number zero.
+    fn zero() -> Self;
+    /// The number on the wire.
+    fn number(&self) -> i32;
+    /// The variant of a number, if there is one.
+    fn from_number(number: i32) -> Option<Self>;
+}
+
+/// An enum without data.
+#[derive(Debug)]
+pub enum Enum {}
+
+impl WithDefault for Enum {}
+
+impl<E: Enumeration> Codec<E> for Enum {
+    const WIRE: WireType = WireType::Varint;
+
+    fn zero() -> E {
+        E::zero()
+    }
+
+    fn is_zero(value: &E) -> bool {
+        value.number() == 0
+    }
+
+    fn encode(tag: u32, value: &E, buf: &mut impl BufMut) {
+        encoding::int32::encode(tag, &value.number(), buf);
+    }
+
+    fn encoded_len(tag: u32, value: &E) -> usize {
+        encoding::int32::encoded_len(tag, &value.number())
+    }
+
+    fn encode_all(tag: u32, values: &[E], buf: &mut impl BufMut) {
+        if values.is_empty() {
+            return;
+        }
+        encode_key(tag, WireType::LengthDelimited, buf);
+        encode_varint(packed_len(values) as u64, buf);
+        for value in values {
+            encode_varint(wire_number(value), buf);
+        }
+    }
+
+    fn all_len(tag: u32, values: &[E]) -> usize {
+        if values.is_empty() {
+            return 0;
+        }
+        let len = packed_len(values);
+        key_len(tag) + encoded_len_varint(len as u64) + len
+    }
+
+    fn merge(
+        value: &mut E,
+        wire: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<Option<i32>, DecodeError> {
+        let mut number = 0;
+        encoding::int32::merge(wire, &mut number, buf, ctx)?;
+        match E::from_number(number) {
+            Some(known) => *value = known,
+            None => return Ok(Some(number)),
+        }
+        Ok(None)
+    }
+}
+
+fn packed_len<E: Enumeration>(values: &[E]) -> usize {
+    values.iter().map(|value| encoded_len_varint(wire_number(value))).sum()
+}
+
+/// Negative numbers take ten bytes, as those of `int32` do.
+fn wire_number<E: Enumeration>(value: &E) -> u64 {
+    i64::from(value.number()) as u64
+}
+
+/// A codec whose repeated fields are not packed.
+#[derive(Debug)]
+pub struct Unpacked<C>(C);
+
+impl<T, C: Codec<T>> Codec<T> for Unpacked<C> {
+    const WIRE: WireType = C::WIRE;
+
+    fn zero() -> T {
+        C::zero()
+    }
+
+    fn is_zero(value: &T) -> bool {
+        C::is_zero(value)
+    }
+
+    fn encode(tag: u32, value: &T, buf: &mut impl BufMut) {
+        C::encode(tag, value, buf);
+    }
+
+    fn encoded_len(tag: u32, value: &T) -> usize {
+        C::encoded_len(tag, value)
+    }
+
+    fn merge(
+        value: &mut T,
+        wire: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<Option<i32>, DecodeError> {
+        C::merge(value, wire, buf, ctx)
+    }
+}

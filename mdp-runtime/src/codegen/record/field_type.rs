@@ -1,0 +1,57 @@
+//! Which of protobuf's types a Rust type is.
+
+use super::codec::{self, Codec};
+
+/// A type that a field of a record can have, in an `Option`, a `Vec` or a map as well.
+///
+/// `#[derive(MdpRecord)]` gives it to records and to enums without data.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a record",
+    label = "protobuf has no type for this",
+    note = "derive `MdpRecord` for it if it is yours",
+    note = "of a message that prost made elsewhere say `#[mdp(N, message)]`"
+)]
+pub trait FieldType: Sized {
+    /// How it is written where the record says nothing else.
+    type Codec: Codec<Self>;
+}
+
+/// The codec of a type.
+pub type CodecOf<T> = <T as FieldType>::Codec;
+
+macro_rules! field_types {
+    ($($ty:ty => $codec:ident,)*) => {
+        $(impl FieldType for $ty {
+            type Codec = codec::$codec;
+        })*
+    };
+}
+
+field_types! {
+    bool => Bool,
+    i32 => Int32,
+    i64 => Int64,
+    u32 => Uint32,
+    u64 => Uint64,
+    f32 => Float,
+    f64 => Double,
+    String => Text,
+    Vec<u8> => Bytes,
+    bytes::Bytes => Bytes,
+    // google.protobuf.Empty.
+    () => Message,
+    prost_types::Any => Message,
+    prost_types::Duration => Message,
+    prost_types::FieldMask => Message,
+    prost_types::ListValue => Message,
+    prost_types::Struct => Message,
+    prost_types::Timestamp => Message,
+    prost_types::Value => Message,
+}
+
+impl<M> FieldType for Box<M>
+where
+    M: prost::Message + Default + FieldType<Codec = codec::Message>,
+{
+    type Codec = codec::Message;
+}

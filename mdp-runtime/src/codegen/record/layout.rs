@@ -1,0 +1,185 @@
+//! A field: when its value is written, and what is read when it is not there.
+
+use std::marker::PhantomData;
+
+use prost::DecodeError;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType, merge_loop};
+
+use super::codec::Codec;
+use super::unknown::Keep;
+use super::Place;
+
+/// How a field of the Rust type `T` lies in a message.
+pub trait Layout<T> {
+    /// What the field has that is absent from the wire.
+    fn empty() -> T;
+
+    /// Appends the field, or nothing.
+    fn encode(tag: u32, field: &T, buf: &mut impl BufMut);
+
+    /// How many bytes [`encode`](Self::encode) appends.
+    fn encoded_len(tag: u32, field: &T) -> usize;
+
+    /// Reads what stands at a place of the field into it. `keep` gets the numbers of enums that have no variant;
+    /// what it does not want reads as the variant of number zero.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a value.
+    fn merge(
+        field: &mut T,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError>;
+}
+
+/// A field without presence: left out when zero.
+#[derive(Debug)]
+pub struct Implicit<C>(PhantomData<C>);
+
+impl<T, C: Codec<T>> Layout<T> for Implicit<C> {
+    fn empty() -> T {
+        C::zero()
+    }
+
+    fn encode(tag: u32, field: &T, buf: &mut impl BufMut) {
+        if !C::is_zero(field) {
+            C::encode(tag, field, buf);
+        }
+    }
+
+    fn encoded_len(tag: u32, field: &T) -> usize {
+        if C::is_zero(field) { 0 } else { C::encoded_len(tag, field) }
+    }
+
+    fn merge(
+        field: &mut T,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError> {
+        let unknown = C::merge(field, place.wire, buf, ctx)?;
+        if unknown.is_some_and(|number| !keep.number(place.tag, number)) {
+            *field = C::zero();
+        }
+        Ok(())
+    }
+}
+
+/// A field that is always written, because what is absent reads as something else than zero.
+#[derive(Debug)]
+pub struct Always<C>(PhantomData<C>);
+
+impl<T, C: Codec<T>> Layout<T> for Always<C> {
+    fn empty() -> T {
+        C::zero()
+    }
+
+    fn encode(tag: u32, field: &T, buf: &mut impl BufMut) {
+        C::encode(tag, field, buf);
+    }
+
+    fn encoded_len(tag: u32, field: &T) -> usize {
+        C::encoded_len(tag, field)
+    }
+
+    fn merge(
+        field: &mut T,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError> {
+        Implicit::<C>::merge(field, place, buf, ctx, keep)
+    }
+}
+
+/// A field with presence.
+#[derive(Debug)]
+pub struct Optional<C>(PhantomData<C>);
+
+impl<T, C: Codec<T>> Layout<Option<T>> for Optional<C> {
+    fn empty() -> Option<T> {
+        None
+    }
+
+    fn encode(tag: u32, field: &Option<T>, buf: &mut impl BufMut) {
+        if let Some(value) = field {
+            C::encode(tag, value, buf);
+        }
+    }
+
+    fn encoded_len(tag: u32, field: &Option<T>) -> usize {
+        field.as_ref().map_or(0, |value| C::encoded_len(tag, value))
+    }
+
+    fn merge(
+        field: &mut Option<T>,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError> {
+        if let Some(value) = field {
+            return Implicit::<C>::merge(value, place, buf, ctx, keep);
+        }
+        if let Some(value) = read::<T, C>(place, buf, ctx, keep)? {
+            *field = Some(value);
+        }
+        Ok(())
+    }
+}
+
+/// A list. Numbers are packed, and read in both forms.
+#[derive(Debug)]
+pub struct Repeated<C>(PhantomData<C>);
+
+impl<T, C: Codec<T>> Layout<Vec<T>> for Repeated<C> {
+    fn empty() -> Vec<T> {
+        Vec::new()
+    }
+
+    fn encode(tag: u32, field: &Vec<T>, buf: &mut impl BufMut) {
+        C::encode_all(tag, field, buf);
+    }
+
+    fn encoded_len(tag: u32, field: &Vec<T>) -> usize {
+        C::all_len(tag, field)
+    }
+
+    fn merge(
+        field: &mut Vec<T>,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError> {
+        let packed = place.wire == WireType::LengthDelimited && C::WIRE != place.wire;
+        if !packed {
+            field.extend(read::<T, C>(place, buf, ctx, keep)?);
+            return Ok(());
+        }
+        let place = Place { wire: C::WIRE, ..place };
+        merge_loop(field, buf, ctx, |field, buf, ctx| {
+            field.extend(read::<T, C>(place, buf, ctx, keep)?);
+            Ok(())
+        })
+    }
+}
+
+/// A new value; `None` if it was an enum's number without a variant, and was kept.
+pub(super) fn read<T, C: Codec<T>>(
+    place: Place,
+    buf: &mut impl Buf,
+    ctx: DecodeContext,
+    keep: &mut impl Keep,
+) -> Result<Option<T>, DecodeError> {
+    let mut value = C::zero();
+    let unknown = C::merge(&mut value, place.wire, buf, ctx)?;
+    let kept = unknown.is_some_and(|number| keep.number(place.tag, number));
+    Ok(if kept { None } else { Some(value) })
+}

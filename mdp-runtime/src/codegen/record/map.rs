@@ -1,0 +1,168 @@
+//! Maps: on the wire a list of messages with a key and a value.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
+
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{self, DecodeContext, WireType, encode_key, encode_varint};
+use prost::encoding::{encoded_len_varint, key_len, skip_field};
+use prost::{DecodeError, Message};
+
+use super::Place;
+use super::codec::{Codec, MapKey};
+use super::layout::Layout;
+use super::unknown::Keep;
+
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+
+/// A map whose keys and values have the codecs `KC` and `VC`.
+#[derive(Debug)]
+pub struct Map<KC, VC>(PhantomData<(KC, VC)>);
+
+macro_rules! layout {
+    ($map:ty, [$($generics:tt)*], [$($bounds:tt)*]) => {
+        impl<K, V, KC, VC, $($generics)*> Layout<$map> for Map<KC, VC>
+        where
+            K: Send + Sync,
+            V: Send + Sync,
+            KC: Codec<K> + MapKey,
+            VC: Codec<V>,
+            $($bounds)*
+        {
+            fn empty() -> $map {
+                Default::default()
+            }
+
+            fn encode(tag: u32, field: &$map, buf: &mut impl BufMut) {
+                for (key, value) in field {
+                    encode_key(tag, WireType::LengthDelimited, buf);
+                    encode_varint(entry_len::<K, V, KC, VC>(key, value) as u64, buf);
+                    encode_entry::<K, V, KC, VC>(key, value, buf);
+                }
+            }
+
+            fn encoded_len(tag: u32, field: &$map) -> usize {
+                let entries = field.iter().map(|(key, value)| {
+                    let len = entry_len::<K, V, KC, VC>(key, value);
+                    key_len(tag) + encoded_len_varint(len as u64) + len
+                });
+                entries.sum()
+            }
+
+            fn merge(
+                field: &mut $map,
+                place: Place,
+                buf: &mut impl Buf,
+                ctx: DecodeContext,
+                keep: &mut impl Keep,
+            ) -> Result<(), DecodeError> {
+                let read = Entry::<K, V, KC, VC>::read(place, buf, ctx, keep)?;
+                if let Some(entry) = read {
+                    field.insert(entry.key, entry.value);
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+layout!(BTreeMap<K, V>, [], [K: Ord]);
+layout!(HashMap<K, V, S>, [S], [K: Eq + Hash, S: BuildHasher + Default]);
+
+fn encode_entry<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V, buf: &mut impl BufMut) {
+    if !KC::is_zero_in_map(key) {
+        KC::encode(KEY, key, buf);
+    }
+    if !VC::is_zero_in_map(value) {
+        VC::encode(VALUE, value, buf);
+    }
+}
+
+fn entry_len<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V) -> usize {
+    let key_len = if KC::is_zero_in_map(key) { 0 } else { KC::encoded_len(KEY, key) };
+    let value_len = if VC::is_zero_in_map(value) { 0 } else { VC::encoded_len(VALUE, value) };
+    key_len + value_len
+}
+
+/// One entry. It is a message, so that prost watches over its length and depth.
+struct Entry<K, V, KC, VC> {
+    key: K,
+    value: V,
+    /// The number of an enum that has no variant, if that is what the value was.
+    unknown: Option<i32>,
+    codecs: PhantomData<fn() -> (KC, VC)>,
+}
+
+impl<K, V, KC, VC> Entry<K, V, KC, VC>
+where
+    K: Send + Sync,
+    V: Send + Sync,
+    KC: Codec<K>,
+    VC: Codec<V>,
+{
+    /// `None` if the value has no variant and the entry as a whole was kept.
+    fn read(
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<Option<Self>, DecodeError> {
+        let mut entry =
+            Entry { key: KC::zero(), value: VC::zero(), unknown: None, codecs: PhantomData };
+        encoding::message::merge(place.wire, &mut entry, buf, ctx)?;
+        if let Some(number) = entry.unknown {
+            let kept = keep.bytes(place.tag, || {
+                let mut bytes = Vec::new();
+                encode_entry::<K, V, KC, VC>(&entry.key, &VC::zero(), &mut bytes);
+                encoding::int32::encode(VALUE, &number, &mut bytes);
+                bytes
+            });
+            if kept {
+                return Ok(None);
+            }
+            entry.value = VC::zero();
+        }
+        Ok(Some(entry))
+    }
+}
+
+impl<K, V, KC, VC> Message for Entry<K, V, KC, VC>
+where
+    K: Send + Sync,
+    V: Send + Sync,
+    KC: Codec<K>,
+    VC: Codec<V>,
+{
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        encode_entry::<K, V, KC, VC>(&self.key, &self.value, buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        match tag {
+            KEY => KC::merge(&mut self.key, wire, buf, ctx).map(drop),
+            VALUE => {
+                self.unknown = VC::merge(&mut self.value, wire, buf, ctx)?;
+                Ok(())
+            }
+            _ => skip_field(wire, tag, buf, ctx),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        entry_len::<K, V, KC, VC>(&self.key, &self.value)
+    }
+
+    fn clear(&mut self) {
+        self.key = KC::zero();
+        self.value = VC::zero();
+        self.unknown = None;
+    }
+}

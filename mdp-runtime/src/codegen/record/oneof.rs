@@ -1,0 +1,111 @@
+//! Enums with data: a choice between fields of the record around them.
+
+use prost::DecodeError;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::DecodeContext;
+
+use super::Place;
+use super::codec::Codec;
+use super::layout::{Implicit, Layout, read};
+use super::unknown::Keep;
+
+/// An enum whose variants are fields, of which at most one is there.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no oneof",
+    label = "no enum with data that derives `MdpRecord`",
+    note = "a oneof is an enum with `#[derive(MdpRecord)]` whose variants each hold one value"
+)]
+pub trait Oneof: Sized {
+    /// Numbers and names of the fields.
+    const FIELDS: &'static [(u32, &'static str)];
+
+    /// Appends the field that is there.
+    fn encode(&self, buf: &mut impl BufMut);
+
+    /// How many bytes [`encode`](Self::encode) appends.
+    fn encoded_len(&self) -> usize;
+
+    /// Reads one of the fields, whose number is in `place`; the one that was there before gives way.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a value.
+    fn merge(
+        field: &mut Option<Self>,
+        place: Place,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+        keep: &mut impl Keep,
+    ) -> Result<(), DecodeError>;
+}
+
+/// Reads a variant's value: into the one that is there, or else as a new one, which is given back.
+///
+/// # Errors
+///
+/// The bytes are not such a value.
+pub fn merge_variant<T, C: Codec<T>>(
+    current: Option<&mut T>,
+    place: Place,
+    buf: &mut impl Buf,
+    ctx: DecodeContext,
+    keep: &mut impl Keep,
+) -> Result<Option<T>, DecodeError> {
+    match current {
+        Some(value) => Implicit::<C>::merge(value, place, buf, ctx, keep).map(|()| None),
+        None => read::<T, C>(place, buf, ctx, keep),
+    }
+}
+
+/// Whether a number is that of one of the fields.
+pub const fn has<O: Oneof>(tag: u32) -> bool {
+    !tag_is_free(O::FIELDS, tag)
+}
+
+/// Whether the lowest number lies between two: fields are written in the order of their numbers, a oneof in the
+/// place of its lowest.
+pub const fn begins_between<O: Oneof>(after: u32, before: u32) -> bool {
+    let mut fields = O::FIELDS;
+    let mut lowest = u32::MAX;
+    while let [(tag, _), rest @ ..] = fields {
+        if *tag < lowest {
+            lowest = *tag;
+        }
+        fields = rest;
+    }
+    after < lowest && lowest < before
+}
+
+/// Whether no field has the number. For a check while the record is compiled.
+pub const fn tag_is_free(fields: &[(u32, &str)], tag: u32) -> bool {
+    let mut fields = fields;
+    while let [(taken, _), rest @ ..] = fields {
+        if *taken == tag {
+            return false;
+        }
+        fields = rest;
+    }
+    true
+}
+
+/// Whether no field has the name. For a check while the record is compiled.
+pub const fn name_is_free(fields: &[(u32, &str)], name: &str) -> bool {
+    let mut fields = fields;
+    while let [(_, taken), rest @ ..] = fields {
+        if equal(taken.as_bytes(), name.as_bytes()) {
+            return false;
+        }
+        fields = rest;
+    }
+    true
+}
+
+const fn equal(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([a, rest_one @ ..], [b, rest_other @ ..]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (rest_one, rest_other);
+    }
+    one.is_empty() && other.is_empty()
+}
