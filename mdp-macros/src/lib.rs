@@ -4,6 +4,7 @@
 //! default; nobody needs to depend on this crate. What stands here is how they are called; what they make
 //! is told in the runtime's documentation.
 
+mod record;
 mod service;
 
 use proc_macro::TokenStream;
@@ -94,4 +95,113 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(args.into(), item.into()).into()
+}
+
+/// Makes a message of a struct, an enum of an enum without data, and a oneof of an enum with data.
+///
+/// ```ignore
+/// use std::collections::BTreeMap;
+///
+/// use mdp_runtime::MdpRecord;
+///
+/// /// Who comes in.
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// #[mdp(reserved(4, 6..=9, "nick"))]
+/// pub struct Account {
+///     #[mdp(1)]
+///     pub name: String,
+///     #[mdp(2, sint32)]
+///     pub utc_offset: Option<i32>,
+///     #[mdp(3)]
+///     pub labels: BTreeMap<String, String>,
+///     #[mdp(5)]
+///     pub role: Role,
+///     #[mdp(10, default = 30)]
+///     pub idle_seconds: u32,
+///     #[mdp(oneof)]
+///     pub contact: Option<Contact>,
+/// }
+///
+/// #[derive(MdpRecord, Clone, Copy, Debug, PartialEq, Eq)]
+/// pub enum Role {
+///     Unspecified = 0,
+///     Admin = 1,
+/// }
+///
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// pub enum Contact {
+///     #[mdp(11)]
+///     Mail(String),
+///     #[mdp(12, fixed64)]
+///     Phone(u64),
+/// }
+/// ```
+///
+/// The struct stays as it is, and no field changes its type. The bytes are protobuf's, the same as prost writes for
+/// the equivalent `.proto`, but for `-0.0`: it is written, as protobuf wants it, where prost takes it for zero.
+///
+/// # What it implements
+///
+/// For a struct `prost::Message` and `Default`, so it is fit for a method, and may stand in messages that prost made; for
+/// an enum without data `Default`, which is the variant of number zero. `#[derive(Default)]` beside it is an error
+/// ("conflicting implementations"): leave that out, as what is absent from the wire has to read as zero.
+///
+/// # Types
+///
+/// | Rust | protobuf | or, if said |
+/// |---|---|---|
+/// | `bool` | `bool` | |
+/// | `i32` | `int32` | `sint32`, `sfixed32` |
+/// | `i64` | `int64` | `sint64`, `sfixed64` |
+/// | `u32` | `uint32` | `fixed32` |
+/// | `u64` | `uint64` | `fixed64` |
+/// | `f32`, `f64` | `float`, `double` | |
+/// | `String` | `string` | |
+/// | `Vec<u8>`, `bytes::Bytes` | `bytes` | |
+/// | a struct with this derive, `Box` of one | a message, always written | |
+/// | an enum without data with this derive | an enum | |
+/// | `()`, `prost_types::Timestamp`, `Duration`, `Any`, `FieldMask`, `Struct`, `Value`, `ListValue` | those of `google.protobuf`, `()` is `Empty` | |
+/// | `Option<T>` | `optional`: a zero is written, and differs from nothing | |
+/// | `Vec<T>` | `repeated`, numbers packed | `unpacked` |
+/// | `HashMap<K, V>`, `BTreeMap<K, V>` | `map` | `key = sint32`, `value = fixed64` |
+/// | `Option<E>` with `#[mdp(oneof)]`, `E` an enum with data with this derive | `oneof` | |
+///
+/// An alias counts as what it stands for, except of `Option`, `Vec` and the maps, which are known by their names. A
+/// message that prost made elsewhere is a field with `#[mdp(N, message)]`.
+///
+/// # On a field or a variant, `#[mdp(..)]`
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `1` | the number: of a field 1 to 536870911 without 19000 to 19999, of an enum's value any `i32`. An enum's may stand behind `=` instead |
+/// | `sint32`, .. | protobuf's type, where Rust's does not say which |
+/// | `default = 30` | what is absent reads as this. The field is always written, and `optional` in the schema; protobuf 3 has no defaults, so other languages see this one in its comment |
+/// | `rename = "self"` | the name in the schema. Without it a field has the one it has in Rust, an enum's value that in upper case with the enum's before it: `ROLE_ADMIN` |
+/// | `oneof` | the field is a choice, and its variants have the numbers |
+/// | `unpacked` | the numbers of a list one by one, for readers before protobuf 2.3 |
+/// | `unknown` | the field, an `UnknownFields`, keeps what the record does not know, and writes it back |
+/// | `other` | of an enum: the variant, as `Other(i32)`, holds a number that has no variant. Do not put one there that has |
+/// | `skip` | the field is not on the wire; reading leaves it as its type's `Default` |
+///
+/// An enum's number without a variant goes to `other`; if there is none, to the record's `unknown`; without that it reads
+/// as the variant of number zero.
+///
+/// # On the item, `#[mdp(..)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `reserved(5, 7..=9, "old")` | numbers and names that must not come back; of structs and enums without data | |
+/// | `package = "common.v1"` | the package in the schema | that of the service that uses it |
+/// | `name = "Account"` | the name in the schema | its own |
+/// | `crate = some::path` | where the runtime is, if it is not called `mdp_runtime` | `::mdp_runtime` |
+///
+/// # Errors
+///
+/// All mistakes of an item are shown at once, each where it was made. Numbers that are left out are errors that name the
+/// next free one. That a oneof's variant has the number of a field around it is found when the record is compiled, as
+/// the derive sees one item at a time.
+#[proc_macro_derive(MdpRecord, attributes(mdp))]
+pub fn mdp_record(item: TokenStream) -> TokenStream {
+    let item = syn::parse_macro_input!(item as syn::DeriveInput);
+    record::expand(&item).into()
 }

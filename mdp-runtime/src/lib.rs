@@ -49,11 +49,32 @@ mod worker;
 pub use mdp_protocol::wire::DisconnectReason;
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 
+/// ```
+/// use mdp_runtime::MdpRecord;
+/// use mdp_runtime::codegen::prost::Message;
+///
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// struct Login {
+///     #[mdp(1)]
+///     user: String,
+///     #[mdp(2, sint32)]
+///     utc_offset: Option<i32>,
+/// }
+///
+/// let login = Login { user: "ann".into(), utc_offset: Some(-1) };
+/// let bytes = login.encode_to_vec();
+/// assert_eq!(bytes, [0x0a, 3, b'a', b'n', b'n', 0x10, 1]);
+/// assert_eq!(Login::decode(bytes.as_slice())?, login);
+/// # Ok::<(), mdp_runtime::codegen::prost::DecodeError>(())
+/// ```
+#[cfg(feature = "macros")]
+pub use mdp_macros::MdpRecord;
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 
 pub use broker::{Broker, BrokerBuilder, BrokerStats};
 pub use client::{Call, CallFuture, Client, ClientBuilder, DEFAULT_TIMEOUT, Response, SendFuture};
+pub use codegen::record::UnknownFields;
 pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use metadata::Metadata;

@@ -117,7 +117,8 @@ impl Container {
         let name = word.name.to_string();
         if !CONTAINER.contains(&name.as_str()) {
             let known = "`crate`, `package`, `name` and `reserved`";
-            return mistakes.of(&word.name, format!("there is no `{name}` here; there are {known}"));
+            return mistakes
+                .of(&word.name, format!("there is no `{name}` here; there are {known}"));
         }
         if name != "reserved" && self.words.contains(&word.name) {
             return mistakes.of(&word.name, format!("`{name}` is said twice; leave one out"));
@@ -129,7 +130,9 @@ impl Container {
                     self.runtime = runtime;
                 }
             }
-            "package" => self.package = mistakes.value(names::package(word)).or(self.package.take()),
+            "package" => {
+                self.package = mistakes.value(names::package(word)).or(self.package.take())
+            }
             "name" => {
                 if let Some(name) = mistakes.value(names::of_type(word)) {
                     self.name = name;
@@ -238,7 +241,8 @@ impl Member {
 
     /// Tells of all that was said besides a word that stands alone.
     pub(super) fn only(&self, word: &Ident, why: &str, mistakes: &mut Mistakes) {
-        let words = [&self.kind, &self.key, &self.value].map(|kind| kind.as_ref().map(|(_, at)| at));
+        let words =
+            [&self.kind, &self.key, &self.value].map(|kind| kind.as_ref().map(|(_, at)| at));
         let rename = self.rename.as_ref().map(|rename| rename.span);
         let default = self.default.as_ref().map(|(_, at)| at.span());
         let flags = [&self.unpacked, &self.oneof, &self.unknown, &self.other, &self.skip];

@@ -83,7 +83,8 @@ pub(super) fn value_number(
     };
     if reserved.has(i64::from(value)) {
         let next = free.next(reserved, false);
-        mistakes.of(&number, format!("the number {value} is reserved; the next free one is {next}"));
+        mistakes
+            .of(&number, format!("the number {value} is reserved; the next free one is {next}"));
         return None;
     }
     Some((value, number.span()))
@@ -154,7 +155,8 @@ fn field_names(message: &Message<'_>, mistakes: &mut Mistakes) {
         }
         if message.container.reserved.has_name(&name.text) {
             let text = &name.text;
-            mistakes.at(name.span, format!("the name `{text}` is reserved; give the field another"));
+            mistakes
+                .at(name.span, format!("the name `{text}` is reserved; give the field another"));
         }
         // A oneof has no name in JSON, but it has one among the fields.
         let json = names::json(&name.text);
@@ -193,7 +195,8 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes
             mistakes.at(value.name.span, format!("the name `{text}` is reserved; use another"));
         }
         if let Some(first) = names.get(text.as_str()) {
-            let message = format!("in the schema this is `{text}`, and so is `{first}`; `rename` one");
+            let message =
+                format!("in the schema this is `{text}`, and so is `{first}`; `rename` one");
             mistakes.at(value.name.span, message);
         }
         names.entry(text).or_insert(name);
@@ -230,7 +233,8 @@ pub(super) fn choice(choice: &Choice<'_>, mistakes: &mut Mistakes) {
         );
         let name = &alternative.name;
         if let Some(first) = names.insert(names::json(&name.text), &name.text) {
-            let message = format!("too much like `{first}` in the schema; give it another `rename`");
+            let message =
+                format!("too much like `{first}` in the schema; give it another `rename`");
             mistakes.at(name.span, message);
         }
     }
@@ -242,9 +246,10 @@ fn reserved_ranges(reserved: &Reserved, low: i64, high: i64, mistakes: &mut Mist
             mistakes.at(*span, format!("numbers are {low} to {high}, and so are reserved ones"));
         }
         let before = reserved.ranges.get(..place).into_iter().flatten();
-        if before.into_iter().any(|(other, _)| {
-            other.start() <= range.end() && range.start() <= other.end()
-        }) {
+        if before
+            .into_iter()
+            .any(|(other, _)| other.start() <= range.end() && range.start() <= other.end())
+        {
             mistakes.at(*span, "this is reserved already; leave it out");
         }
     }

@@ -45,12 +45,10 @@ pub(super) fn read<'a>(
     container: &'a Container,
     mistakes: &mut Mistakes,
 ) -> Enumeration<'a> {
-    let mut enumeration = Enumeration { ident: &item.ident, container, values: Vec::new(), other: None };
-    let members: Vec<_> = data
-        .variants
-        .iter()
-        .map(|variant| (variant, number_of(variant, mistakes)))
-        .collect();
+    let mut enumeration =
+        Enumeration { ident: &item.ident, container, values: Vec::new(), other: None };
+    let members: Vec<_> =
+        data.variants.iter().map(|variant| (variant, number_of(variant, mistakes))).collect();
     let taken = members.iter().filter_map(|(_, (_, number))| number.as_ref()?.value);
     let mut free = Free::of_values(taken);
     for (variant, (member, number)) in members {
@@ -101,13 +99,14 @@ impl Enumeration<'_> {
         if let Some(word) = &member.other {
             member.only(word, "`other` stands for all numbers that no variant has", mistakes);
         }
-        let holds_number = match &variant.fields {
-            Fields::Unnamed(fields) => fields.unnamed.len() == 1
-                && fields.unnamed.iter().all(|field| {
-                    matches!(&field.ty, Type::Path(path) if path.path.is_ident("i32"))
-                }),
-            _ => false,
-        };
+        let holds_number =
+            match &variant.fields {
+                Fields::Unnamed(fields) => fields.unnamed.len() == 1
+                    && fields.unnamed.iter().all(
+                        |field| matches!(&field.ty, Type::Path(path) if path.path.is_ident("i32")),
+                    ),
+                _ => false,
+            };
         if !holds_number {
             let name = &variant.ident;
             mistakes.of(

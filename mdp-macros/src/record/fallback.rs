@@ -51,6 +51,12 @@ fn of_message(item: &DeriveInput) -> TokenStream {
         impl __mdp::FieldType for #ident {
             type Codec = __mdp::Message;
         }
+
+        impl __mdp::Described for #ident {
+            fn describe(_: &mut __mdp::SchemaBuilder) -> __mdp::TypeName {
+                ::core::unreachable!()
+            }
+        }
     }
 }
 
@@ -81,6 +87,12 @@ fn of_enumeration(item: &DeriveInput) -> TokenStream {
         impl __mdp::FieldType for #ident {
             type Codec = __mdp::Enum;
         }
+
+        impl __mdp::Described for #ident {
+            fn describe(_: &mut __mdp::SchemaBuilder) -> __mdp::TypeName {
+                ::core::unreachable!()
+            }
+        }
     }
 }
 
@@ -106,6 +118,10 @@ fn of_choice(item: &DeriveInput) -> TokenStream {
             ) -> ::core::result::Result<(), __mdp::DecodeError> {
                 ::core::unreachable!()
             }
+        }
+
+        impl __mdp::DescribedOneof for #ident {
+            fn describe_fields(_: &mut __mdp::MessageBuilder<'_>) {}
         }
     }
 }

@@ -106,7 +106,14 @@ pub(super) fn read<'a>(
     let fields = members
         .into_iter()
         .filter_map(|(field, member)| {
-            Some(read_field(field.ident.clone()?, &field.ty, member, container, &mut free, mistakes))
+            Some(read_field(
+                field.ident.clone()?,
+                &field.ty,
+                member,
+                container,
+                &mut free,
+                mistakes,
+            ))
         })
         .collect();
     Message { ident: &item.ident, container, fields }

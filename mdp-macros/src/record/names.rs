@@ -52,7 +52,9 @@ pub(super) fn package(word: &Word) -> syn::Result<String> {
 }
 
 pub(super) fn not_a_name(text: &str) -> String {
-    format!("\"{text}\" is no name in protobuf: use letters of ASCII, digits and `_`, no digit first")
+    format!(
+        "\"{text}\" is no name in protobuf: use letters of ASCII, digits and `_`, no digit first"
+    )
 }
 
 pub(super) fn is_identifier(text: &str) -> bool {
@@ -84,7 +86,9 @@ fn words(name: &str, separator: char) -> String {
         let before = place.checked_sub(1).and_then(|before| chars.get(before));
         let after = chars.get(place + 1);
         let lower = |c: Option<&char>| c.is_some_and(|c| c.is_lowercase() || c.is_ascii_digit());
-        let ends_word = lower(before) || (before.is_some_and(|c| c.is_uppercase()) && after.is_some_and(|c| c.is_lowercase()));
+        let ends_word = lower(before)
+            || (before.is_some_and(|c| c.is_uppercase())
+                && after.is_some_and(|c| c.is_lowercase()));
         if c.is_uppercase() && ends_word {
             text.push(separator);
         }

@@ -79,7 +79,9 @@ impl Parse for Entry {
             return Ok(Self::Name(Text { text: name.value(), span: name.span() }));
         }
         if !input.peek(LitInt) && !input.peek(Token![-]) {
-            return Err(input.error("expected a number, a range such as `7..=9`, or a name in quotes"));
+            return Err(
+                input.error("expected a number, a range such as `7..=9`, or a name in quotes")
+            );
         }
         let first: Number = input.parse()?;
         let low = bound(&first)?;

@@ -66,9 +66,7 @@ impl<'a> Holder<'a> {
 fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'static str)> {
     Some(match (outer, inner) {
         (Container::One, _) | (_, Holder::None) => return None,
-        (Container::Optional, Holder::Option(_)) => {
-            ("an `Option` in an `Option`", "one is enough")
-        }
+        (Container::Optional, Holder::Option(_)) => ("an `Option` in an `Option`", "one is enough"),
         (Container::Optional, Holder::Vec(_)) => {
             ("an `Option` of a `Vec`", "leave the `Option` out: a `Vec` that is not there is empty")
         }
@@ -112,7 +110,9 @@ pub(super) fn value(ty: &Type) -> Result<()> {
     match bare(ty) {
         Type::Path(path) => named(ty, &path.path),
         Type::Reference(reference) => match bare(&reference.elem) {
-            Type::Slice(slice) if is_byte(&slice.elem) => refuse(ty, "borrowed data", "use `Vec<u8>`"),
+            Type::Slice(slice) if is_byte(&slice.elem) => {
+                refuse(ty, "borrowed data", "use `Vec<u8>`")
+            }
             Type::Slice(slice) => {
                 refuse(ty, "borrowed data", &format!("use `Vec<{}>`", in_words(&slice.elem)))
             }
@@ -144,7 +144,8 @@ pub(super) fn std_name(ty: &Type) -> Option<String> {
     let ty = bare(ty);
     let Type::Path(path) = ty else { return None };
     let name = path.path.segments.last()?.ident.to_string();
-    let of_bytes = generic(ty).is_some_and(|it| matches!(it.types.as_slice(), [item] if is_byte(item)));
+    let of_bytes =
+        generic(ty).is_some_and(|it| matches!(it.types.as_slice(), [item] if is_byte(item)));
     Some(if name == "Vec" && of_bytes { "Vec<u8>".to_owned() } else { name })
 }
 
@@ -185,14 +186,24 @@ fn boxed(ty: &Type) -> Result<()> {
         return Ok(());
     };
     match bare(inner) {
-        Type::Slice(slice) => refuse(ty, "a boxed slice", &format!("use `Vec<{}>`", in_words(&slice.elem))),
-        Type::Path(path) if path.path.is_ident("str") => refuse(ty, "a boxed `str`", "use `String`"),
+        Type::Slice(slice) => {
+            refuse(ty, "a boxed slice", &format!("use `Vec<{}>`", in_words(&slice.elem)))
+        }
+        Type::Path(path) if path.path.is_ident("str") => {
+            refuse(ty, "a boxed `str`", "use `String`")
+        }
         inner => match std_name(inner) {
             Some(name) if SMALL.contains(&name.as_str()) => {
                 refuse(ty, "a boxed number or text", &format!("use `{name}` without the `Box`"))
             }
-            Some(name) if ["Option", "Vec", "HashMap", "BTreeMap", "Box"].contains(&name.as_str()) => {
-                refuse(ty, &format!("a boxed `{name}`"), &format!("use the `{name}` without the `Box`"))
+            Some(name)
+                if ["Option", "Vec", "HashMap", "BTreeMap", "Box"].contains(&name.as_str()) =>
+            {
+                refuse(
+                    ty,
+                    &format!("a boxed `{name}`"),
+                    &format!("use the `{name}` without the `Box`"),
+                )
             }
             _ => value(inner),
         },
@@ -208,12 +219,15 @@ pub(super) fn in_box(ty: &Type) -> Option<&Path> {
     }
 }
 
-const SMALL: &[&str] = &["bool", "i32", "i64", "u32", "u64", "f32", "f64", "String", "Vec<u8>", "Bytes"];
+const SMALL: &[&str] =
+    &["bool", "i32", "i64", "u32", "u64", "f32", "f64", "String", "Vec<u8>", "Bytes"];
 
 fn map_key(ty: &Type) -> Result<()> {
     value(ty)?;
     match std_name(ty).as_deref() {
-        Some("f32" | "f64") => refuse(ty, "a map whose keys are floats", "use integers or `String`"),
+        Some("f32" | "f64") => {
+            refuse(ty, "a map whose keys are floats", "use integers or `String`")
+        }
         Some("Vec" | "Vec<u8>" | "Bytes") => {
             refuse(ty, "a map whose keys are bytes", "use integers or `String`")
         }

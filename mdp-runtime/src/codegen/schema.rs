@@ -182,12 +182,14 @@ pub struct Field {
     pub docs: &'static [&'static str],
     /// Whether the field is marked as deprecated.
     pub deprecated: bool,
+    /// Whether the numbers of a list are written one by one, each with its key.
+    pub unpacked: bool,
 }
 
 impl Field {
     /// Without documentation.
     pub const fn new(name: &'static str, number: i32, label: Label) -> Self {
-        Self { name, number, label, docs: &[], deprecated: false }
+        Self { name, number, label, docs: &[], deprecated: false, unpacked: false }
     }
 }
 

@@ -27,6 +27,7 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
     };
     let encode = each(quote!(encode), quote!(, buf));
     let len = each(quote!(encoded_len), quote!());
+    let schema = super::schema::choice(choice);
     let merge = choice.alternatives.iter().map(merge);
     let (parameters, read) = (parameters(), read());
     quote! {
@@ -54,6 +55,8 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
                 }
             }
         }
+
+        #schema
     }
 }
 

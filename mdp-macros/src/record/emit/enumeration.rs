@@ -23,6 +23,7 @@ pub(in crate::record) fn all(enumeration: &Enumeration<'_>) -> TokenStream {
         ),
         None => (quote!(), quote!(::core::option::Option::None)),
     };
+    let schema = super::schema::enumeration(enumeration);
     quote! {
         #[automatically_derived]
         impl ::core::default::Default for #ident {
@@ -56,5 +57,7 @@ pub(in crate::record) fn all(enumeration: &Enumeration<'_>) -> TokenStream {
         impl __mdp::FieldType for #ident {
             type Codec = __mdp::Enum;
         }
+
+        #schema
     }
 }

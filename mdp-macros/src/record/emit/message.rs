@@ -16,6 +16,7 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let default = default(message);
     let wire = wire(message);
     let clashes = clashes(message);
+    let schema = super::schema::message(message);
     quote! {
         #default
         #wire
@@ -23,6 +24,7 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
         impl __mdp::FieldType for #ident {
             type Codec = __mdp::Message;
         }
+        #schema
         #clashes
     }
 }
@@ -49,7 +51,7 @@ fn default(message: &Message<'_>) -> TokenStream {
 
 /// What a field has that was not sent.
 fn absent(field: &Field, value: &Value) -> TokenStream {
-    let layout = layout(field, value);
+    let layout = functions(field, value);
     let Some(default) = &value.default else {
         return quote!(#layout::empty());
     };
@@ -72,11 +74,16 @@ fn owned(ty: &Type, default: &Expr) -> TokenStream {
     }
 }
 
-/// How the field lies on the wire, as the path of a trait's functions.
-fn layout(field: &Field, value: &Value) -> TokenStream {
-    let ty = &field.ty;
+/// The functions of how a field lies on the wire.
+fn functions(field: &Field, value: &Value) -> TokenStream {
+    let (ty, layout) = (&field.ty, layout(value));
+    quote_spanned!(ty.span()=> <#layout as __mdp::Layout<#ty>>)
+}
+
+/// How the field lies on the wire.
+pub(super) fn layout(value: &Value) -> TokenStream {
     let codec = codec(&value.carried.value, value.kind);
-    let layout = match &value.carried.container {
+    match &value.carried.container {
         Container::One if value.default.is_some() => quote!(__mdp::Always<#codec>),
         Container::One => quote!(__mdp::Implicit<#codec>),
         Container::Optional => quote!(__mdp::Optional<#codec>),
@@ -88,8 +95,7 @@ fn layout(field: &Field, value: &Value) -> TokenStream {
             let key = super::codec(key, value.key);
             quote!(__mdp::Map<#key, #codec>)
         }
-    };
-    quote_spanned!(ty.span()=> <#layout as __mdp::Layout<#ty>>)
+    }
 }
 
 fn wire(message: &Message<'_>) -> TokenStream {
@@ -146,7 +152,7 @@ fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
     };
     let mut after = 0;
     for (field, value) in message.numbered() {
-        let (name, tag, layout) = (&field.ident, value.tag.number, layout(field, value));
+        let (name, tag, layout) = (&field.ident, value.tag.number, functions(field, value));
         gap(after, tag, &mut encode);
         encode.extend(quote!(#layout::encode(#tag, &self.#name, buf);));
         len.extend(quote!(+ #layout::encoded_len(#tag, &self.#name)));
@@ -174,7 +180,7 @@ fn merge(message: &Message<'_>) -> TokenStream {
     };
     let numbered = message.numbered();
     let values = numbered.iter().map(|(field, value)| {
-        let (name, tag, layout) = (&field.ident, value.tag.number, layout(field, value));
+        let (name, tag, layout) = (&field.ident, value.tag.number, functions(field, value));
         let text = names::plain(name);
         quote! {
             #tag => #layout::merge(&mut self.#name, place, buf, ctx, #keep)
@@ -208,24 +214,32 @@ fn clashes(message: &Message<'_>) -> TokenStream {
         let fields = quote_spanned!(ty.span()=> <#ty as __mdp::Oneof>::FIELDS);
         for (field, value) in message.numbered() {
             let (tag, name) = (value.tag.number, &field.name.text);
-            let text = format!("a variant of the oneof `{of}` has the number {tag} too; change one of them");
+            let text = format!(
+                "a variant of the oneof `{of}` has the number {tag} too; change one of them"
+            );
             checks.extend(quote_spanned! {value.tag.span=>
                 const _: () = ::core::assert!(__mdp::tag_is_free(#fields, #tag), #text);
             });
-            let text = format!("a variant of the oneof `{of}` is called `{name}` too; `rename` one of them");
+            let text = format!(
+                "a variant of the oneof `{of}` is called `{name}` too; `rename` one of them"
+            );
             checks.extend(quote_spanned! {field.name.span=>
                 const _: () = ::core::assert!(__mdp::name_is_free(#fields, #name), #text);
             });
         }
         for (range, span) in &message.container.reserved.ranges {
-            let text = format!("a variant of the oneof `{of}` has a number that is reserved here; change it");
+            let text = format!(
+                "a variant of the oneof `{of}` has a number that is reserved here; change it"
+            );
             let (low, high) = (bound(*range.start()), bound(*range.end()));
             checks.extend(quote_spanned! {*span=>
                 const _: () = ::core::assert!(__mdp::range_is_free(#fields, #low, #high), #text);
             });
         }
         for name in &message.container.reserved.names {
-            let text = format!("a variant of the oneof `{of}` has a name that is reserved here; `rename` it");
+            let text = format!(
+                "a variant of the oneof `{of}` has a name that is reserved here; `rename` it"
+            );
             let (reserved, span) = (&name.text, name.span);
             checks.extend(quote_spanned! {span=>
                 const _: () = ::core::assert!(__mdp::name_is_free(#fields, #reserved), #text);

@@ -3,6 +3,7 @@
 pub(super) mod choice;
 pub(super) mod enumeration;
 pub(super) mod message;
+mod schema;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

@@ -75,6 +75,11 @@ pub trait MapKey {}
 )]
 pub trait WithDefault {}
 
+/// A default, if the type may have one.
+pub fn default_of<C: Codec<T> + WithDefault, T>(value: T) -> T {
+    value
+}
+
 /// A codec for a type of fixed or varying width, from prost's functions.
 macro_rules! number {
     ($($codec:ident = $module:ident($ty:ty), $wire:ident, |$value:ident| $is_zero:expr;)*) => {$(

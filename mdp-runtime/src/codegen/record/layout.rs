@@ -6,9 +6,9 @@ use prost::DecodeError;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType, merge_loop};
 
+use super::Place;
 use super::codec::Codec;
 use super::unknown::Keep;
-use super::Place;
 
 /// How a field of the Rust type `T` lies in a message.
 pub trait Layout<T> {

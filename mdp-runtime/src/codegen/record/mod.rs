@@ -11,6 +11,7 @@
 //! is written, as protobuf wants it, where prost leaves it out.
 
 mod codec;
+mod describe;
 mod field_type;
 mod layout;
 mod map;
@@ -22,14 +23,21 @@ pub use prost::bytes::{Buf, BufMut};
 pub use prost::encoding::{DecodeContext, WireType};
 pub use prost::{DecodeError, Message as ProstMessage};
 
+pub use super::schema::{
+    Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, SchemaBuilder,
+    TypeName,
+};
 pub use codec::{
     Bool, Bytes, Codec, Double, Enum, Enumeration, Fixed32, Fixed64, Float, Int32, Int64, MapKey,
     Message, Sfixed32, Sfixed64, Sint32, Sint64, Text, Uint32, Uint64, Unpacked, WithDefault,
+    default_of,
 };
+pub use describe::{DescribedCodec, DescribedKey, DescribedLayout};
 pub use field_type::{CodecOf, FieldType};
 pub use layout::{Always, Implicit, Layout, Optional, Repeated};
 pub use map::Map;
-pub use oneof::{Oneof, begins_between, has, merge_variant, name_is_free, tag_is_free};
+pub use oneof::{Oneof, are_apart, begins_between, has, merge_variant};
+pub use oneof::{name_is_free, range_is_free, tag_is_free};
 pub use unknown::{Forget, Keep, UnknownFields};
 
 /// Where a value stands in a message: the number of its field, and how it is written.

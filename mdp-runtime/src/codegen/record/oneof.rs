@@ -100,6 +100,30 @@ pub const fn name_is_free(fields: &[(u32, &str)], name: &str) -> bool {
     true
 }
 
+/// Whether no field has a number of the range, both ends included. For a check while the record is compiled.
+pub const fn range_is_free(fields: &[(u32, &str)], low: u32, high: u32) -> bool {
+    let mut fields = fields;
+    while let [(taken, _), rest @ ..] = fields {
+        if low <= *taken && *taken <= high {
+            return false;
+        }
+        fields = rest;
+    }
+    true
+}
+
+/// Whether two oneofs share neither numbers nor names. For a check while the record is compiled.
+pub const fn are_apart(one: &[(u32, &str)], other: &[(u32, &str)]) -> bool {
+    let mut one = one;
+    while let [(tag, name), rest @ ..] = one {
+        if !tag_is_free(other, *tag) || !name_is_free(other, name) {
+            return false;
+        }
+        one = rest;
+    }
+    true
+}
+
 const fn equal(mut one: &[u8], mut other: &[u8]) -> bool {
     while let ([a, rest_one @ ..], [b, rest_other @ ..]) = (one, other) {
         if *a != *b {

@@ -142,9 +142,11 @@ fn descriptor(field: &Field, kind: Type, name: Option<TypeName>) -> FieldDescrip
         Label::Repeated => ProtoLabel::Repeated,
         Label::Implicit | Label::Optional => ProtoLabel::Optional,
     };
-    let options = field
-        .deprecated
-        .then(|| FieldOptions { deprecated: Some(true), ..FieldOptions::default() });
+    let options = (field.deprecated || field.unpacked).then(|| FieldOptions {
+        deprecated: field.deprecated.then_some(true),
+        packed: field.unpacked.then_some(false),
+        ..FieldOptions::default()
+    });
     FieldDescriptorProto {
         name: Some(field.name.to_owned()),
         number: Some(field.number),
