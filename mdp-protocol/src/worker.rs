@@ -13,7 +13,7 @@ use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{Record, Reply};
+use crate::wire::{Record, Reply, SchemaHash};
 
 /// Settings of a worker.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct Offer {
     pub service: Arc<[u8]>,
     /// How many of its calls the worker takes at once, at least 1.
     pub capacity: u32,
+    /// The identity of the service's contract, if it is known.
+    pub schema: Option<SchemaHash>,
 }
 
 /// What happened.
@@ -193,7 +195,11 @@ impl Worker {
 
     fn register<P>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         for offer in &self.config.services {
-            let record = Record::Ready { service: offer.service.clone(), capacity: offer.capacity };
+            let record = Record::Ready {
+                service: offer.service.clone(),
+                capacity: offer.capacity,
+                schema: offer.schema,
+            };
             self.session.send(now, record, out);
         }
         if self.leaving.is_some() {

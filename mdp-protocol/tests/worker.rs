@@ -21,7 +21,7 @@ impl Bench {
     /// It offers `s.S` with a capacity of 1 and `t.T` with one of 2.
     fn new() -> Self {
         let session = SessionConfig { id: b"w".to_vec(), ..SessionConfig::default() };
-        let offer = |name, capacity| Offer { service: shared(name), capacity };
+        let offer = |name, capacity| Offer { service: shared(name), capacity, schema: None };
         let services = vec![offer("s.S", 1), offer("t.T", 2)];
         let worker = Worker::new(Config { session, services });
         Bench { worker, now: 1_000, lines: Vec::new() }
@@ -281,9 +281,11 @@ fn a_brokers_drain_changes_nothing_for_a_worker_that_stays() {
 #[test]
 fn records_without_a_place_end_the_session() {
     let cancel = Record::Cancel { call: 1 };
-    for record in
-        [cancel, support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1 }]
-    {
+    for record in [
+        cancel,
+        support::reply(1, Code::Ok, ""),
+        Record::Ready { service: b"", capacity: 1, schema: None },
+    ] {
         let mut bench = Bench::registered();
         bench.say(record);
         assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mdp_protocol::LossCause;
 use mdp_protocol::names::NameError;
+use mdp_schema::SchemaError;
 
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +103,14 @@ pub enum ServeError {
     /// No call could ever be taken, or more than the wire can say.
     #[error("the capacity {0} is not between 1 and 65535")]
     Capacity(u32),
+    /// What the records of a service say of themselves does not fit together.
+    #[error("the schema of the service `{service}` cannot be used")]
+    Schema {
+        /// The service.
+        service: String,
+        /// What is wrong with it.
+        source: SchemaError,
+    },
     /// The socket could not be made or set up.
     #[error("could not set up the worker's socket")]
     Socket(#[source] zmq::Error),

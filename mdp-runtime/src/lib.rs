@@ -48,6 +48,7 @@ mod worker;
 
 pub use mdp_protocol::wire::DisconnectReason;
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
+pub use mdp_schema::{Schema, SchemaError};
 
 /// ```
 /// use mdp_runtime::MdpRecord;

@@ -9,6 +9,10 @@ fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(crate) fn broker(note: &Note) {
     match note {
         Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
@@ -20,6 +24,15 @@ pub(crate) fn broker(note: &Note) {
         }
         Note::WorkerReady { id, service, capacity } => {
             tracing::info!(id = shown(id), service = shown(service), capacity, "worker ready");
+        }
+        Note::SchemasDiffer { id, service, schema, other } => {
+            tracing::warn!(
+                id = shown(id),
+                service = shown(service),
+                schema = hex(schema),
+                other = hex(other),
+                "workers of one service were built with different schemas"
+            );
         }
         Note::WorkerDraining { id } => tracing::info!(id = shown(id), "worker draining"),
         Note::LimitReached { id, limit } => {

@@ -36,8 +36,12 @@ pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], Sc
     Ok(hash)
 }
 
-/// The lines that are hashed.
-pub(crate) fn contract(set: &FileDescriptorSet, service: &str) -> Result<String, SchemaError> {
+/// The lines that [`hash`] is made of.
+///
+/// # Errors
+///
+/// As [`hash`].
+pub fn contract(set: &FileDescriptorSet, service: &str) -> Result<String, SchemaError> {
     let index = Index::of(set)?;
     let mut lines = Lines { index: &index, text: String::new(), open: BTreeSet::new() };
     lines.line("mdp-schema 1");

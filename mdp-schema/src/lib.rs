@@ -9,10 +9,12 @@ mod fields;
 mod files;
 mod hash;
 mod index;
+mod print;
 mod reach;
 mod schema;
 
 pub use error::SchemaError;
-pub use hash::{HASH_LEN, hash};
+pub use hash::{HASH_LEN, contract, hash};
+pub use print::{ProtoFile, print};
 pub use reach::service;
 pub use schema::Schema;

@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-use crate::{HASH_LEN, SchemaError, files, hash};
+use crate::{HASH_LEN, ProtoFile, SchemaError, files, hash};
 
 /// The descriptors of a service, or of records, and of all that they use.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,15 @@ impl Schema {
     /// The descriptors as others read them, such as `mdp schema`, `protoc` and `buf`: what a `.binpb` holds.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.set.encode_to_vec()
+    }
+
+    /// The descriptors as `.proto` text, see [`print`](crate::print).
+    ///
+    /// # Errors
+    ///
+    /// Something is declared twice.
+    pub fn to_proto(&self) -> Result<Vec<ProtoFile>, SchemaError> {
+        crate::print(&self.set)
     }
 
     /// The identity of the service's contract, see [`hash`]; `None` if the schema is about no service.

@@ -122,7 +122,9 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Raw::Welcome { id: id.to_vec(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity } => Raw::Ready { service: service.to_vec(), capacity },
+        Record::Ready { service, capacity, schema } => {
+            Raw::Ready { service: service.to_vec(), capacity, schema }
+        }
         Record::Request { call, timeout, idempotent, attempt, peer, body } => {
             Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), body }
         }
@@ -171,5 +173,5 @@ pub(crate) fn hello() -> Raw {
 }
 
 pub(crate) fn ready(service: &str, capacity: u32) -> Raw {
-    Raw::Ready { service: service.into(), capacity }
+    Raw::Ready { service: service.into(), capacity, schema: None }
 }

@@ -104,6 +104,11 @@ impl<P: Payload> Broker<P> {
             same("queued calls", queued, service.queued())?;
             let workers = self.registrations.iter().filter(|(_, at)| at.service == key).count();
             same("workers", workers, service.workers)?;
+            let said = self
+                .registrations
+                .iter()
+                .filter(|(_, at)| at.service == key && !at.retired && at.schema.is_some());
+            same("workers with a contract", said.count(), service.schemas().values().sum())?;
             unserved += usize::from(service.workers == 0);
             if service.workers == 0 && queued == 0 {
                 return Err(format!("service {key:?} is of no use"));

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use crate::limits::Limit;
 use crate::slab::Key;
 use crate::time::Span;
-use crate::wire::{DisconnectReason, Record};
+use crate::wire::{DisconnectReason, Record, SchemaHash};
 
 /// An id or a service's name, shared.
 pub type Name = Arc<[u8]>;
@@ -139,6 +139,17 @@ pub enum Note {
         service: Name,
         /// Calls at once.
         capacity: u32,
+    },
+    /// A worker offers a service by another contract than a worker that is there.
+    SchemasDiffer {
+        /// The new worker's id.
+        id: Name,
+        /// The service.
+        service: Name,
+        /// Its contract.
+        schema: SchemaHash,
+        /// Another worker's contract.
+        other: SchemaHash,
     },
     /// A worker wants no new calls.
     WorkerDraining {

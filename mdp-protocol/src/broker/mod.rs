@@ -31,7 +31,7 @@ use crate::time::{Span, Time};
 use crate::wheel::Wheel;
 use crate::wire::{DisconnectReason, Record, RecordError, Reply};
 use calls::Call;
-use services::{Registration, Service, Turn};
+use services::{Offer, Registration, Service, Turn};
 use sessions::Session;
 
 /// The broker's state machine. See the [crate's guide](crate) for how it is driven.
@@ -197,7 +197,9 @@ impl<P: Payload> Broker<P> {
                 let not_started = not_started && code != Code::Ok;
                 self.finish(now, from, call, calls::End { code, not_started, reply }, out);
             }
-            Record::Ready { service, capacity } => self.ready(now, from, service, capacity, out),
+            Record::Ready { service, capacity, schema } => {
+                self.ready(now, from, Offer { service, capacity, schema }, out);
+            }
             Record::Heartbeat => {}
             Record::Drain => self.drain(now, from, out),
             Record::Disconnect(reason) => self.leave(now, from, Cause::Said(reason), out),

@@ -4,6 +4,7 @@
 //! service has a ring of [`Turn`]s, one for each client that waits. Workers stand in 64 lists by
 //! load, so the least loaded one, and among equals the one used longest ago, is found in O(1).
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::calls::{Call, Place};
@@ -15,7 +16,7 @@ use crate::names;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::time::Time;
-use crate::wire::DisconnectReason;
+use crate::wire::{DisconnectReason, SchemaHash};
 
 /// A name that has workers, or calls that wait for one.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Service {
     pub(super) workers: usize,
     /// Workers that get new calls.
     serving: usize,
+    /// The contracts of those that get new calls and said theirs, and how many say each.
+    schemas: BTreeMap<SchemaHash, usize>,
     free: FreeWorkers,
     /// The clients that wait, in the order of their turns.
     turns: List,
@@ -41,12 +44,21 @@ struct FreeWorkers {
     by_load: Vec<List>,
 }
 
+/// What a READY says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer<'a> {
+    pub(super) service: &'a [u8],
+    pub(super) capacity: u32,
+    pub(super) schema: Option<SchemaHash>,
+}
+
 /// One worker's offer of one service.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) session: Key,
     pub(super) service: Key,
     pub(super) capacity: u32,
+    pub(super) schema: Option<SchemaHash>,
     /// Slots taken; equal to the length of `calls`.
     pub(super) running: u32,
     /// The calls that it holds.
@@ -56,7 +68,7 @@ pub(super) struct Registration {
     /// The list of [`FreeWorkers`] that it stands in.
     load: Option<u8>,
     /// It gets no new calls.
-    retired: bool,
+    pub(super) retired: bool,
     link: Link,
 }
 
@@ -99,6 +111,27 @@ impl Service {
     pub(super) fn queued(&self) -> usize {
         self.queued
     }
+
+    pub(super) fn schemas(&self) -> &BTreeMap<SchemaHash, usize> {
+        &self.schemas
+    }
+
+    /// Counts a worker's contract. Gives it and another one, if there is another one.
+    fn add_schema(&mut self, schema: Option<SchemaHash>) -> Option<(SchemaHash, SchemaHash)> {
+        let schema = schema?;
+        *self.schemas.entry(schema).or_default() += 1;
+        let other = self.schemas.keys().find(|other| **other != schema)?;
+        Some((schema, *other))
+    }
+
+    fn remove_schema(&mut self, schema: Option<SchemaHash>) {
+        let Some(schema) = schema else { return };
+        let Some(workers) = self.schemas.get_mut(&schema) else { return };
+        *workers -= 1;
+        if *workers == 0 {
+            self.schemas.remove(&schema);
+        }
+    }
 }
 
 impl Registration {
@@ -139,10 +172,10 @@ impl<P: Payload> Broker<P> {
         &mut self,
         now: Time,
         from: Key,
-        service: &[u8],
-        capacity: u32,
+        offer: Offer<'_>,
         out: &mut Vec<Action<P>>,
     ) {
+        let Offer { service, capacity, schema } = offer;
         let reason = match self.refuse_ready(from, service, capacity, out) {
             Some(reason) => Some(reason),
             None if self.claim_id(now, from, out) => None,
@@ -156,6 +189,7 @@ impl<P: Payload> Broker<P> {
             session: from,
             service: key,
             capacity,
+            schema,
             running: 0,
             calls: List::default(),
             pinned: List::default(),
@@ -173,7 +207,15 @@ impl<P: Payload> Broker<P> {
         entry.workers += 1;
         entry.serving += 1;
         let service = entry.name.clone();
-        out.push(Action::Note(Note::WorkerReady { id, service, capacity }));
+        let differing = entry.add_schema(schema);
+        out.push(Action::Note(Note::WorkerReady {
+            id: id.clone(),
+            service: service.clone(),
+            capacity,
+        }));
+        if let Some((schema, other)) = differing {
+            out.push(Action::Note(Note::SchemasDiffer { id, service, schema, other }));
+        }
         if draining {
             return self.retire(now, registration);
         }
@@ -235,6 +277,7 @@ impl<P: Payload> Broker<P> {
             name: name.clone(),
             workers: 0,
             serving: 0,
+            schemas: BTreeMap::new(),
             free: FreeWorkers::default(),
             turns: List::default(),
             queued: 0,
@@ -281,10 +324,11 @@ impl<P: Payload> Broker<P> {
         if core::mem::replace(&mut registration.retired, true) {
             return;
         }
-        let service = registration.service;
+        let (service, schema) = (registration.service, registration.schema);
         self.reload(key);
         let Some(entry) = self.services.get_mut(service) else { return };
         entry.serving -= 1;
+        entry.remove_schema(schema);
         if entry.serving == 0 {
             let turns = entry.turns.iter::<BY_PLACE, Turn>(&self.turns);
             let calls = turns.filter_map(|turn| self.turns.get(turn));

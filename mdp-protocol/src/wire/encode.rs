@@ -56,13 +56,14 @@ pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, 
     // REQUEST and FINAL bring their name in the tail, the others in the record.
     let name_len = if name.is_empty() { tail.name_len } else { name.len() as u8 };
     let mut fixed = [0; super::HEADER_LEN];
+    let payload_len = tail.payload_len + fields.payload.len() as u32;
     let (small, large) = fixed.split_at_mut(4);
     small.copy_from_slice(&[fields.command as u8, flags.as_u8(), name_len, fields.count]);
     let (call, rest) = large.split_at_mut(8);
     call.copy_from_slice(&fields.call.to_be_bytes());
-    let (arg, payload_len) = rest.split_at_mut(4);
+    let (arg, length) = rest.split_at_mut(4);
     arg.copy_from_slice(&fields.arg.to_be_bytes());
-    payload_len.copy_from_slice(&tail.payload_len.to_be_bytes());
+    length.copy_from_slice(&payload_len.to_be_bytes());
 
     buffer.extend_from_slice(&fixed);
     if !peer.is_empty() {
@@ -71,6 +72,7 @@ pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, 
     }
     buffer.extend_from_slice(name);
     buffer.extend_from_slice(tail.bytes);
+    buffer.extend_from_slice(fields.payload);
 }
 
 /// An id or a name as it fits in its length byte. Names that a user gives are checked where they are
@@ -87,6 +89,8 @@ struct Fields<'a> {
     arg: u32,
     peer: &'a [u8],
     name: &'a [u8],
+    /// That of a READY; REQUEST and FINAL bring theirs in the tail.
+    payload: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -99,6 +103,7 @@ impl<'a> Fields<'a> {
             arg: 0,
             peer: &[],
             name: &[],
+            payload: &[],
         };
         match record {
             Record::Hello { id, heartbeat, liveness } => {
@@ -111,9 +116,12 @@ impl<'a> Fields<'a> {
                 name: id.as_ref(),
                 ..plain
             },
-            Record::Ready { service, capacity } => {
-                Fields { arg: *capacity, name: service.as_ref(), ..plain }
-            }
+            Record::Ready { service, capacity, schema } => Fields {
+                arg: *capacity,
+                name: service.as_ref(),
+                payload: schema.as_ref().map_or(&[], |hash| hash),
+                ..plain
+            },
             Record::Request { call, timeout, idempotent, attempt, peer, body: _ } => Fields {
                 flags: Flags::END | Flags::when(Flags::IDEMPOTENT, *idempotent),
                 count: *attempt,

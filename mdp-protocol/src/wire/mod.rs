@@ -12,4 +12,4 @@ mod record;
 pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
-pub use record::{DisconnectReason, Record, RecordError, Reply};
+pub use record::{DisconnectReason, Record, RecordError, Reply, SchemaHash};

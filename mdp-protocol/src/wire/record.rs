@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::decode::Head;
+use super::decode::{Body, Head};
 use super::header::{Command, Flags, VERSION};
 use crate::status::{Code, Refusal};
 use crate::time::Span;
@@ -37,6 +37,8 @@ pub enum Record<N, P> {
         service: N,
         /// How many of its calls the worker takes at once.
         capacity: u32,
+        /// The identity of the contract that the worker was built with, if it says so.
+        schema: Option<SchemaHash>,
     },
     /// A call.
     Request {
@@ -82,6 +84,9 @@ pub enum Record<N, P> {
     /// The session is over.
     Disconnect(DisconnectReason),
 }
+
+/// The identity of a service's contract: equal for equal contracts. The core only compares it.
+pub type SchemaHash = [u8; 16];
 
 /// What a FINAL carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +214,11 @@ impl<'a, P> Record<&'a [u8], P> {
                 liveness: head.count,
                 frame_bytes: head.call,
             },
-            Command::Ready => Record::Ready { service: head.name.of(packet), capacity: head.arg },
+            Command::Ready => Record::Ready {
+                service: head.name.of(packet),
+                capacity: head.arg,
+                schema: schema(head, packet),
+            },
             Command::Request => Record::Request {
                 call: head.call,
                 timeout: span,
@@ -234,6 +243,14 @@ impl<'a, P> Record<&'a [u8], P> {
                 return Err(RecordError::Unsupported(command));
             }
         })
+    }
+}
+
+/// A payload of another length than that of a hash is none: it may come from a newer worker (R30).
+fn schema(head: &Head, packet: &[u8]) -> Option<SchemaHash> {
+    match head.body {
+        Body::Inline(payload) => payload.of(packet).try_into().ok(),
+        Body::Frame(_) => None,
     }
 }
 

@@ -152,7 +152,10 @@ fn a_ready_with_a_bad_service_name_is_refused() {
     for (service, good) in names().into_iter().chain(reserved) {
         for role in [Role::Client, Role::Worker] {
             let mut packet = Vec::new();
-            put(&mut packet, &Record::<_, ()>::Ready { service: service.clone(), capacity: 1 });
+            put(
+                &mut packet,
+                &Record::<_, ()>::Ready { service: service.clone(), capacity: 1, schema: None },
+            );
             let told = answer(role, &packet, &[]);
             let name = String::from_utf8_lossy(&service);
             assert_eq!(is_refused(&told, DisconnectReason::BadName), !good, "{name:?} {role:?}");
@@ -166,7 +169,10 @@ fn a_ready_with_a_bad_capacity_is_refused() {
     let most = Limits::default().capacity;
     for (capacity, good) in [(0, false), (1, true), (most, true), (most + 1, false)] {
         let mut packet = Vec::new();
-        put(&mut packet, &Record::<_, ()>::Ready { service: b"some.v1.Some", capacity });
+        put(
+            &mut packet,
+            &Record::<_, ()>::Ready { service: b"some.v1.Some", capacity, schema: None },
+        );
         let told = answer(Role::Client, &packet, &[]);
         assert_eq!(is_refused(&told, DisconnectReason::LimitReached), !good, "{capacity}");
     }

@@ -141,7 +141,7 @@ impl World {
         };
         world.hello(GOOD_CLIENT);
         world.hello(GOOD_WORKER);
-        world.say(GOOD_WORKER, Record::Ready { service: GOOD_SERVICE, capacity: 2 });
+        world.say(GOOD_WORKER, Record::Ready { service: GOOD_SERVICE, capacity: 2, schema: None });
         world
     }
 
@@ -155,7 +155,7 @@ impl World {
             Role::Stranger => {}
             Role::Client => world.say(BAD, request(1, GOOD_PATH, Span::from_ms(500))),
             Role::Worker => {
-                world.say(BAD, Record::Ready { service: BAD_SERVICE, capacity: 1 });
+                world.say(BAD, Record::Ready { service: BAD_SERVICE, capacity: 1, schema: None });
                 world.say(GOOD_CLIENT, request(VICTIM, BAD_PATH, Span::from_ms(500)));
                 assert!(
                     world
@@ -362,7 +362,8 @@ fn call(token: u32) -> client::Call<Body, u32> {
 /// by it or may end, and it is never given more calls at once than it offered to take.
 pub(crate) fn feed_worker(heard: &[Heard<'_>]) {
     const CAPACITY: usize = 2;
-    let offer = worker::Offer { service: BAD_SERVICE.into(), capacity: CAPACITY as u32 };
+    let offer =
+        worker::Offer { service: BAD_SERVICE.into(), capacity: CAPACITY as u32, schema: None };
     let config = worker::Config { services: vec![offer], ..worker::Config::default() };
     let mut worker = worker::Worker::new(config);
     let mut out = Vec::new();

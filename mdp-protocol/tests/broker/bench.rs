@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{at, call, ms, reply, text};
 use mdp_protocol::broker::{Action, Broker, Config, Input, Note, Sender};
-use mdp_protocol::wire::Record;
+use mdp_protocol::wire::{Record, SchemaHash};
 use mdp_protocol::{Code, Key, Limit, Limits};
 
 pub(crate) const NO_SERVICE: &str = "UNAVAILABLE not started NO_SERVICE: \
@@ -51,7 +51,18 @@ impl Bench {
     }
 
     pub(crate) fn ready(&mut self, name: &str, service: &str, capacity: u32) {
-        self.say(name, Record::Ready { service: service.as_bytes(), capacity });
+        self.ready_with(name, service, capacity, None);
+    }
+
+    /// A worker that says what it was built with.
+    pub(crate) fn ready_with(
+        &mut self,
+        name: &str,
+        service: &str,
+        capacity: u32,
+        schema: Option<SchemaHash>,
+    ) {
+        self.say(name, Record::Ready { service: service.as_bytes(), capacity, schema });
     }
 
     /// A call with a timeout of 10 s.

@@ -1,7 +1,7 @@
 //! What a session may say, and what ends it.
 
 use crate::support::{at, ms};
-use mdp_protocol::broker::{Config, Input, Sender};
+use mdp_protocol::broker::{Config, Input, Note, Sender};
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::bench::*;
@@ -90,4 +90,52 @@ fn what_cannot_be_read_ends_the_session() {
     bench.input(Input::Invalid { from: Sender::Stranger(b"r"), reason });
     assert_eq!(bench.take(), ["(r): DISCONNECT Malformed"]);
     assert_eq!(bench.broker.stats().invalid, 2);
+}
+
+const ONE: [u8; 16] = [1; 16];
+const OTHER: [u8; 16] = [2; 16];
+
+/// The workers that were noted for their schema, with theirs and another one's.
+fn differing(bench: &mut Bench) -> Vec<(String, [u8; 16], [u8; 16])> {
+    let notes = bench.notes.drain(..).filter_map(|note| match note {
+        Note::SchemasDiffer { id, schema, other, .. } => {
+            Some((String::from_utf8(id.to_vec()).unwrap(), schema, other))
+        }
+        _ => None,
+    });
+    notes.collect()
+}
+
+fn worker_with(bench: &mut Bench, name: &str, service: &str, schema: Option<[u8; 16]>) {
+    bench.hello(name);
+    bench.ready_with(name, service, 1, schema);
+}
+
+#[test]
+fn workers_of_one_service_with_different_schemas_are_noted() {
+    let mut bench = Bench::new(Config::default());
+    worker_with(&mut bench, "a", "s.S", Some(ONE));
+    worker_with(&mut bench, "b", "s.S", Some(ONE));
+    worker_with(&mut bench, "c", "s.S", None);
+    worker_with(&mut bench, "d", "t.T", Some(OTHER));
+    assert_eq!(differing(&mut bench), []);
+    worker_with(&mut bench, "e", "s.S", Some(OTHER));
+    assert_eq!(differing(&mut bench), [("e".to_owned(), OTHER, ONE)]);
+    worker_with(&mut bench, "f", "s.S", Some(ONE));
+    assert_eq!(differing(&mut bench), [("f".to_owned(), ONE, OTHER)]);
+    // They serve all the same.
+    assert!(bench.take().is_empty());
+}
+
+#[test]
+fn a_worker_that_leaves_no_longer_differs() {
+    let mut bench = Bench::new(Config::default());
+    worker_with(&mut bench, "a", "s.S", Some(ONE));
+    bench.say("a", Record::Drain);
+    worker_with(&mut bench, "b", "s.S", Some(OTHER));
+    assert_eq!(differing(&mut bench), [], "a takes no calls any more");
+    bench.say("b", Record::Disconnect(DisconnectReason::Shutdown));
+    worker_with(&mut bench, "c", "s.S", Some(ONE));
+    assert_eq!(differing(&mut bench), [], "b is gone");
+    bench.broker.audit().unwrap();
 }

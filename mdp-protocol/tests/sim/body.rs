@@ -109,7 +109,9 @@ pub(crate) fn incoming(record: &Msg) -> Record<&[u8], Body> {
         Record::Welcome { heartbeat, liveness, frame_bytes, .. } => {
             Record::Welcome { id: name_of(record), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { capacity, .. } => Record::Ready { service: name_of(record), capacity },
+        Record::Ready { capacity, schema, .. } => {
+            Record::Ready { service: name_of(record), capacity, schema }
+        }
         Record::Request { call, timeout, idempotent, attempt, body, .. } => {
             Record::Request { call, timeout, idempotent, attempt, peer: name_of(record), body }
         }
@@ -184,7 +186,9 @@ fn owned(record: Record<&[u8], Body>) -> Msg {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Record::Welcome { id: id.into(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity } => Record::Ready { service: service.into(), capacity },
+        Record::Ready { service, capacity, schema } => {
+            Record::Ready { service: service.into(), capacity, schema }
+        }
         Record::Request { call, timeout, idempotent, attempt, peer, body } => {
             Record::Request { call, timeout, idempotent, attempt, peer: peer.into(), body }
         }

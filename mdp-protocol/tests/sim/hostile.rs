@@ -73,6 +73,7 @@ impl World {
             3..=4 => Record::Ready {
                 service: self.hostile_service(),
                 capacity: self.rng.pick(&[1, 1, 3, 1_000, 0, 1_000_000]),
+                schema: peer.is_multiple_of(2).then_some([peer as u8; 16]),
             },
             5..=6 => self.hostile_request(peer),
             7..=10 => self.hostile_final(peer),

@@ -65,7 +65,9 @@ impl World {
             if service == number % services || self.rng.percent(30) {
                 let service = Arc::from(format!("s{service}.S").into_bytes());
                 let capacity = self.rng.pick(&[1, 1, 2, 4, 100]);
-                offers.push(Offer { service, capacity });
+                // Some say what they were built with, and not all the same.
+                let schema = (!number.is_multiple_of(3)).then_some([(number % 3) as u8; 16]);
+                offers.push(Offer { service, capacity, schema });
             }
         }
         offers

@@ -15,7 +15,12 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
         Record::Welcome { id, heartbeat, liveness, .. } => {
             format!("WELCOME {} {heartbeat} x{liveness}", string(id))
         }
-        Record::Ready { service, capacity } => format!("READY {} {capacity}", string(service)),
+        Record::Ready { service, capacity, schema: None } => {
+            format!("READY {} {capacity}", string(service))
+        }
+        Record::Ready { service, capacity, schema: Some(schema) } => {
+            format!("READY {} {capacity} schema {schema:02x?}", string(service))
+        }
         Record::Request { call, timeout, idempotent, attempt, peer, body } => {
             let kind = if *idempotent { "idempotent " } else { "" };
             let (call, body, peer) = (handle(*call), string(body), string(peer));

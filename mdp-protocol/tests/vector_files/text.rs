@@ -26,9 +26,12 @@ pub(crate) fn render(
             put("liveness", liveness.to_string());
             put("frame_bytes", frame_bytes.to_string());
         }
-        Record::Ready { service, capacity } => {
+        Record::Ready { service, capacity, schema } => {
             put("service", quote(service));
             put("capacity", capacity.to_string());
+            if let Some(schema) = schema {
+                put("schema", quote(schema));
+            }
         }
         Record::Request { call, timeout, idempotent, attempt, peer, body: () } => {
             put("call", call.to_string());
@@ -163,9 +166,11 @@ impl<'a> Fields<'a> {
                 liveness: self.number("liveness"),
                 frame_bytes: self.number("frame_bytes"),
             },
-            Command::Ready => {
-                Record::Ready { service: self.bytes("service"), capacity: self.number("capacity") }
-            }
+            Command::Ready => Record::Ready {
+                service: self.bytes("service"),
+                capacity: self.number("capacity"),
+                schema: self.get("schema").map(|hash| unquote(hash).try_into().unwrap()),
+            },
             Command::Request => Record::Request {
                 call: self.number("call"),
                 timeout: self.span("timeout_ms"),

@@ -233,7 +233,11 @@ impl WorkerBuilder {
             if !(1..=65_535).contains(capacity) {
                 return Err(ServeError::Capacity(*capacity));
             }
-            offers.push(core::Offer { service: Arc::from(name), capacity: *capacity });
+            let schema = service.schema().hash().map_err(|source| ServeError::Schema {
+                service: service.spec().name.to_owned(),
+                source,
+            })?;
+            offers.push(core::Offer { service: Arc::from(name), capacity: *capacity, schema });
         }
         let session = SessionConfig {
             endpoints: self.endpoints.len(),

@@ -90,7 +90,7 @@ impl RawPeer {
         let peer = RawPeer::connect(broker);
         peer.send(&[
             Raw::Hello { id: id.into(), heartbeat: Span::from_secs(1), liveness: 3 },
-            Raw::Ready { service: SERVICE.name.into(), capacity: 100 },
+            Raw::Ready { service: SERVICE.name.into(), capacity: 100, schema: None },
         ]);
         assert!(matches!(peer.receive()[0], Raw::Welcome { .. }));
         peer
@@ -141,7 +141,9 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Raw::Welcome { id: id.to_vec(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity } => Raw::Ready { service: service.to_vec(), capacity },
+        Record::Ready { service, capacity, schema } => {
+            Raw::Ready { service: service.to_vec(), capacity, schema }
+        }
         Record::Request { call, timeout, idempotent, attempt, peer, body } => {
             Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), body }
         }

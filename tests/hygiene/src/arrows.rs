@@ -44,6 +44,12 @@ pub const BANS: &[Ban] = &[
         macros: &[],
     },
     Ban {
+        package: "mdp-schema",
+        direct: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost-build", "protox"],
+        transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost-build", "protox"],
+        macros: &[],
+    },
+    Ban {
         package: "mdp-cli",
         direct: &["mdp-codegen", "mdp-macros"],
         transitive: &[],

@@ -1,0 +1,175 @@
+//! Messages and their fields.
+
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto};
+
+use super::{Printer, options};
+use crate::fields::{keyword, oneof};
+use crate::index::{entry, is_map_entry, join};
+
+const FIELDS: i32 = 2;
+const NESTED: i32 = 3;
+const NESTED_ENUMS: i32 = 4;
+const ONEOFS: i32 = 8;
+
+/// The highest number that a field can have.
+pub(crate) const HIGHEST: i32 = 536_870_911;
+
+impl Printer<'_> {
+    pub(super) fn message(&mut self, message: &DescriptorProto) {
+        self.comment();
+        self.open(&format!("message {}", message.name()), message.name(), |printer| {
+            printer.body(message);
+        });
+    }
+
+    /// What is between a message's braces.
+    ///
+    /// A map and a group have a type of their own among the nested ones. So that these keep their order,
+    /// a field waits for the nested types before its own.
+    fn body(&mut self, message: &DescriptorProto) {
+        let options = message.options.as_ref().map(options::of_message).unwrap_or_default();
+        self.options(&options);
+        for (place, item) in message.enum_type.iter().enumerate() {
+            self.at(NESTED_ENUMS, place, |printer| printer.enumeration(item));
+        }
+        let mut nested = 0;
+        let mut done = Vec::new();
+        for (place, field) in message.field.iter().enumerate() {
+            if let Some(own) = self.own_type(message, field) {
+                self.nested(message, nested..own);
+                nested = nested.max(own + 1);
+            }
+            match oneof(message, field) {
+                None => self.at(FIELDS, place, |printer| printer.field(message, field)),
+                Some(name) if done.contains(&name) => {}
+                Some(name) => {
+                    done.push(name);
+                    self.oneof(message, name, &mut nested);
+                }
+            }
+        }
+        self.nested(message, nested..message.nested_type.len());
+        self.ranges(message);
+        self.extensions(&message.extension);
+    }
+
+    fn nested(&mut self, message: &DescriptorProto, places: std::ops::Range<usize>) {
+        for place in places {
+            let Some(item) = message.nested_type.get(place) else { continue };
+            if !is_map_entry(item) && !is_group(message, &join(&self.scope, item.name())) {
+                self.at(NESTED, place, |printer| printer.message(item));
+            }
+        }
+    }
+
+    /// The place of the nested type that a field declares itself.
+    fn own_type(&self, message: &DescriptorProto, field: &FieldDescriptorProto) -> Option<usize> {
+        message.nested_type.iter().position(|item| {
+            let declares = is_map_entry(item) || field.r#type() == Type::Group;
+            let full = join(&self.scope, item.name());
+            declares && field.type_name().strip_prefix('.') == Some(&full)
+        })
+    }
+
+    fn oneof(&mut self, message: &DescriptorProto, name: &str, nested: &mut usize) {
+        let place = message.oneof_decl.iter().position(|oneof| oneof.name() == name);
+        self.at(ONEOFS, place.unwrap_or_default(), Printer::comment);
+        self.open(&format!("oneof {name}"), "", |printer| {
+            for (place, field) in message.field.iter().enumerate() {
+                if oneof(message, field) != Some(name) {
+                    continue;
+                }
+                if let Some(own) = printer.own_type(message, field) {
+                    *nested = (*nested).max(own + 1);
+                }
+                printer.at(FIELDS, place, |printer| printer.field(message, field));
+            }
+        });
+    }
+
+    fn field(&mut self, message: &DescriptorProto, field: &FieldDescriptorProto) {
+        self.comment();
+        let own = self
+            .own_type(message, field)
+            .and_then(|place| message.nested_type.get(place).map(|item| (place, item)));
+        match own {
+            Some((place, item)) if field.r#type() == Type::Group => {
+                self.group(message, field, place, item);
+            }
+            Some((_, item)) => self.map(field, item),
+            None => self.plain_field(field, oneof(message, field).is_some()),
+        }
+    }
+
+    pub(super) fn plain_field(&mut self, field: &FieldDescriptorProto, in_oneof: bool) {
+        let label = self.label(field, in_oneof);
+        let kind = self.kind(field);
+        let tail = tail(field);
+        self.line(&format!("{label}{kind} {} = {}{tail};", field.name(), field.number()));
+    }
+
+    fn map(&mut self, field: &FieldDescriptorProto, item: &DescriptorProto) {
+        let Some((key, value)) = entry(item) else { return };
+        let kind = format!("map<{}, {}>", self.kind(key), self.kind(value));
+        self.line(&format!("{kind} {} = {}{};", field.name(), field.number(), tail(field)));
+    }
+
+    fn group(
+        &mut self,
+        message: &DescriptorProto,
+        field: &FieldDescriptorProto,
+        place: usize,
+        item: &DescriptorProto,
+    ) {
+        let label = self.label(field, oneof(message, field).is_some());
+        let head = format!("{label}group {} = {}{}", item.name(), field.number(), tail(field));
+        // Its fields' places are those of the nested type.
+        let of_field = self.path.split_off(self.path.len().saturating_sub(2));
+        self.at(NESTED, place, |printer| {
+            printer.open(&head, item.name(), |printer| printer.body(item));
+        });
+        self.path.extend(of_field);
+    }
+
+    fn label(&self, field: &FieldDescriptorProto, in_oneof: bool) -> &'static str {
+        match field.label() {
+            _ if in_oneof => "",
+            Label::Repeated => "repeated ",
+            Label::Required => "required ",
+            Label::Optional if self.proto3 && !field.proto3_optional() => "",
+            Label::Optional => "optional ",
+        }
+    }
+
+    fn kind(&self, field: &FieldDescriptorProto) -> String {
+        if field.type_name().is_empty() {
+            return keyword(field.r#type()).to_owned();
+        }
+        self.names.shortest(&self.scope, field.type_name())
+    }
+
+    fn ranges(&mut self, message: &DescriptorProto) {
+        for range in &message.extension_range {
+            let range = super::in_words((range.start(), range.end().saturating_sub(1)), HIGHEST);
+            self.line(&format!("extensions {range};"));
+        }
+        let ranges = message.reserved_range.iter();
+        self.reserved(
+            ranges.map(|range| (range.start(), range.end().saturating_sub(1))).collect(),
+            &message.reserved_name,
+            HIGHEST,
+        );
+    }
+}
+
+fn is_group(message: &DescriptorProto, full: &str) -> bool {
+    message.field.iter().any(|field| {
+        field.r#type() == Type::Group && field.type_name().strip_prefix('.') == Some(full)
+    })
+}
+
+/// The options behind a field's number.
+fn tail(field: &FieldDescriptorProto) -> String {
+    options::in_brackets(&options::of_field(field))
+}

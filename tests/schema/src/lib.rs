@@ -1,0 +1,42 @@
+//! `.proto` text to descriptors.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use prost_types::FileDescriptorSet;
+
+/// The descriptors of these files, `google.protobuf` included, with comments.
+pub fn compile(files: &[(&str, &str)]) -> FileDescriptorSet {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
+    compiler.include_imports(true).include_source_info(true);
+    for (name, text) in files {
+        compiler.open_file(name).unwrap_or_else(|error| panic!("{name}: {error:?}\n{text}"));
+    }
+    compiler.file_descriptor_set()
+}
+
+/// One file of the package `a.v1`, in proto3.
+pub fn proto3(body: &str) -> FileDescriptorSet {
+    compile(&[("a.proto", &format!("syntax = \"proto3\";\npackage a.v1;\n{body}"))])
+}
+
+/// One file of the package `a.v1`, in proto2.
+pub fn proto2(body: &str) -> FileDescriptorSet {
+    compile(&[("a.proto", &format!("syntax = \"proto2\";\npackage a.v1;\n{body}"))])
+}
+
+/// Without the positions.
+pub fn bare(mut set: FileDescriptorSet) -> FileDescriptorSet {
+    for file in &mut set.file {
+        file.source_code_info = None;
+    }
+    set
+}
