@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (major, minor, patch) = zmq::version();
@@ -26,6 +26,64 @@ pub(crate) enum Command {
     ///
     /// Prints `bound ENDPOINT` for each endpoint when it is ready.
     Broker(BrokerArgs),
+    /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
+    /// `protoc --descriptor_set_out` and `buf build -o` write.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// Prints descriptors as .proto files.
+    ///
+    /// Those of google.protobuf are left out. The exit code is 2 if the descriptors cannot be read.
+    Export(ExportArgs),
+    /// Says what breaks between two schemas, by buf's rules.
+    ///
+    /// The exit code is 0 if nothing breaks, 1 if something does, 2 if one of the two cannot be read.
+    Check(CheckArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// A google.protobuf.FileDescriptorSet; - for standard input.
+    #[arg(value_name = "FILE.binpb")]
+    pub(crate) file: PathBuf,
+    /// Writes each file below this folder, in place of printing them.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The old schema; - for standard input.
+    #[arg(long, value_name = "OLD.binpb")]
+    pub(crate) against: PathBuf,
+    /// The new schema; - for standard input.
+    #[arg(value_name = "NEW.binpb")]
+    pub(crate) file: PathBuf,
+    /// What must stay compatible: the bytes, or protobuf's JSON too.
+    #[arg(long, value_enum, default_value = "wire")]
+    pub(crate) level: LevelArg,
+    /// How it is said.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LevelArg {
+    /// The bytes on the wire (buf's WIRE).
+    Wire,
+    /// The bytes on the wire and JSON (buf's WIRE_JSON).
+    WireJson,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Output {
+    /// One line each.
+    Text,
+    /// A list of objects with file, element, rule and message.
+    Json,
 }
 
 #[derive(Debug, clap::Args)]

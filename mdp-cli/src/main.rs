@@ -4,22 +4,30 @@
 //! has one line `bound ENDPOINT` for each endpoint; all else goes to standard error. The exit code is
 //! 0 after an orderly stop, 1 when something failed, 2 when the command line or the configuration is
 //! wrong.
+//!
+//! `mdp schema export` prints descriptors as `.proto` text, `mdp schema check` says what breaks between two of
+//! them; there the exit code is 1 if something breaks, and 2 if something cannot be read.
 
 mod args;
 mod broker;
 mod config;
+mod schema;
 mod stop;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, SchemaCommand};
 
 fn main() -> ExitCode {
-    let Command::Broker(args) = Args::parse().command;
-    match broker::run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Args::parse().command {
+        Command::Broker(args) => broker::run(args).map(|()| 0),
+        Command::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
+        Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("mdp: {:#}", failure.error);
             ExitCode::from(failure.code)

@@ -4,6 +4,7 @@
 //! service it is about. [`hash`] is the identity of a service's contract; [`service`] takes out of a set
 //! what one service reaches.
 
+mod breaking;
 mod error;
 mod fields;
 mod files;
@@ -13,6 +14,7 @@ mod print;
 mod reach;
 mod schema;
 
+pub use breaking::{Breaking, Level, Rule, breaking};
 pub use error::SchemaError;
 pub use hash::{HASH_LEN, contract, hash};
 pub use print::{ProtoFile, print};

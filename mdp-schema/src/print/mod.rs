@@ -18,6 +18,7 @@ use crate::SchemaError;
 use crate::index::join;
 use crate::reach::{ENUMS, MESSAGES, SERVICES};
 use names::Names;
+pub(crate) use options::json_name;
 use options::quoted;
 
 /// A file's name, and its text.

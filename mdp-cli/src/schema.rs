@@ -1,0 +1,121 @@
+//! `mdp schema`: descriptors as `.proto` text, and what breaks between two of them.
+
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
+
+use anyhow::{Context, bail};
+use mdp_schema::{Breaking, Level, ProtoFile, Schema};
+
+use crate::Failure;
+use crate::args::{CheckArgs, ExportArgs, LevelArg, Output};
+
+/// The exit code when something breaks; what cannot be read has 2.
+const BREAKING: u8 = 1;
+
+/// Prints the files, or writes them below a folder.
+pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let files = read(&args.file)
+        .and_then(|schema| schema.to_proto().with_context(|| named(&args.file)))
+        .map_err(Failure::wrong)?;
+    match &args.out {
+        Some(folder) => files.iter().try_for_each(|file| write(folder, file)),
+        None => print(&all_in_one(&files)),
+    }
+    .map_err(Failure::failed)
+}
+
+/// Says what breaks; succeeds if nothing does.
+pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+    let found = compare(args).map_err(Failure::wrong)?;
+    let text = match args.output {
+        Output::Text => found.iter().map(in_words).collect(),
+        Output::Json => in_json(&found).map_err(Failure::failed)?,
+    };
+    print(&text).map_err(Failure::failed)?;
+    Ok(if found.is_empty() { 0 } else { BREAKING })
+}
+
+fn compare(args: &CheckArgs) -> anyhow::Result<Vec<Breaking>> {
+    if is_stdin(&args.against) && is_stdin(&args.file) {
+        bail!("only one of the two can come from standard input");
+    }
+    let (old, new) = (read(&args.against)?, read(&args.file)?);
+    let level = match args.level {
+        LevelArg::Wire => Level::Wire,
+        LevelArg::WireJson => Level::WireJson,
+    };
+    Ok(mdp_schema::breaking(old.descriptors(), new.descriptors(), level)?)
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn named(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn read(path: &Path) -> anyhow::Result<Schema> {
+    let bytes = if is_stdin(path) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    let bytes = bytes.with_context(|| named(path))?;
+    Schema::from_bytes(None, &bytes).with_context(|| named(path))
+}
+
+/// One file as it is; several behind a line with the name of each.
+fn all_in_one(files: &[ProtoFile]) -> String {
+    match files {
+        [only] => only.text.clone(),
+        files => {
+            let texts = files.iter().map(|file| format!("// {}\n\n{}", file.name, file.text));
+            texts.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn write(folder: &Path, file: &ProtoFile) -> anyhow::Result<()> {
+    // The name is from the descriptors, and stays within the folder.
+    let name = PathBuf::from(&file.name);
+    if !name.components().all(|part| matches!(part, Component::Normal(_))) {
+        bail!("the file name `{}` leads out of the folder", file.name);
+    }
+    let path = folder.join(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    }
+    fs::write(&path, &file.text).with_context(|| path.display().to_string())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
+    }
+}
+
+fn in_words(found: &Breaking) -> String {
+    let Breaking { file, element, rule, message } = found;
+    format!("{file}: {element}: {message} ({rule})\n")
+}
+
+/// A list of objects.
+fn in_json(found: &[Breaking]) -> anyhow::Result<String> {
+    let objects: Vec<_> = found
+        .iter()
+        .map(|found| {
+            serde_json::json!({
+                "file": found.file,
+                "element": found.element,
+                "rule": found.rule.name(),
+                "message": found.message,
+            })
+        })
+        .collect();
+    Ok(serde_json::to_string_pretty(&objects)? + "\n")
+}

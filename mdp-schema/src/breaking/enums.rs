@@ -1,0 +1,86 @@
+//! Enums and their values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::EnumDescriptorProto;
+
+use super::reserved::Reserved;
+use super::{Check, Rule};
+
+/// The names of each number.
+fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
+    let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
+    for value in &item.value {
+        values.entry(value.number()).or_default().insert(value.name());
+    }
+    values
+}
+
+/// Whether `new` has all values of `old`, and is called the same but for its scope: it was moved.
+pub(super) fn moved(old: &EnumDescriptorProto, new: &EnumDescriptorProto) -> bool {
+    let (before, after) = (values(old), values(new));
+    let kept = |(number, names): (&i32, &BTreeSet<&str>)| {
+        after.get(number).is_some_and(|now| names.is_subset(now))
+    };
+    old.name() == new.name() && before.iter().all(kept)
+}
+
+impl Check<'_> {
+    pub(super) fn enums(&mut self) {
+        for (name, before) in &self.old.enums {
+            let Some(after) = self.new.enums.get(name) else { continue };
+            self.file = after.file.name().to_owned();
+            self.json_format(Rule::EnumSameJsonFormat, name, before.file, after.file);
+            let (old, new) = (Reserved::in_enum(before.item), Reserved::in_enum(after.item));
+            self.reserved(Rule::ReservedEnumNoDelete, name, &old, &new);
+            self.values(name, before.item, after.item, &new);
+        }
+    }
+
+    fn values(
+        &mut self,
+        name: &str,
+        old: &EnumDescriptorProto,
+        new: &EnumDescriptorProto,
+        reserved: &Reserved<'_>,
+    ) {
+        let after = values(new);
+        for (number, names) in values(old) {
+            match after.get(&number) {
+                None => self.value_gone(name, number, &names, reserved),
+                Some(now) => {
+                    for gone in names.difference(now) {
+                        let message = format!(
+                            "the value {number} is no longer called `{gone}`, but {}",
+                            listed(now)
+                        );
+                        self.report(Rule::EnumValueSameName, name, message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn value_gone(
+        &mut self,
+        name: &str,
+        number: i32,
+        names: &BTreeSet<&str>,
+        reserved: &Reserved<'_>,
+    ) {
+        let was = listed(names);
+        if !reserved.has_number(number) {
+            let message = format!("the value {number} {was} is gone, and {number} is not reserved");
+            self.report(Rule::EnumValueNoDeleteUnlessNumberReserved, name, message);
+        }
+        for gone in names.iter().filter(|name| !reserved.has_name(name)) {
+            let message =
+                format!("the value {number} `{gone}` is gone, and its name is not reserved");
+            self.report(Rule::EnumValueNoDeleteUnlessNameReserved, name, message);
+        }
+    }
+}
+
+fn listed(names: &BTreeSet<&str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
