@@ -166,8 +166,9 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `HashMap<K, V>`, `BTreeMap<K, V>` | `map` | `key = sint32`, `value = fixed64` |
 /// | `Option<E>` with `#[mdp(oneof)]`, `E` an enum with data with this derive | `oneof` | |
 ///
-/// An alias counts as what it stands for, except of `Option`, `Vec` and the maps, which are known by their names. A
-/// message that prost made elsewhere is a field with `#[mdp(N, message)]`.
+/// An alias counts as what it stands for, except of `Option`, `Vec` and the maps, which are known by their names.
+/// Other messages that prost made are no fields, as they cannot tell their schema; the other way round a record may
+/// stand in any of them.
 ///
 /// # On a field or a variant, `#[mdp(..)]`
 ///

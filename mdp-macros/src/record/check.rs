@@ -53,7 +53,7 @@ pub(super) fn tag(
             return Some(Tag { number: number_of_field, span: number.span() });
         }
     };
-    let next = free.next(reserved, true);
+    let next = free.next(reserved);
     mistakes.of(number, format!("{what}; the next free one is {next}"));
     None
 }
@@ -70,7 +70,7 @@ pub(super) fn value_number(
     let Some(number) = number else {
         // A number that is no literal was told.
         if variant.discriminant.is_none() {
-            let (next, name) = (free.next(reserved, false), &variant.ident);
+            let (next, name) = (free.next(reserved), &variant.ident);
             let message =
                 format!("the variant has no number; write `{name} = {next}` or `#[mdp({next})]`");
             mistakes.of(&variant.ident, message);
@@ -82,7 +82,7 @@ pub(super) fn value_number(
         return None;
     };
     if reserved.has(i64::from(value)) {
-        let next = free.next(reserved, false);
+        let next = free.next(reserved);
         mistakes
             .of(&number, format!("the number {value} is reserved; the next free one is {next}"));
         return None;
@@ -137,7 +137,7 @@ fn duplicate_tag(
     mistakes: &mut Mistakes,
 ) {
     if let Some(first) = taken.get(&tag.number) {
-        let (number, next) = (tag.number, free.next(reserved, true));
+        let (number, next) = (tag.number, free.next(reserved));
         let message = format!("`{first}` has the number {number} too; the next free one is {next}");
         mistakes.at(tag.span, message);
     } else {
@@ -183,7 +183,7 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes
         let name = value.ident.to_string();
         if let Some((number, span)) = value.number {
             if let Some(first) = taken.get(&number) {
-                let next = free.next(reserved, false);
+                let next = free.next(reserved);
                 let message =
                     format!("`{first}` has the number {number} too; the next free one is {next}");
                 mistakes.at(span, message);

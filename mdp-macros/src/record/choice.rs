@@ -60,7 +60,7 @@ fn alternative(
     let tag = match &member.number {
         Some(number) => check::tag(number, &Reserved::default(), free, mistakes),
         None => {
-            let next = free.next(&Reserved::default(), true);
+            let next = free.next(&Reserved::default());
             let message = format!(
                 "the variant has no number; write `#[mdp({next})]` if the record around it has none such"
             );

@@ -1,7 +1,7 @@
 //! A struct as a message.
 
 use proc_macro2::Ident;
-use syn::{DataStruct, DeriveInput, Expr, Fields, Type};
+use syn::{DataStruct, DeriveInput, Expr, Fields, Lit, Type};
 
 use super::attributes::{Container, FIELD, Member, Notes, Text};
 use super::mistakes::Mistakes;
@@ -154,6 +154,10 @@ fn role(
     }
     if let Some(word) = &member.unknown {
         member.only(word, "`unknown` is no field on the wire", mistakes);
+        if types::std_name(ty).as_deref() != Some("UnknownFields") {
+            mistakes
+                .of(ty, "what a record does not know is kept by an `mdp_runtime::UnknownFields`");
+        }
         return Role::Unknown;
     }
     if let Some(word) = &member.skip {
@@ -161,7 +165,7 @@ fn role(
         return Role::Skipped;
     }
     let Some(number) = &member.number else {
-        let next = free.next(&container.reserved, true);
+        let next = free.next(&container.reserved);
         mistakes.of(
             ident,
             format!(
@@ -187,6 +191,7 @@ fn value(tag: Tag, carried: Carried, member: &mut Member, mistakes: &mut Mistake
     {
         mistakes.of(word, why);
     }
+    default_of_text(&carried, member, mistakes);
     if let Some(word) = &member.unpacked {
         let packs = types::std_name(&carried.value)
             .and_then(|name| Kind::of(&name).next())
@@ -202,6 +207,19 @@ fn value(tag: Tag, carried: Carried, member: &mut Member, mistakes: &mut Mistake
         key,
         default: member.default.take().map(|(expr, _)| expr),
         unpacked: member.unpacked.is_some(),
+    }
+}
+
+/// A text in quotes for a number would be told of as a conversion that there is not.
+fn default_of_text(carried: &Carried, member: &Member, mistakes: &mut Mistakes) {
+    if let Some((Expr::Lit(literal), _)) = &member.default
+        && let Lit::Str(text) = &literal.lit
+        && let Some(name) = types::std_name(&carried.value)
+        && let Some(kind) = Kind::of(&name).next()
+        && kind.word() != "string"
+    {
+        mistakes
+            .of(text, format!("this is a text, and the field is a `{name}`; write one of those"));
     }
 }
 

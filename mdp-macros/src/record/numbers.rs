@@ -1,5 +1,6 @@
 //! Numbers of fields and of an enum's values: which there are, which are free.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use proc_macro2::{Span, TokenStream};
@@ -105,35 +106,67 @@ fn bound(number: &Number) -> syn::Result<i64> {
 
 /// Gives out numbers that nobody has.
 pub(super) struct Free {
-    next: i64,
-    max: i64,
+    /// All that are known to be written, and those given out.
+    taken: BTreeSet<i64>,
+    bounds: RangeInclusive<i64>,
+    fields: bool,
 }
 
 impl Free {
-    /// Above those taken. `taken` has all that is known to be written.
     pub(super) fn of_fields(taken: impl Iterator<Item = i64>) -> Self {
-        let highest = taken.filter(|number| (1..=MAX_TAG).contains(number)).max();
-        Self { next: highest.unwrap_or(0).saturating_add(1), max: MAX_TAG }
+        Self { taken: taken.collect(), bounds: 1..=MAX_TAG, fields: true }
     }
 
-    /// As for fields; an enum's values begin at zero.
     pub(super) fn of_values(taken: impl Iterator<Item = i64>) -> Self {
-        let highest = taken.filter(|number| i32::try_from(*number).is_ok()).max();
-        Self { next: highest.map_or(0, |highest| highest.max(-1) + 1), max: i64::from(i32::MAX) }
+        Self { taken: taken.collect(), bounds: 0..=i64::from(i32::MAX), fields: false }
     }
 
-    /// The next free number, in words.
-    pub(super) fn next(&mut self, reserved: &Reserved, fields: bool) -> String {
-        let own = fields.then_some(&PROTOBUFS_OWN);
-        let taken = || reserved.ranges.iter().map(|(range, _)| range).chain(own);
-        while let Some(range) = taken().find(|range| range.contains(&self.next)) {
-            self.next = range.end().saturating_add(1);
-            if self.next == i64::MAX {
-                break;
+    /// The number above the highest; if there is none, the lowest that is free.
+    pub(super) fn next(&mut self, reserved: &Reserved) -> i64 {
+        let highest = self.taken.iter().rev().find(|number| self.bounds.contains(number));
+        let above = highest.map_or(*self.bounds.start(), |highest| highest + 1);
+        let number = self.free_from(above, reserved);
+        let number = number.or_else(|| self.free_from(*self.bounds.start(), reserved));
+        // All are taken: nobody writes as many.
+        let number = number.unwrap_or(*self.bounds.end());
+        self.taken.insert(number);
+        number
+    }
+
+    fn free_from(&self, first: i64, reserved: &Reserved) -> Option<i64> {
+        let own = self.fields.then_some(&PROTOBUFS_OWN);
+        let ranges = || reserved.ranges.iter().map(|(range, _)| range).chain(own);
+        let mut number = first;
+        while self.bounds.contains(&number) {
+            if let Some(range) = ranges().find(|range| range.contains(&number)) {
+                number = range.end().saturating_add(1);
+            } else if self.taken.contains(&number) {
+                number += 1;
+            } else {
+                return Some(number);
             }
         }
-        let number = self.next;
-        self.next = number.saturating_add(1);
-        if number > self.max { "a lower one that is free".to_owned() } else { number.to_string() }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Free, MAX_TAG, Reserved};
+
+    #[test]
+    fn the_next_number_is_above_the_highest() {
+        let mut free = Free::of_fields([1, 7].into_iter());
+        assert_eq!((free.next(&Reserved::default()), free.next(&Reserved::default())), (8, 9));
+        let mut free = Free::of_fields([18_999].into_iter());
+        assert_eq!(free.next(&Reserved::default()), 20_000);
+        let mut free = Free::of_values([-4].into_iter());
+        assert_eq!(free.next(&Reserved::default()), 0);
+    }
+
+    #[test]
+    fn above_the_last_there_are_gaps() {
+        let mut free = Free::of_fields([1, 3, MAX_TAG].into_iter());
+        assert_eq!((free.next(&Reserved::default()), free.next(&Reserved::default())), (2, 4));
     }
 }

@@ -2,14 +2,14 @@
 
 use proc_macro2::{Ident, Span};
 
-/// One of protobuf's types, or of the two kinds that have names of their own.
+/// One of protobuf's types that have no names of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     /// The word for it.
     word: &'static str,
     /// What the runtime calls it.
     codec: &'static str,
-    /// The Rust types that it carries; empty for those with names of their own.
+    /// The Rust types that it carries.
     carries: &'static [&'static str],
     /// Whether a list of it can be packed.
     packs: bool,
@@ -41,8 +41,6 @@ const KINDS: &[Kind] = &[
     kind("double", "Double", &["f64"], true),
     kind("string", "Text", &["String"], false),
     kind("bytes", "Bytes", &["Vec<u8>", "Bytes"], false),
-    kind("message", "Message", &[], false),
-    kind("enumeration", "Enum", &[], true),
 ];
 
 impl Kind {
@@ -67,9 +65,6 @@ impl Kind {
 
     /// The Rust types that it carries, for a message to a person.
     pub(super) fn carries(self) -> String {
-        if self.carries.is_empty() {
-            return "a type with `#[derive(MdpRecord)]`".to_owned();
-        }
         let types: Vec<String> = self.carries.iter().map(|ty| format!("`{ty}`")).collect();
         types.join(" or ")
     }

@@ -92,6 +92,11 @@ use super::Idempotency;
 ///
 /// `#[derive(MdpRecord)]` implements it, the runtime does for `()`, which is `google.protobuf.Empty`, and for
 /// those of prost's well-known types that are structs of their own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no schema",
+    label = "the schema cannot say what this is",
+    note = "derive `MdpRecord` for it, or put a record that does in its place"
+)]
 pub trait Described: 'static {
     /// Adds the type, and all types that it uses, and gives its full name.
     fn describe(schemas: &mut SchemaBuilder) -> TypeName;

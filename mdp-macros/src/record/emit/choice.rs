@@ -1,9 +1,9 @@
 //! What an enum with data is on the wire.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::{codec, parameters, read};
+use super::{codec, parameters, place, read};
 use crate::record::choice::{Alternative, Choice};
 
 /// All implementations.
@@ -20,7 +20,7 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
             .map(|alternative| {
                 let Alternative { ident, ty, kind, tag, .. } = alternative;
                 let (codec, tag) = (codec(ty, *kind), tag.number);
-                quote!(Self::#ident(value) => <#codec as __mdp::Codec<#ty>>::#function(#tag, value #behind),)
+                quote_spanned!(place(ty)=> Self::#ident(value) => <#codec as __mdp::Codec<#ty>>::#function(#tag, value #behind),)
             })
             .collect();
         quote!(match self { #(#arms)* })
@@ -63,7 +63,7 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
 fn merge(alternative: &Alternative) -> TokenStream {
     let Alternative { ident, ty, kind, tag, .. } = alternative;
     let (codec, tag) = (codec(ty, *kind), tag.number);
-    quote! {
+    quote_spanned! {place(ty)=>
         #tag => {
             // With one variant only, there is no other.
             #[allow(unreachable_patterns)]

@@ -2,10 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Expr, Lit, Type};
 
-use super::{codec, parameters, read};
+use super::{codec, parameters, place, read};
 use crate::record::message::{Field, Message, Role, Value};
 use crate::record::names;
 use crate::record::types::Container;
@@ -53,11 +52,11 @@ fn default(message: &Message<'_>) -> TokenStream {
 fn absent(field: &Field, value: &Value) -> TokenStream {
     let layout = functions(field, value);
     let Some(default) = &value.default else {
-        return quote!(#layout::empty());
+        return quote_spanned!(place(&field.ty)=> #layout::empty());
     };
     let (ty, codec) = (&field.ty, codec(&field.ty, value.kind));
     let default = owned(ty, default);
-    quote_spanned!(default.span()=> __mdp::default_of::<#codec, #ty>(#default))
+    quote_spanned!(place(&default)=> __mdp::default_of::<#codec, #ty>(#default))
 }
 
 /// A text in quotes is borrowed, the field is not.
@@ -77,23 +76,24 @@ fn owned(ty: &Type, default: &Expr) -> TokenStream {
 /// The functions of how a field lies on the wire.
 fn functions(field: &Field, value: &Value) -> TokenStream {
     let (ty, layout) = (&field.ty, layout(value));
-    quote_spanned!(ty.span()=> <#layout as __mdp::Layout<#ty>>)
+    quote_spanned!(place(ty)=> <#layout as __mdp::Layout<#ty>>)
 }
 
 /// How the field lies on the wire.
 pub(super) fn layout(value: &Value) -> TokenStream {
+    let span = place(&value.carried.value);
     let codec = codec(&value.carried.value, value.kind);
     match &value.carried.container {
-        Container::One if value.default.is_some() => quote!(__mdp::Always<#codec>),
-        Container::One => quote!(__mdp::Implicit<#codec>),
-        Container::Optional => quote!(__mdp::Optional<#codec>),
+        Container::One if value.default.is_some() => quote_spanned!(span=> __mdp::Always<#codec>),
+        Container::One => quote_spanned!(span=> __mdp::Implicit<#codec>),
+        Container::Optional => quote_spanned!(span=> __mdp::Optional<#codec>),
         Container::Repeated if value.unpacked => {
-            quote!(__mdp::Repeated<__mdp::Unpacked<#codec>>)
+            quote_spanned!(span=> __mdp::Repeated<__mdp::Unpacked<#codec>>)
         }
-        Container::Repeated => quote!(__mdp::Repeated<#codec>),
+        Container::Repeated => quote_spanned!(span=> __mdp::Repeated<#codec>),
         Container::Map(key) => {
             let key = super::codec(key, value.key);
-            quote!(__mdp::Map<#key, #codec>)
+            quote_spanned!(span=> __mdp::Map<#key, #codec>)
         }
     }
 }
@@ -140,9 +140,9 @@ fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
     let oneofs = message.oneofs();
     let gap = |after: u32, before: u32, encode: &mut TokenStream| {
         for (field, ty) in &oneofs {
-            let name = &field.ident;
-            encode.extend(quote_spanned! {ty.span()=>
-                if const { __mdp::begins_between::<#ty>(#after, #before) } {
+            let (name, fields) = (&field.ident, fields(ty));
+            encode.extend(quote_spanned! {place(ty)=>
+                if const { __mdp::begins_between(#fields, #after, #before) } {
                     if let ::core::option::Option::Some(oneof) = &self.#name {
                         <#ty as __mdp::Oneof>::encode(oneof, buf);
                     }
@@ -154,20 +154,22 @@ fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
     for (field, value) in message.numbered() {
         let (name, tag, layout) = (&field.ident, value.tag.number, functions(field, value));
         gap(after, tag, &mut encode);
-        encode.extend(quote!(#layout::encode(#tag, &self.#name, buf);));
-        len.extend(quote!(+ #layout::encoded_len(#tag, &self.#name)));
+        let span = place(&field.ty);
+        encode.extend(quote_spanned!(span=> #layout::encode(#tag, &self.#name, buf);));
+        len.extend(quote_spanned!(span=> + #layout::encoded_len(#tag, &self.#name)));
         after = tag;
     }
     gap(after, u32::MAX, &mut encode);
     for (field, ty) in &oneofs {
         let name = &field.ident;
-        len.extend(quote! {
+        len.extend(quote_spanned! {place(ty)=>
             + self.#name.as_ref().map_or(0usize, <#ty as __mdp::Oneof>::encoded_len)
         });
     }
-    if let Some(Field { ident, .. }) = message.unknown() {
-        encode.extend(quote!(__mdp::UnknownFields::encode(&self.#ident, buf);));
-        len.extend(quote!(+ __mdp::UnknownFields::encoded_len(&self.#ident)));
+    if let Some(Field { ident, ty, .. }) = message.unknown() {
+        let span = place(ty);
+        encode.extend(quote_spanned!(span=> __mdp::UnknownFields::encode(&self.#ident, buf);));
+        len.extend(quote_spanned!(span=> + __mdp::UnknownFields::encoded_len(&self.#ident)));
     }
     (encode, len)
 }
@@ -175,22 +177,23 @@ fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
 fn merge(message: &Message<'_>) -> TokenStream {
     let record = names::plain(message.ident);
     let keep = match message.unknown() {
-        Some(Field { ident, .. }) => quote!(&mut self.#ident),
+        Some(Field { ident, ty, .. }) => quote_spanned!(place(ty)=> __mdp::kept(&mut self.#ident)),
         None => quote!(&mut __mdp::Forget),
     };
     let numbered = message.numbered();
     let values = numbered.iter().map(|(field, value)| {
         let (name, tag, layout) = (&field.ident, value.tag.number, functions(field, value));
         let text = names::plain(name);
-        quote! {
+        quote_spanned! {place(&field.ty)=>
             #tag => #layout::merge(&mut self.#name, place, buf, ctx, #keep)
                 .map_err(__mdp::at(#record, #text)),
         }
     });
     let oneofs = message.oneofs().into_iter().map(|(field, ty)| {
         let (name, text) = (&field.ident, names::plain(&field.ident));
-        quote_spanned! {ty.span()=>
-            _ if __mdp::has::<#ty>(tag) => {
+        let fields = fields(ty);
+        quote_spanned! {place(ty)=>
+            _ if !__mdp::tag_is_free(#fields, tag) => {
                 <#ty as __mdp::Oneof>::merge(&mut self.#name, place, buf, ctx, #keep)
                     .map_err(__mdp::at(#record, #text))
             }
@@ -209,9 +212,9 @@ fn merge(message: &Message<'_>) -> TokenStream {
 fn clashes(message: &Message<'_>) -> TokenStream {
     let mut checks = TokenStream::new();
     let oneofs = message.oneofs();
-    for (place, (oneof, ty)) in oneofs.iter().enumerate() {
+    for (index, (oneof, ty)) in oneofs.iter().enumerate() {
         let of = &oneof.ident;
-        let fields = quote_spanned!(ty.span()=> <#ty as __mdp::Oneof>::FIELDS);
+        let fields = fields(ty);
         for (field, value) in message.numbered() {
             let (tag, name) = (value.tag.number, &field.name.text);
             let text = format!(
@@ -245,20 +248,26 @@ fn clashes(message: &Message<'_>) -> TokenStream {
                 const _: () = ::core::assert!(__mdp::name_is_free(#fields, #reserved), #text);
             });
         }
-        for (other, other_ty) in oneofs.iter().take(place) {
+        for (other, other_ty) in oneofs.iter().take(index) {
             let text = format!(
                 "the oneofs `{}` and `{of}` have a number or a name in common; change one of them",
                 other.ident
             );
-            checks.extend(quote_spanned! {ty.span()=>
+            let other_fields = self::fields(other_ty);
+            checks.extend(quote_spanned! {place(ty)=>
                 const _: () = ::core::assert!(
-                    __mdp::are_apart(#fields, <#other_ty as __mdp::Oneof>::FIELDS),
+                    __mdp::are_apart(#fields, #other_fields),
                     #text
                 );
             });
         }
     }
     checks
+}
+
+/// Numbers and names of a oneof's fields.
+fn fields(ty: &Type) -> TokenStream {
+    quote_spanned!(place(ty)=> <#ty as __mdp::Oneof>::FIELDS)
 }
 
 fn bound(number: i64) -> u32 {

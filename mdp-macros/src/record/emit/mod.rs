@@ -5,8 +5,8 @@ pub(super) mod enumeration;
 pub(super) mod message;
 mod schema;
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Path, Type};
 
@@ -23,14 +23,20 @@ pub(super) fn inside(runtime: &Path, code: TokenStream) -> TokenStream {
     }
 }
 
+/// Where the tokens stand, for what the compiler says; their names mean what they mean here, even if a macro of the
+/// user's wrote them.
+fn place(tokens: &impl ToTokens) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
 /// The codec of a type: the one that was asked for, or the type's own.
 fn codec(ty: &Type, kind: Option<Kind>) -> TokenStream {
     match kind {
         Some(kind) => {
             let name = kind.codec();
-            quote_spanned!(ty.span()=> __mdp::#name)
+            quote_spanned!(place(ty)=> __mdp::#name)
         }
-        None => quote_spanned!(ty.span()=> __mdp::CodecOf<#ty>),
+        None => quote_spanned!(place(ty)=> __mdp::CodecOf<#ty>),
     }
 }
 

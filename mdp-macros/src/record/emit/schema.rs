@@ -1,11 +1,11 @@
 //! What an item says of itself in a schema.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
 
-use super::codec;
 use super::message::layout;
+use super::{codec, place};
 use crate::record::attributes::{Container, Notes};
 use crate::record::choice::Choice;
 use crate::record::enumeration::Enumeration;
@@ -18,7 +18,7 @@ pub(super) fn message(message: &Message<'_>) -> TokenStream {
         Role::Value(value) => numbered(field, value),
         Role::Oneof(ty) => {
             let (name, docs) = (&field.name.text, &field.notes.docs);
-            quote!(message.oneof::<#ty>(#name, &[#(#docs),*]);)
+            quote_spanned!(place(&**ty)=> <#ty as __mdp::Oneof>::describe(message, #name, &[#(#docs),*]);)
         }
         _ => TokenStream::new(),
     });
@@ -41,7 +41,7 @@ fn numbered(field: &Field, value: &Value) -> TokenStream {
         notes.docs.push(format!(" Where it is absent it is {}.", in_words(default)));
     }
     let described = described_field(&field.name.text, value.tag.number, &notes);
-    quote!(<#layout as __mdp::DescribedLayout<#ty>>::describe(message, &#described);)
+    quote_spanned!(place(ty)=> <#layout as __mdp::Layout<#ty>>::describe(message, &#described);)
 }
 
 /// Of an enum without data.
@@ -70,7 +70,7 @@ pub(super) fn choice(choice: &Choice<'_>) -> TokenStream {
         let (ty, codec) = (&alternative.ty, codec(&alternative.ty, alternative.kind));
         let field =
             described_field(&alternative.name.text, alternative.tag.number, &alternative.notes);
-        quote!(<#codec as __mdp::DescribedCodec<#ty>>::field(message, &#field);)
+        quote_spanned!(place(ty)=> <#codec as __mdp::Codec<#ty>>::field(message, &#field);)
     });
     quote! {
         #[automatically_derived]

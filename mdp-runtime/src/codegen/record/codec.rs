@@ -5,6 +5,8 @@ use prost::bytes::{Buf, BufMut};
 use prost::encoding::{self, DecodeContext, WireType, encode_key, encode_varint};
 use prost::encoding::{encoded_len_varint, key_len};
 
+use crate::codegen::schema::{Described, Field, MessageBuilder, Scalar};
+
 /// Writes and reads values of the Rust type `T` as one of protobuf's types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not how protobuf carries a `{T}`",
@@ -44,6 +46,12 @@ pub trait Codec<T> {
         values.iter().map(|value| Self::encoded_len(tag, value)).sum()
     }
 
+    /// Adds a field to a schema.
+    fn field(message: &mut MessageBuilder<'_>, field: &Field);
+
+    /// Adds a map to a schema, whose values are such.
+    fn map(message: &mut MessageBuilder<'_>, field: &Field, key: Scalar);
+
     /// Reads a value over the one that is there: messages are merged, all else is replaced.
     ///
     /// An enum's number that has no variant is given back, and `value` is as it was.
@@ -65,7 +73,10 @@ pub trait Codec<T> {
     label = "protobuf's maps have integers, `bool` or `String` as keys",
     note = "make it a `Vec` of a record with two fields"
 )]
-pub trait MapKey {}
+pub trait MapKey {
+    /// What the schema calls it.
+    const SCALAR: Scalar;
+}
 
 /// The codecs of what may have a `default`.
 #[diagnostic::on_unimplemented(
@@ -78,6 +89,32 @@ pub trait WithDefault {}
 /// A default, if the type may have one.
 pub fn default_of<C: Codec<T> + WithDefault, T>(value: T) -> T {
     value
+}
+
+/// The place in a schema of a type that has no name.
+macro_rules! unnamed {
+    ($scalar:ident) => {
+        fn field(message: &mut MessageBuilder<'_>, field: &Field) {
+            message.scalar(field, Scalar::$scalar);
+        }
+
+        fn map(message: &mut MessageBuilder<'_>, field: &Field, key: Scalar) {
+            message.scalar_map(field, key, Scalar::$scalar);
+        }
+    };
+}
+
+/// The place in a schema of a type that has one.
+macro_rules! named {
+    ($ty:ident) => {
+        fn field(message: &mut MessageBuilder<'_>, field: &Field) {
+            message.named::<$ty>(field);
+        }
+
+        fn map(message: &mut MessageBuilder<'_>, field: &Field, key: Scalar) {
+            message.named_map::<$ty>(field, key);
+        }
+    };
 }
 
 /// A codec for a type of fixed or varying width, from prost's functions.
@@ -116,6 +153,8 @@ macro_rules! number {
                 encoding::$module::encoded_len_packed(tag, values)
             }
 
+            unnamed!($codec);
+
             fn merge(
                 value: &mut $ty,
                 wire: WireType,
@@ -146,14 +185,31 @@ number! {
 }
 
 macro_rules! keys {
-    ($($codec:ident)*) => { $(impl MapKey for $codec {})* };
+    ($($codec:ident = $scalar:ident,)*) => {
+        $(impl MapKey for $codec {
+            const SCALAR: Scalar = Scalar::$scalar;
+        })*
+    };
 }
 
-keys!(Bool Int32 Int64 Uint32 Uint64 Sint32 Sint64 Fixed32 Fixed64 Sfixed32 Sfixed64 Text);
+keys! {
+    Bool = Bool,
+    Int32 = Int32,
+    Int64 = Int64,
+    Uint32 = Uint32,
+    Uint64 = Uint64,
+    Sint32 = Sint32,
+    Sint64 = Sint64,
+    Fixed32 = Fixed32,
+    Fixed64 = Fixed64,
+    Sfixed32 = Sfixed32,
+    Sfixed64 = Sfixed64,
+    Text = String,
+}
 
 /// A codec for what has a length before it, from prost's functions.
 macro_rules! bytes {
-    ($($codec:ident = $module:ident($ty:ty);)*) => {$(
+    ($($codec:ident = $module:ident($ty:ty), $scalar:ident;)*) => {$(
         impl Codec<$ty> for $codec {
             const WIRE: WireType = WireType::LengthDelimited;
 
@@ -172,6 +228,8 @@ macro_rules! bytes {
             fn encoded_len(tag: u32, value: &$ty) -> usize {
                 encoding::$module::encoded_len(tag, value)
             }
+
+            unnamed!($scalar);
 
             fn merge(
                 value: &mut $ty,
@@ -197,16 +255,16 @@ impl WithDefault for Text {}
 impl WithDefault for Bytes {}
 
 bytes! {
-    Text = string(String);
-    Bytes = bytes(Vec<u8>);
-    Bytes = bytes(bytes::Bytes);
+    Text = string(String), String;
+    Bytes = bytes(Vec<u8>), Bytes;
+    Bytes = bytes(bytes::Bytes), Bytes;
 }
 
 /// A message: a record, or what prost made of one.
 #[derive(Debug)]
 pub enum Message {}
 
-impl<M: prost::Message + Default> Codec<M> for Message {
+impl<M: prost::Message + Default + Described> Codec<M> for Message {
     const WIRE: WireType = WireType::LengthDelimited;
 
     fn zero() -> M {
@@ -230,6 +288,8 @@ impl<M: prost::Message + Default> Codec<M> for Message {
         encoding::message::encoded_len(tag, value)
     }
 
+    named!(M);
+
     fn merge(
         value: &mut M,
         wire: WireType,
@@ -243,7 +303,7 @@ impl<M: prost::Message + Default> Codec<M> for Message {
 /// An enum without data, as `#[derive(MdpRecord)]` makes it one of protobuf's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no enum of protobuf",
-    note = "derive `MdpRecord` for it, or leave `enumeration` out"
+    note = "derive `MdpRecord` for it"
 )]
 pub trait Enumeration: Sized {
     /// The variant of number zero.
@@ -260,7 +320,7 @@ pub enum Enum {}
 
 impl WithDefault for Enum {}
 
-impl<E: Enumeration> Codec<E> for Enum {
+impl<E: Enumeration + Described> Codec<E> for Enum {
     const WIRE: WireType = WireType::Varint;
 
     fn zero() -> E {
@@ -297,6 +357,8 @@ impl<E: Enumeration> Codec<E> for Enum {
         let len = packed_len(values);
         key_len(tag) + encoded_len_varint(len as u64) + len
     }
+
+    named!(E);
 
     fn merge(
         value: &mut E,
@@ -344,6 +406,14 @@ impl<T, C: Codec<T>> Codec<T> for Unpacked<C> {
 
     fn encoded_len(tag: u32, value: &T) -> usize {
         C::encoded_len(tag, value)
+    }
+
+    fn field(message: &mut MessageBuilder<'_>, field: &Field) {
+        C::field(message, &Field { unpacked: true, ..*field });
+    }
+
+    fn map(message: &mut MessageBuilder<'_>, field: &Field, key: Scalar) {
+        C::map(message, field, key);
     }
 
     fn merge(

@@ -1,6 +1,7 @@
 //! Which of protobuf's types a Rust type is.
 
 use super::codec::{self, Codec};
+use crate::codegen::schema::Described;
 
 /// A type that a field of a record can have, in an `Option`, a `Vec` or a map as well.
 ///
@@ -8,8 +9,7 @@ use super::codec::{self, Codec};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     label = "protobuf has no type for this",
-    note = "derive `MdpRecord` for it if it is yours",
-    note = "of a message that prost made elsewhere say `#[mdp(N, message)]`"
+    note = "derive `MdpRecord` for it, or hold its parts in fields of their own"
 )]
 pub trait FieldType: Sized {
     /// How it is written where the record says nothing else.
@@ -51,7 +51,7 @@ field_types! {
 
 impl<M> FieldType for Box<M>
 where
-    M: prost::Message + Default + FieldType<Codec = codec::Message>,
+    M: prost::Message + Default + Described + FieldType<Codec = codec::Message>,
 {
     type Codec = codec::Message;
 }

@@ -9,6 +9,7 @@ use prost::encoding::{DecodeContext, WireType, merge_loop};
 use super::Place;
 use super::codec::Codec;
 use super::unknown::Keep;
+use crate::codegen::schema::{Field, Label, MessageBuilder};
 
 /// How a field of the Rust type `T` lies in a message.
 pub trait Layout<T> {
@@ -20,6 +21,9 @@ pub trait Layout<T> {
 
     /// How many bytes [`encode`](Self::encode) appends.
     fn encoded_len(tag: u32, field: &T) -> usize;
+
+    /// Adds the field to a schema; its label is set here.
+    fn describe(message: &mut MessageBuilder<'_>, field: &Field);
 
     /// Reads what stands at a place of the field into it. `keep` gets the numbers of enums that have no variant;
     /// what it does not want reads as the variant of number zero.
@@ -55,6 +59,10 @@ impl<T, C: Codec<T>> Layout<T> for Implicit<C> {
         if C::is_zero(field) { 0 } else { C::encoded_len(tag, field) }
     }
 
+    fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
+        C::field(message, &Field { label: Label::Implicit, ..*field });
+    }
+
     fn merge(
         field: &mut T,
         place: Place,
@@ -87,6 +95,11 @@ impl<T, C: Codec<T>> Layout<T> for Always<C> {
         C::encoded_len(tag, field)
     }
 
+    // What is always written was written by somebody: it has presence.
+    fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
+        C::field(message, &Field { label: Label::Optional, ..*field });
+    }
+
     fn merge(
         field: &mut T,
         place: Place,
@@ -115,6 +128,10 @@ impl<T, C: Codec<T>> Layout<Option<T>> for Optional<C> {
 
     fn encoded_len(tag: u32, field: &Option<T>) -> usize {
         field.as_ref().map_or(0, |value| C::encoded_len(tag, value))
+    }
+
+    fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
+        C::field(message, &Field { label: Label::Optional, ..*field });
     }
 
     fn merge(
@@ -149,6 +166,10 @@ impl<T, C: Codec<T>> Layout<Vec<T>> for Repeated<C> {
 
     fn encoded_len(tag: u32, field: &Vec<T>) -> usize {
         C::all_len(tag, field)
+    }
+
+    fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
+        C::field(message, &Field { label: Label::Repeated, ..*field });
     }
 
     fn merge(

@@ -13,6 +13,7 @@ use super::Place;
 use super::codec::{Codec, MapKey};
 use super::layout::Layout;
 use super::unknown::Keep;
+use crate::codegen::schema::{Field, MessageBuilder};
 
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
@@ -49,6 +50,10 @@ macro_rules! layout {
                     key_len(tag) + encoded_len_varint(len as u64) + len
                 });
                 entries.sum()
+            }
+
+            fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
+                VC::map(message, field, KC::SCALAR);
             }
 
             fn merge(

@@ -11,7 +11,6 @@
 //! is written, as protobuf wants it, where prost leaves it out.
 
 mod codec;
-mod describe;
 mod field_type;
 mod layout;
 mod map;
@@ -32,13 +31,12 @@ pub use codec::{
     Message, Sfixed32, Sfixed64, Sint32, Sint64, Text, Uint32, Uint64, Unpacked, WithDefault,
     default_of,
 };
-pub use describe::{DescribedCodec, DescribedKey, DescribedLayout};
 pub use field_type::{CodecOf, FieldType};
 pub use layout::{Always, Implicit, Layout, Optional, Repeated};
 pub use map::Map;
-pub use oneof::{Oneof, are_apart, begins_between, has, merge_variant};
-pub use oneof::{name_is_free, range_is_free, tag_is_free};
-pub use unknown::{Forget, Keep, UnknownFields};
+pub use oneof::{Oneof, are_apart, begins_between, merge_variant, name_is_free};
+pub use oneof::{range_is_free, tag_is_free};
+pub use unknown::{Forget, Keep, UnknownFields, kept};
 
 /// Where a value stands in a message: the number of its field, and how it is written.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ use super::Place;
 use super::codec::Codec;
 use super::layout::{Implicit, Layout, read};
 use super::unknown::Keep;
+use crate::codegen::schema::{DescribedOneof, MessageBuilder};
 
 /// An enum whose variants are fields, of which at most one is there.
 #[diagnostic::on_unimplemented(
@@ -15,7 +16,7 @@ use super::unknown::Keep;
     label = "no enum with data that derives `MdpRecord`",
     note = "a oneof is an enum with `#[derive(MdpRecord)]` whose variants each hold one value"
 )]
-pub trait Oneof: Sized {
+pub trait Oneof: DescribedOneof + Sized {
     /// Numbers and names of the fields.
     const FIELDS: &'static [(u32, &'static str)];
 
@@ -24,6 +25,11 @@ pub trait Oneof: Sized {
 
     /// How many bytes [`encode`](Self::encode) appends.
     fn encoded_len(&self) -> usize;
+
+    /// Adds the oneof and its fields to a schema.
+    fn describe(message: &mut MessageBuilder<'_>, name: &str, docs: &[&str]) {
+        message.oneof::<Self>(name, docs);
+    }
 
     /// Reads one of the fields, whose number is in `place`; the one that was there before gives way.
     ///
@@ -57,15 +63,10 @@ pub fn merge_variant<T, C: Codec<T>>(
     }
 }
 
-/// Whether a number is that of one of the fields.
-pub const fn has<O: Oneof>(tag: u32) -> bool {
-    !tag_is_free(O::FIELDS, tag)
-}
-
 /// Whether the lowest number lies between two: fields are written in the order of their numbers, a oneof in the
 /// place of its lowest.
-pub const fn begins_between<O: Oneof>(after: u32, before: u32) -> bool {
-    let mut fields = O::FIELDS;
+pub const fn begins_between(fields: &[(u32, &str)], after: u32, before: u32) -> bool {
+    let mut fields = fields;
     let mut lowest = u32::MAX;
     while let [(tag, _), rest @ ..] = fields {
         if *tag < lowest {
@@ -76,7 +77,7 @@ pub const fn begins_between<O: Oneof>(after: u32, before: u32) -> bool {
     after < lowest && lowest < before
 }
 
-/// Whether no field has the number. For a check while the record is compiled.
+/// Whether no field has the number.
 pub const fn tag_is_free(fields: &[(u32, &str)], tag: u32) -> bool {
     let mut fields = fields;
     while let [(taken, _), rest @ ..] = fields {

@@ -56,6 +56,11 @@ impl fmt::Debug for UnknownFields {
     }
 }
 
+/// The field of a record that keeps what it does not know: a function, so that a field of another type is told so.
+pub fn kept(field: &mut UnknownFields) -> &mut UnknownFields {
+    field
+}
+
 /// What becomes of that which a record does not know.
 pub trait Keep {
     /// Takes an enum's number that has no variant; `false` if it is not wanted.

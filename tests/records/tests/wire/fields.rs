@@ -258,3 +258,27 @@ fn depth_has_an_end() {
     let error = r::Tree::decode(tree.encode_to_vec().as_slice()).unwrap_err().to_string();
     assert!(error.ends_with("recursion limit reached"), "{error}");
 }
+
+#[derive(mdp_runtime::MdpRecord, Clone, Debug, PartialEq)]
+struct Shown {
+    #[mdp(1, sint32)]
+    x: i32,
+}
+
+/// A message of prost's own with a record in it, as `extern_path` makes it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Around {
+    #[prost(message, optional, tag = "1")]
+    point: Option<Shown>,
+    #[prost(message, repeated, tag = "2")]
+    points: Vec<Shown>,
+}
+
+#[test]
+fn a_record_stands_in_a_message_of_prosts() {
+    let around =
+        Around { point: Some(Shown { x: 1 }), points: vec![Shown::default(), Shown { x: -1 }] };
+    let bytes = around.encode_to_vec();
+    assert_eq!(hex(&bytes), "0a0208021200120208 01".replace(' ', ""));
+    assert_eq!(Around::decode(bytes.as_slice()).unwrap(), around);
+}

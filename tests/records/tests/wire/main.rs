@@ -6,8 +6,10 @@
 mod convert;
 mod enums;
 mod fields;
+mod macros;
 mod oneofs;
 mod properties;
+mod python;
 mod random;
 mod schema;
 mod unknown;

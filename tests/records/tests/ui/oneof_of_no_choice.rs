@@ -1,0 +1,23 @@
+//! A oneof of something else, and a choice that is no oneof.
+
+use mdp_runtime::MdpRecord;
+
+#[derive(MdpRecord)]
+enum Contact {
+    #[mdp(2)]
+    Mail(String),
+}
+
+#[derive(MdpRecord)]
+struct Login {
+    #[mdp(oneof)]
+    text: Option<String>,
+}
+
+#[derive(MdpRecord)]
+struct Logout {
+    #[mdp(1)]
+    contact: Option<Contact>,
+}
+
+fn main() {}
