@@ -21,6 +21,7 @@
 //! - [`Client`]: one connection for any number of calls and tasks; connects again by itself.
 //! - [`Call`]: what a generated method gives: options, then `.await`.
 //! - [`Status`]: how a call fails, with gRPC's codes.
+//! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
 //! Workers and clients run on tokio; the broker has a thread of its own.
 
@@ -49,6 +50,8 @@ mod worker;
 pub use mdp_protocol::wire::DisconnectReason;
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
+
+pub use codegen::record_schema;
 
 /// ```
 /// use mdp_runtime::MdpRecord;

@@ -13,7 +13,7 @@ pub use prost_types;
 
 pub use schema::{
     Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, MethodItem, Scalar,
-    Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema,
+    Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
 };
 
 pub use crate::{Call, CallContext, Client, Status};

@@ -129,6 +129,18 @@ pub fn embedded_schema(service: &'static str, bytes: &'static [u8]) -> Schema {
     }
 }
 
+/// The schema of a record, or of an enum: its descriptors and those of all that it uses.
+///
+/// Types that name no package of their own fall into `package`, which may be empty.
+///
+/// ```
+/// let schema = mdp_runtime::record_schema::<()>("auth.v1");
+/// assert_eq!(schema.descriptors().file.len(), 1);
+/// ```
+pub fn record_schema<T: Described + ?Sized>(package: &str) -> Schema {
+    SchemaBuilder::of::<T>(package)
+}
+
 /// The full name of a type, with a leading dot: `.auth.v1.LoginRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeName {
