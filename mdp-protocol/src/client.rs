@@ -42,6 +42,8 @@ impl Default for Config {
 pub enum Input<'a, P, T> {
     /// The user makes a call.
     Call(Call<P, T>),
+    /// The user gives a call up: it ends without an outcome.
+    Cancel(Key),
     /// A record came from the broker.
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
@@ -124,6 +126,8 @@ pub struct Client<P, T> {
     /// The broker takes no new calls.
     draining: bool,
     last_loss: Option<LossCause>,
+    /// The call of the last input.
+    newest: Option<Key>,
     closing: Option<Time>,
     closed: bool,
     /// The millisecond whose timers have been looked at.
@@ -172,6 +176,7 @@ impl<P: Payload, T> Client<P, T> {
             timer: Wheel::new(),
             draining: false,
             last_loss: None,
+            newest: None,
             closing: None,
             closed: false,
             timers_done: None,
@@ -181,16 +186,19 @@ impl<P: Payload, T> Client<P, T> {
     /// Takes in what happened and appends what is to be done, in order.
     pub fn handle(&mut self, now: Time, input: Input<'_, P, T>, out: &mut Vec<Action<P, T>>) {
         if self.closed {
+            self.newest = None;
             if let Input::Call(call) = input {
                 done(call.token, Outcome::Refused(Box::new(closed_refusal())), out);
             }
             return;
         }
         let now = self.session.advance(now);
+        self.newest = None;
         // As in the broker: once in a millisecond is enough.
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Call(call) => self.call(now, call, out),
+            Input::Cancel(call) => self.cancel(now, call, out),
             Input::Record(record) => match self.session.record(now, record, out) {
                 Heard::Nothing => {}
                 Heard::Opened => self.opened(now, out),
@@ -223,6 +231,12 @@ impl<P: Payload, T> Client<P, T> {
         timers.into_iter().flatten().min()
     }
 
+    /// The call that the last input made, for [`Input::Cancel`]. `None`: it made none, or one that
+    /// has ended.
+    pub fn newest(&self) -> Option<Key> {
+        self.newest.filter(|call| self.calls.get(*call).is_some())
+    }
+
     /// Calls that have not ended.
     pub fn pending(&self) -> usize {
         self.calls.len()
@@ -244,6 +258,7 @@ impl<P: Payload, T> Client<P, T> {
             sent: false,
             link: Link::default(),
         });
+        self.newest = Some(key);
         self.timer.set(key.index(), deadline);
         if self.can_send() {
             self.send(now, key, out);
@@ -386,17 +401,26 @@ impl<P: Payload, T> Client<P, T> {
         }
     }
 
+    fn cancel(&mut self, now: Time, key: Key, out: &mut Vec<Action<P, T>>) {
+        if self.forget(key).is_some_and(|call| call.sent) {
+            self.session.send(now, Record::Cancel { call: key.as_u64() }, out);
+        }
+    }
+
     fn end(&mut self, key: Key, outcome: Outcome<P>, out: &mut Vec<Action<P, T>>) {
-        let Some(call) = self.calls.get(key) else { return };
-        if call.sent {
+        if let Some(call) = self.forget(key) {
+            done(call.token, outcome, out);
+        }
+    }
+
+    fn forget(&mut self, key: Key) -> Option<Pending<P, T>> {
+        if self.calls.get(key)?.sent {
             self.sent.remove(&mut self.calls, key);
         } else {
             self.waiting.remove(&mut self.calls, key);
         }
         self.timer.clear(key.index());
-        if let Some(call) = self.calls.remove(key) {
-            done(call.token, outcome, out);
-        }
+        self.calls.remove(key)
     }
 
     fn timers(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {

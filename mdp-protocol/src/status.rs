@@ -118,6 +118,8 @@ pub enum Reason {
     MaybeExecuted,
     /// The time was up.
     DeadlineExceeded,
+    /// The client gave the call up.
+    Cancelled,
     /// A limit was met.
     LimitReached,
     /// The request does not follow the protocol.
@@ -133,6 +135,7 @@ impl Reason {
             Reason::NotDispatched => "NOT_DISPATCHED",
             Reason::MaybeExecuted => "MAYBE_EXECUTED",
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Reason::Cancelled => "CANCELLED",
             Reason::LimitReached => "LIMIT_REACHED",
             Reason::BadRequest => "BAD_REQUEST",
         }

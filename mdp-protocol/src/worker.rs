@@ -5,6 +5,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
@@ -94,6 +97,8 @@ pub enum Action<P> {
 pub enum AbortCause {
     /// The time is up.
     Deadline,
+    /// The client gave the call up.
+    Cancelled,
     /// The session with the broker is lost, so the reply has nowhere to go.
     SessionLost,
     /// The worker leaves, and its grace period is over.
@@ -112,6 +117,8 @@ pub struct Worker {
     config: Config,
     session: PeerSession,
     slots: Slab<Slot>,
+    /// The slots by the broker's handle.
+    by_handle: HashMap<u64, Key, FixedState>,
     timer: Wheel,
     /// Calls held, by the place of the service in the configuration.
     held: Vec<u32>,
@@ -143,6 +150,7 @@ impl Worker {
         Worker {
             session: PeerSession::new(config.session.clone()),
             slots: Slab::new(),
+            by_handle: HashMap::with_hasher(FixedState::with_seed(config.session.seed)),
             timer: Wheel::new(),
             held: alloc::vec![0; config.services.len()],
             leaving: None,
@@ -214,10 +222,22 @@ impl Worker {
         out: &mut Vec<Action<P>>,
     ) {
         match record {
+            // A handle is never used twice while the call that it named is open.
+            Record::Request { call, .. } if self.by_handle.contains_key(&call) => {
+                self.lost(now, LossCause::Invalid, out);
+            }
             Record::Request { call, timeout, idempotent: _, attempt, peer: _, body } => {
                 match self.admit(&body) {
                     Ok(service) => self.start(now, call, timeout, attempt, service, body, out),
                     Err(refusal) => self.refuse(now, call, refusal, out),
+                }
+            }
+            // One that has crossed with FINAL finds nothing.
+            Record::Cancel { call } => {
+                if let Some(key) = self.by_handle.get(&call).copied() {
+                    let message = "the client gave the call up".into();
+                    let refusal = started(refusal(Code::Cancelled, Reason::Cancelled, message));
+                    self.abort(now, key, AbortCause::Cancelled, refusal, out);
                 }
             }
             Record::Drain => {
@@ -261,7 +281,9 @@ impl Worker {
         out: &mut Vec<Action<P>>,
     ) {
         let deadline = now + timeout;
-        let call = self.slots.insert(Slot { call, service });
+        let handle = call;
+        let call = self.slots.insert(Slot { call: handle, service });
+        self.by_handle.insert(handle, call);
         if let Some(held) = self.held.get_mut(service) {
             *held += 1;
         }
@@ -319,6 +341,7 @@ impl Worker {
 
     fn free(&mut self, call: Key) -> Option<Slot> {
         let slot = self.slots.remove(call)?;
+        self.by_handle.remove(&slot.call);
         self.timer.clear(call.index());
         if let Some(held) = self.held.get_mut(slot.service) {
             *held = held.saturating_sub(1);

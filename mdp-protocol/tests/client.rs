@@ -471,3 +471,41 @@ fn records_without_a_place_end_the_session() {
     bench.input(Input::Invalid);
     assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);
 }
+
+#[test]
+fn a_call_that_is_given_up_ends_without_an_outcome() {
+    let mut bench = Bench::connected(Config::default());
+    bench.call(1, 5_000, false);
+    let key = bench.client.newest().expect("a call was made");
+    bench.take();
+    bench.input(Input::Cancel(key));
+    assert_eq!(bench.take(), ["CANCEL 0v1"]);
+    bench.say(support::reply(call("0v1"), Code::Ok, "late"));
+    bench.input(Input::Cancel(key));
+    bench.pass(900);
+    assert_eq!(bench.take(), [""; 0]);
+    assert_eq!(bench.client.pending(), 0);
+}
+
+#[test]
+fn a_call_that_was_never_sent_is_given_up_in_silence() {
+    let mut bench = Bench::new(Config::default());
+    bench.input(Input::Tick);
+    bench.call(1, 5_000, false);
+    let key = bench.client.newest().expect("a call was made");
+    bench.input(Input::Cancel(key));
+    bench.take();
+    bench.welcome();
+    let told = bench.take();
+    assert!(
+        !told.iter().any(|line| line.contains("REQUEST") || line.contains("CANCEL")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_call_that_was_refused_has_no_name() {
+    let mut bench = Bench::connected(Config { calls: 0, ..Config::default() });
+    bench.call(1, 5_000, false);
+    assert_eq!(bench.client.newest(), None);
+}

@@ -279,13 +279,35 @@ fn a_brokers_drain_changes_nothing_for_a_worker_that_stays() {
 }
 
 #[test]
+fn a_cancelled_handler_is_stopped_and_its_slot_is_free_at_once() {
+    let mut bench = Bench::registered();
+    bench.request(7, "s.S/M", 60_000);
+    bench.take();
+    bench.say(Record::Cancel { call: 7 });
+    let text = "FINAL 7 CANCELLED CANCELLED: the client gave the call up";
+    assert_eq!(bench.take(), ["abort 0v1: Cancelled", text]);
+    bench.done("0v1", "nobody hears this");
+    bench.say(Record::Cancel { call: 7 }); // it has crossed with FINAL
+    assert_eq!(bench.take(), [""; 0]);
+    bench.request(8, "s.S/M", 60_000);
+    assert_eq!(bench.worker.running(), 1);
+}
+
+#[test]
+fn a_handle_in_use_is_no_new_call() {
+    let mut bench = Bench::registered();
+    bench.request(7, "t.T/M", 60_000);
+    bench.take();
+    bench.request(7, "t.T/M", 60_000);
+    let told = bench.take();
+    assert!(told.contains(&"disconnected: the broker broke the protocol".to_owned()), "{told:?}");
+}
+
+#[test]
 fn records_without_a_place_end_the_session() {
-    let cancel = Record::Cancel { call: 1 };
-    for record in [
-        cancel,
-        support::reply(1, Code::Ok, ""),
-        Record::Ready { service: b"", capacity: 1, schema: None },
-    ] {
+    for record in
+        [support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1, schema: None }]
+    {
         let mut bench = Bench::registered();
         bench.say(record);
         assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);

@@ -42,6 +42,7 @@ impl<P: Payload> Broker<P> {
     #[doc(hidden)]
     pub fn is_quiet(&self) -> bool {
         self.calls.is_empty()
+            && self.by_number.is_empty()
             && self.turns.is_empty()
             && self.by_turn.is_empty()
             && self.call_timer.len() == 0
@@ -51,16 +52,22 @@ impl<P: Payload> Broker<P> {
     }
 
     fn audit_calls(&self) -> Result<(), String> {
-        let mut held = 0;
+        let (mut held, mut numbered) = (0, 0);
         let mut running = 0;
         for (key, call) in self.calls.iter() {
             held += call.bytes;
+            let number = call.client.map(|client| (client, call.client_call));
+            if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
+                return Err(format!("call {key:?} is not found by its number"));
+            }
+            numbered += usize::from(number.is_some());
             running += usize::from(call.is_running());
             if call.is_waiting() && call.client.is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
         }
         self.audit_places()?;
+        same("numbered calls", numbered, self.by_number.len())?;
         same("held bytes", held, self.held_bytes)?;
         same("running calls", running, self.running)?;
         same("call timers", self.calls.len(), self.call_timer.len())

@@ -4,7 +4,7 @@
 //!              no slot                       slot
 //! REQUEST ──────────────▶ Queued / Pinned ──────────▶ Running ──── FINAL ───▶ ended
 //!    │  slot free                 ▲                   │  │  │
-//!    └────────────────────────────┼───────────────────┘  │  └─ deadline ─▶ Overdue ─▶ slot back
+//!    └────────────────────────────┼───────────────────┘  │  └─ deadline, CANCEL ─▶ Overdue ─▶ slot back
 //!                                 └── worker lost, safe ─┘
 //! ```
 //!
@@ -13,7 +13,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::io::{Action, Name, Note};
+use super::io::{Action, Name};
 use super::refusals::{
     bad_path, broker_gone, deadline_refusal, limit_refusal, no_service, worker_gone, worker_lost,
 };
@@ -33,7 +33,7 @@ pub(super) struct Call<P> {
     /// The client, while it is there and waits for an answer.
     pub(super) client: Option<Key>,
     /// The client's name for the call.
-    client_call: u64,
+    pub(super) client_call: u64,
     pub(super) service: Key,
     pub(super) place: Place,
     deadline: Time,
@@ -61,7 +61,7 @@ pub(super) enum Place {
     Pinned(Key),
     /// With a worker.
     Running(Key),
-    /// With a worker, though its client has been told that the time is up.
+    /// With a worker, though nobody waits any more: the time is up, or it was cancelled.
     Overdue(Key),
 }
 
@@ -128,6 +128,10 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
+        if self.by_number.contains_key(&(from, request.call)) {
+            self.stats.invalid += 1;
+            return self.expel(now, from, DisconnectReason::Unexpected, out);
+        }
         if self.closing.is_some() {
             return self.send(now, from, Record::Cancel { call: request.call }, out);
         }
@@ -163,6 +167,7 @@ impl<P: Payload> Broker<P> {
         });
         if let Some(session) = self.sessions.get_mut(from) {
             super::push_by_client(&mut session.calls, &mut self.calls, key);
+            self.by_number.insert((from, request.call), key);
         }
         match route {
             Route::Now(worker) => self.dispatch(now, key, worker, body, out),
@@ -289,7 +294,7 @@ impl<P: Payload> Broker<P> {
         call.body = Some(body);
     }
 
-    fn let_go(&mut self, key: Key) -> Option<P> {
+    pub(super) fn let_go(&mut self, key: Key) -> Option<P> {
         let call = self.calls.get_mut(key)?;
         self.held_bytes = self.held_bytes.saturating_sub(call.bytes);
         call.bytes = 0;
@@ -425,7 +430,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Takes a call out of its worker's hands; the slot is still counted.
-    fn leave_worker(&mut self, key: Key, worker: Key) {
+    pub(super) fn leave_worker(&mut self, key: Key, worker: Key) {
         if let Some(registration) = self.registrations.get_mut(worker) {
             registration.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
         }
@@ -475,35 +480,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn become_overdue(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
-        self.stats.expired += 1;
-        self.tell(now, key, |_| deadline_refusal(true), out);
-        self.forget_caller(key);
-        self.let_go(key);
-        self.running -= 1;
-        if let Some(call) = self.calls.get_mut(key) {
-            call.place = Place::Overdue(worker);
-        }
-        self.call_timer.set(key.index(), now + self.config.overrun);
-    }
-
-    /// The worker did not give the slot back in time: it is taken.
-    fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
-        self.leave_worker(key, worker);
-        let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
-        let service = service.map(|service| service.name.clone());
-        self.remove(key);
-        let session = self.registrations.get(worker).map(|worker| worker.session);
-        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
-            session.late = session.late.saturating_add(1);
-            let id = session.id.clone();
-            out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
-        }
-        self.free_slot(now, worker, out);
-    }
-
     /// Tells the client of a call how it ended.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         now: Time,
         key: Key,
@@ -553,7 +531,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn drop_waiting(&mut self, key: Key) {
+    pub(super) fn drop_waiting(&mut self, key: Key) {
         let service = self.calls.get(key).map(|call| call.service);
         self.unqueue(key);
         self.remove(key);
@@ -563,35 +541,19 @@ impl<P: Payload> Broker<P> {
     }
 
     /// The call is over: it is in no list of a place any more.
-    fn remove(&mut self, key: Key) {
+    pub(super) fn remove(&mut self, key: Key) {
         self.forget_caller(key);
         self.let_go(key);
         self.call_timer.clear(key.index());
         self.calls.remove(key);
     }
 
-    fn forget_caller(&mut self, key: Key) {
-        let Some(client) = self.calls.get_mut(key).and_then(|call| call.client.take()) else {
-            return;
-        };
+    pub(super) fn forget_caller(&mut self, key: Key) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(client) = call.client.take() else { return };
+        self.by_number.remove(&(client, call.client_call));
         if let Some(session) = self.sessions.get_mut(client) {
             session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
-        }
-    }
-
-    /// A client is gone: its waiting calls go with it, its running ones keep their slots until the
-    /// worker is done.
-    pub(super) fn forget_client(&mut self, client: Key) {
-        let mut at = self.sessions.get(client).and_then(|session| session.calls.front());
-        while let Some(key) = at {
-            at = crate::list::List::after::<BY_CLIENT, Call<P>>(&self.calls, key);
-            let Some(call) = self.calls.get(key) else { break };
-            if !call.is_waiting() {
-                self.forget_caller(key);
-                self.let_go(key);
-            } else if !self.planted(PlantedBug::KeepDeadClientsCalls) {
-                self.drop_waiting(key);
-            }
         }
     }
 

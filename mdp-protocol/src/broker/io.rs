@@ -202,6 +202,8 @@ pub struct Stats {
     pub replies: u64,
     /// Calls ended by their deadline.
     pub expired: u64,
+    /// Calls that their clients gave up.
+    pub cancelled: u64,
     /// Calls refused or ended by the broker for other reasons.
     pub refused: u64,
     /// FINALs dropped because the call had ended.

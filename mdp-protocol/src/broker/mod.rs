@@ -2,11 +2,13 @@
 //!
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
 //! on what a peer says is in this file; the tables are beside it: `sessions`, `services` (queue and
-//! scheduling), `calls` (one call's life), `refusals` (how a call ends that the broker ends), `audit`
+//! scheduling), `calls` (one call's life), `cancel` (its
+//! end while a worker holds it), `refusals` (how a call ends that the broker ends), `audit`
 //! (what must always be true).
 
 mod audit;
 mod calls;
+mod cancel;
 mod config;
 mod io;
 mod refusals;
@@ -62,6 +64,8 @@ pub struct Broker<P> {
     by_turn: HashMap<(Key, Key), Key, FixedState>,
 
     calls: Slab<Call<P>>,
+    /// The calls that somebody waits for, by client and the client's number.
+    by_number: HashMap<(Key, u64), Key, FixedState>,
     call_timer: Wheel,
     running: usize,
     held_bytes: usize,
@@ -91,6 +95,7 @@ impl<P: Payload> Broker<P> {
             turns: Slab::new(),
             by_turn: HashMap::with_hasher(hash()),
             calls: Slab::new(),
+            by_number: HashMap::with_hasher(hash()),
             call_timer: Wheel::new(),
             running: 0,
             held_bytes: 0,
@@ -203,7 +208,8 @@ impl<P: Payload> Broker<P> {
             Record::Heartbeat => {}
             Record::Drain => self.drain(now, from, out),
             Record::Disconnect(reason) => self.leave(now, from, Cause::Said(reason), out),
-            Record::Hello { .. } | Record::Welcome { .. } | Record::Cancel { .. } => {
+            Record::Cancel { call } => self.cancel(now, from, call, out),
+            Record::Hello { .. } | Record::Welcome { .. } => {
                 // RFC 7, RFC 18 B10: a valid but unexpected command.
                 self.expel(now, from, DisconnectReason::Unexpected, out);
             }

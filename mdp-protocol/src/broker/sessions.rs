@@ -167,7 +167,7 @@ impl<P: Payload> Broker<P> {
 
     /// A session is over: what it asked for is forgotten, what it held moves on or ends.
     pub(super) fn leave(&mut self, now: Time, key: Key, cause: Cause, out: &mut Vec<Action<P>>) {
-        self.forget_client(key);
+        self.forget_client(now, key, out);
         self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let registrations = core::mem::take(&mut session.registrations);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod bench;
+mod cancel;
 mod dispatch;
 mod leaving;
 mod limits;

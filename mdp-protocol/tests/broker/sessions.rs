@@ -72,7 +72,7 @@ fn a_stranger_is_told_to_say_hello_and_gets_its_call_back() {
 fn records_without_a_place_end_the_session() {
     let welcome = Record::Welcome { id: &b""[..], heartbeat: ms(1), liveness: 1, frame_bytes: 1 };
     let hello = Record::Hello { id: &b"x"[..], heartbeat: ms(1), liveness: 1 };
-    for record in [welcome, hello, Record::Cancel { call: 1 }] {
+    for record in [welcome, hello] {
         let mut bench = Bench::new(Config::default());
         bench.hello("p");
         bench.say("p", record);

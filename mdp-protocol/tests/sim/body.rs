@@ -74,7 +74,8 @@ impl Body {
 }
 
 /// The reasons of refusals, so that one can travel as a number.
-const REASONS: [Reason; 7] = [
+const REASONS: [Reason; 8] = [
+    Reason::Cancelled,
     Reason::NoService,
     Reason::NoWorker,
     Reason::NotDispatched,

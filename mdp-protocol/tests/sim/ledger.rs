@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     /// Asked for after all faults had stopped: it must succeed.
     pub(crate) probe: bool,
     pub(crate) ended: Option<Ended>,
+    /// Its user gave it up before it ended: there is to be no outcome.
+    pub(crate) given_up: bool,
     /// The runs of its handlers.
     starts: Vec<u32>,
     /// The hostile peers that were given it.
@@ -78,6 +80,7 @@ impl Ledger {
             deadline,
             probe,
             ended: None,
+            given_up: false,
             starts: Vec::new(),
             hostile_holders: BTreeSet::new(),
         });
@@ -152,6 +155,9 @@ impl Ledger {
         };
         if let Some(before) = entry.ended {
             broken("I1", format!("call {uid} ended as {before:?} and then as {ended:?}"))?;
+        }
+        if entry.given_up {
+            broken("I1", format!("call {uid} was given up and then ended as {ended:?}"))?;
         }
         if (entry.client, entry.life) != (client, life) {
             broken("I3", format!("call {uid} of {} ended at client {client}", entry.client))?;

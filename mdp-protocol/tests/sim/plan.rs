@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) idempotent: u64,
     pub(crate) targeted: u64,
     pub(crate) odd: u64,
+    /// Calls that their users give up at some moment, in 100.
+    pub(crate) given_up: u64,
     /// The largest body.
     pub(crate) size: u64,
     /// Records travel as bytes.
@@ -120,6 +122,7 @@ impl Plan {
             idempotent: rng.pick(&[0, 30, 50, 100]),
             targeted: rng.pick(&[0, 0, 20]),
             odd: rng.pick(&[0, 0, 5]),
+            given_up: rng.pick(&[0, 10, 50]),
             size: rng.pick(&[20, 200, 4_000]),
             as_bytes: rng.percent(25),
             broker: broker_config(rng),

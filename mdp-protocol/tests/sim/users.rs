@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mdp_protocol::client::{self, Outcome};
-use mdp_protocol::{Code, Reason, Span};
+use mdp_protocol::{Code, Key, Reason, Span};
 
 use crate::actors::Role;
 use crate::body::{Body, Kind};
@@ -104,7 +104,38 @@ impl World {
             body,
         };
         self.client_input(peer, client::Input::Call(call))?;
+        if !wish.probe {
+            self.plan_to_give_up(peer, life, uid, wish.timeout);
+        }
         Ok(uid)
+    }
+
+    /// Some users lose their patience, at any moment of a call.
+    fn plan_to_give_up(&mut self, peer: usize, life: u32, uid: u32, timeout: u64) {
+        let Role::Client(client) = &self.peers[peer].role else { return };
+        let Some(call) = client.machine.newest() else { return };
+        if self.rng.percent(self.plan.given_up) {
+            let patience = self.rng.range(0, timeout.max(1));
+            self.after(patience, Event::GiveUp { peer, life, uid, call });
+        }
+    }
+
+    /// Also when the call has ended meanwhile, or its process has: then nothing happens.
+    pub(crate) fn give_up(&mut self, peer: usize, life: u32, uid: u32, call: Key) -> Check {
+        let process = &self.peers[peer].process;
+        if process.life != life || !process.up || process.frozen {
+            return Ok(());
+        }
+        let Some(entry) = self.ledger.entry_mut(uid) else { return Ok(()) };
+        if entry.ended.is_none() {
+            entry.given_up = true;
+            if let Role::Client(client) = &mut self.peers[peer].role {
+                client.waiting = client.waiting.saturating_sub(1);
+            }
+        }
+        self.trace.note(self.now, &[17, uid.into()], || format!("  call {uid} is given up"));
+        self.client_input(peer, client::Input::Cancel(call))?;
+        Ok(())
     }
 
     /// A client tells how a call ended.
@@ -131,7 +162,7 @@ impl World {
     /// that does.
     pub(crate) fn check_due(&mut self, uid: u32) -> Check {
         let Some(entry) = self.ledger.entry(uid) else { return Ok(()) };
-        if entry.ended.is_some() {
+        if entry.ended.is_some() || entry.given_up {
             return Ok(());
         }
         let (peer, life, deadline) = (entry.client, entry.life, entry.deadline);

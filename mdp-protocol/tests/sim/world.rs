@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use mdp_protocol::broker;
+use mdp_protocol::{Key, broker};
 
 use crate::actors::{BrokerActor, Finish, Letter, Peer, Role};
 use crate::ledger::{Broken, Check, Ledger, Tally, broken};
@@ -46,6 +46,13 @@ pub(crate) enum Event {
     /// A call must have ended by now.
     Due {
         uid: u32,
+    },
+    /// A user gives a call up.
+    GiveUp {
+        peer: usize,
+        life: u32,
+        uid: u32,
+        call: Key,
     },
     /// A hostile peer says something.
     Hostile {
@@ -197,6 +204,7 @@ impl World {
             }
             Event::Call { peer, life } => self.user_calls(peer, life)?,
             Event::Due { uid } => self.check_due(uid)?,
+            Event::GiveUp { peer, life, uid, call } => self.give_up(peer, life, uid, call)?,
             Event::Hostile { peer, life } => self.hostile_speaks(peer, life),
             Event::Fault => self.fault()?,
             Event::Thaw { who, life } => self.thaw(who, life)?,

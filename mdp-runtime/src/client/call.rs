@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mdp_protocol::client as core;
 use mdp_protocol::client::Outcome;
-use tokio::sync::oneshot;
 
+use super::answer::{Answer, Waiting};
 use super::{Client, Command};
 use crate::body::Body;
 use crate::clock;
@@ -25,7 +25,8 @@ use crate::status::{Code, Status};
 static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
 
 /// A call that is about to be made: add options, then `.await` it for the reply, or
-/// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that.
+/// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that. Dropping the
+/// future gives the call up, and stops its handler.
 ///
 /// ```no_run
 /// # use mdp_runtime::{Call, Client, Status};
@@ -107,12 +108,12 @@ impl<Rep: Record> Call<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
     }
 
-    fn start(mut self) -> (oneshot::Receiver<Outcome<Body>>, &'static MethodSpec) {
+    fn start(mut self) -> (Waiting, &'static MethodSpec) {
         if let Some(meta) = codec::encode_metadata(&self.metadata) {
             let payload = self.body.payload();
             self.body = Body::with_payload(self.method.path, Some(&meta), payload);
         }
-        let (token, outcome) = oneshot::channel();
+        let (token, outcome) = Answer::new(self.client.clone());
         let call = core::Call {
             token,
             timeout: clock::span(self.timeout),
@@ -189,10 +190,10 @@ pub struct SendFuture<Rep> {
 
 enum State<Rep> {
     Unsent(Option<Call<Rep>>),
-    Sent(oneshot::Receiver<Outcome<Body>>, &'static MethodSpec),
+    Sent(Waiting, &'static MethodSpec),
 }
 
-// Nothing in it is ever pinned: the receiver is `Unpin`, and so is all else.
+// Nothing in it is ever pinned: the waiting end is `Unpin`, and so is all else.
 impl<Rep> Unpin for SendFuture<Rep> {}
 
 impl<Rep: Record> Future for SendFuture<Rep> {
@@ -211,9 +212,9 @@ impl<Rep: Record> Future for SendFuture<Rep> {
         let State::Sent(outcome, method) = &mut self.state else { return Poll::Pending };
         let method = *method;
         Poll::Ready(
-            match ready!(Pin::new(outcome).poll(cx)) {
-                Ok(outcome) => finish(method, outcome),
-                Err(_) => Err(Status::cancelled("the client was closed").with_not_started(true)),
+            match ready!(outcome.poll(cx)) {
+                Some(outcome) => finish(method, outcome),
+                None => Err(Status::cancelled("the client was closed").with_not_started(true)),
             }
             .map_err(|status| status.with_method(method.path)),
         )

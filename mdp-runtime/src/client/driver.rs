@@ -1,9 +1,10 @@
 //! The client's task: it owns the socket and drives the state machine.
 
-use mdp_protocol::client::{Action, Call, Client, Config, Input, Outcome};
-use mdp_protocol::{ConnectionState, Span};
-use tokio::sync::{mpsc, oneshot, watch};
+use mdp_protocol::client::{Action, Call, Client, Config, Input};
+use mdp_protocol::{ConnectionState, Key, Span, Time};
+use tokio::sync::{mpsc, watch};
 
+use super::answer::Answer;
 use crate::body::Body;
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
@@ -12,21 +13,20 @@ use crate::spin::Spin;
 /// Without handles left, calls still end, at the latest by their own deadlines.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
 
-/// Where the outcome of a call goes.
-pub(crate) type Token = oneshot::Sender<Outcome<Body>>;
-
 /// What the handles ask of the task.
 pub(crate) enum Command {
-    Call(Call<Body, Token>),
+    Call(Call<Body, Answer>),
+    /// Nobody waits for the call any more.
+    Cancel(Key),
     Close(Span),
 }
 
 pub(super) struct Driver {
     peer: Peer,
-    core: Client<Body, Token>,
+    core: Client<Body, Answer>,
     inbox: mpsc::UnboundedReceiver<Command>,
     commands: Vec<Command>,
-    actions: Vec<Action<Body, Token>>,
+    actions: Vec<Action<Body, Answer>>,
     orphaned: bool,
     spin: Spin,
     closed: bool,
@@ -100,14 +100,26 @@ impl Driver {
         let mut commands = std::mem::take(&mut self.commands);
         let now = self.peer.clock.now();
         for command in commands.drain(..) {
-            let input = match command {
-                Command::Call(call) => Input::Call(call),
-                Command::Close(grace) => Input::Close { grace },
-            };
-            self.core.handle(now, input, &mut self.actions);
-            self.perform();
+            match command {
+                Command::Call(call) => self.call(now, call),
+                Command::Cancel(call) => self.handle_at(now, Input::Cancel(call)),
+                Command::Close(grace) => self.handle_at(now, Input::Close { grace }),
+            }
         }
         self.commands = commands;
+    }
+
+    fn call(&mut self, now: Time, call: Call<Body, Answer>) {
+        if call.token.is_given_up() {
+            return;
+        }
+        let naming = call.token.naming();
+        self.handle_at(now, Input::Call(call));
+        if let Some(key) = self.core.newest()
+            && !naming.name(key)
+        {
+            self.handle_at(now, Input::Cancel(key));
+        }
     }
 
     /// Handles what has come. `true`: there may be more.
@@ -138,8 +150,12 @@ impl Driver {
         read.map(Some)
     }
 
-    fn handle(&mut self, input: Input<'_, Body, Token>) {
-        self.core.handle(self.peer.clock.now(), input, &mut self.actions);
+    fn handle(&mut self, input: Input<'_, Body, Answer>) {
+        self.handle_at(self.peer.clock.now(), input);
+    }
+
+    fn handle_at(&mut self, now: Time, input: Input<'_, Body, Answer>) {
+        self.core.handle(now, input, &mut self.actions);
         self.perform();
     }
 
@@ -149,8 +165,7 @@ impl Driver {
         for action in actions.drain(..) {
             match action {
                 Action::Session(action) => broken |= self.peer.perform(action).is_err(),
-                // Whoever has dropped the call does not want the outcome.
-                Action::Done { token, outcome } => drop(token.send(outcome)),
+                Action::Done { token, outcome } => token.send(outcome),
                 Action::Closed => self.closed = true,
             }
         }

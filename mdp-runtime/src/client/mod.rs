@@ -1,5 +1,6 @@
 //! The client: one connection for any number of calls and tasks.
 
+mod answer;
 mod call;
 mod driver;
 
@@ -25,7 +26,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a broker, for any number of calls at once. Cloning is cheap and gives a handle
-/// on the same connection; when the last handle is dropped, the calls that run still end.
+/// on the same connection; when the last handle is dropped, the calls that run still end. A future of a
+/// call that is dropped gives the call up: one that waits in the broker vanishes, and the handler of one that
+/// runs is stopped.
 ///
 /// Generated clients are made from it:
 ///

@@ -1,0 +1,91 @@
+//! The end of a call that a worker still holds: its time is up, or nobody wants it any more.
+//!
+//! The worker's slot stays taken until its FINAL comes, which a worker sends at once when it hears
+//! CANCEL, or until the worker had time enough for it.
+
+use alloc::vec::Vec;
+
+use super::calls::{Call, Place};
+use super::io::{Action, Note};
+use super::refusals::deadline_refusal;
+use super::{BY_CLIENT, Broker, PlantedBug};
+use crate::list::List;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::time::Time;
+use crate::wire::Record;
+
+impl<P: Payload> Broker<P> {
+    /// CANCEL from a client. One that has crossed with FINAL finds nothing.
+    pub(super) fn cancel(&mut self, now: Time, from: Key, call: u64, out: &mut Vec<Action<P>>) {
+        let Some(key) = self.by_number.get(&(from, call)).copied() else { return };
+        self.stats.cancelled += 1;
+        self.give_up(now, key, None, out);
+    }
+
+    /// A client is gone: nobody waits for its calls.
+    pub(super) fn forget_client(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
+        let mut at = self.sessions.get(client).and_then(|session| session.calls.front());
+        while let Some(key) = at {
+            at = List::after::<BY_CLIENT, Call<P>>(&self.calls, key);
+            let waiting = self.calls.get(key).is_some_and(Call::is_waiting);
+            if !(waiting && self.planted(PlantedBug::KeepDeadClientsCalls)) {
+                self.give_up(now, key, Some(client), out);
+            }
+        }
+    }
+
+    /// To the session that leaves nothing is sent any more, be it the worker that holds the call.
+    fn give_up(&mut self, now: Time, key: Key, leaves: Option<Key>, out: &mut Vec<Action<P>>) {
+        let Some(place) = self.calls.get(key).map(|call| call.place) else { return };
+        match place {
+            Place::Queued(_) | Place::Pinned(_) => self.drop_waiting(key),
+            Place::Running(worker) => {
+                let session = self.registrations.get(worker).map(|worker| worker.session);
+                if let Some(session) = session.filter(|session| leaves != Some(*session)) {
+                    self.send(now, session, Record::Cancel { call: key.as_u64() }, out);
+                }
+                self.hold_slot(now, key, worker);
+            }
+            Place::Overdue(_) => {}
+        }
+    }
+
+    pub(super) fn become_overdue(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stats.expired += 1;
+        self.tell(now, key, |_| deadline_refusal(true), out);
+        self.hold_slot(now, key, worker);
+    }
+
+    /// Nobody waits for the call any more; its slot comes back with FINAL, or when that takes too long.
+    fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
+        self.forget_caller(key);
+        self.let_go(key);
+        self.running -= 1;
+        if let Some(call) = self.calls.get_mut(key) {
+            call.place = Place::Overdue(worker);
+        }
+        self.call_timer.set(key.index(), now + self.config.overrun);
+    }
+
+    /// The worker did not give the slot back in time: it is taken.
+    pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
+        self.leave_worker(key, worker);
+        let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
+        let service = service.map(|service| service.name.clone());
+        self.remove(key);
+        let session = self.registrations.get(worker).map(|worker| worker.session);
+        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
+            session.late = session.late.saturating_add(1);
+            let id = session.id.clone();
+            out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
+        }
+        self.free_slot(now, worker, out);
+    }
+}

@@ -1,0 +1,132 @@
+//! The two ends of a call within the client: the driver answers, the call's future waits. A future
+//! that is dropped before gives the call up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use mdp_protocol::Key;
+use mdp_protocol::client::Outcome;
+
+use super::{Client, Command};
+use crate::body::Body;
+
+/// The driver has not taken the call yet.
+const NEW: u64 = 0;
+/// Nobody waits any more.
+const GIVEN_UP: u64 = u64::MAX;
+
+struct Shared {
+    /// [`NEW`], then the call's key, or [`GIVEN_UP`].
+    call: AtomicU64,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(Option<Waker>),
+    Ended(Outcome<Body>),
+    /// The outcome was taken, or there will be none.
+    Over,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, state: State) {
+        let before = std::mem::replace(&mut *self.state(), state);
+        if let State::Open(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+/// The driver's end. Dropped without an answer it says that the client is closed.
+pub(crate) struct Answer {
+    shared: Arc<Shared>,
+}
+
+impl Answer {
+    /// Both ends of a new call.
+    pub(crate) fn new(client: Client) -> (Answer, Waiting) {
+        let state = Mutex::new(State::Open(None));
+        let shared = Arc::new(Shared { call: AtomicU64::new(NEW), state });
+        (Answer { shared: Arc::clone(&shared) }, Waiting { shared, client })
+    }
+
+    /// Whether nobody waits for the answer.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.shared.call.load(Ordering::Acquire) == GIVEN_UP
+    }
+
+    /// What the call's key is told to, once the machine has made it.
+    pub(super) fn naming(&self) -> Naming {
+        Naming { shared: Arc::clone(&self.shared) }
+    }
+
+    pub(super) fn send(self, outcome: Outcome<Body>) {
+        self.shared.end(State::Ended(outcome));
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let open = matches!(*self.shared.state(), State::Open(_));
+        if open {
+            self.shared.end(State::Over);
+        }
+    }
+}
+
+/// Tells the waiting end by which key the call can be given up.
+pub(super) struct Naming {
+    shared: Arc<Shared>,
+}
+
+impl Naming {
+    /// `false`: it was given up already.
+    pub(super) fn name(self, call: Key) -> bool {
+        let call = call.as_u64();
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        self.shared.call.compare_exchange(NEW, call, success, failure).is_ok()
+    }
+}
+
+/// The end of the call's future.
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    client: Client,
+}
+
+impl Waiting {
+    /// The outcome; `None` if the client was closed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome<Body>>> {
+        let mut state = self.shared.state();
+        match std::mem::replace(&mut *state, State::Over) {
+            State::Ended(outcome) => Poll::Ready(Some(outcome)),
+            State::Over => Poll::Ready(None),
+            State::Open(waker) => {
+                let waker = match waker {
+                    Some(waker) if waker.will_wake(cx.waker()) => waker,
+                    _ => cx.waker().clone(),
+                };
+                *state = State::Open(Some(waker));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !matches!(*self.shared.state(), State::Open(_)) {
+            return;
+        }
+        let call = self.shared.call.swap(GIVEN_UP, Ordering::AcqRel);
+        if let Some(call) = Key::from_u64(call) {
+            // A client that is closed has ended the call.
+            drop(self.client.command(Command::Cancel(call)));
+        }
+    }
+}
