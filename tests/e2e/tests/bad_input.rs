@@ -211,7 +211,9 @@ fn records_that_have_no_place_end_the_session() {
     let offer = || ready("test.v1.Service", 16);
     victim.ends_session(&[offer(), offer()], Unexpected);
     victim.ends_session(&[hello()], Unexpected);
-    victim.ends_session(&[Raw::Cancel { call: 1 }], Unexpected);
+    // Two calls of one number.
+    let call = || request("test.v1.Nobody/Method");
+    victim.ends_session(&[call(), call()], Unexpected);
     victim.ends_session(&[ready("test.v1.Service", 0)], LimitReached);
     victim.ends_session(&[reply_to(1)], Unexpected);
     victim.ends_session(&[offer(), reply_to(u64::MAX)], Unexpected);
