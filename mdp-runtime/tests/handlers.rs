@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mdp_runtime::codegen::Service;
 use mdp_runtime::{Broker, Status, Worker};
 use support::{Echo, answering, broker, call, client, start, until, within, worker};
 
@@ -24,11 +25,25 @@ fn blocking() -> (mpsc::Sender<()>, Echo) {
     (release, service)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+/// A worker on a runtime of its own with four threads: a thread that is blocked may hold a task that no
+/// other can take from it, and the client's must not be that one.
+async fn elsewhere(broker: &Broker, service: impl Service) -> (tokio::runtime::Runtime, Worker) {
+    let threads = 4;
+    let handlers =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let handlers = handlers.unwrap();
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).serve(service);
+    let start = || handlers.block_on(async move { builder.start().unwrap() });
+    let worker = thread::scope(|scope| scope.spawn(start).join().unwrap());
+    within(worker.connected()).await.unwrap();
+    (handlers, worker)
+}
+
+#[tokio::test]
 async fn one_blocked_handler_after_another_stops_nobody_else() {
-    let broker = start(Broker::builder().heartbeat(Duration::from_millis(50)).liveness(2));
+    let broker = start(Broker::builder().heartbeat(Duration::from_millis(50)).liveness(4));
     let (release, service) = blocking();
-    let _worker = worker(&broker, service).await;
+    let (handlers, worker) = elsewhere(&broker, service).await;
     let client = client(&broker).await;
     let mut stuck = Vec::new();
     for count in 1..=3 {
@@ -36,7 +51,7 @@ async fn one_blocked_handler_after_another_stops_nobody_else() {
         until(async || broker.stats().await.running == count).await;
         // Longer than the broker waits for a sign of life.
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_millis(200) {
+        while begin.elapsed() < Duration::from_millis(400) {
             assert_eq!(within(call(&client, "free").into_future()).await.unwrap(), "free");
         }
     }
@@ -51,30 +66,30 @@ async fn one_blocked_handler_after_another_stops_nobody_else() {
     for _ in 0..100 {
         assert_eq!(within(call(&client, "free").into_future()).await.unwrap(), "free");
     }
+    drop(worker);
+    handlers.shutdown_background();
 }
 
+/// They were to be polled on the same thread, behind the one that blocks.
 #[tokio::test]
-async fn quick_handlers_answer_while_the_runtime_of_the_worker_is_blocked() {
+async fn calls_that_came_in_one_packet_with_one_that_blocks_are_answered() {
     let broker = broker();
-    let (endpoint, (started_in, started)) = (broker.endpoints()[0].clone(), mpsc::channel());
-    let (release, released) = mpsc::channel::<()>();
-    let elsewhere = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async move {
-            let service = answering(|_, request| async move { Ok(request) });
-            let worker = Worker::builder().connect(endpoint).serve(service).start().unwrap();
-            started_in.send(()).unwrap();
-            let _ = released.recv_timeout(Duration::from_secs(20));
-            drop(worker);
-        });
-    });
-    started.recv().unwrap();
+    let (release, service) = blocking();
+    let (handlers, worker) = elsewhere(&broker, service).await;
     let client = client(&broker).await;
-    for _ in 0..100 {
-        assert_eq!(within(call(&client, "here").into_future()).await.unwrap(), "here");
+    for _ in 0..3 {
+        let stuck = tokio::spawn(call(&client, "block").into_future());
+        // Made in the same turn of the client's task.
+        let free: Vec<_> =
+            (0..20).map(|_| tokio::spawn(call(&client, "free").into_future())).collect();
+        for free in free {
+            assert_eq!(within(free).await.unwrap().unwrap(), "free");
+        }
+        release.send(()).unwrap();
+        assert_eq!(within(stuck).await.unwrap().unwrap(), "block");
     }
-    release.send(()).unwrap();
-    elsewhere.join().unwrap();
+    drop(worker);
+    handlers.shutdown_background();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

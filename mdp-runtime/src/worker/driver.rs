@@ -88,6 +88,8 @@ impl Driver {
     /// back sooner if a handler kept the thread for so long that the relief has taken the driver.
     pub(super) fn run(mut self: Box<Self>, io: &tokio::runtime::Runtime, seat: &Seat<Box<Self>>) {
         let mut alarm = Alarm::new();
+        // What lies behind a handler that blocks.
+        self.pool.leave_here();
         if self.peer.moved().is_err() {
             self.handle(Input::Invalid);
         }
