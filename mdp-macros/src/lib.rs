@@ -11,49 +11,9 @@ use proc_macro::TokenStream;
 
 /// Makes a client and a worker of a trait, the same that `mdp-codegen` makes of a service in a `.proto` file.
 ///
-/// ```ignore
-/// use mdp_runtime::{CallContext, MdpRecord, Status, mdp_service};
-///
-/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
-/// pub struct GreetRequest {
-///     #[mdp(1)]
-///     pub name: String,
-/// }
-///
-/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
-/// pub struct GreetReply {
-///     #[mdp(1)]
-///     pub greeting: String,
-/// }
-///
-/// /// Knows how to greet.
-/// #[mdp_service(package = "greet.v1")]
-/// pub trait Greeter {
-///     /// Greets one person.
-///     #[mdp(no_side_effects, timeout_ms = 500)]
-///     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status>;
-///
-///     /// Whom it has greeted last; it asks who wants to know.
-///     async fn last(&self, cx: &CallContext) -> Result<GreetRequest, Status>;
-/// }
-///
-/// struct Polite;
-///
-/// impl Greeter for Polite {
-///     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status> {
-///         Ok(GreetReply { greeting: format!("Good day, {}.", req.name) })
-///     }
-///
-///     async fn last(&self, _: &CallContext) -> Result<GreetRequest, Status> {
-///         Err(Status::not_found("nobody yet"))
-///     }
-/// }
-/// # fn main() {}
-/// ```
-///
 /// # What it makes
 ///
-/// Three modules beside the trait, here `greeter_client`, `greeter_worker` and `greeter_service`, and the
+/// Of a trait `Greeter` three modules beside it, `greeter_client`, `greeter_worker` and `greeter_service`, and the
 /// names `GreeterClient`, `Greeter` and `GreeterWorker` out of them. `Greeter` is the trait to implement,
 /// with plain `async fn`s whose futures are `Send`; `GreeterWorker::new(..)` is what a worker serves;
 /// `GreeterClient` has one method a call. All of it is as visible as the trait. The trait stands in a

@@ -1,7 +1,8 @@
 //! Typed calls over the ZeroMQ Majordomo Protocol: broker, worker and client.
 //!
-//! A service is declared in a `.proto` file, `mdp-codegen` makes a client and a worker trait of it,
-//! and this crate carries the calls: protobuf over MDP/RPC, through a broker, to a pool of workers
+//! A service is declared in a `.proto` file, of which `mdp-codegen` makes a client and a worker trait,
+//! or in Rust, as a trait with [`mdp_service`](macro@mdp_service) whose records derive
+//! [`MdpRecord`](derive@MdpRecord). This crate carries the calls: protobuf over MDP/RPC, through a broker, to a pool of workers
 //! that come and go. Over tcp, ipc or inproc.
 //!
 //! ```no_run
@@ -73,6 +74,52 @@ pub use codegen::record_schema;
 /// ```
 #[cfg(feature = "macros")]
 pub use mdp_macros::MdpRecord;
+/// Declares a service in Rust.
+///
+/// ```
+/// # mod example {
+/// use mdp_runtime::{CallContext, MdpRecord, Status, mdp_service};
+///
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// pub struct GreetRequest {
+///     #[mdp(1)]
+///     pub name: String,
+/// }
+///
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// pub struct GreetReply {
+///     #[mdp(1)]
+///     pub greeting: String,
+/// }
+///
+/// /// Knows how to greet.
+/// #[mdp_service(package = "greet.v1")]
+/// pub trait Greeter {
+///     /// Greets one person.
+///     #[mdp(no_side_effects, timeout_ms = 500)]
+///     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status>;
+///
+///     /// Whom it has greeted last.
+///     async fn last(&self, cx: &CallContext) -> Result<GreetRequest, Status>;
+/// }
+///
+/// struct Polite;
+///
+/// impl Greeter for Polite {
+///     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status> {
+///         Ok(GreetReply { greeting: format!("Good day, {}.", req.name) })
+///     }
+///
+///     async fn last(&self, _: &CallContext) -> Result<GreetRequest, Status> {
+///         Err(Status::not_found("nobody yet"))
+///     }
+/// }
+///
+/// fn parts(client: mdp_runtime::Client) -> (GreeterClient, GreeterWorker<Polite>) {
+///     (GreeterClient::new(client), GreeterWorker::new(Polite))
+/// }
+/// # }
+/// ```
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 

@@ -77,6 +77,10 @@ struct Arg {
 
 impl Parse for Arg {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(Ident::peek_any) {
+            let text = "an argument is `key` or `key = value`, as in `timeout_ms = 500`";
+            return Err(input.error(text));
+        }
         // `crate` is a keyword.
         let key = input.call(Ident::parse_any)?;
         let value = match input.parse::<Option<Token![=]>>()? {
@@ -113,6 +117,12 @@ impl Arg {
         let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &self.value else {
             return Err(self.wants("a number of milliseconds", "500"));
         };
+        if !number.suffix().is_empty() {
+            return Err(syn::Error::new(
+                number.span(),
+                "milliseconds are meant; leave the unit out",
+            ));
+        }
         match number.base10_parse() {
             Ok(0) => Err(syn::Error::new(
                 number.span(),
@@ -121,7 +131,7 @@ impl Arg {
             Ok(ms) => Ok(ms),
             Err(_) => Err(syn::Error::new(
                 number.span(),
-                "this is no number of milliseconds from 1 to 4294967295; give one without a suffix",
+                "this is no number of milliseconds from 1 to 4294967295",
             )),
         }
     }

@@ -20,6 +20,7 @@ pub(super) struct Lowered {
 /// Methods that cannot be lowered are left out, and their mistakes are among the errors.
 pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) -> Lowered {
     head(item, errors);
+    let generic = !item.generics.params.is_empty();
     let said = attributes::of_trait(&item.attrs, errors);
     let stem = item.ident.unraw().to_string();
     let mut service = Service {
@@ -40,6 +41,10 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
     };
     let mut written = Vec::new();
     for item in &item.items {
+        // What a trait is generic over has no name in the generated code.
+        if generic {
+            break;
+        }
         match item {
             TraitItem::Fn(item) => {
                 let method = method(item, args.timeout_ms, &mut service.needs_outer_names, errors);
@@ -147,7 +152,8 @@ fn wire_name(
         None => (usual.to_owned(), ident.span()),
     };
     if !is_name(&name) {
-        no_name(&name, span, argument, errors);
+        let shown = if name.is_empty() { ident.to_string() } else { name.clone() };
+        no_name(&shown, span, argument, errors);
     }
     name
 }

@@ -12,7 +12,6 @@ use lean_codegen::emit::{self, Options, module_ident, type_ident};
 use lean_codegen::model::{Module, Origin, Service, Shape};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Attribute, Item, ItemTrait};
 
 use errors::Errors;
@@ -102,12 +101,13 @@ fn uses(
     let Written { context, result } = written;
     let wanted = context.as_ref().map(|_| quote!(&#runtime::codegen::CallContext));
     let context = context.as_ref().map(|context| quote!(_: #context));
-    let same = quote_spanned! {result.span()=>
+    let same = quote_spanned! {written.status()=>
         |#context| -> #result { ::core::result::Result::Ok(()) }
     };
     quote! {
         #(#of_service)*
         #(#cfgs)*
+        #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
         const _: fn(#wanted) -> ::core::result::Result<(), #runtime::codegen::Status> = #same;
     }
 }

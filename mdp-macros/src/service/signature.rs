@@ -1,6 +1,7 @@
 //! What a method takes and gives, read off its signature.
 
 use lean_codegen::model::Shape;
+use proc_macro2::Span;
 use syn::{
     AssocType, FnArg, GenericArgument, PatType, PathArguments, PathSegment, Receiver, ReturnType,
     Signature, Type, TypeParamBound,
@@ -29,6 +30,15 @@ pub(super) struct Written {
     pub(super) result: Type,
 }
 
+impl Written {
+    /// Where `Status` stands.
+    pub(super) fn status(&self) -> Span {
+        let last = last_segment(&self.result);
+        let status = last.and_then(|last| arguments(last).filter_map(as_type).last());
+        status.and_then(last_segment).map_or_else(Span::call_site, |status| status.ident.span())
+    }
+}
+
 /// `None` if it cannot be lowered; why is among the errors then.
 pub(super) fn of(
     signature: &Signature,
@@ -44,6 +54,10 @@ pub(super) fn of(
     }
     let request = taken.request.map(|request| message(request, "request"));
     let request = request.map(|message| place(message, needs_outer_names, errors));
+    // What a method is generic over has no name in the generated code.
+    if !signature.generics.params.is_empty() {
+        return None;
+    }
     let result = errors.take(result(signature));
     let reply = result.and_then(|result| place(reply(result), needs_outer_names, errors))?;
     let takes_request = request.is_some();
@@ -69,7 +83,7 @@ fn shape(many_requests: bool, many_replies: bool) -> Shape {
 
 /// What stands before the arguments, and `&self`.
 fn head(signature: &Signature, errors: &mut Errors) {
-    if signature.asyncness.is_none() {
+    if signature.asyncness.is_none() && !gives_future(signature) {
         let text = "a call takes time; write `async fn`";
         errors.push(syn::Error::new_spanned(signature.fn_token, text));
     }
@@ -94,7 +108,7 @@ fn head(signature: &Signature, errors: &mut Errors) {
         errors.push(syn::Error::new_spanned(clause, text));
     }
     match signature.receiver() {
-        Some(receiver) if is_shared(receiver) => {}
+        Some(receiver) if is_shared(receiver, signature) => {}
         Some(receiver) => errors.push(syn::Error::new_spanned(
             receiver,
             "many calls run at once on one worker; write `&self`",
@@ -106,8 +120,12 @@ fn head(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-fn is_shared(receiver: &Receiver) -> bool {
-    let plain = matches!(receiver.reference, Some((_, None)));
+fn is_shared(receiver: &Receiver, signature: &Signature) -> bool {
+    let plain = match &receiver.reference {
+        // A lifetime of the method's own is refused where it is declared.
+        Some((_, lifetime)) => lifetime.is_none() || !signature.generics.params.is_empty(),
+        None => false,
+    };
     plain && receiver.mutability.is_none() && receiver.colon_token.is_none()
 }
 
@@ -215,8 +233,24 @@ fn reply(result: &Type) -> syn::Result<Message<&Type>> {
     message(record_or_status(result)?, "reply")
 }
 
+fn gives_future(signature: &Signature) -> bool {
+    let ReturnType::Type(_, ty) = &signature.output else { return false };
+    let Type::ImplTrait(ty) = bare(ty) else { return false };
+    ty.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().is_some_and(|last| last.ident == "Future")
+        }
+        _ => false,
+    })
+}
+
 fn result(signature: &Signature) -> syn::Result<&Type> {
     match &signature.output {
+        ReturnType::Type(_, ty) if gives_future(signature) => Err(syn::Error::new_spanned(
+            ty,
+            "a method is `async fn`, and its future is made from that; write `async fn` and what the \
+             future gives",
+        )),
         ReturnType::Type(_, ty) => Ok(ty),
         ReturnType::Default => Err(syn::Error::new_spanned(
             &signature.ident,

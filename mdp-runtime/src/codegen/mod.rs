@@ -60,6 +60,11 @@ pub struct ServiceSpec {
 }
 
 /// A message that can be sent: any prost message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no record, so it cannot travel",
+    label = "not a record",
+    note = "a record derives `MdpRecord`, or was made from a `.proto` file"
+)]
 pub trait Record: Sized {
     /// How many bytes [`encode_to`](Self::encode_to) appends.
     fn encoded_len(&self) -> usize;

@@ -1,7 +1,15 @@
 //! All that a trait can say.
 
 use ::core::result::Result;
-use ::mdp_runtime::{CallContext, Status, mdp_service};
+use ::mdp_runtime::{CallContext, MdpRecord, Status, mdp_service};
+
+/// A record of this crate.
+#[derive(MdpRecord, Clone, Debug, PartialEq)]
+pub struct Number {
+    /// Any number.
+    #[mdp(1, sint64)]
+    pub value: i64,
+}
 
 /// Records that stand elsewhere.
 pub mod records {
@@ -43,4 +51,6 @@ pub trait Everything {
     ) -> Result<::mdp_runtime::codegen::prost_types::Timestamp, Status>;
     #[mdp(deprecated = "ask nobody", idempotent)]
     async fn older(&self) -> Result<(), Status>;
+    /// The next one.
+    async fn next(&self, number: Number) -> Result<Number, Status>;
 }

@@ -8,7 +8,9 @@ use std::time::Duration as Time;
 use mdp_runtime::codegen::Idempotency;
 use mdp_runtime::codegen::prost_types::{Duration, Timestamp};
 use mdp_runtime::{Broker, CallContext, Client, Runtime, Status, Worker};
-use test_macros::everything::{Everything, EverythingClient, EverythingWorker, everything_service};
+use test_macros::everything::{
+    Everything, EverythingClient, EverythingWorker, Number, everything_service,
+};
 
 struct Handler;
 
@@ -45,6 +47,10 @@ impl Everything for Handler {
     async fn older(&self) -> Result<(), Status> {
         Ok(())
     }
+
+    async fn next(&self, number: Number) -> Result<Number, Status> {
+        Ok(Number { value: number.value + 1 })
+    }
 }
 
 #[test]
@@ -62,7 +68,7 @@ fn methods_have_their_names_numbers_and_options() {
     assert_eq!(of(4, "There").idempotency, Idempotency::Unknown);
     assert_eq!(of(6, "Typ").idempotency, Idempotency::NoSideEffects);
     assert_eq!(of(7, "Old").idempotency, Idempotency::Idempotent);
-    assert_eq!(everything_service::SERVICE.methods.len(), 8);
+    assert_eq!(everything_service::SERVICE.methods.len(), 9);
     assert_eq!((of(0, "Nothing").timeout_ms, of(6, "Typ").timeout_ms), (Some(9_000), Some(5)));
     let deprecated = everything_service::SERVICE.methods.iter().filter(|method| method.deprecated);
     assert_eq!(deprecated.map(|method| method.name).collect::<Vec<_>>(), ["Old", "Older"]);
@@ -90,6 +96,7 @@ async fn each_kind_of_method_is_called() {
     let status = client.only_request(at).await.unwrap_err();
     assert_eq!(status.to_string(), "ABORTED: everything.v1.All/OnlyRequest: at 7");
     client.there(()).await.unwrap();
+    assert_eq!(client.next(Number { value: -8 }).await.unwrap(), Number { value: -7 });
     // Behind the one that is left out: numbers, and not places, lead to the handler.
     let twin = Duration { seconds: 3, nanos: 4 };
     assert_eq!(client.r#type(twin).timeout(Time::from_secs(30)).await.unwrap(), twin);

@@ -1,0 +1,26 @@
+use mdp_runtime::{Status, mdp_service};
+
+#[mdp_service]
+trait Auth {
+    #[mdp(idempotent = true)]
+    async fn a(&self) -> Result<(), Status>;
+    #[mdp(idempotent, no_side_effects)]
+    async fn b(&self) -> Result<(), Status>;
+    #[mdp(name = "Login")]
+    async fn c(&self) -> Result<(), Status>;
+    #[mdp(rename = "log in")]
+    async fn d(&self) -> Result<(), Status>;
+    #[mdp]
+    async fn e(&self) -> Result<(), Status>;
+    #[mdp(timeout_ms = 1.5)]
+    async fn f(&self) -> Result<(), Status>;
+    #[mdp(rename = "G")]
+    #[mdp(timeout_ms = 5s)]
+    async fn h(&self) -> Result<(), Status>;
+}
+
+#[mdp_service]
+#[mdp(package = "a.v1")]
+trait Elsewhere {}
+
+fn main() {}

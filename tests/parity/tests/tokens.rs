@@ -1,0 +1,291 @@
+//! One service declared both ways gives the same code: client, worker and dispatch are equal token by
+//! token, and the names and options too. Only the body of `schema()` differs, by design.
+//!
+//! The macro's own source is compiled in here, for a crate of macros gives out nothing but its macros.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used, clippy::expect_used, unused_crate_dependencies)]
+
+// The name under which the macro's source knows the shared model.
+extern crate mdp_codegen as lean_codegen;
+
+#[path = "../../../mdp-macros/src/service/mod.rs"]
+mod service;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use quote::ToTokens;
+use syn::Item;
+
+/// The generated modules, as token text without the body of `schema()`, by name.
+type Modules = BTreeMap<String, String>;
+
+fn from_proto(text: &str) -> Modules {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("case.proto"), text).unwrap();
+    let common = "syntax = \"proto3\"; package common.v1; message Common { string text = 1; }";
+    fs::write(folder.path().join("common.proto"), common).unwrap();
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    mdp_codegen::configure()
+        .out_dir(&out)
+        .emit_rerun_if_changed(false)
+        .compile_protos(&["case.proto"], &[folder.path()])
+        .unwrap();
+    let package = text.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';'));
+    let file = out.join(format!("{}.rs", package.unwrap_or("_")));
+    modules(&fs::read_to_string(file).unwrap())
+}
+
+fn from_trait(args: &str, item: &str) -> Modules {
+    let code = service::expand(args.parse().unwrap(), item.parse().unwrap()).to_string();
+    assert!(!code.contains("compile_error"), "{code}");
+    // Through the printer that wrote the other: it has its own way with commas and with comments.
+    modules(&prettyplease::unparse(&syn::parse_file(&code).unwrap()))
+}
+
+fn modules(code: &str) -> Modules {
+    let file = syn::parse_file(code).unwrap();
+    let generated = file.items.into_iter().filter_map(|item| match item {
+        Item::Mod(module) => Some(module),
+        _ => None,
+    });
+    let mut found = Modules::new();
+    for mut module in generated {
+        let name = module.ident.to_string();
+        if ["_client", "_worker", "_service"].iter().any(|end| name.ends_with(end)) {
+            let (_, items) = module.content.as_mut().expect("the module has a body");
+            let before = items.len();
+            items.retain(|item| !matches!(item, Item::Fn(item) if item.sig.ident == "schema"));
+            assert_eq!(before - items.len(), usize::from(name.ends_with("_service")), "{name}");
+            found.insert(name, module.into_token_stream().to_string());
+        }
+    }
+    found
+}
+
+fn equal(proto: &str, args: &str, item: &str) {
+    let (proto, rust) = (from_proto(proto), from_trait(args, item));
+    assert_eq!(proto.len(), 3, "client, worker and names: {:?}", proto.keys());
+    assert_eq!(proto.keys().collect::<Vec<_>>(), rust.keys().collect::<Vec<_>>());
+    for (name, proto) in &proto {
+        assert_eq!(proto, rust.get(name).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn the_example() {
+    equal(
+        r#"
+syntax = "proto3";
+package auth.v1;
+// Who is who.
+service Auth {
+  // Checks a password and gives a token.
+  rpc Login(LoginRequest) returns (LoginReply);
+  // Whose token it is.
+  //
+  // It changes nothing.
+  rpc WhoAmI(WhoAmIRequest) returns (Account) { option idempotency_level = NO_SIDE_EFFECTS; }
+  rpc Forget(Account) returns (Account) { option idempotency_level = IDEMPOTENT; }
+}
+message LoginRequest { string user = 1; }
+message LoginReply { bytes token = 1; }
+message WhoAmIRequest { bytes token = 1; }
+message Account { string user = 1; }
+"#,
+        r#"package = "auth.v1""#,
+        r#"
+/// Who is who.
+pub trait Auth {
+    /// Checks a password and gives a token.
+    async fn login(&self, cx: &CallContext, req: LoginRequest) -> Result<LoginReply, Status>;
+    /// Whose token it is.
+    ///
+    /// It changes nothing.
+    #[mdp(no_side_effects)]
+    async fn who_am_i(&self, cx: &CallContext, req: WhoAmIRequest) -> Result<Account, Status>;
+    #[mdp(idempotent)]
+    async fn forget(&self, _: &mdp_runtime::CallContext, account: Account)
+        -> std::result::Result<Account, mdp_runtime::Status>;
+}
+"#,
+    );
+}
+
+#[test]
+fn nothing_at_all() {
+    equal("syntax = \"proto3\";\nservice Nothing {}\n", "", "pub trait Nothing {}");
+}
+
+#[test]
+fn a_package_without_a_name() {
+    equal(
+        "syntax = \"proto3\";\nservice Bare { rpc Do(Thing) returns (Thing); } message Thing {}\n",
+        "",
+        "pub trait Bare { async fn r#do(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>; }",
+    );
+}
+
+#[test]
+fn names_that_are_hard() {
+    equal(
+        r#"
+syntax = "proto3";
+package hard.v1;
+service HTTPCache {
+  rpc New(Result) returns (Option);
+  rpc Type(Result) returns (Option);
+  rpc Self(Result) returns (Option);
+  rpc HTTPGetV2(Result) returns (Option);
+  rpc _2fa(Result) returns (Option);
+  rpc Cx(Client) returns (T);
+}
+message Result {}
+message Option {}
+message Client {}
+message T {}
+"#,
+        r#"package = "hard.v1", name = "HTTPCache""#,
+        r#"
+pub trait HttpCache {
+    async fn new(&self, cx: &CallContext, req: self::Result) -> Result<self::Option, Status>;
+    async fn r#type(&self, cx: &CallContext, req: self::Result) -> Result<self::Option, Status>;
+    #[mdp(rename = "Self")]
+    async fn self_(&self, cx: &CallContext, req: self::Result) -> Result<self::Option, Status>;
+    #[mdp(rename = "HTTPGetV2")]
+    async fn http_get_v2(&self, cx: &CallContext, req: self::Result) -> Result<self::Option, Status>;
+    #[mdp(rename = "_2fa")]
+    async fn _2fa(&self, cx: &CallContext, req: self::Result) -> Result<self::Option, Status>;
+    async fn cx(&self, cx: &CallContext, req: Client) -> Result<T, Status>;
+}
+"#,
+    );
+}
+
+#[test]
+fn types_that_stand_elsewhere() {
+    equal(
+        r#"
+syntax = "proto3";
+package far.v1;
+import "common.proto";
+import "google/protobuf/empty.proto";
+import "google/protobuf/timestamp.proto";
+service Far {
+  rpc Out(common.v1.Common) returns (google.protobuf.Timestamp);
+  rpc In(Outer.Inner) returns (google.protobuf.Empty);
+}
+message Outer { message Inner {} }
+"#,
+        r#"package = "far.v1""#,
+        r#"
+pub trait Far {
+    async fn out(&self, cx: &CallContext, req: super::super::common::v1::Common)
+        -> Result<::mdp_runtime::codegen::prost_types::Timestamp, Status>;
+    async fn r#in(&self, cx: &CallContext, req: self::outer::Inner) -> Result<(), Status>;
+}
+"#,
+    );
+}
+
+#[test]
+fn what_is_outdated() {
+    equal(
+        r#"
+syntax = "proto3";
+package old.v1;
+service Old {
+  option deprecated = true;
+  rpc Older(Thing) returns (Thing) { option deprecated = true; }
+  rpc Oldest(Thing) returns (Thing);
+}
+message Thing {}
+"#,
+        r#"package = "old.v1", deprecated"#,
+        r#"
+pub trait Old {
+    #[deprecated]
+    async fn older(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    async fn oldest(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+}
+"#,
+    );
+}
+
+/// Services out of a seed, in one file: any number of methods, with any options.
+#[test]
+fn one_hundred_services() {
+    let mut proto = String::from("syntax = \"proto3\";\npackage many.v1;\n");
+    proto.push_str("message M0 {}\nmessage M1 {}\nmessage M2 {}\n");
+    let mut rust = Modules::new();
+    for seed in 0..100 {
+        let (service, item) = random(seed);
+        proto.push_str(&service);
+        rust.extend(from_trait("package = \"many.v1\"", &item));
+    }
+    let proto = from_proto(&proto);
+    assert_eq!((proto.len(), rust.len()), (300, 300));
+    for (name, proto) in &proto {
+        assert_eq!(proto, rust.get(name).unwrap(), "{name}");
+    }
+}
+
+fn random(seed: u64) -> (String, String) {
+    let mut below = chances(seed);
+    let mut proto = format!("// Service {seed}.\nservice Service{seed} {{\n");
+    let mut item = format!("/// Service {seed}.\npub trait Service{seed} {{\n");
+    for number in 0..below(9) {
+        if below(2) == 0 {
+            proto.push_str(&format!("// Number {number}.\n"));
+            item.push_str(&format!("/// Number {number}.\n"));
+        }
+        let (level, argument) = match below(3) {
+            0 => ("", ""),
+            1 => ("option idempotency_level = NO_SIDE_EFFECTS;", "#[mdp(no_side_effects)]"),
+            _ => ("option idempotency_level = IDEMPOTENT;", "#[mdp(idempotent)]"),
+        };
+        let (option, mark) = match below(4) {
+            0 => ("option deprecated = true;", "#[deprecated]"),
+            _ => ("", ""),
+        };
+        let (input, output) = (below(3), below(3));
+        proto.push_str(&format!(
+            "rpc DoPart{number}(M{input}) returns (M{output}) {{ {level} {option} }}\n"
+        ));
+        item.push_str(&format!(
+            "{argument} {mark} async fn do_part{number}(&self, cx: &CallContext, req: M{input}) \
+             -> Result<M{output}, Status>;\n"
+        ));
+    }
+    (proto + "}\n", item + "}\n")
+}
+
+/// Numbers below a bound, the same in each run.
+fn chances(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move |bound| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % bound
+    }
+}
+
+#[test]
+fn a_difference_is_seen() {
+    let of = |item: &str| from_trait("package = \"a.v1\"", item);
+    let one =
+        of("pub trait A { async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }");
+    for other in [
+        "pub trait A { async fn b(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
+        "pub trait A { async fn a(&self, req: ()) -> Result<(), Status>; }",
+        "pub trait A { async fn a(&self, cx: &CallContext) -> Result<(), Status>; }",
+        "pub trait A { async fn a(&self, cx: &CallContext, req: M) -> Result<(), Status>; }",
+        "pub trait A { #[mdp(idempotent)] async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
+        "trait A { async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
+    ] {
+        assert_ne!(one, of(other), "{other}");
+    }
+}
