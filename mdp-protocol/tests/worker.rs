@@ -18,11 +18,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// It offers `s.S` with a capacity of 1 and `t.T` with one of 2.
+    /// It offers `s.S` with a capacity of 1 and `t.T` with one of 2 and a schema.
     fn new() -> Self {
         let session = SessionConfig { id: b"w".to_vec(), ..SessionConfig::default() };
-        let offer = |name, capacity| Offer { service: shared(name), capacity, schema: None };
-        let services = vec![offer("s.S", 1), offer("t.T", 2)];
+        let offer = |name, capacity, schema| Offer { service: shared(name), capacity, schema };
+        let services = vec![offer("s.S", 1, None), offer("t.T", 2, Some([0xab; 16]))];
         let worker = Worker::new(Config { session, services });
         Bench { worker, now: 1_000, lines: Vec::new() }
     }
@@ -110,7 +110,13 @@ fn it_registers_each_service_with_its_capacity() {
     let mut bench = Bench::new();
     bench.input(Input::Tick);
     let hello = "HELLO w 1000 ms x3";
-    let opening = ["connecting 0", "connect 0", hello, "READY s.S 1", "READY t.T 2"];
+    let opening = [
+        "connecting 0",
+        "connect 0",
+        hello,
+        "READY s.S 1",
+        "READY t.T 2 schema abababababababababababababababab",
+    ];
     assert_eq!(bench.take(), opening, "in one packet, so WELCOME finds it registered");
     bench.welcome();
     assert_eq!(bench.take(), ["connected as w"]);
@@ -204,7 +210,13 @@ fn a_lost_session_stops_all_handlers_and_it_registers_anew() {
     assert!((50..=100).contains(&pause), "{pause}");
     bench.pass(pause);
     let hello = "HELLO w 1000 ms x3";
-    let opening = ["connecting 0", "connect 0", hello, "READY s.S 1", "READY t.T 2"];
+    let opening = [
+        "connecting 0",
+        "connect 0",
+        hello,
+        "READY s.S 1",
+        "READY t.T 2 schema abababababababababababababababab",
+    ];
     assert_eq!(bench.take(), opening, "in one packet, so WELCOME finds it registered");
     bench.welcome();
     assert_eq!(bench.take(), ["connected as w"]);

@@ -24,6 +24,14 @@ pub enum SchemaError {
     /// A file is written in an edition of protobuf, whose features are not understood here.
     #[error("`{0}` is written in an edition; only proto2 and proto3 are understood")]
     Edition(String),
+    /// Files import each other in a circle, so no compiler takes them.
+    ///
+    /// In Rust: a record of one package uses a record of another one and the other way round, as a record
+    /// without `package` does that falls into the service's package.
+    #[error(
+        "`{0}` imports itself by way of others; move records that use each other into one package"
+    )]
+    Circle(String),
     /// There is no such service.
     #[error("the descriptors have no service `{0}`")]
     NoService(String),

@@ -16,6 +16,20 @@ pub(crate) fn in_order(mut files: Vec<FileDescriptorProto>) -> FileDescriptorSet
     FileDescriptorSet { file: sorted(files) }
 }
 
+/// A file that imports itself by way of others.
+pub(crate) fn circle(set: &FileDescriptorSet) -> Option<&str> {
+    let mut open: Vec<&FileDescriptorProto> = set.file.iter().collect();
+    loop {
+        let names: BTreeSet<&str> = open.iter().map(|file| file.name()).collect();
+        let before = open.len();
+        // What imports nothing that is open is in no circle.
+        open.retain(|file| file.dependency.iter().any(|import| names.contains(import.as_str())));
+        if open.len() == before {
+            return open.first().map(|file| file.name());
+        }
+    }
+}
+
 /// The file of each type.
 fn owners(files: &[FileDescriptorProto]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();

@@ -53,7 +53,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// Something is declared twice.
+    /// Something is declared twice, or packages use each other in a circle.
     pub fn to_proto(&self) -> Result<Vec<ProtoFile>, SchemaError> {
         crate::print(&self.set)
     }

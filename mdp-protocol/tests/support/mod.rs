@@ -19,7 +19,8 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
             format!("READY {} {capacity}", string(service))
         }
         Record::Ready { service, capacity, schema: Some(schema) } => {
-            format!("READY {} {capacity} schema {schema:02x?}", string(service))
+            let schema: String = schema.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("READY {} {capacity} schema {schema}", string(service))
         }
         Record::Request { call, timeout, idempotent, attempt, peer, body } => {
             let kind = if *idempotent { "idempotent " } else { "" };

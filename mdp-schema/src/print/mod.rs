@@ -34,10 +34,13 @@ pub struct ProtoFile {
 ///
 /// # Errors
 ///
-/// A file is written in an edition, or something is declared twice.
+/// A file is written in an edition, files import each other in a circle, or something is declared twice.
 pub fn print(set: &FileDescriptorSet) -> Result<Vec<ProtoFile>, SchemaError> {
     // It refuses what could not be printed right.
     crate::index::Index::of(set)?;
+    if let Some(file) = crate::files::circle(set) {
+        return Err(SchemaError::Circle(file.to_owned()));
+    }
     let names = Names::of(set);
     let own = set.file.iter().filter(|file| !file.name().starts_with("google/protobuf/"));
     Ok(own.map(|file| self::file(file, &names)).collect())

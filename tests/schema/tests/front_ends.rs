@@ -160,6 +160,33 @@ fn a_record_alone_has_a_schema_too() {
     assert!(text.contains("message Device {\n  Device parent = 1;"), "{text}");
 }
 
+/// Falls into the package of whoever asks, and uses one that has a package of its own.
+#[derive(Clone, PartialEq, Debug, MdpRecord)]
+pub struct Outer {
+    #[mdp(1)]
+    pub inner: Option<Inner>,
+}
+
+#[derive(Clone, PartialEq, Debug, MdpRecord)]
+#[mdp(package = "inner.v1")]
+pub struct Inner {
+    #[mdp(1)]
+    pub leaf: Option<Leaf>,
+}
+
+#[derive(Clone, PartialEq, Debug, MdpRecord)]
+pub struct Leaf {
+    #[mdp(1)]
+    pub x: u32,
+}
+
+#[test]
+fn packages_that_use_each_other_are_told() {
+    let error = record_schema::<Outer>("outer.v1").to_proto().unwrap_err().to_string();
+    assert!(error.starts_with("`inner/v1/inner.proto` imports itself by way of others"), "{error}");
+    assert_eq!(record_schema::<Outer>("inner.v1").to_proto().unwrap().len(), 1);
+}
+
 /// Those that the runtime makes by hand have the shape that the world knows.
 #[test]
 fn well_known_types_are_what_they_are_elsewhere() {
