@@ -13,7 +13,8 @@ use super::Place;
 ///
 /// A record that has a field of this type with `#[mdp(unknown)]` writes back what it could not read, so that it
 /// can be changed and passed on by a program that is older than its sender. Numbers of enums that have no variant
-/// are kept here too. The fields are written behind the known ones, in the order in which they came.
+/// are kept here too. The fields are written behind the known ones, in the order in which they came; so a number that
+/// was kept counts for a reader that knows it, even if the field was changed meanwhile. [`clear`](Self::clear) ends that.
 ///
 /// Of a record without such a field they are dropped.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

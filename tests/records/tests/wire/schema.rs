@@ -1,5 +1,6 @@
 //! The schema that the records give is the one in `proto/shapes.proto`.
 
+use std::fs;
 use std::path::Path;
 
 use mdp_runtime::codegen::SchemaBuilder;
@@ -8,17 +9,36 @@ use mdp_runtime::codegen::prost_types::{
 };
 use test_records::records::Everything;
 
-/// What `shapes.proto` is, by protox.
+const PACKAGE: &str = "shapes.v1";
+
+/// What a file of the package is, by protox.
+fn read(file: &str, folder: &Path) -> FileDescriptorProto {
+    let set = protox::compile([file], [folder]).unwrap();
+    set.file.into_iter().find(|file| file.package() == PACKAGE).unwrap()
+}
+
 fn of_the_proto() -> FileDescriptorProto {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-    let set = protox::compile(["shapes.proto"], [folder]).unwrap();
-    set.file.into_iter().find(|file| file.package() == "shapes.v1").unwrap()
+    read("shapes.proto", &Path::new(env!("CARGO_MANIFEST_DIR")).join("proto"))
 }
 
 fn of_the_records() -> FileDescriptorProto {
-    let schema = SchemaBuilder::of::<Everything>("shapes.v1");
+    let schema = SchemaBuilder::of::<Everything>(PACKAGE);
     let files = schema.descriptors().file.iter();
-    files.into_iter().find(|file| file.package() == "shapes.v1").unwrap().clone()
+    files.into_iter().find(|file| file.package() == PACKAGE).unwrap().clone()
+}
+
+/// The records' schema as it is exported, read again.
+fn of_the_export() -> FileDescriptorProto {
+    let schema = SchemaBuilder::of::<Everything>(PACKAGE);
+    let files = mdp_schema::print(schema.descriptors()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for file in &files {
+        let path = folder.path().join(&file.name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &file.text).unwrap();
+    }
+    assert_eq!(files.len(), 1);
+    read(&files[0].name, folder.path())
 }
 
 fn by_name(mut messages: Vec<DescriptorProto>) -> Vec<DescriptorProto> {
@@ -36,19 +56,27 @@ fn enums_by_name(mut enums: Vec<EnumDescriptorProto>) -> Vec<EnumDescriptorProto
     enums
 }
 
-#[test]
-fn the_schema_is_the_proto() {
-    let (rust, proto) = (of_the_records(), of_the_proto());
-    let rust_enums = enums_by_name(rust.enum_type);
-    assert_eq!(rust_enums, enums_by_name(proto.enum_type));
-    let (rust, proto) = (by_name(rust.message_type), by_name(proto.message_type));
+/// That two files declare the same, in whatever order.
+fn same(one: FileDescriptorProto, other: FileDescriptorProto) {
+    assert_eq!(enums_by_name(one.enum_type), enums_by_name(other.enum_type));
+    let (one, other) = (by_name(one.message_type), by_name(other.message_type));
     let names = |messages: &[DescriptorProto]| -> Vec<String> {
         messages.iter().map(|message| message.name().to_owned()).collect()
     };
-    assert_eq!(names(&rust), names(&proto));
-    for (rust, proto) in rust.iter().zip(&proto) {
-        assert_eq!(rust, proto, "{}", rust.name());
+    assert_eq!(names(&one), names(&other));
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(one, other, "{}", one.name());
     }
+}
+
+#[test]
+fn the_schema_is_the_proto() {
+    same(of_the_records(), of_the_proto());
+}
+
+#[test]
+fn the_exported_proto_is_the_proto() {
+    same(of_the_export(), of_the_proto());
 }
 
 #[test]
