@@ -35,6 +35,7 @@ mod codec;
 #[doc(hidden)]
 pub mod codegen;
 mod context;
+pub mod details;
 mod endpoint;
 mod error;
 mod frame;
@@ -131,7 +132,7 @@ pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use metadata::Metadata;
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};
-pub use worker::{CallContext, Worker, WorkerBuilder};
+pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 
 /// Takes in the code that `mdp-codegen` generated for a package.
 ///

@@ -78,7 +78,8 @@ impl Status {
         &self.inner.details
     }
 
-    /// What the worker sent beside the status.
+    /// What the worker sent beside the status. A handler that hands on the status of a call of its own
+    /// (with `?`) does not hand on this: it was meant for the handler, not for its caller.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
     }
@@ -100,10 +101,15 @@ impl Status {
     }
 
     /// The reason that the toolkit itself gives for a failure: `NO_SERVICE`, `NO_WORKER`,
-    /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `LIMIT_REACHED` or `BAD_REQUEST`.
-    /// `None` where a handler ended the call.
+    /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED` or
+    /// `BAD_REQUEST`. `None` where a handler ended the call.
     pub fn reason(&self) -> Option<String> {
         self.inner.details.iter().find_map(codec::reason_of)
+    }
+
+    pub(crate) fn with_any(mut self, detail: Detail) -> Self {
+        self.inner.details.push(detail);
+        self
     }
 
     pub(crate) fn with_not_started(mut self, not_started: bool) -> Self {

@@ -20,6 +20,7 @@ use crate::codec;
 use crate::codegen::{Idempotency, MethodSpec, Record};
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
+use crate::worker::{CallContext, current};
 
 /// The id of no worker, shared: an empty `Arc` of its own would be an allocation for each call.
 static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
@@ -47,6 +48,8 @@ pub struct Call<Rep> {
     timeout: Duration,
     idempotent: bool,
     worker: Arc<[u8]>,
+    /// It ends with the call that a handler works on, if one makes it.
+    inherits: bool,
     reply: PhantomData<fn() -> Rep>,
 }
 
@@ -66,11 +69,13 @@ impl<Rep: Record> Call<Rep> {
                 .map_or(client.timeout(), |ms| Duration::from_millis(ms.into())),
             idempotent: method.idempotency != Idempotency::Unknown,
             worker: Arc::clone(&ANY_WORKER),
+            inherits: true,
             reply: PhantomData,
         }
     }
 
-    /// The time until the call's deadline, counted from when it is awaited or sent. Whole
+    /// The time until the call's deadline, counted from when it is awaited or sent; a call that a handler
+    /// makes ends with the one that it works on at the latest, see [`detached`](Self::detached). Whole
     /// milliseconds, rounded up. Unless set it is the method's own `timeout_ms` if it has one, else the
     /// client's [`timeout`](super::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -103,6 +108,21 @@ impl<Rep: Record> Call<Rep> {
         self
     }
 
+    /// Lets the call end with the one that this context is of, at the latest. A call that a handler makes
+    /// itself does so anyway; this is for those that tasks make which it has started.
+    pub fn within(self, cx: &CallContext) -> Self {
+        let left = cx.time_left();
+        let timeout = self.timeout.min(left);
+        self.timeout(timeout)
+    }
+
+    /// Lets the call go on when the one is over that the handler works on which makes it. Its own timeout
+    /// holds.
+    pub fn detached(mut self) -> Self {
+        self.inherits = false;
+        self
+    }
+
     /// Makes the call. The future gives the reply with its metadata.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
@@ -112,6 +132,11 @@ impl<Rep: Record> Call<Rep> {
         if let Some(meta) = codec::encode_metadata(&self.metadata) {
             let payload = self.body.payload();
             self.body = Body::with_payload(self.method.path, Some(&meta), payload);
+        }
+        let inherited = if self.inherits { current::deadline() } else { None };
+        if let Some(deadline) = inherited {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.timeout = self.timeout.min(left);
         }
         let (token, outcome) = Answer::new(self.client.clone());
         let call = core::Call {

@@ -1,6 +1,8 @@
 //! The worker: services, a capacity, and a thread of its own for the socket.
 
 mod context;
+pub(crate) mod current;
+mod deferred;
 mod driver;
 mod pool;
 mod seat;
@@ -14,6 +16,7 @@ use mdp_protocol::{ConnectionState, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
 pub use context::CallContext;
+pub use deferred::{Deferred, Responder};
 
 use crate::clock;
 use crate::codegen::Service;

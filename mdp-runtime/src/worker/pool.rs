@@ -22,10 +22,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::context::CallContext;
+use super::current;
 use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::codec;
 use crate::codegen::{Handling, Service};
+use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 
 /// Handlers that a runner polls before other tasks have their turn.
@@ -335,7 +337,9 @@ fn failed(call: Key, cx: &CallContext, status: Status) -> Done {
         Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
         _ => status,
     };
-    let mut metadata = status.metadata().clone();
+    // One that a call of the handler's own ended with: what came beside it was for the handler.
+    let handed_on = status.method().is_some();
+    let mut metadata = if handed_on { Metadata::new() } else { status.metadata().clone() };
     for (key, value) in cx.take_reply_metadata().iter() {
         metadata.insert(key, value.clone());
     }
@@ -350,6 +354,7 @@ fn poll(
     cx: &CallContext,
     context: &mut Context<'_>,
 ) -> Poll<Result<Bytes, Status>> {
+    let _scope = current::enter(cx.deadline());
     match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
         Ok(polled) => polled,
         Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),

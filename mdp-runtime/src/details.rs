@@ -1,0 +1,252 @@
+//! The standard details of a status, those of `google.rpc` (error_details.proto): what any gRPC or
+//! MDP/RPC program can read, in whatever language.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prost::Message;
+use prost_types::Duration;
+
+use crate::status::{Detail, Status};
+
+/// A message that can be a detail of a [`Status`]. For a message of your own, give its full name.
+pub trait StatusDetail: Message + Default {
+    /// The full name of the message, `package.Message`.
+    const FULL_NAME: &'static str;
+}
+
+macro_rules! details {
+    ($($name:ident)*) => {
+        $(impl StatusDetail for $name {
+            const FULL_NAME: &'static str = concat!("google.rpc.", stringify!($name));
+        })*
+    };
+}
+
+details! {
+    ErrorInfo RetryInfo QuotaFailure PreconditionFailure BadRequest RequestInfo ResourceInfo Help
+    LocalizedMessage DebugInfo
+}
+
+/// Why the call failed, for a program: a reason that is unique within a domain.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ErrorInfo {
+    /// The reason, in UPPER_SNAKE_CASE.
+    #[prost(string, tag = "1")]
+    pub reason: String,
+    /// Who gives the reason: usually the name of a service.
+    #[prost(string, tag = "2")]
+    pub domain: String,
+    /// More about it.
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// When the caller may try again.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RetryInfo {
+    /// How long to wait at least.
+    #[prost(message, optional, tag = "1")]
+    pub retry_delay: Option<Duration>,
+}
+
+/// Which quotas were exceeded.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct QuotaFailure {
+    /// All of them.
+    #[prost(message, repeated, tag = "1")]
+    pub violations: Vec<QuotaViolation>,
+}
+
+/// One quota that was exceeded.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct QuotaViolation {
+    /// Whose quota: `clientip:10.0.0.1`, `project:42`.
+    #[prost(string, tag = "1")]
+    pub subject: String,
+    /// What failed, for a person.
+    #[prost(string, tag = "2")]
+    pub description: String,
+}
+
+/// What must hold first.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct PreconditionFailure {
+    /// All conditions that do not hold.
+    #[prost(message, repeated, tag = "1")]
+    pub violations: Vec<PreconditionViolation>,
+}
+
+/// One condition that does not hold.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct PreconditionViolation {
+    /// The kind of the condition, of the service's own making: `TOS`.
+    #[prost(string, tag = "1")]
+    pub r#type: String,
+    /// What does not fulfil it.
+    #[prost(string, tag = "2")]
+    pub subject: String,
+    /// What to do, for a person.
+    #[prost(string, tag = "3")]
+    pub description: String,
+}
+
+/// What is wrong with the request.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct BadRequest {
+    /// All fields that are wrong.
+    #[prost(message, repeated, tag = "1")]
+    pub field_violations: Vec<FieldViolation>,
+}
+
+/// One field that is wrong.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct FieldViolation {
+    /// The path to the field, `addresses[1].street`.
+    #[prost(string, tag = "1")]
+    pub field: String,
+    /// What is wrong with it, for a person.
+    #[prost(string, tag = "2")]
+    pub description: String,
+}
+
+/// Which request it was.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RequestInfo {
+    /// A name by which the service's logs know it.
+    #[prost(string, tag = "1")]
+    pub request_id: String,
+    /// What else helps whoever looks for it.
+    #[prost(string, tag = "2")]
+    pub serving_data: String,
+}
+
+/// Which resource it was about.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ResourceInfo {
+    /// The kind of the resource.
+    #[prost(string, tag = "1")]
+    pub resource_type: String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub resource_name: String,
+    /// Whose it is.
+    #[prost(string, tag = "3")]
+    pub owner: String,
+    /// What happened with it, for a person.
+    #[prost(string, tag = "4")]
+    pub description: String,
+}
+
+/// Where to read more.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Help {
+    /// All places.
+    #[prost(message, repeated, tag = "1")]
+    pub links: Vec<HelpLink>,
+}
+
+/// One place to read more.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct HelpLink {
+    /// What is there.
+    #[prost(string, tag = "1")]
+    pub description: String,
+    /// Its address.
+    #[prost(string, tag = "2")]
+    pub url: String,
+}
+
+/// The message in the user's language.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct LocalizedMessage {
+    /// The language, as BCP 47 writes it: `de-CH`.
+    #[prost(string, tag = "1")]
+    pub locale: String,
+    /// The message.
+    #[prost(string, tag = "2")]
+    pub message: String,
+}
+
+/// What helps whoever mends the service; not for the caller's eyes.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct DebugInfo {
+    /// The stack.
+    #[prost(string, repeated, tag = "1")]
+    pub stack_entries: Vec<String>,
+    /// More.
+    #[prost(string, tag = "2")]
+    pub detail: String,
+}
+
+/// Standard details on a status.
+///
+/// ```
+/// use mdp_runtime::Status;
+/// use mdp_runtime::details::{BadRequest, FieldViolation};
+///
+/// let violation =
+///     FieldViolation { field: "user".into(), description: "must not be empty".into() };
+/// let status = Status::invalid_argument("the request is wrong")
+///     .with_detail(&BadRequest { field_violations: vec![violation] });
+///
+/// let found: Option<BadRequest> = status.detail();
+/// assert_eq!(found.unwrap().field_violations[0].field, "user");
+/// ```
+impl Status {
+    /// Adds a detail.
+    #[must_use]
+    pub fn with_detail<D: StatusDetail>(self, detail: &D) -> Self {
+        let type_url = format!("type.googleapis.com/{}", D::FULL_NAME);
+        self.with_any(Detail { type_url, value: Bytes::from(detail.encode_to_vec()) })
+    }
+
+    /// The first detail of a type, if there is one that can be read. The part of a type's URL that comes
+    /// before its name does not count.
+    pub fn detail<D: StatusDetail>(&self) -> Option<D> {
+        let named = |detail: &&Detail| detail.type_url.rsplit('/').next() == Some(D::FULL_NAME);
+        self.details().iter().filter(named).find_map(|found| D::decode(found.value.clone()).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Code;
+
+    #[test]
+    fn details_are_found_by_type_and_read_back() {
+        let delay = Duration { seconds: 3, nanos: 500_000_000 };
+        let retry = RetryInfo { retry_delay: Some(delay) };
+        let info =
+            ErrorInfo { reason: "FULL".into(), domain: "disk".into(), ..ErrorInfo::default() };
+        let status =
+            Status::new(Code::ResourceExhausted, "full").with_detail(&info).with_detail(&retry);
+        assert_eq!(status.detail(), Some(retry));
+        assert_eq!(status.detail(), Some(info));
+        assert_eq!(status.detail::<Help>(), None);
+        let urls: Vec<_> = status.details().iter().map(|detail| &*detail.type_url).collect();
+        let prefix = "type.googleapis.com/google.rpc.";
+        assert_eq!(urls, [format!("{prefix}ErrorInfo"), format!("{prefix}RetryInfo")]);
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_error_details_proto() {
+        let violation = FieldViolation { field: "a".into(), description: "b".into() };
+        let bytes = BadRequest { field_violations: vec![violation] }.encode_to_vec();
+        assert_eq!(bytes, [0x0a, 6, 0x0a, 1, b'a', 0x12, 1, b'b']);
+        let delay = Duration { seconds: 1, nanos: 0 };
+        assert_eq!(RetryInfo { retry_delay: Some(delay) }.encode_to_vec(), [0x0a, 2, 8, 1]);
+    }
+
+    #[test]
+    fn a_detail_that_cannot_be_read_is_none() {
+        let url = "https://example.org/google.rpc.Help".to_owned();
+        let broken = Detail { type_url: url.clone(), value: Bytes::from_static(&[0xff]) };
+        let good = Detail { type_url: url, value: Bytes::new() };
+        let status = Status::with_details(Code::Internal, "", vec![broken.clone()]);
+        assert_eq!(status.detail::<Help>(), None);
+        let status = Status::with_details(Code::Internal, "", vec![broken, good]);
+        assert_eq!(status.detail(), Some(Help::default()));
+    }
+}
