@@ -74,8 +74,13 @@ pub enum ConnectError {
     /// The socket could not be made or set up.
     #[error("could not set up the client's socket")]
     Socket(#[source] zmq::Error),
+    /// The thread of a client for programs without tokio could not be started.
+    #[error("could not start the client's thread")]
+    Thread(#[source] io::Error),
     /// There is no tokio runtime to run on.
-    #[error("a client needs a tokio runtime with I/O and time enabled; call this within one")]
+    #[error(
+        "a client needs a tokio runtime with I/O and time enabled; call this within one, or use `blocking::Client`"
+    )]
     NoTokio,
 }
 

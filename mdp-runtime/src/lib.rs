@@ -24,8 +24,10 @@
 //! - [`Status`]: how a call fails, with gRPC's codes.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
-//! Workers and clients run on tokio; the broker has a thread of its own.
+//! Workers and clients run on tokio; the broker has a thread of its own. For programs without tokio there is
+//! [`blocking::Client`].
 
+pub mod blocking;
 mod body;
 mod broker;
 mod client;

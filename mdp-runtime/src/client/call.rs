@@ -14,6 +14,7 @@ use mdp_protocol::client::Outcome;
 
 use super::answer::{Answer, Waiting};
 use super::{Client, Command};
+use crate::blocking;
 use crate::body::Body;
 use crate::clock;
 use crate::codec;
@@ -25,9 +26,12 @@ use crate::worker::{CallContext, current};
 /// The id of no worker, shared: an empty `Arc` of its own would be an allocation for each call.
 static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
 
+/// How long a call's deadline may be over before a thread that waits stops to believe in its client.
+const WAIT_GRACE: Duration = Duration::from_secs(1);
+
 /// A call that is about to be made: add options, then `.await` it for the reply, or
 /// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that. Dropping the
-/// future gives the call up, and stops its handler.
+/// future gives the call up, and stops its handler. Code that is not async [`wait`](Call::wait)s.
 ///
 /// ```no_run
 /// # use mdp_runtime::{Call, Client, Status};
@@ -39,7 +43,7 @@ static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a call does nothing until it is awaited or sent"]
+#[must_use = "a call does nothing until it is awaited, sent or waited for"]
 pub struct Call<Rep> {
     client: Client,
     method: &'static MethodSpec,
@@ -126,6 +130,47 @@ impl<Rep: Record> Call<Rep> {
     /// Makes the call. The future gives the reply with its metadata.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
+    }
+
+    /// Makes the call and blocks this thread until it ends: for code that is not async. Any number of threads
+    /// may wait at once, with a client of either kind.
+    ///
+    /// ```no_run
+    /// # use mdp_runtime::{Call, Status};
+    /// # fn doc(call: impl Fn() -> Call<()>) -> Result<(), Status> {
+    /// // let reply = auth.login(req).metadata("tenant", "acme").wait()?;
+    /// let reply = call().metadata("tenant", "acme").wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of `.await`; and FAILED_PRECONDITION within async code, whose thread it would block: nothing is
+    /// sent then. What tokio's `spawn_blocking` runs may wait. A client whose tokio runtime does not run cannot
+    /// watch over the deadline; the call is then given up with DEADLINE_EXCEEDED one second after it.
+    pub fn wait(self) -> Result<Rep, Status> {
+        self.wait_response().map(Response::into_message)
+    }
+
+    /// As [`wait`](Self::wait), for the reply with its metadata.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_response(self) -> Result<Response<Rep>, Status> {
+        let method = self.method;
+        if blocking::in_async_code() {
+            let status = Status::failed_precondition(
+                "`wait` would block the thread of async code; `.await` the call, or use `spawn_blocking`",
+            );
+            return Err(status.with_not_started(true).with_method(method.path));
+        }
+        let until = Instant::now().checked_add(self.timeout.saturating_add(WAIT_GRACE));
+        blocking::block_on(self.send(), until).unwrap_or_else(|| {
+            let status = Status::deadline_exceeded("the client does not run; does its runtime?");
+            Err(status.with_method(method.path))
+        })
     }
 
     fn start(mut self) -> (Waiting, &'static MethodSpec) {

@@ -5,16 +5,17 @@ mod call;
 mod driver;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mdp_protocol::client as core;
 use mdp_protocol::names;
-use mdp_protocol::{ConnectionState, SessionConfig};
+use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
 pub(crate) use driver::Command;
 
+use crate::blocking;
 use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
@@ -83,10 +84,15 @@ impl Client {
     /// connection for all handles. Calls made afterwards end with CANCELLED.
     pub async fn shutdown(&self, grace: Duration) {
         let mut state = self.shared.state.clone();
-        if self.shared.commands.send(Command::Close(clock::span(grace))).is_ok() {
+        if self.close(grace) {
             // An error means that the driver is gone, which is the same.
             let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
         }
+    }
+
+    /// Begins to shut down. `false`: that is over already.
+    pub(crate) fn close(&self, grace: Duration) -> bool {
+        self.command(Command::Close(clock::span(grace))).is_ok()
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -175,6 +181,14 @@ impl ClientBuilder {
     ///
     /// An endpoint is not one, the id is not a name, or there is no tokio runtime.
     pub fn open_lazy(self) -> Result<Client, ConnectError> {
+        let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio);
+        let (client, driver) = self.parts()?;
+        tokio?.spawn(driver.run());
+        Ok(client)
+    }
+
+    /// The handle, and the driver that somebody has to run.
+    fn parts(self) -> Result<(Client, Driver), ConnectError> {
         endpoint::check_all(&self.endpoints)?;
         let id = &self.config.session.id;
         if !id.is_empty()
@@ -183,7 +197,6 @@ impl ClientBuilder {
             let id = String::from_utf8_lossy(id).into_owned();
             return Err(ConnectError::Id { id, source });
         }
-        let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
         let config = core::Config {
             session: SessionConfig {
                 endpoints: self.endpoints.len(),
@@ -196,8 +209,8 @@ impl ClientBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
-        tokio.spawn(driver.run());
-        Ok(Client { shared: Arc::new(Shared { commands, state, timeout: self.timeout }) })
+        let shared = Shared { commands, state, timeout: self.timeout };
+        Ok((Client { shared: Arc::new(shared) }, driver))
     }
 
     /// Makes the client and waits for a broker's WELCOME.
@@ -210,21 +223,43 @@ impl ClientBuilder {
         let within = self.connect_timeout;
         let endpoints = self.endpoints.clone();
         let client = self.open_lazy()?;
-        let mut state = client.state();
         let mut cause = None;
-        let connected = async {
-            while state.changed().await.is_ok() {
-                match &*state.borrow_and_update() {
-                    ConnectionState::Connected { .. } => return true,
-                    ConnectionState::Disconnected(why) => cause = Some(*why),
-                    _ => {}
-                }
-            }
-            false
-        };
-        match tokio::time::timeout(within, connected).await {
+        match tokio::time::timeout(within, connected(&client, &mut cause)).await {
             Ok(true) => Ok(client),
             _ => Err(ConnectError::NoBroker { endpoints, within, cause }),
         }
     }
+
+    /// As [`open`](Self::open), for programs without tokio: the client has a thread of its own, and the
+    /// caller's is blocked meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one, the id is not a name, the thread could not be started, or no broker answered
+    /// within [`connect_timeout`](Self::connect_timeout).
+    pub fn open_blocking(self) -> Result<blocking::Client, ConnectError> {
+        let within = self.connect_timeout;
+        let endpoints = self.endpoints.clone();
+        let (client, driver) = self.parts()?;
+        let client = blocking::Client::spawn(client, driver.run()).map_err(ConnectError::Thread)?;
+        let until = Instant::now().checked_add(within);
+        let mut cause = None;
+        match blocking::block_on(connected(&client.handle(), &mut cause), until) {
+            Some(true) => Ok(client),
+            _ => Err(ConnectError::NoBroker { endpoints, within, cause }),
+        }
+    }
+}
+
+/// Waits for a broker's WELCOME. `false`: there will be none.
+async fn connected(client: &Client, cause: &mut Option<LossCause>) -> bool {
+    let mut state = client.state();
+    while state.changed().await.is_ok() {
+        match &*state.borrow_and_update() {
+            ConnectionState::Connected { .. } => return true,
+            ConnectionState::Disconnected(why) => *cause = Some(*why),
+            _ => {}
+        }
+    }
+    false
 }

@@ -1,0 +1,203 @@
+//! A client for programs without tokio.
+//!
+//! [`blocking::Client`](Client) is a connection with a thread of its own, on which all that is async goes on.
+//! Clients of services are made from its [`handle`](Client::handle), and their calls end in
+//! [`wait`](crate::Call::wait) in place of `.await`.
+//!
+//! ```
+//! # use mdp_runtime::{Broker, MdpRecord, Status, Worker, mdp_service};
+//! # #[derive(MdpRecord, Clone, Debug, PartialEq)]
+//! # pub struct Greeting {
+//! #     #[mdp(1)]
+//! #     pub text: String,
+//! # }
+//! # #[mdp_service(package = "greet.v1")]
+//! # pub trait Greeter {
+//! #     async fn greet(&self, req: Greeting) -> Result<Greeting, Status>;
+//! # }
+//! # struct Polite;
+//! # impl Greeter for Polite {
+//! #     async fn greet(&self, req: Greeting) -> Result<Greeting, Status> {
+//! #         Ok(Greeting { text: format!("Good day, {}.", req.text) })
+//! #     }
+//! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+//! # let endpoint = &broker.endpoints()[0];
+//! # let tokio = tokio::runtime::Runtime::new()?;
+//! # let entered = tokio.enter();
+//! # let _worker = Worker::builder().connect(endpoint).serve(GreeterWorker::new(Polite)).start()?;
+//! # drop(entered);
+//! use std::time::Duration;
+//! use mdp_runtime::blocking::Client;
+//!
+//! let client = Client::connect(endpoint)?;
+//! let greeter = GreeterClient::new(client.handle());
+//! let reply = greeter.greet(Greeting { text: "Ann".into() }).timeout(Duration::from_secs(3)).wait()?;
+//! assert_eq!(reply.text, "Good day, Ann.");
+//! client.shutdown(Duration::from_secs(1));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::client;
+use crate::error::ConnectError;
+use crate::worker::current;
+
+/// More than tokio lets a task do before it has to give way.
+const BUDGET: usize = 1024;
+
+/// A connection to a broker for code that is not async, for any number of calls and threads at once.
+///
+/// Cloning is cheap and gives a handle on the same connection, as does [`handle`](Self::handle). Each connection
+/// has a thread of its own, so none holds up another one's calls; the thread ends with the connection, when the last
+/// handle is dropped or after [`shutdown`](Self::shutdown).
+#[derive(Clone, Debug)]
+pub struct Client {
+    client: client::Client,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Client {
+    /// Connects to a broker and waits for its WELCOME, for up to 5 s.
+    ///
+    /// # Errors
+    ///
+    /// The endpoint is not one, no broker answered, or the client's thread could not be started.
+    pub fn connect(endpoint: impl Into<String>) -> Result<Client, ConnectError> {
+        Client::builder().connect(endpoint).open_blocking()
+    }
+
+    /// Settings for a client; [`open_blocking`](client::ClientBuilder::open_blocking) makes it.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use mdp_runtime::blocking::Client;
+    ///
+    /// let client = Client::builder()
+    ///     .connect("tcp://127.0.0.1:5555")
+    ///     .timeout(Duration::from_secs(2))
+    ///     .open_blocking()?;
+    /// # Ok::<(), mdp_runtime::ConnectError>(())
+    /// ```
+    pub fn builder() -> client::ClientBuilder {
+        client::Client::builder()
+    }
+
+    /// The same connection for generated clients, as `AuthClient::new(client.handle())`, and for async code.
+    pub fn handle(&self) -> client::Client {
+        self.client.clone()
+    }
+
+    /// Waits up to `grace` for the calls that run, ends the others with CANCELLED, closes the connection for all
+    /// handles and ends its thread. Calls made afterwards end with CANCELLED.
+    ///
+    /// In async code it holds up the thread that it is called on; [`handle`](Self::handle) has an async
+    /// `shutdown`.
+    pub fn shutdown(&self, grace: Duration) {
+        self.client.close(grace);
+        // Whoever comes second waits for the lock until the first one has joined.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // An error means that the thread is gone too.
+            let _ = thread.join();
+        }
+    }
+
+    /// Runs the driver of a client on a thread of its own.
+    pub(crate) fn spawn(
+        client: client::Client,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Client> {
+        let (ready, built) = mpsc::sync_channel(1);
+        // Made where it ends: async code must not drop a runtime, should there be no thread.
+        let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(tokio) => {
+                drop(ready.send(Ok(())));
+                tokio.block_on(driver);
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        let thread = thread::Builder::new().name("mdp-client".to_owned()).spawn(run)?;
+        built.recv().map_err(io::Error::other)??;
+        Ok(Client { client, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+}
+
+/// Whether this thread runs async code now, which waits for all else that the thread has to run.
+pub(crate) fn in_async_code() -> bool {
+    if current::deadline().is_some() {
+        return true;
+    }
+    if tokio::runtime::Handle::try_current().is_err() {
+        return false;
+    }
+    // tokio has no question for this, and panics where it asks itself. But async code has a budget, and what may
+    // block has none: `spawn_blocking`, `block_in_place`, a thread that merely entered a runtime. To have spent it
+    // matters only to code that made this mistake.
+    let mut cx = Context::from_waker(Waker::noop());
+    (0..BUDGET).any(|_| pin!(tokio::task::consume_budget()).poll(&mut cx).is_pending())
+}
+
+/// Polls a future on this thread, until a moment if there is one.
+pub(crate) fn block_on<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        if !bell.wait(until) {
+            return None;
+        }
+    }
+}
+
+/// Wakes a thread. `thread::park` would do, but for those who use it themselves on the same thread.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    /// `false`: it did not ring in time.
+    fn wait(&self, until: Option<Instant>) -> bool {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*rung {
+            let Some(until) = until else {
+                rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(rung, left);
+            rung = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *rung = false;
+        true
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+}
