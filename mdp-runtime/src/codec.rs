@@ -1,6 +1,8 @@
 //! The one seam to protobuf: everything that knows prost goes through here or through
 //! [`codegen`](crate::codegen). The messages are those of `proto/mdp/rpc.proto`.
 
+pub mod details;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

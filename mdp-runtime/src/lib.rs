@@ -37,7 +37,6 @@ mod codec;
 #[doc(hidden)]
 pub mod codegen;
 mod context;
-pub mod details;
 mod endpoint;
 mod error;
 mod frame;
@@ -55,6 +54,7 @@ pub use mdp_protocol::wire::DisconnectReason;
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
 
+pub use codec::details;
 pub use codegen::record_schema;
 
 /// ```
