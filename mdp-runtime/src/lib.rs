@@ -22,6 +22,7 @@
 //! - [`Client`]: one connection for any number of calls and tasks; connects again by itself.
 //! - [`Call`]: what a generated method gives: options, then `.await`.
 //! - [`Status`]: how a call fails, with gRPC's codes.
+//! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
 //! Workers and clients run on tokio; the broker has a thread of its own. For programs without tokio there is
@@ -48,6 +49,7 @@ mod peer;
 mod signal;
 mod spin;
 mod status;
+pub mod testing;
 mod worker;
 
 pub use mdp_protocol::wire::DisconnectReason;
@@ -127,7 +129,10 @@ pub use mdp_macros::MdpRecord;
 pub use mdp_macros::mdp_service;
 
 pub use broker::{Broker, BrokerBuilder, BrokerStats};
-pub use client::{Call, CallFuture, Client, ClientBuilder, DEFAULT_TIMEOUT, Response, SendFuture};
+pub use client::{
+    Call, CallFuture, Channel, Client, ClientBuilder, DEFAULT_TIMEOUT, Reply, Request, Response,
+    SendFuture,
+};
 pub use codegen::record::UnknownFields;
 pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};

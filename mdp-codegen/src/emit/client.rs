@@ -16,7 +16,8 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let attributes = module_attributes(service, doc);
     let outer_names = outer_names(service);
     let (client, conversions) = (client(service, options), conversions(service, options));
-    let (new, calls) = (new(service, options), calls(service, options));
+    let (new, in_memory) = (new(service, options), in_memory(service, options));
+    let calls = calls(service, options);
     let ident = type_ident(service, "Client");
     quote! {
         #attributes
@@ -26,6 +27,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
             #client
             impl #ident {
                 #new
+                #in_memory
                 #calls
             }
             #conversions
@@ -49,10 +51,14 @@ fn client(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// `new` yields to a method of that name, for the namespace of the client belongs to the service; the
-/// conversions remain.
+/// Whether a method of the service has this name. What the client has of its own yields to it, for the namespace
+/// of the client belongs to the service; the conversions remain.
+fn is_taken(service: &Service, name: &str) -> bool {
+    service.methods.iter().any(|method| method.ident == name)
+}
+
 fn new(service: &Service, options: &Options) -> Option<TokenStream> {
-    if service.methods.iter().any(|method| method.ident == "new") {
+    if is_taken(service, "new") {
         return None;
     }
     let runtime = &options.runtime;
@@ -60,6 +66,24 @@ fn new(service: &Service, options: &Options) -> Option<TokenStream> {
         /// Calls through this client, which is cheap to clone.
         pub fn new(client: #runtime::codegen::Client) -> Self {
             Self { client }
+        }
+    })
+}
+
+/// For any service, not for the worker next door: that may be left out of the build.
+fn in_memory(service: &Service, options: &Options) -> Option<TokenStream> {
+    if is_taken(service, "in_memory") {
+        return None;
+    }
+    let runtime = &options.runtime;
+    let doc = format!(
+        " Calls a `{}` of the same process, for tests: no broker, no sockets.",
+        type_ident(service, "Worker")
+    );
+    Some(quote! {
+        #[doc = #doc]
+        pub fn in_memory(service: impl #runtime::codegen::Service) -> Self {
+            Self { client: #runtime::codegen::Client::in_memory(service) }
         }
     })
 }

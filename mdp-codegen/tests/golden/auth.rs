@@ -97,6 +97,12 @@ pub mod auth_client {
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
+        /// Calls a `AuthWorker` of the same process, for tests: no broker, no sockets.
+        pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
+            Self {
+                client: ::mdp_runtime::codegen::Client::in_memory(service),
+            }
+        }
         /// Checks a password and gives a session.
         pub fn login(
             &self,

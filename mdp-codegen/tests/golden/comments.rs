@@ -86,6 +86,12 @@ pub mod comments_client {
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
+        /// Calls a `CommentsWorker` of the same process, for tests: no broker, no sockets.
+        pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
+            Self {
+                client: ::mdp_runtime::codegen::Client::in_memory(service),
+            }
+        }
         /// ```text
         /// assert!(false);
         /// ```

@@ -88,6 +88,12 @@ pub mod type_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl TypeClient {
+        /// Calls a `TypeWorker` of the same process, for tests: no broker, no sockets.
+        pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
+            Self {
+                client: ::mdp_runtime::codegen::Client::in_memory(service),
+            }
+        }
         /// Calls `keywords.Type/New`.
         pub fn new(
             &self,

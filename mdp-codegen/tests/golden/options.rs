@@ -96,6 +96,12 @@ pub mod options_client {
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
+        /// Calls a `OptionsWorker` of the same process, for tests: no broker, no sockets.
+        pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
+            Self {
+                client: ::mdp_runtime::codegen::Client::in_memory(service),
+            }
+        }
         /// Calls `options.Options/Unknown`.
         pub fn unknown(
             &self,
@@ -387,6 +393,12 @@ pub mod outdated_client {
         /// Calls through this client, which is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
+        }
+        /// Calls a `OutdatedWorker` of the same process, for tests: no broker, no sockets.
+        pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
+            Self {
+                client: ::mdp_runtime::codegen::Client::in_memory(service),
+            }
         }
         /// Calls `options.Outdated/Do`.
         pub fn r#do(

@@ -74,6 +74,12 @@ impl Broker {
         let _ = self.done.wait_for(|done| *done).await;
     }
 
+    /// Stops without grace, and without anybody who waits for it.
+    pub(crate) fn leave(&mut self) {
+        self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
+        drop(self.thread.take());
+    }
+
     fn tell(&self, command: Command) {
         if self.commands.send(command).is_ok() {
             self.waker.wake();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use mdp_protocol::Key;
 use mdp_protocol::client::Outcome;
 
-use super::{Client, Command};
+use super::{Command, Link};
 use crate::body::Body;
 
 /// The driver has not taken the call yet.
@@ -49,10 +49,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Both ends of a new call.
-    pub(crate) fn new(client: Client) -> (Answer, Waiting) {
+    pub(super) fn new(link: Arc<Link>) -> (Answer, Waiting) {
         let state = Mutex::new(State::Open(None));
         let shared = Arc::new(Shared { call: AtomicU64::new(NEW), state });
-        (Answer { shared: Arc::clone(&shared) }, Waiting { shared, client })
+        (Answer { shared: Arc::clone(&shared) }, Waiting { shared, link })
     }
 
     /// Whether nobody waits for the answer.
@@ -96,7 +96,7 @@ impl Naming {
 /// The end of the call's future.
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
-    client: Client,
+    link: Arc<Link>,
 }
 
 impl Waiting {
@@ -126,7 +126,7 @@ impl Drop for Waiting {
         let call = self.shared.call.swap(GIVEN_UP, Ordering::AcqRel);
         if let Some(call) = Key::from_u64(call) {
             // A client that is closed has ended the call.
-            drop(self.client.command(Command::Cancel(call)));
+            drop(self.link.command(Command::Cancel(call)));
         }
     }
 }

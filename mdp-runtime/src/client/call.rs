@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,13 @@ use mdp_protocol::client as core;
 use mdp_protocol::client::Outcome;
 
 use super::answer::{Answer, Waiting};
-use super::{Client, Command};
+use super::channel::{Answering, Reply, Request};
+use super::{Client, Command, Way};
 use crate::blocking;
 use crate::body::Body;
 use crate::clock;
 use crate::codec;
-use crate::codegen::{Idempotency, MethodSpec, Record};
+use crate::codegen::{Idempotency, MethodSpec, Raw, Record};
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 use crate::worker::{CallContext, current};
@@ -63,6 +64,10 @@ impl<Rep: Record> Call<Rep> {
     pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
         let len = request.encoded_len();
         let body = Body::new(method.path, None, len, |bytes| request.encode_to(bytes));
+        Call::with_body(client, method, body)
+    }
+
+    fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
         Call {
             client: client.clone(),
             method,
@@ -173,17 +178,25 @@ impl<Rep: Record> Call<Rep> {
         })
     }
 
-    fn start(mut self) -> (Waiting, &'static MethodSpec) {
-        if let Some(meta) = codec::encode_metadata(&self.metadata) {
-            let payload = self.body.payload();
-            self.body = Body::with_payload(self.method.path, Some(&meta), payload);
-        }
+    fn start(mut self) -> State<Rep> {
         let inherited = if self.inherits { current::deadline() } else { None };
         if let Some(deadline) = inherited {
             let left = deadline.saturating_duration_since(Instant::now());
             self.timeout = self.timeout.min(left);
         }
-        let (token, outcome) = Answer::new(self.client.clone());
+        let method = self.method;
+        let link = match &self.client.way {
+            Way::Broker(link) => link,
+            Way::Channel(joined) => {
+                let joined = Arc::clone(joined);
+                return State::Joined(Mutex::new(joined.call(self.request())), method);
+            }
+        };
+        if let Some(meta) = codec::encode_metadata(&self.metadata) {
+            let payload = self.body.payload();
+            self.body = Body::with_payload(method.path, Some(&meta), payload);
+        }
+        let (token, outcome) = Answer::new(Arc::clone(link));
         let call = core::Call {
             token,
             timeout: clock::span(self.timeout),
@@ -192,9 +205,35 @@ impl<Rep: Record> Call<Rep> {
             body: self.body,
         };
         // A client that is closed drops the token, which ends the call.
-        drop(self.client.command(Command::Call(call)));
-        (outcome, self.method)
+        drop(link.command(Command::Call(call)));
+        State::Sent(outcome, method)
     }
+
+    fn request(self) -> Request {
+        Request {
+            method: self.method,
+            payload: self.body.payload(),
+            metadata: self.metadata,
+            timeout: self.timeout,
+            idempotent: self.idempotent,
+            worker: self.worker,
+        }
+    }
+}
+
+/// Makes a call that came through a channel.
+pub(super) fn forward(client: &Client, request: Request) -> SendFuture<Raw> {
+    let body = Body::with_payload(request.method.path, None, request.payload);
+    let call = Call {
+        metadata: request.metadata,
+        timeout: request.timeout,
+        idempotent: request.idempotent,
+        worker: request.worker,
+        // Whoever made it has seen to that.
+        inherits: false,
+        ..Call::with_body(client, request.method, body)
+    };
+    call.send()
 }
 
 impl<Rep: Record> IntoFuture for Call<Rep> {
@@ -261,6 +300,8 @@ pub struct SendFuture<Rep> {
 enum State<Rep> {
     Unsent(Option<Call<Rep>>),
     Sent(Waiting, &'static MethodSpec),
+    /// Through a channel. The lock is never waited for: it makes the future `Sync`.
+    Joined(Mutex<Answering>, &'static MethodSpec),
 }
 
 // Nothing in it is ever pinned: the waiting end is `Unpin`, and so is all else.
@@ -276,18 +317,21 @@ impl<Rep: Record> Future for SendFuture<Rep> {
                     "the call was polled after its start failed",
                 )));
             };
-            let (outcome, method) = call.start();
-            self.state = State::Sent(outcome, method);
+            self.state = call.start();
         }
-        let State::Sent(outcome, method) = &mut self.state else { return Poll::Pending };
-        let method = *method;
-        Poll::Ready(
-            match ready!(outcome.poll(cx)) {
-                Some(outcome) => finish(method, outcome),
-                None => Err(Status::cancelled("the client was closed").with_not_started(true)),
+        let (reply, method) = match &mut self.state {
+            State::Sent(outcome, method) => match ready!(outcome.poll(cx)) {
+                Some(outcome) => (answered(outcome), *method),
+                None => (Err(closed()), *method),
+            },
+            State::Joined(reply, method) => {
+                let reply = reply.get_mut().unwrap_or_else(PoisonError::into_inner);
+                (ready!(reply.as_mut().poll(cx)), *method)
             }
-            .map_err(|status| status.with_method(method.path)),
-        )
+            State::Unsent(_) => return Poll::Pending,
+        };
+        let response = reply.and_then(|reply| decoded(method, reply));
+        Poll::Ready(response.map_err(|status| status.with_method(method.path)))
     }
 }
 
@@ -312,23 +356,35 @@ impl<Rep: Record> Future for CallFuture<Rep> {
     }
 }
 
-fn finish<Rep: Record>(
-    method: &'static MethodSpec,
-    outcome: Outcome<Body>,
-) -> Result<Response<Rep>, Status> {
+pub(super) fn closed() -> Status {
+    Status::cancelled("the client was closed").with_not_started(true)
+}
+
+/// What a call ended with, out of what came for it.
+pub(crate) fn answered(outcome: Outcome<Body>) -> Result<Reply, Status> {
     match outcome {
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
-        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => {
-            let message = Rep::decode_from(body.payload()).map_err(|error| {
-                Status::internal(format!("the reply of {} cannot be read: {error}", method.path))
-            })?;
-            let metadata = codec::decode_metadata(body.meta());
-            Ok(Response { message, metadata, worker: body.peer(), attempts: attempt })
-        }
+        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
+            payload: body.payload(),
+            metadata: codec::decode_metadata(body.meta()),
+            worker: body.peer(),
+            attempts: attempt,
+        }),
         Outcome::Final { code, not_started, attempt: _, body } => {
             Err(codec::decode_status(code, body.payload())
                 .with_not_started(not_started)
                 .with_metadata(codec::decode_metadata(body.meta())))
         }
     }
+}
+
+fn decoded<Rep: Record>(
+    method: &'static MethodSpec,
+    reply: Reply,
+) -> Result<Response<Rep>, Status> {
+    let Reply { payload, metadata, worker, attempts } = reply;
+    let message = Rep::decode_from(payload).map_err(|error| {
+        Status::internal(format!("the reply of {} cannot be read: {error}", method.path))
+    })?;
+    Ok(Response { message, metadata, worker, attempts })
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod channel;
 mod driver;
 
 use std::sync::Arc;
@@ -12,14 +13,20 @@ use mdp_protocol::names;
 use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use call::answered;
 pub use call::{Call, CallFuture, Response, SendFuture};
+pub(crate) use channel::refused;
+pub use channel::{Channel, Reply, Request};
 pub(crate) use driver::Command;
 
 use crate::blocking;
 use crate::clock;
+use crate::codegen::Service;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
+use crate::testing::InMemory;
+use channel::Joined;
 use driver::Driver;
 
 /// The time that a call has where its caller sets none.
@@ -42,16 +49,34 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// In a test it may stand for something else than a connection: [`in_memory`](Client::in_memory) joins it with a
+/// worker's service, [`over`](Client::over) with whatever implements [`Channel`]. All that is made of a client
+/// takes either kind.
 #[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    way: Way,
 }
 
+/// Where calls go. Not a type parameter: whoever holds a generated client need not be generic to be tested.
+#[derive(Clone, Debug)]
+enum Way {
+    Broker(Arc<Link>),
+    Channel(Arc<Joined>),
+}
+
+/// The handles' end of a connection.
 #[derive(Debug)]
-struct Shared {
+struct Link {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
     timeout: Duration,
+}
+
+impl Link {
+    fn command(&self, command: Command) -> Result<(), Command> {
+        self.commands.send(command).map_err(|error| error.0)
+    }
 }
 
 impl Client {
@@ -75,32 +100,52 @@ impl Client {
         }
     }
 
-    /// The state of the connection, now and as it changes.
+    /// A client whose calls go to this service, in the same process: no broker, no sockets. The generated
+    /// `AuthClient::in_memory(..)` is the same in one step. See [`testing::InMemory`](crate::testing::InMemory).
+    pub fn in_memory(service: impl Service) -> Client {
+        InMemory::new().serve(service).client()
+    }
+
+    /// A client whose calls go through a channel of your own, a test double for instance. See [`Channel`].
+    pub fn over(channel: impl Channel) -> Client {
+        Client::builder().over(channel)
+    }
+
+    /// The state of the connection, now and as it changes. Without a broker it is connected until it is shut
+    /// down.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.shared.state.clone()
+        match &self.way {
+            Way::Broker(link) => link.state.clone(),
+            Way::Channel(joined) => joined.state(),
+        }
     }
 
     /// Waits up to `grace` for the calls that run, ends the others with CANCELLED, and closes the
     /// connection for all handles. Calls made afterwards end with CANCELLED.
     pub async fn shutdown(&self, grace: Duration) {
-        let mut state = self.shared.state.clone();
+        if let Way::Channel(joined) = &self.way {
+            return joined.shutdown(grace).await;
+        }
+        let mut state = self.state();
         if self.close(grace) {
             // An error means that the driver is gone, which is the same.
             let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
         }
     }
 
-    /// Begins to shut down. `false`: that is over already.
+    /// Begins to shut down. `false`: that is over already, or there is no connection.
     pub(crate) fn close(&self, grace: Duration) -> bool {
-        self.command(Command::Close(clock::span(grace))).is_ok()
+        match &self.way {
+            Way::Broker(link) => link.command(Command::Close(clock::span(grace))).is_ok(),
+            Way::Channel(_) => false,
+        }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.shared.timeout
-    }
-
-    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
-        self.shared.commands.send(command).map_err(|error| error.0)
+    fn timeout(&self) -> Duration {
+        match &self.way {
+            Way::Broker(link) => link.timeout,
+            Way::Channel(joined) => joined.timeout(),
+        }
     }
 }
 
@@ -209,8 +254,14 @@ impl ClientBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
-        let shared = Shared { commands, state, timeout: self.timeout };
-        Ok((Client { shared: Arc::new(shared) }, driver))
+        let link = Link { commands, state, timeout: self.timeout };
+        Ok((Client { way: Way::Broker(Arc::new(link)) }, driver))
+    }
+
+    /// Makes a client whose calls go through a channel of your own. Of the settings it has the
+    /// [`timeout`](Self::timeout); the others are about connections.
+    pub fn over(self, channel: impl Channel) -> Client {
+        Client { way: Way::Channel(Arc::new(Joined::new(channel, self.timeout))) }
     }
 
     /// Makes the client and waits for a broker's WELCOME.

@@ -92,6 +92,23 @@ impl<M: prost::Message + Default> Record for M {
     }
 }
 
+/// A message that stays as it is.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl Record for Raw {
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn encode_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.0);
+    }
+
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError> {
+        Ok(Raw(bytes))
+    }
+}
+
 /// A handler at work. It ends with the encoded reply.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 

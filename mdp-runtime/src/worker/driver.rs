@@ -9,6 +9,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::context::CallContext;
+use super::handler;
 use super::pool::{Done, Job, Pool};
 use super::seat::Seat;
 use crate::body::Body;
@@ -17,7 +18,6 @@ use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
 use crate::spin::Spin;
-use crate::status::Status;
 
 /// How long ends may lie unseen behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
@@ -265,10 +265,8 @@ impl Driver {
         jobs.push(job);
     }
 
-    /// The service is here and the method is not: an older worker than the client expects.
     fn refuse_unknown(&mut self, call: Key, body: &Body) {
-        let path = String::from_utf8_lossy(body.path()).into_owned();
-        let status = Status::unimplemented(format!("this worker's service has no method {path}"));
+        let status = handler::unknown(&String::from_utf8_lossy(body.path()));
         let reply = Body::with_payload("", None, codec::encode_status(&status));
         self.handle(Input::Done { call, code: status.code(), reply });
     }

@@ -4,6 +4,7 @@ mod context;
 pub(crate) mod current;
 mod deferred;
 mod driver;
+pub(crate) mod handler;
 mod pool;
 mod seat;
 

@@ -10,7 +10,6 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -22,12 +21,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::context::CallContext;
-use super::current;
+use super::handler;
 use crate::body::Body;
 use crate::clock::Stopwatch;
-use crate::codec;
 use crate::codegen::{Handling, Service};
-use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 
 /// Handlers that a runner polls before other tasks have their turn.
@@ -291,10 +288,9 @@ impl Shared {
         if cx.is_cancelled() {
             return; // expired work is never started
         }
-        let made = catch_unwind(AssertUnwindSafe(|| service.call(method, cx.clone(), payload)));
-        match made {
-            Err(panic) => self.end(call, &cx, Err(panicked(&cx, panic.as_ref()))),
-            Ok(mut handling) => match poll(&mut handling, &cx, context) {
+        match handler::begin(&*service, method, &cx, payload) {
+            Err(status) => self.end(call, &cx, Err(status)),
+            Ok(mut handling) => match handler::poll(&mut handling, &cx, context) {
                 Poll::Ready(result) => self.end(call, &cx, result),
                 Poll::Pending => {
                     self.runtime.spawn(Arc::clone(self).finish(call, handling, cx));
@@ -305,7 +301,7 @@ impl Shared {
 
     async fn finish(self: Arc<Self>, call: Key, mut handling: Handling, cx: CallContext) {
         tokio::select! {
-            result = poll_fn(|context| poll(&mut handling, &cx, context)) => {
+            result = poll_fn(|context| handler::poll(&mut handling, &cx, context)) => {
                 self.end(call, &cx, result);
                 self.tell();
             }
@@ -315,59 +311,11 @@ impl Shared {
     }
 
     fn end(&self, call: Key, cx: &CallContext, result: Result<Bytes, Status>) {
-        let done = match result {
-            Ok(payload) => {
-                let meta = codec::encode_metadata(&cx.take_reply_metadata());
-                let reply = Body::with_payload("", meta.as_deref(), payload);
-                Done { call, code: Code::Ok, reply }
-            }
-            Err(status) => failed(call, cx, status),
-        };
-        lock(&self.done).push(done);
+        let (code, reply) = handler::end(cx, result);
+        lock(&self.done).push(Done { call, code, reply });
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn failed(call: Key, cx: &CallContext, status: Status) -> Done {
-    // A handler that fails with OK has not made a reply.
-    let status = match status.code() {
-        Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
-        _ => status,
-    };
-    // One that a call of the handler's own ended with: what came beside it was for the handler.
-    let handed_on = status.method().is_some();
-    let mut metadata = if handed_on { Metadata::new() } else { status.metadata().clone() };
-    for (key, value) in cx.take_reply_metadata().iter() {
-        metadata.insert(key, value.clone());
-    }
-    let meta = codec::encode_metadata(&metadata);
-    let payload = codec::encode_status(&status);
-    Done { call, code: status.code(), reply: Body::with_payload("", meta.as_deref(), payload) }
-}
-
-/// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
-fn poll(
-    handling: &mut Handling,
-    cx: &CallContext,
-    context: &mut Context<'_>,
-) -> Poll<Result<Bytes, Status>> {
-    let _scope = current::enter(cx.deadline());
-    match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
-        Ok(polled) => polled,
-        Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),
-    }
-}
-
-fn panicked(cx: &CallContext, panic: &(dyn std::any::Any + Send)) -> Status {
-    let words = panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    tracing::error!(method = cx.method(), words, "a handler panicked");
-    // What a panic says is for the operator's log, not for the caller.
-    Status::internal(format!("the handler of {} panicked", cx.method()))
 }

@@ -1,0 +1,365 @@
+//! Calls that do not go to a broker: through a channel of the user's own, such as a test double.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mdp_protocol::{Code, ConnectionState, Reason, Refusal};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::Client;
+use super::call::{closed, forward};
+use crate::codegen::{self, MethodSpec, Record};
+use crate::metadata::Metadata;
+use crate::status::Status;
+
+/// Where calls may go instead of to a broker. Implement it for a test double, and make clients of it with
+/// [`Client::over`]; code that holds a generated client cannot tell the difference.
+///
+/// What a caller may rely on is seen to before and behind it: a call whose time is up, or whose client is shut
+/// down, ends with the status that it has over a broker, and the channel's future is dropped, as it is when the
+/// caller drops its own. A panic in a channel is the caller's. A call runs on the caller's tokio runtime, which has to
+/// have time enabled; for a thread without one ([`Call::wait`](crate::Call::wait)) there is one in the background, on
+/// which a panic is INTERNAL.
+///
+/// A [`Client`] is a channel, too. So a double may hand on what it does not answer itself.
+///
+/// ```
+/// # mod example {
+/// # use mdp_runtime::{MdpRecord, Status, mdp_service};
+/// # #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// # pub struct LoginRequest { #[mdp(1)] pub user: String }
+/// # #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// # pub struct LoginReply { #[mdp(1)] pub token: String }
+/// # #[mdp_service(package = "auth.v1")]
+/// # pub trait Auth { async fn login(&self, req: LoginRequest) -> Result<LoginReply, Status>; }
+/// use mdp_runtime::{Channel, Client, Reply, Request};
+///
+/// /// Knows Ann, and nobody else.
+/// struct OnlyAnn;
+///
+/// impl Channel for OnlyAnn {
+///     async fn call(&self, request: Request) -> Result<Reply, Status> {
+///         assert_eq!(request.method(), "auth.v1.Auth/Login");
+///         match request.message::<LoginRequest>()?.user.as_str() {
+///             "ann" => Ok(Reply::new(&LoginReply { token: "t-1".into() })),
+///             _ => Err(Status::unauthenticated("who are you?")),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # pub async fn run() -> Result<(), Status> {
+/// let auth = AuthClient::new(Client::over(OnlyAnn));
+/// assert_eq!(auth.login(LoginRequest { user: "ann".into() }).await?.token, "t-1");
+/// assert!(auth.login(LoginRequest { user: "bob".into() }).await.is_err());
+/// # Ok(())
+/// # }
+/// # }
+/// # example::run().unwrap();
+/// ```
+pub trait Channel: Send + Sync + 'static {
+    /// Makes a call. Its end is the reply or the status that the caller gets.
+    fn call(&self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
+}
+
+impl Channel for Client {
+    async fn call(&self, request: Request) -> Result<Reply, Status> {
+        let response = forward(self, request).await?;
+        let worker = Bytes::copy_from_slice(response.worker());
+        let (metadata, attempts) = (response.metadata().clone(), response.attempts());
+        Ok(Reply { payload: response.into_message().0, metadata, worker, attempts })
+    }
+}
+
+/// A call as a [`Channel`] gets it.
+#[derive(Clone)]
+pub struct Request {
+    pub(super) method: &'static MethodSpec,
+    pub(super) payload: Bytes,
+    pub(super) metadata: Metadata,
+    pub(super) timeout: Duration,
+    pub(super) idempotent: bool,
+    pub(super) worker: Arc<[u8]>,
+}
+
+impl Request {
+    /// The method's path, `package.Service/Method`.
+    pub fn method(&self) -> &'static str {
+        self.method.path
+    }
+
+    /// The service's full name, `package.Service`.
+    pub fn service(&self) -> &'static str {
+        self.method.service
+    }
+
+    /// The method's name within its service.
+    pub fn name(&self) -> &'static str {
+        self.method.name
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT: the bytes are not such a message.
+    pub fn message<M: Record>(&self) -> Result<M, Status> {
+        codegen::decode(self.method, self.payload.clone())
+    }
+
+    /// The request as it is encoded.
+    pub fn bytes(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// What goes beside the request.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The time that the caller gives the call, counted from now on.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether the call may be run more than once.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// The only worker that the caller wants.
+    pub fn worker(&self) -> Option<&[u8]> {
+        (!self.worker.is_empty()).then_some(&*self.worker)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method.path)
+            .field("bytes", &self.payload.len())
+            .field("metadata", &self.metadata)
+            .field("timeout", &self.timeout)
+            .field("idempotent", &self.idempotent)
+            .field("worker", &self.worker())
+            .finish()
+    }
+}
+
+/// The reply of a [`Channel`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    pub(super) payload: Bytes,
+    pub(super) metadata: Metadata,
+    pub(super) worker: Bytes,
+    pub(super) attempts: u8,
+}
+
+impl Reply {
+    /// A reply with this message.
+    pub fn new<M: Record>(message: &M) -> Self {
+        Self::from_bytes(codegen::encode(message))
+    }
+
+    /// A reply whose message is encoded already.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        let (payload, metadata) = (bytes.into(), Metadata::new());
+        Reply { payload, metadata, worker: Bytes::new(), attempts: 1 }
+    }
+
+    /// Adds what goes beside the message.
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.metadata.insert(key, value);
+        self
+    }
+
+    /// Names the worker that is said to have answered; empty unless set.
+    pub fn with_worker(mut self, id: impl Into<Bytes>) -> Self {
+        self.worker = id.into();
+        self
+    }
+
+    /// The message as it is encoded.
+    pub fn bytes(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// What goes beside the message.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+/// A call on its way through a channel.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+/// [`Channel`] with its future in a box, for any channel behind one type.
+trait AnyChannel: Send + Sync {
+    fn call(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + '_>>;
+}
+
+impl<C: Channel> AnyChannel for C {
+    fn call(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + '_>> {
+        Box::pin(Channel::call(self, request))
+    }
+}
+
+/// What the handles of a client over a channel share. It does what a broker's client does for its calls
+/// whatever becomes of the broker.
+pub(super) struct Joined {
+    channel: Box<dyn AnyChannel>,
+    timeout: Duration,
+    state: watch::Sender<ConnectionState>,
+    calls: watch::Sender<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: usize,
+    /// There will be no more.
+    closing: bool,
+}
+
+impl Joined {
+    pub(super) fn new(channel: impl Channel, timeout: Duration) -> Self {
+        let connected = ConnectionState::Connected { endpoint: 0, id: Arc::from(*b"in-memory") };
+        Joined {
+            channel: Box::new(channel),
+            timeout,
+            state: watch::Sender::new(connected),
+            calls: watch::Sender::default(),
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.subscribe()
+    }
+
+    pub(super) async fn shutdown(&self, grace: Duration) {
+        self.calls.send_modify(|calls| calls.closing = true);
+        let mut calls = self.calls.subscribe();
+        // What runs beyond the grace is ended by the state.
+        let _ = tokio::time::timeout(grace, calls.wait_for(|calls| calls.running == 0)).await;
+        self.state.send_replace(ConnectionState::Closed);
+    }
+
+    pub(super) fn call(self: Arc<Self>, request: Request) -> Answering {
+        let call = self.run(request);
+        match Handle::try_current() {
+            Ok(_) => Box::pin(call),
+            Err(_) => Box::pin(elsewhere(call)),
+        }
+    }
+
+    async fn run(self: Arc<Self>, request: Request) -> Result<Reply, Status> {
+        let Some(_running) = Running::enter(&self.calls) else { return Err(closed()) };
+        let timeout = request.timeout;
+        if timeout.is_zero() {
+            return Err(expired(true));
+        }
+        let mut state = self.state.subscribe();
+        tokio::select! {
+            biased;
+            reply = self.channel.call(request) => reply,
+            _ = state.wait_for(|state| *state == ConnectionState::Closed) => Err(cut_off()),
+            () = tokio::time::sleep(timeout) => Err(expired(false)),
+        }
+    }
+}
+
+/// Runs the call of a thread that has no tokio runtime, and waits without one.
+async fn elsewhere(
+    call: impl Future<Output = Result<Reply, Status>> + Send + 'static,
+) -> Result<Reply, Status> {
+    let spare = spare().ok_or_else(|| {
+        Status::internal("the thread for calls without a tokio runtime could not be started")
+    })?;
+    let (answer, answered) = oneshot::channel();
+    let given_up = AbortOnDrop(spare.spawn(async move {
+        // Whoever waited may have gone.
+        let _ = answer.send(call.await);
+    }));
+    let answer = answered.await;
+    drop(given_up);
+    answer.unwrap_or_else(|_| Err(Status::internal("the channel panicked")))
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The runtime of those that have none, made at its first use.
+fn spare() -> Option<&'static Handle> {
+    static SPARE: OnceLock<Option<Handle>> = OnceLock::new();
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let handle = runtime.handle().clone();
+        let run = move || runtime.block_on(std::future::pending::<()>());
+        std::thread::Builder::new().name("mdp-in-memory".into()).spawn(run).ok()?;
+        Some(handle)
+    };
+    SPARE.get_or_init(start).as_ref()
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// Counts a call while it runs.
+struct Running<'a>(&'a watch::Sender<Calls>);
+
+impl<'a> Running<'a> {
+    fn enter(calls: &'a watch::Sender<Calls>) -> Option<Self> {
+        let enter = |calls: &mut Calls| {
+            calls.running += usize::from(!calls.closing);
+            !calls.closing
+        };
+        calls.send_if_modified(enter).then(|| Running(calls))
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| calls.running -= 1);
+    }
+}
+
+fn expired(not_started: bool) -> Status {
+    let message = match not_started {
+        true => "the deadline had passed before the call was made",
+        false => "the deadline passed before an answer came; the handler may have run",
+    };
+    refused(Code::DeadlineExceeded, Reason::DeadlineExceeded, message, not_started)
+}
+
+fn cut_off() -> Status {
+    let message = "the client was closed while the call ran; the handler may have run";
+    refused(Code::Cancelled, Reason::MaybeExecuted, message, false)
+}
+
+/// A status as a broker or its client would give it.
+pub(crate) fn refused(code: Code, reason: Reason, message: &str, not_started: bool) -> Status {
+    Status::from(&Refusal { code, reason, message: message.to_owned(), not_started })
+}

@@ -1,0 +1,149 @@
+//! A client and services joined without anything between them.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mdp_protocol::client::Outcome;
+use mdp_protocol::{Code, Reason};
+use tokio::sync::oneshot;
+
+use crate::body::Body;
+use crate::client::{Channel, Client, Reply, Request, answered, refused};
+use crate::codec;
+use crate::codegen::{MethodSpec, Service};
+use crate::status::Status;
+use crate::worker::{CallContext, handler};
+
+/// The id of the one worker there is, and of the one client.
+const ID: &[u8] = b"in-memory";
+/// A deadline beyond all clocks.
+const LONG: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Services that are called in the process, as a worker would call them.
+///
+/// Each handler is a task of the caller's tokio runtime. It sees metadata, deadline and cancellation in its
+/// [`CallContext`], the caller under the id `in-memory`, and attempt 1. It is dropped when its time is up, or the
+/// caller drops the call. A panic ends the call with INTERNAL, a service that is not here with UNAVAILABLE at
+/// once, a method that is not here with UNIMPLEMENTED. There is one worker, of the id `in-memory`, without a bound
+/// on calls at once; and no size is too large.
+///
+/// ```
+/// # async fn doc(auth: impl mdp_runtime::codegen::Service, shop: impl mdp_runtime::codegen::Service) {
+/// use mdp_runtime::testing::InMemory;
+///
+/// let client = InMemory::new().serve(auth).serve(shop).client();
+/// // let (auth, shop) = (AuthClient::from(&client), ShopClient::from(&client));
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct InMemory {
+    services: Vec<Arc<dyn Service>>,
+}
+
+impl InMemory {
+    /// Without services.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A service to offer: the generated `AuthWorker::new(..)`. May be called several times; of two with one
+    /// name the first is called.
+    pub fn serve(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// A client whose calls go to the services.
+    pub fn client(self) -> Client {
+        Client::over(self)
+    }
+
+    fn find(&self, request: &Request) -> Result<(Arc<dyn Service>, &'static MethodSpec), Status> {
+        let of_name = |service: &&Arc<dyn Service>| service.spec().name == request.service();
+        let service = self.services.iter().find(of_name).ok_or_else(|| {
+            let message = "no worker offers the service, and none came in time";
+            refused(Code::Unavailable, Reason::NoService, message, true)
+        })?;
+        if request.worker().is_some_and(|id| id != ID) {
+            let message = "the worker that the call asks for does not offer the service";
+            return Err(refused(Code::Unavailable, Reason::NoWorker, message, true));
+        }
+        let mut methods = service.spec().methods.iter();
+        let method = methods.find(|method| method.path == request.method());
+        let method = method.ok_or_else(|| handler::unknown(request.method()))?;
+        Ok((Arc::clone(service), method))
+    }
+}
+
+impl Channel for InMemory {
+    async fn call(&self, request: Request) -> Result<Reply, Status> {
+        let (service, method) = self.find(&request)?;
+        let now = Instant::now();
+        let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
+        let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
+        let client = Bytes::from_static(ID);
+        let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata));
+        let waiting = Waiting { cx: cx.clone(), ended: false };
+        let (answer, outcome) = oneshot::channel();
+        tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));
+        waiting.outcome(outcome).await.map(|reply| reply.with_worker(ID))
+    }
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services = self.services.iter().map(|service| service.spec().name);
+        f.debug_list().entries(services).finish()
+    }
+}
+
+/// Runs a handler to its end, or until nobody waits for it.
+async fn handle(
+    service: Arc<dyn Service>,
+    method: u32,
+    cx: CallContext,
+    payload: Bytes,
+    answer: oneshot::Sender<(Code, Body)>,
+) {
+    if cx.is_cancelled() {
+        return; // expired work is never started
+    }
+    let result = match handler::begin(&*service, method, &cx, payload) {
+        Err(status) => Err(status),
+        Ok(mut handling) => tokio::select! {
+            result = poll_fn(|context| handler::poll(&mut handling, &cx, context)) => result,
+            () = cx.cancelled() => return,
+        },
+    };
+    // Whoever waited may have gone meanwhile.
+    let _ = answer.send(handler::end(&cx, result));
+}
+
+/// The caller's end. Dropped before the handler has ended it stops the handler.
+struct Waiting {
+    cx: CallContext,
+    ended: bool,
+}
+
+impl Waiting {
+    async fn outcome(mut self, outcome: oneshot::Receiver<(Code, Body)>) -> Result<Reply, Status> {
+        let outcome = outcome.await;
+        self.ended = true;
+        let Ok((code, body)) = outcome else {
+            return Err(Status::unavailable("the runtime of the handlers was shut down"));
+        };
+        answered(Outcome::Final { code, not_started: false, attempt: 1, body })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cx.cancel();
+        }
+    }
+}

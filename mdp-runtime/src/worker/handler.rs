@@ -1,0 +1,83 @@
+//! One handler from its start to its end, whoever polls it: a worker's pool, or a channel in memory.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::context::CallContext;
+use super::current;
+use crate::body::Body;
+use crate::codec;
+use crate::codegen::{Handling, Service};
+use crate::metadata::Metadata;
+use crate::status::{Code, Status};
+
+/// Calls the service. A panic is INTERNAL.
+pub(crate) fn begin(
+    service: &dyn Service,
+    method: u32,
+    cx: &CallContext,
+    payload: Bytes,
+) -> Result<Handling, Status> {
+    catch_unwind(AssertUnwindSafe(|| service.call(method, cx.clone(), payload)))
+        .map_err(|panic| panicked(cx, panic.as_ref()))
+}
+
+/// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
+pub(crate) fn poll(
+    handling: &mut Handling,
+    cx: &CallContext,
+    context: &mut Context<'_>,
+) -> Poll<Result<Bytes, Status>> {
+    let _scope = current::enter(cx.deadline());
+    match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),
+    }
+}
+
+/// A handler's end as it goes back: the code, and the body with what goes beside it.
+pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Body) {
+    match result {
+        Ok(payload) => {
+            let meta = codec::encode_metadata(&cx.take_reply_metadata());
+            (Code::Ok, Body::with_payload("", meta.as_deref(), payload))
+        }
+        Err(status) => failed(cx, status),
+    }
+}
+
+/// The service is here and the method is not: an older worker than the client expects.
+pub(crate) fn unknown(path: &str) -> Status {
+    Status::unimplemented(format!("this worker's service has no method {path}"))
+}
+
+fn failed(cx: &CallContext, status: Status) -> (Code, Body) {
+    // A handler that fails with OK has not made a reply.
+    let status = match status.code() {
+        Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
+        _ => status,
+    };
+    // One that a call of the handler's own ended with: what came beside it was for the handler.
+    let handed_on = status.method().is_some();
+    let mut metadata = if handed_on { Metadata::new() } else { status.metadata().clone() };
+    for (key, value) in cx.take_reply_metadata().iter() {
+        metadata.insert(key, value.clone());
+    }
+    let meta = codec::encode_metadata(&metadata);
+    let payload = codec::encode_status(&status);
+    (status.code(), Body::with_payload("", meta.as_deref(), payload))
+}
+
+fn panicked(cx: &CallContext, panic: &(dyn Any + Send)) -> Status {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    tracing::error!(method = cx.method(), words, "a handler panicked");
+    // What a panic says is for the operator's log, not for the caller.
+    Status::internal(format!("the handler of {} panicked", cx.method()))
+}
