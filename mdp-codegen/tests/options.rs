@@ -435,3 +435,85 @@ fn a_service_alone_in_its_package_is_generated() {
     project.compile(builder, &["a.proto"]).unwrap();
     module(&project.parse("a.rs"), "ping_service");
 }
+
+/// What is implemented beside the messages, as `Described for self::Ware`, with the `cfg` before it.
+fn implemented(file: &syn::File) -> Vec<String> {
+    let blocks = file.items.iter().filter_map(|item| match item {
+        Item::Const(item) if item.ident == "_" => Some(&item.expr),
+        _ => None,
+    });
+    let statements = blocks.flat_map(|expr| match &**expr {
+        syn::Expr::Block(block) => block.block.stmts.as_slice(),
+        _ => &[],
+    });
+    let implementations = statements.filter_map(|statement| match statement {
+        syn::Stmt::Item(Item::Impl(item)) => Some(item),
+        _ => None,
+    });
+    implementations
+        .map(|item| {
+            let (_, of, _) = item.trait_.as_ref().unwrap();
+            let cfgs: String = item.attrs.iter().map(text).collect();
+            format!("{cfgs}{} for {}", of.segments.last().unwrap().ident, text(&item.self_ty))
+        })
+        .collect()
+}
+
+#[test]
+fn messages_and_enums_are_described() {
+    let file = shop(|builder| builder.enum_attribute("Kind", "#[cfg(feature = \"kinds\")]"));
+    assert_eq!(
+        implemented(&file),
+        [
+            "#[cfg(feature=\"kinds\")]Described for self::Kind",
+            "#[cfg(feature=\"kinds\")]FieldType for self::Kind",
+            "#[cfg(feature=\"kinds\")]Enumeration for self::Kind",
+            "Described for self::Ware",
+            "FieldType for self::Ware",
+        ]
+    );
+}
+
+#[test]
+fn packages_without_services_are_described_too() {
+    let project = project();
+    project.compile(project.builder(), &["shop.proto"]).unwrap();
+    let file = project.parse("common.rs");
+    assert_eq!(implemented(&file), ["Described for self::Money", "FieldType for self::Money"]);
+    assert_eq!(file.items.len(), 2, "the message, and what is implemented: no service");
+}
+
+#[test]
+fn what_is_not_generated_is_not_described() {
+    // Said to the builder, and to prost-build itself.
+    let file = shop(|builder| builder.extern_path(".shop.v1.Ware", "::wares::Ware"));
+    assert!(implemented(&file).iter().all(|of| !of.contains("Ware")), "{:?}", implemented(&file));
+
+    let mut config = Config::new();
+    config.extern_path(".common", "::common");
+    let project = project();
+    let builder = project.builder();
+    builder.compile_with_config(config, &["shop.proto"], &[project.protos()]).unwrap();
+    assert_eq!(project.files(), ["shop.v1.rs"]);
+}
+
+#[test]
+fn an_enum_without_zero_is_no_field_of_a_record() {
+    let proto = "syntax = \"proto2\";\npackage a;\nenum Size { SMALL = 1; }\n\
+                 message Outer { enum Level { LOW = 0; } message Self {} }\n";
+    let project = Project::new(&[("a.proto", proto)]);
+    project.compile(project.builder(), &["a.proto"]).unwrap();
+    assert_eq!(
+        implemented(&project.parse("a.rs")),
+        [
+            "Described for self::Size",
+            "Described for self::Outer",
+            "FieldType for self::Outer",
+            "Described for self::outer::Level",
+            "FieldType for self::outer::Level",
+            "Enumeration for self::outer::Level",
+            "Described for self::outer::Self_",
+            "FieldType for self::outer::Self_",
+        ]
+    );
+}

@@ -23,8 +23,25 @@ pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaErro
         reach.named(method.input_type(), &user)?;
         reach.named(method.output_type(), &user)?;
     }
-    let files = set.file.iter().filter_map(|file| part(file, name, &reach.outermost)).collect();
-    Ok(Schema::of_service(name, files))
+    Ok(Schema::of_service(name, reach.files(set, Some(name))))
+}
+
+/// The schema of these messages and enums out of a set, and of all that they use. Their full names begin
+/// with a dot.
+///
+/// # Errors
+///
+/// The set lacks a type, or declares one twice.
+pub fn types<'n>(
+    set: &FileDescriptorSet,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Result<Schema, SchemaError> {
+    let index = Index::of(set)?;
+    let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
+    for name in names {
+        reach.named(name, &|| "what is asked for".to_owned())?;
+    }
+    Ok(Schema::of_files(reach.files(set, None)))
 }
 
 struct Reach<'a> {
@@ -34,6 +51,10 @@ struct Reach<'a> {
 }
 
 impl Reach<'_> {
+    fn files(&self, set: &FileDescriptorSet, service: Option<&str>) -> Vec<FileDescriptorProto> {
+        set.file.iter().filter_map(|file| part(file, service, &self.outermost)).collect()
+    }
+
     fn named(&mut self, name: &str, user: &dyn Fn() -> String) -> Result<(), SchemaError> {
         let (full, _) = self.index.named(name, user)?;
         let mut todo = vec![full.to_owned()];
@@ -81,14 +102,15 @@ impl Reach<'_> {
 /// The file without what is not wanted; `None` if nothing is left.
 fn part(
     file: &FileDescriptorProto,
-    service: &str,
+    service: Option<&str>,
     wanted: &BTreeSet<String>,
 ) -> Option<FileDescriptorProto> {
     let is_wanted = |name: &str| wanted.contains(&crate::index::join(file.package(), name));
     let messages = kept(&file.message_type, |item| is_wanted(item.name()));
     let enums = kept(&file.enum_type, |item| is_wanted(item.name()));
-    let services =
-        kept(&file.service, |item| crate::index::join(file.package(), item.name()) == service);
+    let is_service =
+        |name: &str| service.is_some_and(|full| crate::index::join(file.package(), name) == full);
+    let services = kept(&file.service, |item| is_service(item.name()));
     if messages.is_empty() && enums.is_empty() && services.is_empty() {
         return None;
     }

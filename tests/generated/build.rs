@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new("proto/no_package.proto"),
         Path::new("proto/comments.proto"),
         Path::new("proto/elsewhere.proto"),
+        Path::new("proto/mixed.proto"),
         &out.join("many.proto"),
     ];
     mdp_codegen::configure()

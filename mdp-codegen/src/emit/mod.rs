@@ -4,6 +4,8 @@
 //! that messages and services may be called `Result`, `Client` or `Send`.
 
 mod client;
+#[cfg(feature = "proto")]
+pub(crate) mod described;
 mod meta;
 mod schema;
 mod worker;

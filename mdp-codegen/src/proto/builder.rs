@@ -6,14 +6,14 @@ use std::rc::Rc;
 
 use prost::Message;
 use prost_build::{Config, Module as RustModule, Service as ProstService};
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::FileDescriptorSet;
 
 use super::descriptors::{self, Loaded};
 use super::generator::{Collector, Writer};
 use super::lower::Lowering;
 use super::places::Places;
 use super::settings::Settings;
-use super::{comments, taken};
+use super::{comments, described, taken};
 use crate::check;
 use crate::emit::{self, Options};
 use crate::errors::{Error, Mistake, Problem};
@@ -279,7 +279,7 @@ impl Builder {
         let Loaded { mut set, encoded, .. } = loaded;
         let as_read = set.clone();
         comments::defuse(&mut set);
-        let services = collect(&mut config, &set, &mut problems)?;
+        let (services, messages) = collect(&mut config, &set, &mut problems)?;
         let modules = lower(settings, &as_read, &services, &mut problems);
         for module in modules.values() {
             problems.extend(check::module(module, &options));
@@ -287,7 +287,9 @@ impl Builder {
         if !problems.is_empty() {
             return Err(Error::of(problems));
         }
-        self.write(config, set, &encoded, writer(&modules, &options))
+        let described = describe(&as_read, &messages, &options);
+        described::with_services(&mut set, |module| described.contains_key(module));
+        self.write(config, set, &encoded, Writer { code: code(&modules, &options), described })
     }
 
     fn write(
@@ -327,24 +329,46 @@ fn collect(
     config: &mut Config,
     set: &FileDescriptorSet,
     problems: &mut Vec<Problem>,
-) -> Result<Vec<ProstService>, Error> {
+) -> Result<(Vec<ProstService>, BTreeMap<RustModule, syn::File>), Error> {
     let collector = Collector::default();
     let services = Rc::clone(&collector.services);
     config.service_generator(Box::new(collector)).format(false);
-    let requests = set.file.iter().map(|file| (rust_module(file), file.clone()));
+    let requests = set.file.iter().map(|file| (described::rust_module(file), file.clone()));
     let code = config.generate(requests.collect()).map_err(Error::Generate)?;
     let code: BTreeMap<_, _> = code.into_iter().collect();
-    problems.extend(code.iter().filter_map(|(module, text)| invalid_rust(module, text)));
-    Ok(services.take())
+    let mut messages = BTreeMap::new();
+    for (module, text) in code {
+        match syn::parse_file(&text) {
+            Ok(file) => drop(messages.insert(module, file)),
+            Err(reason) => problems.push(invalid_rust(&module, &reason)),
+        }
+    }
+    Ok((services.take(), messages))
 }
 
-fn invalid_rust(module: &RustModule, text: &str) -> Option<Problem> {
-    let reason = syn::parse_file(text).err()?;
-    Some(Problem::of_setting(Mistake::InvalidRust {
+/// What lets the messages of each module be used by services and records that are declared in Rust.
+fn describe(
+    set: &FileDescriptorSet,
+    messages: &BTreeMap<RustModule, syn::File>,
+    options: &Options,
+) -> HashMap<RustModule, String> {
+    let described = messages.iter().filter_map(|(module, file)| {
+        let types = described::of(set, module, file);
+        let names = types.iter().map(|of| of.name.as_str());
+        // Where descriptors do not fit together, a service is told of it. Messages by themselves can do without.
+        let schema = mdp_schema::types(set, names).ok().filter(|_| !types.is_empty())?;
+        let code = emit::described::all(&types, &schema.to_bytes(), options);
+        Some((module.clone(), code.to_string()))
+    });
+    described.collect()
+}
+
+fn invalid_rust(module: &RustModule, reason: &syn::Error) -> Problem {
+    Problem::of_setting(Mistake::InvalidRust {
         package: module.to_string().replace("::", "."),
         reason: reason.to_string(),
         advice: "look at its attributes, its extern_paths, and at names without letters such as `_`",
-    }))
+    })
 }
 
 /// Gathers the services by the Rust module that they come into; two packages may share one.
@@ -371,17 +395,16 @@ fn lower(
     modules
 }
 
-fn writer(modules: &BTreeMap<RustModule, Module>, options: &Options) -> Writer {
+/// The code of each service.
+fn code(
+    modules: &BTreeMap<RustModule, Module>,
+    options: &Options,
+) -> HashMap<(String, String), String> {
     let services = modules.values().flat_map(|module| &module.services);
-    let code: HashMap<_, _> = services
+    services
         .map(|service| {
             let code = emit::service(service, options).to_string();
             ((service.package.clone(), service.name.clone()), code)
         })
-        .collect();
-    Writer { code }
-}
-
-fn rust_module(file: &FileDescriptorProto) -> RustModule {
-    RustModule::from_protobuf_package_name(file.package())
+        .collect()
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use prost_build::{Service, ServiceGenerator};
+use prost_build::{Module, Service, ServiceGenerator};
 
 /// Takes the services and generates nothing.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ impl ServiceGenerator for Collector {
 pub(super) struct Writer {
     /// By package and name.
     pub(super) code: HashMap<(String, String), String>,
+    /// What follows the messages of a module.
+    pub(super) described: HashMap<Module, String>,
 }
 
 impl ServiceGenerator for Writer {
@@ -35,6 +37,12 @@ impl ServiceGenerator for Writer {
             code.push_str(own);
         }
         keep(code);
+    }
+
+    fn finalize_package(&mut self, package: &str, code: &mut String) {
+        if let Some(own) = self.described.get(&Module::from_protobuf_package_name(package)) {
+            code.push_str(own);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod comments;
+mod described;
 mod descriptors;
 mod generator;
 mod lower;

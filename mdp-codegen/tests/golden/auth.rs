@@ -256,3 +256,57 @@ pub mod auth_worker {
         }
     }
 }
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+const _: () = {
+    const DESCRIPTORS: &[u8] = b"\n\xCC\x01\n\nauth.proto\x12\x04auth\">\n\x0CLoginRequest\x12\x12\n\x04user\x18\x01 \x01(\tR\x04user\x12\x1A\n\x08password\x18\x02 \x01(\tR\x08password\"\"\n\nLoginReply\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"\x0F\n\rWhoAmIRequest\"\x1D\n\x07Account\x12\x12\n\x04name\x18\x01 \x01(\tR\x04nameJ\x1C\n\x1A\n\x02\x04\x03\x12\x03\0\0\0\x1A\x0F Who is there.\nb\x06proto3";
+    impl ::mdp_runtime::codegen::Described for self::LoginRequest {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".auth.LoginRequest", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::LoginRequest {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+    impl ::mdp_runtime::codegen::Described for self::LoginReply {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".auth.LoginReply", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::LoginReply {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+    impl ::mdp_runtime::codegen::Described for self::WhoAmIRequest {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".auth.WhoAmIRequest", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::WhoAmIRequest {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+    impl ::mdp_runtime::codegen::Described for self::Account {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".auth.Account", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::Account {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+};

@@ -250,3 +250,27 @@ pub mod comments_worker {
         }
     }
 }
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+const _: () = {
+    const DESCRIPTORS: &[u8] = b"\n\xA0\x01\n\x0Ecomments.proto\x12\x08comments\"\x1A\n\x04Text\x12\x12\n\x04text\x18\x01 \x01(\tR\x04textJ`\n>\n\x02\x04\0\x12\x03\0\0\0\x1A3 A [message] with a List<T>:\n\n     assert!(false);\n\n\x1E\n\x04\x04\0\x02\0\x12\x03\0\0\0\"\x11 Behind a field.\nb\x06proto3";
+    impl ::mdp_runtime::codegen::Described for self::Text {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".comments.Text", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::Text {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+};

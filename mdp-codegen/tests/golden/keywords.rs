@@ -278,3 +278,37 @@ pub mod type_worker {
         }
     }
 }
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+const _: () = {
+    const DESCRIPTORS: &[u8] = b"\n2\n\x0Ekeywords.proto\x12\x08keywords\"\x0E\n\x06Result\x1A\x04\n\x02Okb\x06proto3";
+    impl ::mdp_runtime::codegen::Described for self::Result {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".keywords.Result", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::Result {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+    impl ::mdp_runtime::codegen::Described for self::result::Ok {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".keywords.Result.Ok", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::result::Ok {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+};

@@ -519,3 +519,27 @@ pub mod outdated_worker {
         }
     }
 }
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+const _: () = {
+    const DESCRIPTORS: &[u8] = b"\n+\n\roptions.proto\x12\x07options\"\t\n\x07Nothingb\x06proto3";
+    impl ::mdp_runtime::codegen::Described for self::Nothing {
+        fn describe(
+            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
+        ) -> ::mdp_runtime::codegen::TypeName {
+            schemas.embedded_message::<Self>(".options.Nothing", DESCRIPTORS)
+        }
+    }
+    impl ::mdp_runtime::codegen::record::FieldType for self::Nothing {
+        type Codec = ::mdp_runtime::codegen::record::Message;
+    }
+};

@@ -69,11 +69,12 @@
 //! assert_eq!(schema.service(), Some("auth.v1.Auth"));
 //! ```
 
+mod embedded;
 mod known;
 mod message;
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost_types::field_descriptor_proto::Type;
 use prost_types::method_options::IdempotencyLevel;
@@ -90,8 +91,9 @@ use super::Idempotency;
 
 /// A type that a schema can name: a message or an enum.
 ///
-/// `#[derive(MdpRecord)]` implements it, the runtime does for `()`, which is `google.protobuf.Empty`, and for
-/// those of prost's well-known types that are structs of their own.
+/// `#[derive(MdpRecord)]` implements it, and `mdp-codegen` for what it generates from `.proto` files. The runtime does
+/// for `()`, which is `google.protobuf.Empty`, and for those of prost's well-known types that are structs of their
+/// own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no schema",
     label = "the schema cannot say what this is",
@@ -307,12 +309,20 @@ pub struct SchemaBuilder {
     files: BTreeMap<String, FileDescriptorProto>,
     /// What was described, or is being described: a record may use itself.
     known: HashMap<TypeId, TypeName>,
+    /// The full names of the types that came with generated code, and of google.protobuf's. Either may come again,
+    /// from another package's code or another crate's.
+    embedded: HashSet<String>,
 }
 
 impl SchemaBuilder {
     /// Types without a package of their own fall into `package`, which may be empty.
     pub fn new(package: &str) -> Self {
-        Self { package: package.to_owned(), files: BTreeMap::new(), known: HashMap::new() }
+        Self {
+            package: package.to_owned(),
+            files: BTreeMap::new(),
+            known: HashMap::new(),
+            embedded: HashSet::new(),
+        }
     }
 
     /// The schema of a service and all that it uses.

@@ -5,7 +5,8 @@ use crate::codegen::schema::Described;
 
 /// A type that a field of a record can have, in an `Option`, a `Vec` or a map as well.
 ///
-/// `#[derive(MdpRecord)]` gives it to records and to enums without data.
+/// `#[derive(MdpRecord)]` gives it to records and to enums without data, `mdp-codegen` to what it generates from `.proto`
+/// files.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     label = "protobuf has no type for this",

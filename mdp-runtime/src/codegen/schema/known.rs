@@ -88,6 +88,10 @@ impl Described for prost_types::ListValue {
 
 impl Described for prost_types::NullValue {
     fn describe(schemas: &mut SchemaBuilder) -> TypeName {
+        let name = TypeName::Enumeration(".google.protobuf.NullValue".to_owned());
+        if let Some(known) = schemas.came::<Self>(name) {
+            return known;
+        }
         let item = Item { package: PACKAGE, ..Item::new("NullValue") };
         schemas.enumeration_in::<Self>("google/protobuf/struct.proto", &item, |values| {
             values.value("NULL_VALUE", 0, &[]);
@@ -102,6 +106,10 @@ impl SchemaBuilder {
         name: &'static str,
         fill: impl FnOnce(&mut MessageBuilder<'_>),
     ) -> TypeName {
+        let known = TypeName::Message(format!(".google.protobuf.{name}"));
+        if let Some(known) = self.came::<T>(known) {
+            return known;
+        }
         let item = Item { package: PACKAGE, ..Item::new(name) };
         self.message_in::<T>(&format!("google/protobuf/{file}.proto"), &item, fill)
     }

@@ -1,0 +1,88 @@
+//! What lets messages and enums of `.proto` files be used where services and records are declared in Rust.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use syn::{Attribute, Path};
+
+use super::{Options, quiet};
+
+/// A type that `prost-build` generated.
+#[derive(Clone, Debug)]
+pub(crate) struct Generated {
+    /// Seen from the module of its package.
+    pub(crate) path: Path,
+    /// With its package and a leading dot.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) cfgs: Vec<Attribute>,
+}
+
+/// What a [`Generated`] type is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    /// An enum, and whether it has the zero that a field of proto3 begins with.
+    Enumeration {
+        zero: bool,
+    },
+}
+
+/// The implementations for the types of one module, and the descriptors of all that they use.
+pub(crate) fn all(types: &[Generated], descriptors: &[u8], options: &Options) -> TokenStream {
+    let quiet = quiet();
+    let descriptors = Literal::byte_string(descriptors);
+    let implementations = types.iter().map(|of| implementations(of, options));
+    // In a block of its own the constant is in nobody's way.
+    quote! {
+        #quiet
+        const _: () = {
+            const DESCRIPTORS: &[u8] = #descriptors;
+            #(#implementations)*
+        };
+    }
+}
+
+fn implementations(of: &Generated, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let Generated { path, name, kind, cfgs } = of;
+    let (embedded, codec) = match kind {
+        Kind::Message => (quote!(embedded_message), Some(quote!(Message))),
+        Kind::Enumeration { zero } => (quote!(embedded_enumeration), zero.then(|| quote!(Enum))),
+    };
+    let field = codec.map(|codec| {
+        quote! {
+            #(#cfgs)*
+            impl #runtime::codegen::record::FieldType for #path {
+                type Codec = #runtime::codegen::record::#codec;
+            }
+        }
+    });
+    let numbers = (*kind == Kind::Enumeration { zero: true }).then(|| {
+        quote! {
+            #(#cfgs)*
+            impl #runtime::codegen::record::Enumeration for #path {
+                fn zero() -> Self {
+                    ::core::default::Default::default()
+                }
+
+                fn number(&self) -> i32 {
+                    *self as i32
+                }
+
+                fn from_number(number: i32) -> ::core::option::Option<Self> {
+                    ::core::result::Result::ok(::core::convert::TryFrom::try_from(number))
+                }
+            }
+        }
+    });
+    quote! {
+        #(#cfgs)*
+        impl #runtime::codegen::Described for #path {
+            fn describe(schemas: &mut #runtime::codegen::SchemaBuilder) -> #runtime::codegen::TypeName {
+                schemas.#embedded::<Self>(#name, DESCRIPTORS)
+            }
+        }
+        #field
+        #numbers
+    }
+}

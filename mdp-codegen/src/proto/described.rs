@@ -1,0 +1,120 @@
+//! Which types `prost-build` has generated, by what it wrote.
+//!
+//! A setting of it may leave types out, or let a `#[cfg]` do so. What it wrote says all of that.
+
+use std::collections::HashMap;
+
+use prost_build::Module as RustModule;
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto, source_code_info::Location,
+};
+use syn::{Attribute, File, Item, Path};
+
+use super::places::{FILE_SERVICES, full_name};
+use crate::emit::described::{Generated, Kind};
+use crate::names;
+
+/// The types of one module.
+pub(super) fn of(set: &FileDescriptorSet, module: &RustModule, code: &File) -> Vec<Generated> {
+    let mut written = HashMap::new();
+    look_into(&code.items, "", &mut written);
+    let mut found = Found { written, types: Vec::new() };
+    for file in set.file.iter().filter(|file| rust_module(file) == *module) {
+        for item in &file.enum_type {
+            found.enumeration("", file.package(), item);
+        }
+        for item in &file.message_type {
+            found.message("", file.package(), item);
+        }
+    }
+    found.types
+}
+
+/// The attributes of all structs and enums, by their paths.
+fn look_into<'a>(items: &'a [Item], scope: &str, written: &mut HashMap<String, &'a [Attribute]>) {
+    for item in items {
+        match item {
+            Item::Struct(item) => {
+                written.insert(format!("{scope}{}", item.ident), item.attrs.as_slice());
+            }
+            Item::Enum(item) => {
+                written.insert(format!("{scope}{}", item.ident), item.attrs.as_slice());
+            }
+            Item::Mod(item) => {
+                if let Some((_, items)) = &item.content {
+                    look_into(items, &format!("{scope}{}::", item.ident), written);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Found<'a> {
+    written: HashMap<String, &'a [Attribute]>,
+    types: Vec<Generated>,
+}
+
+impl Found<'_> {
+    fn message(&mut self, scope: &str, parent: &str, item: &DescriptorProto) {
+        if item.options.as_ref().is_some_and(|options| options.map_entry()) {
+            return;
+        }
+        self.add(scope, parent, item.name(), Kind::Message);
+        let Some(inner) = names::prost_module(item.name()) else { return };
+        let (scope, parent) = (format!("{scope}{inner}::"), full_name(parent, item.name()));
+        for nested in &item.enum_type {
+            self.enumeration(&scope, &parent, nested);
+        }
+        for nested in &item.nested_type {
+            self.message(&scope, &parent, nested);
+        }
+    }
+
+    fn enumeration(&mut self, scope: &str, parent: &str, item: &EnumDescriptorProto) {
+        let zero = item.value.first().is_some_and(|value| value.number() == 0);
+        self.add(scope, parent, item.name(), Kind::Enumeration { zero });
+    }
+
+    fn add(&mut self, scope: &str, parent: &str, name: &str, kind: Kind) {
+        let Some(ident) = names::prost_type(name) else { return };
+        let path = format!("{scope}{ident}");
+        let Some(attributes) = self.written.get(&path) else { return };
+        let Ok(path) = syn::parse_str::<Path>(&format!("self::{path}")) else { return };
+        let cfgs = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        self.types.push(Generated {
+            path,
+            name: format!(".{}", full_name(parent, name)),
+            kind,
+            cfgs: cfgs.cloned().collect(),
+        });
+    }
+}
+
+/// Gives these modules a service without methods where they have none: `prost-build` asks its generator for
+/// more code only in packages with services.
+pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&RustModule) -> bool) {
+    for file in set.file.iter_mut().filter(|file| file.service.is_empty()) {
+        if !wanted(&rust_module(file)) {
+            continue;
+        }
+        file.service.push(ServiceDescriptorProto {
+            // Nobody else's.
+            name: Some(String::new()),
+            ..ServiceDescriptorProto::default()
+        });
+        // It takes for granted that a file with positions has all of them.
+        if let Some(info) = &mut file.source_code_info {
+            info.location.push(Location {
+                path: vec![FILE_SERVICES, 0],
+                span: vec![0, 0, 0],
+                ..Location::default()
+            });
+        }
+    }
+}
+
+pub(super) fn rust_module(file: &FileDescriptorProto) -> RustModule {
+    RustModule::from_protobuf_package_name(file.package())
+}

@@ -1,0 +1,117 @@
+//! Types whose descriptors are part of the generated code.
+
+use std::any::TypeId;
+
+use prost_types::{FileDescriptorProto, SourceCodeInfo};
+
+use super::{ENUMS, MESSAGES, Schema, SchemaBuilder, TypeName, full_name, index};
+
+impl SchemaBuilder {
+    /// Adds a message with all that it uses, out of the descriptors of its package, and gives its name.
+    pub fn embedded_message<T: 'static + ?Sized>(
+        &mut self,
+        name: &'static str,
+        descriptors: &'static [u8],
+    ) -> TypeName {
+        self.embedded::<T>(TypeName::Message(name.to_owned()), descriptors)
+    }
+
+    /// Adds an enum out of the descriptors of its package, and gives its name.
+    pub fn embedded_enumeration<T: 'static + ?Sized>(
+        &mut self,
+        name: &'static str,
+        descriptors: &'static [u8],
+    ) -> TypeName {
+        self.embedded::<T>(TypeName::Enumeration(name.to_owned()), descriptors)
+    }
+
+    fn embedded<T: 'static + ?Sized>(&mut self, name: TypeName, descriptors: &[u8]) -> TypeName {
+        if let Some(known) = self.known.get(&TypeId::of::<T>()) {
+            return known.clone();
+        }
+        self.known.insert(TypeId::of::<T>(), name.clone());
+        let part = Schema::from_bytes(None, descriptors)
+            .and_then(|schema| mdp_schema::types(schema.descriptors(), [name.as_str()]));
+        match part {
+            Ok(part) => part.descriptors().file.iter().for_each(|file| self.take_in(file)),
+            // The generator encoded them, after it had looked at them.
+            Err(error) => unreachable!("the descriptors of {}: {error}", name.as_str()),
+        }
+        name
+    }
+
+    /// The name of a type of google.protobuf that came already, with what uses it.
+    pub(super) fn came<T: 'static + ?Sized>(&mut self, name: TypeName) -> Option<TypeName> {
+        let first = self.embedded.insert(name.as_str().trim_start_matches('.').to_owned());
+        if first || self.known.contains_key(&TypeId::of::<T>()) {
+            return None;
+        }
+        self.known.insert(TypeId::of::<T>(), name.clone());
+        Some(name)
+    }
+
+    /// Adds what is not there yet of a file to the one of its name.
+    fn take_in(&mut self, from: &FileDescriptorProto) {
+        let package = from.package();
+        let mut is_new = |name: &str| self.embedded.insert(full_name(package, name));
+        let messages: Vec<_> =
+            (0..).zip(&from.message_type).filter(|(_, item)| is_new(item.name())).collect();
+        let enums: Vec<_> =
+            (0..).zip(&from.enum_type).filter(|(_, item)| is_new(item.name())).collect();
+        if messages.is_empty() && enums.is_empty() {
+            return;
+        }
+        let name = self.name_for(from);
+        let file = self.file(&name, package);
+        file.syntax.clone_from(&from.syntax);
+        let mut places = Vec::with_capacity(messages.len() + enums.len());
+        for (old, item) in messages {
+            places.push((MESSAGES, old, index(file.message_type.len())));
+            file.message_type.push(item.clone());
+        }
+        for (old, item) in enums {
+            places.push((ENUMS, old, index(file.enum_type.len())));
+            file.enum_type.push(item.clone());
+        }
+        move_comments(from, &places, file);
+    }
+
+    /// The name of the file, unless one of that name is of another kind.
+    fn name_for(&self, from: &FileDescriptorProto) -> String {
+        let mut name = from.name().to_owned();
+        while self.files.get(&name).is_some_and(|file| {
+            file.package() != from.package() || is_proto3(file) != is_proto3(from)
+        }) {
+            name.insert_str(0, "also/");
+        }
+        name
+    }
+}
+
+/// Without a word on it a file is in proto2.
+fn is_proto3(file: &FileDescriptorProto) -> bool {
+    file.syntax() == "proto3"
+}
+
+/// Takes the comments along with the declarations, from old places to new ones.
+fn move_comments(
+    from: &FileDescriptorProto,
+    places: &[(i32, i32, i32)],
+    to: &mut FileDescriptorProto,
+) {
+    let locations = from.source_code_info.iter().flat_map(|info| &info.location);
+    let moved: Vec<_> = locations
+        .filter_map(|location| {
+            let mut moved = location.clone();
+            let list = *moved.path.first()?;
+            let place = moved.path.get_mut(1)?;
+            let (_, _, new) =
+                places.iter().find(|(kind, old, _)| (*kind, *old) == (list, *place))?;
+            *place = *new;
+            Some(moved)
+        })
+        .collect();
+    if !moved.is_empty() {
+        to.source_code_info.get_or_insert_with(SourceCodeInfo::default).location.extend(moved);
+    }
+}
