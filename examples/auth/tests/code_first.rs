@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../src/accounts.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // the rest of it is for the example itself
 mod accounts;
 #[path = "../src/client.rs"]
 mod client;
