@@ -8,7 +8,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use mdp_runtime::{Broker, Client, Code, DisconnectReason, Worker};
-use support::{Raw, RawPeer, answering, broker, call, client, echo, start, until, within, worker};
+use support::{
+    Raw, RawPeer, answering, broker, call, client, echo, safe_call, start, until, within, worker,
+};
 
 /// RFC 7 and RFC 18 want heartbeats whatever a worker does (known fault 4.4 of other systems).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,4 +163,25 @@ async fn a_second_worker_of_one_id_waits_until_the_first_is_gone() {
     })
     .await;
     drop(third);
+}
+
+/// A heartbeat would show it a minute later.
+#[tokio::test]
+async fn the_calls_of_a_worker_whose_connection_breaks_move_at_once() {
+    let broker = start(Broker::builder().heartbeat(Duration::from_secs(60)));
+    let first = RawPeer::worker(&broker, "first");
+    let client = client(&broker).await;
+    let mut calls = tokio::task::JoinSet::new();
+    calls.spawn(safe_call(&client, "safe").into_future());
+    calls.spawn(call(&client, "once").into_future());
+    until(async || broker.stats().await.running == 2).await;
+    let second = worker(&broker, echo()).await;
+    drop(first);
+    let mut ends = Vec::new();
+    while let Some(end) = within(calls.join_next()).await {
+        ends.push(end.unwrap().map_err(|status| status.reason().unwrap_or_default().to_owned()));
+    }
+    ends.sort();
+    assert_eq!(ends, [Ok("safe".to_owned()), Err("MAYBE_EXECUTED".to_owned())]);
+    drop(second);
 }

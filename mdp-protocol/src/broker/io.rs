@@ -54,6 +54,9 @@ pub enum Input<'a, P> {
         /// The peer.
         session: Key,
     },
+    /// The transport lost a connection and cannot tell whose. Workers that hold calls and are not
+    /// heard just now get a HEARTBEAT: sending it finds out.
+    ConnectionLost,
     /// Nothing; time has passed.
     Tick,
     /// Take no new calls, let the running ones end for at most `grace`, then close.

@@ -113,7 +113,8 @@ impl<P: Payload> Broker<P> {
         // Time counts in milliseconds: of the many records that come within one, the first looks at
         // the timers for all.
         self.see_off(&input, out);
-        let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
+        let timers_due =
+            self.timers_done != Some(now) || matches!(input, Input::Tick | Input::ConnectionLost);
         match input {
             Input::Record { from: Sender::Session(from), record } => {
                 self.record(now, from, record, out)
@@ -126,6 +127,7 @@ impl<P: Payload> Broker<P> {
             Input::Unreachable { session } => {
                 self.leave(now, session, Cause::Unreachable, out);
             }
+            Input::ConnectionLost => self.look_for_lost(now, out),
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }

@@ -159,6 +159,18 @@ impl<P: Payload> Broker<P> {
         self.leave(now, key, Cause::Expelled(reason), out);
     }
 
+    /// A connection is gone, perhaps that of a worker whose calls had better move on now than when
+    /// its next HEARTBEAT is due.
+    pub(super) fn look_for_lost(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        let busy = self.registrations.iter().filter(|(_, worker)| worker.running > 0);
+        let mut sessions: Vec<Key> = busy.map(|(_, worker)| worker.session).collect();
+        sessions.dedup();
+        sessions.retain(|key| self.sessions.get(*key).is_some_and(|found| found.seen < now));
+        for session in sessions {
+            self.send(now, session, Record::Heartbeat, out);
+        }
+    }
+
     pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
         if let Some(session) = self.sessions.get(key) {
             out.push(Action::Note(Note::LimitReached { id: session.id.clone(), limit }));

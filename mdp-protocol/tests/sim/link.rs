@@ -1,5 +1,6 @@
 //! Records on their way: sent, delayed, lost, delivered; connections made and found broken.
 
+use mdp_protocol::broker::Input;
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::actors::Letter;
@@ -159,14 +160,20 @@ impl World {
         }
     }
 
-    /// The broker's transport finds out that a connection is gone, behind what came on it.
-    pub(crate) fn broker_sees(&mut self, conn: ConnId) {
-        if self.net.conns[conn].up.queue.is_empty() {
-            self.net.conns[conn].gone = true;
-            self.net.conns[conn].down.queue.clear();
-        } else {
+    /// The broker's transport finds out that a connection is gone, behind what came on it, and often
+    /// says so.
+    pub(crate) fn broker_sees(&mut self, conn: ConnId) -> Check {
+        if !self.net.conns[conn].up.queue.is_empty() {
             self.after(5, Event::BrokerSees(conn));
+            return Ok(());
         }
+        self.net.conns[conn].gone = true;
+        self.net.conns[conn].down.queue.clear();
+        let process = &self.broker.process;
+        if process.up && !process.frozen && self.rng.percent(50) {
+            self.broker_input(Input::ConnectionLost)?;
+        }
+        Ok(())
     }
 
     /// libzmq at the peer finds out, and connects again without a word to the socket's owner.

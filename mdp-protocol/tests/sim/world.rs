@@ -195,7 +195,7 @@ impl World {
             Event::Up(conn) => self.arrive_up(conn)?,
             Event::Down(conn) => self.arrive_down(conn)?,
             Event::Connect(socket) => self.connect(socket),
-            Event::BrokerSees(conn) => self.broker_sees(conn),
+            Event::BrokerSees(conn) => self.broker_sees(conn)?,
             Event::PeerSees(conn) => self.peer_sees(conn),
             Event::Done { peer, life, finish } => {
                 if self.peers[peer].process.life == life {

@@ -8,6 +8,7 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record}
 use mdp_protocol::{Span, Time};
 use tokio::sync::oneshot;
 
+use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use crate::body::Body;
 use crate::clock::Clock;
@@ -75,6 +76,7 @@ pub(super) struct Driver {
     runtime: Runtime,
     clock: Clock,
     router: zmq::Socket,
+    losses: Losses,
     endpoints: Vec<String>,
     core: Broker<Body>,
     limits: Limits,
@@ -105,6 +107,7 @@ impl Driver {
         Ok(Driver {
             runtime: runtime.clone(),
             clock: Clock::start(),
+            losses: Losses::watch(runtime, &router).map_err(BindError::Socket)?,
             router,
             endpoints: bound,
             limits: config.limits.clone(),
@@ -136,7 +139,9 @@ impl Driver {
         let more = self.receive()?;
         self.commands(inbox);
         // Also after a pause of the process: what waited in the socket was read above.
-        self.handle(Input::Tick);
+        let now = self.clock.now();
+        let lost = self.losses.due(now);
+        self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
         self.flush();
         if !more && !self.closed && !self.spin() {
             self.wait(wakeups)?;
@@ -152,16 +157,18 @@ impl Driver {
     }
 
     fn wait(&self, wakeups: &zmq::Socket) -> zmq::Result<()> {
-        let timeout = match self.core.next_deadline() {
+        let deadlines = [self.core.next_deadline(), self.losses.next()];
+        let timeout = match deadlines.into_iter().flatten().min() {
             Some(at) => (at - self.clock.now()).as_ms().min(60_000) as i64,
             None => -1,
         };
-        let mut items = [self.router.as_poll_item(zmq::POLLIN), wakeups.as_poll_item(zmq::POLLIN)];
+        let router = self.router.as_poll_item(zmq::POLLIN);
+        let mut items = [router, wakeups.as_poll_item(zmq::POLLIN), self.losses.as_poll_item()];
         match zmq::poll(&mut items, timeout) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(error),
         }
-        let [_, woken] = &items;
+        let [_, woken, _] = &items;
         if woken.is_readable() {
             while wakeups.recv_msg(zmq::DONTWAIT).is_ok() {}
         }

@@ -1,6 +1,7 @@
 //! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
 
 mod driver;
+mod losses;
 mod outbox;
 
 use std::sync::mpsc;
