@@ -16,9 +16,10 @@ use crate::payload::Payload;
 use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
+use crate::stream::{DEFAULT_WINDOW, Ends};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{DisconnectReason, Record, Reply};
+use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -29,11 +30,18 @@ pub struct Config {
     pub calls: usize,
     /// How often an idempotent call is sent at the most. 3.
     pub attempts: u8,
+    /// Units of credit that it gives each stream of replies; see [`units`](crate::wire::units). 1,024.
+    pub window: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { session: SessionConfig::default(), calls: 10_000, attempts: 3 }
+        Config {
+            session: SessionConfig::default(),
+            calls: 10_000,
+            attempts: 3,
+            window: DEFAULT_WINDOW,
+        }
     }
 }
 
@@ -44,6 +52,20 @@ pub enum Input<'a, P, T> {
     Call(Call<P, T>),
     /// The user gives a call up: it ends without an outcome.
     Cancel(Key),
+    /// The user has an item for a stream of requests, or ends it.
+    Part {
+        /// The call.
+        call: Key,
+        /// The part. An item needs credit, see [`Action::Credit`]: without, the call ends with INTERNAL.
+        part: Part<P>,
+    },
+    /// The user has taken items of a stream of replies.
+    Taken {
+        /// The call.
+        call: Key,
+        /// What they cost.
+        units: u32,
+    },
     /// A record came from the broker.
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
@@ -68,7 +90,9 @@ pub struct Call<P, T> {
     pub idempotent: bool,
     /// The only worker that is wanted, or empty.
     pub worker: Arc<[u8]>,
-    /// Path, metadata and payload.
+    /// How many messages go which way.
+    pub kind: CallKind,
+    /// Path, metadata and, unless requests stream, payload.
     pub body: P,
 }
 
@@ -77,6 +101,20 @@ pub struct Call<P, T> {
 pub enum Action<P, T> {
     /// The session's wish.
     Session(SessionAction<P>),
+    /// A part of a call's stream of replies has come.
+    Part {
+        /// The call.
+        call: Key,
+        /// The opening, or an item.
+        part: Part<P>,
+    },
+    /// The user may send more items.
+    Credit {
+        /// The call.
+        call: Key,
+        /// What they may cost.
+        units: u32,
+    },
     /// A call has ended.
     Done {
         /// Whose call.
@@ -141,6 +179,7 @@ struct Pending<P, T> {
     idempotent: bool,
     worker: Arc<[u8]>,
     body: P,
+    ends: Ends,
     /// How often it was sent, not counting those times that the broker handed it back.
     attempt: u8,
     /// It was sent on a session that was lost, so a handler may have run.
@@ -199,6 +238,8 @@ impl<P: Payload, T> Client<P, T> {
         match input {
             Input::Call(call) => self.call(now, call, out),
             Input::Cancel(call) => self.cancel(now, call, out),
+            Input::Part { call, part } => self.send_part(now, call, part, out),
+            Input::Taken { call, units } => self.taken(now, call, units, out),
             Input::Record(record) => match self.session.record(now, record, out) {
                 Heard::Nothing => {}
                 Heard::Opened => self.opened(now, out),
@@ -253,6 +294,7 @@ impl<P: Payload, T> Client<P, T> {
             idempotent: call.idempotent,
             worker: call.worker,
             body: call.body,
+            ends: Ends::new(call.kind, Direction::Requests),
             attempt: 0,
             maybe_started: false,
             sent: false,
@@ -317,10 +359,57 @@ impl<P: Payload, T> Client<P, T> {
             idempotent: call.idempotent,
             attempt: call.attempt,
             peer: call.worker.clone(),
+            kind: call.ends.kind(),
             body: call.body.keep(),
         };
+        let (kind, ended) = (call.ends.kind(), call.ends.has_ended());
+        if kind.is_stream() {
+            call.ends = Ends::new(kind, Direction::Requests);
+        }
         self.sent.push_back(&mut self.calls, key);
         self.session.send(now, record, out);
+        self.taken(now, key, self.config.window, out);
+        if ended {
+            self.send_part(now, key, Part::End, out);
+        }
+    }
+
+    /// The user sends a part of its stream, or the end of it before the call was sent.
+    fn send_part(&mut self, now: Time, key: Key, part: Part<P>, out: &mut Vec<Action<P, T>>) {
+        let too_large = match &part {
+            Part::Item(body) => self.check_size(body).err(),
+            Part::Open(_) | Part::End => None,
+        };
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let fault = match too_large {
+            Some(refusal) => Some(Refusal { not_started: false, ..refusal }),
+            None if matches!(part, Part::Open(_)) || !call.ends.send(&part) => {
+                let message = "an item was sent without credit";
+                let refusal = refusal(Code::Internal, Reason::MaybeExecuted, message);
+                Some(Refusal { not_started: false, ..refusal })
+            }
+            None => None,
+        };
+        let sent = call.sent;
+        if let Some(refusal) = fault {
+            if sent {
+                self.session.send(now, Record::Cancel { call: key.as_u64() }, out);
+            }
+            return self.end(key, Outcome::Refused(Box::new(refusal)), out);
+        }
+        if sent {
+            let (call, of) = (key.as_u64(), Direction::Requests);
+            self.session.send(now, Record::Data { call, of, part }, out);
+        }
+    }
+
+    /// The user has room for more replies.
+    fn taken(&mut self, now: Time, key: Key, units: u32, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.calls.get_mut(key).filter(|call| call.sent) else { return };
+        if units > 0 && call.ends.grant(units) {
+            let (call, of) = (key.as_u64(), Direction::Replies);
+            self.session.send(now, Record::Credit { call, of, units }, out);
+        }
     }
 
     fn opened(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
@@ -352,6 +441,22 @@ impl<P: Payload, T> Client<P, T> {
                     Reply::Refused(refusal) => Outcome::Refused(refusal),
                 };
                 self.end(key, outcome, out);
+            }
+            Record::Data { call, of, part } => {
+                let Some(key) = self.sent_call(call) else { return };
+                let Some(call) = self.calls.get_mut(key) else { return };
+                if !call.ends.heard(of, &part) {
+                    return self.lost(now, LossCause::Invalid, out);
+                }
+                out.push(Action::Part { call: key, part });
+            }
+            Record::Credit { call, of, units } => {
+                let Some(key) = self.sent_call(call) else { return };
+                let Some(call) = self.calls.get_mut(key) else { return };
+                if !call.ends.heard_credit(of, units) {
+                    return self.lost(now, LossCause::Invalid, out);
+                }
+                out.push(Action::Credit { call: key, units });
             }
             Record::Cancel { call } => {
                 let Some(key) = self.sent_call(call) else { return };
@@ -385,8 +490,9 @@ impl<P: Payload, T> Client<P, T> {
         let sent: Vec<Key> = self.sent.iter(&self.calls).collect();
         for key in sent.into_iter().rev() {
             let Some(call) = self.calls.get_mut(key) else { continue };
+            let begun = call.ends.has_begun();
             let again = call.idempotent && call.attempt < self.config.attempts;
-            if again || (unread && !call.idempotent) {
+            if !begun && (again || (unread && !call.idempotent)) {
                 call.sent = false;
                 call.maybe_started |= call.idempotent;
                 self.sent.remove(&mut self.calls, key);

@@ -48,6 +48,7 @@ mod rng;
 mod session;
 mod slab;
 mod status;
+mod stream;
 mod time;
 mod wheel;
 pub mod wire;

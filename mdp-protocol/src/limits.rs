@@ -39,6 +39,9 @@ pub struct Limits {
     pub calls: usize,
     /// Calls at once that one worker may offer for one service. 65,535.
     pub capacity: u32,
+    /// Units of credit that one side of a stream may give the other at once, each for an item of up to
+    /// 1 KiB; see [`units`](crate::wire::units). 4,096. Credit beyond it is not passed on.
+    pub window: u32,
     /// How often a call is given to a worker before the broker gives up. 3.
     pub attempts: u8,
 }
@@ -59,6 +62,7 @@ impl Default for Limits {
             calls_per_client: 10_000,
             calls: 1_000_000,
             capacity: 65_535,
+            window: 4_096,
             attempts: 3,
         }
     }

@@ -14,17 +14,26 @@ use crate::payload::Payload;
 use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
+use crate::stream::{DEFAULT_WINDOW, Ends};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{Record, Reply, SchemaHash};
+use crate::wire::{CallKind, Direction, Part, Record, Reply, SchemaHash};
 
 /// Settings of a worker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// How it reaches a broker.
     pub session: SessionConfig,
     /// The services that it offers.
     pub services: Vec<Offer>,
+    /// Units of credit that it gives each stream of requests; see [`units`](crate::wire::units). 1,024.
+    pub window: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { session: SessionConfig::default(), services: Vec::new(), window: DEFAULT_WINDOW }
+    }
 }
 
 /// A service that a worker offers.
@@ -54,6 +63,21 @@ pub enum Input<'a, P> {
         /// The reply, or the status that explains the code.
         reply: P,
     },
+    /// A handler opens its stream of replies or has an item for it.
+    Part {
+        /// The call.
+        call: Key,
+        /// The part. An item needs credit, see [`Action::Credit`]: a handler that sends without ends
+        /// its call with INTERNAL.
+        part: Part<P>,
+    },
+    /// A handler has taken items of its stream of requests.
+    Taken {
+        /// The call.
+        call: Key,
+        /// What they cost.
+        units: u32,
+    },
     /// Nothing; time has passed.
     Tick,
     /// Take no new calls, finish what runs for at most `grace`, then close.
@@ -78,8 +102,24 @@ pub enum Action<P> {
         deadline: Time,
         /// Which attempt this is, from 1.
         attempt: u8,
-        /// Path, metadata and payload.
+        /// How many messages go which way.
+        kind: CallKind,
+        /// Path, metadata and, unless requests stream, payload.
         body: P,
+    },
+    /// A part of the call's stream of requests has come.
+    Part {
+        /// The call.
+        call: Key,
+        /// An item, or the end.
+        part: Part<P>,
+    },
+    /// The handler may send more items.
+    Credit {
+        /// The call.
+        call: Key,
+        /// What they may cost.
+        units: u32,
     },
     /// Stop the handler: nobody waits for its reply.
     Abort {
@@ -103,6 +143,8 @@ pub enum AbortCause {
     SessionLost,
     /// The worker leaves, and its grace period is over.
     Shutdown,
+    /// It sent an item that is too large, or for which it had no credit.
+    BadItem,
 }
 
 impl<P> From<SessionAction<P>> for Action<P> {
@@ -135,6 +177,7 @@ struct Slot {
     /// The broker's handle.
     call: u64,
     service: usize,
+    ends: Ends,
 }
 
 #[derive(Debug)]
@@ -177,6 +220,8 @@ impl Worker {
             },
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
+            Input::Part { call, part } => self.send_part(now, call, part, out),
+            Input::Taken { call, units } => self.taken(now, call, units, out),
             Input::Tick => {}
             Input::Drain { grace } => self.drain(now, grace, out),
         }
@@ -226,12 +271,18 @@ impl Worker {
             Record::Request { call, .. } if self.by_handle.contains_key(&call) => {
                 self.lost(now, LossCause::Invalid, out);
             }
-            Record::Request { call, timeout, idempotent: _, attempt, peer: _, body } => {
+            Record::Request { call, timeout, idempotent: _, attempt, peer: _, kind, body } => {
                 match self.admit(&body) {
-                    Ok(service) => self.start(now, call, timeout, attempt, service, body, out),
+                    Ok(service) => {
+                        let slot =
+                            Slot { call, service, ends: Ends::new(kind, Direction::Replies) };
+                        self.start(now, slot, timeout, attempt, body, out);
+                    }
                     Err(refusal) => self.refuse(now, call, refusal, out),
                 }
             }
+            Record::Data { call, of, part } => self.heard_part(now, call, of, part, out),
+            Record::Credit { call, of, units } => self.heard_credit(now, call, of, units, out),
             // One that has crossed with FINAL finds nothing.
             Record::Cancel { call } => {
                 if let Some(key) = self.by_handle.get(&call).copied() {
@@ -269,26 +320,94 @@ impl Worker {
         Ok(place)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn start<P>(
         &mut self,
         now: Time,
-        call: u64,
+        slot: Slot,
         timeout: Span,
         attempt: u8,
-        service: usize,
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
         let deadline = now + timeout;
-        let handle = call;
-        let call = self.slots.insert(Slot { call: handle, service });
+        let (handle, service, kind) = (slot.call, slot.service, slot.ends.kind());
+        let call = self.slots.insert(slot);
         self.by_handle.insert(handle, call);
         if let Some(held) = self.held.get_mut(service) {
             *held += 1;
         }
         self.timer.set(call.index(), deadline);
-        out.push(Action::Start { call, service, deadline, attempt, body });
+        self.taken(now, call, self.config.window, out);
+        out.push(Action::Start { call, service, deadline, attempt, kind, body });
+    }
+
+    fn heard_part<P: Payload>(
+        &mut self,
+        now: Time,
+        call: u64,
+        of: Direction,
+        part: Part<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        // A call that has ended here may still get what was on its way.
+        let Some(call) = self.by_handle.get(&call).copied() else { return };
+        let Some(slot) = self.slots.get_mut(call) else { return };
+        if !slot.ends.heard(of, &part) {
+            return self.lost(now, LossCause::Invalid, out);
+        }
+        out.push(Action::Part { call, part });
+    }
+
+    fn heard_credit<P>(
+        &mut self,
+        now: Time,
+        call: u64,
+        of: Direction,
+        units: u32,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(call) = self.by_handle.get(&call).copied() else { return };
+        let Some(slot) = self.slots.get_mut(call) else { return };
+        if !slot.ends.heard_credit(of, units) {
+            return self.lost(now, LossCause::Invalid, out);
+        }
+        out.push(Action::Credit { call, units });
+    }
+
+    /// The handler sends a part of its stream.
+    fn send_part<P: Payload>(
+        &mut self,
+        now: Time,
+        call: Key,
+        part: Part<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(slot) = self.slots.get_mut(call) else { return };
+        let handle = slot.call;
+        if matches!(part, Part::End) || !slot.ends.send(&part) {
+            let message = "the handler sent an item without credit".into();
+            let refusal = started(refusal(Code::Internal, Reason::MaybeExecuted, message));
+            return self.abort(now, call, AbortCause::BadItem, refusal, out);
+        }
+        let too_large = match &part {
+            Part::Item(body) | Part::Open(body) => self.too_large(body),
+            Part::End => None,
+        };
+        if let Some(refusal) = too_large {
+            return self.abort(now, call, AbortCause::BadItem, refusal, out);
+        }
+        let of = Direction::Replies;
+        self.session.send(now, Record::Data { call: handle, of, part }, out);
+    }
+
+    /// The handler has room for more requests.
+    fn taken<P>(&mut self, now: Time, call: Key, units: u32, out: &mut Vec<Action<P>>) {
+        let Some(slot) = self.slots.get_mut(call) else { return };
+        let call = slot.call;
+        if units > 0 && slot.ends.grant(units) {
+            let of = Direction::Requests;
+            self.session.send(now, Record::Credit { call, of, units }, out);
+        }
     }
 
     fn done<P: Payload>(

@@ -17,6 +17,7 @@ use super::io::{Action, Name};
 use super::refusals::{
     bad_path, broker_gone, deadline_refusal, limit_refusal, no_service, worker_gone, worker_lost,
 };
+use super::streams::Flow;
 use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
 use crate::limits::Limit;
 use crate::list::{Link, Linked};
@@ -25,7 +26,7 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
-use crate::wire::{DisconnectReason, Record, Reply};
+use crate::wire::{CallKind, DisconnectReason, Record, Reply};
 
 /// A call that has not ended, or whose slot is still taken.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(super) struct Call<P> {
     targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
     maybe_started: bool,
+    pub(super) flow: Flow,
     /// Kept while it waits, and for another attempt if that is safe.
     body: Option<P>,
     /// The body's size while it is kept.
@@ -72,6 +74,7 @@ pub(super) struct Request<'a> {
     pub(super) idempotent: bool,
     /// The only worker that is wanted, or empty.
     pub(super) target: &'a [u8],
+    pub(super) kind: CallKind,
 }
 
 /// A worker's FINAL without its addresses.
@@ -160,6 +163,7 @@ impl<P: Payload> Broker<P> {
             idempotent: request.idempotent,
             targeted: !request.target.is_empty(),
             maybe_started: false,
+            flow: Flow::new(request.kind),
             body: None,
             bytes: 0,
             by_place: Link::default(),
@@ -334,6 +338,7 @@ impl<P: Payload> Broker<P> {
                 .client
                 .and_then(|client| self.sessions.get(client))
                 .map_or_else(no_name, |client| client.id.clone()),
+            kind: call.flow.kind(),
             body,
         };
         registration.running += 1;
@@ -346,6 +351,7 @@ impl<P: Payload> Broker<P> {
             self.hold(key, kept);
         }
         self.send(now, session, record, out);
+        self.catch_up(now, key, session, out);
     }
 
     /// FINAL: counts only from the worker that holds the call.
@@ -596,6 +602,7 @@ impl<P: Payload> Broker<P> {
     fn may_retry(&self, now: Time, key: Key) -> bool {
         self.calls.get(key).is_some_and(|call| {
             call.is_running()
+                && !call.flow.has_begun()
                 && call.client.is_some()
                 && call.body.is_some()
                 && !call.targeted

@@ -14,6 +14,7 @@ mod io;
 mod refusals;
 mod services;
 mod sessions;
+mod streams;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -196,14 +197,16 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.seen = now; // any record counts as life
         match record {
-            Record::Request { call, timeout, idempotent, attempt: _, peer, body } => {
-                let request = calls::Request { call, timeout, idempotent, target: peer };
+            Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
+                let request = calls::Request { call, timeout, idempotent, target: peer, kind };
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
                 let not_started = not_started && code != Code::Ok;
                 self.finish(now, from, call, calls::End { code, not_started, reply }, out);
             }
+            Record::Data { call, of, part } => self.data(now, from, call, of, part, out),
+            Record::Credit { call, of, units } => self.credit(now, from, call, of, units, out),
             Record::Ready { service, capacity, schema } => {
                 self.ready(now, from, Offer { service, capacity, schema }, out);
             }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::header::{Command, Flags, SIGNATURE, VERSION};
-use super::record::{Record, Reply};
+use super::record::{CallKind, Direction, OPEN, Part, Record, Reply};
 
 /// The bytes behind a record's fixed part, as [`Head::tail`](super::Head::tail) gave them or as a
 /// client made them.
@@ -30,7 +30,7 @@ pub fn begin(buffer: &mut Vec<u8>) {
 }
 
 /// Appends a record that has no body, beginning the packet where needed. A REQUEST is written
-/// without path and payload, a FINAL without reply; [`put_tail`] writes these.
+/// without path and payload, a DATA without item, a FINAL without reply; [`put_tail`] writes these.
 ///
 /// ```
 /// use mdp_protocol::wire::{put, Record};
@@ -122,14 +122,23 @@ impl<'a> Fields<'a> {
                 payload: schema.as_ref().map_or(&[], |hash| hash),
                 ..plain
             },
-            Record::Request { call, timeout, idempotent, attempt, peer, body: _ } => Fields {
-                flags: Flags::END | Flags::when(Flags::IDEMPOTENT, *idempotent),
+            Record::Request { call, timeout, idempotent, attempt, peer, kind, body: _ } => Fields {
+                flags: of_kind(*kind) | Flags::when(Flags::IDEMPOTENT, *idempotent),
                 count: *attempt,
                 call: *call,
                 arg: timeout.as_wire_ms(),
                 peer: peer.as_ref(),
                 ..plain
             },
+            Record::Data { call, of, part } => Fields {
+                flags: replies(*of) | Flags::when(Flags::END, matches!(part, Part::End)),
+                count: if matches!(part, Part::Open(_)) { OPEN } else { 0 },
+                call: *call,
+                ..plain
+            },
+            Record::Credit { call, of, units } => {
+                Fields { flags: replies(*of), call: *call, arg: *units, ..plain }
+            }
             Record::Final { call, code, not_started, attempt, peer, reply: _ } => Fields {
                 flags: Flags::END | Flags::when(Flags::NOT_STARTED, *not_started),
                 count: *attempt,
@@ -147,13 +156,22 @@ impl<'a> Fields<'a> {
     }
 }
 
+fn of_kind(kind: CallKind) -> Flags {
+    Flags::when(Flags::END, !kind.streams(Direction::Requests))
+        | Flags::when(Flags::REPLIES, kind.streams(Direction::Replies))
+}
+
+fn replies(of: Direction) -> Flags {
+    Flags::when(Flags::REPLIES, of == Direction::Replies)
+}
+
 impl<N, P> Record<N, P> {
-    /// The reply's body of a FINAL or the body of a REQUEST.
+    /// The body of a REQUEST, the item of a DATA, or the reply's body of a FINAL.
     pub fn body(&self) -> Option<&P> {
         match self {
-            Record::Request { body, .. } | Record::Final { reply: Reply::Body(body), .. } => {
-                Some(body)
-            }
+            Record::Request { body, .. }
+            | Record::Data { part: Part::Item(body) | Part::Open(body), .. }
+            | Record::Final { reply: Reply::Body(body), .. } => Some(body),
             _ => None,
         }
     }

@@ -111,6 +111,9 @@ impl Flags {
     pub const PEER: Flags = Flags(0x40);
     /// FINAL: no handler was started for the call, so making it again is safe.
     pub const NOT_STARTED: Flags = Flags(0x80);
+    /// REQUEST: the replies come as a stream. DATA and CREDIT: it is about that stream, not about the
+    /// one of requests.
+    pub const REPLIES: Flags = Flags(0x80);
 
     /// The flags of a byte on the wire.
     pub const fn from_u8(bits: u8) -> Self {

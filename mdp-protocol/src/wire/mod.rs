@@ -4,12 +4,16 @@
 //! whole packet before anybody acts on any of it; [`put`] writes records one after another into
 //! a buffer that the driver keeps. [`Record`] is what the state machines see.
 
+mod credit;
 mod decode;
 mod encode;
 mod header;
 mod record;
 
+pub use credit::{UNIT, units};
 pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
-pub use record::{DisconnectReason, Record, RecordError, Reply, SchemaHash};
+pub use record::{
+    CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply, SchemaHash,
+};

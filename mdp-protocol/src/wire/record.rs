@@ -53,8 +53,28 @@ pub enum Record<N, P> {
         /// Towards the broker: the only worker that is wanted, or empty. Towards a worker: the
         /// client's id.
         peer: N,
-        /// Path, metadata and payload.
+        /// How many messages go which way.
+        kind: CallKind,
+        /// Path, metadata and, unless requests stream, payload.
         body: P,
+    },
+    /// A part of a stream.
+    Data {
+        /// The receiver's name for the call; towards the broker from a client, the client's.
+        call: u64,
+        /// Whose stream.
+        of: Direction,
+        /// The part.
+        part: Part<P>,
+    },
+    /// The other side may send more items of a stream.
+    Credit {
+        /// The receiver's name for the call; towards the broker from a client, the client's.
+        call: u64,
+        /// Whose stream: that of the receiver.
+        of: Direction,
+        /// How many units more, see [`units`](super::units).
+        units: u32,
     },
     /// The end of a call.
     Final {
@@ -83,6 +103,70 @@ pub enum Record<N, P> {
     Drain,
     /// The session is over.
     Disconnect(DisconnectReason),
+}
+
+/// How many messages go which way in a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// One request, one reply.
+    #[default]
+    Unary,
+    /// A stream of requests, one reply.
+    ClientStreaming,
+    /// One request, a stream of replies.
+    ServerStreaming,
+    /// Streams both ways.
+    BidiStreaming,
+}
+
+impl CallKind {
+    /// The kind with these streams.
+    pub const fn new(requests: bool, replies: bool) -> Self {
+        match (requests, replies) {
+            (false, false) => CallKind::Unary,
+            (true, false) => CallKind::ClientStreaming,
+            (false, true) => CallKind::ServerStreaming,
+            (true, true) => CallKind::BidiStreaming,
+        }
+    }
+
+    /// Whether the messages of this direction come as a stream.
+    pub const fn streams(self, of: Direction) -> bool {
+        match of {
+            Direction::Requests => {
+                matches!(self, CallKind::ClientStreaming | CallKind::BidiStreaming)
+            }
+            Direction::Replies => {
+                matches!(self, CallKind::ServerStreaming | CallKind::BidiStreaming)
+            }
+        }
+    }
+
+    /// Whether there is a stream at all.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, CallKind::Unary)
+    }
+}
+
+/// One of the two ways of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the worker.
+    Requests,
+    /// From the worker to the client.
+    Replies,
+}
+
+/// A part of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<P> {
+    /// The handler has begun the stream of replies; what it says beforehand is in the metadata.
+    /// Comes once at the most, before the first item, and costs no credit.
+    Open(P),
+    /// A message.
+    Item(P),
+    /// There are no more requests. Costs no credit.
+    End,
 }
 
 /// The identity of a service's contract: equal for equal contracts. The core only compares it.
@@ -185,9 +269,6 @@ pub enum RecordError {
     /// A number that is no command of version 1.
     #[error("command {0} is not one of MDP/RPC version 1")]
     UnknownCommand(u8),
-    /// A command of version 1 that this program does not handle.
-    #[error("{0} is not handled by this program")]
-    Unsupported(Command),
 }
 
 impl<'a, P> Record<&'a [u8], P> {
@@ -196,7 +277,7 @@ impl<'a, P> Record<&'a [u8], P> {
     ///
     /// # Errors
     ///
-    /// The command is not known, or not handled.
+    /// The command is not known.
     pub fn read(
         head: &Head,
         packet: &'a [u8],
@@ -225,8 +306,21 @@ impl<'a, P> Record<&'a [u8], P> {
                 idempotent: head.flags.has(Flags::IDEMPOTENT),
                 attempt: head.count,
                 peer: head.peer.of(packet),
+                kind: CallKind::new(!head.flags.has(Flags::END), head.flags.has(Flags::REPLIES)),
                 body: body(head),
             },
+            Command::Data => Record::Data {
+                call: head.call,
+                of: direction(head),
+                part: match head.count {
+                    _ if head.flags.has(Flags::END) => Part::End,
+                    OPEN => Part::Open(body(head)),
+                    _ => Part::Item(body(head)),
+                },
+            },
+            Command::Credit => {
+                Record::Credit { call: head.call, of: direction(head), units: head.arg }
+            }
             Command::Final => Record::Final {
                 call: head.call,
                 code: Code::from_u32(head.arg),
@@ -239,11 +333,15 @@ impl<'a, P> Record<&'a [u8], P> {
             Command::Heartbeat => Record::Heartbeat,
             Command::Drain => Record::Drain,
             Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),
-            Command::Data | Command::Credit => {
-                return Err(RecordError::Unsupported(command));
-            }
         })
     }
+}
+
+/// The count of a DATA that opens a stream.
+pub(super) const OPEN: u8 = 1;
+
+fn direction(head: &Head) -> Direction {
+    if head.flags.has(Flags::REPLIES) { Direction::Replies } else { Direction::Requests }
 }
 
 /// A payload of another length than that of a hash is none: it may come from a newer worker (R30).
@@ -262,6 +360,8 @@ impl<N, P> Record<N, P> {
             Record::Welcome { .. } => Command::Welcome,
             Record::Ready { .. } => Command::Ready,
             Record::Request { .. } => Command::Request,
+            Record::Data { .. } => Command::Data,
+            Record::Credit { .. } => Command::Credit,
             Record::Final { .. } => Command::Final,
             Record::Cancel { .. } => Command::Cancel,
             Record::Heartbeat => Command::Heartbeat,

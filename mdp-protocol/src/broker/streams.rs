@@ -1,0 +1,224 @@
+//! The streams of calls: items pass through at once and are never kept, within the credit that their
+//! receiver gave.
+
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::calls::Place;
+use super::io::Action;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::stream::Balance;
+use crate::time::Time;
+use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, units};
+
+/// What the broker knows of a call's streams.
+#[derive(Debug)]
+pub(super) struct Flow {
+    kind: CallKind,
+    requests: Balance,
+    replies: Balance,
+    /// The client has said END.
+    ended: bool,
+    /// The worker has said OPEN.
+    opened: bool,
+    /// Client and worker have heard of each other: the call cannot begin again elsewhere.
+    begun: bool,
+}
+
+impl Flow {
+    pub(super) fn new(kind: CallKind) -> Self {
+        let (requests, replies) = (Balance::default(), Balance::default());
+        Flow { kind, requests, replies, ended: false, opened: false, begun: false }
+    }
+
+    pub(super) fn kind(&self) -> CallKind {
+        self.kind
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    fn balance(&mut self, of: Direction) -> &mut Balance {
+        match of {
+            Direction::Requests => &mut self.requests,
+            Direction::Replies => &mut self.replies,
+        }
+    }
+
+    /// Whether such a part may come now; if so it has come.
+    fn take<P: Payload>(&mut self, of: Direction, part: &Part<P>) -> bool {
+        let over = match of {
+            Direction::Requests => self.ended,
+            Direction::Replies => false,
+        };
+        if over || !self.kind.streams(of) {
+            return false;
+        }
+        match (part, of) {
+            (Part::Item(item), _) => {
+                self.begun = true;
+                self.opened |= of == Direction::Replies;
+                self.balance(of).take(units(item.size()))
+            }
+            (Part::Open(_), Direction::Replies) => {
+                self.begun = true;
+                !core::mem::replace(&mut self.opened, true)
+            }
+            (Part::End, Direction::Requests) => {
+                self.ended = true;
+                true
+            }
+            (Part::Open(_), Direction::Requests) | (Part::End, Direction::Replies) => false,
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// DATA: requests from a client, replies from a worker.
+    pub(super) fn data(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        of: Direction,
+        part: Part<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let found = match of {
+            Direction::Requests => self.made_by(from, call),
+            Direction::Replies => self.held_by(now, from, call, out),
+        };
+        let Some(key) = found else { return };
+        let Some(found) = self.calls.get_mut(key) else { return };
+        if !found.flow.take(of, &part) {
+            return self.unexpected(now, from, out);
+        }
+        match of {
+            Direction::Requests => {
+                self.to_worker(now, key, out, |call| Record::Data { call, of, part })
+            }
+            Direction::Replies => {
+                self.to_client(now, key, out, |call| Record::Data { call, of, part })
+            }
+        }
+    }
+
+    /// CREDIT: for replies from a client, for requests from a worker.
+    pub(super) fn credit(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        of: Direction,
+        units: u32,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let found = match of {
+            Direction::Requests => self.held_by(now, from, call, out),
+            Direction::Replies => self.made_by(from, call),
+        };
+        let Some(key) = found else { return };
+        let most = self.config.limits.window;
+        let Some(found) = self.calls.get_mut(key) else { return };
+        if !found.flow.kind.streams(of) {
+            return self.unexpected(now, from, out);
+        }
+        let units = found.flow.balance(of).add(units, most);
+        if units == 0 {
+            return;
+        }
+        match of {
+            Direction::Requests => {
+                found.flow.begun = true;
+                self.to_client(now, key, out, |call| Record::Credit { call, of, units });
+            }
+            Direction::Replies => {
+                self.to_worker(now, key, out, |call| Record::Credit { call, of, units });
+            }
+        }
+    }
+
+    /// What the client said about its streams while the call waited, right behind its REQUEST.
+    pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
+        let Some(flow) = self.calls.get(key).map(|call| &call.flow) else { return };
+        let (units, ended, call) = (flow.replies.units(), flow.ended, key.as_u64());
+        if units > 0 {
+            let of = Direction::Replies;
+            self.send(now, session, Record::Credit { call, of, units }, out);
+        }
+        if ended {
+            let (of, part) = (Direction::Requests, Part::End);
+            self.send(now, session, Record::Data { call, of, part }, out);
+        }
+    }
+
+    /// A call by its client's number. One that has ended meanwhile is not there.
+    fn made_by(&self, client: Key, call: u64) -> Option<Key> {
+        self.by_number.get(&(client, call)).copied()
+    }
+
+    /// The call of this handle, if the worker holds it and somebody waits for it.
+    fn held_by(
+        &mut self,
+        now: Time,
+        worker: Key,
+        call: u64,
+        out: &mut Vec<Action<P>>,
+    ) -> Option<Key> {
+        let key = Key::from_u64(call);
+        let place = key.and_then(|key| Some(self.calls.get(key)?.place));
+        let holder = match place {
+            Some(Place::Running(holder) | Place::Overdue(holder)) => {
+                self.registrations.get(holder).map(|found| found.session)
+            }
+            _ => None,
+        };
+        let ended = place.is_none() && key.is_some_and(|key| self.calls.was_removed(key));
+        if holder != Some(worker) && !ended {
+            self.unexpected(now, worker, out);
+            return None;
+        }
+        if !matches!(place, Some(Place::Running(_))) {
+            self.stats.late += 1;
+            return None;
+        }
+        key
+    }
+
+    fn unexpected(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
+        self.stats.invalid += 1;
+        self.expel(now, from, DisconnectReason::Unexpected, out);
+    }
+
+    fn to_worker(
+        &mut self,
+        now: Time,
+        key: Key,
+        out: &mut Vec<Action<P>>,
+        record: impl FnOnce(u64) -> super::io::Outgoing<P>,
+    ) {
+        // A call that waits gets it with `catch_up`.
+        let Some(Place::Running(worker)) = self.calls.get(key).map(|call| call.place) else {
+            return;
+        };
+        let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
+            return;
+        };
+        self.send(now, session, record(key.as_u64()), out);
+    }
+
+    fn to_client(
+        &mut self,
+        now: Time,
+        key: Key,
+        out: &mut Vec<Action<P>>,
+        record: impl FnOnce(u64) -> super::io::Outgoing<P>,
+    ) {
+        let Some(call) = self.calls.get(key) else { return };
+        let Some(client) = call.client else { return };
+        let number = call.client_call;
+        self.send(now, client, record(number), out);
+    }
+}

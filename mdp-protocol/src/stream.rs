@@ -1,0 +1,186 @@
+//! Credit: what the sender of a stream may still send.
+
+use crate::payload::Payload;
+use crate::wire::{CallKind, Direction, Part, units};
+
+/// What a client or a worker gives a stream at first.
+pub(crate) const DEFAULT_WINDOW: u32 = 1_024;
+
+/// Units that may be sent. One item may overdraw it, see [`units`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Balance(i64);
+
+impl Balance {
+    /// Adds units, at most so many that the balance is `most`, and gives how many it added.
+    pub(crate) fn add(&mut self, units: u32, most: u32) -> u32 {
+        let room = (i64::from(most) - self.0).max(0);
+        let added = u32::try_from(i64::from(units).min(room)).unwrap_or(u32::MAX);
+        self.0 += i64::from(added);
+        added
+    }
+
+    /// Takes what an item costs. `false`: there was nothing left.
+    pub(crate) fn take(&mut self, units: u32) -> bool {
+        let any = self.0 > 0;
+        if any {
+            self.0 -= i64::from(units);
+        }
+        any
+    }
+
+    /// What there is; none if it is overdrawn.
+    pub(crate) fn units(self) -> u32 {
+        u32::try_from(self.0.max(0)).unwrap_or(u32::MAX)
+    }
+}
+
+/// The streams of a call as its client or its worker sees them.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    kind: CallKind,
+    /// The direction that is sent from here.
+    own: Direction,
+    /// What may be sent from here.
+    may_send: Balance,
+    /// What the other side may send.
+    granted: Balance,
+    sent_end: bool,
+    heard_end: bool,
+    begun: bool,
+}
+
+impl Ends {
+    pub(crate) fn new(kind: CallKind, own: Direction) -> Self {
+        Ends {
+            kind,
+            own,
+            may_send: Balance::default(),
+            granted: Balance::default(),
+            sent_end: false,
+            heard_end: false,
+            begun: false,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> CallKind {
+        self.kind
+    }
+
+    /// Whether anything came from the other side, or went there.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    fn other(&self) -> Direction {
+        match self.own {
+            Direction::Requests => Direction::Replies,
+            Direction::Replies => Direction::Requests,
+        }
+    }
+
+    /// Grants the other side units, if it has a stream.
+    pub(crate) fn grant(&mut self, units: u32) -> bool {
+        let granted = self.kind.streams(self.other()) && !self.heard_end;
+        if granted {
+            self.granted.add(units, u32::MAX);
+        }
+        granted
+    }
+
+    /// The other side grants units. `false`: it must not.
+    pub(crate) fn heard_credit(&mut self, of: Direction, units: u32) -> bool {
+        if of != self.own || !self.kind.streams(of) {
+            return false;
+        }
+        self.begun = true;
+        self.may_send.add(units, u32::MAX);
+        true
+    }
+
+    /// A part is to be sent. `false`: it must not.
+    pub(crate) fn send<P: Payload>(&mut self, part: &Part<P>) -> bool {
+        if !self.kind.streams(self.own) || self.sent_end {
+            return false;
+        }
+        match part {
+            Part::Item(item) => {
+                self.begun = true;
+                self.may_send.take(units(item.size()))
+            }
+            Part::Open(_) => true,
+            Part::End => {
+                self.sent_end = true;
+                true
+            }
+        }
+    }
+
+    /// Whether END was sent.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.sent_end
+    }
+
+    /// A part has come. `false`: it must not.
+    pub(crate) fn heard<P: Payload>(&mut self, of: Direction, part: &Part<P>) -> bool {
+        if of != self.other() || !self.kind.streams(of) || self.heard_end {
+            return false;
+        }
+        self.begun = true;
+        match part {
+            Part::Item(item) => self.granted.take(units(item.size())),
+            Part::Open(_) => of == Direction::Replies,
+            Part::End => {
+                self.heard_end = true;
+                of == Direction::Requests
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn an_item_may_overdraw_a_balance_and_the_next_waits() {
+        let mut balance = Balance::default();
+        assert!(!balance.take(1));
+        assert_eq!(balance.add(2, 10), 2);
+        assert!(balance.take(5));
+        assert_eq!(balance.units(), 0);
+        assert_eq!(balance.add(3, 10), 3);
+        assert!(!balance.take(1));
+        assert_eq!(balance.add(u32::MAX, 10), 10);
+        assert!(balance.take(1));
+    }
+
+    #[test]
+    fn a_call_without_streams_takes_no_part_and_no_credit() {
+        let mut ends = Ends::new(CallKind::Unary, Direction::Requests);
+        assert!(!ends.heard_credit(Direction::Requests, 1));
+        assert!(!ends.heard(Direction::Replies, &Part::Item(vec![])));
+        assert!(!ends.send(&Part::Item(vec![])));
+        assert!(!ends.grant(1));
+        assert!(!ends.has_begun());
+    }
+
+    #[test]
+    fn a_stream_is_sent_within_its_credit_until_it_ends() {
+        let mut client = Ends::new(CallKind::ClientStreaming, Direction::Requests);
+        let mut worker = Ends::new(CallKind::ClientStreaming, Direction::Replies);
+        assert!(worker.grant(2));
+        assert!(client.heard_credit(Direction::Requests, 2));
+        for item in [vec![0; 10], vec![0; 2_000]] {
+            let part = Part::Item(item);
+            assert!(client.send(&part) && worker.heard(Direction::Requests, &part));
+        }
+        assert!(!client.send(&Part::Item(vec![])));
+        assert!(!worker.heard(Direction::Requests, &Part::Item(vec![])));
+        assert!(client.send(&Part::<vec::Vec<u8>>::End));
+        assert!(worker.heard(Direction::Requests, &Part::<vec::Vec<u8>>::End));
+        assert!(!client.send(&Part::<vec::Vec<u8>>::End));
+        assert!(!worker.grant(1));
+    }
+}
