@@ -49,7 +49,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::client;
+use crate::codegen::Record;
 use crate::error::ConnectError;
+use crate::status::Status;
 use crate::worker::current;
 
 /// More than tokio lets a task do before it has to give way.
@@ -132,8 +134,54 @@ impl Client {
     }
 }
 
+/// The replies of a call, one after another: its iterator blocks until the next one is there, or the call has ended.
+/// See [`Call::wait`](client::Call::wait).
+#[derive(Debug)]
+pub struct Streaming<T> {
+    inner: crate::Streaming<T>,
+}
+
+impl<T> Streaming<T> {
+    pub(crate) fn new(inner: crate::Streaming<T>) -> Self {
+        Streaming { inner }
+    }
+
+    /// The stream, for async code.
+    pub fn into_inner(self) -> crate::Streaming<T> {
+        self.inner
+    }
+}
+
+impl<T: Record> Iterator for Streaming<T> {
+    type Item = Result<T, Status>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        block_on(self.inner.message(), None)?.transpose()
+    }
+}
+
+/// That a thread may wait.
+///
+/// # Errors
+///
+/// FAILED_PRECONDITION: it is in async code.
+pub(crate) fn check(method: &str) -> Result<(), Status> {
+    if !in_async_code() {
+        return Ok(());
+    }
+    let status = Status::failed_precondition(
+        "`wait` would block the thread of async code; `.await` the call, or use `spawn_blocking`",
+    );
+    Err(status.with_not_started(true).with_method(method))
+}
+
+/// The client did not even watch over the deadline.
+pub(crate) fn no_client(method: &str) -> Status {
+    Status::deadline_exceeded("the client does not run; does its runtime?").with_method(method)
+}
+
 /// Whether this thread runs async code now, which waits for all else that the thread has to run.
-pub(crate) fn in_async_code() -> bool {
+fn in_async_code() -> bool {
     if current::deadline().is_some() {
         return true;
     }

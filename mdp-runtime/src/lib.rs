@@ -49,10 +49,11 @@ mod peer;
 mod signal;
 mod spin;
 mod status;
+pub mod stream;
 pub mod testing;
 mod worker;
 
-pub use mdp_protocol::wire::DisconnectReason;
+pub use mdp_protocol::wire::{CallKind, DisconnectReason};
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
 
@@ -130,8 +131,9 @@ pub use mdp_macros::mdp_service;
 
 pub use broker::{Broker, BrokerBuilder, BrokerStats};
 pub use client::{
-    Call, CallFuture, Channel, Client, ClientBuilder, DEFAULT_TIMEOUT, Reply, Request, Response,
-    SendFuture,
+    BidiStreaming, Call, CallFuture, Channel, Client, ClientBuilder, ClientStreaming,
+    DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Replies, Reply, Request, Requests,
+    Response, SendFuture, ServerStreaming, Unary,
 };
 pub use codegen::record::UnknownFields;
 pub use context::Runtime;
@@ -139,6 +141,9 @@ pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use metadata::Metadata;
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};
+pub use stream::{
+    Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
+};
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 
 /// Takes in the code that `mdp-codegen` generated for a package.

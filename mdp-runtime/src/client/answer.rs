@@ -10,6 +10,7 @@ use mdp_protocol::client::Outcome;
 
 use super::{Command, Link};
 use crate::body::Body;
+use crate::stream::Flow;
 
 /// The driver has not taken the call yet.
 const NEW: u64 = 0;
@@ -45,14 +46,20 @@ impl Shared {
 /// The driver's end. Dropped without an answer it says that the client is closed.
 pub(crate) struct Answer {
     shared: Arc<Shared>,
+    /// The call's streams.
+    flow: Option<Arc<Flow>>,
 }
 
 impl Answer {
     /// Both ends of a new call.
-    pub(super) fn new(link: Arc<Link>) -> (Answer, Waiting) {
+    pub(super) fn new(link: Arc<Link>, flow: Option<Arc<Flow>>) -> (Answer, Waiting) {
         let state = Mutex::new(State::Open(None));
         let shared = Arc::new(Shared { call: AtomicU64::new(NEW), state });
-        (Answer { shared: Arc::clone(&shared) }, Waiting { shared, link })
+        (Answer { shared: Arc::clone(&shared), flow }, Waiting { shared, link })
+    }
+
+    pub(super) fn flow(&self) -> Option<&Arc<Flow>> {
+        self.flow.as_ref()
     }
 
     /// Whether nobody waits for the answer.
@@ -75,6 +82,9 @@ impl Drop for Answer {
         let open = matches!(*self.shared.state(), State::Open(_));
         if open {
             self.shared.end(State::Over);
+        }
+        if let Some(flow) = &self.flow {
+            flow.half().close();
         }
     }
 }

@@ -4,24 +4,25 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mdp_protocol::client as core;
-use mdp_protocol::client::Outcome;
 
-use super::answer::{Answer, Waiting};
-use super::channel::{Answering, Reply, Request};
-use super::{Client, Command, Way};
+use super::answer::Answer;
+use super::channel::{Reply, Request};
+use super::kinds::{self, Unary};
+use super::{Client, Command, Ending, Way};
 use crate::blocking;
 use crate::body::Body;
 use crate::clock;
 use crate::codec;
-use crate::codegen::{Idempotency, MethodSpec, Raw, Record};
+use crate::codegen::{Idempotency, MethodSpec, Record};
 use crate::metadata::Metadata;
-use crate::status::{Code, Status};
+use crate::status::Status;
+use crate::stream::Flow;
 use crate::worker::{CallContext, current};
 
 /// The id of no worker, shared: an empty `Arc` of its own would be an allocation for each call.
@@ -45,7 +46,7 @@ const WAIT_GRACE: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 #[must_use = "a call does nothing until it is awaited, sent or waited for"]
-pub struct Call<Rep> {
+pub struct Call<Rep, K = Unary> {
     client: Client,
     method: &'static MethodSpec,
     body: Body,
@@ -55,19 +56,21 @@ pub struct Call<Rep> {
     worker: Arc<[u8]>,
     /// It ends with the call that a handler works on, if one makes it.
     inherits: bool,
-    reply: PhantomData<fn() -> Rep>,
+    kind: PhantomData<fn() -> (Rep, K)>,
 }
 
-impl<Rep: Record> Call<Rep> {
-    /// A call of a method with its request, encoded here.
-    #[doc(hidden)]
-    pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
+impl<Rep, K> Call<Rep, K> {
+    pub(super) fn with_request<Req: Record>(
+        client: &Client,
+        method: &'static MethodSpec,
+        request: &Req,
+    ) -> Self {
         let len = request.encoded_len();
         let body = Body::new(method.path, None, len, |bytes| request.encode_to(bytes));
         Call::with_body(client, method, body)
     }
 
-    fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
+    pub(super) fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
         Call {
             client: client.clone(),
             method,
@@ -75,18 +78,23 @@ impl<Rep: Record> Call<Rep> {
             metadata: Metadata::new(),
             timeout: method
                 .timeout_ms
-                .map_or(client.timeout(), |ms| Duration::from_millis(ms.into())),
+                .map_or_else(|| client.timeout(method.kind), |ms| Duration::from_millis(ms.into())),
             idempotent: method.idempotency != Idempotency::Unknown,
             worker: Arc::clone(&ANY_WORKER),
             inherits: true,
-            reply: PhantomData,
+            kind: PhantomData,
         }
+    }
+
+    pub(super) fn method(&self) -> &'static MethodSpec {
+        self.method
     }
 
     /// The time until the call's deadline, counted from when it is awaited or sent; a call that a handler
     /// makes ends with the one that it works on at the latest, see [`detached`](Self::detached). Whole
     /// milliseconds, rounded up. Unless set it is the method's own `timeout_ms` if it has one, else the
-    /// client's [`timeout`](super::ClientBuilder::timeout).
+    /// client's [`timeout`](super::ClientBuilder::timeout), or its
+    /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -132,6 +140,19 @@ impl<Rep: Record> Call<Rep> {
         self
     }
 
+    /// The call's deadline, for a thread that waits for it.
+    pub(super) fn patience(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.timeout.saturating_add(WAIT_GRACE))
+    }
+}
+
+impl<Rep: Record> Call<Rep> {
+    /// A call of a method with its request, encoded here.
+    #[doc(hidden)]
+    pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
+        Call::with_request(client, method, request)
+    }
+
     /// Makes the call. The future gives the reply with its metadata.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
@@ -165,20 +186,16 @@ impl<Rep: Record> Call<Rep> {
     /// As [`wait`](Self::wait).
     pub fn wait_response(self) -> Result<Response<Rep>, Status> {
         let method = self.method;
-        if blocking::in_async_code() {
-            let status = Status::failed_precondition(
-                "`wait` would block the thread of async code; `.await` the call, or use `spawn_blocking`",
-            );
-            return Err(status.with_not_started(true).with_method(method.path));
-        }
-        let until = Instant::now().checked_add(self.timeout.saturating_add(WAIT_GRACE));
-        blocking::block_on(self.send(), until).unwrap_or_else(|| {
-            let status = Status::deadline_exceeded("the client does not run; does its runtime?");
-            Err(status.with_method(method.path))
-        })
+        blocking::check(method.path)?;
+        let until = self.patience();
+        blocking::block_on(self.send(), until)
+            .unwrap_or_else(|| Err(blocking::no_client(method.path)))
     }
+}
 
-    fn start(mut self) -> State<Rep> {
+impl<Rep, K> Call<Rep, K> {
+    /// Makes the call: its end, and its streams if it has some.
+    pub(super) fn make(mut self) -> (Ending, Option<Arc<Flow>>) {
         let inherited = if self.inherits { current::deadline() } else { None };
         if let Some(deadline) = inherited {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -189,24 +206,27 @@ impl<Rep: Record> Call<Rep> {
             Way::Broker(link) => link,
             Way::Channel(joined) => {
                 let joined = Arc::clone(joined);
-                return State::Joined(Mutex::new(joined.call(self.request())), method);
+                return joined.start(self.request());
             }
         };
         if let Some(meta) = codec::encode_metadata(&self.metadata) {
             let payload = self.body.payload();
             self.body = Body::with_payload(method.path, Some(&meta), payload);
         }
-        let (token, outcome) = Answer::new(Arc::clone(link));
+        let carrier = || kinds::carrier(link);
+        let flow = method.kind.is_stream().then(|| Arc::new(Flow::new(carrier(), link.window)));
+        let (token, waiting) = Answer::new(Arc::clone(link), flow.clone());
         let call = core::Call {
             token,
             timeout: clock::span(self.timeout),
             idempotent: self.idempotent,
             worker: self.worker,
+            kind: method.kind,
             body: self.body,
         };
         // A client that is closed drops the token, which ends the call.
         drop(link.command(Command::Call(call)));
-        State::Sent(outcome, method)
+        (Ending::broker(waiting, flow.clone()), flow)
     }
 
     fn request(self) -> Request {
@@ -219,21 +239,20 @@ impl<Rep: Record> Call<Rep> {
             worker: self.worker,
         }
     }
-}
 
-/// Makes a call that came through a channel.
-pub(super) fn forward(client: &Client, request: Request) -> SendFuture<Raw> {
-    let body = Body::with_payload(request.method.path, None, request.payload);
-    let call = Call {
-        metadata: request.metadata,
-        timeout: request.timeout,
-        idempotent: request.idempotent,
-        worker: request.worker,
-        // Whoever made it has seen to that.
-        inherits: false,
-        ..Call::with_body(client, request.method, body)
-    };
-    call.send()
+    /// The call that came through a channel as this request.
+    pub(super) fn of_request(client: &Client, request: Request) -> Self {
+        let body = Body::with_payload(request.method.path, None, request.payload);
+        Call {
+            metadata: request.metadata,
+            timeout: request.timeout,
+            idempotent: request.idempotent,
+            worker: request.worker,
+            // Whoever made it has seen to that.
+            inherits: false,
+            ..Call::with_body(client, request.method, body)
+        }
+    }
 }
 
 impl<Rep: Record> IntoFuture for Call<Rep> {
@@ -245,7 +264,7 @@ impl<Rep: Record> IntoFuture for Call<Rep> {
     }
 }
 
-impl<Rep> fmt::Debug for Call<Rep> {
+impl<Rep, K> fmt::Debug for Call<Rep, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("method", &self.method.path)
@@ -299,13 +318,17 @@ pub struct SendFuture<Rep> {
 
 enum State<Rep> {
     Unsent(Option<Call<Rep>>),
-    Sent(Waiting, &'static MethodSpec),
-    /// Through a channel. The lock is never waited for: it makes the future `Sync`.
-    Joined(Mutex<Answering>, &'static MethodSpec),
+    Sent(Ending, &'static MethodSpec),
 }
 
 // Nothing in it is ever pinned: the waiting end is `Unpin`, and so is all else.
 impl<Rep> Unpin for SendFuture<Rep> {}
+
+impl<Rep> SendFuture<Rep> {
+    pub(super) fn sent(ending: Ending, method: &'static MethodSpec) -> Self {
+        SendFuture { state: State::Sent(ending, method) }
+    }
+}
 
 impl<Rep: Record> Future for SendFuture<Rep> {
     type Output = Result<Response<Rep>, Status>;
@@ -317,20 +340,11 @@ impl<Rep: Record> Future for SendFuture<Rep> {
                     "the call was polled after its start failed",
                 )));
             };
-            self.state = call.start();
+            let method = call.method;
+            self.state = State::Sent(call.make().0, method);
         }
-        let (reply, method) = match &mut self.state {
-            State::Sent(outcome, method) => match ready!(outcome.poll(cx)) {
-                Some(outcome) => (answered(outcome), *method),
-                None => (Err(closed()), *method),
-            },
-            State::Joined(reply, method) => {
-                let reply = reply.get_mut().unwrap_or_else(PoisonError::into_inner);
-                (ready!(reply.as_mut().poll(cx)), *method)
-            }
-            State::Unsent(_) => return Poll::Pending,
-        };
-        let response = reply.and_then(|reply| decoded(method, reply));
+        let State::Sent(ending, method) = &mut self.state else { return Poll::Pending };
+        let response = ready!(ending.poll(cx)).and_then(|reply| decoded(method, reply));
         Poll::Ready(response.map_err(|status| status.with_method(method.path)))
     }
 }
@@ -348,33 +362,22 @@ pub struct CallFuture<Rep> {
     inner: SendFuture<Rep>,
 }
 
+impl<Rep> CallFuture<Rep> {
+    pub(super) fn sent(ending: Ending, method: &'static MethodSpec) -> Self {
+        CallFuture { inner: SendFuture::sent(ending, method) }
+    }
+
+    /// The same, for the reply with its metadata.
+    pub fn response(self) -> SendFuture<Rep> {
+        self.inner
+    }
+}
+
 impl<Rep: Record> Future for CallFuture<Rep> {
     type Output = Result<Rep, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.inner).poll(cx).map_ok(Response::into_message)
-    }
-}
-
-pub(super) fn closed() -> Status {
-    Status::cancelled("the client was closed").with_not_started(true)
-}
-
-/// What a call ended with, out of what came for it.
-pub(crate) fn answered(outcome: Outcome<Body>) -> Result<Reply, Status> {
-    match outcome {
-        Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
-        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
-            payload: body.payload(),
-            metadata: codec::decode_metadata(body.meta()),
-            worker: body.peer(),
-            attempts: attempt,
-        }),
-        Outcome::Final { code, not_started, attempt: _, body } => {
-            Err(codec::decode_status(code, body.payload())
-                .with_not_started(not_started)
-                .with_metadata(codec::decode_metadata(body.meta())))
-        }
     }
 }
 

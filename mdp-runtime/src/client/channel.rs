@@ -1,22 +1,27 @@
 //! Calls that do not go to a broker: through a channel of the user's own, such as a test double.
 
+mod streams;
+
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::{Code, ConnectionState, Reason, Refusal};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::Client;
-use super::call::{closed, forward};
-use crate::codegen::{self, MethodSpec, Record};
+use super::ending::closed;
+use super::{Call, Client, Ending, Timeouts};
+use crate::codegen::{self, MethodSpec, Raw, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
+use crate::stream::{Flow, joined};
+pub use streams::{Replies, Requests};
 
 /// Where calls may go instead of to a broker. Implement it for a test double, and make clients of it with
 /// [`Client::over`]; code that holds a generated client cannot tell the difference.
@@ -64,16 +69,42 @@ use crate::status::Status;
 /// # example::run().unwrap();
 /// ```
 pub trait Channel: Send + Sync + 'static {
-    /// Makes a call. Its end is the reply or the status that the caller gets.
+    /// Makes a call of one request and one reply. Its end is the reply or the status that the caller gets.
     fn call(&self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
+
+    /// Makes a call with a stream of requests, of replies or of both, see [`Request::kind`]. Its end is that of the
+    /// call; where replies stream, the one at the end has metadata only. Unless implemented, UNIMPLEMENTED.
+    ///
+    /// It runs as a task of its own; a panic is INTERNAL.
+    fn stream(
+        &self,
+        request: Request,
+        requests: Requests,
+        replies: Replies,
+    ) -> impl Future<Output = Result<Reply, Status>> + Send {
+        let _ = (requests, replies);
+        let message = format!("the channel does not stream, as {} does", request.method());
+        std::future::ready(Err(Status::unimplemented(message)))
+    }
 }
 
 impl Channel for Client {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
-        let response = forward(self, request).await?;
-        let worker = Bytes::copy_from_slice(response.worker());
-        let (metadata, attempts) = (response.metadata().clone(), response.attempts());
-        Ok(Reply { payload: response.into_message().0, metadata, worker, attempts })
+        let (mut ending, _) = Call::<Raw>::of_request(self, request).make();
+        poll_fn(|cx| ending.poll(cx)).await
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        requests: Requests,
+        replies: Replies,
+    ) -> Result<Reply, Status> {
+        let (ending, flow) = Call::<Raw>::of_request(self, request.clone()).make();
+        match flow {
+            Some(flow) => streams::pass_on(&request, ending, flow, requests, replies).await,
+            None => Channel::call(self, request).await,
+        }
     }
 }
 
@@ -104,7 +135,12 @@ impl Request {
         self.method.name
     }
 
-    /// The request.
+    /// How many messages go which way.
+    pub fn kind(&self) -> CallKind {
+        self.method.kind
+    }
+
+    /// The request; an empty message where requests stream.
     ///
     /// # Errors
     ///
@@ -199,20 +235,22 @@ impl Reply {
 /// A call on its way through a channel.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
-/// [`Channel`] with its future in a box, for any channel behind one type.
+/// What a channel gives, in a box and borrowed from it.
+type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + 'a>>;
+
+/// [`Channel`] with its futures in a box, for any channel behind one type.
 trait AnyChannel: Send + Sync {
-    fn call(
-        &self,
-        request: Request,
-    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + '_>>;
+    fn call(&self, request: Request) -> Boxed<'_>;
+    fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_>;
 }
 
 impl<C: Channel> AnyChannel for C {
-    fn call(
-        &self,
-        request: Request,
-    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + '_>> {
+    fn call(&self, request: Request) -> Boxed<'_> {
         Box::pin(Channel::call(self, request))
+    }
+
+    fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_> {
+        Box::pin(Channel::stream(self, request, requests, replies))
     }
 }
 
@@ -220,7 +258,8 @@ impl<C: Channel> AnyChannel for C {
 /// whatever becomes of the broker.
 pub(super) struct Joined {
     channel: Box<dyn AnyChannel>,
-    timeout: Duration,
+    timeouts: Timeouts,
+    window: u32,
     state: watch::Sender<ConnectionState>,
     calls: watch::Sender<Calls>,
 }
@@ -233,18 +272,19 @@ struct Calls {
 }
 
 impl Joined {
-    pub(super) fn new(channel: impl Channel, timeout: Duration) -> Self {
+    pub(super) fn new(channel: impl Channel, timeouts: Timeouts, window: u32) -> Self {
         let connected = ConnectionState::Connected { endpoint: 0, id: Arc::from(*b"in-memory") };
         Joined {
             channel: Box::new(channel),
-            timeout,
+            timeouts,
+            window,
             state: watch::Sender::new(connected),
             calls: watch::Sender::default(),
         }
     }
 
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     pub(super) fn state(&self) -> watch::Receiver<ConnectionState> {
@@ -259,15 +299,37 @@ impl Joined {
         self.state.send_replace(ConnectionState::Closed);
     }
 
-    pub(super) fn call(self: Arc<Self>, request: Request) -> Answering {
-        let call = self.run(request);
-        match Handle::try_current() {
-            Ok(_) => Box::pin(call),
-            Err(_) => Box::pin(elsewhere(call)),
+    /// Makes a call: its end, and its streams if it has some.
+    pub(super) fn start(self: Arc<Self>, request: Request) -> (Ending, Option<Arc<Flow>>) {
+        if !request.kind().is_stream() {
+            let call =
+                async move { self.run(&request, |channel| channel.call(request.clone())).await };
+            let answering: Answering = match Handle::try_current() {
+                Ok(_) => Box::pin(call),
+                Err(_) => elsewhere(spare(), call),
+            };
+            return (Ending::channel(answering, None), None);
         }
+        let (ours, theirs) = joined(self.window);
+        let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
+        let (requests, replies) = streams::ends(&request, &theirs);
+        let close = CloseOnDrop(Arc::clone(&ours));
+        // Both ends are at work at once, so the channel's is a task, whoever polls which end first.
+        let call = async move {
+            let _close = close;
+            self.run(&request, |channel| channel.stream(request.clone(), requests, replies)).await
+        };
+        let tokio = Handle::try_current().ok().or_else(|| spare().cloned());
+        let answering = elsewhere(tokio.as_ref(), call);
+        let ending = Ending::channel(answering, Some(Arc::clone(&ours)));
+        (ending, Some(ours))
     }
 
-    async fn run(self: Arc<Self>, request: Request) -> Result<Reply, Status> {
+    async fn run<'a>(
+        &'a self,
+        request: &Request,
+        call: impl FnOnce(&'a dyn AnyChannel) -> Boxed<'a>,
+    ) -> Result<Reply, Status> {
         let Some(_running) = Running::enter(&self.calls) else { return Err(closed()) };
         let timeout = request.timeout;
         if timeout.is_zero() {
@@ -276,28 +338,42 @@ impl Joined {
         let mut state = self.state.subscribe();
         tokio::select! {
             biased;
-            reply = self.channel.call(request) => reply,
+            reply = call(&*self.channel) => reply,
             _ = state.wait_for(|state| *state == ConnectionState::Closed) => Err(cut_off()),
             () = tokio::time::sleep(timeout) => Err(expired(false)),
         }
     }
 }
 
-/// Runs the call of a thread that has no tokio runtime, and waits without one.
-async fn elsewhere(
-    call: impl Future<Output = Result<Reply, Status>> + Send + 'static,
-) -> Result<Reply, Status> {
-    let spare = spare().ok_or_else(|| {
-        Status::internal("the thread for calls without a tokio runtime could not be started")
-    })?;
+/// Ends the caller's streams when the channel's task is over, whatever way.
+struct CloseOnDrop(Arc<Flow>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.half().close();
+    }
+}
+
+/// Runs a call as a task of this runtime, from now on, and waits for it.
+fn elsewhere<F>(tokio: Option<&Handle>, call: F) -> Answering
+where
+    F: Future<Output = Result<Reply, Status>> + Send + 'static,
+{
+    let Some(tokio) = tokio else {
+        return Box::pin(std::future::ready(Err(Status::internal(
+            "the thread for calls without a tokio runtime could not be started",
+        ))));
+    };
     let (answer, answered) = oneshot::channel();
-    let given_up = AbortOnDrop(spare.spawn(async move {
+    let given_up = AbortOnDrop(tokio.spawn(async move {
         // Whoever waited may have gone.
         let _ = answer.send(call.await);
     }));
-    let answer = answered.await;
-    drop(given_up);
-    answer.unwrap_or_else(|_| Err(Status::internal("the channel panicked")))
+    Box::pin(async move {
+        let answer = answered.await;
+        drop(given_up);
+        answer.unwrap_or_else(|_| Err(Status::internal("the channel panicked")))
+    })
 }
 
 struct AbortOnDrop(JoinHandle<()>);
@@ -323,7 +399,7 @@ fn spare() -> Option<&'static Handle> {
 
 impl fmt::Debug for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Joined").field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 

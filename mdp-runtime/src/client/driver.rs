@@ -1,6 +1,9 @@
 //! The client's task: it owns the socket and drives the state machine.
 
+use std::sync::Arc;
+
 use mdp_protocol::client::{Action, Call, Client, Config, Input};
+use mdp_protocol::wire::Part;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
@@ -9,6 +12,7 @@ use crate::body::Body;
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
 use crate::spin::Spin;
+use crate::stream::Flow;
 
 /// Without handles left, calls still end, at the latest by their own deadlines.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
@@ -18,6 +22,12 @@ pub(crate) enum Command {
     Call(Call<Body, Answer>),
     /// Nobody waits for the call any more.
     Cancel(Key),
+    /// A part of a stream of requests.
+    Part(Arc<Flow>, Part<Body>),
+    /// So many units of a stream of replies were taken.
+    Taken(Arc<Flow>, u32),
+    /// A stream of requests was dropped before its end.
+    GiveUp(Arc<Flow>),
     Close(Span),
 }
 
@@ -27,6 +37,8 @@ pub(super) struct Driver {
     inbox: mpsc::UnboundedReceiver<Command>,
     commands: Vec<Command>,
     actions: Vec<Action<Body, Answer>>,
+    /// The streams of calls, by the place of the call's key.
+    flows: Vec<Option<(Key, Arc<Flow>)>>,
     orphaned: bool,
     spin: Spin,
     closed: bool,
@@ -46,6 +58,7 @@ impl Driver {
             inbox,
             commands: Vec::with_capacity(BURST),
             actions: Vec::new(),
+            flows: Vec::new(),
             orphaned: false,
             spin: Spin::default(),
             closed: false,
@@ -102,7 +115,23 @@ impl Driver {
         for command in commands.drain(..) {
             match command {
                 Command::Call(call) => self.call(now, call),
-                Command::Cancel(call) => self.handle_at(now, Input::Cancel(call)),
+                Command::Cancel(call) => self.cancel(now, call),
+                Command::Part(flow, part) => {
+                    // Without a key the call has ended.
+                    if let Some(call) = flow.call() {
+                        self.handle_at(now, Input::Part { call, part });
+                    }
+                }
+                Command::Taken(flow, units) => {
+                    if let Some(call) = flow.call() {
+                        self.handle_at(now, Input::Taken { call, units });
+                    }
+                }
+                Command::GiveUp(flow) => {
+                    if let Some(call) = flow.call() {
+                        self.cancel(now, call);
+                    }
+                }
                 Command::Close(grace) => self.handle_at(now, Input::Close { grace }),
             }
         }
@@ -114,12 +143,42 @@ impl Driver {
             return;
         }
         let naming = call.token.naming();
+        let flow = call.token.flow().cloned();
         self.handle_at(now, Input::Call(call));
-        if let Some(key) = self.core.newest()
-            && !naming.name(key)
-        {
-            self.handle_at(now, Input::Cancel(key));
+        let Some(key) = self.core.newest() else { return };
+        if let Some(flow) = flow {
+            flow.name(key);
+            self.remember(key, flow);
         }
+        if !naming.name(key) {
+            self.cancel(now, key);
+        }
+    }
+
+    fn cancel(&mut self, now: Time, call: Key) {
+        self.forget(call);
+        self.handle_at(now, Input::Cancel(call));
+    }
+
+    fn remember(&mut self, call: Key, flow: Arc<Flow>) {
+        let place = call.index() as usize;
+        if self.flows.len() <= place {
+            self.flows.resize_with(place + 1, || None);
+        }
+        if let Some(slot) = self.flows.get_mut(place) {
+            *slot = Some((call, flow));
+        }
+    }
+
+    fn forget(&mut self, call: Key) {
+        if let Some(slot) = self.flows.get_mut(call.index() as usize) {
+            slot.take_if(|(key, _)| *key == call);
+        }
+    }
+
+    fn flow(&self, call: Key) -> Option<&Arc<Flow>> {
+        let slot = self.flows.get(call.index() as usize)?.as_ref();
+        slot.filter(|(key, _)| *key == call).map(|(_, flow)| flow)
     }
 
     /// Handles what has come. `true`: there may be more.
@@ -165,7 +224,22 @@ impl Driver {
         for action in actions.drain(..) {
             match action {
                 Action::Session(action) => broken |= self.peer.perform(action).is_err(),
-                Action::Done { token, outcome } => token.send(outcome),
+                Action::Part { call, part } => {
+                    if let Some(flow) = self.flow(call) {
+                        flow.half().put(part);
+                    }
+                }
+                Action::Credit { call, units } => {
+                    if let Some(flow) = self.flow(call) {
+                        flow.half().credit(units);
+                    }
+                }
+                Action::Done { token, outcome } => {
+                    if let Some(call) = token.flow().and_then(|flow| flow.call()) {
+                        self.forget(call);
+                    }
+                    token.send(outcome);
+                }
                 Action::Closed => self.closed = true,
             }
         }

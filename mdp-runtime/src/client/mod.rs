@@ -4,20 +4,24 @@ mod answer;
 mod call;
 mod channel;
 mod driver;
+mod ending;
+mod kinds;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mdp_protocol::client as core;
 use mdp_protocol::names;
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use call::answered;
 pub use call::{Call, CallFuture, Response, SendFuture};
 pub(crate) use channel::refused;
-pub use channel::{Channel, Reply, Request};
+pub use channel::{Channel, Replies, Reply, Request, Requests};
 pub(crate) use driver::Command;
+pub(crate) use ending::{Ending, answered};
+pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 
 use crate::blocking;
 use crate::clock;
@@ -31,6 +35,8 @@ use driver::Driver;
 
 /// The time that a call has where its caller sets none.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that a call with a stream has where its caller sets none: a day.
+pub const DEFAULT_STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a broker, for any number of calls at once. Cloning is cheap and gives a handle
@@ -70,7 +76,21 @@ enum Way {
 struct Link {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
-    timeout: Duration,
+    timeouts: Timeouts,
+    window: u32,
+}
+
+/// The time that calls have where nobody sets one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    unary: Duration,
+    stream: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { unary: DEFAULT_TIMEOUT, stream: DEFAULT_STREAM_TIMEOUT }
+    }
 }
 
 impl Link {
@@ -95,7 +115,7 @@ impl Client {
             endpoints: Vec::new(),
             runtime: None,
             config: core::Config::default(),
-            timeout: DEFAULT_TIMEOUT,
+            timeouts: Timeouts::default(),
             connect_timeout: CONNECT_TIMEOUT,
         }
     }
@@ -141,11 +161,12 @@ impl Client {
         }
     }
 
-    fn timeout(&self) -> Duration {
-        match &self.way {
-            Way::Broker(link) => link.timeout,
-            Way::Channel(joined) => joined.timeout(),
-        }
+    fn timeout(&self, kind: CallKind) -> Duration {
+        let timeouts = match &self.way {
+            Way::Broker(link) => link.timeouts,
+            Way::Channel(joined) => joined.timeouts(),
+        };
+        if kind.is_stream() { timeouts.stream } else { timeouts.unary }
     }
 }
 
@@ -156,7 +177,7 @@ pub struct ClientBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
     config: core::Config,
-    timeout: Duration,
+    timeouts: Timeouts,
     connect_timeout: Duration,
 }
 
@@ -181,9 +202,22 @@ impl ClientBuilder {
         self
     }
 
-    /// The time that a call has where its caller sets none. 10 s.
+    /// The time that a call of one request and one reply has where its caller sets none. 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeouts.unary = timeout;
+        self
+    }
+
+    /// The time that a call with a stream has, in all, where its caller sets none. 24 h.
+    pub fn stream_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.stream = timeout;
+        self
+    }
+
+    /// How many messages of up to 1 KiB may wait here for the reader of each stream of replies; a longer one counts
+    /// for each KiB that it has begun. At least 1, and at most what the broker's `window` allows. 1,024.
+    pub fn window(mut self, window: u32) -> Self {
+        self.config.window = window.max(1);
         self
     }
 
@@ -242,6 +276,7 @@ impl ClientBuilder {
             let id = String::from_utf8_lossy(id).into_owned();
             return Err(ConnectError::Id { id, source });
         }
+        let window = self.config.window;
         let config = core::Config {
             session: SessionConfig {
                 endpoints: self.endpoints.len(),
@@ -254,14 +289,17 @@ impl ClientBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
-        let link = Link { commands, state, timeout: self.timeout };
+        let link = Link { commands, state, timeouts: self.timeouts, window };
         Ok((Client { way: Way::Broker(Arc::new(link)) }, driver))
     }
 
     /// Makes a client whose calls go through a channel of your own. Of the settings it has the
-    /// [`timeout`](Self::timeout); the others are about connections.
+    /// [`timeout`](Self::timeout), the [`stream_timeout`](Self::stream_timeout) and the
+    /// [`window`](Self::window); the others are about connections.
     pub fn over(self, channel: impl Channel) -> Client {
-        Client { way: Way::Channel(Arc::new(Joined::new(channel, self.timeout))) }
+        Client {
+            way: Way::Channel(Arc::new(Joined::new(channel, self.timeouts, self.config.window))),
+        }
     }
 
     /// Makes the client and waits for a broker's WELCOME.

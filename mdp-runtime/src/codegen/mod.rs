@@ -16,7 +16,11 @@ pub use schema::{
     Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
 };
 
-pub use crate::{Call, CallContext, Client, Status};
+pub use crate::stream::{Stream, Streaming, send_replies};
+pub use crate::{
+    BidiStreaming, Call, CallContext, CallKind, Client, ClientStreaming, ServerStreaming, Status,
+    Unary,
+};
 
 /// What is known of a method at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct MethodSpec {
     /// Its place among the methods that the schema declares, from 0. A method that is left out of the
     /// build leaves a gap.
     pub number: u32,
+    /// How many messages go which way.
+    pub kind: CallKind,
     /// Whether it may be run more than once.
     pub idempotency: Idempotency,
     /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
@@ -148,6 +154,11 @@ pub fn encode<M: Record>(message: &M) -> Bytes {
     let mut bytes = Vec::with_capacity(message.encoded_len());
     message.encode_to(&mut bytes);
     Bytes::from(bytes)
+}
+
+/// The requests of a call whose requests stream.
+pub fn requests<M: Record>(cx: &CallContext) -> Streaming<M> {
+    cx.requests()
 }
 
 /// The end of a call of a method that the service does not have.

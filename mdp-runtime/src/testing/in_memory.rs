@@ -11,10 +11,11 @@ use mdp_protocol::{Code, Reason};
 use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::client::{Channel, Client, Reply, Request, answered, refused};
+use crate::client::{Channel, Client, Replies, Reply, Request, Requests, answered, refused};
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::status::Status;
+use crate::stream::Flow;
 use crate::worker::{CallContext, handler};
 
 /// The id of the one worker there is, and of the one client.
@@ -81,12 +82,30 @@ impl InMemory {
 
 impl Channel for InMemory {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
+        self.handle(request, None).await
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        _requests: Requests,
+        replies: Replies,
+    ) -> Result<Reply, Status> {
+        self.handle(request, Some(Arc::clone(replies.flow()))).await
+    }
+}
+
+impl InMemory {
+    async fn handle(&self, request: Request, flow: Option<Arc<Flow>>) -> Result<Reply, Status> {
         let (service, method) = self.find(&request)?;
+        if method.kind != request.kind() {
+            return Err(handler::other_kind(method, request.kind()));
+        }
         let now = Instant::now();
         let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
         let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
         let client = Bytes::from_static(ID);
-        let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata));
+        let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow);
         let waiting = Waiting { cx: cx.clone(), ended: false };
         let (answer, outcome) = oneshot::channel();
         tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));

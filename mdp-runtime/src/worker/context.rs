@@ -1,5 +1,6 @@
 //! What a handler may know of its call.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,15 +11,15 @@ use tokio::sync::Notify;
 use crate::codec;
 use crate::codegen::MethodSpec;
 use crate::metadata::Metadata;
+use crate::stream::{Flow, Streaming};
 
 /// A call as its handler sees it: who calls, what came beside the request, how much time is left.
 /// Cloning is cheap; a clone may outlive the handler.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CallContext {
     state: Arc<CallState>,
 }
 
-#[derive(Debug)]
 struct CallState {
     method: &'static MethodSpec,
     deadline: Instant,
@@ -29,6 +30,8 @@ struct CallState {
     reply: Mutex<Metadata>,
     cancelled: AtomicBool,
     cancel: Notify,
+    /// The call's streams, if it has some.
+    flow: Option<Arc<Flow>>,
 }
 
 impl CallContext {
@@ -38,6 +41,7 @@ impl CallContext {
         attempt: u8,
         client: Bytes,
         metadata: Bytes,
+        flow: Option<Arc<Flow>>,
     ) -> Self {
         CallContext {
             state: Arc::new(CallState {
@@ -50,6 +54,7 @@ impl CallContext {
                 reply: Mutex::default(),
                 cancelled: AtomicBool::new(false),
                 cancel: Notify::new(),
+                flow,
             }),
         }
     }
@@ -64,7 +69,8 @@ impl CallContext {
         self.state.metadata.get_or_init(|| codec::decode_metadata(self.state.encoded.clone()))
     }
 
-    /// Adds what goes back beside the reply, or beside the status if the handler fails.
+    /// Adds what goes back beside the reply, or beside the status if the handler fails. Where replies stream,
+    /// what is there when the handler returns its stream goes before the first of them, the rest with the end.
     pub fn reply_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
         reply.insert(key, value);
@@ -110,11 +116,39 @@ impl CallContext {
     pub(crate) fn cancel(&self) {
         self.state.cancelled.store(true, Ordering::Release);
         self.state.cancel.notify_waiters();
+        self.close();
+    }
+
+    /// The handler is done: what it left to others can send no more.
+    pub(crate) fn close(&self) {
+        if let Some(flow) = &self.state.flow {
+            flow.half().close();
+        }
+    }
+
+    pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
+        self.state.flow.as_ref()
+    }
+
+    pub(crate) fn requests<T>(&self) -> Streaming<T> {
+        let flow = self.state.flow.clone().unwrap_or_else(Flow::closed);
+        Streaming::of_requests(flow, self.state.method)
     }
 
     /// What the handler has added for the way back.
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *reply)
+    }
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext")
+            .field("method", &self.method())
+            .field("attempt", &self.attempt())
+            .field("time_left", &self.time_left())
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
     }
 }

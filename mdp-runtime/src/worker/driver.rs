@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::runtime::Handle;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::context::CallContext;
 use super::handler;
-use super::pool::{Done, Job, Pool};
+use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
 use crate::codec;
@@ -18,6 +19,8 @@ use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
 use crate::peer::{Alarm, BURST, Broken, Peer};
 use crate::spin::Spin;
+use crate::status::Status;
+use crate::stream::Flow;
 
 /// How long ends may lie unseen behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
@@ -50,9 +53,11 @@ pub(super) struct Driver {
     here: Vec<Job>,
     /// The contexts of the calls that run, by the place of their key.
     running: Vec<Option<(Key, CallContext)>>,
-    finished: Vec<Done>,
+    told: Vec<Told>,
     actions: Vec<Action<Body>>,
     spin: Spin,
+    /// Units of credit for each stream of requests.
+    window: u32,
     closed: bool,
 }
 
@@ -69,6 +74,7 @@ impl Driver {
         let methods = methods(&services);
         Driver {
             peer: Peer::new("worker", runtime, endpoints, state),
+            window: config.window,
             core: Worker::new(config),
             pool: Pool::new(handlers, methods.len()),
             methods,
@@ -77,7 +83,7 @@ impl Driver {
             jobs: Vec::with_capacity(BURST),
             here: Vec::with_capacity(BURST),
             running: Vec::new(),
-            finished: Vec::with_capacity(BURST),
+            told: Vec::with_capacity(BURST),
             actions: Vec::new(),
             spin: Spin::default(),
             closed: false,
@@ -94,7 +100,7 @@ impl Driver {
             self.handle(Input::Invalid);
         }
         while !self.closed {
-            self.take_done();
+            self.take_told();
             self.flush();
             let more = self.receive();
             self.handle(Input::Tick);
@@ -138,7 +144,7 @@ impl Driver {
     /// Under load, waits awake. `true`: there is something to do.
     fn spin(&mut self) -> bool {
         let (peer, pool, inbox) = (&mut self.peer, &self.pool, &self.inbox);
-        self.spin.wait(|| peer.is_readable() || pool.has_done() || !inbox.is_empty())
+        self.spin.wait(|| peer.is_readable() || pool.has_told() || !inbox.is_empty())
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) {
@@ -175,19 +181,27 @@ impl Driver {
         }
     }
 
-    fn take_done(&mut self) {
-        let mut finished = std::mem::take(&mut self.finished);
-        self.pool.take_done(&mut finished);
+    /// Hears what handlers have to say.
+    fn take_told(&mut self) {
+        let mut told = std::mem::take(&mut self.told);
+        self.pool.take_told(&mut told);
         let now = self.peer.clock.now();
-        for (count, Done { call, code, reply }) in finished.drain(..).enumerate() {
-            self.forget(call);
-            self.core.handle(now, Input::Done { call, code, reply }, &mut self.actions);
+        for (count, told) in told.drain(..).enumerate() {
+            let input = match told {
+                Told::Done(Done { call, code, reply }) => {
+                    self.forget(call);
+                    Input::Done { call, code, reply }
+                }
+                Told::Part(call, part) => Input::Part { call, part },
+                Told::Taken(call, units) => Input::Taken { call, units },
+            };
+            self.core.handle(now, input, &mut self.actions);
             self.perform();
             if count % BURST == BURST - 1 {
                 self.flush();
             }
         }
-        self.finished = finished;
+        self.told = told;
     }
 
     /// Handles what has come. `true`: there may be more.
@@ -229,8 +243,18 @@ impl Driver {
         for action in actions.drain(..) {
             match action {
                 Action::Session(action) => broken |= self.peer.perform(action).is_err(),
-                Action::Start { call, service: _, deadline, attempt, body } => {
-                    self.start(call, deadline, attempt, &body);
+                Action::Start { call, service: _, deadline, attempt, kind, body } => {
+                    self.start(call, deadline, attempt, kind, &body);
+                }
+                Action::Part { call, part } => {
+                    if let Some(flow) = self.flow(call) {
+                        flow.half().put(part);
+                    }
+                }
+                Action::Credit { call, units } => {
+                    if let Some(flow) = self.flow(call) {
+                        flow.half().credit(units);
+                    }
                 }
                 Action::Abort { call, cause } => {
                     if let Some(cx) = self.forget(call) {
@@ -247,16 +271,21 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, call: Key, deadline: Time, attempt: u8, body: &Body) {
+    fn start(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
         let gauge = place.unwrap_or(usize::MAX);
         let Some(found) = self.methods.get(gauge) else {
-            return self.refuse_unknown(call, body);
+            let path = String::from_utf8_lossy(body.path());
+            return self.refuse(call, &handler::unknown(&path));
         };
         let spec = found.spec;
+        if spec.kind != kind {
+            return self.refuse(call, &handler::other_kind(spec, kind));
+        }
         let Some(service) = self.services.get(found.service) else { return };
+        let flow = kind.is_stream().then(|| self.pool.flow(call, self.window));
         let deadline = self.peer.clock.instant(deadline);
-        let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta());
+        let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta(), flow);
         remember(&mut self.running, call, cx.clone());
         let payload = body.payload();
         let job =
@@ -265,10 +294,14 @@ impl Driver {
         jobs.push(job);
     }
 
-    fn refuse_unknown(&mut self, call: Key, body: &Body) {
-        let status = handler::unknown(&String::from_utf8_lossy(body.path()));
-        let reply = Body::with_payload("", None, codec::encode_status(&status));
+    fn refuse(&mut self, call: Key, status: &Status) {
+        let reply = Body::with_payload("", None, codec::encode_status(status));
         self.handle(Input::Done { call, code: status.code(), reply });
+    }
+
+    fn flow(&self, call: Key) -> Option<&Arc<Flow>> {
+        let running = self.running.get(call.index() as usize)?.as_ref();
+        running.filter(|(key, _)| *key == call).and_then(|(_, cx)| cx.flow())
     }
 
     fn forget(&mut self, call: Key) -> Option<CallContext> {

@@ -10,7 +10,7 @@ use super::context::CallContext;
 use super::current;
 use crate::body::Body;
 use crate::codec;
-use crate::codegen::{Handling, Service};
+use crate::codegen::{CallKind, Handling, MethodSpec, Service};
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 
@@ -52,6 +52,18 @@ pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Bod
 /// The service is here and the method is not: an older worker than the client expects.
 pub(crate) fn unknown(path: &str) -> Status {
     Status::unimplemented(format!("this worker's service has no method {path}"))
+}
+
+/// The method is another one here than the caller knows.
+pub(crate) fn other_kind(method: &MethodSpec, called: CallKind) -> Status {
+    let words = |kind| match kind {
+        CallKind::Unary => "one request and one reply",
+        CallKind::ClientStreaming => "a stream of requests and one reply",
+        CallKind::ServerStreaming => "one request and a stream of replies",
+        CallKind::BidiStreaming => "streams both ways",
+    };
+    let (path, here, there) = (method.path, words(method.kind), words(called));
+    Status::unimplemented(format!("{path} has {here} at this worker, and was called with {there}"))
 }
 
 fn failed(cx: &CallContext, status: Status) -> (Code, Body) {

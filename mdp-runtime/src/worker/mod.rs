@@ -65,6 +65,7 @@ impl Worker {
             session: SessionConfig::default(),
             capacity: DEFAULT_CAPACITY,
             grace: DEFAULT_GRACE,
+            window: core::Config::default().window,
             services: Vec::new(),
         }
     }
@@ -129,6 +130,7 @@ pub struct WorkerBuilder {
     session: SessionConfig,
     capacity: u32,
     grace: Duration,
+    window: u32,
     services: Vec<(Arc<dyn Service>, u32)>,
 }
 
@@ -176,6 +178,13 @@ impl WorkerBuilder {
     /// How many silent intervals mean that the broker is gone, at least 1. 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.session.liveness = intervals.max(1);
+        self
+    }
+
+    /// How many messages of up to 1 KiB may wait here for the handler of each stream of requests; a longer one counts
+    /// for each KiB that it has begun. At least 1, and at most what the broker's `window` allows. 1,024.
+    pub fn window(mut self, window: u32) -> Self {
+        self.window = window.max(1);
         self
     }
 
@@ -248,7 +257,7 @@ impl WorkerBuilder {
             seed: clock::seed(),
             ..self.session.clone()
         };
-        Ok(core::Config { session, services: offers })
+        Ok(core::Config { session, services: offers, window: self.window })
     }
 }
 

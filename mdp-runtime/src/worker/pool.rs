@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_protocol::Key;
+use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -26,6 +27,7 @@ use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::codegen::{Handling, Service};
 use crate::status::{Code, Status};
+use crate::stream::{Carrier, Flow};
 
 /// Handlers that a runner polls before other tasks have their turn.
 const TURN: usize = 64;
@@ -48,6 +50,16 @@ pub(super) struct Job {
     pub(super) payload: Bytes,
 }
 
+/// What handlers have to say to the driver.
+pub(super) enum Told {
+    /// A handler's end.
+    Done(Done),
+    /// A part of a handler's stream of replies.
+    Part(Key, Part<Body>),
+    /// So many units of a handler's stream of requests were taken.
+    Taken(Key, u32),
+}
+
 /// A handler's end.
 pub(super) struct Done {
     pub(super) call: Key,
@@ -67,8 +79,8 @@ struct Shared {
     work: Mutex<Work>,
     /// What the thread that drives the socket is about to poll.
     here: Mutex<VecDeque<Job>>,
-    /// Ends that the socket's thread has not taken yet.
-    done: Mutex<Vec<Done>>,
+    /// What the socket's thread has not taken yet.
+    told_of: Mutex<Vec<Told>>,
     /// There are some.
     told: Notify,
 }
@@ -150,30 +162,36 @@ impl Pool {
             gauges: (0..methods).map(|_| Gauge::default()).collect(),
             work: Mutex::default(),
             here: Mutex::default(),
-            done: Mutex::default(),
+            told_of: Mutex::default(),
             told: Notify::new(),
         };
         Pool { shared: Arc::new(shared) }
     }
 
-    /// Takes all ends that are there, in exchange for an empty `finished`.
-    pub(super) fn take_done(&self, finished: &mut Vec<Done>) {
-        std::mem::swap(&mut *lock(&self.shared.done), finished);
+    /// Takes all that was told, in exchange for an empty `told`.
+    pub(super) fn take_told(&self, told: &mut Vec<Told>) {
+        std::mem::swap(&mut *lock(&self.shared.told_of), told);
     }
 
-    /// Whether there are ends to take.
-    pub(super) fn has_done(&self) -> bool {
-        !lock(&self.shared.done).is_empty()
+    /// Whether something was told.
+    pub(super) fn has_told(&self) -> bool {
+        !lock(&self.shared.told_of).is_empty()
     }
 
-    /// Waits until there are ends to take.
+    /// Waits until something was told.
     pub(super) async fn told(&self) {
         self.shared.told.notified().await;
     }
 
-    /// Makes [`told`](Self::told) end if there are ends to take.
+    /// Makes [`told`](Self::told) end if something was.
     pub(super) fn tell(&self) {
         self.shared.tell();
+    }
+
+    /// The streams of a call.
+    pub(super) fn flow(&self, call: Key, window: u32) -> Arc<Flow> {
+        let carrier = ToDriver { shared: Arc::clone(&self.shared), call };
+        Arc::new(Flow::new(carrier, window))
     }
 
     /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
@@ -224,6 +242,33 @@ impl Pool {
     }
 }
 
+/// Takes a handler's parts to the driver.
+struct ToDriver {
+    shared: Arc<Shared>,
+    call: Key,
+}
+
+impl Carrier for ToDriver {
+    fn send(&self, _flow: &Arc<Flow>, part: Part<Body>) {
+        lock(&self.shared.told_of).push(Told::Part(self.call, part));
+        self.shared.tell();
+    }
+
+    fn send_all(&self, _flow: &Arc<Flow>, parts: &mut Vec<Part<Body>>) {
+        let parts = parts.drain(..).map(|part| Told::Part(self.call, part));
+        lock(&self.shared.told_of).extend(parts);
+        self.shared.tell();
+    }
+
+    fn taken(&self, _flow: &Arc<Flow>, units: u32) {
+        lock(&self.shared.told_of).push(Told::Taken(self.call, units));
+        self.shared.tell();
+    }
+
+    // A handler gives nothing up: it ends.
+    fn give_up(&self, _flow: &Arc<Flow>) {}
+}
+
 impl Shared {
     fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
         let mut work = lock(&self.work);
@@ -261,7 +306,7 @@ impl Shared {
     /// Wakes the socket's thread, once for all ends of a turn: each on its own would cost it a wake-up
     /// and a packet.
     fn tell(&self) {
-        if !lock(&self.done).is_empty() {
+        if !lock(&self.told_of).is_empty() {
             self.told.notify_one();
         }
     }
@@ -312,7 +357,8 @@ impl Shared {
 
     fn end(&self, call: Key, cx: &CallContext, result: Result<Bytes, Status>) {
         let (code, reply) = handler::end(cx, result);
-        lock(&self.done).push(Done { call, code, reply });
+        cx.close();
+        lock(&self.told_of).push(Told::Done(Done { call, code, reply }));
     }
 }
 

@@ -1,0 +1,77 @@
+//! What a call waits for: its end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use mdp_protocol::client::Outcome;
+
+use super::answer::Waiting;
+use super::channel::{Answering, Reply};
+use crate::body::Body;
+use crate::codec;
+use crate::status::{Code, Status};
+use crate::stream::Flow;
+
+/// The end of a call. Dropped before it has come, it gives the call up.
+pub(crate) struct Ending {
+    way: Way,
+    /// The call's streams, if it has some.
+    flow: Option<Arc<Flow>>,
+}
+
+enum Way {
+    Broker(Waiting),
+    /// Through a channel. The lock is never waited for: it makes the future `Sync`.
+    Channel(Mutex<Answering>),
+}
+
+impl Ending {
+    pub(super) fn broker(waiting: Waiting, flow: Option<Arc<Flow>>) -> Self {
+        Ending { way: Way::Broker(waiting), flow }
+    }
+
+    pub(super) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
+        Ending { way: Way::Channel(Mutex::new(answering)), flow }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+        let end = match &mut self.way {
+            Way::Broker(waiting) => match ready!(waiting.poll(cx)) {
+                Some(outcome) => answered(outcome),
+                None => Err(closed()),
+            },
+            Way::Channel(answering) => {
+                let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
+                ready!(answering.as_mut().poll(cx))
+            }
+        };
+        let given_up = self.flow.as_ref().is_some_and(|flow| flow.is_given_up());
+        Poll::Ready(if given_up { Err(half_sent()) } else { end })
+    }
+}
+
+pub(super) fn closed() -> Status {
+    Status::cancelled("the client was closed").with_not_started(true)
+}
+
+fn half_sent() -> Status {
+    Status::cancelled("the stream of requests was dropped before it was finished")
+}
+
+/// What a call ended with, out of what came for it.
+pub(crate) fn answered(outcome: Outcome<Body>) -> Result<Reply, Status> {
+    match outcome {
+        Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
+        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
+            payload: body.payload(),
+            metadata: codec::decode_metadata(body.meta()),
+            worker: body.peer(),
+            attempts: attempt,
+        }),
+        Outcome::Final { code, not_started, attempt: _, body } => {
+            Err(codec::decode_status(code, body.payload())
+                .with_not_started(not_started)
+                .with_metadata(codec::decode_metadata(body.meta())))
+        }
+    }
+}

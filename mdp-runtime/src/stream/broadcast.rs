@@ -1,0 +1,176 @@
+//! Events for all who have subscribed.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+
+use crate::status::Status;
+
+/// Sends events to all clients that have subscribed with a call whose replies stream. Cloning is cheap.
+///
+/// A subscriber that reads too slowly loses its oldest events, never anybody else's: each has room for `capacity` of
+/// them. How many were lost is counted, for each [`Subscription`] and [in all](Self::lost).
+///
+/// ```
+/// # mod example {
+/// use mdp_runtime::{Broadcaster, MdpRecord, Status, Stream, mdp_service};
+///
+/// #[derive(MdpRecord, Clone, Debug, PartialEq)]
+/// pub struct Event {
+///     #[mdp(1)]
+///     pub text: String,
+/// }
+///
+/// #[mdp_service(package = "news.v1")]
+/// pub trait News {
+///     async fn watch(&self) -> Result<impl Stream<Item = Result<Event, Status>>, Status>;
+/// }
+///
+/// pub struct Desk {
+///     pub events: Broadcaster<Event>,
+/// }
+///
+/// impl News for Desk {
+///     async fn watch(&self) -> Result<impl Stream<Item = Result<Event, Status>>, Status> {
+///         Ok(self.events.subscribe())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # pub async fn run() -> Result<(), Status> {
+/// let events = Broadcaster::new(64);
+/// let news = NewsClient::in_memory(NewsWorker::new(Desk { events: events.clone() }));
+/// let mut watch = news.watch().await?;
+/// events.send(Event { text: "it works".into() });
+/// assert_eq!(watch.message().await?.unwrap().text, "it works");
+/// # Ok(())
+/// # }
+/// # }
+/// # example::run().unwrap();
+/// ```
+pub struct Broadcaster<T> {
+    events: broadcast::Sender<T>,
+    lost: Arc<AtomicU64>,
+}
+
+impl<T: Clone + Send + 'static> Broadcaster<T> {
+    /// With room for this many events for each subscriber, at least 1; it is rounded up to a power of two.
+    pub fn new(capacity: usize) -> Self {
+        // More than that tokio's channel refuses with a panic.
+        let capacity = capacity.clamp(1, usize::MAX >> 1);
+        Broadcaster { events: broadcast::Sender::new(capacity), lost: Arc::default() }
+    }
+
+    /// Sends an event, and gives the number of those who have subscribed.
+    pub fn send(&self, event: T) -> usize {
+        // An error means that nobody has.
+        self.events.send(event).unwrap_or_default()
+    }
+
+    /// The events from now on, for a handler to return.
+    pub fn subscribe(&self) -> Subscription<T> {
+        Subscription {
+            events: BroadcastStream::new(self.events.subscribe()),
+            lag: Lag::default(),
+            lost: Arc::clone(&self.lost),
+            strict: false,
+            over: false,
+        }
+    }
+
+    /// How many have subscribed.
+    pub fn subscribers(&self) -> usize {
+        self.events.receiver_count()
+    }
+
+    /// How many events were lost by slow subscribers, all of them together.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Clone for Broadcaster<T> {
+    fn clone(&self) -> Self {
+        Broadcaster { events: self.events.clone(), lost: Arc::clone(&self.lost) }
+    }
+}
+
+impl<T> fmt::Debug for Broadcaster<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcaster")
+            .field("subscribers", &self.events.receiver_count())
+            .field("lost", &self.lost.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of a [`Broadcaster`] for one client. It ends when all handles on the broadcaster are dropped.
+pub struct Subscription<T> {
+    events: BroadcastStream<T>,
+    lag: Lag,
+    lost: Arc<AtomicU64>,
+    strict: bool,
+    over: bool,
+}
+
+/// How many events a subscriber has lost, to be asked while its stream is on its way. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Lag(Arc<AtomicU64>);
+
+impl Lag {
+    /// Events that were lost so far.
+    pub fn events(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Subscription<T> {
+    /// The count of what this subscriber loses.
+    pub fn lag(&self) -> Lag {
+        self.lag.clone()
+    }
+
+    /// Ends the stream with DATA_LOSS where events were lost, in place of going on with the next one that is there.
+    pub fn or_fail(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+}
+
+impl<T: Clone + Send + 'static> Stream for Subscription<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        while !this.over {
+            match ready!(Pin::new(&mut this.events).poll_next(cx)) {
+                Some(Ok(event)) => return Poll::Ready(Some(Ok(event))),
+                Some(Err(BroadcastStreamRecvError::Lagged(events))) => {
+                    this.lag.0.fetch_add(events, Ordering::Relaxed);
+                    this.lost.fetch_add(events, Ordering::Relaxed);
+                    if this.strict {
+                        this.over = true;
+                        let message =
+                            format!("{events} events were lost: they were read too slowly");
+                        return Poll::Ready(Some(Err(Status::data_loss(message))));
+                    }
+                }
+                None => this.over = true,
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("lag", &self.lag.events()).finish_non_exhaustive()
+    }
+}

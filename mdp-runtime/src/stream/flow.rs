@@ -1,0 +1,292 @@
+//! The streams of one call between their driver and those who read and write them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use mdp_protocol::wire::{Part, units};
+use mdp_protocol::{Key, Payload};
+
+use crate::body::Body;
+
+/// Items that may lie in an inbox as slices of the packets that they came in. With more of them its
+/// reader is slow, and the packets, which may hold much else, are let go.
+const SLICES_MOST: usize = 128;
+
+/// What takes the parts of a call's streams further: a driver, or the other end in memory.
+pub(crate) trait Carrier: Send + Sync {
+    /// Sends a part; an item was paid for.
+    fn send(&self, flow: &Arc<Flow>, part: Part<Body>);
+    /// Sends several, in order.
+    fn send_all(&self, flow: &Arc<Flow>, parts: &mut Vec<Part<Body>>) {
+        for part in parts.drain(..) {
+            self.send(flow, part);
+        }
+    }
+    /// The other side may send so many units more.
+    fn taken(&self, flow: &Arc<Flow>, units: u32);
+    /// Nobody wants the call any more. Only a client's end says so.
+    fn give_up(&self, flow: &Arc<Flow>);
+}
+
+/// One end of a call's streams.
+pub(crate) struct Flow {
+    half: Arc<Half>,
+    carrier: Box<dyn Carrier>,
+    /// By which a driver knows the call.
+    call: OnceLock<Key>,
+    /// What this end has granted the other one.
+    window: u32,
+    given_up: AtomicBool,
+}
+
+impl Flow {
+    pub(crate) fn new(carrier: impl Carrier + 'static, window: u32) -> Self {
+        Flow::of_half(Arc::default(), carrier, window)
+    }
+
+    pub(crate) fn of_half(half: Arc<Half>, carrier: impl Carrier + 'static, window: u32) -> Self {
+        Flow {
+            half,
+            carrier: Box::new(carrier),
+            call: OnceLock::new(),
+            window,
+            given_up: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn call(&self) -> Option<Key> {
+        self.call.get().copied()
+    }
+
+    /// Says by which key the driver knows the call.
+    pub(crate) fn name(&self, call: Key) {
+        // A call has one key.
+        let _ = self.call.set(call);
+    }
+
+    pub(crate) fn half(&self) -> &Half {
+        &self.half
+    }
+
+    /// How much may be taken before the other side hears of it.
+    pub(crate) fn tell_after(&self) -> u32 {
+        (self.window / 2).max(1)
+    }
+
+    pub(crate) fn send(self: &Arc<Self>, part: Part<Body>) {
+        self.carrier.send(self, part);
+    }
+
+    pub(crate) fn send_all(self: &Arc<Self>, parts: &mut Vec<Part<Body>>) {
+        if !parts.is_empty() {
+            self.carrier.send_all(self, parts);
+        }
+    }
+
+    pub(crate) fn taken(self: &Arc<Self>, units: u32) {
+        self.carrier.taken(self, units);
+    }
+
+    /// A client's requests end before they are complete: the call ends with them.
+    pub(crate) fn give_up(self: &Arc<Self>) {
+        self.given_up.store(true, Ordering::Release);
+        self.carrier.give_up(self);
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+}
+
+/// What has come for one end, and what it may send.
+#[derive(Default)]
+pub(crate) struct Half {
+    inbox: Mutex<Inbox>,
+    gate: Mutex<Gate>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    items: VecDeque<Body>,
+    /// The metadata of OPEN.
+    opened: Option<Bytes>,
+    end: Option<InboxEnd>,
+    reader: Option<Waker>,
+}
+
+/// Why no more items come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InboxEnd {
+    /// The other side has said so.
+    Complete,
+    /// The call is over.
+    Cut,
+}
+
+/// Credit.
+#[derive(Default)]
+struct Gate {
+    units: i64,
+    over: bool,
+    writer: Option<Waker>,
+}
+
+/// The call is over: nothing more can be sent for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Over;
+
+/// For the driver.
+impl Half {
+    /// A part has come.
+    pub(crate) fn put(&self, part: Part<Body>) {
+        let mut inbox = lock(&self.inbox);
+        match part {
+            Part::Item(item) => {
+                let many = inbox.items.len() >= SLICES_MOST;
+                inbox.items.push_back(if many { item.detach() } else { item });
+            }
+            Part::Open(meta) => inbox.opened = Some(meta.detach().meta()),
+            Part::End => inbox.end = Some(InboxEnd::Complete),
+        }
+        wake(inbox);
+    }
+
+    /// The other side may be sent so many units more.
+    pub(crate) fn credit(&self, units: u32) {
+        let mut gate = lock(&self.gate);
+        gate.units += i64::from(units);
+        let writer = gate.writer.take();
+        drop(gate);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+
+    /// The call is over. What has come can still be read.
+    pub(crate) fn close(&self) {
+        let mut inbox = lock(&self.inbox);
+        inbox.end.get_or_insert(InboxEnd::Cut);
+        wake(inbox);
+        let mut gate = lock(&self.gate);
+        gate.over = true;
+        let writer = gate.writer.take();
+        drop(gate);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+}
+
+/// For who reads and writes.
+impl Half {
+    /// Takes all items that are there. An end is seen when they are gone.
+    pub(crate) fn poll_items(
+        &self,
+        cx: &mut Context<'_>,
+        items: &mut VecDeque<Body>,
+    ) -> Poll<Option<InboxEnd>> {
+        let mut inbox = lock(&self.inbox);
+        if !inbox.items.is_empty() {
+            std::mem::swap(&mut inbox.items, items);
+            return Poll::Ready(None);
+        }
+        if let Some(end) = inbox.end {
+            return Poll::Ready(Some(end));
+        }
+        remember(&mut inbox.reader, cx);
+        Poll::Pending
+    }
+
+    /// Waits until the stream is open: OPEN, an item or the end has come. The metadata of OPEN.
+    pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let mut inbox = lock(&self.inbox);
+        if inbox.opened.is_none() && inbox.items.is_empty() && inbox.end.is_none() {
+            remember(&mut inbox.reader, cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(inbox.opened.clone().unwrap_or_default())
+    }
+
+    /// Waits until there is credit, and takes all of it.
+    pub(crate) fn poll_credit(&self, cx: &mut Context<'_>) -> Poll<Result<i64, Over>> {
+        let mut gate = lock(&self.gate);
+        if gate.over {
+            return Poll::Ready(Err(Over));
+        }
+        if gate.units > 0 {
+            return Poll::Ready(Ok(std::mem::take(&mut gate.units)));
+        }
+        remember(&mut gate.writer, cx);
+        Poll::Pending
+    }
+
+    /// Whether the call is over.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.gate).over
+    }
+}
+
+/// What an item costs.
+pub(crate) fn cost(item: &Body) -> u32 {
+    units(item.size())
+}
+
+fn wake(mut inbox: MutexGuard<'_, Inbox>) {
+    let reader = inbox.reader.take();
+    drop(inbox);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    match waker {
+        Some(waker) if waker.will_wake(cx.waker()) => {}
+        _ => *waker = Some(cx.waker().clone()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Flow {
+    /// The end of a call that is over.
+    pub(crate) fn closed() -> Arc<Flow> {
+        let (flow, _) = joined(1);
+        flow.half().close();
+        Arc::new(flow)
+    }
+}
+
+/// Joins the two ends of a call in memory. Credit goes from the one to the other at once.
+struct Joined {
+    other: Arc<Half>,
+}
+
+impl Carrier for Joined {
+    fn send(&self, _flow: &Arc<Flow>, part: Part<Body>) {
+        self.other.put(part);
+    }
+
+    fn taken(&self, _flow: &Arc<Flow>, units: u32) {
+        self.other.credit(units);
+    }
+
+    fn give_up(&self, _flow: &Arc<Flow>) {
+        self.other.close();
+    }
+}
+
+/// The client's and the worker's end of a call that goes through no broker.
+pub(crate) fn joined(window: u32) -> (Flow, Flow) {
+    let (client, worker) = (Arc::<Half>::default(), Arc::<Half>::default());
+    client.credit(window);
+    worker.credit(window);
+    let to_worker = Joined { other: Arc::clone(&worker) };
+    let to_client = Joined { other: Arc::clone(&client) };
+    (Flow::of_half(client, to_worker, window), Flow::of_half(worker, to_client, window))
+}

@@ -1,0 +1,256 @@
+//! A worker's end of a stream of replies: what drives a handler's stream, and streams for handlers to return.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use mdp_protocol::wire::Part;
+use tokio::sync::mpsc;
+
+use super::flow::Flow;
+use super::purse::Purse;
+use crate::body::Body;
+use crate::codec;
+use crate::codegen::Record;
+use crate::status::Status;
+use crate::worker::CallContext;
+
+/// Items that go to the driver at once.
+const BATCH: usize = 64;
+/// Items after which others have their turn.
+const TURN: usize = 256;
+
+/// Sends what a handler's stream gives, as the call's flow lets it.
+///
+/// # Errors
+///
+/// The stream's own status; CANCELLED if the call is over before it.
+pub async fn send_replies<S, T>(cx: &CallContext, replies: S) -> Result<Bytes, Status>
+where
+    S: Stream<Item = Result<T, Status>>,
+    T: Record,
+{
+    let flow = cx.flow().ok_or_else(no_stream)?;
+    let meta = codec::encode_metadata(&cx.take_reply_metadata());
+    flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
+    let batch = Vec::with_capacity(BATCH);
+    let mut pump = Pump { flow, purse: Purse::default(), next: None, batch };
+    let mut replies = pin!(replies);
+    poll_fn(|cx| {
+        let polled = pump.poll(replies.as_mut(), cx);
+        pump.flush();
+        polled
+    })
+    .await
+}
+
+struct Pump<'a> {
+    flow: &'a Arc<Flow>,
+    purse: Purse,
+    /// An item without credit. It is there because only whoever asks for it finds out that there is none.
+    next: Option<Body>,
+    batch: Vec<Part<Body>>,
+}
+
+impl Pump<'_> {
+    fn poll<S, T>(
+        &mut self,
+        mut replies: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, Status>>
+    where
+        S: Stream<Item = Result<T, Status>>,
+        T: Record,
+    {
+        for _ in 0..TURN {
+            let body = match self.next.take() {
+                Some(body) => body,
+                None => match ready!(replies.as_mut().poll_next(cx)) {
+                    Some(Ok(item)) => encoded(&item),
+                    Some(Err(status)) => return Poll::Ready(Err(status)),
+                    None => return Poll::Ready(Ok(Bytes::new())),
+                },
+            };
+            match self.purse.poll_ready(self.flow.half(), cx) {
+                Poll::Ready(Ok(())) => self.purse.pay(&body),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(over())),
+                Poll::Pending => {
+                    self.next = Some(body);
+                    return Poll::Pending;
+                }
+            }
+            self.batch.push(Part::Item(body));
+            if self.batch.len() == BATCH {
+                self.flush();
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn flush(&mut self) {
+        self.flow.send_all(&mut self.batch);
+    }
+}
+
+fn encoded<T: Record>(item: &T) -> Body {
+    Body::new("", None, item.encoded_len(), |bytes| item.encode_to(bytes))
+}
+
+fn no_stream() -> Status {
+    Status::internal("a call without a stream of replies was given one")
+}
+
+fn over() -> Status {
+    Status::cancelled("the call is over before its replies are")
+}
+
+/// A stream of replies for a handler to return, and a sender for it that may go elsewhere: to a task, to a
+/// thread, into a list of those who want to hear of something.
+///
+/// At most `buffer` replies, and one at least, wait in between; [`ReplySender::send`] waits for room.
+///
+/// ```
+/// use mdp_runtime::{ReplyStream, Status, stream};
+///
+/// async fn count_down(from: u32) -> Result<ReplyStream<u32>, Status> {
+///     let (numbers, stream) = stream::channel(16);
+///     tokio::spawn(async move {
+///         for number in (0..from).rev() {
+///             if numbers.send(number).await.is_err() {
+///                 return; // nobody listens any more
+///             }
+///         }
+///     });
+///     Ok(stream)
+/// }
+/// ```
+pub fn channel<T>(buffer: usize) -> (ReplySender<T>, ReplyStream<T>) {
+    let (replies, stream) = mpsc::channel(buffer.max(1));
+    (ReplySender { replies }, ReplyStream { replies: stream })
+}
+
+/// Sends replies into a [`ReplyStream`], from any task or thread. The stream ends well when all clones are
+/// dropped, and with a status with [`fail`](Self::fail).
+pub struct ReplySender<T> {
+    replies: mpsc::Sender<Result<T, Status>>,
+}
+
+/// Nobody wants replies any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call is over: nobody wants its replies")]
+pub struct NobodyListens;
+
+impl<T> ReplySender<T> {
+    /// Sends a reply, as soon as there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    pub async fn send(&self, reply: T) -> Result<(), NobodyListens> {
+        self.replies.send(Ok(reply)).await.map_err(|_| NobodyListens)
+    }
+
+    /// As [`send`](Self::send), for threads. It must not be called in async code.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    pub fn send_blocking(&self, reply: T) -> Result<(), NobodyListens> {
+        self.replies.blocking_send(Ok(reply)).map_err(|_| NobodyListens)
+    }
+
+    /// Ends the call with a status, after what was sent.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    pub async fn fail(self, status: Status) -> Result<(), NobodyListens> {
+        self.replies.send(Err(status)).await.map_err(|_| NobodyListens)
+    }
+
+    /// Waits until the call is over.
+    pub async fn closed(&self) {
+        self.replies.closed().await;
+    }
+
+    /// Whether the call is over.
+    pub fn is_closed(&self) -> bool {
+        self.replies.is_closed()
+    }
+}
+
+impl<T> Clone for ReplySender<T> {
+    fn clone(&self) -> Self {
+        ReplySender { replies: self.replies.clone() }
+    }
+}
+
+impl<T> fmt::Debug for ReplySender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplySender").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+/// What a [`ReplySender`] sends, as a handler returns it. See [`channel`].
+pub struct ReplyStream<T> {
+    replies: mpsc::Receiver<Result<T, Status>>,
+}
+
+impl<T> Stream for ReplyStream<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.replies.poll_recv(cx)
+    }
+}
+
+impl<T> fmt::Debug for ReplyStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyStream")
+    }
+}
+
+/// Acknowledges now and answers later: a stream of two replies, of which the second is what a future gives.
+///
+/// ```
+/// use mdp_runtime::{Status, Stream, stream};
+///
+/// async fn print(pages: u32) -> Result<impl Stream<Item = Result<String, Status>>, Status> {
+///     Ok(stream::acknowledge("accepted".to_owned(), async move { Ok(format!("{pages} pages printed")) }))
+/// }
+/// ```
+pub fn acknowledge<T, F>(first: T, answer: F) -> impl Stream<Item = Result<T, Status>> + Send
+where
+    T: Send,
+    F: Future<Output = Result<T, Status>> + Send,
+{
+    Acknowledged { first: Some(first), answer: Some(Box::pin(answer)) }
+}
+
+struct Acknowledged<T, F> {
+    first: Option<T>,
+    answer: Option<Pin<Box<F>>>,
+}
+
+impl<T, F> Unpin for Acknowledged<T, F> {}
+
+impl<T, F: Future<Output = Result<T, Status>>> Stream for Acknowledged<T, F> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
+        let polled = answer.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.answer = None;
+        }
+        polled.map(Some)
+    }
+}

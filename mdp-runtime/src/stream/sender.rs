@@ -1,0 +1,116 @@
+//! A client's end of a stream of requests.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_core::Stream;
+use mdp_protocol::wire::Part;
+
+use super::flow::Flow;
+use super::purse::Purse;
+use crate::body::Body;
+use crate::codegen::{MethodSpec, Record};
+use crate::status::Status;
+
+/// Sends the requests of a call, one after another.
+///
+/// [`send`](Self::send) waits while the handler reads slowly, so that nothing piles up. [`finish`](Self::finish) says
+/// that all is sent. Dropped before that it gives the call up, which then ends with CANCELLED: half a stream is never
+/// taken for a whole one.
+///
+/// ```no_run
+/// # use mdp_runtime::{RequestSender, Status};
+/// # async fn doc(mut chunks: RequestSender<()>, reply: impl Future<Output = Result<(), Status>>) -> Result<(), Status> {
+/// // let (mut chunks, reply) = files.upload().start();
+/// for chunk in [(), ()] {
+///     chunks.send(chunk).await?;
+/// }
+/// chunks.finish();
+/// let summary = reply.await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a sender that is dropped gives the call up"]
+pub struct RequestSender<T> {
+    flow: Arc<Flow>,
+    method: &'static MethodSpec,
+    purse: Purse,
+    finished: bool,
+    item: PhantomData<fn(T)>,
+}
+
+impl<T> RequestSender<T> {
+    pub(crate) fn new(flow: Arc<Flow>, method: &'static MethodSpec) -> Self {
+        let purse = Purse::default();
+        RequestSender { flow, method, purse, finished: false, item: PhantomData }
+    }
+
+    /// Says that there are no more requests.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.finished = true;
+        self.flow.send(Part::End);
+    }
+
+    /// Whether the call is over, so that nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        self.flow.half().is_over()
+    }
+}
+
+impl<T: Record> RequestSender<T> {
+    /// Sends a request, as soon as the handler has room for it.
+    ///
+    /// # Errors
+    ///
+    /// CANCELLED: the call is over. What it ended with is with its reply, or at the end of its stream of replies.
+    pub async fn send(&mut self, message: impl Into<T>) -> Result<(), Status> {
+        let message = message.into();
+        let body = Body::new("", None, message.encoded_len(), |bytes| message.encode_to(bytes));
+        let (purse, half) = (&mut self.purse, self.flow.half());
+        poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(|_| over(self.method))?;
+        self.purse.pay(&body);
+        self.flow.send(Part::Item(body));
+        Ok(())
+    }
+
+    /// Sends all that a stream gives. It does not [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_all(&mut self, messages: impl Stream<Item = T>) -> Result<(), Status> {
+        let mut messages = std::pin::pin!(messages);
+        while let Some(message) = poll_fn(|cx| messages.as_mut().poll_next(cx)).await {
+            self.send(message).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<T> Drop for RequestSender<T> {
+    fn drop(&mut self) {
+        if !self.finished && !self.is_closed() {
+            self.flow.give_up();
+        }
+    }
+}
+
+impl<T> fmt::Debug for RequestSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestSender")
+            .field("method", &self.method.path)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+fn over(method: &'static MethodSpec) -> Status {
+    Status::cancelled(format!("the call of {} is over, so its requests go nowhere", method.path))
+        .with_method(method.path)
+}

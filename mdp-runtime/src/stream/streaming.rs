@@ -1,0 +1,243 @@
+//! What a stream's reader holds.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::flow::{self, Flow, InboxEnd};
+use crate::body::Body;
+use crate::client::{Ending, Reply};
+use crate::codec;
+use crate::codegen::{MethodSpec, Record};
+use crate::metadata::Metadata;
+use crate::status::Status;
+
+/// The messages of a stream, in the order in which they were sent: replies at a client, requests at a
+/// worker.
+///
+/// Read it with [`message`](Self::message), or as a [`Stream`]. It ends with `None`, or with one status and then
+/// `None`. Who reads slowly slows its sender down: at most a window of messages waits here, 1,024 of up to 1 KiB
+/// unless [set otherwise](crate::ClientBuilder::window), and no other call is delayed. A client that drops it gives
+/// the call up, and its handler is stopped.
+///
+/// ```no_run
+/// # use mdp_runtime::{Status, Streaming};
+/// # struct Event;
+/// # async fn doc(mut events: Streaming<Event>) -> Result<(), Status> {
+/// // let mut events = auth.watch(WatchRequest::default()).await?;
+/// while let Some(event) = events.message().await? {
+///     // ...
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a stream that is dropped is given up"]
+pub struct Streaming<T> {
+    flow: Arc<Flow>,
+    method: &'static MethodSpec,
+    items: VecDeque<Body>,
+    /// What was taken and not told of.
+    taken: u32,
+    metadata: Metadata,
+    trailers: Option<Metadata>,
+    state: State,
+    item: PhantomData<fn() -> T>,
+}
+
+enum State {
+    /// A client's: the call ends with this.
+    Replies(Ending),
+    /// A client's whose call has ended, which is told when all items are read.
+    Ended(Result<Reply, Status>),
+    /// A worker's.
+    Requests,
+    /// Nothing comes any more.
+    Over,
+}
+
+// Nothing in it is ever pinned.
+impl<T> Unpin for Streaming<T> {}
+
+impl<T> Streaming<T> {
+    pub(crate) fn of_replies(flow: Arc<Flow>, method: &'static MethodSpec, ending: Ending) -> Self {
+        Streaming::new(flow, method, State::Replies(ending))
+    }
+
+    pub(crate) fn of_requests(flow: Arc<Flow>, method: &'static MethodSpec) -> Self {
+        Streaming::new(flow, method, State::Requests)
+    }
+
+    fn new(flow: Arc<Flow>, method: &'static MethodSpec, state: State) -> Self {
+        Streaming {
+            flow,
+            method,
+            items: VecDeque::new(),
+            taken: 0,
+            metadata: Metadata::new(),
+            trailers: None,
+            state,
+            item: PhantomData,
+        }
+    }
+
+    /// What the handler said before its first message. Empty at a worker, whose
+    /// [`CallContext`](crate::CallContext) has the caller's.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// What the handler said beside its end, once the stream has ended well. A status has its own.
+    pub fn trailers(&self) -> Option<&Metadata> {
+        self.trailers.as_ref()
+    }
+
+    pub(crate) fn method(&self) -> &'static MethodSpec {
+        self.method
+    }
+
+    /// Waits for the call's end, whatever messages are left.
+    pub(crate) async fn end(mut self) -> Result<Reply, Status> {
+        poll_fn(|cx| self.poll_end(cx)).await;
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Ended(end) => end,
+            _ => Err(Status::internal("the end of the call was taken")),
+        }
+    }
+
+    /// Waits until the handler has opened the stream.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        let end = self.poll_end(cx);
+        match self.flow.half().poll_open(cx) {
+            Poll::Ready(meta) => self.metadata = codec::decode_metadata(meta),
+            Poll::Pending if end.is_pending() => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        match std::mem::replace(&mut self.state, State::Over) {
+            // Without a message before it, the end is the answer.
+            State::Ended(Err(status)) if !self.has_items(cx) => Poll::Ready(Err(status)),
+            state => {
+                self.state = state;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn has_items(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.items.is_empty() {
+            let _ = self.flow.half().poll_items(cx, &mut self.items);
+        }
+        !self.items.is_empty()
+    }
+
+    /// Waits until the call has ended.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Replies(ending) = &mut self.state {
+            let end =
+                ready!(ending.poll(cx)).map_err(|status| status.with_method(self.method.path));
+            self.state = State::Ended(end);
+        }
+        Poll::Ready(())
+    }
+
+    /// The next message as it is encoded.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Body, Status>>> {
+        loop {
+            if let Some(item) = self.items.pop_front() {
+                self.take(&item);
+                return Poll::Ready(Some(Ok(item)));
+            }
+            // First the call's end, then what came before it.
+            let ended = self.poll_end(cx).is_ready();
+            match self.flow.half().poll_items(cx, &mut self.items) {
+                Poll::Ready(None) => continue,
+                Poll::Ready(Some(end)) if matches!(self.state, State::Requests) => {
+                    self.state = State::Over;
+                    return Poll::Ready(match end {
+                        InboxEnd::Complete => None,
+                        InboxEnd::Cut => Some(Err(cut())),
+                    });
+                }
+                _ if !ended || matches!(self.state, State::Requests) => return Poll::Pending,
+                _ => {}
+            }
+            return Poll::Ready(match std::mem::replace(&mut self.state, State::Over) {
+                State::Ended(Ok(reply)) => {
+                    self.trailers = Some(reply.metadata().clone());
+                    None
+                }
+                State::Ended(Err(status)) => Some(Err(status)),
+                _ => None,
+            });
+        }
+    }
+
+    fn take(&mut self, item: &Body) {
+        self.taken = self.taken.saturating_add(flow::cost(item));
+        if self.taken >= self.flow.tell_after() {
+            self.flow.taken(std::mem::take(&mut self.taken));
+        }
+    }
+}
+
+impl<T: Record> Streaming<T> {
+    /// The next message; `None` when there are no more.
+    ///
+    /// # Errors
+    ///
+    /// How the call ended, if not well. At a worker: CANCELLED, the call is over before its requests are. A message
+    /// that cannot be read is INTERNAL at a client and INVALID_ARGUMENT at a worker, and the end of the stream.
+    pub async fn message(&mut self) -> Result<Option<T>, Status> {
+        poll_fn(|cx| self.poll_message(cx)).await.transpose()
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        let Some(body) = ready!(self.poll_body(cx)) else { return Poll::Ready(None) };
+        let at_worker = matches!(self.state, State::Requests);
+        let message = body.and_then(|body| {
+            T::decode_from(body.payload()).map_err(|error| {
+                let path = self.method.path;
+                match at_worker {
+                    true => Status::invalid_argument(format!(
+                        "a request of {path} cannot be read: {error}"
+                    )),
+                    false => Status::internal(format!("a reply of {path} cannot be read: {error}"))
+                        .with_method(path),
+                }
+            })
+        });
+        if message.is_err() {
+            // For a client that gives the call up, if it has not ended.
+            self.state = State::Over;
+            self.items.clear();
+        }
+        Poll::Ready(Some(message))
+    }
+}
+
+impl<T: Record> Stream for Streaming<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if matches!(this.state, State::Over) && this.items.is_empty() {
+            return Poll::Ready(None);
+        }
+        this.poll_message(cx)
+    }
+}
+
+impl<T> fmt::Debug for Streaming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").field("method", &self.method.path).finish_non_exhaustive()
+    }
+}
+
+fn cut() -> Status {
+    Status::cancelled("the call ended before its requests did")
+}
