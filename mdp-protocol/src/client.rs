@@ -382,15 +382,15 @@ impl<P: Payload, T> Client<P, T> {
         };
         let Some(call) = self.calls.get_mut(key) else { return };
         let fault = match too_large {
-            Some(refusal) => Some(Refusal { not_started: false, ..refusal }),
-            None if matches!(part, Part::Open(_)) || !call.ends.send(&part) => {
-                let message = "an item was sent without credit";
-                let refusal = refusal(Code::Internal, Reason::MaybeExecuted, message);
-                Some(Refusal { not_started: false, ..refusal })
+            Some(refusal) => Some(refusal),
+            None if !call.ends.send(&part) => {
+                let message = "an item was sent without credit, or a part that has no place";
+                Some(refusal(Code::Internal, Reason::MaybeExecuted, message))
             }
             None => None,
         };
-        let sent = call.sent;
+        let (sent, started) = (call.sent, call.may_have_started());
+        let fault = fault.map(|refusal| Refusal { not_started: !started, ..refusal });
         if let Some(refusal) = fault {
             if sent {
                 self.session.send(now, Record::Cancel { call: key.as_u64() }, out);
@@ -460,6 +460,10 @@ impl<P: Payload, T> Client<P, T> {
             }
             Record::Cancel { call } => {
                 let Some(key) = self.sent_call(call) else { return };
+                // Who has seen a part of it cannot say that nobody has begun.
+                if self.calls.get(key).is_some_and(|call| call.ends.has_begun()) {
+                    return self.lost(now, LossCause::Invalid, out);
+                }
                 self.sent.remove(&mut self.calls, key);
                 if let Some(call) = self.calls.get_mut(key) {
                     call.sent = false;

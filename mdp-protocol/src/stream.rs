@@ -46,6 +46,8 @@ pub(crate) struct Ends {
     granted: Balance,
     sent_end: bool,
     heard_end: bool,
+    /// OPEN or an item has passed in the stream of replies, so OPEN has no place any more.
+    opened: bool,
     begun: bool,
 }
 
@@ -58,6 +60,7 @@ impl Ends {
             granted: Balance::default(),
             sent_end: false,
             heard_end: false,
+            opened: false,
             begun: false,
         }
     }
@@ -105,14 +108,20 @@ impl Ends {
         match part {
             Part::Item(item) => {
                 self.begun = true;
+                self.opened |= self.own == Direction::Replies;
                 self.may_send.take(units(item.size()))
             }
-            Part::Open(_) => true,
+            Part::Open(_) => self.own == Direction::Replies && self.open(),
             Part::End => {
                 self.sent_end = true;
-                true
+                self.own == Direction::Requests
             }
         }
+    }
+
+    /// Whether OPEN may come now; if so it has come.
+    fn open(&mut self) -> bool {
+        !core::mem::replace(&mut self.opened, true)
     }
 
     /// Whether END was sent.
@@ -127,8 +136,11 @@ impl Ends {
         }
         self.begun = true;
         match part {
-            Part::Item(item) => self.granted.take(units(item.size())),
-            Part::Open(_) => of == Direction::Replies,
+            Part::Item(item) => {
+                self.opened |= of == Direction::Replies;
+                self.granted.take(units(item.size()))
+            }
+            Part::Open(_) => of == Direction::Replies && self.open(),
             Part::End => {
                 self.heard_end = true;
                 of == Direction::Requests
@@ -164,6 +176,26 @@ mod tests {
         assert!(!ends.send(&Part::Item(vec![])));
         assert!(!ends.grant(1));
         assert!(!ends.has_begun());
+    }
+
+    #[test]
+    fn open_comes_once_and_before_the_items_of_replies() {
+        let open = Part::Open(vec![]);
+        let item = Part::Item(vec![]);
+        let ends = |own| {
+            let mut ends = Ends::new(CallKind::BidiStreaming, own);
+            assert!(ends.grant(9) && ends.heard_credit(own, 9));
+            ends
+        };
+        let mut worker = ends(Direction::Replies);
+        assert!(worker.send(&open) && !worker.send(&open));
+        let mut worker = ends(Direction::Replies);
+        assert!(worker.send(&item) && !worker.send(&open));
+        assert!(!worker.heard(Direction::Requests, &open));
+        let mut client = ends(Direction::Requests);
+        assert!(!client.send(&open));
+        assert!(client.send(&item) && client.heard(Direction::Replies, &open));
+        assert!(!client.heard(Direction::Replies, &open));
     }
 
     #[test]

@@ -384,8 +384,13 @@ impl Worker {
     ) {
         let Some(slot) = self.slots.get_mut(call) else { return };
         let handle = slot.call;
-        if matches!(part, Part::End) || !slot.ends.send(&part) {
-            let message = "the handler sent an item without credit".into();
+        if !slot.ends.send(&part) {
+            let message = match part {
+                Part::Item(_) => "the handler sent an item without credit",
+                Part::Open(_) => "the handler opened its replies twice, or where there are none",
+                Part::End => "the handler ended a stream of requests",
+            };
+            let message = message.into();
             let refusal = started(refusal(Code::Internal, Reason::MaybeExecuted, message));
             return self.abort(now, call, AbortCause::BadItem, refusal, out);
         }

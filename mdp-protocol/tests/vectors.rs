@@ -173,7 +173,6 @@ fn each_command_flag_reason_and_error_has_a_vector() {
         "TooMuch",
         "Truncated",
         "UnknownCommand",
-        "Unsupported",
         "Version",
     ];
     assert_eq!(errors, all.map(String::from).into(), "errors with and without a vector");
@@ -211,6 +210,9 @@ fn wire_md_states_the_limits_reasons_and_codes_as_they_are() {
         let row = format!("| `{limit}` | {default} |");
         assert!(paper.contains(&row), "wire.md has no line `{row}`");
     }
+    // It refuses nothing, so there is no `Limit` for it.
+    let row = format!("| `window` | {} |", Limits::default().window);
+    assert!(paper.contains(&row), "wire.md has no line `{row}`");
     for number in 1..=10 {
         let row = format!("| {number} | {:?} |", DisconnectReason::from_u32(number));
         assert!(paper.contains(&row), "wire.md has no line `{row}`");
@@ -225,7 +227,7 @@ fn wire_md_states_the_limits_reasons_and_codes_as_they_are() {
     }
 }
 
-const FLAGS: [(Flags, &str); 8] = [
+const FLAGS: [(Flags, &str); 9] = [
     (Flags::END, "END"),
     (Flags::IDEMPOTENT, "IDEMPOTENT"),
     (Flags::META, "META"),
@@ -234,6 +236,7 @@ const FLAGS: [(Flags, &str); 8] = [
     (Flags::COMPRESSED, "COMPRESSED"),
     (Flags::PEER, "PEER"),
     (Flags::NOT_STARTED, "NOT_STARTED"),
+    (Flags::REPLIES, "REPLIES"),
 ];
 
 fn limits() -> [(Limit, String); 13] {
@@ -252,6 +255,7 @@ fn limits() -> [(Limit, String); 13] {
         calls,
         capacity,
         attempts: _,
+        window: _,
     } = Limits::default();
     let number = |n: usize| n.to_string();
     [

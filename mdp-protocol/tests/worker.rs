@@ -5,7 +5,7 @@
 
 mod support;
 
-use mdp_protocol::wire::{DisconnectReason, Record};
+use mdp_protocol::wire::{CallKind, DisconnectReason, Record};
 use mdp_protocol::worker::{Action, Config, Input, Offer, Worker};
 use mdp_protocol::{Code, ConnectionState, Key, SessionAction, SessionConfig};
 use support::{at, call, ms, shared, text};
@@ -23,7 +23,7 @@ impl Bench {
         let session = SessionConfig { id: b"w".to_vec(), ..SessionConfig::default() };
         let offer = |name, capacity, schema| Offer { service: shared(name), capacity, schema };
         let services = vec![offer("s.S", 1, None), offer("t.T", 2, Some([0xab; 16]))];
-        let worker = Worker::new(Config { session, services });
+        let worker = Worker::new(Config { session, services, ..Config::default() });
         Bench { worker, now: 1_000, lines: Vec::new() }
     }
 
@@ -42,12 +42,17 @@ impl Bench {
     }
 
     fn request(&mut self, number: u64, path: &str, timeout: u64) {
+        self.request_as(number, path, timeout, CallKind::Unary);
+    }
+
+    fn request_as(&mut self, number: u64, path: &str, timeout: u64, kind: CallKind) {
         self.say(Record::Request {
             call: number,
             timeout: ms(timeout),
             idempotent: false,
             attempt: 1,
             peer: b"c",
+            kind,
             body: path.into(),
         });
     }
@@ -96,10 +101,15 @@ fn line(action: Action<Vec<u8>>) -> String {
             ConnectionState::Disconnected(cause) => format!("disconnected: {cause}"),
             ConnectionState::Closed => "closed for all to see".into(),
         },
-        Action::Start { call, service, deadline, attempt, body } => {
+        Action::Start { call, service, deadline, attempt, kind, body } => {
             let body = support::string(body);
-            format!("start {call:?} of service {service}: {body} until {deadline}, try {attempt}")
+            let kind = if kind.is_stream() { format!(" as {kind:?}") } else { String::new() };
+            format!(
+                "start {call:?} of service {service}: {body} until {deadline}, try {attempt}{kind}"
+            )
         }
+        Action::Part { call, part } => format!("part {call:?}: {}", support::part_text(&part)),
+        Action::Credit { call, units } => format!("credit {call:?}: {units}"),
         Action::Abort { call, cause } => format!("abort {call:?}: {cause:?}"),
         Action::Closed => "closed".into(),
     }
@@ -335,4 +345,221 @@ fn before_welcome_nothing_counts() {
     bench.say(Record::Heartbeat);
     assert_eq!(bench.take(), [""; 0]);
     assert_eq!(bench.worker.running(), 0);
+}
+
+/// Streams as a worker sees them.
+mod streams {
+    use super::*;
+    use mdp_protocol::wire::Direction::{Replies, Requests};
+    use mdp_protocol::wire::{Direction, Part};
+
+    const LOST: &str = "disconnected: the broker broke the protocol";
+
+    impl Bench {
+        /// A worker with a call 7 of this kind.
+        fn running(kind: CallKind) -> Self {
+            let mut bench = Bench::registered();
+            bench.request_as(7, "t.T/M", 60_000, kind);
+            bench.take();
+            bench
+        }
+
+        fn hear(&mut self, of: Direction, part: Part<Vec<u8>>) {
+            self.say(Record::Data { call: 7, of, part });
+        }
+
+        fn hear_credit(&mut self, of: Direction, units: u32) {
+            self.say(Record::Credit { call: 7, of, units });
+        }
+
+        /// The handler of the first call sends a part.
+        fn part(&mut self, part: Part<Vec<u8>>) {
+            let call = Key::from_u64(call("0v1")).unwrap();
+            self.input(Input::Part { call, part });
+        }
+
+        fn taken(&mut self, units: u32) {
+            let call = Key::from_u64(call("0v1")).unwrap();
+            self.input(Input::Taken { call, units });
+        }
+    }
+
+    fn item(body: &str) -> Part<Vec<u8>> {
+        Part::Item(body.into())
+    }
+
+    #[test]
+    fn a_call_with_streams_goes_both_ways() {
+        let mut bench = Bench::registered();
+        bench.request_as(7, "t.T/M", 500, CallKind::BidiStreaming);
+        let begin = [
+            "CREDIT 7 requests: 1024",
+            "start 0v1 of service 1: t.T/M until 1.500, try 1 as BidiStreaming",
+        ];
+        assert_eq!(bench.take(), begin);
+        bench.hear_credit(Replies, 2);
+        bench.hear(Requests, item("a"));
+        bench.part(Part::Open(b"meta".to_vec()));
+        bench.part(item("x"));
+        bench.taken(1);
+        bench.hear(Requests, Part::End);
+        bench.taken(1);
+        bench.done("0v1", "");
+        let told = [
+            "credit 0v1: 2",
+            "part 0v1: a",
+            "DATA 7 replies: OPEN meta",
+            "DATA 7 replies: x",
+            "CREDIT 7 requests: 1",
+            "part 0v1: END",
+            "FINAL 7 OK ",
+        ];
+        assert_eq!(bench.take(), told, "and no credit behind END");
+        // What the handler still does, and what was still under way, finds nothing.
+        bench.part(item("late"));
+        bench.taken(1);
+        bench.hear_credit(Replies, 2);
+        bench.hear(Requests, item("late"));
+        assert_eq!(bench.take(), [""; 0]);
+    }
+
+    #[test]
+    fn only_streams_of_requests_are_given_credit() {
+        let mut bench = Bench::registered();
+        bench.request_as(7, "t.T/M", 500, CallKind::ServerStreaming);
+        bench.request_as(8, "t.T/M", 500, CallKind::ClientStreaming);
+        let told = bench.take();
+        assert!(told[0].starts_with("start 0v1"), "{told:?}");
+        assert_eq!(told[1], "CREDIT 8 requests: 1024");
+    }
+
+    /// R77.
+    #[test]
+    fn a_part_that_has_no_place_ends_the_call() {
+        type Wrong = (CallKind, u32, fn() -> Vec<Part<Vec<u8>>>, &'static str);
+        let cases: [Wrong; 6] = [
+            (CallKind::BidiStreaming, 0, || vec![item("x")], "sent an item without credit"),
+            // The first one overdraws.
+            (
+                CallKind::BidiStreaming,
+                1,
+                || vec![item(&"x".repeat(90)), item("x")],
+                "sent an item without credit",
+            ),
+            (CallKind::ClientStreaming, 0, || vec![item("x")], "sent an item without credit"),
+            (
+                CallKind::BidiStreaming,
+                5,
+                || vec![Part::Open(vec![]), Part::Open(vec![])],
+                "opened its replies twice, or where there are none",
+            ),
+            (
+                CallKind::BidiStreaming,
+                5,
+                || vec![item("x"), Part::Open(vec![])],
+                "opened its replies twice, or where there are none",
+            ),
+            (CallKind::BidiStreaming, 5, || vec![Part::End], "ended a stream of requests"),
+        ];
+        for (kind, units, parts, fault) in cases {
+            let mut bench = Bench::running(kind);
+            if units > 0 {
+                bench.hear_credit(Replies, units);
+            }
+            let parts = parts();
+            let good = parts.len() - 1;
+            for part in parts {
+                bench.part(part);
+            }
+            let told = bench.take().split_off(good + usize::from(units > 0));
+            let text = format!("FINAL 7 INTERNAL MAYBE_EXECUTED: the handler {fault}");
+            assert_eq!(told, ["abort 0v1: BadItem".to_owned(), text]);
+            bench.part(item("more"));
+            bench.done("0v1", "done");
+            assert_eq!(bench.take(), [""; 0], "what the handler does after that is ignored");
+        }
+    }
+
+    /// R28.
+    #[test]
+    fn an_item_that_is_too_large_ends_the_call() {
+        let mut bench = Bench::running(CallKind::ServerStreaming);
+        bench.hear_credit(Replies, 9);
+        bench.take();
+        bench.part(item(&"x".repeat(101)));
+        let told = [
+            "abort 0v1: BadItem",
+            "FINAL 7 RESOURCE_EXHAUSTED LIMIT_REACHED: \
+             the reply has 101 bytes and the broker's limit frame_bytes is 100",
+        ];
+        assert_eq!(bench.take(), told);
+    }
+
+    #[test]
+    fn parts_after_an_abort_are_ignored() {
+        for end in [Record::Cancel { call: 7 }, Record::Disconnect(DisconnectReason::NoSession)] {
+            let mut bench = Bench::running(CallKind::BidiStreaming);
+            bench.hear_credit(Replies, 9);
+            bench.say(end);
+            bench.take();
+            bench.part(item("x"));
+            bench.taken(3);
+            bench.hear(Requests, item("a"));
+            bench.hear_credit(Replies, 1);
+            assert_eq!(bench.take(), [""; 0]);
+        }
+        let mut bench = Bench::registered();
+        bench.request_as(7, "t.T/M", 500, CallKind::BidiStreaming);
+        bench.hear_credit(Replies, 9);
+        bench.pass(500);
+        bench.take();
+        bench.part(item("x"));
+        bench.hear(Requests, Part::End);
+        assert_eq!(bench.take(), [""; 0], "the time is up");
+    }
+
+    /// A REQUEST that was refused here may have more behind it.
+    #[test]
+    fn what_follows_a_request_that_was_refused_is_ignored() {
+        let mut bench = Bench::registered();
+        bench.request_as(7, "u.U/M", 500, CallKind::BidiStreaming);
+        bench.hear_credit(Replies, 9);
+        bench.hear(Requests, Part::End);
+        let told = bench.take();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("FINAL 7 UNIMPLEMENTED not started"), "{told:?}");
+    }
+
+    /// R76.
+    #[test]
+    fn a_broker_that_breaks_the_rules_of_streams_is_left() {
+        let cases: [(CallKind, &[fn(&mut Bench)]); 8] = [
+            (CallKind::Unary, &[|bench| bench.hear(Requests, item("x"))]),
+            (CallKind::Unary, &[|bench| bench.hear_credit(Replies, 1)]),
+            (CallKind::ServerStreaming, &[|bench| bench.hear(Requests, Part::End)]),
+            (CallKind::ServerStreaming, &[|bench| bench.hear_credit(Requests, 1)]),
+            (CallKind::BidiStreaming, &[|bench| bench.hear(Replies, item("x"))]),
+            (CallKind::BidiStreaming, &[|bench| bench.hear(Requests, Part::Open(vec![]))]),
+            (
+                CallKind::BidiStreaming,
+                &[|bench| bench.hear(Requests, Part::End), |bench| bench.hear(Requests, item("x"))],
+            ),
+            // 1,024 units were allowed.
+            (
+                CallKind::BidiStreaming,
+                &[
+                    |bench| bench.hear(Requests, item(&"x".repeat(1 << 20))),
+                    |bench| bench.hear(Requests, item("x")),
+                ],
+            ),
+        ];
+        for (number, (kind, steps)) in cases.into_iter().enumerate() {
+            let mut bench = Bench::running(kind);
+            let (last, before) = steps.split_last().unwrap();
+            before.iter().for_each(|step| step(&mut bench));
+            assert!(!bench.take().contains(&LOST.to_owned()), "case {number}: too early");
+            last(&mut bench);
+            assert_eq!(bench.take(), [LOST, "abort 0v1: SessionLost"], "case {number}");
+        }
+    }
 }

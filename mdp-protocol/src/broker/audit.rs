@@ -65,6 +65,9 @@ impl<P: Payload> Broker<P> {
             if call.is_waiting() && call.client.is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
+            if call.is_waiting() && call.flow.has_begun() {
+                return Err(format!("call {key:?} waits though its streams have begun"));
+            }
         }
         self.audit_places()?;
         same("numbered calls", numbered, self.by_number.len())?;

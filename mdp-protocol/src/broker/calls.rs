@@ -388,10 +388,12 @@ impl<P: Payload> Broker<P> {
         now: Time,
         key: Key,
         worker: Key,
-        end: End<P>,
+        mut end: End<P>,
         out: &mut Vec<Action<P>>,
     ) {
         let running = self.calls.get(key).is_some_and(Call::is_running);
+        // Who has sent a part of a stream cannot say that no handler was started.
+        end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow.has_begun());
         self.leave_worker(key, worker);
         if running && end.not_started && self.may_retry(now, key) {
             self.requeue(now, key);
@@ -602,7 +604,7 @@ impl<P: Payload> Broker<P> {
     fn may_retry(&self, now: Time, key: Key) -> bool {
         self.calls.get(key).is_some_and(|call| {
             call.is_running()
-                && !call.flow.has_begun()
+                && (!call.flow.has_begun() || self.planted(PlantedBug::MoveBegunCalls))
                 && call.client.is_some()
                 && call.body.is_some()
                 && !call.targeted

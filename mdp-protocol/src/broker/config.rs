@@ -78,4 +78,10 @@ pub enum PlantedBug {
     KeepDeadClientsCalls,
     /// The slot of a call whose client has left is not given back.
     LeakSlotOfDeadClient,
+    /// A call is given to another worker although parts of its streams have passed.
+    MoveBegunCalls,
+    /// Items cost no credit.
+    ForgetCredit,
+    /// END that was said while the call waited is not passed on.
+    ForgetEnd,
 }

@@ -240,20 +240,26 @@ impl<P: Payload> Broker<P> {
                 self.answer(route, Record::Cancel { call }, out);
                 self.away = Some(route.into());
             }
+            // They belong to calls that were handed back, or that are none.
+            Record::Data { .. } | Record::Credit { .. } | Record::Cancel { .. }
+                if self.away.as_deref() == Some(route) => {}
             _ => self.turn_away(route, DisconnectReason::NoSession, out),
         }
     }
 
     /// Tells a stranger to go whose calls were handed back, once something else comes than its next
-    /// REQUEST.
+    /// REQUEST or what goes with one.
     fn see_off(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
         let Some(away) = self.away.take() else { return };
         match input {
-            Input::Record { from: Sender::Stranger(route), record: Record::Request { .. } }
-                if **route == *away =>
-            {
-                self.away = Some(away);
-            }
+            Input::Record {
+                from: Sender::Stranger(route),
+                record:
+                    Record::Request { .. }
+                    | Record::Data { .. }
+                    | Record::Credit { .. }
+                    | Record::Cancel { .. },
+            } if **route == *away => self.away = Some(away),
             _ => self.turn_away(&away, DisconnectReason::NoSession, out),
         }
     }

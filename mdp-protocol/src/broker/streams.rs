@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use super::Broker;
 use super::calls::Place;
 use super::io::Action;
+use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::stream::Balance;
@@ -48,7 +48,7 @@ impl Flow {
     }
 
     /// Whether such a part may come now; if so it has come.
-    fn take<P: Payload>(&mut self, of: Direction, part: &Part<P>) -> bool {
+    fn take<P: Payload>(&mut self, of: Direction, part: &Part<P>, free: bool) -> bool {
         let over = match of {
             Direction::Requests => self.ended,
             Direction::Replies => false,
@@ -60,7 +60,7 @@ impl Flow {
             (Part::Item(item), _) => {
                 self.begun = true;
                 self.opened |= of == Direction::Replies;
-                self.balance(of).take(units(item.size()))
+                free || self.balance(of).take(units(item.size()))
             }
             (Part::Open(_), Direction::Replies) => {
                 self.begun = true;
@@ -91,10 +91,12 @@ impl<P: Payload> Broker<P> {
             Direction::Replies => self.held_by(now, from, call, out),
         };
         let Some(key) = found else { return };
+        let free = self.planted(PlantedBug::ForgetCredit);
         let Some(found) = self.calls.get_mut(key) else { return };
-        if !found.flow.take(of, &part) {
+        if !found.flow.take(of, &part, free) {
             return self.unexpected(now, from, out);
         }
+        self.let_go_if_begun(key);
         match of {
             Direction::Requests => {
                 self.to_worker(now, key, out, |call| Record::Data { call, of, part })
@@ -132,6 +134,7 @@ impl<P: Payload> Broker<P> {
         match of {
             Direction::Requests => {
                 found.flow.begun = true;
+                self.let_go_if_begun(key);
                 self.to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
             Direction::Replies => {
@@ -148,9 +151,17 @@ impl<P: Payload> Broker<P> {
             let of = Direction::Replies;
             self.send(now, session, Record::Credit { call, of, units }, out);
         }
-        if ended {
+        if ended && !self.planted(PlantedBug::ForgetEnd) {
             let (of, part) = (Direction::Requests, Part::End);
             self.send(now, session, Record::Data { call, of, part }, out);
+        }
+    }
+
+    /// There is no other attempt for a call that has begun, so nothing is kept for one.
+    fn let_go_if_begun(&mut self, key: Key) {
+        let begun = self.calls.get(key).is_some_and(|call| call.flow.begun);
+        if begun && !self.planted(PlantedBug::MoveBegunCalls) {
+            self.let_go(key);
         }
     }
 

@@ -3,7 +3,9 @@
 use mdp_protocol::broker::{Config, Outgoing};
 use mdp_protocol::client::{Action, Call, Client, Input, Outcome};
 use mdp_protocol::names::{self, NameError};
-use mdp_protocol::wire::{DisconnectReason, HEADER_LEN, Record, Reply, Tail, put, put_tail};
+use mdp_protocol::wire::{
+    CallKind, DisconnectReason, HEADER_LEN, Record, Reply, Tail, put, put_tail,
+};
 use mdp_protocol::{Code, Limits, Reason, Span, Time};
 
 use crate::machines::{Body, ROLES, Role, World, hear, request};
@@ -242,6 +244,7 @@ fn refused(path: &[u8], worker: &[u8]) -> String {
         timeout: Span::from_secs(1),
         idempotent: false,
         worker: worker.into(),
+        kind: CallKind::Unary,
         body: Body::of(path),
     };
     client.handle(Time::from_ms(1), Input::Call(call), &mut out);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use mdp_protocol::broker::{Action, Broker, Config, Input, Outgoing, Sender};
-use mdp_protocol::wire::{Command, DisconnectReason, Record, WireError, decode};
+use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Record, WireError, decode};
 use mdp_protocol::{Code, Key, Limits, Payload, Span, Time, client, worker};
 
 /// A body: its path, and how many bytes it is said to have.
@@ -118,6 +118,10 @@ const BAD_SERVICE: &[u8] = b"auth.v1.Auth";
 const BAD_PATH: &[u8] = b"auth.v1.Auth/Login";
 /// The good client's call that the bad worker holds.
 const VICTIM: u64 = 1 << 40;
+/// The bad client's call with streams, as the vectors from a client to the broker name it.
+const STREAM: u64 = 1 << 32 | 8;
+/// It is the second that the good worker is given.
+const STREAM_AT_WORKER: usize = 1;
 
 /// A broker with a good client, a good worker and a bad peer.
 pub(crate) struct World {
@@ -141,7 +145,7 @@ impl World {
         };
         world.hello(GOOD_CLIENT);
         world.hello(GOOD_WORKER);
-        world.say(GOOD_WORKER, Record::Ready { service: GOOD_SERVICE, capacity: 2, schema: None });
+        world.say(GOOD_WORKER, Record::Ready { service: GOOD_SERVICE, capacity: 3, schema: None });
         world
     }
 
@@ -153,19 +157,29 @@ impl World {
         }
         match role {
             Role::Stranger => {}
-            Role::Client => world.say(BAD, request(1, GOOD_PATH, Span::from_ms(500))),
+            Role::Client => {
+                world.say(BAD, request(1, GOOD_PATH, Span::from_ms(500)));
+                world.say(BAD, streamed(STREAM, GOOD_PATH));
+                let seen = world.handle_of(GOOD_WORKER, STREAM_AT_WORKER);
+                world.say(GOOD_WORKER, credit(seen, Direction::Requests));
+            }
             Role::Worker => {
                 world.say(BAD, Record::Ready { service: BAD_SERVICE, capacity: 1, schema: None });
-                world.say(GOOD_CLIENT, request(VICTIM, BAD_PATH, Span::from_ms(500)));
-                assert!(
-                    world
-                        .mail
-                        .iter()
-                        .any(|(to, record)| **to == *BAD && record.command() == Command::Request)
-                );
+                world.say(GOOD_CLIENT, streamed(VICTIM, BAD_PATH));
+                world.say(GOOD_CLIENT, credit(VICTIM, Direction::Replies));
+                world.handle_of(BAD, 0);
             }
         }
         world
+    }
+
+    /// The handle of the REQUEST of this number that a worker was given.
+    fn handle_of(&self, worker: &[u8], number: usize) -> u64 {
+        let mut requests = self.mail.iter().filter_map(|(to, record)| match record {
+            Record::Request { call, .. } if **to == *worker => Some(*call),
+            _ => None,
+        });
+        requests.nth(number).expect("the worker is given the call")
     }
 
     pub(crate) fn hello(&mut self, route: &[u8]) {
@@ -291,8 +305,22 @@ pub(crate) fn request(call: u64, path: &[u8], timeout: Span) -> Record<&'static 
         idempotent: false,
         attempt: 1,
         peer: b"",
+        kind: CallKind::Unary,
         body: Body::of(path),
     }
+}
+
+/// A call with streams both ways.
+fn streamed(number: u64, path: &[u8]) -> Record<&'static [u8], Body> {
+    let mut record = request(number, path, Span::from_ms(500));
+    if let Record::Request { kind, .. } = &mut record {
+        *kind = CallKind::BidiStreaming;
+    }
+    record
+}
+
+fn credit(call: u64, of: Direction) -> Record<&'static [u8], Body> {
+    Record::Credit { call, of, units: 2 }
 }
 
 fn reply(call: u64) -> Record<&'static [u8], Body> {
@@ -313,7 +341,7 @@ const WELCOME: Record<&[u8], Body> = Record::Welcome {
     frame_bytes: 1 << 22,
 };
 
-/// A client with two calls at its broker, one of them idempotent, gets a message. Both calls end,
+/// A client with two calls at its broker, one idempotent and one with streams, gets a message. Both calls end,
 /// once each, by their deadline; a further call is taken.
 pub(crate) fn feed_client(heard: &[Heard<'_>]) {
     let mut client: client::Client<Body, u32> = client::Client::new(client::Config::default());
@@ -354,11 +382,12 @@ fn call(token: u32) -> client::Call<Body, u32> {
         timeout: Span::from_ms(1_000),
         idempotent: token == 0,
         worker: [].into(),
+        kind: if token == 1 { CallKind::BidiStreaming } else { CallKind::Unary },
         body: Body::of(BAD_PATH),
     }
 }
 
-/// A worker with a call in its hands gets a message. Each handler that it starts is either stopped
+/// A worker with a call with streams in its hands gets a message. Each handler that it starts is either stopped
 /// by it or may end, and it is never given more calls at once than it offered to take.
 pub(crate) fn feed_worker(heard: &[Heard<'_>]) {
     const CAPACITY: usize = 2;
@@ -370,7 +399,7 @@ pub(crate) fn feed_worker(heard: &[Heard<'_>]) {
     let now = Time::from_ms(1);
     worker.handle(now, worker::Input::<Body>::Tick, &mut out);
     worker.handle(now, worker::Input::Record(WELCOME), &mut out);
-    let first = request(1 << 32, BAD_PATH, Span::from_ms(500));
+    let first = streamed(1 << 32, BAD_PATH);
     worker.handle(now, worker::Input::Record(first), &mut out);
     assert_eq!(worker.running(), 1);
     for one in heard {
@@ -386,6 +415,9 @@ pub(crate) fn feed_worker(heard: &[Heard<'_>]) {
         match action {
             worker::Action::Start { call, .. } => running.push(*call),
             worker::Action::Abort { call, .. } => running.retain(|other| other != call),
+            worker::Action::Part { call, .. } | worker::Action::Credit { call, .. } => {
+                assert!(running.contains(call), "a part of {call:?}, which does not run");
+            }
             _ => {}
         }
     }

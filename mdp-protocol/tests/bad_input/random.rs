@@ -124,11 +124,13 @@ impl Rng {
     }
 
     fn record(&mut self, packet: &mut Vec<u8>, frames: &mut Vec<usize>) {
-        let command = match self.below(12) {
+        let command = match self.below(16) {
             0 => self.next() as u8,
             1..=3 => 4,
             4..=6 => 3,
             7 | 8 => 6,
+            9 | 10 => 5,
+            11 | 12 => 8,
             _ => 1 + self.below(11) as u8,
         };
         let flags = self.next() as u8;

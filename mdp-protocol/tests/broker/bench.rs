@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{at, call, ms, reply, text};
 use mdp_protocol::broker::{Action, Broker, Config, Input, Note, Sender};
-use mdp_protocol::wire::{Record, SchemaHash};
+use mdp_protocol::wire::{CallKind, Direction, Part, Record, SchemaHash};
 use mdp_protocol::{Code, Key, Limit, Limits};
 
 pub(crate) const NO_SERVICE: &str = "UNAVAILABLE not started NO_SERVICE: \
@@ -89,9 +89,39 @@ impl Bench {
             idempotent,
             attempt: 1,
             peer: worker.as_bytes(),
+            kind: CallKind::Unary,
             body: path.into(),
         };
         self.say(name, record);
+    }
+
+    /// A call with streams and a timeout of 10 s.
+    pub(crate) fn stream(&mut self, name: &str, number: u64, kind: CallKind, idempotent: bool) {
+        self.say(
+            name,
+            Record::Request {
+                call: number,
+                timeout: ms(10_000),
+                idempotent,
+                attempt: 1,
+                peer: b"",
+                kind,
+                body: b"s.S/M".to_vec(),
+            },
+        );
+    }
+
+    /// An item of a stream.
+    pub(crate) fn item(&mut self, name: &str, call: u64, of: Direction, body: &str) {
+        self.part(name, call, of, Part::Item(body.into()));
+    }
+
+    pub(crate) fn part(&mut self, name: &str, call: u64, of: Direction, part: Part<Vec<u8>>) {
+        self.say(name, Record::Data { call, of, part });
+    }
+
+    pub(crate) fn credit(&mut self, name: &str, call: u64, of: Direction, units: u32) {
+        self.say(name, Record::Credit { call, of, units });
     }
 
     /// A worker's OK.

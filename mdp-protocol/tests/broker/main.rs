@@ -9,5 +9,6 @@ mod dispatch;
 mod leaving;
 mod limits;
 mod sessions;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::wire::{Record, Reply};
+use mdp_protocol::wire::{CallKind, Direction, Part, Record, Reply};
 use mdp_protocol::{Code, Key, Span, Time};
 
 /// A record as text: command, call, and what matters of the rest.
@@ -22,8 +22,9 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
             let schema: String = schema.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("READY {} {capacity} schema {schema}", string(service))
         }
-        Record::Request { call, timeout, idempotent, attempt, peer, body } => {
-            let kind = if *idempotent { "idempotent " } else { "" };
+        Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
+            let kind =
+                format!("{}{}", if *idempotent { "idempotent " } else { "" }, of_kind(*kind));
             let (call, body, peer) = (handle(*call), string(body), string(peer));
             let peer = if peer.is_empty() { peer } else { format!(" peer {peer}") };
             format!("REQUEST {call} {kind}{body} {timeout} try {attempt}{peer}")
@@ -40,10 +41,43 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
             };
             format!("FINAL {call} {code}{safe}{peer} {reply}")
         }
+        Record::Data { call, of, part } => {
+            format!("DATA {} {}: {}", handle(*call), way(*of), part_text(part))
+        }
+        Record::Credit { call, of, units } => {
+            format!("CREDIT {} {}: {units}", handle(*call), way(*of))
+        }
         Record::Cancel { call } => format!("CANCEL {}", handle(*call)),
         Record::Heartbeat => "HEARTBEAT".into(),
         Record::Drain => "DRAIN".into(),
         Record::Disconnect(reason) => format!("DISCONNECT {reason:?}"),
+    }
+}
+
+fn of_kind(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::Unary => "",
+        CallKind::ClientStreaming => "requests> ",
+        CallKind::ServerStreaming => "replies< ",
+        CallKind::BidiStreaming => "both<> ",
+    }
+}
+
+fn way(of: Direction) -> &'static str {
+    match of {
+        Direction::Requests => "requests",
+        Direction::Replies => "replies",
+    }
+}
+
+/// An item as it is, the rest in capitals.
+pub(crate) fn part_text(part: &Part<Vec<u8>>) -> String {
+    match part {
+        Part::Open(body) => format!("OPEN {}", string(body)),
+        // Large ones are told apart from small ones by their size only.
+        Part::Item(body) if body.len() > 40 => format!("{} bytes", body.len()),
+        Part::Item(body) => string(body),
+        Part::End => "END".into(),
     }
 }
 

@@ -26,7 +26,7 @@ fn record(out: &mut String, number: usize, bytes: &[u8], head: &Head, packet: &[
     let command = Command::from_u8(head.command).unwrap();
     let fixed = &bytes[..HEADER_LEN];
     line(out, &fixed[..1], &format!("record {number}: {command}"));
-    line(out, &fixed[1..2], &format!("flags: {}", flags(head.flags)));
+    line(out, &fixed[1..2], &format!("flags: {}", flags(command, head.flags)));
     line(out, &fixed[2..3], &format!("length of the name: {}", fixed[2]));
     line(out, &fixed[3..4], &format!("count{}", count(command, head.count)));
     line(out, &fixed[4..12], &format!("call{}", call(command, head.call)));
@@ -47,14 +47,16 @@ fn record(out: &mut String, number: usize, bytes: &[u8], head: &Head, packet: &[
     }
 }
 
-fn flags(flags: Flags) -> String {
+fn flags(command: Command, flags: Flags) -> String {
+    // One bit with two names, by command.
+    let high = if command == Command::Final { "NOT_STARTED" } else { "REPLIES" };
     let all = [
         (Flags::END, "END"),
         (Flags::IDEMPOTENT, "IDEMPOTENT"),
         (Flags::META, "META"),
         (Flags::OUT, "OUT"),
         (Flags::PEER, "PEER"),
-        (Flags::NOT_STARTED, "NOT_STARTED"),
+        (Flags::REPLIES, high),
     ];
     let set: Vec<&str> =
         all.iter().filter(|(flag, _)| flags.has(*flag)).map(|(_, name)| *name).collect();
@@ -65,6 +67,7 @@ fn count(command: Command, count: u8) -> String {
     match command {
         Command::Hello | Command::Welcome => format!(": liveness {count}"),
         Command::Request | Command::Final => format!(": attempt {count}"),
+        Command::Data if count == 1 => ": OPEN".into(),
         Command::Disconnect => format!(": highest version {count}"),
         _ => String::new(),
     }
@@ -73,7 +76,9 @@ fn count(command: Command, count: u8) -> String {
 fn call(command: Command, call: u64) -> String {
     match command {
         Command::Welcome => format!(": frames of at most {call} bytes"),
-        Command::Request | Command::Final | Command::Cancel => format!(": {call}"),
+        Command::Request | Command::Data | Command::Final | Command::Cancel | Command::Credit => {
+            format!(": {call}")
+        }
         _ => String::new(),
     }
 }
@@ -83,6 +88,7 @@ fn argument(command: Command, arg: u32) -> String {
         Command::Hello | Command::Welcome => format!(": heartbeat every {arg} ms"),
         Command::Ready => format!(": capacity {arg}"),
         Command::Request => format!(": {arg} ms left"),
+        Command::Credit => format!(": {arg} units"),
         Command::Final => format!(": status code {arg}"),
         Command::Disconnect => format!(": reason {arg}, {}", DisconnectReason::from_u32(arg)),
         _ => String::new(),

@@ -1,7 +1,8 @@
 //! Records as lines of text, both ways.
 
 use mdp_protocol::wire::{
-    Body, Command, DisconnectReason, Flags, Head, Record, RecordError, Reply, Tail, put_tail,
+    Body, CallKind, Command, Direction, DisconnectReason, Flags, Head, Part, Record, RecordError,
+    Reply, Tail, put_tail,
 };
 use mdp_protocol::{Code, Span};
 
@@ -33,13 +34,30 @@ pub(crate) fn render(
                 put("schema", quote(schema));
             }
         }
-        Record::Request { call, timeout, idempotent, attempt, peer, body: () } => {
+        Record::Request { call, timeout, idempotent, attempt, peer, kind, body: () } => {
             put("call", call.to_string());
             put("timeout_ms", timeout.as_ms().to_string());
             put("attempt", attempt.to_string());
             render_body(head, peer, packet, frames, &mut put);
             flag(&mut line, "IDEMPOTENT", *idempotent);
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
+            flag(&mut line, "REQUESTS", kind.streams(Direction::Requests));
+            flag(&mut line, "REPLIES", kind.streams(Direction::Replies));
+        }
+        Record::Data { call, of, part } => {
+            put("call", call.to_string());
+            put("of", way(*of).into());
+            if *part != Part::End {
+                render_body(head, &[], packet, frames, &mut put);
+            }
+            flag(&mut line, "OUT", head.flags.has(Flags::OUT));
+            flag(&mut line, "OPEN", matches!(part, Part::Open(())));
+            flag(&mut line, "END", *part == Part::End);
+        }
+        Record::Credit { call, of, units } => {
+            put("call", call.to_string());
+            put("of", way(*of).into());
+            put("units", units.to_string());
         }
         Record::Final { call, code, not_started, attempt, peer, reply: _ } => {
             put("call", call.to_string());
@@ -57,6 +75,13 @@ pub(crate) fn render(
         }
     }
     Ok(line)
+}
+
+fn way(of: Direction) -> &'static str {
+    match of {
+        Direction::Requests => "requests",
+        Direction::Replies => "replies",
+    }
 }
 
 fn render_body(
@@ -153,6 +178,22 @@ impl<'a> Fields<'a> {
         Span::from_ms(self.number(key))
     }
 
+    fn way(&self) -> Direction {
+        match self.get("of") {
+            Some("requests") => Direction::Requests,
+            Some("replies") => Direction::Replies,
+            of => panic!("{}: of={of:?}", self.command),
+        }
+    }
+
+    fn part(&self) -> Part<()> {
+        match (self.has("OPEN"), self.has("END")) {
+            (true, false) => Part::Open(()),
+            (false, true) => Part::End,
+            _ => Part::Item(()),
+        }
+    }
+
     fn record(&self) -> Record<Vec<u8>, ()> {
         match command(self.command) {
             Command::Hello => Record::Hello {
@@ -177,7 +218,16 @@ impl<'a> Fields<'a> {
                 idempotent: self.has("IDEMPOTENT"),
                 attempt: self.number("attempt"),
                 peer: self.bytes("peer"),
+                kind: CallKind::new(self.has("REQUESTS"), self.has("REPLIES")),
                 body: (),
+            },
+            Command::Data => {
+                Record::Data { call: self.number("call"), of: self.way(), part: self.part() }
+            }
+            Command::Credit => Record::Credit {
+                call: self.number("call"),
+                of: self.way(),
+                units: self.number("units"),
             },
             Command::Final => Record::Final {
                 call: self.number("call"),
@@ -193,7 +243,6 @@ impl<'a> Fields<'a> {
             Command::Disconnect => {
                 Record::Disconnect(DisconnectReason::from_u32(self.number("reason")))
             }
-            command => panic!("{command} is not written by this version"),
         }
     }
 }

@@ -3,116 +3,16 @@
 // A test may end at the first wrong assumption.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod bench;
+mod streams;
+#[path = "../support/mod.rs"]
 mod support;
 
-use mdp_protocol::client::{Action, Call, Client, Config, Input, Outcome};
+use bench::Bench;
+use mdp_protocol::client::{Config, Input};
 use mdp_protocol::wire::{DisconnectReason, Record};
-use mdp_protocol::{Code, ConnectionState, SessionAction, SessionConfig};
-use support::{at, call, ms, not_started, reply, shared, text};
-
-/// A client and what it says. The tokens are the numbers that the test gives its calls.
-struct Bench {
-    client: Client<Vec<u8>, u32>,
-    now: u64,
-    lines: Vec<String>,
-}
-
-impl Bench {
-    fn new(config: Config) -> Self {
-        Bench { client: Client::new(config), now: 1_000, lines: Vec::new() }
-    }
-
-    /// A client with an open session.
-    fn connected(config: Config) -> Self {
-        let mut bench = Bench::new(config);
-        bench.input(Input::Tick);
-        bench.welcome();
-        bench.take();
-        bench
-    }
-
-    fn welcome(&mut self) {
-        self.welcome_with(1_000_000);
-    }
-
-    fn welcome_with(&mut self, frame_bytes: u64) {
-        self.say(Record::Welcome { id: b"me", heartbeat: ms(1_000), liveness: 3, frame_bytes });
-    }
-
-    fn call(&mut self, token: u32, timeout: u64, idempotent: bool) {
-        self.call_to(token, timeout, idempotent, "s.S/M", "");
-    }
-
-    fn call_to(&mut self, token: u32, timeout: u64, idempotent: bool, path: &str, worker: &str) {
-        let (body, worker) = (path.into(), shared(worker));
-        let call = Call { token, timeout: ms(timeout), idempotent, worker, body };
-        self.input(Input::Call(call));
-    }
-
-    fn say(&mut self, record: Record<&[u8], Vec<u8>>) {
-        self.input(Input::Record(record));
-    }
-
-    fn input(&mut self, input: Input<'_, Vec<u8>, u32>) {
-        let mut out = Vec::new();
-        self.client.handle(at(self.now), input, &mut out);
-        self.lines.extend(out.into_iter().map(line));
-    }
-
-    /// Lets time pass as a driver does; the broker says nothing.
-    fn pass(&mut self, time: u64) {
-        let end = self.now + time;
-        while let Some(next) = self.client.next_deadline().filter(|next| next.as_ms() <= end) {
-            self.now = self.now.max(next.as_ms());
-            self.input(Input::Tick);
-        }
-        self.now = end;
-        self.input(Input::Tick);
-    }
-
-    /// Until the client wants its next connection, or `most` milliseconds.
-    fn until_connect(&mut self, most: u64) -> u64 {
-        let (start, end) = (self.now, self.now + most);
-        while !self.lines.iter().any(|line| line.starts_with("connect")) {
-            let next = self.client.next_deadline().expect("there is something to wait for");
-            assert!(next.as_ms() <= end, "no connection within {most} ms: {:?}", self.lines);
-            self.now = self.now.max(next.as_ms());
-            self.input(Input::Tick);
-        }
-        self.now - start
-    }
-
-    fn take(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.lines)
-    }
-}
-
-fn line(action: Action<Vec<u8>, u32>) -> String {
-    match action {
-        Action::Session(SessionAction::Connect { endpoint }) => format!("connect {endpoint}"),
-        Action::Session(SessionAction::Send(record)) => text(&record),
-        Action::Session(SessionAction::State(state)) => match state {
-            ConnectionState::Connecting { endpoint } => format!("connecting {endpoint}"),
-            ConnectionState::Connected { id, .. } => {
-                format!("connected as {}", support::string(id))
-            }
-            ConnectionState::Disconnected(cause) => format!("disconnected: {cause}"),
-            ConnectionState::Closed => "closed for all to see".into(),
-        },
-        Action::Done { token, outcome } => match outcome {
-            Outcome::Final { code, not_started, body, .. } => {
-                let safe = if not_started { " not started" } else { "" };
-                format!("call {token}: {code}{safe} {}", support::string(body))
-            }
-            Outcome::Refused(refusal) => {
-                let safe = if refusal.not_started { " not started" } else { "" };
-                let (code, reason) = (refusal.code, refusal.reason.name());
-                format!("call {token}: {code}{safe} {reason}: {}", refusal.message)
-            }
-        },
-        Action::Closed => "closed".into(),
-    }
-}
+use mdp_protocol::{Code, SessionConfig};
+use support::{call, ms, not_started, reply};
 
 #[test]
 fn it_says_hello_and_then_the_calls_that_waited_in_their_order() {
