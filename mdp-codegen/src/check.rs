@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
-use crate::model::{Method, Module, Origin, Service, Shape};
+use crate::model::{Method, Module, Origin, Service};
 
 /// The longest service name and the longest method path, in bytes: a name's length is one byte on the wire.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -21,7 +21,6 @@ pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
         problems.extend(method_names(service));
         for method in &service.methods {
             problems.extend(path(service, method));
-            problems.extend(shape(service, method));
         }
     }
     problems
@@ -97,17 +96,4 @@ fn method_names(service: &Service) -> Vec<Problem> {
 /// says so.
 fn may_meet(one: &Method, other: &Method) -> bool {
     one.cfgs.is_empty() || other.cfgs.is_empty()
-}
-
-fn shape(service: &Service, method: &Method) -> Option<Problem> {
-    let shape = method.shape;
-    let mend = match method.origin {
-        Origin::Proto { .. } => {
-            "send one request and one reply (remove `stream`), or move the method to a service in a \
-             file that is not compiled here"
-        }
-        Origin::Rust(_) => "take one record and give one record instead of an `impl Stream`",
-    };
-    (shape != Shape::Unary)
-        .then(|| Problem::of_method(service, method, Mistake::Streaming { shape, mend }))
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::check::MAX_NAME_BYTES;
-use crate::model::{Method, Origin, Service, Shape};
+use crate::model::{Method, Origin, Service};
 
 /// One mistake, with the place where it was made.
 ///
-/// It reads as `auth.proto:12: service auth.v1.Auth, method Watch: server streaming is not supported yet; ..`.
+/// It reads as `auth.proto:12: service auth.v1.Auth, method getUrl: its name in Rust would be `get_url`, ..`.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// Where it is; `None` if it is no place in a source file, such as a setting of the builder.
@@ -75,14 +75,6 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mistake {
-    /// The method streams, which the protocol cannot carry yet.
-    #[error("{} is not supported yet; {mend}", shape_in_words(*.shape))]
-    Streaming {
-        /// What the method does.
-        shape: Shape,
-        /// What to do about it.
-        mend: &'static str,
-    },
     /// Two methods of one service have the same name in Rust.
     #[error(
         "its name in Rust would be `{rust}`, which method {other} already has; rename one of them"
@@ -184,15 +176,6 @@ pub enum Mistake {
 
 fn advice_if(exists: bool) -> &'static str {
     if exists { " (the file exists; add the folder that it lies in)" } else { "" }
-}
-
-fn shape_in_words(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Unary => "a unary method",
-        Shape::ClientStreaming => "client streaming",
-        Shape::ServerStreaming => "server streaming",
-        Shape::BidiStreaming => "streaming in both directions",
-    }
 }
 
 /// Why nothing was generated.

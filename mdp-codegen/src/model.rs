@@ -102,7 +102,8 @@ pub struct Method {
     pub cfgs: Vec<Attribute>,
     /// Whether the handler is given the call's context.
     pub takes_context: bool,
-    /// Whether the client and the handler are given a request; without one an empty message travels.
+    /// Whether the client and the handler are given a request; without one an empty message travels. Always
+    /// so where there are many.
     pub takes_request: bool,
     /// The request, as it is written inside the generated modules; `()` if there is none.
     pub input: Type,
@@ -133,6 +134,28 @@ pub enum Shape {
     ServerStreaming,
     /// Many requests, many replies.
     BidiStreaming,
+}
+
+impl Shape {
+    /// The shape of a method with many requests or one, and many replies or one.
+    pub fn of(many_requests: bool, many_replies: bool) -> Self {
+        match (many_requests, many_replies) {
+            (false, false) => Self::Unary,
+            (true, false) => Self::ClientStreaming,
+            (false, true) => Self::ServerStreaming,
+            (true, true) => Self::BidiStreaming,
+        }
+    }
+
+    /// Whether the caller sends many requests.
+    pub fn has_many_requests(self) -> bool {
+        matches!(self, Self::ClientStreaming | Self::BidiStreaming)
+    }
+
+    /// Whether the worker sends many replies.
+    pub fn has_many_replies(self) -> bool {
+        matches!(self, Self::ServerStreaming | Self::BidiStreaming)
+    }
 }
 
 /// What a second execution of the same call does; it decides whether a call may be sent again.

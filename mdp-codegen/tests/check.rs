@@ -72,20 +72,15 @@ fn a_fine_service_has_no_problems() {
 }
 
 #[test]
-fn each_shape_but_unary_is_a_problem() {
-    for (shape, words) in [
-        (Shape::ClientStreaming, "client streaming is not"),
-        (Shape::ServerStreaming, "server streaming is not"),
-        (Shape::BidiStreaming, "streaming in both directions is not"),
-    ] {
+fn a_method_of_any_shape_is_fine() {
+    for (many_requests, many_replies) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
         let mut auth = service("Auth", &["Login", "Watch"]);
-        auth.methods[1].shape = shape;
-        let problems = of(auth);
-        assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].starts_with(&format!("service a.v1.Auth, method Watch: {words}")),
-            "{problems:?}"
-        );
+        auth.methods[1].shape = Shape::of(many_requests, many_replies);
+        assert_eq!(auth.methods[1].shape.has_many_requests(), many_requests);
+        assert_eq!(auth.methods[1].shape.has_many_replies(), many_replies);
+        assert_eq!(of(auth), [""; 0]);
     }
 }
 
@@ -148,18 +143,75 @@ fn modules_clash_only_if_they_are_generated() {
 #[test]
 fn all_problems_are_found_at_once() {
     let mut auth = service("Auth", &["Get", "get"]);
-    auth.methods[0].shape = Shape::ServerStreaming;
+    auth.name = "A".repeat(check::MAX_NAME_BYTES);
     let module = Module { services: vec![auth], taken: Vec::new() };
     let problems = check::module(&module, &Options::default());
     assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::SameRustName { .. })));
-    assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::Streaming { .. })));
+    let too_long = |mistake: &Mistake| matches!(mistake, Mistake::ServiceNameTooLong { .. });
+    assert!(problems.iter().any(|problem| too_long(&problem.mistake)));
+}
+
+/// The methods of the trait and of the client, without blanks.
+fn methods(service: &Service) -> String {
+    emit::service(service, &Options::default()).to_string().replace([' ', '\n'], "")
 }
 
 #[test]
-fn what_was_not_checked_is_never_emitted_as_unary() {
+fn each_shape_has_its_own_signatures() {
+    for (shape, call, argument, reply, kind) in [
+        (
+            Shape::Unary,
+            "(&self,req:implInto)->Call<super::Reply>",
+            "req:super::Request,",
+            "super::Reply",
+            "Unary",
+        ),
+        (
+            Shape::ServerStreaming,
+            "(&self,req:implInto)->Call<super::Reply,ServerStreaming>",
+            "req:super::Request,",
+            "implStream<Item=Result<super::Reply,Status>,>+Send",
+            "ServerStreaming",
+        ),
+        (
+            Shape::ClientStreaming,
+            "(&self,)->Call<super::Reply,ClientStreaming<super::Request>>",
+            "requests:Streaming<super::Request>,",
+            "super::Reply",
+            "ClientStreaming",
+        ),
+        (
+            Shape::BidiStreaming,
+            "(&self,)->Call<super::Reply,BidiStreaming<super::Request>>",
+            "requests:Streaming<super::Request>,",
+            "implStream<Item=Result<super::Reply,Status>,>+Send",
+            "BidiStreaming",
+        ),
+    ] {
+        let mut auth = service("Auth", &["Watch"]);
+        auth.methods[0].shape = shape;
+        let text = methods(&auth).replace("::mdp_runtime::codegen::", "");
+        let text = text.replace("::core::result::", "").replace("::core::marker::", "");
+        let text = text.replace("::core::convert::Into<super::Request>,)", "Into)");
+        for part in [
+            format!("pubfnwatch{call}{{"),
+            format!("fnwatch(&self,cx:&CallContext,{argument})->"),
+            format!("Output=Result<{reply},Status>,>+Send;"),
+            format!("kind:CallKind::{kind},"),
+        ] {
+            assert!(text.contains(&part), "{part} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_replies_may_need_no_request() {
     let mut auth = service("Auth", &["Watch"]);
     auth.methods[0].shape = Shape::ServerStreaming;
-    let text = emit::service(&auth, &Options::default()).to_string();
-    assert!(!text.contains("fn watch"), "{text}");
-    assert_eq!(text.matches("compile_error").count(), 2);
+    auth.methods[0].takes_request = false;
+    auth.methods[0].takes_context = false;
+    auth.methods[0].input = syn::parse_quote!(());
+    let text = methods(&auth);
+    assert!(text.contains("letreq:()=();"), "{text}");
+    assert!(text.contains("self::Auth>::watch(&*inner,).await?"), "{text}");
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Project, golden};
-use mdp_codegen::{Error, Mistake};
+use mdp_codegen::Error;
 
 /// Compiles all files in their order, and wants the text of the error; the temporary folder is no part of it.
 fn check(name: &str, files: &[(&str, &str)]) -> Error {
@@ -20,26 +20,6 @@ fn check_of(name: &str, files: &[(&str, &str)], protos: &[&str]) -> Error {
     golden(&format!("errors/{name}.txt"), &format!("{text}\n"));
     assert_eq!(project.files(), [""; 0], "something was written");
     error
-}
-
-#[test]
-fn streaming() {
-    let proto = r#"syntax = "proto3";
-package auth.v1;
-message M {}
-service Auth {
-  rpc Fine(M) returns (M);
-
-  // The comment is not the line.
-  rpc Watch(M) returns (stream M);
-  rpc Upload(stream M) returns (M);
-  rpc Talk(stream M) returns (stream M);
-}
-"#;
-    let error = check("streaming", &[("auth.proto", proto)]);
-    assert_eq!(error.problems().len(), 3);
-    assert!(matches!(error.problems()[0].mistake, Mistake::Streaming { .. }));
-    assert_eq!(error.problems()[0].method.as_deref(), Some("Watch"));
 }
 
 #[test]
@@ -180,14 +160,18 @@ fn problems_of_all_kinds_come_together_and_in_order() {
     let z = r#"syntax = "proto3";
 package z;
 message M {}
-service S { rpc Watch(M) returns (stream M); }
+service S { rpc _(M) returns (stream M); }
 "#;
     let a = r#"syntax = "proto3";
 package a;
 message M {}
 service S {
   rpc Get(M) returns (M);
+
+  // The comment is not the line.
   rpc get(stream M) returns (M);
+}
+service s {
 }
 "#;
     check("together", &[("z.proto", z), ("a.proto", a)]);

@@ -44,6 +44,11 @@ fn options() {
 }
 
 #[test]
+fn streams() {
+    check("streams");
+}
+
+#[test]
 fn every_proto_has_a_test() {
     let mut names: Vec<_> = fs::read_dir(folder())
         .unwrap()
@@ -52,5 +57,5 @@ fn every_proto_has_a_test() {
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["auth", "comments", "keywords", "options"]);
+    assert_eq!(names, ["auth", "comments", "keywords", "options", "streams"]);
 }

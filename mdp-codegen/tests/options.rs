@@ -410,7 +410,7 @@ fn compile_fds_is_the_same_from_descriptors() {
 
 #[test]
 fn descriptors_without_positions_give_errors_without_lines() {
-    let proto = "syntax = \"proto3\";\npackage a;\nmessage M {}\nservice S { rpc Watch(M) returns (stream M); }\n";
+    let proto = "syntax = \"proto3\";\npackage a;\nmessage M {}\nservice S { rpc Get(M) returns (M); rpc get(M) returns (stream M); }\n";
     let project = Project::new(&[("a.proto", proto)]);
     let set = protox::compile(["a.proto"], [project.protos()]).unwrap();
     // Some compilers leave the positions away, others make an empty list of them.
@@ -420,7 +420,7 @@ fn descriptors_without_positions_give_errors_without_lines() {
         let error = project.builder().compile_fds(set).unwrap_err();
         let text = error.problems()[0].to_string();
         assert!(
-            text.starts_with("a.proto: service a.S, method Watch: server streaming is not"),
+            text.starts_with("a.proto: service a.S, method get: its name in Rust would be"),
             "{text}"
         );
     }

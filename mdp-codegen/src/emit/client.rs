@@ -3,10 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{
-    Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident,
-    unsupported,
-};
+use super::{Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident};
 use crate::model::{Method, Service, Shape};
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
@@ -89,27 +86,17 @@ fn in_memory(service: &Service, options: &Options) -> Option<TokenStream> {
 }
 
 fn calls(service: &Service, options: &Options) -> TokenStream {
-    service
-        .methods
-        .iter()
-        .map(|method| match method.shape {
-            Shape::Unary => unary(service, method, options),
-            _ => unsupported(service, method),
-        })
-        .collect()
+    service.methods.iter().map(|method| call(service, method, options)).collect()
 }
 
-fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
+fn call(service: &Service, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (ident, input, output) = (&method.ident, &method.input, &method.output);
+    let (ident, output) = (&method.ident, &method.output);
     let docs = docs(&method.docs, format!(" Calls `{}`.", service.path(method)));
     let (cfgs, deprecated) = (&method.cfgs, &method.deprecated);
     let spec = method_spec(service, method);
-    let takes = method.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,));
-    let req = match method.takes_request {
-        true => quote!(::core::convert::Into::into(req)),
-        false => quote!(()),
-    };
+    let Request { takes, made, lent } = request(method);
+    let (new, kind) = kind(method, options);
     quote! {
         #docs
         #(#cfgs)*
@@ -117,9 +104,53 @@ fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
         pub fn #ident(
             &self,
             #takes
-        ) -> #runtime::codegen::Call<#output> {
-            let req: #input = #req;
-            #runtime::codegen::Call::new(&self.client, &#spec, &req)
+        ) -> #runtime::codegen::Call<#output #kind> {
+            #made
+            #runtime::codegen::Call::#new(&self.client, &#spec #lent)
+        }
+    }
+}
+
+/// What a method does with its one request; nothing if there are many, for those follow the call's start.
+#[derive(Default)]
+struct Request {
+    /// The argument.
+    takes: Option<TokenStream>,
+    /// How it becomes a record.
+    made: Option<TokenStream>,
+    /// How the call gets it.
+    lent: Option<TokenStream>,
+}
+
+fn request(method: &Method) -> Request {
+    if method.shape.has_many_requests() {
+        return Request::default();
+    }
+    let input = &method.input;
+    let req = match method.takes_request {
+        true => quote!(::core::convert::Into::into(req)),
+        false => quote!(()),
+    };
+    Request {
+        takes: method.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,)),
+        made: Some(quote!(let req: #input = #req;)),
+        lent: Some(quote!(, &req)),
+    }
+}
+
+/// How a call of the method is made, and what stands behind the reply in its type.
+fn kind(method: &Method, options: &Options) -> (TokenStream, Option<TokenStream>) {
+    let (runtime, input) = (&options.runtime, &method.input);
+    match method.shape {
+        Shape::Unary => (quote!(new), None),
+        Shape::ServerStreaming => {
+            (quote!(server_streaming), Some(quote!(, #runtime::codegen::ServerStreaming)))
+        }
+        Shape::ClientStreaming => {
+            (quote!(client_streaming), Some(quote!(, #runtime::codegen::ClientStreaming<#input>)))
+        }
+        Shape::BidiStreaming => {
+            (quote!(bidi_streaming), Some(quote!(, #runtime::codegen::BidiStreaming<#input>)))
         }
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Options, module_attributes, module_ident, schema};
-use crate::model::{Idempotency, Method, Service};
+use crate::model::{Idempotency, Method, Service, Shape};
 use crate::names;
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
@@ -54,7 +54,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
         Some(ms) => quote!(::core::option::Option::Some(#ms)),
         None => quote!(::core::option::Option::None),
     };
-    let number = Literal::u32_unsuffixed(number);
+    let (number, kind) = (Literal::u32_unsuffixed(number), kind(method.shape));
     let (cfgs, doc) = (&method.cfgs, format!(" `{path}`"));
     quote! {
         #[doc = #doc]
@@ -64,10 +64,20 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
             name: #name,
             path: #path,
             number: #number,
+            kind: #runtime::codegen::CallKind::#kind,
             idempotency: #runtime::codegen::Idempotency::#idempotency,
             timeout_ms: #timeout,
             deprecated: #deprecated,
         };
+    }
+}
+
+fn kind(shape: Shape) -> TokenStream {
+    match shape {
+        Shape::Unary => quote!(Unary),
+        Shape::ClientStreaming => quote!(ClientStreaming),
+        Shape::ServerStreaming => quote!(ServerStreaming),
+        Shape::BidiStreaming => quote!(BidiStreaming),
     }
 }
 

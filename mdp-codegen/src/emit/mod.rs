@@ -46,8 +46,7 @@ impl Options {
 
 /// Generates the modules of one service: its names, its client and its worker trait.
 ///
-/// The service must have passed [`check::module`](crate::check::module); what cannot be generated, such as
-/// a streaming method, becomes a `compile_error!` and never something that looks alike.
+/// The service must have passed [`check::module`](crate::check::module); what has not may be no valid Rust.
 pub fn service(service: &Service, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
@@ -123,10 +122,4 @@ fn docs(lines: &[String], otherwise: String) -> TokenStream {
         return quote!(#[doc = #otherwise]);
     }
     quote!(#(#[doc = #lines])*)
-}
-
-/// Holds the place of a method that no template exists for.
-fn unsupported(service: &Service, method: &Method) -> TokenStream {
-    let text = format!("{}: only unary methods can be generated", service.path(method));
-    quote!(::core::compile_error!(#text);)
 }

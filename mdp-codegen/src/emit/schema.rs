@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Options, meta};
-use crate::model::{Method, SchemaSource, Service, Shape};
+use crate::model::{Method, SchemaSource, Service};
 
 pub(super) fn function(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
@@ -57,8 +57,7 @@ fn method(method: &Method, options: &Options) -> TokenStream {
     let Method { name, docs, input, output, cfgs, .. } = method;
     let deprecated = method.deprecated.is_some();
     let idempotency = meta::idempotency(method.idempotency);
-    let client = matches!(method.shape, Shape::ClientStreaming | Shape::BidiStreaming);
-    let server = matches!(method.shape, Shape::ServerStreaming | Shape::BidiStreaming);
+    let (client, server) = (method.shape.has_many_requests(), method.shape.has_many_replies());
     quote! {
         #(#cfgs)*
         service.method::<#input, #output>(&#runtime::codegen::MethodItem {

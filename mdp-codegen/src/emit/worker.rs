@@ -5,11 +5,8 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{
-    Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident,
-    unsupported,
-};
-use crate::model::{Method, Service, Shape};
+use super::{Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident};
+use crate::model::{Method, Service};
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let (visibility, module) = (&service.visibility, module_ident(service, "worker"));
@@ -31,14 +28,12 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies.
+/// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies; where many replies are
+/// given, so does one that returns `Result<impl Stream<..>, Status>`.
 fn handler(service: &Service, options: &Options) -> TokenStream {
     let ident = &service.ident;
     let docs = docs(&service.docs, format!(" Handles the calls of `{}`.", service.full_name()));
-    let methods = service.methods.iter().map(|method| match method.shape {
-        Shape::Unary => unary(service, method, options),
-        _ => unsupported(service, method),
-    });
+    let methods = service.methods.iter().map(|method| self::method(service, method, options));
     quote! {
         #docs
         pub trait #ident: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -47,13 +42,24 @@ fn handler(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
+fn method(service: &Service, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, input, output) = (&method.ident, &method.input, &method.output);
     let docs = docs(&method.docs, format!(" Handles `{}`.", service.path(method)));
     let cfgs = &method.cfgs;
     let cx = method.takes_context.then(|| quote!(cx: &#runtime::codegen::CallContext,));
-    let req = method.takes_request.then(|| quote!(req: #input,));
+    let req = method.takes_request.then(|| match method.shape.has_many_requests() {
+        true => quote!(requests: #runtime::codegen::Streaming<#input>,),
+        false => quote!(req: #input,),
+    });
+    let reply = match method.shape.has_many_replies() {
+        true => quote! {
+            impl #runtime::codegen::Stream<
+                Item = ::core::result::Result<#output, #runtime::codegen::Status>,
+            > + ::core::marker::Send
+        },
+        false => quote!(#output),
+    };
     quote! {
         #docs
         #(#cfgs)*
@@ -62,7 +68,7 @@ fn unary(service: &Service, method: &Method, options: &Options) -> TokenStream {
             #cx
             #req
         ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<#output, #runtime::codegen::Status>,
+            Output = ::core::result::Result<#reply, #runtime::codegen::Status>,
         > + ::core::marker::Send;
     }
 }
@@ -106,10 +112,8 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, handler) = (type_ident(service, "Worker"), &service.ident);
     let meta = module_ident(service, "service");
-    let arms = (0..)
-        .zip(&service.methods)
-        .filter(|(_, method)| method.shape == Shape::Unary)
-        .map(|(number, method)| arm(service, number, method, options));
+    let arms =
+        (0..).zip(&service.methods).map(|(number, method)| arm(service, number, method, options));
     quote! {
         impl<T: self::#handler> #runtime::codegen::Service for self::#ident<T> {
             fn spec(&self) -> &'static #runtime::codegen::ServiceSpec {
@@ -139,15 +143,33 @@ fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> To
     let spec = method_spec(service, method);
     let (cfgs, number) = (&method.cfgs, Literal::u32_unsuffixed(number));
     let cx = method.takes_context.then(|| quote!(&cx,));
-    let req = method.takes_request.then(|| quote!(req,));
+    let (requests, name) = match method.shape.has_many_requests() {
+        true => {
+            (quote!(let requests = #runtime::codegen::requests::<#input>(&cx);), quote!(requests,))
+        }
+        false => {
+            (quote!(let req = #runtime::codegen::decode::<#input>(&#spec, body)?;), quote!(req,))
+        }
+    };
+    let name = method.takes_request.then_some(name);
+    let handled = quote!(<T as self::#handler>::#ident(&*inner, #cx #name).await?);
+    let end = match method.shape.has_many_replies() {
+        true => quote! {
+            let replies = #handled;
+            #runtime::codegen::send_replies(&cx, replies).await
+        },
+        false => quote! {
+            let reply = #handled;
+            ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
+        },
+    };
     quote! {
         #(#cfgs)*
         #number => {
             let inner = ::core::clone::Clone::clone(&self.inner);
             #runtime::codegen::handling(async move {
-                let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
-                let reply = <T as self::#handler>::#ident(&*inner, #cx #req).await?;
-                ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
+                #requests
+                #end
             })
         }
     }

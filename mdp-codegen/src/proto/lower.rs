@@ -65,7 +65,7 @@ impl Lowering<'_> {
             docs: self.docs(&format!("{of}.{}", method.proto_name), &method.comments),
             name: method.proto_name.clone(),
             ident,
-            shape: shape(method),
+            shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: None,
             deprecated: deprecated(method.options.deprecated()),
@@ -138,15 +138,6 @@ impl Lowering<'_> {
             method: method.map(|_| name.to_owned()),
             mistake: Mistake::NoRustName { name: name.to_owned() },
         });
-    }
-}
-
-fn shape(method: &ProstMethod) -> Shape {
-    match (method.client_streaming, method.server_streaming) {
-        (false, false) => Shape::Unary,
-        (true, false) => Shape::ClientStreaming,
-        (false, true) => Shape::ServerStreaming,
-        (true, true) => Shape::BidiStreaming,
     }
 }
 

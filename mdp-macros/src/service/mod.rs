@@ -5,11 +5,12 @@ mod attributes;
 mod errors;
 mod lower;
 mod signature;
+mod stream;
 mod types;
 
 use lean_codegen::check;
 use lean_codegen::emit::{self, Options, module_ident, type_ident};
-use lean_codegen::model::{Module, Origin, Service, Shape};
+use lean_codegen::model::{Module, Origin, Service};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Item, ItemTrait};
@@ -71,7 +72,7 @@ fn check(service: &Service, options: &Options, errors: &mut Errors) {
 fn keep_sound_methods(service: &mut Service) {
     let mut seen = Vec::new();
     service.methods.retain(|method| {
-        let sound = method.shape == Shape::Unary && !seen.contains(&method.ident);
+        let sound = !seen.contains(&method.ident);
         seen.push(method.ident.clone());
         sound
     });
@@ -89,8 +90,8 @@ fn names(service: &Service) -> TokenStream {
     }
 }
 
-/// Names `CallContext`, `Result` and `Status` as the user did: who imports them for the trait alone shall
-/// not be told that nobody needs them, and who means others of these names, that they are others.
+/// Names `CallContext`, `Result` and what else is the runtime's as the user did: who imports them for the trait
+/// alone shall not be told that nobody needs them, and who means others of these names, that they are others.
 fn uses(
     service: &Service,
     cfgs: &[Attribute],
@@ -98,16 +99,35 @@ fn uses(
     options: &Options,
 ) -> TokenStream {
     let (of_service, runtime) = (&service.cfgs, &options.runtime);
-    let Written { context, result } = written;
-    let wanted = context.as_ref().map(|_| quote!(&#runtime::codegen::CallContext));
-    let context = context.as_ref().map(|context| quote!(_: #context));
+    let Written { context, requests, replies, result } = written;
+    let mut wanted = Vec::new();
+    wanted.extend(context.as_ref().map(|_| quote!(&#runtime::codegen::CallContext)));
+    wanted.extend(requests.as_ref().map(|_| quote!(#runtime::codegen::Streaming<()>)));
+    let taken = context.iter().chain(requests).map(|ty| quote!(_: #ty));
     let same = quote_spanned! {written.status()=>
-        |#context| -> #result { ::core::result::Result::Ok(()) }
+        |#(#taken),*| -> #result { ::core::result::Result::Ok(()) }
     };
+    let replies = replies.as_ref().map(|replies| {
+        // An `impl` has its place in the signature of a function only.
+        let same = quote_spanned!(written.stream()=> impl #runtime::codegen::Stream);
+        quote! {
+            #(#of_service)*
+            #(#cfgs)*
+            #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
+            const _: () = {
+                fn _same(
+                    replies: #replies,
+                ) -> #same<Item = ::core::result::Result<(), #runtime::codegen::Status>> {
+                    replies
+                }
+            };
+        }
+    });
     quote! {
         #(#of_service)*
         #(#cfgs)*
         #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
-        const _: fn(#wanted) -> ::core::result::Result<(), #runtime::codegen::Status> = #same;
+        const _: fn(#(#wanted),*) -> ::core::result::Result<(), #runtime::codegen::Status> = #same;
+        #replies
     }
 }

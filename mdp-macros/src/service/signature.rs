@@ -3,11 +3,12 @@
 use lean_codegen::model::Shape;
 use proc_macro2::Span;
 use syn::{
-    AssocType, FnArg, GenericArgument, PatType, PathArguments, PathSegment, Receiver, ReturnType,
-    Signature, Type, TypeParamBound,
+    FnArg, GenericArgument, PatType, PathArguments, PathSegment, Receiver, ReturnType, Signature,
+    Type, TypeParamBound,
 };
 
 use super::errors::Errors;
+use super::stream;
 use super::types::{self, bare};
 
 /// A method's signature in the words of the model.
@@ -26,6 +27,10 @@ pub(super) struct Lowered {
 pub(super) struct Written {
     /// `&CallContext`
     pub(super) context: Option<Type>,
+    /// `Streaming<()>`
+    pub(super) requests: Option<Type>,
+    /// `impl Stream<Item = Result<(), Status>>`
+    pub(super) replies: Option<Type>,
     /// `Result<(), Status>`
     pub(super) result: Type,
 }
@@ -36,6 +41,12 @@ impl Written {
         let last = last_segment(&self.result);
         let status = last.and_then(|last| arguments(last).filter_map(as_type).last());
         status.and_then(last_segment).map_or_else(Span::call_site, |status| status.ident.span())
+    }
+
+    /// Where `Stream` stands.
+    pub(super) fn stream(&self) -> Span {
+        let stream = self.replies.as_ref().and_then(stream::of);
+        stream.map_or_else(Span::call_site, |stream| stream.ident.span())
     }
 }
 
@@ -52,33 +63,33 @@ pub(super) fn of(
             errors.take(taken.add(argument));
         }
     }
-    let request = taken.request.map(|request| message(request, "request"));
+    let request = taken.request.map(stream::requests);
     let request = request.map(|message| place(message, needs_outer_names, errors));
     // What a method is generic over has no name in the generated code.
     if !signature.generics.params.is_empty() {
         return None;
     }
     let result = errors.take(result(signature));
-    let reply = result.and_then(|result| place(reply(result), needs_outer_names, errors))?;
+    let answer = result.and_then(|result| errors.take(record_or_status(result)));
+    let reply = answer.map(stream::replies);
+    let reply = reply.and_then(|message| place(message, needs_outer_names, errors))?;
     let takes_request = request.is_some();
     let request = request.unwrap_or_else(|| Some(Message::unit()))?;
+    let many =
+        |streams: bool, ty: Option<&Type>| ty.filter(|_| streams).map(stream::without_record);
     Some(Lowered {
-        shape: shape(request.streams, reply.streams),
+        shape: Shape::of(request.streams, reply.streams),
         takes_context: taken.context.is_some(),
         takes_request,
         input: request.of,
         output: reply.of,
-        written: Written { context: taken.context.cloned(), result: without_record(result?) },
+        written: Written {
+            context: taken.context.cloned(),
+            requests: many(request.streams, taken.request),
+            replies: many(reply.streams, answer),
+            result: without_record(result?),
+        },
     })
-}
-
-fn shape(many_requests: bool, many_replies: bool) -> Shape {
-    match (many_requests, many_replies) {
-        (false, false) => Shape::Unary,
-        (true, false) => Shape::ClientStreaming,
-        (false, true) => Shape::ServerStreaming,
-        (true, true) => Shape::BidiStreaming,
-    }
 }
 
 /// What stands before the arguments, and `&self`.
@@ -184,9 +195,9 @@ fn context(ty: &Type) -> Option<Lent> {
 }
 
 /// A request or a reply.
-struct Message<T> {
-    streams: bool,
-    of: T,
+pub(super) struct Message<T> {
+    pub(super) streams: bool,
+    pub(super) of: T,
 }
 
 impl Message<Type> {
@@ -203,34 +214,6 @@ fn place(
     let Message { streams, of } = errors.take(message)?;
     let of = errors.take(types::place(of, needs_outer_names))?;
     Some(Message { streams, of })
-}
-
-/// A record, or `impl Stream` of records.
-fn message<'a>(ty: &'a Type, what: &str) -> syn::Result<Message<&'a Type>> {
-    let Type::ImplTrait(stream) = bare(ty) else { return Ok(Message { streams: false, of: ty }) };
-    let stream_of = stream.bounds.iter().find_map(|bound| match bound {
-        TypeParamBound::Trait(bound) => {
-            bound.path.segments.last().filter(|last| last.ident == "Stream")
-        }
-        _ => None,
-    });
-    let item = stream_of.and_then(item_of).ok_or_else(|| {
-        let text = format!("a {what} is one record; name its type");
-        syn::Error::new_spanned(ty, text)
-    })?;
-    Ok(Message { streams: true, of: record_or_status(item)? })
-}
-
-/// `T` of `Stream<Item = T>`.
-fn item_of(stream: &PathSegment) -> Option<&Type> {
-    arguments(stream).find_map(|argument| match argument {
-        GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Item" => Some(ty),
-        _ => None,
-    })
-}
-
-fn reply(result: &Type) -> syn::Result<Message<&Type>> {
-    message(record_or_status(result)?, "reply")
 }
 
 fn gives_future(signature: &Signature) -> bool {
@@ -261,7 +244,7 @@ fn result(signature: &Signature) -> syn::Result<&Type> {
 }
 
 /// `T` of `Result<T, Status>`.
-fn record_or_status(ty: &Type) -> syn::Result<&Type> {
+pub(super) fn record_or_status(ty: &Type) -> syn::Result<&Type> {
     let wanted = "a call ends with a record or a status; write `Result<Reply, Status>`";
     let Some(result) = last_segment(ty).filter(|last| last.ident == "Result") else {
         return Err(syn::Error::new_spanned(ty, wanted));
@@ -281,7 +264,7 @@ fn record_or_status(ty: &Type) -> syn::Result<&Type> {
 }
 
 /// `Result<(), Status>` of `Result<T, Status>`.
-fn without_record(result: &Type) -> Type {
+pub(super) fn without_record(result: &Type) -> Type {
     let mut result = bare(result).clone();
     let last = match &mut result {
         Type::Path(path) => path.path.segments.last_mut(),
@@ -295,14 +278,14 @@ fn without_record(result: &Type) -> Type {
     result
 }
 
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
+pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match bare(ty) {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
         _ => None,
     }
 }
 
-fn arguments(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
+pub(super) fn arguments(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
     let arguments = match &segment.arguments {
         PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
         _ => None,
@@ -310,7 +293,7 @@ fn arguments(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
     arguments.into_iter().flatten()
 }
 
-fn as_type(argument: &GenericArgument) -> Option<&Type> {
+pub(super) fn as_type(argument: &GenericArgument) -> Option<&Type> {
     match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,

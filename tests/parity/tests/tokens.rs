@@ -165,6 +165,73 @@ pub trait HttpCache {
 }
 
 #[test]
+fn methods_of_all_kinds() {
+    equal(
+        r#"
+syntax = "proto3";
+package files.v1;
+import "common.proto";
+service Files {
+  // All in one piece.
+  rpc Stat(Path) returns (Stat);
+  // Piece by piece.
+  rpc Watch(Path) returns (stream Stat) { option idempotency_level = NO_SIDE_EFFECTS; }
+  rpc Upload(stream Chunk) returns (Stat) { option deprecated = true; }
+  rpc Chat(stream Chunk) returns (stream Chunk);
+  rpc Far(stream common.v1.Common) returns (stream common.v1.Common);
+}
+message Path {}
+message Stat {}
+message Chunk {}
+"#,
+        r#"package = "files.v1""#,
+        r#"
+pub trait Files {
+    /// All in one piece.
+    async fn stat(&self, cx: &CallContext, req: Path) -> Result<Stat, Status>;
+    /// Piece by piece.
+    #[mdp(no_side_effects)]
+    async fn watch(&self, cx: &CallContext, req: Path)
+        -> Result<impl Stream<Item = Result<Stat, Status>>, Status>;
+    #[deprecated]
+    async fn upload(&self, cx: &CallContext, parts: Streaming<Chunk>) -> Result<Stat, Status>;
+    async fn chat(&self, cx: &CallContext, requests: mdp_runtime::Streaming<Chunk>)
+        -> Result<impl futures::Stream<Item = std::result::Result<Chunk, mdp_runtime::Status>> + Send, Status>;
+    async fn far(&self, cx: &CallContext, requests: (Streaming<super::super::common::v1::Common>))
+        -> Result<(impl Send + Stream<Item = Result<super::super::common::v1::Common, Status>>), Status>;
+}
+"#,
+    );
+}
+
+#[test]
+fn names_of_streams_that_are_hard() {
+    equal(
+        r#"
+syntax = "proto3";
+package hard.v2;
+service Streams {
+  rpc Streaming(stream Streaming) returns (stream Stream);
+  rpc Requests(stream Stream) returns (Streaming);
+  rpc Replies(Streaming) returns (stream Streaming);
+}
+message Stream {}
+message Streaming {}
+"#,
+        r#"package = "hard.v2""#,
+        r#"
+pub trait Streams {
+    async fn streaming(&self, cx: &CallContext, s: Streaming<self::Streaming>)
+        -> Result<impl Stream<Item = Result<Stream, Status>>, Status>;
+    async fn requests(&self, cx: &CallContext, s: Streaming<Stream>) -> Result<Streaming, Status>;
+    async fn replies(&self, cx: &CallContext, s: Streaming)
+        -> Result<impl Stream<Item = Result<Streaming, Status>>, Status>;
+}
+"#,
+    );
+}
+
+#[test]
 fn types_that_stand_elsewhere() {
     equal(
         r#"
@@ -251,12 +318,20 @@ fn random(seed: u64) -> (String, String) {
             _ => ("", ""),
         };
         let (input, output) = (below(3), below(3));
+        let (many_in, input_type) = match below(2) {
+            0 => ("", format!("M{input}")),
+            _ => ("stream", format!("Streaming<M{input}>")),
+        };
+        let (many_out, output_type) = match below(2) {
+            0 => ("", format!("M{output}")),
+            _ => ("stream", format!("impl Stream<Item = Result<M{output}, Status>>")),
+        };
         proto.push_str(&format!(
-            "rpc DoPart{number}(M{input}) returns (M{output}) {{ {level} {option} }}\n"
+            "rpc DoPart{number}({many_in} M{input}) returns ({many_out} M{output}) {{ {level} {option} }}\n"
         ));
         item.push_str(&format!(
-            "{argument} {mark} async fn do_part{number}(&self, cx: &CallContext, req: M{input}) \
-             -> Result<M{output}, Status>;\n"
+            "{argument} {mark} async fn do_part{number}(&self, cx: &CallContext, req: {input_type}) \
+             -> Result<{output_type}, Status>;\n"
         ));
     }
     (proto + "}\n", item + "}\n")
@@ -283,6 +358,9 @@ fn a_difference_is_seen() {
         "pub trait A { async fn a(&self, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: M) -> Result<(), Status>; }",
+        "pub trait A { async fn a(&self, cx: &CallContext, req: Streaming<()>) -> Result<(), Status>; }",
+        "pub trait A { async fn a(&self, cx: &CallContext, req: ()) \
+         -> Result<impl Stream<Item = Result<(), Status>>, Status>; }",
         "pub trait A { #[mdp(idempotent)] async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "trait A { async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
     ] {

@@ -1,0 +1,125 @@
+//! Many messages instead of one: how a stream of requests and one of replies is written.
+
+use quote::ToTokens;
+use syn::{AssocType, GenericArgument, PathArguments, PathSegment, Type, TypeParamBound};
+
+use super::signature::{self, Message, arguments, as_type, last_segment, record_or_status};
+use super::types::bare;
+
+/// A record, or a `Streaming` of records.
+///
+/// Not an `impl Stream`, though that is how replies are written: as an argument it would make the method generic, and
+/// a plain `async fn` that takes the one type that there is would not implement it.
+pub(super) fn requests(ty: &Type) -> syn::Result<Message<&Type>> {
+    if let Some(stream) = of(ty) {
+        let record = item_of(stream).map(|item| record_or_status(item).unwrap_or(item));
+        let record = record.map_or_else(|| "Request".to_owned(), as_text);
+        let text = format!(
+            "the requests come in a stream of the runtime's own type; write `Streaming<{record}>`"
+        );
+        return Err(syn::Error::new_spanned(ty, text));
+    }
+    if let Type::ImplTrait(_) = bare(ty) {
+        return Err(syn::Error::new_spanned(ty, "a request is one record; name its type"));
+    }
+    let Some(record) = streaming_of(ty) else { return Ok(Message { streams: false, of: ty }) };
+    if let Ok(record) = record_or_status(record) {
+        let text = format!(
+            "each request comes with a status beside it anyhow; write `Streaming<{}>`",
+            as_text(record)
+        );
+        return Err(syn::Error::new_spanned(ty, text));
+    }
+    Ok(Message { streams: true, of: record })
+}
+
+/// A record, or an `impl Stream` of records.
+pub(super) fn replies(ty: &Type) -> syn::Result<Message<&Type>> {
+    if let Some(record) = streaming_of(ty) {
+        let text = format!(
+            "requests come in a `Streaming`; for replies write `impl Stream<Item = Result<{}, Status>>`",
+            as_text(record)
+        );
+        return Err(syn::Error::new_spanned(ty, text));
+    }
+    let Type::ImplTrait(bounds) = bare(ty) else { return Ok(Message { streams: false, of: ty }) };
+    let Some(stream) = of(ty) else {
+        return Err(syn::Error::new_spanned(ty, "a reply is one record; name its type"));
+    };
+    let Some(item) = item_of(stream) else {
+        let text =
+            "a stream has replies or a status; write `impl Stream<Item = Result<Reply, Status>>`";
+        return Err(syn::Error::new_spanned(ty, text));
+    };
+    if let Some(more) = bounds.bounds.iter().find(|bound| !is_known(bound)) {
+        let text = "a stream of replies is `Send` by itself and can be no more; remove this";
+        return Err(syn::Error::new_spanned(more, text));
+    }
+    Ok(Message { streams: true, of: record_or_status(item)? })
+}
+
+/// `Stream<..>` of `impl Stream<..>`.
+pub(super) fn of(ty: &Type) -> Option<&PathSegment> {
+    let Type::ImplTrait(ty) = bare(ty) else { return None };
+    ty.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().filter(|last| last.ident == "Stream")
+        }
+        _ => None,
+    })
+}
+
+/// What the generated stream is anyhow may be written.
+fn is_known(bound: &TypeParamBound) -> bool {
+    let TypeParamBound::Trait(bound) = bound else { return false };
+    let last = bound.path.segments.last();
+    last.is_some_and(|last| last.ident == "Stream" || last.ident == "Send")
+}
+
+/// `T` of `Stream<Item = T>`.
+fn item_of(stream: &PathSegment) -> Option<&Type> {
+    arguments(stream).find_map(|argument| match argument {
+        GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Item" => Some(ty),
+        _ => None,
+    })
+}
+
+/// `T` of `Streaming<T>`.
+fn streaming_of(ty: &Type) -> Option<&Type> {
+    let last = last_segment(ty).filter(|last| last.ident == "Streaming")?;
+    let mut types = arguments(last);
+    let first = types.next().and_then(as_type);
+    first.filter(|_| types.next().is_none())
+}
+
+/// `Streaming<()>` of `Streaming<T>`, and `impl Stream<Item = Result<(), Status>>` of `T` likewise.
+pub(super) fn without_record(ty: &Type) -> Type {
+    let mut ty = bare(ty).clone();
+    match &mut ty {
+        Type::ImplTrait(stream) => {
+            let bounds = stream.bounds.iter_mut().filter_map(|bound| match bound {
+                TypeParamBound::Trait(bound) => bound.path.segments.last_mut(),
+                _ => None,
+            });
+            for segment in bounds {
+                let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else {
+                    continue;
+                };
+                for argument in &mut arguments.args {
+                    if let GenericArgument::AssocType(item) = argument {
+                        item.ty = signature::without_record(&item.ty);
+                    }
+                }
+            }
+            ty
+        }
+        // The first argument there, too, is the record.
+        _ => signature::without_record(&ty),
+    }
+}
+
+/// As a user would write it.
+fn as_text(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    text.replace(" :: ", "::").replace(":: ", "::").replace(" < ", "<").replace(" >", ">")
+}
