@@ -28,6 +28,9 @@ pub(crate) struct Settings {
     /// Calls in flight, one case each.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256, 4096])]
     pub(crate) in_flight: Vec<usize>,
+    /// Only streams.
+    #[arg(long)]
+    pub(crate) streams: bool,
     /// Also with the other flavors of tokio in client and worker.
     #[arg(long)]
     pub(crate) flavors: bool,
@@ -49,6 +52,19 @@ pub(crate) enum Part {
         #[command(flatten)]
         load: Load,
     },
+    /// A ROUTER that passes what one DEALER sends on to another one.
+    #[command(hide = true)]
+    OneWayRelay,
+    /// Sends without end.
+    #[command(hide = true)]
+    OneWayWorker { endpoint: String },
+    /// Counts what comes.
+    #[command(hide = true)]
+    OneWayClient {
+        endpoint: String,
+        #[command(flatten)]
+        load: Load,
+    },
     /// This project's broker.
     #[command(hide = true)]
     TypedBroker,
@@ -58,6 +74,14 @@ pub(crate) enum Part {
     /// This project's client, with a task for each call in flight.
     #[command(hide = true)]
     TypedClient {
+        endpoint: String,
+        flavor: Flavor,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// This project's client, with one call whose replies stream.
+    #[command(hide = true)]
+    StreamClient {
         endpoint: String,
         flavor: Flavor,
         #[command(flatten)]

@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 /// Bytes in the body of a request and of its reply.
 pub(crate) const PAYLOAD: usize = 64;
 
+/// Items between two looks at the clock, where no time is taken down.
+pub(crate) const ITEMS_A_LOOK: u64 = 64;
+
 /// How a client is to work: a number of calls in flight, some time to warm up, some to measure.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
@@ -82,6 +85,37 @@ impl Times {
         let p50 = at(50).context("no call ended within the window")?;
         let p99 = at(99).context("no call ended within the window")?;
         println!("{} {p50} {p99}", self.0.len());
+        Ok(())
+    }
+}
+
+/// Counts what comes one way, where no time is taken down.
+#[derive(Debug)]
+pub(crate) struct Count {
+    window: Window,
+    items: u64,
+}
+
+impl Count {
+    pub(crate) fn new(window: Window) -> Self {
+        Count { window, items: 0 }
+    }
+
+    /// Takes down items that came just now. `false`: the window has closed.
+    pub(crate) fn add(&mut self, items: u64) -> bool {
+        let now = Instant::now();
+        if self.window.begin <= now && self.window.is_open(now) {
+            self.items += items;
+        }
+        self.window.is_open(now)
+    }
+
+    /// Tells the parent, after the bell.
+    pub(crate) fn tell(self, bell: Bell) -> Result<()> {
+        // It does nothing that could fail.
+        let _ = bell.0.join();
+        anyhow::ensure!(self.items > 0, "nothing came within the window");
+        println!("{} 0 0", self.items);
         Ok(())
     }
 }

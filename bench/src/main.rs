@@ -6,6 +6,7 @@
 
 mod args;
 mod load;
+mod one_way;
 mod process;
 mod relay;
 mod report;
@@ -33,8 +34,12 @@ fn play(part: Part) -> Result<()> {
         Part::RelayProxy => relay::proxy(),
         Part::RelayWorker { endpoint } => relay::worker(&endpoint),
         Part::RelayClient { endpoint, load } => relay::client(&endpoint, load),
+        Part::OneWayRelay => one_way::relay(),
+        Part::OneWayWorker { endpoint } => one_way::worker(&endpoint),
+        Part::OneWayClient { endpoint, load } => one_way::client(&endpoint, load),
         Part::TypedBroker => typed::broker(),
         Part::TypedWorker { endpoint, flavor } => typed::worker(&endpoint, flavor),
         Part::TypedClient { endpoint, flavor, load } => typed::client(&endpoint, flavor, load),
+        Part::StreamClient { endpoint, flavor, load } => typed::stream(&endpoint, flavor, load),
     }
 }

@@ -90,6 +90,20 @@ pub(crate) fn print(series: &[Series]) {
     for target in TARGETS {
         target.print(series);
     }
+    print_streams(series);
+}
+
+/// What a stream has to reach, of what the one-way relay does.
+const STREAM_AT_LEAST: f64 = 1.0;
+
+/// The items of a stream over the messages of the one-way relay, if both were measured.
+fn print_streams(series: &[Series]) {
+    let of = |side| series.iter().find(|case| case.side == side);
+    let (Some(stream), Some(relay)) = (of(Side::Stream), of(Side::OneWay)) else { return };
+    let rate = |case: &Series| case.median(|sample| sample.calls_per_s);
+    let ratio = rate(stream) / rate(relay);
+    let verdict = if ratio >= STREAM_AT_LEAST { "ok" } else { "short" };
+    println!("ratio items/s of a stream: {ratio:.2} target >= {STREAM_AT_LEAST:.2} {verdict}");
 }
 
 impl Target {

@@ -13,7 +13,14 @@ use crate::report::{self, Series};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Relay,
-    Typed { client: Flavor, worker: Flavor },
+    /// A relay one way.
+    OneWay,
+    /// A stream of replies.
+    Stream,
+    Typed {
+        client: Flavor,
+        worker: Flavor,
+    },
 }
 
 /// What one measurement gave.
@@ -60,6 +67,11 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
 }
 
 fn series(settings: &Settings) -> Vec<Series> {
+    let of = |side, in_flight| Series { side, in_flight, samples: Vec::new() };
+    let streams = [Side::OneWay, Side::Stream].map(|side| of(side, 1));
+    if settings.streams {
+        return streams.into();
+    }
     let mut sides = vec![Side::Relay, TYPED];
     if settings.flavors {
         let all = [Flavor::Current, Flavor::Multi];
@@ -67,10 +79,11 @@ fn series(settings: &Settings) -> Vec<Series> {
         let typed = pairs.map(|(client, worker)| Side::Typed { client, worker });
         sides.extend(typed.filter(|side| *side != TYPED));
     }
-    let cases = settings.in_flight.iter().flat_map(|in_flight| {
-        sides.iter().map(|side| Series { side: *side, in_flight: *in_flight, samples: Vec::new() })
-    });
-    cases.collect()
+    let cases = settings
+        .in_flight
+        .iter()
+        .flat_map(|in_flight| sides.iter().map(move |side| of(*side, *in_flight)));
+    cases.chain(streams).collect()
 }
 
 /// Three processes: what is between, worker, client.
@@ -84,6 +97,8 @@ impl Side {
     pub(crate) fn name(self) -> String {
         match self {
             Side::Relay => "zmq_proxy relay".into(),
+            Side::OneWay => "one-way relay, items".into(),
+            Side::Stream => "typed stream, items".into(),
             TYPED => "typed".into(),
             Side::Typed { client, worker } => {
                 format!("typed, {} client, {} worker", client.name(), worker.name())
@@ -115,6 +130,8 @@ impl Side {
         let soon = Duration::ZERO;
         let (between, worker, client) = match self {
             Side::Relay => ("relay-proxy", "relay-worker", "relay-client"),
+            Side::OneWay => ("one-way-relay", "one-way-worker", "one-way-client"),
+            Side::Stream => ("typed-broker", "typed-worker", "stream-client"),
             Side::Typed { .. } => ("typed-broker", "typed-worker", "typed-client"),
         };
         let between = Process::start(between, &[])?;
@@ -122,7 +139,11 @@ impl Side {
         let front = endpoints.first().cloned().unwrap_or_default();
         let back = endpoints.last().cloned().unwrap_or_default();
         let (of_worker, of_client) = match self {
-            Side::Relay => (vec![back], vec![front]),
+            Side::Relay | Side::OneWay => (vec![back], vec![front]),
+            Side::Stream => {
+                let flavor = || Flavor::Current.name().into();
+                (vec![back, flavor()], vec![front, flavor()])
+            }
             Side::Typed { client, worker } => {
                 (vec![back, worker.name().into()], vec![front, client.name().into()])
             }

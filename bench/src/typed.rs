@@ -1,14 +1,16 @@
 //! The side that is measured: generated code, protobuf, this project's broker, worker and client.
 
+use std::pin::Pin;
+use std::task::{self, Poll};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use mdp_runtime::{Broker, CallContext, Client, Status, Worker};
+use mdp_runtime::{Broker, CallContext, Client, Status, Stream, Worker};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Flavor;
-use crate::load::{Load, PAYLOAD, Times, Window};
+use crate::load::{Count, ITEMS_A_LOOK, Load, PAYLOAD, Times, Window};
 use pb::Ball;
 use pb::echo_client::EchoClient;
 use pb::echo_worker::{Echo, EchoWorker};
@@ -71,11 +73,50 @@ async fn calls(echo: EchoClient, window: Window) -> Result<Times> {
     Ok(times)
 }
 
+/// Counts the replies of one call, until the window closes.
+pub(crate) fn stream(endpoint: &str, flavor: Flavor, load: Load) -> Result<()> {
+    runtime(flavor)?.block_on(async {
+        let echo = EchoClient::new(Client::connect(endpoint).await?);
+        let (window, bell) = Window::open(load);
+        let mut count = Count::new(window);
+        let ball = Ball { body: Bytes::from_static(&[7; PAYLOAD]) };
+        let mut balls = echo.many(ball).await?;
+        loop {
+            for _ in 0..ITEMS_A_LOOK {
+                let ball = balls.message().await?.context("the stream ended")?;
+                anyhow::ensure!(ball.body.len() == PAYLOAD, "{} bytes came", ball.body.len());
+            }
+            if !count.add(ITEMS_A_LOOK) {
+                return count.tell(bell);
+            }
+        }
+    })
+}
+
+/// The same ball without end.
+struct Same(Ball);
+
+impl Stream for Same {
+    type Item = Result<Ball, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(Ok(self.0.clone())))
+    }
+}
+
 struct Back;
 
 impl Echo for Back {
     async fn unary(&self, _: &CallContext, ball: Ball) -> Result<Ball, Status> {
         Ok(ball)
+    }
+
+    async fn many(
+        &self,
+        _: &CallContext,
+        ball: Ball,
+    ) -> Result<impl Stream<Item = Result<Ball, Status>>, Status> {
+        Ok(Same(ball))
     }
 }
 

@@ -125,9 +125,11 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Ready { service, capacity, schema } => {
             Raw::Ready { service: service.to_vec(), capacity, schema }
         }
-        Record::Request { call, timeout, idempotent, attempt, peer, body } => {
-            Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), body }
+        Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
+            Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), kind, body }
         }
+        Record::Data { call, of, part } => Raw::Data { call, of, part },
+        Record::Credit { call, of, units } => Raw::Credit { call, of, units },
         Record::Final { call, code, not_started, attempt, peer, reply } => {
             Raw::Final { call, code, not_started, attempt, peer: peer.to_vec(), reply }
         }

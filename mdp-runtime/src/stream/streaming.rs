@@ -45,7 +45,8 @@ pub struct Streaming<T> {
     /// What was taken and not told of.
     taken: u32,
     metadata: Metadata,
-    trailers: Option<Metadata>,
+    /// The end, once it has been told.
+    end: Option<Reply>,
     state: State,
     item: PhantomData<fn() -> T>,
 }
@@ -80,7 +81,7 @@ impl<T> Streaming<T> {
             items: VecDeque::new(),
             taken: 0,
             metadata: Metadata::new(),
-            trailers: None,
+            end: None,
             state,
             item: PhantomData,
         }
@@ -94,7 +95,7 @@ impl<T> Streaming<T> {
 
     /// What the handler said beside its end, once the stream has ended well. A status has its own.
     pub fn trailers(&self) -> Option<&Metadata> {
-        self.trailers.as_ref()
+        self.end.as_ref().map(Reply::metadata)
     }
 
     pub(crate) fn method(&self) -> &'static MethodSpec {
@@ -104,8 +105,9 @@ impl<T> Streaming<T> {
     /// Waits for the call's end, whatever messages are left.
     pub(crate) async fn end(mut self) -> Result<Reply, Status> {
         poll_fn(|cx| self.poll_end(cx)).await;
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Ended(end) => end,
+        match (std::mem::replace(&mut self.state, State::Over), self.end.take()) {
+            (State::Ended(end), _) => end,
+            (_, Some(reply)) => Ok(reply),
             _ => Err(Status::internal("the end of the call was taken")),
         }
     }
@@ -168,7 +170,7 @@ impl<T> Streaming<T> {
             }
             return Poll::Ready(match std::mem::replace(&mut self.state, State::Over) {
                 State::Ended(Ok(reply)) => {
-                    self.trailers = Some(reply.metadata().clone());
+                    self.end = Some(reply);
                     None
                 }
                 State::Ended(Err(status)) => Some(Err(status)),

@@ -15,7 +15,8 @@ use std::time::Duration;
 use mdp_protocol::wire::{self, Record, Tail};
 use mdp_protocol::{Limits, Span};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Schema, Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, Schema, Service,
+    ServiceSpec,
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
@@ -31,7 +32,8 @@ const fn method(
     idempotency: Idempotency,
 ) -> MethodSpec {
     let service = "test.v1.Echo";
-    MethodSpec { service, name, path, number, idempotency, timeout_ms: None, deprecated: false }
+    let (kind, timeout_ms, deprecated) = (CallKind::Unary, None, false);
+    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, deprecated }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<String, Status>> + Send>>;
@@ -144,9 +146,11 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Ready { service, capacity, schema } => {
             Raw::Ready { service: service.to_vec(), capacity, schema }
         }
-        Record::Request { call, timeout, idempotent, attempt, peer, body } => {
-            Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), body }
+        Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
+            Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), kind, body }
         }
+        Record::Data { call, of, part } => Raw::Data { call, of, part },
+        Record::Credit { call, of, units } => Raw::Credit { call, of, units },
         Record::Final { call, code, not_started, attempt, peer, reply } => {
             Raw::Final { call, code, not_started, attempt, peer: peer.to_vec(), reply }
         }
