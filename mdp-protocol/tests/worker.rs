@@ -533,7 +533,8 @@ mod streams {
     /// R76.
     #[test]
     fn a_broker_that_breaks_the_rules_of_streams_is_left() {
-        let cases: [(CallKind, &[fn(&mut Bench)]); 8] = [
+        type Steps<'a> = &'a [fn(&mut Bench)];
+        let cases: [(CallKind, Steps<'_>); 8] = [
             (CallKind::Unary, &[|bench| bench.hear(Requests, item("x"))]),
             (CallKind::Unary, &[|bench| bench.hear_credit(Replies, 1)]),
             (CallKind::ServerStreaming, &[|bench| bench.hear(Requests, Part::End)]),

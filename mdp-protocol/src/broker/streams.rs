@@ -99,10 +99,10 @@ impl<P: Payload> Broker<P> {
         self.let_go_if_begun(key);
         match of {
             Direction::Requests => {
-                self.to_worker(now, key, out, |call| Record::Data { call, of, part })
+                self.pass_to_worker(now, key, out, |call| Record::Data { call, of, part })
             }
             Direction::Replies => {
-                self.to_client(now, key, out, |call| Record::Data { call, of, part })
+                self.pass_to_client(now, key, out, |call| Record::Data { call, of, part })
             }
         }
     }
@@ -135,10 +135,10 @@ impl<P: Payload> Broker<P> {
             Direction::Requests => {
                 found.flow.begun = true;
                 self.let_go_if_begun(key);
-                self.to_client(now, key, out, |call| Record::Credit { call, of, units });
+                self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
             Direction::Replies => {
-                self.to_worker(now, key, out, |call| Record::Credit { call, of, units });
+                self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
             }
         }
     }
@@ -203,7 +203,7 @@ impl<P: Payload> Broker<P> {
         self.expel(now, from, DisconnectReason::Unexpected, out);
     }
 
-    fn to_worker(
+    fn pass_to_worker(
         &mut self,
         now: Time,
         key: Key,
@@ -220,7 +220,7 @@ impl<P: Payload> Broker<P> {
         self.send(now, session, record(key.as_u64()), out);
     }
 
-    fn to_client(
+    fn pass_to_client(
         &mut self,
         now: Time,
         key: Key,

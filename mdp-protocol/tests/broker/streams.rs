@@ -343,7 +343,8 @@ fn a_direction_that_does_not_stream_takes_nothing() {
 /// R74.
 #[test]
 fn parts_out_of_their_place_end_the_session() {
-    let cases: [(&str, u64, Direction, Vec<Part<Vec<u8>>>); 5] = [
+    type Parts = Vec<Part<Vec<u8>>>;
+    let cases: [(&str, u64, Direction, Parts); 5] = [
         ("w", H, Replies, vec![Part::Open(vec![]), Part::Open(vec![])]),
         ("w", H, Replies, vec![Part::Item(vec![]), Part::Open(vec![])]),
         ("w", H, Replies, vec![Part::End]),

@@ -9,6 +9,11 @@ use mdp_protocol::{Code, Key};
 
 const LOST: &str = "disconnected: the broker broke the protocol";
 
+/// A kind of call, and a part that has no place in it.
+type Wrong = (CallKind, fn() -> Part<Vec<u8>>);
+/// What the broker says.
+type Steps<'a> = &'a [fn(&mut Bench)];
+
 impl Bench {
     /// The user sends an item.
     fn item(&mut self, call: Key, body: &str) {
@@ -166,7 +171,7 @@ fn a_call_that_has_begun_cannot_be_handed_back() {
 /// R77.
 #[test]
 fn an_item_without_credit_ends_the_call_and_is_not_sent() {
-    let wrong: [(CallKind, fn() -> Part<Vec<u8>>); 4] = [
+    let wrong: [Wrong; 4] = [
         (CallKind::BidiStreaming, || item("a")),
         (CallKind::BidiStreaming, || Part::Open(vec![])),
         (CallKind::ServerStreaming, || Part::End),
@@ -240,7 +245,7 @@ fn an_item_that_is_too_large_ends_the_call() {
 /// R76.
 #[test]
 fn a_broker_that_breaks_the_rules_of_streams_is_left() {
-    let cases: [(CallKind, &[fn(&mut Bench)]); 9] = [
+    let cases: [(CallKind, Steps<'_>); 9] = [
         (CallKind::Unary, &[|bench| bench.hear("0v1", Replies, item("x"))]),
         (CallKind::ClientStreaming, &[|bench| bench.hear("0v1", Replies, item("x"))]),
         (CallKind::ClientStreaming, &[|bench| bench.hear_credit("0v1", Replies, 1)]),

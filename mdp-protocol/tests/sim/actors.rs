@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mdp_protocol::broker::Broker;
 use mdp_protocol::client::Client;
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::worker::{Offer, Worker};
 use mdp_protocol::{Code, Key, Time};
 
 use crate::body::{Body, Msg};
 use crate::net::{ConnId, SocketId};
+use crate::streams::Streams;
 
 /// What every process has, whatever runs in it.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub(crate) enum Letter {
     FromBroker(SocketId, Msg),
     /// A handler is done.
     Done(Finish),
+    /// A user or a handler looks after its streams.
+    Pulse(Key),
 }
 
 /// The end of a handler's run.
@@ -148,6 +152,8 @@ pub(crate) struct WorkerActor {
     pub(crate) offers: Vec<Offer>,
     /// The runs that the machine counts on, and the place of their service.
     pub(crate) running: BTreeMap<Key, (u32, usize)>,
+    /// The streams of those that have any.
+    pub(crate) streams: BTreeMap<Key, Streams>,
 }
 
 /// A client and how many calls its user waits for.
@@ -155,13 +161,17 @@ pub(crate) struct WorkerActor {
 pub(crate) struct ClientActor {
     pub(crate) machine: Client<Body, u32>,
     pub(crate) waiting: usize,
+    /// The streams of those that have any.
+    pub(crate) streams: BTreeMap<Key, Streams>,
 }
 
 /// Somebody who says whatever comes to mind.
 #[derive(Debug, Default)]
 pub(crate) struct HostileActor {
     /// Calls that the broker gave to it, by the broker's handle.
-    pub(crate) held: Vec<(u64, u32)>,
+    pub(crate) held: Vec<(u64, u32, CallKind)>,
+    /// The numbers of its own calls.
+    pub(crate) own: Vec<u64>,
     /// It keeps to the protocol most of the time, and what it has said on this socket.
     pub(crate) sly: bool,
     pub(crate) greeted: u32,

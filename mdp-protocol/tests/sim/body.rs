@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::wire::{self, Body as Place, Head, Record, Reply, Tail};
+use mdp_protocol::wire::{self, Body as Place, Head, Part, Record, Reply, Tail};
 use mdp_protocol::{Limits, Payload, Reason};
 
 /// A record in the network.
@@ -22,6 +22,12 @@ pub(crate) enum Kind {
     Status,
     /// Made up by a hostile peer.
     Forged,
+    /// An item of a user's stream of requests.
+    Ask,
+    /// An item of a handler's stream of replies.
+    Item,
+    /// What a handler says before its first item.
+    Opening,
 }
 
 /// A body: which call it is for and who made it in which run of a handler.
@@ -34,6 +40,8 @@ pub(crate) struct Body {
     pub(crate) by: u32,
     /// The run of the handler, or the number of a refusal's reason.
     pub(crate) run: u32,
+    /// An item's number in its stream, from 0; on a reply how many items the handler has sent.
+    pub(crate) n: u32,
     pub(crate) size: u32,
 }
 
@@ -57,21 +65,29 @@ impl Payload for Body {
 
 impl Body {
     pub(crate) fn reply(kind: Kind, uid: u32, by: usize, run: u32) -> Self {
-        Body { path: Arc::from([]), kind, uid, by: by as u32, run, size: 16 }
+        Body { path: Arc::from([]), kind, uid, by: by as u32, run, n: 0, size: 16 }
+    }
+
+    /// An item of a stream, or what comes before the first.
+    pub(crate) fn item(kind: Kind, uid: u32, by: usize, run: u32, n: u32, size: u32) -> Self {
+        Body { n, size, ..Body::reply(kind, uid, by, run) }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let words = [self.kind as u32, self.uid, self.by, self.run, self.size];
+        let words = [self.kind as u32, self.uid, self.by, self.run, self.n, self.size];
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
     fn from_bytes(path: &[u8], bytes: &[u8]) -> Self {
         let word = |n: usize| u32::from_be_bytes(bytes[4 * n..][..4].try_into().unwrap());
-        let kind = [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged][word(0) as usize];
+        let kind = KINDS[word(0) as usize];
         let path = Arc::from(path);
-        Body { path, kind, uid: word(1), by: word(2), run: word(3), size: word(4) }
+        Body { path, kind, uid: word(1), by: word(2), run: word(3), n: word(4), size: word(5) }
     }
 }
+
+const KINDS: [Kind; 7] =
+    [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged, Kind::Ask, Kind::Item, Kind::Opening];
 
 /// The reasons of refusals, so that one can travel as a number.
 const REASONS: [Reason; 8] = [
@@ -113,9 +129,12 @@ pub(crate) fn incoming(record: &Msg) -> Record<&[u8], Body> {
         Record::Ready { capacity, schema, .. } => {
             Record::Ready { service: name_of(record), capacity, schema }
         }
-        Record::Request { call, timeout, idempotent, attempt, body, .. } => {
-            Record::Request { call, timeout, idempotent, attempt, peer: name_of(record), body }
+        Record::Request { call, timeout, idempotent, attempt, kind, body, .. } => {
+            let peer = name_of(record);
+            Record::Request { call, timeout, idempotent, attempt, peer, kind, body }
         }
+        Record::Data { call, of, part } => Record::Data { call, of, part },
+        Record::Credit { call, of, units } => Record::Credit { call, of, units },
         Record::Final { call, code, not_started, attempt, reply, .. } => {
             Record::Final { call, code, not_started, attempt, peer: name_of(record), reply }
         }
@@ -135,12 +154,20 @@ fn name_of(record: &Msg) -> &[u8] {
     }
 }
 
+/// Whether it is a part of a stream. Nothing tells its receiver that one is missing, so a transport
+/// that loses it alone is none.
+pub(crate) fn is_part(record: &Msg) -> bool {
+    matches!(record, Record::Data { part: Part::Item(_) | Part::Open(_) | Part::End, .. })
+}
+
 /// The call's number in a record, or 0.
 pub(crate) fn call_of(record: &Msg) -> u64 {
     match record {
-        Record::Request { call, .. } | Record::Final { call, .. } | Record::Cancel { call } => {
-            *call
-        }
+        Record::Request { call, .. }
+        | Record::Data { call, .. }
+        | Record::Final { call, .. }
+        | Record::Cancel { call }
+        | Record::Credit { call, .. } => *call,
         _ => 0,
     }
 }
@@ -190,9 +217,11 @@ fn owned(record: Record<&[u8], Body>) -> Msg {
         Record::Ready { service, capacity, schema } => {
             Record::Ready { service: service.into(), capacity, schema }
         }
-        Record::Request { call, timeout, idempotent, attempt, peer, body } => {
-            Record::Request { call, timeout, idempotent, attempt, peer: peer.into(), body }
+        Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
+            Record::Request { call, timeout, idempotent, attempt, peer: peer.into(), kind, body }
         }
+        Record::Data { call, of, part } => Record::Data { call, of, part },
+        Record::Credit { call, of, units } => Record::Credit { call, of, units },
         Record::Final { call, code, not_started, attempt, peer, reply } => {
             Record::Final { call, code, not_started, attempt, peer: peer.into(), reply }
         }

@@ -106,6 +106,12 @@ impl World {
             opened.expiry = heartbeat.times(u64::from(*liveness)).as_ms();
         }
         let Opened { conn, heard, expiry } = *opened;
+        if let Record::Disconnect(DisconnectReason::Unexpected) = &record {
+            let peer = self.net.conns[conn].peer;
+            if !matches!(self.peers[peer].role, Role::Hostile(_)) {
+                broken("I14", format!("peer {peer} is turned out, and keeps to the protocol"))?;
+            }
+        }
         if let Record::Request { call, body, .. } = &record {
             let now = self.broker.process.machine_time(self.now);
             let patience = self.plan.broker.heartbeat.as_ms() + SLACK;

@@ -103,8 +103,14 @@ impl World {
                 Role::Client(client) => client.machine.pending(),
                 Role::Hostile(_) => 0,
             };
-            if left > 0 {
-                broken("I12", format!("{left} calls are left in peer {peer}"))?;
+            let streams = match &it.role {
+                Role::Worker(worker) => worker.streams.len(),
+                Role::Client(client) => client.streams.len(),
+                Role::Hostile(_) => 0,
+            };
+            if left + streams > 0 {
+                let text = format!("{left} calls and {streams} streams are left in peer {peer}");
+                broken("I12", text)?;
             }
         }
         Ok(())
@@ -119,11 +125,16 @@ impl World {
             }
             for service in self.offered() {
                 probes.push(self.probe(peer, format!("{service}/M"))?);
-                // Longer than there and back, so that small limits are no reason to fail.
+                // Longer than there and back, and until it has ended, so that small limits are no
+                // reason to fail.
                 self.run_for(900)?;
+                for _ in 0..10 {
+                    if self.is_open(&probes) {
+                        self.run_for(700)?;
+                    }
+                }
             }
         }
-        self.run_for(7_000)?;
         self.check_succeeded(&probes)
     }
 
@@ -144,6 +155,11 @@ impl World {
         }
         self.run_for(20_000)?;
         self.check_succeeded(&probes)
+    }
+
+    fn is_open(&self, probes: &[u32]) -> bool {
+        let last = probes.last().and_then(|uid| self.ledger.entry(*uid));
+        last.is_some_and(|entry| entry.ended.is_none())
     }
 
     fn check_succeeded(&self, probes: &[u32]) -> Check {

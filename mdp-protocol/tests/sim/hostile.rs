@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::wire::{DisconnectReason, Record, Reply};
+use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
 use mdp_protocol::{Code, Key, Span};
 
 use crate::actors::{HostileActor, Role};
@@ -33,9 +33,12 @@ impl World {
     pub(crate) fn hostile_hears(&mut self, peer: usize, msg: Msg) {
         let Role::Hostile(hostile) = &mut self.peers[peer].role else { return };
         match msg {
-            Record::Request { call, body, .. } => hostile.held.push((call, body.uid)),
+            Record::Request { call, kind, body, .. } => {
+                hostile.held.push((call, body.uid, kind));
+            }
             Record::Disconnect(_) => {
                 hostile.held.clear();
+                hostile.own.clear();
                 if self.rng.percent(50) {
                     self.hostile_connects(peer);
                 }
@@ -58,8 +61,8 @@ impl World {
         };
         let word = match sly && !self.rng.percent(2) {
             true if greeted < 2 => u64::from(3 * greeted),
-            true => self.rng.pick(&[5, 10, 10, 12]),
-            false => self.rng.range(0, 15),
+            true => self.rng.pick(&[5, 10, 10, 12, 16, 16, 16]),
+            false => self.rng.range(0, 18),
         };
         if let Role::Hostile(hostile) = &mut self.peers[peer].role {
             hostile.greeted += 1;
@@ -80,6 +83,7 @@ impl World {
             11 => Record::Cancel { call: self.some_handle() },
             12 => Record::Heartbeat,
             13 => Record::Drain,
+            16..=18 => self.hostile_part(peer),
             14 => Record::Disconnect(DisconnectReason::from_u32(self.rng.range(0, 12) as u32)),
             _ => Record::Welcome {
                 id: self.hostile_id(),
@@ -105,14 +109,57 @@ impl World {
         let size = self.rng.range(0, self.plan.size) as u32;
         let path = Arc::from(path.as_bytes());
         let by = peer as u32;
+        let call = self.some_handle();
+        let kind = CallKind::new(self.rng.percent(40), self.rng.percent(40));
+        if let Role::Hostile(hostile) = &mut self.peers[peer].role {
+            hostile.own.push(call);
+        }
         Record::Request {
-            call: self.some_handle(),
+            call,
             timeout: Span::from_ms(self.rng.pick(&[0, 1, 100, 5_000])),
             idempotent: self.rng.percent(50),
             attempt: self.rng.range(0, 255) as u8,
             peer: if self.rng.percent(20) { self.hostile_id() } else { Arc::from([]) },
-            body: Body { path, kind: Kind::Request, uid: NOBODY, by, run: 0, size },
+            kind,
+            body: Body { path, kind: Kind::Request, uid: NOBODY, by, run: 0, n: 0, size },
         }
+    }
+
+    /// A part or credit for a call that it has or made, or for any call that there may be.
+    fn hostile_part(&mut self, peer: usize) -> Msg {
+        let Role::Hostile(hostile) = &self.peers[peer].role else { return Record::Heartbeat };
+        let held = hostile.held.last().copied();
+        let own = hostile.own.last().copied();
+        let mut of = self.rng.pick(&[Direction::Requests, Direction::Replies]);
+        let mut credit = self.rng.percent(40);
+        let (call, uid) = match (held, own) {
+            // As the one who holds it: items of its replies, credit for its requests.
+            (Some((call, uid, kind)), _) if self.rng.percent(60) => {
+                if hostile.sly {
+                    credit = kind.streams(Direction::Requests) && (credit || kind.streams(of));
+                    of = if credit { Direction::Requests } else { Direction::Replies };
+                    if !credit && !kind.streams(of) {
+                        return Record::Heartbeat;
+                    }
+                }
+                (call, uid)
+            }
+            (_, Some(call)) if self.rng.percent(60) => (call, NOBODY),
+            _ if hostile.sly => return Record::Heartbeat,
+            _ => (self.some_handle(), NOBODY),
+        };
+        if credit {
+            let units = self.rng.pick(&[0, 1, 5, 1_000, u32::MAX]);
+            return Record::Credit { call, of, units };
+        }
+        let size = self.rng.range(0, 3_000) as u32;
+        let body = Body::item(Kind::Forged, uid, peer, 0, 0, size);
+        let part = match self.rng.range(0, 9) {
+            0 => Part::Open(body),
+            1 => Part::End,
+            _ => Part::Item(body),
+        };
+        Record::Data { call, of, part }
     }
 
     /// A reply to a call that it has, or to any call that there may be.
@@ -124,7 +171,7 @@ impl World {
             return Record::Heartbeat;
         }
         let (call, uid) = match own {
-            Some(own) => own,
+            Some((call, uid, _)) => (call, uid),
             None => (self.some_handle(), NOBODY),
         };
         Record::Final {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mdp_protocol::client::Outcome;
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::{Code, Reason, Time};
 
 use crate::body::{Body, Kind, reason_of};
@@ -28,6 +29,9 @@ pub(crate) struct Entry {
     pub(crate) life: u32,
     pub(crate) idempotent: bool,
     pub(crate) target: Option<usize>,
+    pub(crate) kind: CallKind,
+    /// Items of its stream of requests that its user has sent.
+    pub(crate) asked: u32,
     /// On the client's clock.
     pub(crate) deadline: Time,
     /// Asked for after all faults had stopped: it must succeed.
@@ -67,6 +71,8 @@ pub(crate) struct Ledger {
     runs: Vec<Run>,
     /// How the calls ended, by code and machine's reason, and how often so.
     pub(crate) tally: Tally,
+    /// Items that came to where they were sent.
+    pub(crate) items: usize,
 }
 
 impl Ledger {
@@ -77,6 +83,8 @@ impl Ledger {
             life,
             idempotent: false,
             target: None,
+            kind: CallKind::Unary,
+            asked: 0,
             deadline,
             probe,
             ended: None,
@@ -101,6 +109,42 @@ impl Ledger {
 
     pub(crate) fn run(&self, run: u32) -> Run {
         self.runs[run as usize]
+    }
+
+    /// Counts how the streams of a call ended.
+    pub(crate) fn count_streams(&mut self, kind: CallKind, begun: bool, outcome: &Outcome<Body>) {
+        let code = match outcome {
+            Outcome::Final { code, .. } => *code,
+            Outcome::Refused(refusal) => refusal.code,
+        };
+        let what = match kind {
+            CallKind::Unary => "UNARY",
+            CallKind::ClientStreaming => "STREAM OF REQUESTS",
+            CallKind::ServerStreaming => "STREAM OF REPLIES",
+            CallKind::BidiStreaming => "STREAMS BOTH WAYS",
+        };
+        // The others say nothing about streams.
+        let telling = [Code::Ok, Code::NotFound, Code::Unavailable, Code::DeadlineExceeded];
+        if !telling.contains(&code) {
+            return;
+        }
+        let key = if begun { (code.name(), what) } else { (code.name(), "STREAM, NOT BEGUN") };
+        *self.tally.entry(key).or_default() += 1;
+    }
+
+    /// Whether a body of a stream of replies was made for this call by somebody who has it.
+    pub(crate) fn is_from_holder(&self, uid: u32, body: &Body) -> bool {
+        let run = self.runs.get(body.run as usize);
+        let entry = self.entry(uid);
+        match body.kind {
+            Kind::Item | Kind::Opening => run.is_some_and(|run| {
+                run.uid == uid && run.worker == body.by as usize && body.uid == uid
+            }),
+            Kind::Forged => {
+                entry.is_some_and(|entry| entry.hostile_holders.contains(&(body.by as usize)))
+            }
+            _ => false,
+        }
     }
 
     /// A hostile peer was given the call, so it may answer it with whatever it likes.
@@ -191,7 +235,9 @@ impl Ledger {
             Kind::Forged if !entry.hostile_holders.contains(&(body.by as usize)) => {
                 broken("I3", format!("call {uid} got {body:?} from a peer that never had it"))?;
             }
-            Kind::Request => broken("I3", format!("call {uid} got a request back"))?,
+            Kind::Request | Kind::Ask | Kind::Item | Kind::Opening => {
+                broken("I3", format!("call {uid} got {body:?} for a reply"))?;
+            }
             Kind::Status if code == Code::Ok => {
                 broken("I3", format!("call {uid} succeeded with a refusal"))?;
             }

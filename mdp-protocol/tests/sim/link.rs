@@ -4,7 +4,7 @@ use mdp_protocol::broker::Input;
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::actors::Letter;
-use crate::body::{Msg, call_of, through_bytes};
+use crate::body::{Msg, call_of, is_part, through_bytes};
 use crate::ledger::Check;
 use crate::net::{ConnId, Net, SocketId};
 use crate::world::{Event, Who, World};
@@ -15,7 +15,8 @@ impl World {
         let msg = if self.plan.as_bytes { through_bytes(&msg) } else { msg };
         // A DEALER whose queue is full makes its owner wait, so a peer does not lose what it says
         // once and never again.
-        let once = matches!(msg, Record::Hello { .. } | Record::Ready { .. } | Record::Drain);
+        let once = matches!(msg, Record::Hello { .. } | Record::Ready { .. } | Record::Drain)
+            || is_part(&msg);
         if !once && self.rng.per_mille(self.plan.drop) {
             return;
         }
@@ -47,7 +48,7 @@ impl World {
         // ROUTER_MANDATORY keeps it: nothing is dropped there without the broker being told.
         let promise = matches!(msg, Record::Disconnect(DisconnectReason::Shutdown));
         let broken_promise = promise && self.net.conns[conn].dropped;
-        if broken_promise || self.rng.per_mille(self.plan.drop) {
+        if broken_promise || (!is_part(&msg) && self.rng.per_mille(self.plan.drop)) {
             self.net.conns[conn].dropped = true;
             return Ok(());
         }

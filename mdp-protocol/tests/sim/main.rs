@@ -26,6 +26,7 @@ mod plan;
 mod planted;
 mod rng;
 mod runner;
+mod streams;
 mod trace;
 mod users;
 mod world;
@@ -33,7 +34,7 @@ mod world;
 use runner::{Campaign, env};
 
 /// The ends of calls that a campaign must have seen, so that no rule goes untested unnoticed.
-const ENDS: [(&str, &str); 9] = [
+const ENDS: [(&str, &str); 15] = [
     ("OK", "HANDLER"),
     ("NOT_FOUND", "HANDLER"),
     ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
@@ -43,6 +44,12 @@ const ENDS: [(&str, &str); 9] = [
     ("UNAVAILABLE", "NO_WORKER"),
     ("INVALID_ARGUMENT", "BAD_REQUEST"),
     ("CANCELLED", "NOT_DISPATCHED"),
+    ("OK", "STREAM OF REQUESTS"),
+    ("OK", "STREAM OF REPLIES"),
+    ("OK", "STREAMS BOTH WAYS"),
+    ("OK", "STREAM, NOT BEGUN"),
+    ("NOT_FOUND", "STREAMS BOTH WAYS"),
+    ("UNAVAILABLE", "STREAMS BOTH WAYS"),
 ];
 
 #[test]

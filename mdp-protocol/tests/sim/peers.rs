@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mdp_protocol::worker::{self, Offer, Worker};
-use mdp_protocol::{Code, ConnectionState, Key, SessionAction, SessionConfig, Time, client};
+use mdp_protocol::wire::CallKind;
+use mdp_protocol::worker::{self, AbortCause, Offer, Worker};
+use mdp_protocol::{
+    Code, ConnectionState, Key, LossCause, SessionAction, SessionConfig, Time, client,
+};
 
 use crate::actors::{ClientActor, Finish, HostileActor, Peer, Process, Role, WorkerActor};
 use crate::body::{Body, Kind, Msg, incoming, outgoing};
 use crate::ledger::{Broken, Check, broken};
 use crate::net::SocketId;
+use crate::streams::Begin;
 use crate::world::{Event, Who, World};
 
 impl World {
@@ -17,18 +21,17 @@ impl World {
     pub(crate) fn populate(&mut self) {
         self.start_broker();
         for number in 0..self.plan.workers {
-            let offers = self.some_offers(number);
+            let (offers, window) = (self.some_offers(number), self.plan.window);
             let id = format!("w{number}").into_bytes();
             self.add_peer(id, |session| {
-                let machine = new_worker(&offers, session);
-                Role::Worker(WorkerActor { machine, offers, running: BTreeMap::new() })
+                let machine = new_worker(&offers, session, window);
+                let (running, streams) = (BTreeMap::new(), BTreeMap::new());
+                Role::Worker(WorkerActor { machine, offers, running, streams })
             });
         }
         for _ in 0..self.plan.clients {
-            let calls = self.plan.client_calls;
-            self.add_peer(Vec::new(), |session| {
-                Role::Client(ClientActor { machine: new_client(session, calls), waiting: 0 })
-            });
+            let (calls, window) = (self.plan.client_calls, self.plan.window);
+            self.add_peer(Vec::new(), |session| Role::Client(new_client(session, calls, window)));
         }
         for _ in 0..self.plan.hostiles {
             self.add_peer(b"evil".to_vec(), |_| Role::Hostile(HostileActor::default()));
@@ -99,18 +102,19 @@ impl World {
     pub(crate) fn restart_peer(&mut self, peer: usize) {
         let id = self.peers[peer].id.clone();
         let session = self.session_config(&id);
-        let calls = self.plan.client_calls;
+        let (calls, window) = (self.plan.client_calls, self.plan.window);
         let it = &mut self.peers[peer];
         it.process.restart();
         match &mut it.role {
             Role::Worker(worker) => {
-                worker.machine = new_worker(&worker.offers, session);
+                worker.machine = new_worker(&worker.offers, session, window);
                 worker.running.clear();
+                worker.streams.clear();
             }
             Role::Client(client) => {
-                *client = ClientActor { machine: new_client(session, calls), waiting: 0 };
+                *client = new_client(session, calls, window);
             }
-            Role::Hostile(hostile) => hostile.held.clear(),
+            Role::Hostile(hostile) => *hostile = HostileActor::default(),
         }
         self.trace.note(self.now, &[6, peer as u64], || format!("  peer {peer} starts"));
         self.begin_peer(peer);
@@ -168,14 +172,20 @@ impl World {
     fn worker_acts(&mut self, peer: usize, action: worker::Action<Body>) -> Check {
         match action {
             worker::Action::Session(action) => self.session_acts(peer, action),
-            worker::Action::Start { call, service, deadline, attempt: _, body } => {
-                self.start_handler(peer, call, service, deadline, &body)
+            worker::Action::Start { call, service, deadline, attempt: _, kind, body } => {
+                self.start_handler(peer, call, service, deadline, kind, &body)
+            }
+            worker::Action::Part { call, part } => self.worker_gets(peer, call, part),
+            worker::Action::Credit { call, units } => self.may_send(peer, call, units),
+            worker::Action::Abort { call, cause: AbortCause::BadItem } => {
+                broken("I14", format!("worker {peer} ends {call:?} for an item within its credit"))
             }
             worker::Action::Abort { call, cause } => {
                 self.trace.note(self.now, &[7, call.as_u64()], || {
                     format!("  worker {peer} aborts {call:?}: {cause:?}")
                 });
                 let Role::Worker(worker) = &mut self.peers[peer].role else { return Ok(()) };
+                worker.streams.remove(&call);
                 match worker.running.remove(&call) {
                     Some(_) => Ok(()),
                     None => broken("I12", format!("worker {peer} aborts {call:?}, not running")),
@@ -194,13 +204,18 @@ impl World {
         call: Key,
         service: usize,
         deadline: Time,
+        kind: CallKind,
         body: &Body,
     ) -> Check {
         let run = self.ledger.start(body.uid, peer)?;
         self.trace.note(self.now, &[8, u64::from(body.uid), peer as u64], || {
             format!("  worker {peer} starts call {} as {call:?} until {deadline}", body.uid)
         });
-        let probe = self.ledger.entry(body.uid).is_some_and(|entry| entry.probe);
+        let entry = self.ledger.entry(body.uid);
+        let probe = entry.is_some_and(|entry| entry.probe);
+        if entry.is_some_and(|entry| entry.kind != kind) {
+            broken("I3", format!("call {} was started as {kind:?}", body.uid))?;
+        }
         let Role::Worker(worker) = &mut self.peers[peer].role else { return Ok(()) };
         let offer = &worker.offers[service];
         if !body.path.starts_with(&offer.service) {
@@ -212,7 +227,13 @@ impl World {
             let text = format!("worker {peer} runs {held} calls and takes {}", offer.capacity);
             broken("I7", text)?;
         }
-        if !probe && self.rng.percent(self.plan.stuck) {
+        let stuck = !probe && self.rng.percent(self.plan.stuck);
+        if kind.is_stream() {
+            let begin = Begin { uid: body.uid, kind, run: Some(run), probe, stuck };
+            self.begin_streams(peer, call, begin);
+            return Ok(());
+        }
+        if stuck {
             return Ok(());
         }
         let failing = !probe && self.rng.percent(self.plan.failing);
@@ -232,13 +253,14 @@ impl World {
     pub(crate) fn handler_done(&mut self, peer: usize, finish: Finish) -> Check {
         let Role::Worker(worker) = &mut self.peers[peer].role else { return Ok(()) };
         let runs = worker.running.get(&finish.call).is_some_and(|(run, _)| *run == finish.run);
+        let sent = worker.streams.remove(&finish.call).map_or(0, |streams| streams.sent());
         if runs {
             worker.running.remove(&finish.call);
         } else if !finish.deaf {
             return Ok(());
         }
         let uid = self.ledger.run(finish.run).uid;
-        let reply = Body::reply(Kind::Reply, uid, peer, finish.run);
+        let reply = Body { n: sent, ..Body::reply(Kind::Reply, uid, peer, finish.run) };
         let input = worker::Input::Done { call: finish.call, code: finish.code, reply };
         self.worker_input(peer, input)?;
         Ok(())
@@ -262,6 +284,8 @@ impl World {
                 client::Action::Done { token, outcome } => {
                     self.call_ended(peer, life, token, &outcome)?;
                 }
+                client::Action::Part { call, part } => self.client_gets(peer, call, part)?,
+                client::Action::Credit { call, units } => self.may_send(peer, call, units)?,
                 client::Action::Closed => self.peer_closed(peer),
             }
         }
@@ -295,6 +319,9 @@ impl World {
             SessionAction::State(state) => {
                 self.trace
                     .note(self.now, &[9, peer as u64], || format!("  peer {peer}: {state:?}"));
+                if state == ConnectionState::Disconnected(LossCause::Invalid) {
+                    broken("I14", format!("peer {peer} says that the broker broke the protocol"))?;
+                }
                 let it = &mut self.peers[peer];
                 it.connected = matches!(state, ConnectionState::Connected { .. });
                 if let ConnectionState::Disconnected(_) | ConnectionState::Closed = state {
@@ -330,10 +357,11 @@ impl World {
     }
 }
 
-fn new_worker(offers: &[Offer], session: SessionConfig) -> Worker {
-    Worker::new(worker::Config { session, services: offers.to_vec() })
+fn new_worker(offers: &[Offer], session: SessionConfig, window: u32) -> Worker {
+    Worker::new(worker::Config { session, services: offers.to_vec(), window })
 }
 
-fn new_client(session: SessionConfig, calls: usize) -> client::Client<Body, u32> {
-    client::Client::new(client::Config { session, calls, ..client::Config::default() })
+fn new_client(session: SessionConfig, calls: usize, window: u32) -> ClientActor {
+    let config = client::Config { session, calls, window, ..client::Config::default() };
+    ClientActor { machine: client::Client::new(config), waiting: 0, streams: BTreeMap::new() }
 }

@@ -77,6 +77,18 @@ pub(crate) struct Plan {
     pub(crate) given_up: u64,
     /// The largest body.
     pub(crate) size: u64,
+    /// Calls with streams, in 100.
+    pub(crate) streams: u64,
+    /// The most items that a user or a handler sends, and the largest.
+    pub(crate) items: u64,
+    pub(crate) item_size: u64,
+    /// Mean pause of a user or a handler between two looks at its streams.
+    pub(crate) pace: u64,
+    /// Looks after which it does nothing for some seconds, and with which it ends early; in 100.
+    pub(crate) sloth: u64,
+    pub(crate) early: u64,
+    /// The credit that clients and workers give.
+    pub(crate) window: u32,
     /// Records travel as bytes.
     pub(crate) as_bytes: bool,
     pub(crate) broker: broker::Config,
@@ -124,6 +136,13 @@ impl Plan {
             odd: rng.pick(&[0, 0, 5]),
             given_up: rng.pick(&[0, 10, 50]),
             size: rng.pick(&[20, 200, 4_000]),
+            streams: rng.pick(&[0, 40, 100, 100]),
+            items: rng.pick(&[2, 8, 40, 150]),
+            item_size: rng.pick(&[100, 3_000, 20_000]),
+            pace: rng.pick(&[1, 10, 60]),
+            sloth: rng.pick(&[0, 2, 15]),
+            early: rng.pick(&[0, 2, 15]),
+            window: rng.pick(&[1, 3, 64, 1_024]),
             as_bytes: rng.percent(25),
             broker: broker_config(rng),
             session: session_config(rng),
@@ -149,6 +168,7 @@ fn broker_config(rng: &mut Rng) -> broker::Config {
             calls_per_client: rng.range(2, 12) as usize,
             calls: rng.range(6, 40) as usize,
             attempts: rng.range(1, 3) as u8,
+            window: rng.range(1, 20) as u32,
             ..Limits::default()
         },
     };

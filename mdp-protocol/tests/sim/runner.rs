@@ -23,6 +23,7 @@ pub(crate) struct Report {
     pub(crate) seeds: u64,
     pub(crate) steps: u64,
     pub(crate) calls: usize,
+    pub(crate) items: usize,
     pub(crate) tally: Tally,
     pub(crate) took: Duration,
     pub(crate) failures: Vec<Failure>,
@@ -65,6 +66,7 @@ impl Campaign {
             hash: 0,
             steps: 0,
             calls: 0,
+            items: 0,
             tally: Tally::new(),
             broken: Some(Broken { invariant: "panic", text: text_of(&*panic) }),
         })
@@ -109,13 +111,15 @@ impl Campaign {
 impl Report {
     fn new() -> Self {
         let took = Duration::ZERO;
-        Report { seeds: 0, steps: 0, calls: 0, tally: Tally::new(), took, failures: Vec::new() }
+        let tally = Tally::new();
+        Report { seeds: 0, steps: 0, calls: 0, items: 0, tally, took, failures: Vec::new() }
     }
 
     fn add(&mut self, seed: u64, steps: u64, summary: Summary) {
         self.seeds += 1;
         self.steps += summary.steps;
         self.calls += summary.calls;
+        self.items += summary.items;
         for (end, times) in summary.tally {
             *self.tally.entry(end).or_default() += times;
         }
@@ -125,8 +129,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seeds, steps, calls, tally, took, failures } = self;
-        write!(f, "{seeds} seeds, {steps} steps, {calls} calls, ")?;
+        let Report { seeds, steps, calls, items, tally, took, failures } = self;
+        write!(f, "{seeds} seeds, {steps} steps, {calls} calls, {items} items, ")?;
         write!(f, "{} failures, {:.1} s", failures.len(), took.as_secs_f64())?;
         for ((code, cause), times) in tally {
             write!(f, "\n{times:>9} {code} {cause}")?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mdp_protocol::client::{self, Outcome};
+use mdp_protocol::wire::CallKind;
 use mdp_protocol::{Code, Key, Reason, Span};
 
 use crate::actors::Role;
@@ -53,7 +54,9 @@ impl World {
         });
         let idempotent = self.rng.percent(self.plan.idempotent);
         let size = self.rng.range(10, self.plan.size) as u32;
-        self.make_call(peer, Wish { path, timeout, target, idempotent, size, probe: false })?;
+        let kind = self.some_kind();
+        let wish = Wish { path, timeout, target, idempotent, size, kind, probe: false };
+        self.make_call(peer, wish)?;
         Ok(())
     }
 
@@ -63,9 +66,20 @@ impl World {
         peer: usize,
         path: String,
     ) -> Result<u32, crate::ledger::Broken> {
-        let wish =
-            Wish { path, timeout: 20_000, target: None, idempotent: true, size: 10, probe: true };
-        self.make_call(peer, wish)
+        let (kind, timeout) = (self.some_kind(), 20_000);
+        let (target, idempotent, size, probe) = (None, true, 10, true);
+        self.make_call(peer, Wish { path, timeout, target, idempotent, size, kind, probe })
+    }
+
+    fn some_kind(&mut self) -> CallKind {
+        match self.rng.percent(self.plan.streams) {
+            true => self.rng.pick(&[
+                CallKind::ClientStreaming,
+                CallKind::ServerStreaming,
+                CallKind::BidiStreaming,
+            ]),
+            false => CallKind::Unary,
+        }
     }
 
     fn make_call(&mut self, peer: usize, wish: Wish) -> Result<u32, crate::ledger::Broken> {
@@ -79,6 +93,7 @@ impl World {
         if let Some(entry) = self.ledger.entry_mut(uid) {
             entry.idempotent = wish.idempotent;
             entry.target = wish.target;
+            entry.kind = wish.kind;
         }
         self.at(due, Event::Due { uid });
         self.trace.note(self.now, &[11, uid.into()], || {
@@ -93,6 +108,7 @@ impl World {
             uid,
             by: peer as u32,
             run: 0,
+            n: 0,
             size: wish.size,
         };
         let worker = wish.target.map(|number| format!("w{number}").into_bytes());
@@ -101,9 +117,11 @@ impl World {
             timeout,
             idempotent: wish.idempotent,
             worker: Arc::from(worker.unwrap_or_default()),
+            kind: wish.kind,
             body,
         };
         self.client_input(peer, client::Input::Call(call))?;
+        self.begin_user(peer, uid, wish.kind, wish.probe);
         if !wish.probe {
             self.plan_to_give_up(peer, life, uid, wish.timeout);
         }
@@ -131,6 +149,7 @@ impl World {
             entry.given_up = true;
             if let Role::Client(client) = &mut self.peers[peer].role {
                 client.waiting = client.waiting.saturating_sub(1);
+                client.streams.remove(&call);
             }
         }
         self.trace.note(self.now, &[17, uid.into()], || format!("  call {uid} is given up"));
@@ -148,6 +167,7 @@ impl World {
     ) -> Check {
         self.trace.note(self.now, &[12, uid.into()], || format!("  call {uid} ends: {outcome:?}"));
         let ended = self.ledger.end(uid, peer, life, outcome)?;
+        self.streams_ended(peer, uid, outcome)?;
         if let Role::Client(client) = &mut self.peers[peer].role {
             client.waiting = client.waiting.saturating_sub(1);
         }
@@ -222,5 +242,6 @@ struct Wish {
     target: Option<usize>,
     idempotent: bool,
     size: u32,
+    kind: CallKind,
     probe: bool,
 }

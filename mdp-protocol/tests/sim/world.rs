@@ -38,6 +38,12 @@ pub(crate) enum Event {
         life: u32,
         finish: Finish,
     },
+    /// A user or a handler looks after the streams of a call.
+    Pulse {
+        peer: usize,
+        life: u32,
+        call: Key,
+    },
     /// A user makes a call.
     Call {
         peer: usize,
@@ -85,6 +91,8 @@ pub(crate) struct Summary {
     pub(crate) hash: u64,
     pub(crate) steps: u64,
     pub(crate) calls: usize,
+    /// Items that came to where they were sent.
+    pub(crate) items: usize,
     pub(crate) tally: Tally,
     pub(crate) broken: Option<Broken>,
 }
@@ -157,6 +165,7 @@ impl World {
             hash: self.trace.hash(),
             steps: self.steps,
             calls: self.ledger.len(),
+            items: self.ledger.items,
             tally: self.ledger.tally,
             broken: result.err(),
         }
@@ -200,6 +209,11 @@ impl World {
             Event::Done { peer, life, finish } => {
                 if self.peers[peer].process.life == life {
                     self.give(Who::Peer(peer), Letter::Done(finish))?;
+                }
+            }
+            Event::Pulse { peer, life, call } => {
+                if self.peers[peer].process.life == life {
+                    self.give(Who::Peer(peer), Letter::Pulse(call))?;
                 }
             }
             Event::Call { peer, life } => self.user_calls(peer, life)?,
@@ -251,6 +265,7 @@ impl World {
                 self.peer_hears(peer, socket, msg)
             }
             (Who::Peer(peer), Letter::Done(finish)) => self.handler_done(peer, finish),
+            (Who::Peer(peer), Letter::Pulse(call)) => self.pulse(peer, call),
             _ => Ok(()),
         }
     }
