@@ -27,7 +27,7 @@ pub(crate) fn relay() -> Result<()> {
         back.recv(&mut message, 0)?; // the sender's id
         back.recv(&mut message, 0)?;
         front.send(&reader, zmq::SNDMORE)?;
-        front.send(std::mem::take(&mut message), 0)?;
+        front.send(std::mem::replace(&mut message, Message::new()), 0)?;
     }
 }
 

@@ -62,7 +62,7 @@ impl Default for Limits {
             calls_per_client: 10_000,
             calls: 1_000_000,
             capacity: 65_535,
-            window: 4_096,
+            window: 16_384,
             attempts: 3,
         }
     }

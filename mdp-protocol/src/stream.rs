@@ -4,7 +4,7 @@ use crate::payload::Payload;
 use crate::wire::{CallKind, Direction, Part, units};
 
 /// What a client or a worker gives a stream at first.
-pub(crate) const DEFAULT_WINDOW: u32 = 1_024;
+pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 
 /// Units that may be sent. One item may overdraw it, see [`units`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -74,6 +74,20 @@ impl Body {
         body
     }
 
+    /// An item to send that is a part of something larger.
+    pub(crate) fn of_shared(payload: Bytes) -> Self {
+        let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > INLINE_MOST {
+            return Body {
+                payload_len,
+                out: Some(Box::new(payload)),
+                own: true,
+                ..Body::default()
+            };
+        }
+        Body { bytes: payload, payload_len, ..Body::default() }
+    }
+
     /// The body of a record that was decoded from `packet` with its payload frames.
     pub(crate) fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
         let start = if head.peer.is_empty() { head.tail } else { head.peer }.range().start;

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
-use mdp_protocol::wire::{self, DisconnectReason, Head, Record, Reply, WireError};
+use mdp_protocol::wire::{self, Command, DisconnectReason, Head, Record, Reply, WireError};
 
 use crate::body::Body;
 use crate::codec;
@@ -15,31 +15,47 @@ use crate::status::Status;
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
 /// other side is at work on it while the next one is gathered.
 const PACKET_BYTES: usize = 32 * 1024;
-const PACKET_RECORDS: usize = 128;
+const PACKET_WEIGHT: usize = 128 * CALL_WEIGHT;
 const PACKET_FRAMES: usize = 16;
+
+/// Records count for what their receiver has to do about them. That of a call is what a handler or a caller does; an
+/// item of a stream is one of many, and takes less.
+pub(crate) const CALL_WEIGHT: usize = 4;
+const ITEM_WEIGHT: usize = 1;
+
+/// The weight of a record with this command.
+fn weight(command: Option<Command>) -> usize {
+    if command == Some(Command::Data) { ITEM_WEIGHT } else { CALL_WEIGHT }
+}
+
+/// The weight of what was received, at least 1.
+pub(crate) fn weight_of(heads: &[Head]) -> usize {
+    heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
+}
 
 /// The packet that is being gathered for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     packet: Vec<u8>,
     frames: Vec<Bytes>,
-    records: usize,
+    /// Of its records, at least 1 if there is one.
+    weight: usize,
 }
 
 impl Packer {
     pub(crate) fn is_empty(&self) -> bool {
-        self.records == 0
+        self.weight == 0
     }
 
     /// Whether the packet should go before more is put in.
     pub(crate) fn is_full(&self) -> bool {
         self.packet.len() >= PACKET_BYTES
-            || self.records >= PACKET_RECORDS
+            || self.weight >= PACKET_WEIGHT
             || self.frames.len() >= PACKET_FRAMES
     }
 
     pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
-        self.records += 1;
+        self.weight += weight(Some(record.command()));
         match record {
             Record::Final { reply: Reply::Refused(refusal), .. } => {
                 let status = codec::encode_status(&Status::from(refusal.as_ref()));
@@ -76,7 +92,7 @@ impl Packer {
     pub(crate) fn clear(&mut self) {
         self.packet.clear();
         self.frames.clear();
-        self.records = 0;
+        self.weight = 0;
     }
 
     /// The packet back again as a message that was received, to find out what was not sent.

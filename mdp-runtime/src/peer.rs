@@ -14,11 +14,14 @@ use crate::close;
 use crate::context::Runtime;
 use crate::link::Link;
 use crate::observe;
-use crate::pack::{Gather, Received};
+use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
 
-/// Records that are handled before the other side of a driver's loop has its turn. So few that they
+/// Calls that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
 pub(crate) const BURST: usize = 128;
+
+/// The same in what records weigh: items of streams are more.
+pub(crate) const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
 
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
@@ -105,7 +108,7 @@ impl Peer {
     }
 
     /// Hands the records of a message to `take`, which stops at the first that cannot be read, and
-    /// gives their number.
+    /// gives their weight.
     pub(crate) fn records(
         &mut self,
         message: &Received,
@@ -118,10 +121,10 @@ impl Peer {
                 tracing::warn!(who = self.who, %error, "message of the broker dropped");
                 Err(Broken)
             }
-            Ok(()) => heads.iter().try_fold(0, |count, head| {
+            Ok(()) => heads.iter().try_fold(weight_of(&heads), |weight, head| {
                 let record = Record::read(head, &message.packet, |head| message.body(head));
                 take(now, record.map_err(|_| Broken)?);
-                Ok(count + 1)
+                Ok(weight)
             }),
         };
         heads.clear();

@@ -16,8 +16,8 @@ use crate::close;
 use crate::context::Runtime;
 use crate::error::BindError;
 use crate::observe;
-use crate::pack::{Packer, Received, reason_for, retry_interrupted};
-use crate::peer::BURST;
+use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
+use crate::peer::BURST_WEIGHT;
 use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
@@ -177,8 +177,8 @@ impl Driver {
 
     /// Handles what has come. `true`: there may be more.
     fn receive(&mut self) -> zmq::Result<bool> {
-        let mut count = 0;
-        while count < BURST {
+        let mut weight = 0;
+        while weight < BURST_WEIGHT {
             let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
                 Ok(route) => route,
                 Err(zmq::Error::EAGAIN) => break,
@@ -189,13 +189,13 @@ impl Driver {
                 false => zmq::Message::new(),
             };
             let message = Received::rest(&self.router, first, &self.limits)?;
-            count += self.message(&route, &message);
+            weight += self.message(&route, &message);
         }
-        self.spin.heard(count);
-        Ok(count >= BURST)
+        self.spin.heard(weight / CALL_WEIGHT);
+        Ok(weight >= BURST_WEIGHT)
     }
 
-    /// Handles a message, and gives the number of its records, at least 1.
+    /// Handles a message, and gives the weight of its records.
     fn message(&mut self, route: &[u8], message: &Received) -> usize {
         let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
@@ -215,10 +215,10 @@ impl Driver {
                 }
             }
         }
-        let count = heads.len().max(1);
+        let weight = weight_of(&heads);
         heads.clear();
         self.heads = heads;
-        count
+        weight
     }
 
     fn invalid(&mut self, route: &[u8], reason: DisconnectReason) {

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, watch};
 use super::answer::Answer;
 use crate::body::Body;
 use crate::context::Runtime;
-use crate::peer::{Alarm, BURST, Broken, Peer};
+use crate::pack::CALL_WEIGHT;
+use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
 use crate::spin::Spin;
 use crate::stream::Flow;
 
@@ -183,10 +184,10 @@ impl Driver {
 
     /// Handles what has come. `true`: there may be more.
     fn receive(&mut self) -> bool {
-        let mut count = 0;
-        while count < BURST {
+        let mut weight = 0;
+        while weight < BURST_WEIGHT {
             match self.receive_one() {
-                Ok(Some(records)) => count += records,
+                Ok(Some(more)) => weight += more,
                 Ok(None) => break,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
@@ -194,11 +195,11 @@ impl Driver {
                 }
             }
         }
-        self.spin.heard(count);
-        count >= BURST
+        self.spin.heard(weight / CALL_WEIGHT);
+        weight >= BURST_WEIGHT
     }
 
-    /// Handles the records of a message, and gives their number.
+    /// Handles the records of a message, and gives their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
         let Some(message) = self.peer.receive()? else { return Ok(None) };
         let (core, actions) = (&mut self.core, &mut self.actions);

@@ -2,8 +2,9 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::flow::{self, Half, Over};
-use crate::body::Body;
+use mdp_protocol::wire::units;
+
+use super::flow::{Half, Over};
 
 /// Credit that was taken from the gate, so that not every item has to go there.
 #[derive(Debug, Default)]
@@ -28,8 +29,8 @@ impl Purse {
         Poll::Ready(Ok(()))
     }
 
-    /// Pays for an item, for which [`poll_ready`](Self::poll_ready) was waited.
-    pub(crate) fn pay(&mut self, item: &Body) {
-        self.units -= i64::from(flow::cost(item));
+    /// Pays for an item of this size, for which [`poll_ready`](Self::poll_ready) was waited.
+    pub(crate) fn pay(&mut self, size: usize) {
+        self.units -= i64::from(units(size));
     }
 }

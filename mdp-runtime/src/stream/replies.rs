@@ -19,10 +19,9 @@ use crate::codegen::Record;
 use crate::status::Status;
 use crate::worker::CallContext;
 
-/// Items that go to the driver at once.
-const BATCH: usize = 64;
-/// Items after which others have their turn.
-const TURN: usize = 256;
+/// Items, or bytes of them, after which they go to the driver, and others have their turn.
+const TURN: usize = 512;
+const TURN_BYTES: usize = 64 * 1024;
 
 /// Sends what a handler's stream gives, as the call's flow lets it.
 ///
@@ -37,8 +36,7 @@ where
     let flow = cx.flow().ok_or_else(no_stream)?;
     let meta = codec::encode_metadata(&cx.take_reply_metadata());
     flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
-    let batch = Vec::with_capacity(BATCH);
-    let mut pump = Pump { flow, purse: Purse::default(), next: None, batch };
+    let mut pump = Pump { flow, purse: Purse::default(), batch: Batch::default() };
     let mut replies = pin!(replies);
     poll_fn(|cx| {
         let polled = pump.poll(replies.as_mut(), cx);
@@ -51,9 +49,7 @@ where
 struct Pump<'a> {
     flow: &'a Arc<Flow>,
     purse: Purse,
-    /// An item without credit. It is there because only whoever asks for it finds out that there is none.
-    next: Option<Body>,
-    batch: Vec<Part<Body>>,
+    batch: Batch,
 }
 
 impl Pump<'_> {
@@ -66,26 +62,20 @@ impl Pump<'_> {
         S: Stream<Item = Result<T, Status>>,
         T: Record,
     {
-        for _ in 0..TURN {
-            let body = match self.next.take() {
-                Some(body) => body,
-                None => match ready!(replies.as_mut().poll_next(cx)) {
-                    Some(Ok(item)) => encoded(&item),
+        while !self.batch.is_full() {
+            // First the item, then the credit for it: only whoever asks finds out that there are no more.
+            if self.batch.unpaid().is_none() {
+                match ready!(replies.as_mut().poll_next(cx)) {
+                    Some(Ok(item)) => self.batch.put(&item),
                     Some(Err(status)) => return Poll::Ready(Err(status)),
                     None => return Poll::Ready(Ok(Bytes::new())),
-                },
-            };
-            match self.purse.poll_ready(self.flow.half(), cx) {
-                Poll::Ready(Ok(())) => self.purse.pay(&body),
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(over())),
-                Poll::Pending => {
-                    self.next = Some(body);
-                    return Poll::Pending;
                 }
             }
-            self.batch.push(Part::Item(body));
-            if self.batch.len() == BATCH {
-                self.flush();
+            if ready!(self.purse.poll_ready(self.flow.half(), cx)).is_err() {
+                return Poll::Ready(Err(over()));
+            }
+            if let Some(size) = self.batch.pay() {
+                self.purse.pay(size);
             }
         }
         cx.waker().wake_by_ref();
@@ -93,12 +83,58 @@ impl Pump<'_> {
     }
 
     fn flush(&mut self) {
-        self.flow.send_all(&mut self.batch);
+        self.flow.send_all(self.batch.take());
     }
 }
 
-fn encoded<T: Record>(item: &T) -> Body {
-    Body::new("", None, item.encoded_len(), |bytes| item.encode_to(bytes))
+/// Items, encoded one behind another: an allocation for each would cost more than most of them.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where the items end for which there was credit.
+    ends: Vec<usize>,
+    /// Where the one ends that waits for credit.
+    unpaid: Option<usize>,
+    parts: Vec<Part<Body>>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        // An item that waits for credit fills nothing.
+        self.ends.len() >= TURN || self.ends.last().is_some_and(|end| *end >= TURN_BYTES)
+    }
+
+    fn unpaid(&self) -> Option<usize> {
+        self.unpaid
+    }
+
+    fn put<T: Record>(&mut self, item: &T) {
+        self.bytes.reserve(item.encoded_len());
+        item.encode_to(&mut self.bytes);
+        self.unpaid = Some(self.bytes.len());
+    }
+
+    /// There is credit. The size of the item that waited for it.
+    fn pay(&mut self) -> Option<usize> {
+        let end = self.unpaid.take()?;
+        let start = self.ends.last().copied().unwrap_or_default();
+        self.ends.push(end);
+        Some(end - start)
+    }
+
+    /// The items for which there was credit.
+    fn take(&mut self) -> &mut Vec<Part<Body>> {
+        let Some(paid) = self.ends.last().copied() else { return &mut self.parts };
+        let waits = self.bytes.split_off(paid);
+        let bytes = Bytes::from(std::mem::replace(&mut self.bytes, waits));
+        self.unpaid = self.unpaid.map(|end| end - paid);
+        let mut start = 0;
+        for end in self.ends.drain(..) {
+            self.parts.push(Part::Item(Body::of_shared(bytes.slice(start..end))));
+            start = end;
+        }
+        &mut self.parts
+    }
 }
 
 fn no_stream() -> Status {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_core::Stream;
+use mdp_protocol::Payload;
 use mdp_protocol::wire::Part;
 
 use super::flow::Flow;
@@ -74,7 +75,7 @@ impl<T: Record> RequestSender<T> {
         let body = Body::new("", None, message.encoded_len(), |bytes| message.encode_to(bytes));
         let (purse, half) = (&mut self.purse, self.flow.half());
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(|_| over(self.method))?;
-        self.purse.pay(&body);
+        self.purse.pay(body.size());
         self.flow.send(Part::Item(body));
         Ok(())
     }

@@ -17,7 +17,8 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
-use crate::peer::{Alarm, BURST, Broken, Peer};
+use crate::pack::CALL_WEIGHT;
+use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
 use crate::spin::Spin;
 use crate::status::Status;
 use crate::stream::Flow;
@@ -186,10 +187,12 @@ impl Driver {
         let mut told = std::mem::take(&mut self.told);
         self.pool.take_told(&mut told);
         let now = self.peer.clock.now();
-        for (count, told) in told.drain(..).enumerate() {
+        let mut ends = 0;
+        for told in told.drain(..) {
             let input = match told {
                 Told::Done(Done { call, code, reply }) => {
                     self.forget(call);
+                    ends += 1;
                     Input::Done { call, code, reply }
                 }
                 Told::Part(call, part) => Input::Part { call, part },
@@ -197,7 +200,8 @@ impl Driver {
             };
             self.core.handle(now, input, &mut self.actions);
             self.perform();
-            if count % BURST == BURST - 1 {
+            if ends == BURST {
+                ends = 0;
                 self.flush();
             }
         }
@@ -206,10 +210,10 @@ impl Driver {
 
     /// Handles what has come. `true`: there may be more.
     fn receive(&mut self) -> bool {
-        let mut count = 0;
-        while count < BURST {
+        let mut weight = 0;
+        while weight < BURST_WEIGHT {
             match self.receive_one() {
-                Ok(Some(records)) => count += records,
+                Ok(Some(more)) => weight += more,
                 Ok(None) => break,
                 Err(Broken) => {
                     self.handle(Input::Invalid);
@@ -217,11 +221,11 @@ impl Driver {
                 }
             }
         }
-        self.spin.heard(count);
-        count >= BURST
+        self.spin.heard(weight / CALL_WEIGHT);
+        weight >= BURST_WEIGHT
     }
 
-    /// Handles the records of a message, and gives their number.
+    /// Handles the records of a message, and gives their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
         let Some(message) = self.peer.receive()? else { return Ok(None) };
         let (core, actions) = (&mut self.core, &mut self.actions);

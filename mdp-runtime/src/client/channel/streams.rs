@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mdp_protocol::Payload;
 use mdp_protocol::wire::{Direction, Part};
 
 use super::{Reply, Request};
@@ -81,7 +82,7 @@ impl Replies {
         let over = |_| Status::cancelled("the call is over");
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(over)?;
         let body = Body::with_payload("", None, bytes);
-        self.purse.pay(&body);
+        self.purse.pay(body.size());
         self.flow.send(Part::Item(body));
         Ok(())
     }
