@@ -30,7 +30,7 @@ pub struct Config {
     pub calls: usize,
     /// How often an idempotent call is sent at the most. 3.
     pub attempts: u8,
-    /// Units of credit that it gives each stream of replies; see [`units`](crate::wire::units). 1,024.
+    /// Units of credit that it gives each stream of replies; see [`units`](crate::wire::units). 4,096.
     pub window: u32,
 }
 

@@ -26,7 +26,7 @@ pub struct Config {
     pub session: SessionConfig,
     /// The services that it offers.
     pub services: Vec<Offer>,
-    /// Units of credit that it gives each stream of requests; see [`units`](crate::wire::units). 1,024.
+    /// Units of credit that it gives each stream of requests; see [`units`](crate::wire::units). 4,096.
     pub window: u32,
 }
 

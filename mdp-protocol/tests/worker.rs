@@ -393,7 +393,7 @@ mod streams {
         let mut bench = Bench::registered();
         bench.request_as(7, "t.T/M", 500, CallKind::BidiStreaming);
         let begin = [
-            "CREDIT 7 requests: 1024",
+            "CREDIT 7 requests: 4096",
             "start 0v1 of service 1: t.T/M until 1.500, try 1 as BidiStreaming",
         ];
         assert_eq!(bench.take(), begin);
@@ -430,7 +430,7 @@ mod streams {
         bench.request_as(8, "t.T/M", 500, CallKind::ClientStreaming);
         let told = bench.take();
         assert!(told[0].starts_with("start 0v1"), "{told:?}");
-        assert_eq!(told[1], "CREDIT 8 requests: 1024");
+        assert_eq!(told[1], "CREDIT 8 requests: 4096");
     }
 
     /// R77.
@@ -545,7 +545,7 @@ mod streams {
                 CallKind::BidiStreaming,
                 &[|bench| bench.hear(Requests, Part::End), |bench| bench.hear(Requests, item("x"))],
             ),
-            // 1,024 units were allowed.
+            // 4,096 units were allowed.
             (
                 CallKind::BidiStreaming,
                 &[

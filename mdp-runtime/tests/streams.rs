@@ -139,7 +139,10 @@ struct Cluster {
 }
 
 async fn cluster() -> Cluster {
-    let broker = broker();
+    with_broker(broker()).await
+}
+
+async fn with_broker(broker: Broker) -> Cluster {
     let streams = Streams::default();
     let builder = Worker::builder().connect(&broker.endpoints()[0]).serve(streams.clone());
     let worker = builder.start().unwrap();
@@ -285,13 +288,13 @@ async fn a_reader_that_stops_stops_its_sender_and_nobody_else() {
     let mut replies = within(cluster.count(TOO_FAR).into_future()).await.unwrap();
     assert_eq!(within(replies.message()).await.unwrap(), Some(0));
     let made = || cluster.streams.made.load(Ordering::Relaxed);
-    until(async || made() >= 1_024).await;
+    until(async || made() >= 4_096).await;
     for _ in 0..100 {
         assert_eq!(within(cluster.one().into_future()).await.unwrap(), 1);
     }
     // A window, and the one that waits for credit.
-    assert!(made() <= 1_025, "{}", made());
-    for number in 1..3_000 {
+    assert!(made() <= 4_097, "{}", made());
+    for number in 1..10_000 {
         assert_eq!(within(replies.message()).await.unwrap(), Some(number));
     }
     drop(replies);
@@ -312,7 +315,7 @@ async fn a_handler_that_stops_reading_stops_its_caller() {
         }
     });
     assert!(blocked.await.is_err());
-    assert_eq!(sent, 1_023);
+    assert_eq!(sent, 4_095);
     assert_eq!(within(cluster.one().into_future()).await.unwrap(), 1);
     drop(reply);
     cluster.quiet().await;
@@ -414,4 +417,17 @@ async fn an_acknowledgement_comes_before_the_answer() {
     assert_eq!(next().await.unwrap().unwrap(), 1);
     assert_eq!(next().await.unwrap().unwrap_err().code(), Code::Aborted);
     assert!(next().await.is_none());
+}
+
+/// A broker that allows less than half of a receiver's window.
+#[tokio::test]
+async fn a_small_window_of_the_broker_holds_no_stream_up() {
+    let limits = mdp_runtime::Limits { window: 1, ..mdp_runtime::Limits::default() };
+    let cluster = with_broker(support::start(Broker::builder().limits(limits))).await;
+    let mut replies = within(cluster.count(1_000).into_future()).await.unwrap();
+    for number in 0..1_000 {
+        assert_eq!(within(replies.message()).await.unwrap(), Some(number));
+    }
+    assert_eq!(within(replies.message()).await.unwrap(), None);
+    assert_eq!(within(cluster.sum().send_all(Numbers(0..1_000))).await.unwrap(), 499_500);
 }

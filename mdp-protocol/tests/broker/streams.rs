@@ -85,7 +85,7 @@ fn an_item_may_overdraw_the_credit_and_the_next_may_not() {
         let (to, its) = if of == Requests { ("w", H) } else { ("c", 7) };
         bench.credit(to, its, of, 2);
         bench.item(from, number, of, "one unit");
-        bench.item(from, number, of, &"x".repeat(5_000));
+        bench.item(from, number, of, &"x".repeat(1_250));
         assert_eq!(bench.take().len(), 3, "credit and two items pass");
         bench.credit(to, its, of, 4);
         bench.take();
@@ -99,7 +99,7 @@ fn an_item_may_overdraw_the_credit_and_the_next_may_not() {
 fn credit_that_comes_again_lets_items_pass_again() {
     let mut bench = running(CallKind::ServerStreaming);
     bench.credit("c", 7, Replies, 1);
-    bench.item("w", H, Replies, &"x".repeat(2_049));
+    bench.item("w", H, Replies, &"x".repeat(513));
     bench.credit("c", 7, Replies, 3);
     bench.item("w", H, Replies, "");
     bench.take();
@@ -139,9 +139,9 @@ fn credit_beyond_the_window_is_not_passed_on() {
         "c: CREDIT 7 requests: 2",
     ];
     assert_eq!(bench.take(), told);
-    bench.item("w", H, Replies, &"x".repeat(6_000)); // one below zero
+    bench.item("w", H, Replies, &"x".repeat(1_500)); // one below zero
     bench.credit("c", 7, Replies, 100);
-    assert_eq!(bench.take(), ["c: DATA 7 replies: 6000 bytes", "w: CREDIT 0v1 replies: 6"]);
+    assert_eq!(bench.take(), ["c: DATA 7 replies: 1500 bytes", "w: CREDIT 0v1 replies: 6"]);
     for of in [Requests, Replies] {
         let (to, its) = if of == Requests { ("w", H) } else { ("c", 7) };
         bench.credit(to, its, of, 0);

@@ -78,7 +78,7 @@ fn only_streams_of_replies_are_given_credit() {
     let sent = [
         "REQUEST 0v1 requests> s.S/M 9000 ms try 1",
         "REQUEST 1v1 replies< s.S/M 9000 ms try 1",
-        "CREDIT 1v1 replies: 1024",
+        "CREDIT 1v1 replies: 4096",
         "REQUEST 2v1 s.S/M 9000 ms try 1",
     ];
     assert_eq!(bench.take(), sent);
@@ -270,7 +270,7 @@ fn a_broker_that_breaks_the_rules_of_streams_is_left() {
         (
             CallKind::BidiStreaming,
             &[
-                |bench| bench.hear("0v1", Replies, item(&"x".repeat(1_025))),
+                |bench| bench.hear("0v1", Replies, item(&"x".repeat(257))),
                 |bench| bench.hear("0v1", Replies, item("x")),
             ],
         ),

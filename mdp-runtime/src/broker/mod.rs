@@ -19,6 +19,9 @@ use crate::endpoint;
 use crate::error::BindError;
 use driver::{Command, Driver, Waker};
 
+/// The least [`Limits::window`].
+const LEAST_WINDOW: u32 = 16;
+
 /// A running broker. Dropping it stops it without grace.
 ///
 /// ```
@@ -176,6 +179,8 @@ impl BrokerBuilder {
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let mut config = self.config;
         config.seed = clock::seed();
+        // Below that, receivers may wait for more before they give credit back (wire.md R71).
+        config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
         let (commands, inbox) = mpsc::channel();
         let (finished, done) = watch::channel(false);

@@ -18,11 +18,14 @@ use crate::codegen::{MethodSpec, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
 
+/// Credit that goes back when there is nothing left to take (wire.md R71).
+const TELL_WHEN_EMPTY: u32 = 8;
+
 /// The messages of a stream, in the order in which they were sent: replies at a client, requests at a
 /// worker.
 ///
 /// Read it with [`message`](Self::message), or as a [`Stream`]. It ends with `None`, or with one status and then
-/// `None`. Who reads slowly slows its sender down: at most a window of messages waits here, 1,024 of up to 1 KiB
+/// `None`. Who reads slowly slows its sender down: at most a window of messages waits here, 4,096 of up to 256 B
 /// unless [set otherwise](crate::ClientBuilder::window), and no other call is delayed. A client that drops it gives
 /// the call up, and its handler is stopped.
 ///
@@ -165,7 +168,11 @@ impl<T> Streaming<T> {
                         InboxEnd::Cut => Some(Err(cut())),
                     });
                 }
-                _ if !ended || matches!(self.state, State::Requests) => return Poll::Pending,
+                _ if !ended || matches!(self.state, State::Requests) => {
+                    // The broker may allow less than the window, so its half may never come.
+                    self.tell(TELL_WHEN_EMPTY);
+                    return Poll::Pending;
+                }
                 _ => {}
             }
             return Poll::Ready(match std::mem::replace(&mut self.state, State::Over) {
@@ -181,7 +188,12 @@ impl<T> Streaming<T> {
 
     fn take(&mut self, item: &Body) {
         self.taken = self.taken.saturating_add(flow::cost(item));
-        if self.taken >= self.flow.tell_after() {
+        self.tell(self.flow.tell_after());
+    }
+
+    /// Gives credit back, if it is that much.
+    fn tell(&mut self, least: u32) {
+        if self.taken >= least {
             self.flow.taken(std::mem::take(&mut self.taken));
         }
     }

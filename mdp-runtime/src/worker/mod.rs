@@ -181,8 +181,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many messages of up to 1 KiB may wait here for the handler of each stream of requests; a longer one counts
-    /// for each KiB that it has begun. At least 1, and at most what the broker's `window` allows. 1,024.
+    /// How many messages of up to 256 bytes may wait here for the handler of each stream of requests; a longer
+    /// one counts for each 256 bytes that it has begun. So a window bounds messages and bytes. At least 1; what is
+    /// above the broker's limit `window` counts for nothing. 4,096: at most so many messages, or 1 MiB and a message.
     pub fn window(mut self, window: u32) -> Self {
         self.window = window.max(1);
         self
