@@ -278,6 +278,7 @@ impl World {
         let mut out = Vec::new();
         client.machine.handle(now, input, &mut out);
         let any = !out.is_empty();
+        client.check_sent_again(peer, &out)?;
         for action in out {
             match action {
                 client::Action::Session(action) => self.session_acts(peer, action)?,

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use mdp_protocol::client::{self, Outcome};
-use mdp_protocol::wire::{CallKind, Direction, Part, units};
-use mdp_protocol::{Code, Key, Payload, worker};
+use mdp_protocol::wire::{CallKind, Direction, Part, Record, units};
+use mdp_protocol::{Code, Key, Payload, SessionAction, worker};
 
-use crate::actors::{Finish, Role};
+use crate::actors::{ClientActor, Finish, Role};
 use crate::body::{Body, Kind, NOBODY};
 use crate::ledger::{Check, broken};
 use crate::plan::Plan;
@@ -172,6 +172,32 @@ impl Sink {
         self.untaken.push_back(cost);
         self.got += 1;
         holds < window
+    }
+}
+
+impl ClientActor {
+    /// A call that is sent again once its user has said END has END with it: else its handler would
+    /// wait until its time is up, as if the network had lost it.
+    pub(crate) fn check_sent_again(&self, peer: usize, out: &[client::Action<Body, u32>]) -> Check {
+        let sent = |action: &client::Action<Body, u32>| match action {
+            client::Action::Session(SessionAction::Send(Record::Request { call, .. })) => {
+                Key::from_u64(*call)
+            }
+            _ => None,
+        };
+        for call in out.iter().filter_map(sent) {
+            let source = self.streams.get(&call).and_then(|streams| streams.source.as_ref());
+            let ends = |action: &client::Action<Body, u32>| match action {
+                client::Action::Session(SessionAction::Send(record)) => {
+                    matches!(record, Record::Data { call: of, part: Part::End, .. } if *of == call.as_u64())
+                }
+                _ => false,
+            };
+            if source.is_some_and(|source| source.ended) && !out.iter().any(ends) {
+                broken("I13", format!("client {peer} sends {call:?} again without its END"))?;
+            }
+        }
+        Ok(())
     }
 }
 
