@@ -22,6 +22,15 @@
 //! | `auth_worker` | the trait `Auth` to implement, and `AuthWorker`, which serves an implementation |
 //! | `auth_service` | the names and options of the service and its methods, as constants |
 //!
+//! With `stream` in front of a message many of it travel:
+//!
+//! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` gives a |
+//! |---|---|---|
+//! | `rpc Login(Req) returns (Rep)` | `login(&self, cx: &CallContext, req: Req) -> Result<Rep, Status>` | `Call<Rep>` |
+//! | `rpc Watch(Req) returns (stream Rep)` | `watch(.., req: Req) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, ServerStreaming>` |
+//! | `rpc Upload(stream Req) returns (Rep)` | `upload(.., requests: Streaming<Req>) -> Result<Rep, Status>` | `Call<Rep, ClientStreaming<Req>>` |
+//! | `rpc Chat(stream Req) returns (stream Rep)` | `chat(.., requests: Streaming<Req>) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, BidiStreaming<Req>>` |
+//!
 //! Whoever needs settings starts at [`configure`]:
 //!
 //! ```no_run

@@ -27,6 +27,24 @@ use proc_macro::TokenStream;
 ///
 /// Documentation, `#[cfg(..)]` and `#[deprecated]` on the trait and on its methods go where they belong.
 ///
+/// # Streams
+///
+/// | requests | replies | written |
+/// |---|---|---|
+/// | one | many | `async fn watch(&self, req: Watch) -> Result<impl Stream<Item = Result<Event, Status>>, Status>` |
+/// | many | one | `async fn upload(&self, requests: Streaming<Chunk>) -> Result<Summary, Status>` |
+/// | many | many | `async fn chat(&self, requests: Streaming<Line>) -> Result<impl Stream<Item = Result<Line, Status>>, Status>` |
+///
+/// `Streaming` and `Stream` are those of the runtime; a context goes before the requests as it does before a request.
+/// Where the trait is implemented the same is written, and any stream may be returned that is `Send`. It may borrow from
+/// `self` and from the context. Two things have to be known of Rust there:
+///
+/// - The implementation says `impl Stream<..>` too. With the name of the stream's type instead it does more than the
+///   trait asks for, and the compiler warns of that (`refining_impl_trait`).
+/// - A stream in a box, `Pin<Box<dyn Stream<..> + Send + '_>>`, has one lifetime. It may borrow from `self` or from the
+///   context, but not from both ("captures lifetime that does not appear in bounds"); clone the context then, which is
+///   cheap.
+///
 /// # Arguments
 ///
 /// On the trait, `#[mdp_service(..)]`:

@@ -109,17 +109,21 @@ fn uses(
     };
     let replies = replies.as_ref().map(|replies| {
         // An `impl` has its place in the signature of a function only.
-        let same = quote_spanned!(written.stream()=> impl #runtime::codegen::Stream);
+        let same = quote_spanned! {written.stream()=>
+            fn _same(
+                replies: #replies,
+            ) -> impl #runtime::codegen::Stream<
+                Item = ::core::result::Result<(), #runtime::codegen::Status>,
+            > {
+                replies
+            }
+        };
         quote! {
             #(#of_service)*
             #(#cfgs)*
             #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
             const _: () = {
-                fn _same(
-                    replies: #replies,
-                ) -> #same<Item = ::core::result::Result<(), #runtime::codegen::Status>> {
-                    replies
-                }
+                #same
             };
         }
     });

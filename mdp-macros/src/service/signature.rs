@@ -148,6 +148,12 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
+    /// Whether there are two requests, and one of them is a stream.
+    fn streams(&self, another: &Type) -> bool {
+        let first = self.request.into_iter();
+        first.flat_map(|first| [first, another]).any(|ty| stream::streaming_of(ty).is_some())
+    }
+
     fn add(&mut self, argument: &'a PatType) -> syn::Result<()> {
         let refuse = |text| Err(syn::Error::new_spanned(argument, text));
         if let Some(attribute) = argument.attrs.first() {
@@ -166,6 +172,10 @@ impl<'a> Taken<'a> {
                 self.context = Some(&argument.ty);
                 Ok(())
             }
+            None if self.streams(&argument.ty) => refuse(
+                "a method takes one record or one stream of them; what goes before a stream goes into its \
+                 first record",
+            ),
             None if self.request.is_some() => refuse(
                 "a method takes one record; put all that it needs into one struct that derives `MdpRecord`",
             ),
@@ -233,6 +243,11 @@ fn result(signature: &Signature) -> syn::Result<&Type> {
             ty,
             "a method is `async fn`, and its future is made from that; write `async fn` and what the \
              future gives",
+        )),
+        ReturnType::Type(_, ty) if stream::of(ty).is_some() => Err(syn::Error::new_spanned(
+            ty,
+            "a call can fail before its first reply; write \
+             `Result<impl Stream<Item = Result<Reply, Status>>, Status>`",
         )),
         ReturnType::Type(_, ty) => Ok(ty),
         ReturnType::Default => Err(syn::Error::new_spanned(

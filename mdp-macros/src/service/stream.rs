@@ -1,7 +1,8 @@
 //! Many messages instead of one: how a stream of requests and one of replies is written.
 
 use quote::ToTokens;
-use syn::{AssocType, GenericArgument, PathArguments, PathSegment, Type, TypeParamBound};
+use syn::punctuated::Punctuated;
+use syn::{AssocType, GenericArgument, PathArguments, PathSegment, Token, Type, TypeParamBound};
 
 use super::signature::{self, Message, arguments, as_type, last_segment, record_or_status};
 use super::types::bare;
@@ -42,6 +43,11 @@ pub(super) fn replies(ty: &Type) -> syn::Result<Message<&Type>> {
         );
         return Err(syn::Error::new_spanned(ty, text));
     }
+    if lies_in_a_box(ty) {
+        let text = "a handler may return any stream, one in a box too; write \
+                    `impl Stream<Item = Result<Reply, Status>>`";
+        return Err(syn::Error::new_spanned(ty, text));
+    }
     let Type::ImplTrait(bounds) = bare(ty) else { return Ok(Message { streams: false, of: ty }) };
     let Some(stream) = of(ty) else {
         return Err(syn::Error::new_spanned(ty, "a reply is one record; name its type"));
@@ -58,10 +64,25 @@ pub(super) fn replies(ty: &Type) -> syn::Result<Message<&Type>> {
     Ok(Message { streams: true, of: record_or_status(item)? })
 }
 
+/// Whether it is `Box<dyn Stream<..>>`, or `Pin` of that.
+fn lies_in_a_box(ty: &Type) -> bool {
+    let types = last_segment(ty).into_iter().flat_map(arguments).filter_map(as_type);
+    types.into_iter().any(|inner| match bare(inner) {
+        Type::TraitObject(object) => among(&object.bounds).is_some(),
+        inner => lies_in_a_box(inner),
+    })
+}
+
 /// `Stream<..>` of `impl Stream<..>`.
 pub(super) fn of(ty: &Type) -> Option<&PathSegment> {
-    let Type::ImplTrait(ty) = bare(ty) else { return None };
-    ty.bounds.iter().find_map(|bound| match bound {
+    match bare(ty) {
+        Type::ImplTrait(ty) => among(&ty.bounds),
+        _ => None,
+    }
+}
+
+fn among(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&PathSegment> {
+    bounds.iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => {
             bound.path.segments.last().filter(|last| last.ident == "Stream")
         }
@@ -85,7 +106,7 @@ fn item_of(stream: &PathSegment) -> Option<&Type> {
 }
 
 /// `T` of `Streaming<T>`.
-fn streaming_of(ty: &Type) -> Option<&Type> {
+pub(super) fn streaming_of(ty: &Type) -> Option<&Type> {
     let last = last_segment(ty).filter(|last| last.ident == "Streaming")?;
     let mut types = arguments(last);
     let first = types.next().and_then(as_type);

@@ -5,3 +5,4 @@
 #![deny(rustdoc::all)]
 
 pub mod everything;
+pub mod streams;
