@@ -40,8 +40,8 @@ pub struct Limits {
     /// Calls at once that one worker may offer for one service. 65,535.
     pub capacity: u32,
     /// Units of credit that one side of a stream may give the other at once, each for an item of up to
-    /// 256 bytes; see [`units`](crate::wire::units). 16,384, and
-    /// at least 16. Credit beyond it is not passed on.
+    /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. 16,384; below 16
+    /// a stream may come to a standstill, for receivers keep a few units back (`wire.md` R71).
     pub window: u32,
     /// How often a call is given to a worker before the broker gives up. 3.
     pub attempts: u8,

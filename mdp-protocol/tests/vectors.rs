@@ -211,7 +211,7 @@ fn wire_md_states_the_limits_reasons_and_codes_as_they_are() {
         assert!(paper.contains(&row), "wire.md has no line `{row}`");
     }
     // It refuses nothing, so there is no `Limit` for it.
-    let row = format!("| `window` | {} |", Limits::default().window);
+    let row = format!("| `window` | {}, at least", Limits::default().window);
     assert!(paper.contains(&row), "wire.md has no line `{row}`");
     for number in 1..=10 {
         let row = format!("| {number} | {:?} |", DisconnectReason::from_u32(number));

@@ -210,6 +210,29 @@ fn a_worker_that_dies_before_anything_has_passed_hands_the_call_on() {
     assert!(bench.broker.is_quiet());
 }
 
+/// R44: nobody has seen it, whatever its method does.
+#[test]
+fn a_request_that_was_not_delivered_goes_elsewhere_with_what_its_client_said() {
+    let mut bench = running(CallKind::BidiStreaming);
+    bench.credit("c", 7, Replies, 9);
+    bench.part("c", 7, Requests, Part::End);
+    bench.worker("v", "s.S", 1);
+    bench.take();
+    let to = bench.keys["w"];
+    bench.input(Input::Undelivered { to, call: H, body: b"s.S/M".to_vec() });
+    let told = [
+        "v: REQUEST 0v1 both<> s.S/M 10000 ms try 1 peer c",
+        "v: CREDIT 0v1 replies: 9",
+        "v: DATA 0v1 requests: END",
+    ];
+    assert_eq!(bench.take(), told);
+    bench.input(Input::Unreachable { session: to });
+    assert_eq!(bench.take(), ["close w"]);
+    bench.item("v", H, Replies, "x");
+    bench.done("v", "0v1");
+    assert_eq!(bench.take(), ["c: DATA 7 replies: x", "c: FINAL 7 OK from v done"]);
+}
+
 #[test]
 fn a_call_that_is_not_idempotent_is_not_handed_on() {
     let mut bench = running(CallKind::ServerStreaming);

@@ -142,7 +142,7 @@ impl Plan {
             pace: rng.pick(&[1, 10, 60]),
             sloth: rng.pick(&[0, 2, 15]),
             early: rng.pick(&[0, 2, 15]),
-            window: rng.pick(&[1, 3, 64, 1_024]),
+            window: rng.pick(&[1, 3, 20, 64, 1_024]),
             as_bytes: rng.percent(25),
             broker: broker_config(rng),
             session: session_config(rng),
@@ -168,7 +168,7 @@ fn broker_config(rng: &mut Rng) -> broker::Config {
             calls_per_client: rng.range(2, 12) as usize,
             calls: rng.range(6, 40) as usize,
             attempts: rng.range(1, 3) as u8,
-            window: rng.range(1, 20) as u32,
+            window: rng.pick(&[1, 3, 15, 16, 17, 30]),
             ..Limits::default()
         },
     };

@@ -90,7 +90,7 @@ impl Streams {
             return acts;
         }
         if let Some(sink) = &mut self.sink {
-            sink.take(rng, self.probe, &mut acts);
+            sink.take(rng, self.probe, plan, &mut acts);
         }
         let (uid, run) = (self.uid, self.run);
         if let Some(source) = &mut self.source {
@@ -139,23 +139,33 @@ impl Streams {
     }
 
     /// Whether it can go on without a word from the other side.
-    fn has_work(&self) -> bool {
-        let take = |sink: &Sink| !sink.untaken.is_empty() || sink.owed > 0;
+    fn has_work(&self, plan: &Plan) -> bool {
+        let take = |sink: &Sink| sink.has_work(plan);
         let send = |source: &Source| source.left > 0 && source.credit > 0;
         !self.stuck
             && (self.sink.as_ref().is_some_and(take) || self.source.as_ref().is_some_and(send))
     }
 }
 
+/// What a receiver gives back at once when nothing is left to take: from half of its window, and from
+/// 8 units. A broker that allows less than 16 would let streams stand still then (R71).
+fn kept_most(plan: &Plan) -> u32 {
+    match plan.broker.limits.window {
+        16.. => (plan.window / 2).clamp(1, 8),
+        _ => 1,
+    }
+}
+
 impl Sink {
-    /// Takes some of what is there, and gives back some of what that cost. What it took last it gives
-    /// back in full, or the stream would stand still.
-    fn take(&mut self, rng: &mut Rng, probe: bool, acts: &mut Vec<Act>) {
+    /// Takes some of what is there, and gives back some of what that cost. When nothing is left to take
+    /// it keeps no more than R71 says, or the stream would stand still.
+    fn take(&mut self, rng: &mut Rng, probe: bool, plan: &Plan, acts: &mut Vec<Act>) {
         let all = self.untaken.len();
         let many = if probe { all } else { rng.range(0, all as u64) as usize };
         self.owed += self.untaken.drain(..many).sum::<u32>();
         let back = match self.owed {
             0 => 0,
+            owed if self.untaken.is_empty() && owed < kept_most(plan) => 0,
             owed if self.untaken.is_empty() => owed,
             owed => rng.range(0, owed.into()) as u32,
         };
@@ -163,6 +173,11 @@ impl Sink {
         if back > 0 {
             acts.push(Act::Taken(back));
         }
+    }
+
+    /// Whether there is something to take, or to be given back.
+    fn has_work(&self, plan: &Plan) -> bool {
+        !self.untaken.is_empty() || self.owed >= kept_most(plan)
     }
 
     /// An item has come. Whether there was credit for it: what the receiver holds and what it has
@@ -275,7 +290,12 @@ impl World {
             }
             self.stream_acts(peer, call, uid, run, act)?;
         }
-        if self.streams_of(peer).get(&call).is_some_and(Streams::has_work) {
+        let found = match &self.peers[peer].role {
+            Role::Worker(worker) => worker.streams.get(&call),
+            Role::Client(client) => client.streams.get(&call),
+            Role::Hostile(_) => None,
+        };
+        if found.is_some_and(|streams| streams.has_work(&self.plan)) {
             self.wake_streams(peer, call);
         }
         Ok(())
