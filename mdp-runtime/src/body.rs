@@ -198,6 +198,7 @@ mod tests {
             idempotent: true,
             attempt: 1,
             peer: b"client-1".as_slice(),
+            kind: wire::CallKind::Unary,
             body: (),
         };
         let mut packet = Vec::new();
