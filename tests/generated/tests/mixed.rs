@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use mdp_runtime::codegen::prost::Message;
 use mdp_runtime::codegen::prost_types::Timestamp;
-use mdp_runtime::{CallContext, MdpRecord, Schema, Status, mdp_service, record_schema};
+use mdp_runtime::{
+    CallContext, MdpRecord, Schema, Status, Stream, Streaming, mdp_service, record_schema,
+};
 use test_generated::pb::common::v1::Common;
 use test_generated::pb::mixed::v1::address::Place;
 use test_generated::pb::mixed::v1::{self as pb, Address, Kind, Receipt};
@@ -46,6 +48,11 @@ pub trait Post {
 
     #[mdp(no_side_effects)]
     async fn find(&self, cx: &CallContext, req: Address) -> Result<Receipt, Status>;
+
+    async fn track(
+        &self,
+        addresses: Streaming<Address>,
+    ) -> Result<impl Stream<Item = Result<Receipt, Status>>, Status>;
 }
 
 fn address() -> Address {

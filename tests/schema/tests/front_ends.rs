@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mdp_runtime::codegen::prost_types;
-use mdp_runtime::{MdpRecord, Schema, Status, mdp_service, record_schema};
+use mdp_runtime::{MdpRecord, Schema, Status, Stream, Streaming, mdp_service, record_schema};
 use test_schema::{bare, compile};
 
 /// Who comes in.
@@ -73,6 +73,15 @@ pub trait Auth {
     async fn login(&self, req: LoginRequest) -> Result<LoginReply, Status>;
     #[mdp(idempotent)]
     async fn log_out(&self) -> Result<(), Status>;
+    async fn watch(
+        &self,
+        req: LoginRequest,
+    ) -> Result<impl Stream<Item = Result<LoginReply, Status>>, Status>;
+    async fn tell(&self, devices: Streaming<Device>) -> Result<(), Status>;
+    async fn talk(
+        &self,
+        words: Streaming<()>,
+    ) -> Result<impl Stream<Item = Result<LoginReply, Status>>, Status>;
 }
 
 const COMMON: &str = "syntax = \"proto3\"; package common.v1;
@@ -94,6 +103,9 @@ const AUTH: &str = "syntax = \"proto3\"; package auth.v1;
     service Auth {
       rpc Login(LoginRequest) returns (LoginReply);
       rpc LogOut(google.protobuf.Empty) returns (google.protobuf.Empty) { option idempotency_level = IDEMPOTENT; }
+      rpc Watch(LoginRequest) returns (stream LoginReply);
+      rpc Tell(stream common.v1.Device) returns (google.protobuf.Empty);
+      rpc Talk(stream google.protobuf.Empty) returns (stream LoginReply);
     }";
 
 fn proto() -> prost_types::FileDescriptorSet {
