@@ -36,12 +36,17 @@ pub mod by_name {
 pub mod by_path {
     use ::core::result::Result;
 
-    use crate::parts::runtime::{Status, mdp_service};
+    use crate::parts::runtime::{Status, Stream, Streaming, mdp_service};
 
     /// Says what it hears.
     #[mdp_service(package = "renamed.v1", crate = crate::parts::runtime)]
     pub trait Path {
         /// Nothing that could be heard.
         async fn echo(&self) -> Result<(), Status>;
+        /// Over and over.
+        async fn echoes(
+            &self,
+            calls: Streaming<()>,
+        ) -> Result<impl Stream<Item = Result<(), Status>>, Status>;
     }
 }

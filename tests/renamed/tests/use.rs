@@ -1,7 +1,7 @@
 //! The services are there, under whatever name the runtime goes.
 
 use majordomo::codegen::Service;
-use majordomo::{CallContext, Status};
+use majordomo::{CallContext, Status, Stream, Streaming};
 use test_renamed::by_name::{Echo, EchoWorker, Words, echo_service};
 use test_renamed::by_path::{Path, PathWorker};
 
@@ -16,6 +16,13 @@ impl Echo for Handler {
 impl Path for Handler {
     async fn echo(&self) -> Result<(), Status> {
         Ok(())
+    }
+
+    async fn echoes(
+        &self,
+        calls: Streaming<()>,
+    ) -> Result<impl Stream<Item = Result<(), Status>>, Status> {
+        Ok(calls)
     }
 }
 
