@@ -363,6 +363,21 @@ fn a_direction_that_does_not_stream_takes_nothing() {
     }
 }
 
+/// R74: what costs nothing does not, either.
+#[test]
+fn a_direction_that_does_not_stream_has_no_open_and_no_end() {
+    for kind in [CallKind::Unary, CallKind::ServerStreaming] {
+        let mut bench = running(kind);
+        bench.part("c", 7, Requests, Part::End);
+        assert!(is_turned_out(&mut bench, "c"), "{kind:?}");
+    }
+    for kind in [CallKind::Unary, CallKind::ClientStreaming] {
+        let mut bench = running(kind);
+        bench.part("w", H, Replies, Part::Open(vec![]));
+        assert!(is_turned_out(&mut bench, "w"), "{kind:?}");
+    }
+}
+
 /// R74.
 #[test]
 fn parts_out_of_their_place_end_the_session() {

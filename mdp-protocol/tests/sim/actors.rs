@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mdp_protocol::broker::Broker;
 use mdp_protocol::client::Client;
-use mdp_protocol::wire::CallKind;
+use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Offer, Worker};
 use mdp_protocol::{Code, Key, Time};
 
@@ -172,6 +172,8 @@ pub(crate) struct HostileActor {
     pub(crate) held: Vec<(u64, u32, CallKind)>,
     /// The numbers of its own calls.
     pub(crate) own: Vec<u64>,
+    /// Streams for which it was given credit.
+    pub(crate) rich: Vec<(u64, Direction)>,
     /// It keeps to the protocol most of the time, and what it has said on this socket.
     pub(crate) sly: bool,
     pub(crate) greeted: u32,

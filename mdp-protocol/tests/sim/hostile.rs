@@ -36,7 +36,9 @@ impl World {
             Record::Request { call, kind, body, .. } => {
                 hostile.held.push((call, body.uid, kind));
             }
+            Record::Credit { call, of, .. } => hostile.rich.push((call, of)),
             Record::Disconnect(_) => {
+                hostile.rich.clear();
                 hostile.held.clear();
                 hostile.own.clear();
                 if self.rng.percent(50) {
@@ -132,7 +134,14 @@ impl World {
         let own = hostile.own.last().copied();
         let mut of = self.rng.pick(&[Direction::Requests, Direction::Replies]);
         let mut credit = self.rng.percent(40);
+        let rich = hostile.rich.last().copied();
         let (call, uid) = match (held, own) {
+            // Within its credit, for once, so that it comes as far as to break another rule.
+            _ if rich.is_some() && self.rng.percent(50) => {
+                let (call, own) = rich.unwrap_or((0, of));
+                (of, credit) = (own, false);
+                (call, NOBODY)
+            }
             // As the one who holds it: items of its replies, credit for its requests.
             (Some((call, uid, kind)), _) if self.rng.percent(60) => {
                 if hostile.sly {
@@ -156,7 +165,7 @@ impl World {
         let body = Body::item(Kind::Forged, uid, peer, 0, 0, size);
         let part = match self.rng.range(0, 9) {
             0 => Part::Open(body),
-            1 => Part::End,
+            1 | 2 => Part::End,
             _ => Part::Item(body),
         };
         Record::Data { call, of, part }

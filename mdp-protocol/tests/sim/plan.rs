@@ -140,7 +140,7 @@ impl Plan {
             items: rng.pick(&[2, 8, 40, 150]),
             item_size: rng.pick(&[100, 3_000, 20_000]),
             pace: rng.pick(&[1, 10, 60]),
-            sloth: rng.pick(&[0, 2, 15]),
+            sloth: rng.pick(&[0, 5, 30]),
             early: rng.pick(&[0, 2, 15]),
             window: rng.pick(&[1, 3, 20, 64, 1_024]),
             as_bytes: rng.percent(25),
@@ -149,10 +149,27 @@ impl Plan {
             client_calls: rng.pick(&[5, 10_000, 10_000]),
             calm: false,
         };
+        if rng.percent(30) {
+            plan.dwell(rng);
+        }
         plan.calm = plan.faults.is_empty()
             && plan.drop + plan.full + plan.stuck + plan.deaf == 0
             && plan.hostiles == 0;
         plan
+    }
+
+    /// Few calls, all of them long streams that may be made again: most faults meet one in the midst
+    /// of it, which they seldom do where calls are short.
+    fn dwell(&mut self, rng: &mut Rng) {
+        self.streams = 100;
+        self.items = rng.pick(&[8, 40, 150]);
+        self.pace = rng.pick(&[60, 300]);
+        self.sloth = rng.pick(&[5, 30]);
+        self.early = 2;
+        self.idempotent = 100;
+        self.targeted = 0;
+        self.timeout = 20_000;
+        self.call_every = rng.pick(&[150, 500, 2_000]);
     }
 }
 
