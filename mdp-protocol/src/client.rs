@@ -3,6 +3,9 @@
 //! A call that was never sent waits for a session. A call that was sent when its session is lost is
 //! sent again if its method is idempotent; otherwise it ends with UNAVAILABLE, which says that the
 //! handler may have run. Whatever happens, a call ends at its deadline.
+//!
+//! A call may have streams: parts go out within the credit that the machine tells of, and what comes in
+//! is within the credit that it gave. Once any of that has passed the call is not sent again.
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -2,15 +2,16 @@
 
 use alloc::vec::Vec;
 
-/// The body of a REQUEST or of a FINAL: name, metadata and payload together. The state machines
-/// move it and never look into the payload.
+/// The body of a REQUEST, of a part of a stream or of a FINAL: name, metadata and payload together.
+/// The state machines move it and never look into the payload.
 ///
 /// In the runtime it is a slice of the packet it came in; in a test it may be a number.
 pub trait Payload: Sized {
     /// The name on a REQUEST: the method's path, `package.Service/Method`. Empty on a FINAL.
     fn path(&self) -> &[u8];
 
-    /// The bytes that the body occupies while it is held, for the limits.
+    /// The bytes that the body occupies while it is held, for the limits. Of an item of a stream those
+    /// that stand on the wire, for they say what it costs: all who count must come to the same.
     fn size(&self) -> usize;
 
     /// The bytes of the largest frame that the body needs on the wire; the same as

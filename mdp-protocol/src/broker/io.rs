@@ -209,7 +209,7 @@ pub struct Stats {
     pub cancelled: u64,
     /// Calls refused or ended by the broker for other reasons.
     pub refused: u64,
-    /// FINALs dropped because the call had ended.
+    /// FINALs, and what workers said of streams, dropped because the call had ended.
     pub late: u64,
     /// Messages that could not be read, or records that have no place.
     pub invalid: u64,

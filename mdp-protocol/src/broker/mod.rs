@@ -2,9 +2,9 @@
 //!
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
 //! on what a peer says is in this file; the tables are beside it: `sessions`, `services` (queue and
-//! scheduling), `calls` (one call's life), `cancel` (its
-//! end while a worker holds it), `refusals` (how a call ends that the broker ends), `audit`
-//! (what must always be true).
+//! scheduling), `calls` (one call's life), `streams` (what passes of its streams, and within which
+//! credit), `cancel` (its end while a worker holds it), `refusals` (how a call ends that the broker
+//! ends), `audit` (what must always be true).
 
 mod audit;
 mod calls;
