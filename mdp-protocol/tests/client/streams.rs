@@ -204,14 +204,14 @@ fn a_user_may_overdraw_its_credit_once_and_ends_its_stream_once() {
     let mut bench = Bench::connected(Config::default());
     let key = bench.stream(1, CallKind::ClientStreaming, false);
     bench.hear_credit("0v1", Requests, 1);
-    bench.item(key, &"x".repeat(3_000));
+    bench.item(key, &"x".repeat(700));
     bench.hear_credit("0v1", Requests, 3);
     bench.item(key, "b");
     bench.part(key, Part::End);
     let sent = [
         "REQUEST 0v1 requests> s.S/M 9000 ms try 1",
         "credit 0v1: 1",
-        "DATA 0v1 requests: 3000 bytes",
+        "DATA 0v1 requests: 700 bytes",
         "credit 0v1: 3",
         "DATA 0v1 requests: b",
         "DATA 0v1 requests: END",
