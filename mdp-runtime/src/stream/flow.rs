@@ -106,6 +106,8 @@ impl Flow {
 pub(crate) struct Half {
     inbox: Mutex<Inbox>,
     gate: Mutex<Gate>,
+    /// The call is over. Written within the gate.
+    over: AtomicBool,
 }
 
 #[derive(Default)]
@@ -130,7 +132,6 @@ pub(crate) enum InboxEnd {
 #[derive(Default)]
 struct Gate {
     units: i64,
-    over: bool,
     writer: Option<Waker>,
 }
 
@@ -171,7 +172,7 @@ impl Half {
         inbox.end.get_or_insert(InboxEnd::Cut);
         wake(inbox);
         let mut gate = lock(&self.gate);
-        gate.over = true;
+        self.over.store(true, Ordering::Release);
         let writer = gate.writer.take();
         drop(gate);
         if let Some(writer) = writer {
@@ -213,7 +214,7 @@ impl Half {
     /// Waits until there is credit, and takes all of it.
     pub(crate) fn poll_credit(&self, cx: &mut Context<'_>) -> Poll<Result<i64, Over>> {
         let mut gate = lock(&self.gate);
-        if gate.over {
+        if self.is_over() {
             return Poll::Ready(Err(Over));
         }
         if gate.units > 0 {
@@ -225,7 +226,7 @@ impl Half {
 
     /// Whether the call is over.
     pub(crate) fn is_over(&self) -> bool {
-        lock(&self.gate).over
+        self.over.load(Ordering::Acquire)
     }
 }
 

@@ -20,6 +20,9 @@ impl Purse {
         half: &Half,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Over>> {
+        if half.is_over() {
+            return Poll::Ready(Err(Over));
+        }
         while self.units <= 0 {
             match ready!(half.poll_credit(cx)) {
                 Ok(units) => self.units += units,

@@ -151,9 +151,9 @@ fn over() -> Status {
 /// At most `buffer` replies, and one at least, wait in between; [`ReplySender::send`] waits for room.
 ///
 /// ```
-/// use mdp_runtime::{ReplyStream, Status, stream};
+/// use mdp_runtime::{Status, Stream, stream};
 ///
-/// async fn count_down(from: u32) -> Result<ReplyStream<u32>, Status> {
+/// async fn count_down(from: u32) -> Result<impl Stream<Item = Result<u32, Status>>, Status> {
 ///     let (numbers, stream) = stream::channel(16);
 ///     tokio::spawn(async move {
 ///         for number in (0..from).rev() {

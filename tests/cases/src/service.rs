@@ -3,10 +3,16 @@
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use mdp_runtime::{CallContext, Code, Deferred, Responder, Status};
+use mdp_runtime::{
+    CallContext, Code, Deferred, ReplySender, Responder, Status, Stream, Streaming, stream,
+};
 
 use crate::pb::test_worker::Test;
-use crate::pb::{Empty, Payload, SimpleRequest, SimpleResponse, SleepRequest, SleepResponse};
+use crate::pb::{
+    Empty, Payload, ResponseParameters, SimpleRequest, SimpleResponse, SleepRequest, SleepResponse,
+    StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest,
+    StreamingOutputCallResponse,
+};
 
 /// The keys that come back, whatever their values are.
 pub(crate) const ECHOED: [&str; 2] = ["x-test-echo", "x-test-echo-bin"];
@@ -39,18 +45,9 @@ impl Test for Tested {
         cx: &CallContext,
         req: SimpleRequest,
     ) -> Result<SimpleResponse, Status> {
-        for key in ECHOED {
-            if let Some(value) = cx.metadata().get(key) {
-                cx.reply_metadata(key, value.clone());
-            }
-        }
-        if let Some(status) = req.response_status {
-            let code = u32::try_from(status.code).map_or(Code::Unknown, Code::from_u32);
-            return Err(Status::new(code, status.message));
-        }
-        let size = usize::try_from(req.response_size)
-            .map_err(|_| Status::invalid_argument("a negative size"))?;
-        Ok(SimpleResponse { payload: Some(Payload { body: vec![0; size] }) })
+        ECHOED.iter().for_each(|key| echo(cx, key));
+        wanted(req.response_status)?;
+        Ok(SimpleResponse { payload: Some(payload(req.response_size)?) })
     }
 
     async fn sleep(&self, _: &CallContext, req: SleepRequest) -> Result<Empty, Status> {
@@ -67,6 +64,57 @@ impl Test for Tested {
         Ok(SleepResponse { process: std::process::id() })
     }
 
+    async fn streaming_input_call(
+        &self,
+        _: &CallContext,
+        mut requests: Streaming<StreamingInputCallRequest>,
+    ) -> Result<StreamingInputCallResponse, Status> {
+        let mut size = 0;
+        while let Some(request) = requests.message().await? {
+            size += request.payload.map_or(0, |payload| payload.body.len());
+        }
+        let size = i32::try_from(size).map_err(|_| Status::out_of_range("too much"))?;
+        Ok(StreamingInputCallResponse { aggregated_payload_size: size })
+    }
+
+    async fn streaming_output_call(
+        &self,
+        _: &CallContext,
+        req: StreamingOutputCallRequest,
+    ) -> Result<impl Stream<Item = Result<StreamingOutputCallResponse, Status>>, Status> {
+        let (replies, stream) = stream::channel(1);
+        tokio::spawn(async move { reply_to(req, &replies).await });
+        Ok(stream)
+    }
+
+    /// What is echoed first goes before the replies, the other one with the end.
+    async fn full_duplex_call(
+        &self,
+        cx: &CallContext,
+        mut requests: Streaming<StreamingOutputCallRequest>,
+    ) -> Result<impl Stream<Item = Result<StreamingOutputCallResponse, Status>>, Status> {
+        let [first, last] = ECHOED;
+        echo(cx, first);
+        let (replies, stream) = stream::channel(1);
+        let cx = cx.clone();
+        tokio::spawn(async move {
+            let end = async {
+                while let Some(request) = requests.message().await? {
+                    wanted(request.response_status.clone())?;
+                    reply_to(request, &replies).await;
+                }
+                Ok(())
+            };
+            let end: Result<(), Status> = end.await;
+            echo(&cx, last);
+            if let Err(status) = end {
+                // Whoever cancelled does not listen.
+                let _ = replies.fail(status).await;
+            }
+        });
+        Ok(stream)
+    }
+
     fn later(&self, cx: &CallContext, _: Empty) -> impl Future<Output = Result<Empty, Status>> {
         let (responder, reply): (_, Deferred<Empty>) = cx.defer();
         let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,4 +122,34 @@ impl Test for Tested {
         let _ = later.send(responder);
         reply
     }
+}
+
+async fn reply_to(
+    request: StreamingOutputCallRequest,
+    replies: &ReplySender<StreamingOutputCallResponse>,
+) {
+    for ResponseParameters { size } in request.response_parameters {
+        let Ok(payload) = payload(size) else { return };
+        if replies.send(StreamingOutputCallResponse { payload: Some(payload) }).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn echo(cx: &CallContext, key: &str) {
+    if let Some(value) = cx.metadata().get(key) {
+        cx.reply_metadata(key, value.clone());
+    }
+}
+
+/// The status that a request asks for.
+fn wanted(status: Option<crate::pb::EchoStatus>) -> Result<(), Status> {
+    let Some(status) = status else { return Ok(()) };
+    let code = u32::try_from(status.code).map_or(Code::Unknown, Code::from_u32);
+    Err(Status::new(code, status.message))
+}
+
+fn payload(size: i32) -> Result<Payload, Status> {
+    let size = usize::try_from(size).map_err(|_| Status::invalid_argument("a negative size"))?;
+    Ok(Payload { body: vec![0; size] })
 }

@@ -1,5 +1,5 @@
 //! The cases that RPC systems are compared by, under their common names and with the published sizes,
-//! as far as calls of one request and one reply go; and this project's own.
+//! and this project's own, as far as calls of one request and one reply go.
 
 // A test names its fault by failing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -149,9 +149,9 @@ async fn timeout_on_sleeping_server() {
     bench.test.empty_call(Empty {}).await.unwrap();
 }
 
-/// gRPC has it for streams; of one request and one reply there is only the call to be cancelled.
+/// The published case is one of streams, in `streams.rs`.
 #[tokio::test]
-async fn cancel_after_begin() {
+async fn cancel_after_begin_of_a_unary_call() {
     let bench = bench().await;
     let call = tokio::spawn(bench.test.sleep(asleep(60_000)).into_future());
     until(async || bench.broker.stats().await.running == 1).await;

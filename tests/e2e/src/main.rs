@@ -9,10 +9,13 @@
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use mdp_runtime::{Broker, CallContext, Client, Status, Worker};
+use mdp_runtime::{Broker, CallContext, Client, Status, Stream, Worker};
 use pb::work_client::WorkClient;
 use pb::work_worker::{Work, WorkWorker};
 use pb::{Done, Job};
@@ -83,6 +86,28 @@ impl Work for Writer {
 
     async fn once(&self, _: &CallContext, job: Job) -> Result<Done, Status> {
         self.work("once", job).await
+    }
+
+    async fn quick(&self, _: &CallContext, job: Job) -> Result<Done, Status> {
+        Ok(Done { number: job.number })
+    }
+
+    async fn count(
+        &self,
+        _: &CallContext,
+        job: Job,
+    ) -> Result<impl Stream<Item = Result<Done, Status>>, Status> {
+        Ok(Numbers(0..job.number))
+    }
+}
+
+struct Numbers(Range<u64>);
+
+impl Stream for Numbers {
+    type Item = Result<Done, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().map(|number| Ok(Done { number })))
     }
 }
 

@@ -12,7 +12,7 @@ mod zmtp;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mdp_protocol::wire::{DisconnectReason, Reply};
+use mdp_protocol::wire::{CallKind, DisconnectReason, Reply};
 use mdp_protocol::{Code, Span};
 use process::Process;
 use raw::{Raw, RawPeer, hello, packet, ready};
@@ -73,6 +73,7 @@ fn request(path: &str) -> Raw {
         attempt: 1,
         peer: Vec::new(),
         body: path.into(),
+        kind: CallKind::Unary,
     }
 }
 

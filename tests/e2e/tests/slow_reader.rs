@@ -1,0 +1,97 @@
+//! One reader that stops for 10 s in a stream of 1,000,000 items, over processes: neither broker nor worker grow by
+//! more than the window, and other calls take no longer.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "../../support/process.rs"]
+mod process;
+
+use std::io::Write;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mdp_runtime::Client;
+use pb::Job;
+use pb::work_client::WorkClient;
+use process::Process;
+
+#[allow(missing_docs, unreachable_pub, dead_code)] // generated
+mod pb {
+    mdp_runtime::include_proto!("e2e.v1");
+}
+
+const ITEMS: u64 = 1_000_000;
+/// Calls go on beside, each before and while the reader stands still.
+const SECONDS: u32 = 10;
+/// The window is 1 MiB at the most; the rest is what the system's allocator and its threads take.
+const MOST_GROWTH: u64 = 8 << 20;
+
+fn part(args: &[&str]) -> Process {
+    Process::start(Command::new(env!("CARGO_BIN_EXE_e2e-part")).args(args))
+}
+
+/// The memory that a process holds, in bytes.
+fn memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// The 99th percentile of calls one after another, for a second; the median of several seconds, for the machine may
+/// have other things to do in one of them.
+async fn p99(work: &WorkClient) -> Duration {
+    let mut seconds = Vec::new();
+    for _ in 0..SECONDS {
+        let (begun, mut times) = (Instant::now(), Vec::new());
+        while begun.elapsed() < Duration::from_secs(1) {
+            let sent = Instant::now();
+            work.quick(Job { number: 1 }).await.unwrap();
+            times.push(sent.elapsed());
+        }
+        times.sort_unstable();
+        seconds.push(times[times.len() * 99 / 100]);
+    }
+    seconds.sort_unstable();
+    seconds[seconds.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_stops_costs_nobody_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger").to_str().unwrap().to_owned();
+    let mut broker = part(&["broker"]);
+    let endpoint = broker.line("bound ").strip_prefix("bound ").unwrap().to_owned();
+    let worker = part(&["worker", &endpoint, &ledger]);
+    let work = WorkClient::new(Client::connect(&endpoint).await.unwrap());
+    let others = WorkClient::new(Client::connect(&endpoint).await.unwrap());
+    let alone = p99(&others).await;
+    // Once through, so that what a stream takes anyway is there.
+    let mut items = work.count(Job { number: 10_000 }).await.unwrap();
+    while items.message().await.unwrap().is_some() {}
+    let before = [memory(&broker), memory(&worker)];
+
+    let mut items = work.count(Job { number: ITEMS }).await.unwrap();
+    for number in 0..1_000 {
+        assert_eq!(items.message().await.unwrap().unwrap().number, number);
+    }
+    let stopped = Instant::now();
+    let beside = p99(&others).await;
+    assert!(stopped.elapsed() >= Duration::from_secs(10));
+    let grown = [&broker, &worker].map(memory);
+    let grown = [grown[0].saturating_sub(before[0]), grown[1].saturating_sub(before[1])];
+    let line = format!(
+        "slow reader: the broker has grown by {} KiB and the worker by {} KiB; p99 of other calls {alone:?} before \
+         and {beside:?} beside\n",
+        grown[0] / 1024,
+        grown[1] / 1024
+    );
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    assert!(grown.iter().all(|grown| *grown <= MOST_GROWTH), "{line}");
+    assert!(beside <= 2 * alone, "{line}");
+
+    for number in 1_000..ITEMS {
+        assert_eq!(items.message().await.unwrap().unwrap().number, number);
+    }
+    assert!(items.message().await.unwrap().is_none());
+}
