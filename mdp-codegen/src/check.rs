@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
-use crate::model::{Method, Module, Origin, Service};
+use crate::model::{Method, Module, Origin, Service, Shape};
 
 /// The longest service name and the longest method path, in bytes: a name's length is one byte on the wire.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -21,6 +21,7 @@ pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
         problems.extend(method_names(service));
         for method in &service.methods {
             problems.extend(path(service, method));
+            problems.extend(blocking(service, method));
         }
     }
     problems
@@ -68,6 +69,12 @@ fn path(service: &Service, method: &Method) -> Option<Problem> {
     let own_fault = service.full_name().len() <= MAX_NAME_BYTES;
     (own_fault && bytes > MAX_NAME_BYTES)
         .then(|| Problem::of_method(service, method, Mistake::PathTooLong { bytes }))
+}
+
+/// A handler on a thread of its own has a request and gives a reply; a stream would have to wait for it.
+fn blocking(service: &Service, method: &Method) -> Option<Problem> {
+    (method.blocking && method.shape != Shape::Unary)
+        .then(|| Problem::of_method(service, method, Mistake::BlockingStream))
 }
 
 fn method_names(service: &Service) -> Vec<Problem> {

@@ -122,6 +122,12 @@ pub enum Mistake {
         /// The length of the path.
         bytes: usize,
     },
+    /// A method is `blocking`, and many messages travel.
+    #[error(
+        "a blocking method takes one request and gives one reply; without `blocking` it may stream, and hand \
+         what blocks to `spawn_blocking`"
+    )]
+    BlockingStream,
     /// No Rust name can be made of the name, as of `_`.
     #[error("no Rust name can be made of `{name}`; use a name with letters")]
     NoRustName {

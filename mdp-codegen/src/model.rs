@@ -96,6 +96,8 @@ pub struct Method {
     pub idempotency: Idempotency,
     /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
     pub timeout_ms: Option<u32>,
+    /// Whether the handler blocks its thread: a plain `fn`, which runs where that harms nobody.
+    pub blocking: bool,
     /// `#[deprecated]`, with a note if it has one, if the method is marked as that.
     pub deprecated: Option<Attribute>,
     /// The conditions under which there is such a method: `#[cfg(..)]`. It keeps its number without them.

@@ -21,6 +21,7 @@ fn method(name: &str) -> Method {
         shape: Shape::Unary,
         idempotency: Idempotency::Unknown,
         timeout_ms: None,
+        blocking: false,
         deprecated: None,
         cfgs: Vec::new(),
         takes_context: true,

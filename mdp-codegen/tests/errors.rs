@@ -81,6 +81,24 @@ service {half} {{
 }
 
 #[test]
+fn blocking_streams() {
+    let proto = r#"syntax = "proto3";
+package a;
+message M {}
+service S {
+  rpc One(M) returns (M);
+  rpc Many(M) returns (stream M);
+  rpc Upload(stream M) returns (M);
+}
+"#;
+    let project = Project::new(&[("streams.proto", proto)]);
+    let builder = project.builder().blocking(".a.S");
+    let error = project.compile(builder, &["streams.proto"]).unwrap_err();
+    golden("errors/blocking_streams.txt", &format!("{error}\n"));
+    assert_eq!(project.files(), [""; 0], "something was written");
+}
+
+#[test]
 fn no_names() {
     let proto = r#"syntax = "proto3";
 package a;

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Project, golden};
+use mdp_codegen::Builder;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -17,9 +18,13 @@ fn folder() -> PathBuf {
 
 /// `name` is both that of the file and of the package in it.
 fn check(name: &str) {
+    check_with(name, |builder| builder);
+}
+
+fn check_with(name: &str, settings: fn(Builder) -> Builder) {
     let project = Project::new(&[]);
     let proto = format!("{name}.proto");
-    project.builder().compile_protos(&[&proto], &[folder()]).unwrap();
+    settings(project.builder()).compile_protos(&[&proto], &[folder()]).unwrap();
     golden(&format!("golden/{name}.rs"), &project.read(&format!("{name}.rs")));
 }
 
@@ -49,6 +54,11 @@ fn streams() {
 }
 
 #[test]
+fn handlers() {
+    check_with("handlers", |builder| builder.blocking("handlers.Handlers.Hash"));
+}
+
+#[test]
 fn every_proto_has_a_test() {
     let mut names: Vec<_> = fs::read_dir(folder())
         .unwrap()
@@ -57,5 +67,5 @@ fn every_proto_has_a_test() {
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["auth", "comments", "keywords", "options", "streams"]);
+    assert_eq!(names, ["auth", "comments", "handlers", "keywords", "options", "streams"]);
 }

@@ -25,6 +25,19 @@ use proc_macro::TokenStream;
 /// be left out; without a request an empty message travels. A record is a type that derives `MdpRecord`, or
 /// `()`. A method is called in upper camel case on the wire: `WhoAmI` for `who_am_i`.
 ///
+/// A handler that blocks its thread, as one that computes for long or reads files does, is a plain `fn` with
+/// `#[mdp(blocking)]` above it, in the trait and where that is implemented:
+///
+/// ```ignore
+/// #[mdp(blocking)]
+/// fn hash(&self, cx: &CallContext, req: HashRequest) -> Result<HashReply, Status>;
+/// ```
+///
+/// It runs on a thread of tokio's `spawn_blocking`, of which a runtime has 512 unless told otherwise; what comes then
+/// waits for one. There `.wait()` makes calls, which end with the handler's deadline. A call that is over frees its
+/// slot at once, but a thread cannot be stopped: a handler that takes long asks `cx.is_cancelled()` from time to
+/// time. It takes one request and gives one reply.
+///
 /// Documentation, `#[cfg(..)]` and `#[deprecated]` on the trait and on its methods go where they belong.
 ///
 /// # Streams
@@ -65,6 +78,7 @@ use proc_macro::TokenStream;
 /// | `no_side_effects` | it only reads, so a call may be made again if its worker is lost | no |
 /// | `idempotent` | a second run changes nothing more, so a call may be made again | no |
 /// | `timeout_ms = 500` | how many milliseconds a caller waits unless it says otherwise | the client's |
+/// | `blocking` | it blocks its thread, and is a plain `fn` | no |
 /// | `deprecated` | as `#[deprecated]` | no |
 ///
 /// # Errors

@@ -182,7 +182,7 @@ pub(crate) fn no_client(method: &str) -> Status {
 
 /// Whether this thread runs async code now, which waits for all else that the thread has to run.
 fn in_async_code() -> bool {
-    if current::deadline().is_some() {
+    if current::is_polled() {
         return true;
     }
     if tokio::runtime::Handle::try_current().is_err() {

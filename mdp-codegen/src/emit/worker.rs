@@ -6,7 +6,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident};
-use crate::model::{Method, Service};
+use crate::model::{Method, Service, Shape};
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let (visibility, module) = (&service.visibility, module_ident(service, "worker"));
@@ -29,7 +29,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
 }
 
 /// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies; where many replies are
-/// given, so does one that returns `Result<impl Stream<..>, Status>`.
+/// given, so does one that returns `Result<impl Stream<..>, Status>`. Those that block are plain `fn`s.
 fn handler(service: &Service, options: &Options) -> TokenStream {
     let ident = &service.ident;
     let docs = docs(&service.docs, format!(" Handles the calls of `{}`.", service.full_name()));
@@ -60,6 +60,13 @@ fn method(service: &Service, method: &Method, options: &Options) -> TokenStream 
         },
         false => quote!(#output),
     };
+    let result = quote!(::core::result::Result<#reply, #runtime::codegen::Status>);
+    let result = match blocks(method) {
+        true => result,
+        false => {
+            quote!(impl ::core::future::Future<Output = #result,> + ::core::marker::Send)
+        }
+    };
     quote! {
         #docs
         #(#cfgs)*
@@ -67,10 +74,13 @@ fn method(service: &Service, method: &Method, options: &Options) -> TokenStream 
             &self,
             #cx
             #req
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<#reply, #runtime::codegen::Status>,
-        > + ::core::marker::Send;
+        ) -> #result;
     }
+}
+
+/// A macro emits what has not passed the checks too; there are no streams that block.
+fn blocks(method: &Method) -> bool {
+    method.blocking && method.shape == Shape::Unary
 }
 
 fn adapter(service: &Service) -> TokenStream {
@@ -138,6 +148,9 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
 }
 
 fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
+    if blocks(method) {
+        return blocking_arm(service, number, method, options);
+    }
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
     let spec = method_spec(service, method);
@@ -170,6 +183,27 @@ fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> To
             #runtime::codegen::handling(async move {
                 #requests
                 #end
+            })
+        }
+    }
+}
+
+/// As the other arm, but all of it is done on a thread that may block, where the context is lent.
+fn blocking_arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
+    let runtime = &options.runtime;
+    let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
+    let spec = method_spec(service, method);
+    let (cfgs, number) = (&method.cfgs, Literal::u32_unsuffixed(number));
+    let cx = method.takes_context.then(|| quote!(cx,));
+    let req = method.takes_request.then(|| quote!(req,));
+    quote! {
+        #(#cfgs)*
+        #number => {
+            let inner = ::core::clone::Clone::clone(&self.inner);
+            #runtime::codegen::blocking(cx, move |cx| {
+                let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
+                let reply = <T as self::#handler>::#ident(&*inner, #cx #req)?;
+                ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
             })
         }
     }

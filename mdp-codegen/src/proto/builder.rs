@@ -160,6 +160,24 @@ impl Builder {
         self
     }
 
+    /// Makes methods blocking: their handlers are plain `fn`s, which may block their thread. Default: none is.
+    ///
+    /// A method's path is that of its service with its name, and a service's path stands for all its methods.
+    /// None of them may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime
+    /// has 512 unless told otherwise; what comes then waits for one.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), mdp_codegen::Error> {
+    /// mdp_codegen::configure()
+    ///     .blocking("auth.v1.Auth.Hash")
+    ///     .compile_protos(&["proto/auth.proto"], &["proto"])
+    /// # }
+    /// ```
+    pub fn blocking(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.blocking.push(path.as_ref().to_owned());
+        self
+    }
+
     /// Writes the descriptors of all files and their imports to a file too, for reflection.
     /// Default: they are not written.
     pub fn file_descriptor_set_path(mut self, path: impl AsRef<Path>) -> Self {

@@ -61,13 +61,15 @@ impl Lowering<'_> {
             self.no_name(&of, Some(number), &method.proto_name);
             return None;
         };
+        let full = format!("{of}.{}", method.proto_name);
         Some(Method {
-            docs: self.docs(&format!("{of}.{}", method.proto_name), &method.comments),
+            docs: self.docs(&full, &method.comments),
             name: method.proto_name.clone(),
             ident,
             shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: None,
+            blocking: self.settings.is_blocking(&full),
             deprecated: deprecated(method.options.deprecated()),
             cfgs: Vec::new(),
             takes_context: true,

@@ -31,6 +31,7 @@ pub(super) struct Settings {
     pub(super) bytes: Vec<String>,
     pub(super) btree_map: Vec<String>,
     pub(super) disable_comments: Vec<String>,
+    pub(super) blocking: Vec<String>,
     pub(super) file_descriptor_set_path: Option<PathBuf>,
     pub(super) include_file: Option<PathBuf>,
     pub(super) compile_well_known_types: bool,
@@ -56,6 +57,7 @@ impl Default for Settings {
             bytes: Vec::new(),
             btree_map: Vec::new(),
             disable_comments: Vec::new(),
+            blocking: Vec::new(),
             file_descriptor_set_path: None,
             include_file: None,
             compile_well_known_types: false,
@@ -173,8 +175,16 @@ impl Settings {
     }
 
     pub(super) fn without_comments(&self, name: &str) -> bool {
-        self.disable_comments.iter().any(|path| matches(path, name))
+        any(&self.disable_comments, name)
     }
+
+    pub(super) fn is_blocking(&self, method: &str) -> bool {
+        any(&self.blocking, method)
+    }
+}
+
+fn any(paths: &[String], name: &str) -> bool {
+    paths.iter().any(|path| matches(path, name))
 }
 
 fn attributes(text: &str) -> syn::Result<Vec<Attribute>> {

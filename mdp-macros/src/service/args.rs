@@ -25,11 +25,13 @@ pub(super) struct MethodArgs {
     pub(super) rename: Option<LitStr>,
     pub(super) idempotency: Idempotency,
     pub(super) timeout_ms: Option<u32>,
+    pub(super) blocking: bool,
     pub(super) deprecated: Option<Attribute>,
 }
 
 const OF_SERVICE: &str = "`package`, `name`, `timeout_ms`, `deprecated`, `crate`";
-const OF_METHOD: &str = "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `deprecated`";
+const OF_METHOD: &str =
+    "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `blocking`, `deprecated`";
 
 pub(super) fn of_service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
     let mut found = ServiceArgs {
@@ -62,6 +64,10 @@ pub(super) fn of_method(attribute: &Attribute, found: &mut MethodArgs, errors: &
             "idempotent" => arg.level(Idempotency::Idempotent, &mut found.idempotency),
             "no_side_effects" => arg.level(Idempotency::NoSideEffects, &mut found.idempotency),
             "timeout_ms" => arg.milliseconds().map(|ms| found.timeout_ms = Some(ms)),
+            "blocking" => {
+                found.blocking = true;
+                arg.alone()
+            }
             "deprecated" => arg.deprecated().map(|mark| found.deprecated = Some(mark)),
             _ => Err(arg.unknown(OF_METHOD)),
         };
@@ -144,11 +150,14 @@ impl Arg {
         Ok(syn::parse_quote!(#[deprecated(note = #note)]))
     }
 
+    fn alone(&self) -> syn::Result<()> {
+        let Some(value) = &self.value else { return Ok(()) };
+        let text = format!("`{}` is said without a value; write `{0}`", self.key);
+        Err(syn::Error::new_spanned(value, text))
+    }
+
     fn level(&self, level: Idempotency, found: &mut Idempotency) -> syn::Result<()> {
-        if let Some(value) = &self.value {
-            let text = format!("`{}` is said without a value; write `{0}`", self.key);
-            return Err(syn::Error::new_spanned(value, text));
-        }
+        self.alone()?;
         if *found != Idempotency::Unknown {
             return Err(syn::Error::new(
                 self.key.span(),

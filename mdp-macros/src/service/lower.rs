@@ -1,6 +1,6 @@
 //! From a trait to the model.
 
-use lean_codegen::model::{self, Method, Origin, SchemaSource, Service};
+use lean_codegen::model::{self, Method, Origin, SchemaSource, Service, Shape};
 use lean_codegen::names;
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -120,7 +120,7 @@ fn method(
     let ident = &item.sig.ident;
     let usual = names::on_wire(ident);
     let name = wire_name(said.args.rename.as_ref(), &usual, ident, "rename", errors);
-    let signature = signature::of(&item.sig, needs_outer_names, errors)?;
+    let signature = signature::of(&item.sig, said.args.blocking, needs_outer_names, errors)?;
     let method = Method {
         name,
         ident: ident.clone(),
@@ -128,6 +128,9 @@ fn method(
         shape: signature.shape,
         idempotency: said.args.idempotency,
         timeout_ms: said.args.timeout_ms.or(timeout_ms),
+        // After a mistake, too, what is generated is what was written.
+        blocking: item.sig.asyncness.is_none()
+            && (said.args.blocking || signature.shape == Shape::Unary),
         deprecated: said.deprecated.or(said.args.deprecated),
         cfgs: said.cfgs,
         takes_context: signature.takes_context,

@@ -53,9 +53,11 @@ impl Written {
 /// `None` if it cannot be lowered; why is among the errors then.
 pub(super) fn of(
     signature: &Signature,
+    blocking: bool,
     needs_outer_names: &mut bool,
     errors: &mut Errors,
 ) -> Option<Lowered> {
+    asyncness(signature, blocking, errors);
     head(signature, errors);
     let mut taken = Taken::default();
     for argument in &signature.inputs {
@@ -92,12 +94,23 @@ pub(super) fn of(
     })
 }
 
+/// That `async` stands there if the method does not block, and only then.
+fn asyncness(signature: &Signature, blocking: bool, errors: &mut Errors) {
+    match &signature.asyncness {
+        Some(token) if blocking => errors.push(syn::Error::new_spanned(
+            token,
+            "a method that blocks is a plain `fn`; remove `async`, or `blocking` if it awaits what it waits for",
+        )),
+        None if !blocking && !gives_future(signature) => errors.push(syn::Error::new_spanned(
+            signature.fn_token,
+            "a call takes time; write `async fn`, or `#[mdp(blocking)]` above it if it blocks its thread",
+        )),
+        _ => {}
+    }
+}
+
 /// What stands before the arguments, and `&self`.
 fn head(signature: &Signature, errors: &mut Errors) {
-    if signature.asyncness.is_none() && !gives_future(signature) {
-        let text = "a call takes time; write `async fn`";
-        errors.push(syn::Error::new_spanned(signature.fn_token, text));
-    }
     let never = "a method of a service is plain `async fn`; remove this";
     if let Some(token) = &signature.constness {
         errors.push(syn::Error::new_spanned(token, never));

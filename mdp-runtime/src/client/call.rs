@@ -173,7 +173,7 @@ impl<Rep: Record> Call<Rep> {
     /// # Errors
     ///
     /// As those of `.await`; and FAILED_PRECONDITION within async code, whose thread it would block: nothing is
-    /// sent then. What tokio's `spawn_blocking` runs may wait. A client whose tokio runtime does not run cannot
+    /// sent then. A blocking handler may wait, and so may what tokio's `spawn_blocking` runs. A client whose tokio runtime does not run cannot
     /// watch over the deadline; the call is then given up with DEADLINE_EXCEEDED one second after it.
     pub fn wait(self) -> Result<Rep, Status> {
         self.wait_response().map(Response::into_message)

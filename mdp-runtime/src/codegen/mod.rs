@@ -16,6 +16,8 @@ pub use schema::{
     Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
 };
 
+use crate::worker::current;
+
 pub use crate::stream::{Stream, Streaming, send_replies};
 pub use crate::{
     BidiStreaming, Call, CallContext, CallKind, Client, ClientStreaming, ServerStreaming, Status,
@@ -136,6 +138,32 @@ where
     F: Future<Output = Result<Bytes, Status>> + Send + 'static,
 {
     Box::pin(future)
+}
+
+/// A handler that blocks its thread, on one of those that tokio has for that. A panic goes on here. Once the call
+/// is over nobody waits for the thread.
+pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
+where
+    F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
+{
+    handling(async move {
+        let method = cx.method();
+        let run = move || match cx.is_cancelled() {
+            // Nobody reads this: the call ended before a thread was free.
+            true => Err(Status::cancelled("the call was over before its handler began")),
+            false => {
+                let _scope = current::enter_blocking(cx.deadline());
+                handler(&cx)
+            }
+        };
+        let ended = tokio::task::spawn_blocking(run).await;
+        ended.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Status::unavailable(format!(
+                "the runtime of {method}'s handlers was shut down"
+            ))),
+        })
+    })
 }
 
 /// The request of a method.

@@ -31,6 +31,7 @@ fn from_proto(text: &str) -> Modules {
     mdp_codegen::configure()
         .out_dir(&out)
         .emit_rerun_if_changed(false)
+        .blocking("Blocks")
         .compile_protos(&["case.proto"], &[folder.path()])
         .unwrap();
     let package = text.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';'));
@@ -258,6 +259,31 @@ pub trait Far {
 }
 
 #[test]
+fn handlers_that_block() {
+    equal(
+        r#"
+syntax = "proto3";
+package work.v1;
+service Work {
+  // Burns time.
+  rpc Blocks(Thing) returns (Thing) { option idempotency_level = IDEMPOTENT; }
+  rpc Waits(Thing) returns (Thing);
+}
+message Thing {}
+"#,
+        r#"package = "work.v1""#,
+        r#"
+pub trait Work {
+    /// Burns time.
+    #[mdp(blocking, idempotent)]
+    fn blocks(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    async fn waits(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+}
+"#,
+    );
+}
+
+#[test]
 fn what_is_outdated() {
     equal(
         r#"
@@ -357,6 +383,7 @@ fn a_difference_is_seen() {
         "pub trait A { async fn b(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext) -> Result<(), Status>; }",
+        "pub trait A { #[mdp(blocking)] fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: M) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: Streaming<()>) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: ()) \
