@@ -1,7 +1,7 @@
 //! The broker's settings in a TOML file.
 
 use std::fs;
-use std::num::{NonZeroU8, NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ struct LimitsConfig {
     calls_per_client: Option<NonZeroUsize>,
     calls: Option<NonZeroUsize>,
     capacity: Option<NonZeroU16>,
+    window: Option<NonZeroU32>,
     attempts: Option<NonZeroU8>,
 }
 
@@ -94,6 +95,7 @@ impl LimitsConfig {
             calls_per_client: or(self.calls_per_client, default.calls_per_client),
             calls: or(self.calls, default.calls),
             capacity: self.capacity.map_or(default.capacity, |calls| calls.get().into()),
+            window: self.window.map_or(default.window, NonZeroU32::get),
             attempts: self.attempts.map_or(default.attempts, NonZeroU8::get),
         }
     }

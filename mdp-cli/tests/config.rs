@@ -12,6 +12,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use mdp_protocol::wire::DisconnectReason::{LimitReached, Malformed};
+use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::{Code, Span};
 use process::Process;
 use raw::{Final, Raw, RawPeer, hello, ready};
@@ -31,10 +32,10 @@ fn elsewhere(call: u64) -> Raw {
 }
 
 fn request_for(call: u64, path: &str) -> Raw {
-    let Raw::Request { timeout, idempotent, attempt, peer, .. } = request(call) else {
+    let Raw::Request { timeout, idempotent, attempt, peer, kind, .. } = request(call) else {
         unreachable!("a REQUEST")
     };
-    Raw::Request { call, timeout, idempotent, attempt, peer, body: path.into() }
+    Raw::Request { call, timeout, idempotent, attempt, peer, kind, body: path.into() }
 }
 
 fn welcome(endpoint: &str) -> (Span, u8, u64) {
@@ -95,8 +96,8 @@ fn overrun_ms_is_how_long_a_slot_stays_taken_beyond_the_deadline() {
     let mut worker = RawPeer::worker(&endpoint, SERVICE_NAME, 1);
     let mut client = RawPeer::greeted(&endpoint);
     let with_timeout = |call, ms| match request(call) {
-        Raw::Request { idempotent, attempt, peer, body, .. } => {
-            Raw::Request { call, timeout: Span::from_ms(ms), idempotent, attempt, peer, body }
+        Raw::Request { idempotent, attempt, peer, kind, body, .. } => {
+            Raw::Request { call, timeout: Span::from_ms(ms), idempotent, attempt, peer, kind, body }
         }
         other => other,
     };
@@ -167,8 +168,8 @@ fn what_clients_ask_is_bounded() {
 #[test]
 fn attempts_bounds_how_often_a_call_is_given_out() {
     let idempotent = || match request(1) {
-        Raw::Request { call, timeout, attempt, peer, body, .. } => {
-            Raw::Request { call, timeout, idempotent: true, attempt, peer, body }
+        Raw::Request { call, timeout, attempt, peer, kind, body, .. } => {
+            Raw::Request { call, timeout, idempotent: true, attempt, peer, kind, body }
         }
         other => other,
     };
@@ -182,4 +183,22 @@ fn attempts_bounds_how_often_a_call_is_given_out() {
     let ended = client.wait_final();
     assert_eq!(ended.code, Code::Unavailable, "{ended:?}");
     assert!(ended.words.contains("MAYBE_EXECUTED"), "{ended:?}");
+}
+
+#[test]
+fn window_bounds_the_credit_that_a_stream_has() {
+    let (_broker, endpoint) = broker("[limits]\nwindow = 20");
+    let mut worker = RawPeer::worker(&endpoint, SERVICE_NAME, 1);
+    let client = RawPeer::greeted(&endpoint);
+    let Raw::Request { call, timeout, idempotent, attempt, peer, body, .. } = request(1) else {
+        unreachable!("a REQUEST")
+    };
+    let kind = CallKind::ServerStreaming;
+    let request = Raw::Request { call, timeout, idempotent, attempt, peer, kind, body };
+    client.send(&[request, Raw::Credit { call: 1, of: Direction::Replies, units: 4_096 }]);
+    let credit = worker.wait(|record| match record {
+        Raw::Credit { units, .. } => Some(*units),
+        _ => None,
+    });
+    assert_eq!(credit, 20);
 }

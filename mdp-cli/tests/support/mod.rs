@@ -23,6 +23,7 @@ static PASS: MethodSpec = MethodSpec {
     name: "Pass",
     path: PATH,
     number: 0,
+    kind: mdp_protocol::wire::CallKind::Unary,
     idempotency: Idempotency::Unknown,
     timeout_ms: None,
     deprecated: false,
@@ -62,6 +63,7 @@ pub fn request(call: u64) -> Raw {
         idempotent: false,
         attempt: 1,
         peer: Vec::new(),
+        kind: mdp_protocol::wire::CallKind::Unary,
         body: PATH.into(),
     }
 }
