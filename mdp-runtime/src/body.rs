@@ -4,6 +4,9 @@ use bytes::Bytes;
 use mdp_protocol::Payload;
 use mdp_protocol::wire::{self, Head, Tail};
 
+use crate::compress;
+use crate::status::Status;
+
 /// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
 /// below it a copy into the packet costs less than a frame does.
 pub(crate) const INLINE_MOST: usize = 8 * 1024;
@@ -19,6 +22,8 @@ pub(crate) struct Body {
     peer_len: u8,
     name_len: u8,
     meta: bool,
+    /// The payload is compressed.
+    compressed: bool,
     /// `bytes` is an allocation of its own, not a part of a packet.
     own: bool,
 }
@@ -55,6 +60,7 @@ impl Body {
             peer_len: 0,
             name_len: name.len().min(255) as u8,
             meta: meta.is_some(),
+            compressed: false,
             own: true,
         }
     }
@@ -104,6 +110,7 @@ impl Body {
             peer_len: head.peer.len() as u8,
             name_len: head.name.len() as u8,
             meta: head.flags.has(wire::Flags::META),
+            compressed: head.flags.has(wire::Flags::COMPRESSED),
             own: false,
         }
     }
@@ -127,6 +134,27 @@ impl Body {
         }
     }
 
+    /// Says that the payload is compressed.
+    pub(crate) fn compressed(mut self, compressed: bool) -> Self {
+        self.compressed = compressed;
+        self
+    }
+
+    /// Whether the payload is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// The payload as it was before it was compressed, of at most so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// It is too large, or cannot be decompressed.
+    pub(crate) fn plain(&self, most: usize) -> Result<Bytes, Status> {
+        let payload = self.payload();
+        if self.compressed { compress::unpack(&payload, most) } else { Ok(payload) }
+    }
+
     /// The payload's frame, if it has one of its own.
     pub(crate) fn out(&self) -> Option<&Bytes> {
         self.out.as_deref()
@@ -139,6 +167,7 @@ impl Body {
             meta: self.meta,
             payload_len: self.payload_len,
             out: self.out.is_some(),
+            compressed: self.compressed,
         }
     }
 

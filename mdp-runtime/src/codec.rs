@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mdp_protocol::{Code, Refusal};
 use prost::Message;
 
+use crate::compress::Compression;
 use crate::metadata::Metadata;
 use crate::status::{Detail, Status};
 
@@ -48,6 +49,8 @@ struct ErrorInfoMessage {
 struct MetadataMessage {
     #[prost(message, repeated, tag = "1")]
     entries: Vec<EntryMessage>,
+    #[prost(uint32, tag = "2")]
+    accept: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -116,7 +119,26 @@ pub(crate) fn encode_metadata(metadata: &Metadata) -> Option<Vec<u8>> {
     let entries = metadata
         .iter()
         .map(|(key, value)| EntryMessage { key: key.to_owned(), value: value.clone() });
-    Some(MetadataMessage { entries: entries.collect() }.encode_to_vec())
+    Some(MetadataMessage { entries: entries.collect(), accept: 0 }.encode_to_vec())
+}
+
+/// The metadata of a request, which also says how its replies may be compressed.
+pub(crate) fn encode_request_metadata(
+    metadata: &Metadata,
+    accept: Option<Compression>,
+) -> Option<Vec<u8>> {
+    let Some(accept) = accept else { return encode_metadata(metadata) };
+    let mut encoded = encode_metadata(metadata).unwrap_or_default();
+    let accept = MetadataMessage { entries: Vec::new(), accept: accept.number().into() };
+    // Messages that stand one behind another are one message.
+    encoded.extend(accept.encode_to_vec());
+    Some(encoded)
+}
+
+/// How the replies to a request with this metadata may be compressed.
+pub(crate) fn decode_accept(bytes: &Bytes) -> Option<Compression> {
+    let message = MetadataMessage::decode(bytes.clone()).ok()?;
+    Compression::of(u8::try_from(message.accept).ok()?)
 }
 
 /// Metadata out of a record. What cannot be read is none: it is no part of the request itself.

@@ -37,6 +37,7 @@ mod close;
 mod codec;
 #[doc(hidden)]
 pub mod codegen;
+mod compress;
 mod context;
 mod endpoint;
 mod error;
@@ -136,6 +137,7 @@ pub use client::{
     Response, SendFuture, ServerStreaming, Unary,
 };
 pub use codegen::record::UnknownFields;
+pub use compress::Compression;
 pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use metadata::Metadata;

@@ -20,6 +20,8 @@ pub struct Tail<'a> {
     pub payload_len: u32,
     /// Whether the payload travels in a frame of its own.
     pub out: bool,
+    /// Whether the payload is compressed, which only its two ends look at.
+    pub compressed: bool,
 }
 
 /// Begins a packet in an empty buffer; does nothing in one that has begun.
@@ -51,7 +53,9 @@ pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, 
     let name = id(fields.name);
     let mut flags =
         fields.flags | Flags::when(Flags::META, tail.meta) | Flags::when(Flags::OUT, tail.out);
-    flags = flags | Flags::when(Flags::PEER, !peer.is_empty());
+    flags = flags
+        | Flags::when(Flags::PEER, !peer.is_empty())
+        | Flags::when(Flags::COMPRESSED, tail.compressed);
 
     // REQUEST and FINAL bring their name in the tail, the others in the record.
     let name_len = if name.is_empty() { tail.name_len } else { name.len() as u8 };

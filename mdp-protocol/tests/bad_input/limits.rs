@@ -42,6 +42,7 @@ fn request_out(packet: &mut Vec<u8>, path: &[u8], len: usize) {
         meta: false,
         payload_len: len as u32,
         out: true,
+        ..Tail::default()
     };
     put_tail(packet, &record, tail);
 }
@@ -72,6 +73,7 @@ fn a_packet_beyond_the_limit_is_refused() {
             meta: false,
             payload_len: payload as u32,
             out: false,
+            ..Tail::default()
         };
         let mut packet = Vec::new();
         put_tail(&mut packet, &request(1, b"", Span::from_secs(1)), tail);

@@ -188,7 +188,7 @@ pub(crate) fn through_bytes(record: &Msg) -> Msg {
             } else {
                 bytes.extend_from_slice(&payload);
             }
-            let tail = Tail { bytes: &bytes, name_len, meta: false, payload_len, out };
+            let tail = Tail { bytes: &bytes, name_len, payload_len, out, ..Tail::default() };
             wire::put_tail(&mut packet, record, tail);
         }
     }

@@ -41,6 +41,7 @@ pub(crate) fn render(
             render_body(head, peer, packet, frames, &mut put);
             flag(&mut line, "IDEMPOTENT", *idempotent);
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
+            flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
             flag(&mut line, "REQUESTS", kind.streams(Direction::Requests));
             flag(&mut line, "REPLIES", kind.streams(Direction::Replies));
         }
@@ -51,6 +52,7 @@ pub(crate) fn render(
                 render_body(head, &[], packet, frames, &mut put);
             }
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
+            flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
             flag(&mut line, "OPEN", matches!(part, Part::Open(())));
             flag(&mut line, "END", *part == Part::End);
         }
@@ -66,6 +68,7 @@ pub(crate) fn render(
             render_body(head, peer, packet, frames, &mut put);
             flag(&mut line, "NOT_STARTED", *not_started);
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
+            flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
         }
         Record::Cancel { call } => put("call", call.to_string()),
         Record::Heartbeat | Record::Drain => {}
@@ -138,6 +141,7 @@ pub(crate) fn encode(line: &str, packet: &mut Vec<u8>, frames: &mut Vec<Vec<u8>>
         meta: meta.is_some(),
         payload_len: payload.len() as u32,
         out,
+        compressed: fields.has("COMPRESSED"),
     };
     put_tail(packet, &fields.record(), tail);
     if out {

@@ -20,6 +20,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::codec;
 use crate::codegen::{Idempotency, MethodSpec, Record};
+use crate::compress::{self, Compression, Packing};
 use crate::metadata::Metadata;
 use crate::status::Status;
 use crate::stream::Flow;
@@ -54,6 +55,7 @@ pub struct Call<Rep, K = Unary> {
     timeout: Duration,
     idempotent: bool,
     worker: Arc<[u8]>,
+    compression: Option<Compression>,
     /// It ends with the call that a handler works on, if one makes it.
     inherits: bool,
     kind: PhantomData<fn() -> (Rep, K)>,
@@ -81,6 +83,7 @@ impl<Rep, K> Call<Rep, K> {
                 .map_or_else(|| client.timeout(method.kind), |ms| Duration::from_millis(ms.into())),
             idempotent: method.idempotency != Idempotency::Unknown,
             worker: Arc::clone(&ANY_WORKER),
+            compression: client.compression(),
             inherits: true,
             kind: PhantomData,
         }
@@ -115,6 +118,18 @@ impl<Rep, K> Call<Rep, K> {
     /// if a worker or a connection is lost under it, it is made again.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Compresses the request, and asks for compressed replies.
+    pub fn compress(mut self, with: Compression) -> Self {
+        self.compression = Some(with);
+        self
+    }
+
+    /// Does not compress, whatever the client does otherwise.
+    pub fn uncompressed(mut self) -> Self {
+        self.compression = None;
         self
     }
 
@@ -209,12 +224,17 @@ impl<Rep, K> Call<Rep, K> {
                 return joined.start(self.request());
             }
         };
-        if let Some(meta) = codec::encode_metadata(&self.metadata) {
-            let payload = self.body.payload();
-            self.body = Body::with_payload(method.path, Some(&meta), payload);
+        let packing = Packing { with: self.compression, ..link.packing };
+        let packed = packing.with.and_then(|_| compress::pack(packing.with, &self.body.payload()));
+        let meta = codec::encode_request_metadata(&self.metadata, packing.with);
+        if packed.is_some() || meta.is_some() {
+            let compressed = packed.is_some();
+            let payload = packed.unwrap_or_else(|| self.body.payload());
+            let body = Body::with_payload(method.path, meta.as_deref(), payload);
+            self.body = body.compressed(compressed);
         }
-        let carrier = || kinds::carrier(link);
-        let flow = method.kind.is_stream().then(|| Arc::new(Flow::new(carrier(), link.window)));
+        let new_flow = || Arc::new(Flow::new(kinds::carrier(link), link.window, packing));
+        let flow = method.kind.is_stream().then(new_flow);
         let (token, waiting) = Answer::new(Arc::clone(link), flow.clone());
         let call = core::Call {
             token,
@@ -226,7 +246,7 @@ impl<Rep, K> Call<Rep, K> {
         };
         // A client that is closed drops the token, which ends the call.
         drop(link.command(Command::Call(call)));
-        (Ending::broker(waiting, flow.clone()), flow)
+        (Ending::broker(waiting, flow.clone(), packing.most), flow)
     }
 
     fn request(self) -> Request {
@@ -237,6 +257,7 @@ impl<Rep, K> Call<Rep, K> {
             timeout: self.timeout,
             idempotent: self.idempotent,
             worker: self.worker,
+            compression: self.compression,
         }
     }
 
@@ -248,6 +269,7 @@ impl<Rep, K> Call<Rep, K> {
             timeout: request.timeout,
             idempotent: request.idempotent,
             worker: request.worker,
+            compression: request.compression.or(client.compression()),
             // Whoever made it has seen to that.
             inherits: false,
             ..Call::with_body(client, request.method, body)

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::ending::closed;
 use super::{Call, Client, Ending, Timeouts};
 use crate::codegen::{self, MethodSpec, Raw, Record};
+use crate::compress::Compression;
 use crate::metadata::Metadata;
 use crate::status::Status;
 use crate::stream::{Flow, joined};
@@ -117,6 +118,8 @@ pub struct Request {
     pub(super) timeout: Duration,
     pub(super) idempotent: bool,
     pub(super) worker: Arc<[u8]>,
+    /// For a client below: a channel itself gets messages as they are.
+    pub(super) compression: Option<Compression>,
 }
 
 impl Request {

@@ -20,14 +20,15 @@ pub(crate) struct Ending {
 }
 
 enum Way {
-    Broker(Waiting),
+    /// And the most bytes of a reply that was compressed.
+    Broker(Waiting, usize),
     /// Through a channel. The lock is never waited for: it makes the future `Sync`.
     Channel(Mutex<Answering>),
 }
 
 impl Ending {
-    pub(super) fn broker(waiting: Waiting, flow: Option<Arc<Flow>>) -> Self {
-        Ending { way: Way::Broker(waiting), flow }
+    pub(super) fn broker(waiting: Waiting, flow: Option<Arc<Flow>>, most: usize) -> Self {
+        Ending { way: Way::Broker(waiting, most), flow }
     }
 
     pub(super) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
@@ -36,8 +37,8 @@ impl Ending {
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
         let end = match &mut self.way {
-            Way::Broker(waiting) => match ready!(waiting.poll(cx)) {
-                Some(outcome) => answered(outcome),
+            Way::Broker(waiting, most) => match ready!(waiting.poll(cx)) {
+                Some(outcome) => answered(outcome, *most),
                 None => Err(closed()),
             },
             Way::Channel(answering) => {
@@ -59,11 +60,11 @@ fn half_sent() -> Status {
 }
 
 /// What a call ended with, out of what came for it.
-pub(crate) fn answered(outcome: Outcome<Body>) -> Result<Reply, Status> {
+pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Status> {
     match outcome {
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
         Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
-            payload: body.payload(),
+            payload: body.plain(most)?,
             metadata: codec::decode_metadata(body.meta()),
             worker: body.peer(),
             attempts: attempt,

@@ -26,6 +26,7 @@ pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Una
 use crate::blocking;
 use crate::clock;
 use crate::codegen::Service;
+use crate::compress::{Compression, Packing};
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
@@ -78,6 +79,7 @@ struct Link {
     state: watch::Receiver<ConnectionState>,
     timeouts: Timeouts,
     window: u32,
+    packing: Packing,
 }
 
 /// The time that calls have where nobody sets one.
@@ -116,6 +118,7 @@ impl Client {
             runtime: None,
             config: core::Config::default(),
             timeouts: Timeouts::default(),
+            packing: Packing::default(),
             connect_timeout: CONNECT_TIMEOUT,
         }
     }
@@ -168,6 +171,13 @@ impl Client {
         };
         if kind.is_stream() { timeouts.stream } else { timeouts.unary }
     }
+
+    fn compression(&self) -> Option<Compression> {
+        match &self.way {
+            Way::Broker(link) => link.packing.with,
+            Way::Channel(_) => None,
+        }
+    }
 }
 
 /// Settings of a [`Client`].
@@ -178,6 +188,7 @@ pub struct ClientBuilder {
     runtime: Option<Runtime>,
     config: core::Config,
     timeouts: Timeouts,
+    packing: Packing,
     connect_timeout: Duration,
 }
 
@@ -219,6 +230,20 @@ impl ClientBuilder {
     /// above the broker's limit `window` counts for nothing. 4,096: at most so many messages, or 1 MiB and a message.
     pub fn window(mut self, window: u32) -> Self {
         self.config.window = window.max(1);
+        self
+    }
+
+    /// Compresses requests, and asks workers to compress replies; a call may say otherwise with
+    /// [`Call::compress`] and [`Call::uncompressed`]. Not compressed.
+    pub fn compress(mut self, with: Compression) -> Self {
+        self.packing.with = Some(with);
+        self
+    }
+
+    /// The most bytes that a compressed reply may have after it was decompressed; one that has more ends its call
+    /// with RESOURCE_EXHAUSTED, and nothing is allocated for it. 16 MiB.
+    pub fn max_decompressed(mut self, bytes: usize) -> Self {
+        self.packing.most = bytes;
         self
     }
 
@@ -290,7 +315,8 @@ impl ClientBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
-        let link = Link { commands, state, timeouts: self.timeouts, window };
+        let (timeouts, packing) = (self.timeouts, self.packing);
+        let link = Link { commands, state, timeouts, window, packing };
         Ok((Client { way: Way::Broker(Arc::new(link)) }, driver))
     }
 

@@ -10,6 +10,7 @@ use mdp_protocol::wire::{Part, units};
 use mdp_protocol::{Key, Payload};
 
 use crate::body::Body;
+use crate::compress::Packing;
 
 /// Items that may lie in an inbox as slices of the packets that they came in. With more of them its
 /// reader is slow, and the packets, which may hold much else, are let go.
@@ -39,20 +40,22 @@ pub(crate) struct Flow {
     call: OnceLock<Key>,
     /// What this end has granted the other one.
     window: u32,
+    packing: Packing,
     given_up: AtomicBool,
 }
 
 impl Flow {
-    pub(crate) fn new(carrier: impl Carrier + 'static, window: u32) -> Self {
-        Flow::of_half(Arc::default(), carrier, window)
+    pub(crate) fn new(carrier: impl Carrier + 'static, window: u32, packing: Packing) -> Self {
+        Flow { packing, ..Flow::of_half(Arc::default(), carrier, window) }
     }
 
-    pub(crate) fn of_half(half: Arc<Half>, carrier: impl Carrier + 'static, window: u32) -> Self {
+    fn of_half(half: Arc<Half>, carrier: impl Carrier + 'static, window: u32) -> Self {
         Flow {
             half,
             carrier: Box::new(carrier),
             call: OnceLock::new(),
             window,
+            packing: Packing::default(),
             given_up: AtomicBool::new(false),
         }
     }
@@ -65,6 +68,11 @@ impl Flow {
     pub(crate) fn name(&self, call: Key) {
         // A call has one key.
         let _ = self.call.set(call);
+    }
+
+    /// How its items are compressed.
+    pub(crate) fn packing(&self) -> Packing {
+        self.packing
     }
 
     pub(crate) fn half(&self) -> &Half {

@@ -16,6 +16,7 @@ use super::purse::Purse;
 use crate::body::Body;
 use crate::codec;
 use crate::codegen::Record;
+use crate::compress::{self, Compression};
 use crate::status::Status;
 use crate::worker::CallContext;
 
@@ -36,7 +37,7 @@ where
     let flow = cx.flow().ok_or_else(no_stream)?;
     let meta = codec::encode_metadata(&cx.take_reply_metadata());
     flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
-    let mut pump = Pump { flow, purse: Purse::default(), batch: Batch::default() };
+    let mut pump = Pump { flow, purse: Purse::default(), batch: Batch::new(flow.packing().with) };
     let mut replies = pin!(replies);
     poll_fn(|cx| {
         let polled = pump.poll(replies.as_mut(), cx);
@@ -64,7 +65,7 @@ impl Pump<'_> {
     {
         while !self.batch.is_full() {
             // First the item, then the credit for it: only whoever asks finds out that there are no more.
-            if self.batch.unpaid().is_none() {
+            if !self.batch.has_unpaid() {
                 match ready!(replies.as_mut().poll_next(cx)) {
                     Some(Ok(item)) => self.batch.put(&item),
                     Some(Err(status)) => return Poll::Ready(Err(status)),
@@ -88,49 +89,73 @@ impl Pump<'_> {
 }
 
 /// Items, encoded one behind another: an allocation for each would cost more than most of them.
-#[derive(Default)]
 struct Batch {
+    with: Option<Compression>,
     bytes: Vec<u8>,
-    /// Where the items end for which there was credit.
-    ends: Vec<usize>,
-    /// Where the one ends that waits for credit.
-    unpaid: Option<usize>,
+    /// Where the items end for which there was credit, and whether they are compressed.
+    ends: Vec<(usize, bool)>,
+    /// The same of the one that waits for credit.
+    unpaid: Option<(usize, bool)>,
     parts: Vec<Part<Body>>,
 }
 
 impl Batch {
-    fn is_full(&self) -> bool {
-        // An item that waits for credit fills nothing.
-        self.ends.len() >= TURN || self.ends.last().is_some_and(|end| *end >= TURN_BYTES)
+    fn new(with: Option<Compression>) -> Self {
+        let (bytes, ends, parts) = (Vec::new(), Vec::new(), Vec::new());
+        Batch { with, bytes, ends, unpaid: None, parts }
     }
 
-    fn unpaid(&self) -> Option<usize> {
-        self.unpaid
+    /// Where the last item ends for which there was credit.
+    fn paid(&self) -> usize {
+        self.ends.last().map_or(0, |(end, _)| *end)
+    }
+
+    fn is_full(&self) -> bool {
+        // An item that waits for credit fills nothing.
+        self.ends.len() >= TURN || self.paid() >= TURN_BYTES
+    }
+
+    fn has_unpaid(&self) -> bool {
+        self.unpaid.is_some()
     }
 
     fn put<T: Record>(&mut self, item: &T) {
+        let start = self.paid();
         self.bytes.reserve(item.encoded_len());
         item.encode_to(&mut self.bytes);
-        self.unpaid = Some(self.bytes.len());
+        let packed = self.with.and_then(|_| {
+            let plain = self.bytes.get(start..).unwrap_or_default();
+            compress::pack(self.with, plain)
+        });
+        let compressed = packed.is_some();
+        if let Some(packed) = packed {
+            self.bytes.truncate(start);
+            self.bytes.extend_from_slice(&packed);
+        }
+        self.unpaid = Some((self.bytes.len(), compressed));
     }
 
     /// There is credit. The size of the item that waited for it.
     fn pay(&mut self) -> Option<usize> {
-        let end = self.unpaid.take()?;
-        let start = self.ends.last().copied().unwrap_or_default();
-        self.ends.push(end);
-        Some(end - start)
+        let start = self.paid();
+        let unpaid = self.unpaid.take()?;
+        self.ends.push(unpaid);
+        Some(unpaid.0 - start)
     }
 
     /// The items for which there was credit.
     fn take(&mut self) -> &mut Vec<Part<Body>> {
-        let Some(paid) = self.ends.last().copied() else { return &mut self.parts };
+        if self.ends.is_empty() {
+            return &mut self.parts;
+        }
+        let paid = self.paid();
         let waits = self.bytes.split_off(paid);
         let bytes = Bytes::from(std::mem::replace(&mut self.bytes, waits));
-        self.unpaid = self.unpaid.map(|end| end - paid);
+        self.unpaid = self.unpaid.map(|(end, compressed)| (end - paid, compressed));
         let mut start = 0;
-        for end in self.ends.drain(..) {
-            self.parts.push(Part::Item(Body::of_shared(bytes.slice(start..end))));
+        for (end, compressed) in self.ends.drain(..) {
+            let item = Body::of_shared(bytes.slice(start..end)).compressed(compressed);
+            self.parts.push(Part::Item(item));
             start = end;
         }
         &mut self.parts

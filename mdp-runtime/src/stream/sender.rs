@@ -13,6 +13,7 @@ use super::flow::Flow;
 use super::purse::Purse;
 use crate::body::Body;
 use crate::codegen::{MethodSpec, Record};
+use crate::compress;
 use crate::status::Status;
 
 /// Sends the requests of a call, one after another.
@@ -72,7 +73,11 @@ impl<T: Record> RequestSender<T> {
     /// CANCELLED: the call is over. What it ended with is with its reply, or at the end of its stream of replies.
     pub async fn send(&mut self, message: impl Into<T>) -> Result<(), Status> {
         let message = message.into();
-        let body = Body::new("", None, message.encoded_len(), |bytes| message.encode_to(bytes));
+        let mut body = Body::new("", None, message.encoded_len(), |bytes| message.encode_to(bytes));
+        let with = self.flow.packing().with;
+        if let Some(packed) = with.and_then(|_| compress::pack(with, &body.payload())) {
+            body = Body::with_payload("", None, packed).compressed(true);
+        }
         let (purse, half) = (&mut self.purse, self.flow.half());
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(|_| over(self.method))?;
         self.purse.pay(body.size());

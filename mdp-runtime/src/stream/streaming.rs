@@ -213,16 +213,19 @@ impl<T: Record> Streaming<T> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         let Some(body) = ready!(self.poll_body(cx)) else { return Poll::Ready(None) };
         let at_worker = matches!(self.state, State::Requests);
+        let most = self.flow.packing().most;
         let message = body.and_then(|body| {
-            T::decode_from(body.payload()).map_err(|error| {
-                let path = self.method.path;
-                match at_worker {
-                    true => Status::invalid_argument(format!(
-                        "a request of {path} cannot be read: {error}"
-                    )),
-                    false => Status::internal(format!("a reply of {path} cannot be read: {error}"))
-                        .with_method(path),
+            let path = self.method.path;
+            let bytes = body.plain(most).map_err(|status| match at_worker {
+                true => status,
+                false => status.with_method(path),
+            })?;
+            T::decode_from(bytes).map_err(|error| match at_worker {
+                true => {
+                    Status::invalid_argument(format!("a request of {path} cannot be read: {error}"))
                 }
+                false => Status::internal(format!("a reply of {path} cannot be read: {error}"))
+                    .with_method(path),
             })
         });
         if message.is_err() {

@@ -155,7 +155,7 @@ impl Waiting {
         let Ok((code, body)) = outcome else {
             return Err(Status::unavailable("the runtime of the handlers was shut down"));
         };
-        answered(Outcome::Final { code, not_started: false, attempt: 1, body })
+        answered(Outcome::Final { code, not_started: false, attempt: 1, body }, usize::MAX)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::codec;
 use crate::codegen::MethodSpec;
+use crate::compress::Compression;
 use crate::metadata::Metadata;
 use crate::stream::{Flow, Streaming};
 
@@ -124,6 +125,11 @@ impl CallContext {
         if let Some(flow) = &self.state.flow {
             flow.half().close();
         }
+    }
+
+    /// How the caller takes a compressed reply.
+    pub(crate) fn accepts(&self) -> Option<Compression> {
+        codec::decode_accept(&self.state.encoded)
     }
 
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {

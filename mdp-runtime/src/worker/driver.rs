@@ -5,7 +5,6 @@ use std::sync::Arc;
 use mdp_protocol::wire::CallKind;
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
@@ -68,7 +67,7 @@ impl Driver {
         endpoints: Vec<String>,
         config: Config,
         services: Vec<Arc<dyn Service>>,
-        handlers: Handle,
+        pool: Pool,
         state: watch::Sender<ConnectionState>,
         inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
@@ -77,7 +76,7 @@ impl Driver {
             peer: Peer::new("worker", runtime, endpoints, state),
             window: config.window,
             core: Worker::new(config),
-            pool: Pool::new(handlers, methods.len()),
+            pool: pool.with_gauges(methods.len()),
             methods,
             services,
             inbox,
@@ -287,14 +286,20 @@ impl Driver {
             return self.refuse(call, &handler::other_kind(spec, kind));
         }
         let Some(service) = self.services.get(found.service) else { return };
-        let flow = kind.is_stream().then(|| self.pool.flow(call, self.window));
+        let meta = body.meta();
+        let flow = kind.is_stream().then(|| {
+            let accepts = codec::decode_accept(&meta);
+            self.pool.flow(call, self.window, accepts)
+        });
         let deadline = self.peer.clock.instant(deadline);
-        let cx = CallContext::new(spec, deadline, attempt, body.peer(), body.meta(), flow);
+        let cx = CallContext::new(spec, deadline, attempt, body.peer(), meta, flow);
         remember(&mut self.running, call, cx.clone());
-        let payload = body.payload();
-        let job =
-            Job { call, service: Arc::clone(service), method: spec.number, gauge, cx, payload };
-        let jobs = if self.pool.is_quick(gauge) { &mut self.here } else { &mut self.jobs };
+        let (payload, compressed) = (body.payload(), body.is_compressed());
+        let service = Arc::clone(service);
+        let job = Job { call, service, method: spec.number, gauge, cx, payload, compressed };
+        // Decompressing takes longer than the thread that drives the socket has.
+        let quick = !compressed && self.pool.is_quick(gauge);
+        let jobs = if quick { &mut self.here } else { &mut self.jobs };
         jobs.push(job);
     }
 

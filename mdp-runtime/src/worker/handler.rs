@@ -11,6 +11,7 @@ use super::current;
 use crate::body::Body;
 use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, Service};
+use crate::compress;
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 
@@ -43,7 +44,13 @@ pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Bod
     match result {
         Ok(payload) => {
             let meta = codec::encode_metadata(&cx.take_reply_metadata());
-            (Code::Ok, Body::with_payload("", meta.as_deref(), payload))
+            let packed = match payload.len() {
+                compress::FROM.. => compress::pack(cx.accepts(), &payload),
+                _ => None,
+            };
+            let compressed = packed.is_some();
+            let body = Body::with_payload("", meta.as_deref(), packed.unwrap_or(payload));
+            (Code::Ok, body.compressed(compressed))
         }
         Err(status) => failed(cx, status),
     }

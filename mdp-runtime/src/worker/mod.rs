@@ -21,10 +21,12 @@ pub use deferred::{Deferred, Responder};
 
 use crate::clock;
 use crate::codegen::Service;
+use crate::compress::Packing;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
 use driver::{Command, Driver};
+use pool::Pool;
 use seat::Seat;
 
 /// Calls at once for each service, unless the builder says otherwise.
@@ -66,6 +68,7 @@ impl Worker {
             capacity: DEFAULT_CAPACITY,
             grace: DEFAULT_GRACE,
             window: core::Config::default().window,
+            max_decompressed: Packing::default().most,
             services: Vec::new(),
         }
     }
@@ -131,6 +134,7 @@ pub struct WorkerBuilder {
     capacity: u32,
     grace: Duration,
     window: u32,
+    max_decompressed: usize,
     services: Vec<(Arc<dyn Service>, u32)>,
 }
 
@@ -189,6 +193,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// The most bytes that a compressed request may have after it was decompressed; one that has more ends its call
+    /// with RESOURCE_EXHAUSTED, and nothing is allocated for it. 16 MiB. Replies are compressed as callers ask for it.
+    pub fn max_decompressed(mut self, bytes: usize) -> Self {
+        self.max_decompressed = bytes;
+        self
+    }
+
     /// How long [`run`](Self::run) waits for running calls when it is told to stop. 10 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -208,7 +219,8 @@ impl WorkerBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let services = self.services.into_iter().map(|(service, _)| service).collect();
         let endpoints = self.endpoints;
-        let driver = Driver::new(runtime, endpoints, config, services, handlers, state_in, inbox);
+        let pool = Pool::new(handlers, self.max_decompressed);
+        let driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
         let seat = Arc::new(Seat::new());
         take_seat("mdp-relief", &seat, None)?;
         // From here on the relief waits: dropping the worker, or this error, ends it.

@@ -26,6 +26,7 @@ use super::handler;
 use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::codegen::{Handling, Service};
+use crate::compress::{self, Compression, Packing};
 use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
 
@@ -48,6 +49,8 @@ pub(super) struct Job {
     pub(super) gauge: usize,
     pub(super) cx: CallContext,
     pub(super) payload: Bytes,
+    /// The payload is still to be decompressed.
+    pub(super) compressed: bool,
 }
 
 /// What handlers have to say to the driver.
@@ -75,6 +78,8 @@ pub(super) struct Pool {
 struct Shared {
     runtime: Handle,
     most_runners: usize,
+    /// The most bytes of a request that was compressed.
+    max_decompressed: usize,
     gauges: Box<[Gauge]>,
     work: Mutex<Work>,
     /// What the thread that drives the socket is about to poll.
@@ -155,17 +160,27 @@ impl Drop for Laps<'_> {
 }
 
 impl Pool {
-    pub(super) fn new(runtime: Handle, methods: usize) -> Self {
+    pub(super) fn new(runtime: Handle, max_decompressed: usize) -> Self {
         let shared = Shared {
             most_runners: runtime.metrics().num_workers().max(1),
             runtime,
-            gauges: (0..methods).map(|_| Gauge::default()).collect(),
+            max_decompressed,
+            gauges: Box::default(),
             work: Mutex::default(),
             here: Mutex::default(),
             told_of: Mutex::default(),
             told: Notify::new(),
         };
         Pool { shared: Arc::new(shared) }
+    }
+
+    /// Measures so many methods.
+    pub(super) fn with_gauges(mut self, methods: usize) -> Self {
+        // Nobody else has it yet.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.gauges = (0..methods).map(|_| Gauge::default()).collect();
+        }
+        self
     }
 
     /// Takes all that was told, in exchange for an empty `told`.
@@ -189,9 +204,10 @@ impl Pool {
     }
 
     /// The streams of a call.
-    pub(super) fn flow(&self, call: Key, window: u32) -> Arc<Flow> {
+    pub(super) fn flow(&self, call: Key, window: u32, with: Option<Compression>) -> Arc<Flow> {
         let carrier = ToDriver { shared: Arc::clone(&self.shared), call };
-        Arc::new(Flow::new(carrier, window))
+        let packing = Packing { with, most: self.shared.max_decompressed };
+        Arc::new(Flow::new(carrier, window, packing))
     }
 
     /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
@@ -329,11 +345,15 @@ impl Shared {
     /// Polls a handler for the first time. One that has to wait gets a task, which polls it again at
     /// once; so nothing hangs on the waker of the first time.
     fn start(self: &Arc<Self>, job: Job, context: &mut Context<'_>) {
-        let Job { call, service, method, gauge: _, cx, payload } = job;
+        let Job { call, service, method, gauge: _, cx, payload, compressed } = job;
         if cx.is_cancelled() {
             return; // expired work is never started
         }
-        match handler::begin(&*service, method, &cx, payload) {
+        let payload = match compressed {
+            true => compress::unpack(&payload, self.max_decompressed),
+            false => Ok(payload),
+        };
+        match payload.and_then(|payload| handler::begin(&*service, method, &cx, payload)) {
             Err(status) => self.end(call, &cx, Err(status)),
             Ok(mut handling) => match handler::poll(&mut handling, &cx, context) {
                 Poll::Ready(result) => self.end(call, &cx, result),
