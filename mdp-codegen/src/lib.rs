@@ -31,7 +31,8 @@
 //! | `rpc Upload(stream Req) returns (Rep)` | `upload(.., requests: Streaming<Req>) -> Result<Rep, Status>` | `Call<Rep, ClientStreaming<Req>>` |
 //! | `rpc Chat(stream Req) returns (stream Rep)` | `chat(.., requests: Streaming<Req>) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, BidiStreaming<Req>>` |
 //!
-//! A method that was told to [block](Builder::blocking) is a plain `fn` in the trait, which runs on a thread of its own.
+//! A method that was told to [block](Builder::blocking) is a plain `fn` in the trait, which runs on a thread of its own; one that was told
+//! to [detach](Builder::detach) runs to its end whoever waits.
 //!
 //! Whoever needs settings starts at [`configure`]:
 //!

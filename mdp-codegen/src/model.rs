@@ -98,6 +98,8 @@ pub struct Method {
     pub timeout_ms: Option<u32>,
     /// Whether the handler blocks its thread: a plain `fn`, which runs where that harms nobody.
     pub blocking: bool,
+    /// What becomes of a handler whose call is over before it.
+    pub on_cancel: OnCancel,
     /// `#[deprecated]`, with a note if it has one, if the method is marked as that.
     pub deprecated: Option<Attribute>,
     /// The conditions under which there is such a method: `#[cfg(..)]`. It keeps its number without them.
@@ -170,6 +172,16 @@ pub enum Idempotency {
     NoSideEffects,
     /// A repetition leaves the same state as one execution.
     Idempotent,
+}
+
+/// What becomes of a handler whose call is over before it: cancelled, out of time, or its session lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnCancel {
+    /// It is dropped.
+    #[default]
+    Cancel,
+    /// It is told, and runs to its end.
+    Detach,
 }
 
 /// Attributes that the user wants on the generated items of a service.

@@ -4,7 +4,7 @@
 
 use mdp_codegen::emit::{self, Options};
 use mdp_codegen::model::{
-    Attributes, Idempotency, Method, Module, Origin, SchemaSource, Service, Shape, Taken,
+    Attributes, Idempotency, Method, Module, OnCancel, Origin, SchemaSource, Service, Shape, Taken,
 };
 use mdp_codegen::{Mistake, check, names};
 use proc_macro2::Span;
@@ -22,6 +22,7 @@ fn method(name: &str) -> Method {
         idempotency: Idempotency::Unknown,
         timeout_ms: None,
         blocking: false,
+        on_cancel: OnCancel::Cancel,
         deprecated: None,
         cfgs: Vec::new(),
         takes_context: true,

@@ -55,7 +55,9 @@ fn streams() {
 
 #[test]
 fn handlers() {
-    check_with("handlers", |builder| builder.blocking("handlers.Handlers.Hash"));
+    check_with("handlers", |builder| {
+        builder.blocking("handlers.Handlers.Hash").detach("handlers.Handlers.Pay")
+    });
 }
 
 #[test]

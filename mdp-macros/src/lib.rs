@@ -79,7 +79,16 @@ use proc_macro::TokenStream;
 /// | `idempotent` | a second run changes nothing more, so a call may be made again | no |
 /// | `timeout_ms = 500` | how many milliseconds a caller waits unless it says otherwise | the client's |
 /// | `blocking` | it blocks its thread, and is a plain `fn` | no |
+/// | `detach` | its handler runs to its end though the call is over, see below | no |
 /// | `deprecated` | as `#[deprecated]` | no |
+///
+/// # A call that is over before its handler
+///
+/// When a call is cancelled, its time is up or the session with the broker is lost, its slot is free at once and its
+/// handler is dropped. With `#[mdp(detach)]` the handler runs to its end: what it has begun shall be done as a whole,
+/// whoever waits for it. It is told through `cx.is_cancelled()` and `cx.cancelled()`, what it gives goes nowhere, and its
+/// streams end. Calls that it makes keep its deadline but for those that are `.detached()`. A worker that is shut down
+/// waits for it as for all others, within its grace.
 ///
 /// # Errors
 ///

@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, Schema, Service,
-    ServiceSpec,
+    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    Service, ServiceSpec,
 };
 use mdp_runtime::{
     BidiStreaming, Broker, Call, Client, ClientStreaming, Code, ServerStreaming, Status, Stream,
@@ -22,9 +22,10 @@ use mdp_runtime::{
 use support::{broker, client, until, within};
 
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
-    let (idempotency, timeout_ms, deprecated) = (Idempotency::Unknown, None, false);
+    let (idempotency, timeout_ms, on_cancel, deprecated) =
+        (Idempotency::Unknown, None, OnCancel::Cancel, false);
     let (service, name) = ("test.v1.Streams", path);
-    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, deprecated }
+    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, on_cancel, deprecated }
 }
 
 const COUNT: MethodSpec = method(0, "test.v1.Streams/Count", CallKind::ServerStreaming);

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use mdp_protocol::{Span, wire};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, Handling, Idempotency, MethodSpec, Schema, Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    Service, ServiceSpec,
 };
 use mdp_runtime::{Call, Client};
 use tempfile::NamedTempFile;
@@ -23,9 +24,10 @@ static PASS: MethodSpec = MethodSpec {
     name: "Pass",
     path: PATH,
     number: 0,
-    kind: mdp_protocol::wire::CallKind::Unary,
+    kind: CallKind::Unary,
     idempotency: Idempotency::Unknown,
     timeout_ms: None,
+    on_cancel: OnCancel::Cancel,
     deprecated: false,
 };
 static SPEC: ServiceSpec = ServiceSpec { name: SERVICE_NAME, methods: &[PASS] };

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::{Options, module_attributes, module_ident, schema};
-use crate::model::{Idempotency, Method, Service, Shape};
+use crate::model::{Idempotency, Method, OnCancel, Service, Shape};
 use crate::names;
 
 pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
@@ -55,6 +55,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
         None => quote!(::core::option::Option::None),
     };
     let (number, kind) = (Literal::u32_unsuffixed(number), kind(method.shape));
+    let on_cancel = on_cancel(method.on_cancel);
     let (cfgs, doc) = (&method.cfgs, format!(" `{path}`"));
     quote! {
         #[doc = #doc]
@@ -67,6 +68,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
             kind: #runtime::codegen::CallKind::#kind,
             idempotency: #runtime::codegen::Idempotency::#idempotency,
             timeout_ms: #timeout,
+            on_cancel: #runtime::codegen::OnCancel::#on_cancel,
             deprecated: #deprecated,
         };
     }
@@ -86,5 +88,12 @@ pub(super) fn idempotency(level: Idempotency) -> TokenStream {
         Idempotency::Unknown => quote!(Unknown),
         Idempotency::NoSideEffects => quote!(NoSideEffects),
         Idempotency::Idempotent => quote!(Idempotent),
+    }
+}
+
+fn on_cancel(on_cancel: OnCancel) -> TokenStream {
+    match on_cancel {
+        OnCancel::Cancel => quote!(Cancel),
+        OnCancel::Detach => quote!(Detach),
     }
 }

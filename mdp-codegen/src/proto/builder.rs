@@ -178,6 +178,24 @@ impl Builder {
         self
     }
 
+    /// Lets handlers run to their end when their call is cancelled, its time is up or the session with the broker is
+    /// lost. Default: none, a handler is dropped then.
+    ///
+    /// A method's path is that of its service with its name, and a service's path stands for all its methods.
+    /// The slot is free at once all the same, `cx.is_cancelled()` tells the handler, and what it gives goes nowhere.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), mdp_codegen::Error> {
+    /// mdp_codegen::configure()
+    ///     .detach("shop.v1.Shop.Pay")
+    ///     .compile_protos(&["proto/shop.proto"], &["proto"])
+    /// # }
+    /// ```
+    pub fn detach(mut self, path: impl AsRef<str>) -> Self {
+        self.settings.detach.push(path.as_ref().to_owned());
+        self
+    }
+
     /// Writes the descriptors of all files and their imports to a file too, for reflection.
     /// Default: they are not written.
     pub fn file_descriptor_set_path(mut self, path: impl AsRef<Path>) -> Self {

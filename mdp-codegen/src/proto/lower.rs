@@ -70,6 +70,7 @@ impl Lowering<'_> {
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: None,
             blocking: self.settings.is_blocking(&full),
+            on_cancel: self.settings.on_cancel(&full),
             deprecated: deprecated(method.options.deprecated()),
             cfgs: Vec::new(),
             takes_context: true,

@@ -9,7 +9,7 @@ use syn::parse::Parser;
 use super::matcher::matches;
 use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
-use crate::model::Attributes;
+use crate::model::{Attributes, OnCancel};
 
 /// A path in the `.proto` files and what shall be done there.
 pub(super) type AtPath = (String, String);
@@ -32,6 +32,7 @@ pub(super) struct Settings {
     pub(super) btree_map: Vec<String>,
     pub(super) disable_comments: Vec<String>,
     pub(super) blocking: Vec<String>,
+    pub(super) detach: Vec<String>,
     pub(super) file_descriptor_set_path: Option<PathBuf>,
     pub(super) include_file: Option<PathBuf>,
     pub(super) compile_well_known_types: bool,
@@ -58,6 +59,7 @@ impl Default for Settings {
             btree_map: Vec::new(),
             disable_comments: Vec::new(),
             blocking: Vec::new(),
+            detach: Vec::new(),
             file_descriptor_set_path: None,
             include_file: None,
             compile_well_known_types: false,
@@ -180,6 +182,10 @@ impl Settings {
 
     pub(super) fn is_blocking(&self, method: &str) -> bool {
         any(&self.blocking, method)
+    }
+
+    pub(super) fn on_cancel(&self, method: &str) -> OnCancel {
+        if any(&self.detach, method) { OnCancel::Detach } else { OnCancel::Cancel }
     }
 }
 

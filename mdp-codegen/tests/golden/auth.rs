@@ -54,6 +54,7 @@ pub mod auth_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `auth.Auth/WhoAmI`
@@ -65,6 +66,7 @@ pub mod auth_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
     }

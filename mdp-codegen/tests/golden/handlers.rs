@@ -23,7 +23,7 @@ pub mod handlers_service {
     /// The service and its methods, in the order of their declaration.
     pub static SERVICE: ::mdp_runtime::codegen::ServiceSpec = ::mdp_runtime::codegen::ServiceSpec {
         name: NAME,
-        methods: &[methods::HASH, methods::USUAL],
+        methods: &[methods::HASH, methods::PAY, methods::USUAL],
     };
     /// One constant a method.
     pub mod methods {
@@ -36,6 +36,19 @@ pub mod handlers_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
+            deprecated: false,
+        };
+        /// `handlers.Handlers/Pay`
+        pub const PAY: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
+            service: "handlers.Handlers",
+            name: "Pay",
+            path: "handlers.Handlers/Pay",
+            number: 1,
+            kind: ::mdp_runtime::codegen::CallKind::Unary,
+            idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Detach,
             deprecated: false,
         };
         /// `handlers.Handlers/Usual`
@@ -43,10 +56,11 @@ pub mod handlers_service {
             service: "handlers.Handlers",
             name: "Usual",
             path: "handlers.Handlers/Usual",
-            number: 1,
+            number: 2,
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
     }
@@ -54,7 +68,7 @@ pub mod handlers_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\xBF\x01\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytes2W\n\x08Handlers\x12$\n\x04Hash\x12\r.handlers.Job\x1A\r.handlers.Job\x12%\n\x05Usual\x12\r.handlers.Job\x1A\r.handlers.JobJ%\n#\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x16 Keeps a thread busy.\nb\x06proto3",
+            b"\n\x8B\x02\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytes2|\n\x08Handlers\x12$\n\x04Hash\x12\r.handlers.Job\x1A\r.handlers.Job\x12#\n\x03Pay\x12\r.handlers.Job\x1A\r.handlers.Job\x12%\n\x05Usual\x12\r.handlers.Job\x1A\r.handlers.JobJL\n#\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x16 Keeps a thread busy.\n\n%\n\x04\x06\0\x02\x01\x12\x03\0\0\0\x1A\x18 What is begun is done.\nb\x06proto3",
         )
     }
 }
@@ -96,6 +110,18 @@ pub mod handlers_client {
             ::mdp_runtime::codegen::Call::new(
                 &self.client,
                 &super::handlers_service::methods::HASH,
+                &req,
+            )
+        }
+        /// What is begun is done.
+        pub fn pay(
+            &self,
+            req: impl ::core::convert::Into<super::Job>,
+        ) -> ::mdp_runtime::codegen::Call<super::Job> {
+            let req: super::Job = ::core::convert::Into::into(req);
+            ::mdp_runtime::codegen::Call::new(
+                &self.client,
+                &super::handlers_service::methods::PAY,
                 &req,
             )
         }
@@ -146,6 +172,14 @@ pub mod handlers_worker {
             cx: &::mdp_runtime::codegen::CallContext,
             req: super::Job,
         ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>;
+        /// What is begun is done.
+        fn pay(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send;
         /// Handles `handlers.Handlers/Usual`.
         fn usual(
             &self,
@@ -214,6 +248,18 @@ pub mod handlers_worker {
                     )
                 }
                 1 => {
+                    let inner = ::core::clone::Clone::clone(&self.inner);
+                    ::mdp_runtime::codegen::handling(async move {
+                        let req = ::mdp_runtime::codegen::decode::<
+                            super::Job,
+                        >(&super::handlers_service::methods::PAY, body)?;
+                        let reply = <T as self::Handlers>::pay(&*inner, &cx, req).await?;
+                        ::core::result::Result::Ok(
+                            ::mdp_runtime::codegen::encode(&reply),
+                        )
+                    })
+                }
+                2 => {
                     let inner = ::core::clone::Clone::clone(&self.inner);
                     ::mdp_runtime::codegen::handling(async move {
                         let req = ::mdp_runtime::codegen::decode::<

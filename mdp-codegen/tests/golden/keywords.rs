@@ -39,6 +39,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `keywords.Type/Self`
@@ -50,6 +51,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `keywords.Type/Match`
@@ -61,6 +63,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
     }

@@ -33,6 +33,7 @@ pub mod options_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `options.Options/Reads`
@@ -44,6 +45,7 @@ pub mod options_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `options.Options/Repeats`
@@ -55,6 +57,7 @@ pub mod options_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Idempotent,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `options.Options/Gone`
@@ -66,6 +69,7 @@ pub mod options_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: true,
         };
     }
@@ -364,6 +368,7 @@ pub mod outdated_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: true,
         };
     }

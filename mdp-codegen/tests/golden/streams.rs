@@ -42,6 +42,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `streams.Files/Get`
@@ -53,6 +54,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::ServerStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
         /// `streams.Files/Put`
@@ -64,6 +66,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::ClientStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: true,
         };
         /// `streams.Files/Both`
@@ -75,6 +78,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::BidiStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::Idempotent,
             timeout_ms: ::core::option::Option::None,
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
     }

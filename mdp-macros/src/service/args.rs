@@ -1,7 +1,7 @@
 //! The arguments of `#[mdp_service(..)]` and of `#[mdp(..)]` on a method.
 
 use lean_codegen::emit::Options;
-use lean_codegen::model::Idempotency;
+use lean_codegen::model::{Idempotency, OnCancel};
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
@@ -26,12 +26,13 @@ pub(super) struct MethodArgs {
     pub(super) idempotency: Idempotency,
     pub(super) timeout_ms: Option<u32>,
     pub(super) blocking: bool,
+    pub(super) on_cancel: OnCancel,
     pub(super) deprecated: Option<Attribute>,
 }
 
 const OF_SERVICE: &str = "`package`, `name`, `timeout_ms`, `deprecated`, `crate`";
 const OF_METHOD: &str =
-    "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `blocking`, `deprecated`";
+    "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `blocking`, `detach`, `deprecated`";
 
 pub(super) fn of_service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
     let mut found = ServiceArgs {
@@ -68,6 +69,7 @@ pub(super) fn of_method(attribute: &Attribute, found: &mut MethodArgs, errors: &
                 found.blocking = true;
                 arg.alone()
             }
+            "detach" => arg.alone().map(|()| found.on_cancel = OnCancel::Detach),
             "deprecated" => arg.deprecated().map(|mark| found.deprecated = Some(mark)),
             _ => Err(arg.unknown(OF_METHOD)),
         };

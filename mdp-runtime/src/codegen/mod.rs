@@ -42,6 +42,8 @@ pub struct MethodSpec {
     pub idempotency: Idempotency,
     /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
     pub timeout_ms: Option<u32>,
+    /// What becomes of a handler whose call is over before it.
+    pub on_cancel: OnCancel,
     /// Whether the schema advises against it.
     pub deprecated: bool,
 }
@@ -56,6 +58,16 @@ pub enum Idempotency {
     NoSideEffects,
     /// A second run changes nothing more.
     Idempotent,
+}
+
+/// What becomes of a handler whose call is over before it: cancelled, out of time, or its session lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCancel {
+    /// It is dropped.
+    #[default]
+    Cancel,
+    /// It is told, and runs to its end; what it gives goes nowhere.
+    Detach,
 }
 
 /// What is known of a service at build time.

@@ -1,7 +1,6 @@
 //! A client and services joined without anything between them.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ const LONG: Duration = Duration::from_secs(u32::MAX as u64);
 ///
 /// Each handler is a task of the caller's tokio runtime. It sees metadata, deadline and cancellation in its
 /// [`CallContext`], the caller under the id `in-memory`, and attempt 1. It is dropped when its time is up, or the
-/// caller drops the call. A panic ends the call with INTERNAL, a service that is not here with UNAVAILABLE at
+/// caller drops the call, unless its method detaches. A panic ends the call with INTERNAL, a service that is not here with UNAVAILABLE at
 /// once, a method that is not here with UNIMPLEMENTED. There is one worker, of the id `in-memory`, without a bound
 /// on calls at once; and no size is too large.
 ///
@@ -133,9 +132,9 @@ async fn handle(
     }
     let result = match handler::begin(&*service, method, &cx, payload) {
         Err(status) => Err(status),
-        Ok(mut handling) => tokio::select! {
-            result = poll_fn(|context| handler::poll(&mut handling, &cx, context)) => result,
-            () = cx.cancelled() => return,
+        Ok(handling) => match handler::finish(handling, &cx).await {
+            Some(result) => result,
+            None => return,
         },
     };
     // Whoever waited may have gone meanwhile.

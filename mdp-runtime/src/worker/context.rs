@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::codec;
-use crate::codegen::MethodSpec;
+use crate::codegen::{MethodSpec, OnCancel};
 use crate::compress::Compression;
 use crate::metadata::Metadata;
 use crate::stream::{Flow, Streaming};
@@ -103,8 +103,8 @@ impl CallContext {
         self.state.cancelled.load(Ordering::Acquire)
     }
 
-    /// Waits until nobody waits for the reply any more. The handler itself is dropped then; this is
-    /// for tasks that it has started.
+    /// Waits until nobody waits for the reply any more. The handler itself is dropped then, unless its
+    /// method detaches; this is for tasks that it has started, and for methods that do.
     pub async fn cancelled(&self) {
         let mut notified = std::pin::pin!(self.state.cancel.notified());
         // In the list first, then the look: a cancellation in between is not missed.
@@ -112,6 +112,10 @@ impl CallContext {
         if !self.is_cancelled() {
             notified.await;
         }
+    }
+
+    pub(crate) fn on_cancel(&self) -> OnCancel {
+        self.state.method.on_cancel
     }
 
     pub(crate) fn cancel(&self) {

@@ -59,6 +59,10 @@ pub(super) struct Driver {
     /// Units of credit for each stream of requests.
     window: u32,
     closed: bool,
+    /// When handlers whose calls are over need not be waited for any more.
+    grace_ends: Option<Time>,
+    /// What [`over`](Self::over) tells.
+    over: watch::Sender<bool>,
 }
 
 impl Driver {
@@ -87,7 +91,14 @@ impl Driver {
             actions: Vec::new(),
             spin: Spin::default(),
             closed: false,
+            grace_ends: None,
+            over: watch::Sender::new(false),
         }
+    }
+
+    /// Becomes true when all is done.
+    pub(super) fn over(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
     }
 
     /// Drives the socket on this thread, which has entered `io`, until the worker is closed. Comes
@@ -119,8 +130,18 @@ impl Driver {
                 io.block_on(self.wait(&mut alarm));
             }
         }
-        let Driver { peer, .. } = *self;
+        let Driver { peer, pool, mut inbox, grace_ends, over, .. } = *self;
+        let clock = peer.clock;
         io.block_on(peer.close());
+        io.block_on(async {
+            tokio::select! {
+                () = pool.none_detached() => {}
+                () = alarm.wait(&clock, grace_ends) => {}
+                // Whoever held the worker has dropped it meanwhile.
+                _ = inbox.recv() => {}
+            }
+        });
+        over.send_replace(true);
         seat.finish();
     }
 
@@ -177,6 +198,7 @@ impl Driver {
 
     fn obey(&mut self, command: Option<Command>) {
         if let Some(Command::Drain(grace)) = command {
+            self.grace_ends = Some(self.peer.clock.now() + grace);
             self.handle(Input::Drain { grace });
         }
     }

@@ -1,6 +1,7 @@
 //! One handler from its start to its end, whoever polls it: a worker's pool, or a channel in memory.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
@@ -10,7 +11,7 @@ use super::context::CallContext;
 use super::current;
 use crate::body::Body;
 use crate::codec;
-use crate::codegen::{CallKind, Handling, MethodSpec, Service};
+use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
 use crate::compress;
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
@@ -37,6 +38,24 @@ pub(crate) fn poll(
         Ok(polled) => polled,
         Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),
     }
+}
+
+/// Polls a handler until it ends, or its call is over. `None`: nobody waits for what became of it.
+pub(crate) async fn finish(
+    mut handling: Handling,
+    cx: &CallContext,
+) -> Option<Result<Bytes, Status>> {
+    let mut end = poll_fn(|context| poll(&mut handling, cx, context));
+    tokio::select! {
+        result = &mut end => return Some(result),
+        () = cx.cancelled() => {}
+    }
+    if cx.on_cancel() == OnCancel::Detach {
+        let ended = end.await;
+        let code = ended.map_or_else(|status| status.code(), |_| Code::Ok);
+        tracing::debug!(method = cx.method(), ?code, "a handler ended after its call");
+    }
+    None
 }
 
 /// A handler's end as it goes back: the code, and the body with what goes beside it.

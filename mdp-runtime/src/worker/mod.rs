@@ -36,8 +36,8 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// A running worker. Its socket has a thread of its own, so that heartbeats go on whatever the
 /// handlers do. Handlers run on the tokio runtime that the worker was started on. One of a method
 /// that is quick as a rule is polled for the first time on the socket's thread, within that runtime;
-/// if it blocks there, another thread goes on with the socket. Dropping the worker stops it without
-/// grace.
+/// if it blocks there, another thread goes on with the socket. Handlers of methods that block run on that
+/// runtime's threads for it. Dropping the worker stops it without grace.
 ///
 /// ```no_run
 /// # async fn doc(service: impl mdp_runtime::codegen::Service) -> Result<(), Box<dyn std::error::Error>> {
@@ -55,6 +55,7 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 pub struct Worker {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
+    over: watch::Receiver<bool>,
     seat: Arc<Seat<Box<Driver>>>,
 }
 
@@ -97,12 +98,13 @@ impl Worker {
     }
 
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
-    /// UNAVAILABLE, and leaves the broker.
+    /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
+    /// their calls are over.
     pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
-        let mut state = self.state();
+        let mut over = self.over.clone();
         // An error means that the thread is gone, which is the same.
-        let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
+        let _ = over.wait_for(|over| *over).await;
     }
 
     fn drain(&self, grace: Duration) {
@@ -221,12 +223,13 @@ impl WorkerBuilder {
         let endpoints = self.endpoints;
         let pool = Pool::new(handlers, self.max_decompressed);
         let driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
+        let over = driver.over();
         let seat = Arc::new(Seat::new());
         take_seat("mdp-relief", &seat, None)?;
         // From here on the relief waits: dropping the worker, or this error, ends it.
         let driving = take_seat("mdp-worker", &seat, Some(Box::new(driver)));
         driving.inspect_err(|_| seat.finish())?;
-        Ok(Worker { commands, state, seat })
+        Ok(Worker { commands, state, over, seat })
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to

@@ -19,13 +19,13 @@ use bytes::Bytes;
 use mdp_protocol::Key;
 use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::context::CallContext;
 use super::handler;
 use crate::body::Body;
 use crate::clock::Stopwatch;
-use crate::codegen::{Handling, Service};
+use crate::codegen::{Handling, OnCancel, Service};
 use crate::compress::{self, Compression, Packing};
 use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
@@ -88,6 +88,8 @@ struct Shared {
     told_of: Mutex<Vec<Told>>,
     /// There are some.
     told: Notify,
+    /// How many handlers run that go on without their call.
+    detached: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -170,6 +172,7 @@ impl Pool {
             here: Mutex::default(),
             told_of: Mutex::default(),
             told: Notify::new(),
+            detached: watch::Sender::new(0),
         };
         Pool { shared: Arc::new(shared) }
     }
@@ -201,6 +204,12 @@ impl Pool {
     /// Makes [`told`](Self::told) end if something was.
     pub(super) fn tell(&self) {
         self.shared.tell();
+    }
+
+    /// Waits until no handler runs of a method that detaches: those whose calls are over, once all are.
+    pub(super) async fn none_detached(&self) {
+        // The sender is here.
+        let _ = self.shared.detached.subscribe().wait_for(|running| *running == 0).await;
     }
 
     /// The streams of a call.
@@ -346,6 +355,8 @@ impl Shared {
     /// once; so nothing hangs on the waker of the first time.
     fn start(self: &Arc<Self>, job: Job, context: &mut Context<'_>) {
         let Job { call, service, method, gauge: _, cx, payload, compressed } = job;
+        // Counted before the look: who cancels first and counts then misses none that goes on.
+        let counted = Counted::new(self, &cx);
         if cx.is_cancelled() {
             return; // expired work is never started
         }
@@ -358,20 +369,23 @@ impl Shared {
             Ok(mut handling) => match handler::poll(&mut handling, &cx, context) {
                 Poll::Ready(result) => self.end(call, &cx, result),
                 Poll::Pending => {
-                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx));
+                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx, counted));
                 }
             },
         }
     }
 
-    async fn finish(self: Arc<Self>, call: Key, mut handling: Handling, cx: CallContext) {
-        tokio::select! {
-            result = poll_fn(|context| handler::poll(&mut handling, &cx, context)) => {
-                self.end(call, &cx, result);
-                self.tell();
-            }
-            // The slot is free already; the handler is dropped.
-            () = cx.cancelled() => {}
+    async fn finish(
+        self: Arc<Self>,
+        call: Key,
+        handling: Handling,
+        cx: CallContext,
+        _counted: Option<Counted>,
+    ) {
+        // Without a result the slot is free already.
+        if let Some(result) = handler::finish(handling, &cx).await {
+            self.end(call, &cx, result);
+            self.tell();
         }
     }
 
@@ -379,6 +393,25 @@ impl Shared {
         let (code, reply) = handler::end(cx, result);
         cx.close();
         lock(&self.told_of).push(Told::Done(Done { call, code, reply }));
+    }
+}
+
+/// A handler that goes on without its call.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    /// `None`: it does not.
+    fn new(shared: &Arc<Shared>, cx: &CallContext) -> Option<Self> {
+        (cx.on_cancel() == OnCancel::Detach).then(|| {
+            shared.detached.send_modify(|running| *running += 1);
+            Counted(Arc::clone(shared))
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.detached.send_modify(|running| *running -= 1);
     }
 }
 

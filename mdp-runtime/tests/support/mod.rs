@@ -15,8 +15,8 @@ use std::time::Duration;
 use mdp_protocol::wire::{self, Record, Tail};
 use mdp_protocol::{Limits, Span};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, Schema, Service,
-    ServiceSpec,
+    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    Service, ServiceSpec,
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
@@ -32,8 +32,9 @@ const fn method(
     idempotency: Idempotency,
 ) -> MethodSpec {
     let service = "test.v1.Echo";
-    let (kind, timeout_ms, deprecated) = (CallKind::Unary, None, false);
-    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, deprecated }
+    let (kind, timeout_ms, on_cancel, deprecated) =
+        (CallKind::Unary, None, OnCancel::Cancel, false);
+    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, on_cancel, deprecated }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<String, Status>> + Send>>;

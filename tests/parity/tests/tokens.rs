@@ -32,6 +32,10 @@ fn from_proto(text: &str) -> Modules {
         .out_dir(&out)
         .emit_rerun_if_changed(false)
         .blocking("Blocks")
+        .blocking(".work.v1.Work.GoesBlocks")
+        .detach("GoesBlocks")
+        .detach("work.v1.Work.GoesOn")
+        .detach(".work.v1.Work.GoesFar")
         .compile_protos(&["case.proto"], &[folder.path()])
         .unwrap();
     let package = text.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';'));
@@ -259,7 +263,7 @@ pub trait Far {
 }
 
 #[test]
-fn handlers_that_block() {
+fn how_handlers_run() {
     equal(
         r#"
 syntax = "proto3";
@@ -268,6 +272,9 @@ service Work {
   // Burns time.
   rpc Blocks(Thing) returns (Thing) { option idempotency_level = IDEMPOTENT; }
   rpc Waits(Thing) returns (Thing);
+  rpc GoesBlocks(Thing) returns (Thing);
+  rpc GoesOn(Thing) returns (Thing);
+  rpc GoesFar(Thing) returns (stream Thing);
 }
 message Thing {}
 "#,
@@ -278,6 +285,14 @@ pub trait Work {
     #[mdp(blocking, idempotent)]
     fn blocks(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
     async fn waits(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    #[mdp(detach)]
+    #[mdp(blocking)]
+    fn goes_blocks(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    #[mdp(detach)]
+    async fn goes_on(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    #[mdp(detach)]
+    async fn goes_far(&self, cx: &CallContext, req: Thing)
+        -> Result<impl Stream<Item = Result<Thing, Status>>, Status>;
 }
 "#,
     );
@@ -383,6 +398,7 @@ fn a_difference_is_seen() {
         "pub trait A { async fn b(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext) -> Result<(), Status>; }",
+        "pub trait A { #[mdp(detach)] async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "pub trait A { #[mdp(blocking)] fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: M) -> Result<(), Status>; }",
         "pub trait A { async fn a(&self, cx: &CallContext, req: Streaming<()>) -> Result<(), Status>; }",

@@ -14,6 +14,8 @@ trait Auth {
     async fn e(&self) -> Result<(), Status>;
     #[mdp(timeout_ms = 1.5)]
     async fn f(&self) -> Result<(), Status>;
+    #[mdp(detach = "yes")]
+    async fn i(&self) -> Result<(), Status>;
     #[mdp(rename = "G")]
     #[mdp(timeout_ms = 5s)]
     async fn h(&self) -> Result<(), Status>;
