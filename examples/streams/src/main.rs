@@ -59,7 +59,7 @@ fn line(text: &str) -> Line {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
-    let endpoint = &broker.endpoints()[0];
+    let endpoint = broker.endpoints().first().ok_or("nothing is bound")?;
     let office = Office { news: Broadcaster::new(NEWS_MOST) };
     let _worker = Worker::builder().connect(endpoint).serve(DeskWorker::new(office)).start()?;
     let desk = DeskClient::new(Client::connect(endpoint).await?);
