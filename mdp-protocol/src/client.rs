@@ -89,6 +89,9 @@ pub struct Call<P, T> {
     pub token: T,
     /// The time until its deadline.
     pub timeout: Span,
+    /// The time within which a call with a stream has to begin: a worker has it and says so. Of other
+    /// calls nobody asks.
+    pub begin_within: Span,
     /// Whether its method may be run more than once.
     pub idempotent: bool,
     /// The only worker that is wanted, or empty.
@@ -291,6 +294,10 @@ impl<P: Payload, T> Client<P, T> {
             return done(call.token, Outcome::Refused(Box::new(refusal)), out);
         }
         let deadline = now + call.timeout;
+        let begin_by = match call.kind.is_stream() {
+            true => deadline.min(now + call.begin_within),
+            false => deadline,
+        };
         let key = self.calls.insert(Pending {
             token: call.token,
             deadline,
@@ -304,7 +311,7 @@ impl<P: Payload, T> Client<P, T> {
             link: Link::default(),
         });
         self.newest = Some(key);
-        self.timer.set(key.index(), deadline);
+        self.timer.set(key.index(), begin_by);
         if self.can_send() {
             self.send(now, key, out);
         } else {
@@ -539,7 +546,7 @@ impl<P: Payload, T> Client<P, T> {
     fn timers(&mut self, now: Time, out: &mut Vec<Action<P, T>>) {
         while let Some(index) = self.timer.pop(now) {
             if let Some(key) = self.calls.key_at(index) {
-                self.expire(key, out);
+                self.expire(now, key, out);
             }
         }
         if let Ticked::Lost(cause) = self.session.tick(now, out) {
@@ -547,8 +554,11 @@ impl<P: Payload, T> Client<P, T> {
         }
     }
 
-    fn expire(&mut self, key: Key, out: &mut Vec<Action<P, T>>) {
+    fn expire(&mut self, now: Time, key: Key, out: &mut Vec<Action<P, T>>) {
         let Some(call) = self.calls.get(key) else { return };
+        if now < call.deadline {
+            return self.begin_too_late(now, key, out);
+        }
         let started = call.may_have_started();
         let message = match (started, self.last_loss) {
             (true, _) => {
@@ -560,6 +570,27 @@ impl<P: Payload, T> Client<P, T> {
             (false, None) => "the deadline passed before the call could be sent: no broker \
                               has answered yet"
                 .into(),
+        };
+        let mut refusal = refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, &message);
+        refusal.not_started = !started;
+        self.end(key, Outcome::Refused(Box::new(refusal)), out);
+    }
+
+    /// A call with a stream has not begun in time, unless it has meanwhile.
+    fn begin_too_late(&mut self, now: Time, key: Key, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        if call.ends.has_begun() {
+            return self.timer.set(key.index(), call.deadline);
+        }
+        let (sent, started) = (call.sent, call.may_have_started());
+        if sent {
+            // The broker would go on until the deadline.
+            self.session.send(now, Record::Cancel { call: key.as_u64() }, out);
+        }
+        let message = match self.last_loss {
+            _ if started => "no worker has begun the stream in time".into(),
+            Some(cause) => format!("the stream could not be begun in time: {cause}"),
+            None => "the stream could not be begun in time: no broker has answered yet".into(),
         };
         let mut refusal = refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, &message);
         refusal.not_started = !started;

@@ -19,7 +19,7 @@ use mdp_runtime::{
     BidiStreaming, Broker, Call, Client, ClientStreaming, Code, ServerStreaming, Status, Stream,
     Streaming, Worker, stream,
 };
-use support::{broker, client, until, within};
+use support::{broker, client, start, until, within};
 
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
     let (idempotency, timeout_ms, on_cancel, deprecated) =
@@ -424,11 +424,33 @@ async fn an_acknowledgement_comes_before_the_answer() {
 #[tokio::test]
 async fn a_small_window_of_the_broker_holds_no_stream_up() {
     let limits = mdp_runtime::Limits { window: 1, ..mdp_runtime::Limits::default() };
-    let cluster = with_broker(support::start(Broker::builder().limits(limits))).await;
+    let cluster = with_broker(start(Broker::builder().limits(limits))).await;
     let mut replies = within(cluster.count(1_000).into_future()).await.unwrap();
     for number in 0..1_000 {
         assert_eq!(within(replies.message()).await.unwrap(), Some(number));
     }
     assert_eq!(within(replies.message()).await.unwrap(), None);
     assert_eq!(within(cluster.sum().send_all(Numbers(0..1_000))).await.unwrap(), 499_500);
+}
+
+/// Not after a day.
+#[tokio::test]
+async fn a_stream_that_nobody_begins_ends_soon() {
+    let broker = start(Broker::builder().unserved_wait(Duration::from_secs(600)));
+    let endpoint = &broker.endpoints()[0];
+    let builder = Client::builder().connect(endpoint).timeout(Duration::from_millis(200));
+    let client = within(builder.open()).await.unwrap();
+    let count: Call<u64, ServerStreaming> = Call::server_streaming(&client, &COUNT, &5_u64);
+    let status = within(count.into_future()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().contains("in time"), "{status}");
+    until(async || broker.stats().await.queued == 0).await;
+    // One that has begun goes on.
+    let streams = Streams::default();
+    let _worker = Worker::builder().connect(endpoint).serve(streams).start().unwrap();
+    let mirror: Call<u64, BidiStreaming<u64>> = Call::bidi_streaming(&client, &MIRROR);
+    let (mut sender, mut replies) = within(mirror.open()).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(500), replies.message()).await.is_err());
+    sender.send(1_u64).await.unwrap();
+    assert_eq!(within(replies.message()).await.unwrap(), Some(1));
 }

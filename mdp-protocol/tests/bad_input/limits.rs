@@ -244,6 +244,7 @@ fn refused(path: &[u8], worker: &[u8]) -> String {
     let call = Call {
         token: (),
         timeout: Span::from_secs(1),
+        begin_within: Span::from_secs(86_400),
         idempotent: false,
         worker: worker.into(),
         kind: CallKind::Unary,

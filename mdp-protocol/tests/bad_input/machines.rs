@@ -380,6 +380,7 @@ fn call(token: u32) -> client::Call<Body, u32> {
     client::Call {
         token,
         timeout: Span::from_ms(1_000),
+        begin_within: Span::from_secs(86_400),
         idempotent: token == 0,
         worker: [].into(),
         kind: if token == 1 { CallKind::BidiStreaming } else { CallKind::Unary },

@@ -47,14 +47,30 @@ impl Bench {
         worker: &str,
     ) {
         let (body, worker, kind) = (path.into(), shared(worker), CallKind::Unary);
-        let call = Call { token, timeout: ms(timeout), idempotent, worker, kind, body };
+        let call = Call {
+            token,
+            timeout: ms(timeout),
+            begin_within: ms(2_000),
+            idempotent,
+            worker,
+            kind,
+            body,
+        };
         self.input(Input::Call(call));
     }
 
     /// A call with streams, by its name.
     pub(crate) fn stream(&mut self, token: u32, kind: CallKind, idempotent: bool) -> Key {
         let (body, worker, timeout) = (b"s.S/M".to_vec(), shared(""), ms(9_000));
-        self.input(Input::Call(Call { token, timeout, idempotent, worker, kind, body }));
+        self.input(Input::Call(Call {
+            token,
+            timeout,
+            begin_within: ms(2_000),
+            idempotent,
+            worker,
+            kind,
+            body,
+        }));
         self.client.newest().expect("the call was made")
     }
 

@@ -330,3 +330,46 @@ fn closing_waits_for_streams_as_for_other_calls() {
     ];
     assert_eq!(bench.take(), end);
 }
+
+/// Who opens a stream waits for it to begin, and not for as long as it may last.
+#[test]
+fn a_stream_that_nobody_begins_in_time_ends_before_its_deadline() {
+    let mut bench = Bench::connected(Config::default());
+    bench.stream(1, CallKind::ServerStreaming, true);
+    bench.take();
+    bench.pass(1_999);
+    let told = bench.take();
+    assert!(told.iter().all(|line| line == "HEARTBEAT"), "{told:?}");
+    bench.say(Record::Heartbeat);
+    bench.pass(1);
+    let told = bench.take();
+    assert!(told.contains(&"CANCEL 0v1".to_owned()), "{told:?}");
+    let end = "call 1: DEADLINE_EXCEEDED DEADLINE_EXCEEDED: no worker has begun the stream in time";
+    assert!(told.contains(&end.to_owned()), "{told:?}");
+
+    let mut bench = Bench::new(Config::default());
+    bench.stream(1, CallKind::ServerStreaming, true);
+    bench.take();
+    bench.pass(2_000);
+    let told = bench.take();
+    let end = "call 1: DEADLINE_EXCEEDED not started DEADLINE_EXCEEDED: the stream could not be begun in time: ";
+    assert!(told.iter().any(|line| line.starts_with(end)), "{told:?}");
+}
+
+#[test]
+fn a_stream_that_has_begun_has_until_its_deadline() {
+    let mut bench = Bench::connected(Config::default());
+    bench.stream(1, CallKind::ServerStreaming, false);
+    bench.hear("0v1", Replies, Part::Open(Vec::new()));
+    bench.take();
+    for _ in 0..8 {
+        bench.pass(1_000);
+        bench.say(Record::Heartbeat);
+    }
+    let told = bench.take();
+    assert!(told.iter().all(|line| line == "HEARTBEAT"), "{told:?}");
+    bench.pass(1_000);
+    let end = "call 1: DEADLINE_EXCEEDED DEADLINE_EXCEEDED: the deadline passed before an answer came; \
+               the handler may have run";
+    assert!(bench.take().contains(&end.to_owned()));
+}

@@ -112,9 +112,14 @@ impl World {
             size: wish.size,
         };
         let worker = wish.target.map(|number| format!("w{number}").into_bytes());
+        let begin_within = match wish.probe {
+            true => timeout,
+            false => Span::from_ms(self.rng.range(1, 2 * wish.timeout.max(1))),
+        };
         let call = client::Call {
             token: uid,
             timeout,
+            begin_within,
             idempotent: wish.idempotent,
             worker: Arc::from(worker.unwrap_or_default()),
             kind: wish.kind,

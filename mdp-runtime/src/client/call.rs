@@ -19,7 +19,7 @@ use crate::blocking;
 use crate::body::Body;
 use crate::clock;
 use crate::codec;
-use crate::codegen::{Idempotency, MethodSpec, Record};
+use crate::codegen::{CallKind, Idempotency, MethodSpec, Record};
 use crate::compress::{self, Compression, Packing};
 use crate::metadata::Metadata;
 use crate::status::Status;
@@ -53,6 +53,8 @@ pub struct Call<Rep, K = Unary> {
     body: Body,
     metadata: Metadata,
     timeout: Duration,
+    /// The time for a stream to begin.
+    begin_within: Duration,
     idempotent: bool,
     worker: Arc<[u8]>,
     compression: Option<Compression>,
@@ -73,14 +75,14 @@ impl<Rep, K> Call<Rep, K> {
     }
 
     pub(super) fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
+        let own = method.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         Call {
             client: client.clone(),
             method,
             body,
             metadata: Metadata::new(),
-            timeout: method
-                .timeout_ms
-                .map_or_else(|| client.timeout(method.kind), |ms| Duration::from_millis(ms.into())),
+            timeout: own.unwrap_or_else(|| client.timeout(method.kind)),
+            begin_within: own.unwrap_or_else(|| client.timeout(CallKind::Unary)),
             idempotent: method.idempotency != Idempotency::Unknown,
             worker: Arc::clone(&ANY_WORKER),
             compression: client.compression(),
@@ -97,9 +99,11 @@ impl<Rep, K> Call<Rep, K> {
     /// makes ends with the one that it works on at the latest, see [`detached`](Self::detached). Whole
     /// milliseconds, rounded up. Unless set it is the method's own `timeout_ms` if it has one, else the
     /// client's [`timeout`](super::ClientBuilder::timeout), or its
-    /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream.
+    /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream; a worker has to begin such a
+    /// call within the client's `timeout` all the same.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self.begin_within = timeout;
         self
     }
 
@@ -144,8 +148,7 @@ impl<Rep, K> Call<Rep, K> {
     /// itself does so anyway; this is for those that tasks make which it has started.
     pub fn within(self, cx: &CallContext) -> Self {
         let left = cx.time_left();
-        let timeout = self.timeout.min(left);
-        self.timeout(timeout)
+        Call { timeout: self.timeout.min(left), ..self }
     }
 
     /// Lets the call go on when the one is over that the handler works on which makes it. Its own timeout
@@ -239,6 +242,7 @@ impl<Rep, K> Call<Rep, K> {
         let call = core::Call {
             token,
             timeout: clock::span(self.timeout),
+            begin_within: clock::span(self.begin_within),
             idempotent: self.idempotent,
             worker: self.worker,
             kind: method.kind,
@@ -267,6 +271,7 @@ impl<Rep, K> Call<Rep, K> {
         Call {
             metadata: request.metadata,
             timeout: request.timeout,
+            begin_within: request.timeout,
             idempotent: request.idempotent,
             worker: request.worker,
             compression: request.compression.or(client.compression()),

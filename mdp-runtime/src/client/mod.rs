@@ -219,7 +219,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The time that a call with a stream has, in all, where its caller sets none. 24 h.
+    /// The time that a call with a stream has, in all, where its caller sets none. 24 h. Within the
+    /// [`timeout`](Self::timeout) a worker has to begin it; if not, the call ends with DEADLINE_EXCEEDED.
     pub fn stream_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.stream = timeout;
         self
