@@ -209,10 +209,11 @@ impl Half {
         Poll::Pending
     }
 
-    /// Waits until the stream is open: OPEN, an item or the end has come. The metadata of OPEN.
+    /// Waits until the stream is open: OPEN or an item has come. The metadata of OPEN. That the call is over is for
+    /// its end to say.
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut inbox = lock(&self.inbox);
-        if inbox.opened.is_none() && inbox.items.is_empty() && inbox.end.is_none() {
+        if inbox.opened.is_none() && inbox.items.is_empty() {
             remember(&mut inbox.reader, cx);
             return Poll::Pending;
         }

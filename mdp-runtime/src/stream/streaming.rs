@@ -31,8 +31,7 @@ const TELL_WHEN_EMPTY: u32 = 8;
 ///
 /// ```no_run
 /// # use mdp_runtime::{Status, Streaming};
-/// # struct Event;
-/// # async fn doc(mut events: Streaming<Event>) -> Result<(), Status> {
+/// # async fn doc(mut events: Streaming<()>) -> Result<(), Status> {
 /// // let mut events = auth.watch(WatchRequest::default()).await?;
 /// while let Some(event) = events.message().await? {
 ///     // ...
