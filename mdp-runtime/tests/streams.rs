@@ -454,3 +454,71 @@ async fn a_stream_that_nobody_begins_ends_soon() {
     sender.send(1_u64).await.unwrap();
     assert_eq!(within(replies.message()).await.unwrap(), Some(1));
 }
+
+/// The tables of all three are empty afterwards, and no handler is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_streams_given_up_at_any_moment_leave_nothing() {
+    const USERS: u64 = 50;
+    const STREAMS_EACH: u64 = 100;
+    let cluster = Arc::new(cluster().await);
+    let handlers = Arc::strong_count(&cluster.streams.made);
+    let mut users = tokio::task::JoinSet::new();
+    for user in 0..USERS {
+        let cluster = Arc::clone(&cluster);
+        users.spawn(async move {
+            let mut seed = user;
+            for _ in 0..STREAMS_EACH {
+                // Knuth's numbers.
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                give_up(&cluster, seed >> 33).await;
+            }
+        });
+    }
+    while let Some(user) = within(users.join_next()).await {
+        user.unwrap();
+    }
+    until(async || {
+        let stats = cluster.broker.stats().await;
+        (stats.running, stats.queued, stats.held_bytes) == (0, 0, 0)
+    })
+    .await;
+    until(async || Arc::strong_count(&cluster.streams.made) == handlers).await;
+    assert_eq!(within(cluster.one().into_future()).await.unwrap(), 1);
+}
+
+/// Begins a stream and drops it somewhere on its way.
+async fn give_up(cluster: &Cluster, chance: u64) {
+    let messages = chance / 4 % 5;
+    match chance % 4 {
+        0 => {
+            let mut replies = cluster.count(100).start();
+            for _ in 0..messages {
+                within(replies.message()).await.unwrap();
+            }
+        }
+        1 => {
+            let (mut sender, reply) = cluster.sum().start();
+            for number in 0..messages {
+                within(sender.send(number)).await.unwrap();
+            }
+            if chance & 256 == 0 {
+                sender.finish();
+            }
+            drop(reply);
+        }
+        2 => {
+            let (mut sender, mut replies) = cluster.mirror().start();
+            for number in 0..messages {
+                within(sender.send(number)).await.unwrap();
+                assert_eq!(within(replies.message()).await.unwrap(), Some(number));
+            }
+        }
+        _ => {
+            let opening = cluster.count(10).into_future();
+            let soon = Duration::from_micros(chance / 4 % 2_000);
+            drop(tokio::time::timeout(soon, opening).await);
+        }
+    }
+}

@@ -73,7 +73,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_stops_costs_nobody_anything() {
+async fn slow_reader() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("ledger").to_str().unwrap().to_owned();
     let (with, without) = (cluster(&ledger).await, cluster(&ledger).await);
