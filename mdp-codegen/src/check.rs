@@ -22,6 +22,7 @@ pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
         for method in &service.methods {
             problems.extend(path(service, method));
             problems.extend(blocking(service, method));
+            problems.extend(timeout(service, method));
         }
     }
     problems
@@ -75,6 +76,10 @@ fn path(service: &Service, method: &Method) -> Option<Problem> {
 fn blocking(service: &Service, method: &Method) -> Option<Problem> {
     (method.blocking && method.shape != Shape::Unary)
         .then(|| Problem::of_method(service, method, Mistake::BlockingStream))
+}
+
+fn timeout(service: &Service, method: &Method) -> Option<Problem> {
+    (method.timeout_ms == Some(0)).then(|| Problem::of_method(service, method, Mistake::NoTime))
 }
 
 fn method_names(service: &Service) -> Vec<Problem> {

@@ -128,6 +128,15 @@ pub enum Mistake {
          what blocks to `spawn_blocking`"
     )]
     BlockingStream,
+    /// A method's time is up before it begins.
+    #[error("a call without time ends before it begins; give a `timeout_ms` of at least 1")]
+    NoTime,
+    /// An option of a method has a value that is newer than this crate.
+    #[error("`on_cancel` is {value}, which is not known here; give `CANCEL` or `DETACH`")]
+    UnknownOnCancel {
+        /// The value's number.
+        value: i32,
+    },
     /// No Rust name can be made of the name, as of `_`.
     #[error("no Rust name can be made of `{name}`; use a name with letters")]
     NoRustName {

@@ -31,8 +31,28 @@
 //! | `rpc Upload(stream Req) returns (Rep)` | `upload(.., requests: Streaming<Req>) -> Result<Rep, Status>` | `Call<Rep, ClientStreaming<Req>>` |
 //! | `rpc Chat(stream Req) returns (stream Rep)` | `chat(.., requests: Streaming<Req>) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, BidiStreaming<Req>>` |
 //!
-//! A method that was told to [block](Builder::blocking) is a plain `fn` in the trait, which runs on a thread of its own; one that was told
-//! to [detach](Builder::detach) runs to its end whoever waits.
+//! A method can say more of itself, by an option whose file is built in:
+//!
+//! ```proto
+//! import "mdp/options.proto";
+//!
+//! service Auth {
+//!   rpc Hash(HashRequest) returns (HashReply) {
+//!     option (mdp.method) = { timeout_ms: 500 blocking: true on_cancel: DETACH };
+//!   }
+//! }
+//! ```
+//!
+//! | field | meaning | default |
+//! |---|---|---|
+//! | `timeout_ms` | how many milliseconds a caller waits unless it says otherwise, at least 1 | the client's |
+//! | `blocking` | its handler blocks its thread: a plain `fn`, which runs on one of tokio's `spawn_blocking` | no |
+//! | `on_cancel` | what becomes of its handler if the call is over before it: `CANCEL` drops it, `DETACH` lets it run to its end | `CANCEL` |
+//!
+//! A file `mdp/options.proto` in one of the include folders goes before the one that is built in; other compilers need
+//! such a copy. It makes no code unless it is among the files to compile. The options are no part of a service's
+//! schema: they are not compared, and `mdp schema export` does not print them. For files that should not know of
+//! them, the builder has [`blocking`](Builder::blocking) and [`detach`](Builder::detach).
 //!
 //! Whoever needs settings starts at [`configure`]:
 //!

@@ -44,7 +44,8 @@ fn project() -> Project {
     Project::new(&[
         (
             "a.proto",
-            "syntax = \"proto3\";\npackage a;\nimport \"deep/b.proto\";\nmessage A { b.B b = 1; }\n",
+            "syntax = \"proto3\";\npackage a;\nimport \"deep/b.proto\";\n\
+             import \"mdp/options.proto\";\nmessage A { b.B b = 1; }\n",
         ),
         (
             "deep/b.proto",

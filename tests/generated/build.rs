@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new("proto/comments.proto"),
         Path::new("proto/elsewhere.proto"),
         Path::new("proto/mixed.proto"),
+        Path::new("proto/handlers.proto"),
         &out.join("many.proto"),
     ];
     mdp_codegen::configure()

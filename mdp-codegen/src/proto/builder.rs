@@ -11,6 +11,7 @@ use prost_types::FileDescriptorSet;
 use super::descriptors::{self, Loaded};
 use super::generator::{Collector, Writer};
 use super::lower::Lowering;
+use super::options::{self, Said};
 use super::places::Places;
 use super::settings::Settings;
 use super::{comments, described, taken};
@@ -237,7 +238,8 @@ impl Builder {
     /// Generates messages, clients and worker traits; one file a package.
     ///
     /// `protos` are the files to compile, `includes` the folders where they and their imports are looked
-    /// for. Imported files are generated too, but for those of `google.protobuf`.
+    /// for. Imported files are generated too, but for those of `google.protobuf` and `mdp/options.proto`, which need
+    /// no folder either.
     ///
     /// # Errors
     ///
@@ -287,7 +289,8 @@ impl Builder {
     /// As [`compile_protos`](Self::compile_protos), for files that something else has read.
     ///
     /// The set must hold all imports, before the files that import them. Errors name lines only if the
-    /// set has source positions, and cargo is told of no files.
+    /// set has source positions, and cargo is told of no files. What `option (mdp.method)` says is lost, as
+    /// prost's descriptors keep no extensions; [`blocking`](Self::blocking) and [`detach`](Self::detach) remain.
     ///
     /// # Errors
     ///
@@ -295,7 +298,8 @@ impl Builder {
     pub fn compile_fds(self, mut set: FileDescriptorSet) -> Result<(), Error> {
         descriptors::without_empty_positions(&mut set);
         let problems = descriptors::incomplete(&set);
-        let loaded = Loaded { encoded: set.encode_to_vec(), opened: Vec::new(), set };
+        let imported = set.file.iter().flat_map(|file| file.dependency.clone()).collect();
+        let loaded = Loaded { encoded: set.encode_to_vec(), opened: Vec::new(), imported, set };
         self.compile(Config::new(), loaded, problems)
     }
 
@@ -307,25 +311,27 @@ impl Builder {
     ) -> Result<(), Error> {
         let settings = &self.settings;
         problems.extend(settings.problems());
-        let options = match settings.options() {
+        let emitted = match settings.options() {
             Some(options) if problems.is_empty() => options,
             _ => return Err(Error::of(problems)),
         };
         settings.apply(&mut config);
-        let Loaded { mut set, encoded, .. } = loaded;
+        let Loaded { mut set, encoded, imported, .. } = loaded;
         let as_read = set.clone();
+        let said = Said::of(&as_read, &encoded);
+        options::leave_out(&mut set, &imported);
         comments::defuse(&mut set);
         let (services, messages) = collect(&mut config, &set, &mut problems)?;
-        let modules = lower(settings, &as_read, &services, &mut problems);
+        let modules = lower(settings, &as_read, &said, &services, &mut problems);
         for module in modules.values() {
-            problems.extend(check::module(module, &options));
+            problems.extend(check::module(module, &emitted));
         }
         if !problems.is_empty() {
             return Err(Error::of(problems));
         }
-        let described = describe(&as_read, &messages, &options);
+        let described = describe(&as_read, &messages, &emitted);
         described::with_services(&mut set, |module| described.contains_key(module));
-        self.write(config, set, &encoded, Writer { code: code(&modules, &options), described })
+        self.write(config, set, &encoded, Writer { code: code(&modules, &emitted), described })
     }
 
     fn write(
@@ -411,12 +417,13 @@ fn invalid_rust(module: &RustModule, reason: &syn::Error) -> Problem {
 fn lower(
     settings: &Settings,
     set: &FileDescriptorSet,
+    said: &Said,
     services: &[ProstService],
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<RustModule, Module> {
     let places = Places::of(set);
     let mut modules: BTreeMap<RustModule, Module> = BTreeMap::new();
-    let mut lowering = Lowering { settings, places: &places, set, problems: Vec::new() };
+    let mut lowering = Lowering { settings, places: &places, set, said, problems: Vec::new() };
     for service in services {
         let module = RustModule::from_protobuf_package_name(&service.package);
         let module = modules.entry(module).or_default();

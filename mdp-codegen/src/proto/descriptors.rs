@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use prost_types::FileDescriptorSet;
 use protox::Compiler;
+use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 
+use super::options;
 use crate::errors::{Mistake, Problem};
 use crate::model::Origin;
 
@@ -18,18 +20,14 @@ pub(super) struct Loaded {
     pub(super) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
+    /// The names of the files that nobody asked for but those that import them.
+    pub(super) imported: Vec<String>,
 }
 
 /// Reads the files and their imports; goes on after a file with mistakes, to find those of the others.
 pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
     let mut problems = Vec::new();
-    let mut compiler = match Compiler::new(includes) {
-        Ok(compiler) => compiler,
-        Err(error) => {
-            problems.extend(of_protox(&error, None, includes));
-            Compiler::with_file_resolver(protox::file::GoogleFileResolver::new())
-        }
-    };
+    let mut compiler = Compiler::with_file_resolver(resolver(includes));
     compiler.include_imports(true).include_source_info(true);
     for proto in protos {
         if let Err(error) = compiler.open_file(proto) {
@@ -39,11 +37,24 @@ pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Pro
     (loaded(&compiler), without_repetitions(problems))
 }
 
+/// Looks into the folders first, then for what is built in.
+fn resolver(includes: &[PathBuf]) -> ChainFileResolver {
+    let mut resolver = ChainFileResolver::new();
+    for include in includes {
+        resolver.add(IncludeFileResolver::new(include.clone()));
+    }
+    resolver.add(GoogleFileResolver::new());
+    resolver.add(options::BuiltIn);
+    resolver
+}
+
 fn loaded(compiler: &Compiler) -> Loaded {
+    let imported = compiler.files().filter(|file| file.is_import());
     Loaded {
         set: compiler.file_descriptor_set(),
         encoded: compiler.encode_file_descriptor_set(),
-        // The well-known types are built into protox and have no path.
+        imported: imported.map(|file| file.name().to_owned()).collect(),
+        // What is built in has no path.
         opened: compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect(),
     }
 }

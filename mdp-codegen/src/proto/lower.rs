@@ -7,10 +7,11 @@ use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 use syn::{Attribute, Ident, Type};
 
+use super::options::{self, Said};
 use super::places::{Places, full_name};
 use super::settings::Settings;
 use crate::errors::{Mistake, Problem};
-use crate::model::{Idempotency, Method, SchemaSource, Service, Shape};
+use crate::model::{Idempotency, Method, OnCancel, SchemaSource, Service, Shape};
 use crate::names;
 
 /// Lowers services; what cannot be lowered is kept as a problem, so that all of them can be shown.
@@ -19,6 +20,7 @@ pub(super) struct Lowering<'a> {
     pub(super) places: &'a Places,
     /// The files as they were read.
     pub(super) set: &'a FileDescriptorSet,
+    pub(super) said: &'a Said,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -62,15 +64,18 @@ impl Lowering<'_> {
             return None;
         };
         let full = format!("{of}.{}", method.proto_name);
+        let said = self.said.method(&of, number);
+        let detaches = self.detaches(&of, number, &method.proto_name, said.on_cancel)?
+            || self.settings.is_detached(&full);
         Some(Method {
             docs: self.docs(&full, &method.comments),
             name: method.proto_name.clone(),
             ident,
             shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
-            timeout_ms: None,
-            blocking: self.settings.is_blocking(&full),
-            on_cancel: self.settings.on_cancel(&full),
+            timeout_ms: said.timeout_ms,
+            blocking: said.blocking || self.settings.is_blocking(&full),
+            on_cancel: if detaches { OnCancel::Detach } else { OnCancel::Cancel },
             deprecated: deprecated(method.options.deprecated()),
             cfgs: Vec::new(),
             takes_context: true,
@@ -83,6 +88,28 @@ impl Lowering<'_> {
             )?,
             origin: self.places.method(&of, number),
         })
+    }
+
+    /// Whether the option says so. A copy of its file that is newer may have more to say.
+    fn detaches(
+        &mut self,
+        service: &str,
+        number: usize,
+        method: &str,
+        on_cancel: i32,
+    ) -> Option<bool> {
+        match options::OnCancel::try_from(on_cancel) {
+            Ok(on_cancel) => Some(on_cancel == options::OnCancel::Detach),
+            Err(_) => {
+                self.problems.push(Problem {
+                    origin: Some(self.places.method(service, number)),
+                    service: Some(service.to_owned()),
+                    method: Some(method.to_owned()),
+                    mistake: Mistake::UnknownOnCancel { value: on_cancel },
+                });
+                None
+            }
+        }
     }
 
     fn schema(&mut self, service: &str) -> SchemaSource {

@@ -7,6 +7,7 @@ mod descriptors;
 mod generator;
 mod lower;
 mod matcher;
+mod options;
 mod places;
 mod settings;
 mod taken;

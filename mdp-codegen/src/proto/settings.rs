@@ -9,7 +9,7 @@ use syn::parse::Parser;
 use super::matcher::matches;
 use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
-use crate::model::{Attributes, OnCancel};
+use crate::model::Attributes;
 
 /// A path in the `.proto` files and what shall be done there.
 pub(super) type AtPath = (String, String);
@@ -184,8 +184,8 @@ impl Settings {
         any(&self.blocking, method)
     }
 
-    pub(super) fn on_cancel(&self, method: &str) -> OnCancel {
-        if any(&self.detach, method) { OnCancel::Detach } else { OnCancel::Cancel }
+    pub(super) fn is_detached(&self, method: &str) -> bool {
+        any(&self.detach, method)
     }
 }
 

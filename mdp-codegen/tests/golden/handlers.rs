@@ -23,7 +23,7 @@ pub mod handlers_service {
     /// The service and its methods, in the order of their declaration.
     pub static SERVICE: ::mdp_runtime::codegen::ServiceSpec = ::mdp_runtime::codegen::ServiceSpec {
         name: NAME,
-        methods: &[methods::HASH, methods::PAY, methods::USUAL],
+        methods: &[methods::HASH, methods::PAY, methods::OPTIONS, methods::USUAL],
     };
     /// One constant a method.
     pub mod methods {
@@ -51,12 +51,24 @@ pub mod handlers_service {
             on_cancel: ::mdp_runtime::codegen::OnCancel::Detach,
             deprecated: false,
         };
+        /// `handlers.Handlers/Options`
+        pub const OPTIONS: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
+            service: "handlers.Handlers",
+            name: "Options",
+            path: "handlers.Handlers/Options",
+            number: 2,
+            kind: ::mdp_runtime::codegen::CallKind::Unary,
+            idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
+            timeout_ms: ::core::option::Option::Some(500u32),
+            on_cancel: ::mdp_runtime::codegen::OnCancel::Detach,
+            deprecated: false,
+        };
         /// `handlers.Handlers/Usual`
         pub const USUAL: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
             service: "handlers.Handlers",
             name: "Usual",
             path: "handlers.Handlers/Usual",
-            number: 2,
+            number: 3,
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
@@ -68,7 +80,7 @@ pub mod handlers_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\x8B\x02\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytes2|\n\x08Handlers\x12$\n\x04Hash\x12\r.handlers.Job\x1A\r.handlers.Job\x12#\n\x03Pay\x12\r.handlers.Job\x1A\r.handlers.Job\x12%\n\x05Usual\x12\r.handlers.Job\x1A\r.handlers.JobJL\n#\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x16 Keeps a thread busy.\n\n%\n\x04\x06\0\x02\x01\x12\x03\0\0\0\x1A\x18 What is begun is done.\nb\x06proto3",
+            b"\n\xB7\x02\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytes2\xA7\x01\n\x08Handlers\x12$\n\x04Hash\x12\r.handlers.Job\x1A\r.handlers.Job\x12#\n\x03Pay\x12\r.handlers.Job\x1A\r.handlers.Job\x12)\n\x07Options\x12\r.handlers.Job\x1A\r.handlers.Job\"\0\x12%\n\x05Usual\x12\r.handlers.Job\x1A\r.handlers.JobJL\n#\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x16 Keeps a thread busy.\n\n%\n\x04\x06\0\x02\x01\x12\x03\0\0\0\x1A\x18 What is begun is done.\nb\x06proto3",
         )
     }
 }
@@ -122,6 +134,18 @@ pub mod handlers_client {
             ::mdp_runtime::codegen::Call::new(
                 &self.client,
                 &super::handlers_service::methods::PAY,
+                &req,
+            )
+        }
+        /// Calls `handlers.Handlers/Options`.
+        pub fn options(
+            &self,
+            req: impl ::core::convert::Into<super::Job>,
+        ) -> ::mdp_runtime::codegen::Call<super::Job> {
+            let req: super::Job = ::core::convert::Into::into(req);
+            ::mdp_runtime::codegen::Call::new(
+                &self.client,
+                &super::handlers_service::methods::OPTIONS,
                 &req,
             )
         }
@@ -180,6 +204,12 @@ pub mod handlers_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send;
+        /// Handles `handlers.Handlers/Options`.
+        fn options(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>;
         /// Handles `handlers.Handlers/Usual`.
         fn usual(
             &self,
@@ -260,6 +290,25 @@ pub mod handlers_worker {
                     })
                 }
                 2 => {
+                    let inner = ::core::clone::Clone::clone(&self.inner);
+                    ::mdp_runtime::codegen::blocking(
+                        cx,
+                        move |cx| {
+                            let req = ::mdp_runtime::codegen::decode::<
+                                super::Job,
+                            >(&super::handlers_service::methods::OPTIONS, body)?;
+                            let reply = <T as self::Handlers>::options(
+                                &*inner,
+                                cx,
+                                req,
+                            )?;
+                            ::core::result::Result::Ok(
+                                ::mdp_runtime::codegen::encode(&reply),
+                            )
+                        },
+                    )
+                }
+                3 => {
                     let inner = ::core::clone::Clone::clone(&self.inner);
                     ::mdp_runtime::codegen::handling(async move {
                         let req = ::mdp_runtime::codegen::decode::<

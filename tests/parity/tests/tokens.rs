@@ -268,6 +268,7 @@ fn how_handlers_run() {
         r#"
 syntax = "proto3";
 package work.v1;
+import "mdp/options.proto";
 service Work {
   // Burns time.
   rpc Blocks(Thing) returns (Thing) { option idempotency_level = IDEMPOTENT; }
@@ -275,6 +276,10 @@ service Work {
   rpc GoesBlocks(Thing) returns (Thing);
   rpc GoesOn(Thing) returns (Thing);
   rpc GoesFar(Thing) returns (stream Thing);
+  rpc Timed(Thing) returns (Thing) { option (mdp.method).timeout_ms = 500; }
+  rpc Said(Thing) returns (Thing) {
+    option (mdp.method) = { timeout_ms: 20 blocking: true on_cancel: DETACH };
+  }
 }
 message Thing {}
 "#,
@@ -293,6 +298,10 @@ pub trait Work {
     #[mdp(detach)]
     async fn goes_far(&self, cx: &CallContext, req: Thing)
         -> Result<impl Stream<Item = Result<Thing, Status>>, Status>;
+    #[mdp(timeout_ms = 500)]
+    async fn timed(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
+    #[mdp(blocking, detach, timeout_ms = 20)]
+    fn said(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
 }
 "#,
     );
@@ -325,7 +334,8 @@ pub trait Old {
 /// Services out of a seed, in one file: any number of methods, with any options.
 #[test]
 fn one_hundred_services() {
-    let mut proto = String::from("syntax = \"proto3\";\npackage many.v1;\n");
+    let mut proto =
+        String::from("syntax = \"proto3\";\npackage many.v1;\nimport \"mdp/options.proto\";\n");
     proto.push_str("message M0 {}\nmessage M1 {}\nmessage M2 {}\n");
     let mut rust = Modules::new();
     for seed in 0..100 {
@@ -358,6 +368,18 @@ fn random(seed: u64) -> (String, String) {
             0 => ("option deprecated = true;", "#[deprecated]"),
             _ => ("", ""),
         };
+        let (time, time_argument) = match below(3) {
+            0 => (String::new(), String::new()),
+            _ => {
+                let ms = 1 + below(1_000_000);
+                (format!("timeout_ms: {ms}"), format!("#[mdp(timeout_ms = {ms})]"))
+            }
+        };
+        let (detach, detach_argument) = match below(3) {
+            0 => ("on_cancel: DETACH", "#[mdp(detach)]"),
+            1 => ("on_cancel: CANCEL", ""),
+            _ => ("", ""),
+        };
         let (input, output) = (below(3), below(3));
         let (many_in, input_type) = match below(2) {
             0 => ("", format!("M{input}")),
@@ -367,11 +389,17 @@ fn random(seed: u64) -> (String, String) {
             0 => ("", format!("M{output}")),
             _ => ("stream", format!("impl Stream<Item = Result<M{output}, Status>>")),
         };
+        let streams = !(many_in.is_empty() && many_out.is_empty());
+        let (blocking, asyncness) = match below(2) {
+            0 if !streams => ("blocking: true", "#[mdp(blocking)]"),
+            _ => ("", "async"),
+        };
         proto.push_str(&format!(
-            "rpc DoPart{number}({many_in} M{input}) returns ({many_out} M{output}) {{ {level} {option} }}\n"
+            "rpc DoPart{number}({many_in} M{input}) returns ({many_out} M{output}) {{ {level} {option} \
+             option (mdp.method) = {{ {time} {blocking} {detach} }}; }}\n"
         ));
         item.push_str(&format!(
-            "{argument} {mark} async fn do_part{number}(&self, cx: &CallContext, req: {input_type}) \
+            "{argument} {mark} {time_argument} {detach_argument} {asyncness} fn do_part{number}(&self, cx: &CallContext, req: {input_type}) \
              -> Result<{output_type}, Status>;\n"
         ));
     }

@@ -1,0 +1,141 @@
+//! What `option (mdp.method)` says of methods.
+//!
+//! prost's descriptors drop extensions, so they are read off the encoded ones.
+
+use std::collections::HashMap;
+
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use protox::file::{File, FileResolver};
+
+use super::places::full_name;
+
+/// The file that declares the option, as `import` writes it.
+const FILE: &str = "mdp/options.proto";
+const TEXT: &str = include_str!("../../../proto/mdp/options.proto");
+const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
+const NUMBER: i32 = 50_735;
+
+/// Gives the file out that is built in; whoever has one of that name is asked before.
+#[derive(Debug)]
+pub(super) struct BuiltIn;
+
+impl FileResolver for BuiltIn {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        if name == FILE {
+            File::from_source(FILE, TEXT)
+        } else {
+            Err(protox::Error::file_not_found(name))
+        }
+    }
+}
+
+/// Whether a file declares the option: that which is built in, or a copy of it. To others the number may mean
+/// something else.
+fn declares(file: &FileDescriptorProto) -> bool {
+    let mut extensions = file.extension.iter();
+    file.package() == "mdp"
+        && extensions.any(|extension| {
+            extension.name() == "method"
+                && extension.number() == NUMBER
+                && extension.extendee() == ".google.protobuf.MethodOptions"
+        })
+}
+
+/// Takes the file away that declares the option, if nobody but an import asks for its messages, and what only it
+/// imports.
+pub(super) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
+    let is_imported = |file: &FileDescriptorProto| imported.iter().any(|name| name == file.name());
+    let before = set.file.len();
+    set.file.retain(|file| !(declares(file) && is_imported(file)));
+    let mut imports = set.file.iter().flat_map(|file| &file.dependency);
+    if set.file.len() < before && !imports.any(|import| import == DESCRIPTOR) {
+        set.file.retain(|file| !(file.name() == DESCRIPTOR && is_imported(file)));
+    }
+}
+
+/// What is said of one method.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct MethodOptions {
+    /// `None`: nothing is said.
+    #[prost(uint32, optional, tag = "1")]
+    pub(super) timeout_ms: Option<u32>,
+    #[prost(bool, tag = "2")]
+    pub(super) blocking: bool,
+    #[prost(enumeration = "OnCancel", tag = "3")]
+    pub(super) on_cancel: i32,
+}
+
+/// `mdp.MethodOptions.OnCancel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub(super) enum OnCancel {
+    Cancel = 0,
+    Detach = 1,
+}
+
+/// What is said of all methods, by their service's full name and their place in it.
+#[derive(Debug, Default)]
+pub(super) struct Said(HashMap<(String, usize), MethodOptions>);
+
+impl Said {
+    /// `encoded` is the set as it was before prost read it.
+    pub(super) fn of(set: &FileDescriptorSet, encoded: &[u8]) -> Self {
+        if !set.file.iter().any(declares) {
+            return Self::default();
+        }
+        // What was just written can be read.
+        let files = Files::decode(encoded).unwrap_or_default();
+        let mut said = HashMap::new();
+        for file in files.file {
+            for service in file.service {
+                let name = full_name(&file.package, &service.name);
+                for (number, method) in service.method.into_iter().enumerate() {
+                    if let Some(options) = method.options.and_then(|options| options.mdp) {
+                        said.insert((name.clone(), number), options);
+                    }
+                }
+            }
+        }
+        Self(said)
+    }
+
+    pub(super) fn method(&self, service: &str, number: usize) -> MethodOptions {
+        self.0.get(&(service.to_owned(), number)).copied().unwrap_or_default()
+    }
+}
+
+/// As much of `google.protobuf.FileDescriptorSet` as leads to the options.
+#[derive(Clone, PartialEq, Message)]
+struct Files {
+    #[prost(message, repeated, tag = "1")]
+    file: Vec<Services>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Services {
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<Methods>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Methods {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    method: Vec<Method>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Method {
+    #[prost(message, optional, tag = "4")]
+    options: Option<Options>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Options {
+    #[prost(message, optional, tag = "50735")]
+    mdp: Option<MethodOptions>,
+}
