@@ -22,6 +22,8 @@
 //! - [`Client`]: one connection for any number of calls and tasks; connects again by itself.
 //! - [`Call`]: what a generated method gives: options, then `.await`.
 //! - [`Status`]: how a call fails, with gRPC's codes.
+//! - [`Interceptor`]: stands around calls, at a client or a worker. [`RetryPolicy`] and [`HedgePolicy`]: calls that are
+//!   tried more than once.
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
@@ -42,11 +44,13 @@ mod context;
 mod endpoint;
 mod error;
 mod frame;
+mod intercept;
 mod link;
 mod metadata;
 mod observe;
 mod pack;
 mod peer;
+mod retry;
 mod signal;
 mod spin;
 mod status;
@@ -59,7 +63,7 @@ pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
 
 pub use codec::details;
-pub use codegen::record_schema;
+pub use codegen::{Idempotency, record_schema};
 
 /// ```
 /// use mdp_runtime::MdpRecord;
@@ -140,13 +144,21 @@ pub use codegen::record::UnknownFields;
 pub use compress::Compression;
 pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};
+pub use intercept::{Interceptor, Next};
 pub use metadata::Metadata;
+pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
+
+/// What layers of tower are put around, behind the feature `tower`. See [`Client::layer`] and [`WorkerBuilder::layer`].
+#[cfg(feature = "tower")]
+pub mod tower {
+    pub use crate::intercept::{BoxError, Onward, Stack};
+}
 
 /// Takes in the code that `mdp-codegen` generated for a package.
 ///

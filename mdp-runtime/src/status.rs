@@ -122,6 +122,11 @@ impl Status {
         self
     }
 
+    pub(crate) fn without_method(mut self) -> Self {
+        self.inner.method = None;
+        self
+    }
+
     pub(crate) fn with_method(mut self, method: &str) -> Self {
         self.inner.method = Some(Arc::from(method));
         self

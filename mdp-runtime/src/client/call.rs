@@ -12,9 +12,9 @@ use bytes::Bytes;
 use mdp_protocol::client as core;
 
 use super::answer::Answer;
-use super::channel::{Reply, Request};
+use super::channel::Joined;
 use super::kinds::{self, Unary};
-use super::{Client, Command, Ending, Way};
+use super::{Client, Command, Ending, Reply, Request, Way};
 use crate::blocking;
 use crate::body::Body;
 use crate::clock;
@@ -22,6 +22,7 @@ use crate::codec;
 use crate::codegen::{CallKind, Idempotency, MethodSpec, Record};
 use crate::compress::{self, Compression, Packing};
 use crate::metadata::Metadata;
+use crate::retry::{Again, Choice, HedgePolicy, RetryPolicy};
 use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, current};
@@ -60,6 +61,8 @@ pub struct Call<Rep, K = Unary> {
     compression: Option<Compression>,
     /// It ends with the call that a handler works on, if one makes it.
     inherits: bool,
+    /// What the caller says about repeating it, if anything.
+    again: Option<Box<Again>>,
     kind: PhantomData<fn() -> (Rep, K)>,
 }
 
@@ -87,6 +90,7 @@ impl<Rep, K> Call<Rep, K> {
             worker: Arc::clone(&ANY_WORKER),
             compression: client.compression(),
             inherits: true,
+            again: None,
             kind: PhantomData,
         }
     }
@@ -171,6 +175,37 @@ impl<Rep: Record> Call<Rep> {
         Call::with_request(client, method, request)
     }
 
+    /// Tries the call again if it fails, as this policy says in place of the client's. A clone of a policy shares its
+    /// budget, and one without has the client's.
+    pub fn retry(mut self, policy: &RetryPolicy) -> Self {
+        self.again.get_or_insert_default().retry = Choice::Set(Arc::new(policy.clone()));
+        self
+    }
+
+    /// Leaves it at one attempt, whatever the client's policy is.
+    pub fn no_retry(mut self) -> Self {
+        self.again.get_or_insert_default().retry = Choice::Off;
+        self
+    }
+
+    /// Makes the call beside itself if no answer comes, as this policy says in place of the client's. A call of a method that
+    /// may have side effects ends with FAILED_PRECONDITION, and is not made.
+    pub fn hedge(mut self, policy: &HedgePolicy) -> Self {
+        self.again.get_or_insert_default().hedge = Choice::Set(Arc::new(policy.clone()));
+        self
+    }
+
+    /// Does not make the call beside itself, whatever the client's policy is.
+    pub fn no_hedge(mut self) -> Self {
+        self.again.get_or_insert_default().hedge = Choice::Off;
+        self
+    }
+
+    /// The call as a request, for a [`Channel`](super::Channel) or a service of tower's. It has not begun.
+    pub fn into_request(self) -> Request {
+        self.request()
+    }
+
     /// Makes the call. The future gives the reply with its metadata.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
@@ -221,10 +256,14 @@ impl<Rep, K> Call<Rep, K> {
         }
         let method = self.method;
         let link = match &self.client.way {
-            Way::Broker(link) => link,
-            Way::Channel(joined) => {
+            Way::Broker(link) if !self.asks() => link,
+            Way::Channel(joined) if !self.asks() || joined.below().is_some() => {
                 let joined = Arc::clone(joined);
                 return joined.start(self.request());
+            }
+            _ => {
+                let joined = Joined::intercepted(&self.client, Arc::from([]));
+                return Arc::new(joined).start(self.request());
             }
         };
         let packing = Packing { with: self.compression, ..link.packing };
@@ -253,28 +292,35 @@ impl<Rep, K> Call<Rep, K> {
         (Ending::broker(waiting, flow.clone(), packing.most), flow)
     }
 
+    /// Whether the caller wants it repeated.
+    fn asks(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.asks())
+    }
+
     fn request(self) -> Request {
-        Request {
-            method: self.method,
-            payload: self.body.payload(),
-            metadata: self.metadata,
-            timeout: self.timeout,
-            idempotent: self.idempotent,
-            worker: self.worker,
-            compression: self.compression,
-        }
+        let mut request = Request::new(self.method, self.body.payload(), self.worker);
+        request.metadata = self.metadata;
+        request.timeout = self.timeout;
+        request.idempotent = self.idempotent;
+        request.compression = self.compression;
+        request.again = self.again.map(|again| *again).unwrap_or_default();
+        request
     }
 
     /// The call that came through a channel as this request.
     pub(super) fn of_request(client: &Client, request: Request) -> Self {
         let body = Body::with_payload(request.method.path, None, request.payload);
+        // Of what comes out of the client's own interceptors the caller has said all.
+        let said = request.again.tries.is_some();
+        let own = if said { None } else { client.compression() };
         Call {
             metadata: request.metadata,
             timeout: request.timeout,
             begin_within: request.timeout,
             idempotent: request.idempotent,
             worker: request.worker,
-            compression: request.compression.or(client.compression()),
+            compression: request.compression.or(own),
+            again: request.again.asks().then(|| Box::new(request.again)),
             // Whoever made it has seen to that.
             inherits: false,
             ..Call::with_body(client, request.method, body)
@@ -331,7 +377,8 @@ impl<T> Response<T> {
         &self.worker
     }
 
-    /// How many workers were given the call, the one that answered included.
+    /// How often the call was tried: how many workers the broker gave it to, the one that answered included, and one for
+    /// each attempt besides that a [`RetryPolicy`] or a [`HedgePolicy`] has made.
     pub fn attempts(&self) -> u8 {
         self.attempts
     }

@@ -8,21 +8,21 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use mdp_protocol::wire::CallKind;
 use mdp_protocol::{Code, ConnectionState, Reason, Refusal};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::ending::closed;
+use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
-use crate::codegen::{self, MethodSpec, Raw, Record};
-use crate::compress::Compression;
-use crate::metadata::Metadata;
+use crate::codegen::Raw;
+use crate::intercept::{Chain, Interceptors};
+use crate::retry::RetryBudget;
 use crate::status::Status;
 use crate::stream::{Flow, joined};
 pub use streams::{Replies, Requests};
+pub(crate) use streams::{ends, handled};
 
 /// Where calls may go instead of to a broker. Implement it for a test double, and make clients of it with
 /// [`Client::over`]; code that holds a generated client cannot tell the difference.
@@ -109,140 +109,14 @@ impl Channel for Client {
     }
 }
 
-/// A call as a [`Channel`] gets it.
-#[derive(Clone)]
-pub struct Request {
-    pub(super) method: &'static MethodSpec,
-    pub(super) payload: Bytes,
-    pub(super) metadata: Metadata,
-    pub(super) timeout: Duration,
-    pub(super) idempotent: bool,
-    pub(super) worker: Arc<[u8]>,
-    /// For a client below: a channel itself gets messages as they are.
-    pub(super) compression: Option<Compression>,
-}
-
-impl Request {
-    /// The method's path, `package.Service/Method`.
-    pub fn method(&self) -> &'static str {
-        self.method.path
-    }
-
-    /// The service's full name, `package.Service`.
-    pub fn service(&self) -> &'static str {
-        self.method.service
-    }
-
-    /// The method's name within its service.
-    pub fn name(&self) -> &'static str {
-        self.method.name
-    }
-
-    /// How many messages go which way.
-    pub fn kind(&self) -> CallKind {
-        self.method.kind
-    }
-
-    /// The request; an empty message where requests stream.
-    ///
-    /// # Errors
-    ///
-    /// INVALID_ARGUMENT: the bytes are not such a message.
-    pub fn message<M: Record>(&self) -> Result<M, Status> {
-        codegen::decode(self.method, self.payload.clone())
-    }
-
-    /// The request as it is encoded.
-    pub fn bytes(&self) -> &Bytes {
-        &self.payload
-    }
-
-    /// What goes beside the request.
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// The time that the caller gives the call, counted from now on.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Whether the call may be run more than once.
-    pub fn is_idempotent(&self) -> bool {
-        self.idempotent
-    }
-
-    /// The only worker that the caller wants.
-    pub fn worker(&self) -> Option<&[u8]> {
-        (!self.worker.is_empty()).then_some(&*self.worker)
-    }
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method.path)
-            .field("bytes", &self.payload.len())
-            .field("metadata", &self.metadata)
-            .field("timeout", &self.timeout)
-            .field("idempotent", &self.idempotent)
-            .field("worker", &self.worker())
-            .finish()
-    }
-}
-
-/// The reply of a [`Channel`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    pub(super) payload: Bytes,
-    pub(super) metadata: Metadata,
-    pub(super) worker: Bytes,
-    pub(super) attempts: u8,
-}
-
-impl Reply {
-    /// A reply with this message.
-    pub fn new<M: Record>(message: &M) -> Self {
-        Self::from_bytes(codegen::encode(message))
-    }
-
-    /// A reply whose message is encoded already.
-    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
-        let (payload, metadata) = (bytes.into(), Metadata::new());
-        Reply { payload, metadata, worker: Bytes::new(), attempts: 1 }
-    }
-
-    /// Adds what goes beside the message.
-    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.metadata.insert(key, value);
-        self
-    }
-
-    /// Names the worker that is said to have answered; empty unless set.
-    pub fn with_worker(mut self, id: impl Into<Bytes>) -> Self {
-        self.worker = id.into();
-        self
-    }
-
-    /// The message as it is encoded.
-    pub fn bytes(&self) -> &Bytes {
-        &self.payload
-    }
-
-    /// What goes beside the message.
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
 /// A call on its way through a channel.
-pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
 /// What a channel gives, in a box and borrowed from it.
-type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + 'a>>;
+pub(crate) type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + 'a>>;
 
 /// [`Channel`] with its futures in a box, for any channel behind one type.
-trait AnyChannel: Send + Sync {
+pub(crate) trait AnyChannel: Send + Sync {
     fn call(&self, request: Request) -> Boxed<'_>;
     fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_>;
 }
@@ -257,14 +131,26 @@ impl<C: Channel> AnyChannel for C {
     }
 }
 
+/// How long after its deadline a call is cut off that goes through interceptors to a client. That one ends it in time,
+/// and knows whether it was started; this is for interceptors that wait elsewhere.
+const CUT_OFF_GRACE: Duration = Duration::from_millis(20);
+
 /// What the handles of a client over a channel share. It does what a broker's client does for its calls
 /// whatever becomes of the broker.
 pub(super) struct Joined {
     channel: Box<dyn AnyChannel>,
     timeouts: Timeouts,
     window: u32,
-    state: watch::Sender<ConnectionState>,
-    calls: watch::Sender<Calls>,
+    budget: RetryBudget,
+    life: Life,
+}
+
+/// Whose end is the client's end.
+enum Life {
+    /// Its own: there is no connection.
+    Own { state: watch::Sender<ConnectionState>, calls: watch::Sender<Calls> },
+    /// That of the client to which these interceptors lead.
+    Below { client: Client, interceptors: Interceptors },
 }
 
 #[derive(Default)]
@@ -277,12 +163,33 @@ struct Calls {
 impl Joined {
     pub(super) fn new(channel: impl Channel, timeouts: Timeouts, window: u32) -> Self {
         let connected = ConnectionState::Connected { endpoint: 0, id: Arc::from(*b"in-memory") };
+        let life =
+            Life::Own { state: watch::Sender::new(connected), calls: watch::Sender::default() };
         Joined {
             channel: Box::new(channel),
             timeouts,
             window,
-            state: watch::Sender::new(connected),
-            calls: watch::Sender::default(),
+            budget: RetryBudget::default(),
+            life,
+        }
+    }
+
+    /// A client's calls, through these interceptors.
+    pub(super) fn intercepted(client: &Client, interceptors: Interceptors) -> Self {
+        Joined {
+            channel: Box::new(Chain::to_client(client, Arc::clone(&interceptors))),
+            timeouts: client.timeouts(),
+            window: client.window(),
+            budget: client.budget().clone(),
+            life: Life::Below { client: client.clone(), interceptors },
+        }
+    }
+
+    /// The client that is intercepted, and by what.
+    pub(super) fn below(&self) -> Option<(&Client, &Interceptors)> {
+        match &self.life {
+            Life::Own { .. } => None,
+            Life::Below { client, interceptors } => Some((client, interceptors)),
         }
     }
 
@@ -290,16 +197,36 @@ impl Joined {
         self.timeouts
     }
 
+    pub(super) fn window(&self) -> u32 {
+        self.window
+    }
+
+    pub(super) fn budget(&self) -> &RetryBudget {
+        &self.budget
+    }
+
     pub(super) fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.subscribe()
+        match &self.life {
+            Life::Own { state, .. } => state.subscribe(),
+            Life::Below { client, .. } => client.state(),
+        }
     }
 
     pub(super) async fn shutdown(&self, grace: Duration) {
-        self.calls.send_modify(|calls| calls.closing = true);
-        let mut calls = self.calls.subscribe();
+        let (state, calls) = match &self.life {
+            Life::Own { state, calls } => (state, calls),
+            Life::Below { client, .. } => return Box::pin(client.shutdown(grace)).await,
+        };
+        calls.send_modify(|calls| calls.closing = true);
+        let mut running = calls.subscribe();
         // What runs beyond the grace is ended by the state.
-        let _ = tokio::time::timeout(grace, calls.wait_for(|calls| calls.running == 0)).await;
-        self.state.send_replace(ConnectionState::Closed);
+        let _ = tokio::time::timeout(grace, running.wait_for(|calls| calls.running == 0)).await;
+        state.send_replace(ConnectionState::Closed);
+    }
+
+    /// Begins to shut down, where there is a connection.
+    pub(super) fn close(&self, grace: Duration) -> bool {
+        self.below().is_some_and(|(client, _)| client.close(grace))
     }
 
     /// Makes a call: its end, and its streams if it has some.
@@ -333,12 +260,18 @@ impl Joined {
         request: &Request,
         call: impl FnOnce(&'a dyn AnyChannel) -> Boxed<'a>,
     ) -> Result<Reply, Status> {
-        let Some(_running) = Running::enter(&self.calls) else { return Err(closed()) };
-        let timeout = request.timeout;
+        let mut timeout = request.timeout;
         if timeout.is_zero() {
             return Err(expired(true));
         }
-        let mut state = self.state.subscribe();
+        let _running = match &self.life {
+            Life::Own { calls, .. } => Some(Running::enter(calls).ok_or_else(closed)?),
+            Life::Below { .. } => {
+                timeout = timeout.saturating_add(CUT_OFF_GRACE);
+                None
+            }
+        };
+        let mut state = self.state();
         tokio::select! {
             biased;
             reply = call(&*self.channel) => reply,
@@ -349,7 +282,7 @@ impl Joined {
 }
 
 /// Ends the caller's streams when the channel's task is over, whatever way.
-struct CloseOnDrop(Arc<Flow>);
+pub(super) struct CloseOnDrop(pub(super) Arc<Flow>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
@@ -358,7 +291,7 @@ impl Drop for CloseOnDrop {
 }
 
 /// Runs a call as a task of this runtime, from now on, and waits for it.
-fn elsewhere<F>(tokio: Option<&Handle>, call: F) -> Answering
+pub(crate) fn elsewhere<F>(tokio: Option<&Handle>, call: F) -> Answering
 where
     F: Future<Output = Result<Reply, Status>> + Send + 'static,
 {
@@ -425,7 +358,7 @@ impl Drop for Running<'_> {
     }
 }
 
-fn expired(not_started: bool) -> Status {
+pub(crate) fn expired(not_started: bool) -> Status {
     let message = match not_started {
         true => "the deadline had passed before the call was made",
         false => "the deadline passed before an answer came; the handler may have run",

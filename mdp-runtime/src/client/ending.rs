@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use mdp_protocol::client::Outcome;
 
 use super::answer::Waiting;
-use super::channel::{Answering, Reply};
+use super::channel::Answering;
+use super::request::Reply;
 use crate::body::Body;
 use crate::codec;
 use crate::status::{Code, Status};
@@ -31,7 +32,7 @@ impl Ending {
         Ending { way: Way::Broker(waiting, most), flow }
     }
 
-    pub(super) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
+    pub(crate) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
         Ending { way: Way::Channel(Mutex::new(answering)), flow }
     }
 

@@ -6,6 +6,7 @@ mod channel;
 mod driver;
 mod ending;
 mod kinds;
+mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,11 +18,12 @@ use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
-pub(crate) use channel::refused;
-pub use channel::{Channel, Replies, Reply, Request, Requests};
+pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused};
+pub use channel::{Channel, Replies, Requests};
 pub(crate) use driver::Command;
 pub(crate) use ending::{Ending, answered};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
+pub use request::{Reply, Request};
 
 use crate::blocking;
 use crate::clock;
@@ -30,6 +32,8 @@ use crate::compress::{Compression, Packing};
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
+use crate::intercept::{Added, AnyInterceptor, Interceptor};
+use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
 use driver::Driver;
@@ -80,6 +84,7 @@ struct Link {
     timeouts: Timeouts,
     window: u32,
     packing: Packing,
+    budget: RetryBudget,
 }
 
 /// The time that calls have where nobody sets one.
@@ -120,6 +125,7 @@ impl Client {
             timeouts: Timeouts::default(),
             packing: Packing::default(),
             connect_timeout: CONNECT_TIMEOUT,
+            interceptors: Added::default(),
         }
     }
 
@@ -132,6 +138,88 @@ impl Client {
     /// A client whose calls go through a channel of your own, a test double for instance. See [`Channel`].
     pub fn over(channel: impl Channel) -> Client {
         Client::builder().over(channel)
+    }
+
+    /// The same connection with an interceptor around the calls that are made through the handle it gives, and through
+    /// clients made of that. This handle stays as it is. Of several the first one is the outermost: what is added later is
+    /// nearer to the connection. See [`Interceptor`].
+    #[must_use]
+    pub fn intercept(&self, interceptor: impl Interceptor) -> Client {
+        self.with(Arc::new(interceptor))
+    }
+
+    /// The same connection, with calls of one request and one reply tried again that have failed, where that is safe.
+    /// Interceptors added before see a call once, those added after see each attempt. Of two policies the outer one
+    /// holds. See [`RetryPolicy`].
+    #[must_use]
+    pub fn retry(&self, policy: RetryPolicy) -> Client {
+        self.intercept(Retrying::new(policy, None))
+    }
+
+    /// As [`retry`](Self::retry), for the method of this path (`package.Service/Method`). To hold in place of a policy
+    /// for all methods it has to be added before that one.
+    #[must_use]
+    pub fn retry_method(&self, path: impl Into<String>, policy: RetryPolicy) -> Client {
+        self.intercept(Retrying::new(policy, Some(path.into())))
+    }
+
+    /// The same connection, with calls of methods without side effects made beside themselves if no answer comes. Other
+    /// calls are left as they are. See [`HedgePolicy`].
+    #[must_use]
+    pub fn hedge(&self, policy: HedgePolicy) -> Client {
+        self.intercept(Hedging::new(policy))
+    }
+
+    /// The same connection with a layer of tower's around the calls, as [`intercept`](Self::intercept) puts an interceptor
+    /// around them. What the layer makes is cloned for each call, so what calls share has to be shared by clones, as tower's
+    /// own layers do it. An error that is not a [`Status`](crate::Status) and was not made from one is UNKNOWN; map it within
+    /// the layers if it should be another one.
+    ///
+    /// A call with streams comes through the layer as one call, from its begin to its end.
+    ///
+    /// ```
+    /// # fn doc(client: mdp_runtime::Client) {
+    /// use mdp_runtime::Status;
+    /// use tower::ServiceBuilder;
+    ///
+    /// let at_once = ServiceBuilder::new()
+    ///     .map_err(|error: tower::BoxError| match error.downcast::<Status>() {
+    ///         Ok(status) => *status,
+    ///         Err(other) => Status::resource_exhausted(other.to_string()),
+    ///     })
+    ///     .load_shed()
+    ///     .concurrency_limit(32);
+    /// let client = client.layer(at_once);
+    /// # }
+    /// ```
+    #[cfg(feature = "tower")]
+    #[must_use]
+    pub fn layer<L>(&self, layer: L) -> Client
+    where
+        L: tower_layer::Layer<crate::tower::Onward>,
+        L::Service: crate::tower::Stack,
+    {
+        self.intercept(crate::intercept::Layered::new(layer))
+    }
+
+    fn with(&self, interceptor: Arc<dyn AnyInterceptor>) -> Client {
+        let (below, before) = match &self.way {
+            Way::Channel(joined) => joined.below().unzip(),
+            Way::Broker(_) => (None, None),
+        };
+        let before = before.into_iter().flat_map(|before| before.iter().cloned());
+        let all = before.chain([interceptor]).collect();
+        let joined = Joined::intercepted(below.unwrap_or(self), all);
+        Client { way: Way::Channel(Arc::new(joined)) }
+    }
+
+    fn through(self, interceptors: Added) -> Client {
+        let interceptors = interceptors.into_list();
+        if interceptors.is_empty() {
+            return self;
+        }
+        let joined = Joined::intercepted(&self, interceptors);
+        Client { way: Way::Channel(Arc::new(joined)) }
     }
 
     /// The state of the connection, now and as it changes. Without a broker it is connected until it is shut
@@ -160,22 +248,41 @@ impl Client {
     pub(crate) fn close(&self, grace: Duration) -> bool {
         match &self.way {
             Way::Broker(link) => link.command(Command::Close(clock::span(grace))).is_ok(),
-            Way::Channel(_) => false,
+            Way::Channel(joined) => joined.close(grace),
         }
     }
 
     fn timeout(&self, kind: CallKind) -> Duration {
-        let timeouts = match &self.way {
+        let timeouts = self.timeouts();
+        if kind.is_stream() { timeouts.stream } else { timeouts.unary }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        match &self.way {
             Way::Broker(link) => link.timeouts,
             Way::Channel(joined) => joined.timeouts(),
-        };
-        if kind.is_stream() { timeouts.stream } else { timeouts.unary }
+        }
+    }
+
+    fn window(&self) -> u32 {
+        match &self.way {
+            Way::Broker(link) => link.window,
+            Way::Channel(joined) => joined.window(),
+        }
+    }
+
+    /// What retries of all clones may cost where a policy has no budget of its own.
+    pub(crate) fn budget(&self) -> &RetryBudget {
+        match &self.way {
+            Way::Broker(link) => &link.budget,
+            Way::Channel(joined) => joined.budget(),
+        }
     }
 
     fn compression(&self) -> Option<Compression> {
         match &self.way {
             Way::Broker(link) => link.packing.with,
-            Way::Channel(_) => None,
+            Way::Channel(joined) => joined.below().and_then(|(client, _)| client.compression()),
         }
     }
 }
@@ -190,6 +297,7 @@ pub struct ClientBuilder {
     timeouts: Timeouts,
     packing: Packing,
     connect_timeout: Duration,
+    interceptors: Added,
 }
 
 impl ClientBuilder {
@@ -246,6 +354,22 @@ impl ClientBuilder {
     pub fn max_decompressed(mut self, bytes: usize) -> Self {
         self.packing.most = bytes;
         self
+    }
+
+    /// Puts an interceptor around the client's calls, as [`Client::intercept`] does. The first one is the outermost.
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.add(interceptor);
+        self
+    }
+
+    /// Tries calls again that have failed, as [`Client::retry`] does.
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        self.intercept(Retrying::new(policy, None))
+    }
+
+    /// Makes calls beside themselves, as [`Client::hedge`] does.
+    pub fn hedge(self, policy: HedgePolicy) -> Self {
+        self.intercept(Hedging::new(policy))
     }
 
     /// How long [`open`](Self::open) waits for a broker. 5 s.
@@ -317,17 +441,18 @@ impl ClientBuilder {
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
         let (timeouts, packing) = (self.timeouts, self.packing);
-        let link = Link { commands, state, timeouts, window, packing };
-        Ok((Client { way: Way::Broker(Arc::new(link)) }, driver))
+        let budget = RetryBudget::default();
+        let link = Link { commands, state, timeouts, window, packing, budget };
+        let client = Client { way: Way::Broker(Arc::new(link)) };
+        Ok((client.through(self.interceptors), driver))
     }
 
     /// Makes a client whose calls go through a channel of your own. Of the settings it has the
-    /// [`timeout`](Self::timeout), the [`stream_timeout`](Self::stream_timeout) and the
-    /// [`window`](Self::window); the others are about connections.
+    /// [`timeout`](Self::timeout), the [`stream_timeout`](Self::stream_timeout), the
+    /// [`window`](Self::window) and the interceptors; the others are about connections.
     pub fn over(self, channel: impl Channel) -> Client {
-        Client {
-            way: Way::Channel(Arc::new(Joined::new(channel, self.timeouts, self.config.window))),
-        }
+        let joined = Joined::new(channel, self.timeouts, self.config.window);
+        Client { way: Way::Channel(Arc::new(joined)) }.through(self.interceptors)
     }
 
     /// Makes the client and waits for a broker's WELCOME.

@@ -50,6 +50,13 @@ pub struct RetryInfo {
     pub retry_delay: Option<Duration>,
 }
 
+impl RetryInfo {
+    /// The delay, if there is one that is not negative.
+    pub fn delay(&self) -> Option<std::time::Duration> {
+        self.retry_delay.and_then(|delay| std::time::Duration::try_from(delay).ok())
+    }
+}
+
 /// Which quotas were exceeded.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct QuotaFailure {

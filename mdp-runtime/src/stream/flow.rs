@@ -79,6 +79,10 @@ impl Flow {
         &self.half
     }
 
+    pub(crate) fn window(&self) -> u32 {
+        self.window
+    }
+
     /// How much may be taken before the other side hears of it.
     pub(crate) fn tell_after(&self) -> u32 {
         (self.window / 2).max(1)

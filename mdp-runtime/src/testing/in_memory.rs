@@ -10,9 +10,10 @@ use mdp_protocol::{Code, Reason};
 use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::client::{Channel, Client, Replies, Reply, Request, Requests, answered, refused};
+use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
+use crate::intercept::{self, Added, Interceptor};
 use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, handler};
@@ -42,6 +43,7 @@ const LONG: Duration = Duration::from_secs(u32::MAX as u64);
 #[must_use]
 pub struct InMemory {
     services: Vec<Arc<dyn Service>>,
+    interceptors: Added,
 }
 
 impl InMemory {
@@ -57,8 +59,29 @@ impl InMemory {
         self
     }
 
+    /// Puts an interceptor around the handlers of all services, as
+    /// [`WorkerBuilder::intercept`](crate::WorkerBuilder::intercept) does. Those of the client are
+    /// [added to it](Client::intercept).
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.add(interceptor);
+        self
+    }
+
+    /// Puts a layer of tower's around them, as [`WorkerBuilder::layer`](crate::WorkerBuilder::layer) does.
+    #[cfg(feature = "tower")]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: tower_layer::Layer<crate::tower::Onward>,
+        L::Service: crate::tower::Stack,
+    {
+        self.intercept(intercept::Layered::new(layer))
+    }
+
     /// A client whose calls go to the services.
-    pub fn client(self) -> Client {
+    pub fn client(mut self) -> Client {
+        let interceptors = std::mem::take(&mut self.interceptors).into_list();
+        let around = |service| intercept::around(service, &interceptors);
+        self.services = self.services.into_iter().map(around).collect();
         Client::over(self)
     }
 
@@ -81,35 +104,41 @@ impl InMemory {
 
 impl Channel for InMemory {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
-        self.handle(request, None).await
+        let (service, method) = self.find(&request)?;
+        handled(service, method, request, None).await
     }
 
     async fn stream(
         &self,
         request: Request,
-        _requests: Requests,
+        requests: Requests,
         replies: Replies,
     ) -> Result<Reply, Status> {
-        self.handle(request, Some(Arc::clone(replies.flow()))).await
+        let (service, method) = self.find(&request)?;
+        let passed_on = request.clone();
+        let handle = |flow| handled(service, method, passed_on, Some(flow));
+        client::handled(&request, requests, replies, handle).await
     }
 }
 
-impl InMemory {
-    async fn handle(&self, request: Request, flow: Option<Arc<Flow>>) -> Result<Reply, Status> {
-        let (service, method) = self.find(&request)?;
-        if method.kind != request.kind() {
-            return Err(handler::other_kind(method, request.kind()));
-        }
-        let now = Instant::now();
-        let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
-        let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
-        let client = Bytes::from_static(ID);
-        let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow);
-        let waiting = Waiting { cx: cx.clone(), ended: false };
-        let (answer, outcome) = oneshot::channel();
-        tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));
-        waiting.outcome(outcome).await.map(|reply| reply.with_worker(ID))
+async fn handled(
+    service: Arc<dyn Service>,
+    method: &'static MethodSpec,
+    request: Request,
+    flow: Option<Arc<Flow>>,
+) -> Result<Reply, Status> {
+    if method.kind != request.kind() {
+        return Err(handler::other_kind(method, request.kind()));
     }
+    let now = Instant::now();
+    let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
+    let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
+    let client = Bytes::from_static(ID);
+    let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow);
+    let waiting = Waiting { cx: cx.clone(), ended: false };
+    let (answer, outcome) = oneshot::channel();
+    tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));
+    waiting.outcome(outcome).await.map(|reply| reply.with_worker(ID))
 }
 
 impl fmt::Debug for InMemory {

@@ -33,6 +33,8 @@ struct CallState {
     cancel: Notify,
     /// The call's streams, if it has some.
     flow: Option<Arc<Flow>>,
+    /// The call as the worker has it, if this is what interceptors have made of it.
+    outer: Option<CallContext>,
 }
 
 impl CallContext {
@@ -56,8 +58,39 @@ impl CallContext {
                 cancelled: AtomicBool::new(false),
                 cancel: Notify::new(),
                 flow,
+                outer: None,
             }),
         }
+    }
+
+    /// The call as interceptors pass it on. It is cancelled when this one is.
+    pub(crate) fn inner(
+        &self,
+        deadline: Instant,
+        metadata: Metadata,
+        flow: Option<Arc<Flow>>,
+    ) -> Self {
+        let (method, attempt, client) =
+            (self.state.method, self.attempt(), self.state.client.clone());
+        CallContext {
+            state: Arc::new(CallState {
+                method,
+                deadline,
+                attempt,
+                client,
+                encoded: Bytes::new(),
+                metadata: OnceLock::from(metadata),
+                reply: Mutex::default(),
+                cancelled: AtomicBool::new(false),
+                cancel: Notify::new(),
+                flow,
+                outer: Some(self.clone()),
+            }),
+        }
+    }
+
+    pub(crate) fn spec(&self) -> &'static MethodSpec {
+        self.state.method
     }
 
     /// The method's path, `package.Service/Method`.
@@ -100,7 +133,8 @@ impl CallContext {
     /// Whether nobody waits for the reply any more: the deadline has passed, the session with the
     /// broker is lost, or the worker is being stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.state.cancelled.load(Ordering::Acquire)
+        let outer = self.state.outer.as_ref();
+        self.state.cancelled.load(Ordering::Acquire) || outer.is_some_and(Self::is_cancelled)
     }
 
     /// Waits until nobody waits for the reply any more. The handler itself is dropped then, unless its
@@ -109,8 +143,15 @@ impl CallContext {
         let mut notified = std::pin::pin!(self.state.cancel.notified());
         // In the list first, then the look: a cancellation in between is not missed.
         notified.as_mut().enable();
-        if !self.is_cancelled() {
-            notified.await;
+        if self.is_cancelled() {
+            return;
+        }
+        match &self.state.outer {
+            None => notified.await,
+            Some(outer) => tokio::select! {
+                () = notified => {}
+                () = Box::pin(outer.cancelled()) => {}
+            },
         }
     }
 
@@ -119,9 +160,14 @@ impl CallContext {
     }
 
     pub(crate) fn cancel(&self) {
+        self.stop();
+        self.close();
+    }
+
+    /// Says that nobody waits any more. The streams stay as they are.
+    pub(crate) fn stop(&self) {
         self.state.cancelled.store(true, Ordering::Release);
         self.state.cancel.notify_waiters();
-        self.close();
     }
 
     /// The handler is done: what it left to others can send no more.

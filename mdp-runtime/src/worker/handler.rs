@@ -93,20 +93,27 @@ pub(crate) fn other_kind(method: &MethodSpec, called: CallKind) -> Status {
 }
 
 fn failed(cx: &CallContext, status: Status) -> (Code, Body) {
+    let status = with_metadata(cx, status);
+    let meta = codec::encode_metadata(status.metadata());
+    let payload = codec::encode_status(&status);
+    (status.code(), Body::with_payload("", meta.as_deref(), payload))
+}
+
+/// A handler's status with what goes back beside it.
+pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
     // A handler that fails with OK has not made a reply.
-    let status = match status.code() {
+    let mut status = match status.code() {
         Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
         _ => status,
     };
     // One that a call of the handler's own ended with: what came beside it was for the handler.
-    let handed_on = status.method().is_some();
-    let mut metadata = if handed_on { Metadata::new() } else { status.metadata().clone() };
-    for (key, value) in cx.take_reply_metadata().iter() {
-        metadata.insert(key, value.clone());
+    if status.method().is_some() {
+        status = status.without_method().with_metadata(Metadata::new()).with_not_started(false);
     }
-    let meta = codec::encode_metadata(&metadata);
-    let payload = codec::encode_status(&status);
-    (status.code(), Body::with_payload("", meta.as_deref(), payload))
+    for (key, value) in cx.take_reply_metadata().iter() {
+        status.metadata_mut().insert(key, value.clone());
+    }
+    status
 }
 
 fn panicked(cx: &CallContext, panic: &(dyn Any + Send)) -> Status {

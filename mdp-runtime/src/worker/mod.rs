@@ -25,6 +25,7 @@ use crate::compress::Packing;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
+use crate::intercept::{self, Added, Interceptor};
 use driver::{Command, Driver};
 use pool::Pool;
 use seat::Seat;
@@ -71,6 +72,7 @@ impl Worker {
             window: core::Config::default().window,
             max_decompressed: Packing::default().most,
             services: Vec::new(),
+            interceptors: Added::default(),
         }
     }
 
@@ -138,6 +140,7 @@ pub struct WorkerBuilder {
     window: u32,
     max_decompressed: usize,
     services: Vec<(Arc<dyn Service>, u32)>,
+    interceptors: Added,
 }
 
 impl WorkerBuilder {
@@ -172,6 +175,24 @@ impl WorkerBuilder {
     pub fn serve(mut self, service: impl Service) -> Self {
         self.services.push((Arc::new(service), self.capacity));
         self
+    }
+
+    /// Puts an interceptor around the handlers of all services, whether they are given before or after. The first one is
+    /// the outermost. Handlers see the metadata and the deadline that the last one passes on. See [`Interceptor`].
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.add(interceptor);
+        self
+    }
+
+    /// Puts a layer of tower's around the handlers of all services, as [`intercept`](Self::intercept) does with an
+    /// interceptor. See [`Client::layer`](crate::Client::layer).
+    #[cfg(feature = "tower")]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: tower_layer::Layer<crate::tower::Onward>,
+        L::Service: crate::tower::Stack,
+    {
+        self.intercept(intercept::Layered::new(layer))
     }
 
     /// How often the worker gives and wants a sign of life; the broker may want a longer interval.
@@ -219,7 +240,9 @@ impl WorkerBuilder {
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let services = self.services.into_iter().map(|(service, _)| service).collect();
+        let interceptors = self.interceptors.into_list();
+        let around = |(service, _)| intercept::around(service, &interceptors);
+        let services = self.services.into_iter().map(around).collect();
         let endpoints = self.endpoints;
         let pool = Pool::new(handlers, self.max_decompressed);
         let driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);

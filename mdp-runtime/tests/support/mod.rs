@@ -8,7 +8,7 @@
     clippy::indexing_slicing
 )] // tests
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
 pub const ECHO: MethodSpec = method(0, "Echo", "test.v1.Echo/Echo", Idempotency::Unknown);
 pub const SAFE: MethodSpec = method(1, "Safe", "test.v1.Echo/Safe", Idempotency::Idempotent);
+pub const LOOK: MethodSpec = method(2, "Look", "test.v1.Echo/Look", Idempotency::NoSideEffects);
 pub const NOBODY: MethodSpec = method(9, "Missing", "test.v1.Echo/Missing", Idempotency::Unknown);
-pub static SERVICE: ServiceSpec = ServiceSpec { name: "test.v1.Echo", methods: &[ECHO, SAFE] };
+pub static SERVICE: ServiceSpec =
+    ServiceSpec { name: "test.v1.Echo", methods: &[ECHO, SAFE, LOOK] };
 
 const fn method(
     number: u32,
@@ -172,6 +174,11 @@ pub fn safe_call(client: &Client, text: &str) -> Call<String> {
     Call::new(client, &METHOD, &text.to_owned())
 }
 
+pub fn look_call(client: &Client, text: &str) -> Call<String> {
+    static METHOD: MethodSpec = LOOK;
+    Call::new(client, &METHOD, &text.to_owned())
+}
+
 pub fn missing_call(client: &Client) -> Call<String> {
     static METHOD: MethodSpec = NOBODY;
     Call::new(client, &METHOD, &String::new())
@@ -197,8 +204,10 @@ pub async fn client(broker: &Broker) -> Client {
 }
 
 /// Waits for something that must come soon.
-pub async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it did not come in time")
+pub async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future.into_future())
+        .await
+        .expect("it did not come in time")
 }
 
 /// Waits until `condition` holds.

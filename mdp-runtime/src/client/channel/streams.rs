@@ -1,28 +1,47 @@
 //! The streams of a call through a channel, as the channel has them.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mdp_protocol::Payload;
 use mdp_protocol::wire::{Direction, Part};
 
-use super::{Reply, Request};
+use tokio::runtime::Handle;
+
+use super::{CloseOnDrop, elsewhere};
 use crate::body::Body;
-use crate::client::Ending;
+use crate::client::{Ending, Reply, Request};
 use crate::codec;
 use crate::codegen::{self, Raw, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
-use crate::stream::{Flow, Purse, RequestSender, Streaming};
+use crate::stream::{Flow, Purse, RequestSender, Streaming, joined};
+
+/// Changes a message on its way, or ends its stream.
+type Change = Box<dyn FnMut(Bytes) -> Result<Bytes, Status> + Send>;
 
 /// The requests of a call, as a [`Channel`](super::Channel) gets them.
 pub struct Requests {
     inner: Streaming<Raw>,
+    /// From the caller's to the handler's.
+    changes: Vec<Change>,
+    /// Some may have been read.
+    begun: bool,
 }
 
 impl Requests {
+    /// Lets each request go through a function on its way to the handler, which may change it. A status of the
+    /// function's is the end of the call.
+    pub fn map<F>(mut self, change: F) -> Self
+    where
+        F: FnMut(Bytes) -> Result<Bytes, Status> + Send + 'static,
+    {
+        self.changes.push(Box::new(change));
+        self
+    }
+
     /// The next request; `None` when there are no more.
     ///
     /// # Errors
@@ -38,9 +57,21 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// CANCELLED: the caller has dropped its sender before it finished.
+    /// CANCELLED: the caller has dropped its sender before it finished. What a [`map`](Self::map) gives.
     pub async fn bytes(&mut self) -> Result<Option<Bytes>, Status> {
+        match self.unchanged().await? {
+            Some(bytes) => self.changed(bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn unchanged(&mut self) -> Result<Option<Bytes>, Status> {
+        self.begun = true;
         Ok(self.inner.message().await?.map(|Raw(bytes)| bytes))
+    }
+
+    fn changed(&mut self, bytes: Bytes) -> Result<Bytes, Status> {
+        self.changes.iter_mut().try_fold(bytes, |bytes, change| change(bytes))
     }
 }
 
@@ -54,11 +85,31 @@ impl fmt::Debug for Requests {
 pub struct Replies {
     flow: Arc<Flow>,
     purse: Purse,
+    /// From the caller's to the handler's.
+    changes: Vec<Change>,
+    /// OPEN or a reply may have been sent.
+    begun: bool,
+    opened: bool,
 }
 
 impl Replies {
-    /// Says that replies will come, and what goes before them; the first reply says so too.
+    /// Lets each reply go through a function on its way to the caller, which may change it. A status of the
+    /// function's is the end of the call.
+    pub fn map<F>(mut self, change: F) -> Self
+    where
+        F: FnMut(Bytes) -> Result<Bytes, Status> + Send + 'static,
+    {
+        self.changes.push(Box::new(change));
+        self
+    }
+
+    /// Says that replies will come, and what goes before them; the first reply says so too. Only the first time
+    /// counts.
     pub fn open(&mut self, metadata: &Metadata) {
+        if std::mem::replace(&mut self.opened, true) {
+            return;
+        }
+        self.begun = true;
         let meta = codec::encode_metadata(metadata);
         self.flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
     }
@@ -76,8 +127,12 @@ impl Replies {
     ///
     /// # Errors
     ///
-    /// CANCELLED: the call is over.
-    pub async fn send_bytes(&mut self, bytes: Bytes) -> Result<(), Status> {
+    /// CANCELLED: the call is over. What a [`map`](Self::map) gives.
+    pub async fn send_bytes(&mut self, mut bytes: Bytes) -> Result<(), Status> {
+        self.begun = true;
+        for change in self.changes.iter_mut().rev() {
+            bytes = change(bytes)?;
+        }
         let (purse, half) = (&mut self.purse, self.flow.half());
         let over = |_| Status::cancelled("the call is over");
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(over)?;
@@ -85,11 +140,6 @@ impl Replies {
         self.purse.pay(body.size());
         self.flow.send(Part::Item(body));
         Ok(())
-    }
-
-    /// What both are about.
-    pub(crate) fn flow(&self) -> &Arc<Flow> {
-        &self.flow
     }
 }
 
@@ -100,12 +150,43 @@ impl fmt::Debug for Replies {
 }
 
 /// A channel's ends of a call.
-pub(super) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
+pub(crate) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
     if !request.kind().streams(Direction::Requests) {
         flow.half().put(Part::End);
     }
     let inner = Streaming::of_requests(Arc::clone(flow), request.method);
-    (Requests { inner }, Replies { flow: Arc::clone(flow), purse: Purse::default() })
+    let requests = Requests { inner, changes: Vec::new(), begun: false };
+    let (flow, purse) = (Arc::clone(flow), Purse::default());
+    (requests, Replies { flow, purse, changes: Vec::new(), begun: false, opened: false })
+}
+
+/// Lets a handler work on these ends of a call: on the flow behind them, or, where somebody has a hand in between, on one
+/// of its own that is passed on.
+pub(crate) async fn handled<H, F>(
+    request: &Request,
+    requests: Requests,
+    replies: Replies,
+    handler: H,
+) -> Result<Reply, Status>
+where
+    H: FnOnce(Arc<Flow>) -> F,
+    F: Future<Output = Result<Reply, Status>> + Send + 'static,
+{
+    let seen = |changes: &[Change], begun| begun || !changes.is_empty();
+    if !seen(&requests.changes, requests.begun) && !seen(&replies.changes, replies.begun) {
+        return handler(replies.flow).await;
+    }
+    let (ours, theirs) = joined(replies.flow.window());
+    let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
+    let close = (CloseOnDrop(Arc::clone(&ours)), CloseOnDrop(Arc::clone(&theirs)));
+    let work = handler(theirs);
+    // It goes on while a message of its own waits to be passed on.
+    let answering = elsewhere(Handle::try_current().ok().as_ref(), async move {
+        let _close = close;
+        work.await
+    });
+    let ending = Ending::channel(answering, Some(Arc::clone(&ours)));
+    pass_on(request, ending, ours, requests, replies).await
 }
 
 /// Passes on what comes at the ends of one call to another one, both ways.
@@ -117,15 +198,20 @@ pub(super) async fn pass_on(
     mut replies: Replies,
 ) -> Result<Reply, Status> {
     let kind = request.kind();
-    let mut sender = RequestSender::<Raw>::new(Arc::clone(&flow), request.method);
+    // A call without a stream of requests has no place for the end of one.
+    let sender = kind
+        .streams(Direction::Requests)
+        .then(|| RequestSender::<Raw>::new(Arc::clone(&flow), request.method));
+    // That requests cannot be sent is because the call is over, which its end explains.
+    let over = |_| None;
     let sending = async move {
-        if kind.streams(Direction::Requests) {
-            while let Some(bytes) = requests.bytes().await? {
-                sender.send(Raw(bytes)).await?;
-            }
+        let Some(mut sender) = sender else { return Ok(()) };
+        while let Some(bytes) = requests.unchanged().await.map_err(over)? {
+            let bytes = requests.changed(bytes).map_err(Some)?;
+            sender.send(Raw(bytes)).await.map_err(over)?;
         }
         sender.finish();
-        Ok::<(), Status>(())
+        Ok::<(), Option<Status>>(())
     };
     let receiving = async move {
         let mut stream = Streaming::<Raw>::of_replies(flow, request.method, ending);
@@ -142,8 +228,9 @@ pub(super) async fn pass_on(
     let mut receiving = std::pin::pin!(receiving);
     tokio::select! {
         reply = &mut receiving => return reply,
-        // That the requests cannot be sent is because the call is over, which its end explains.
-        sent = &mut sending => drop(sent),
+        sent = &mut sending => if let Err(Some(status)) = sent {
+            return Err(status);
+        },
     }
     receiving.await
 }

@@ -1,0 +1,146 @@
+//! Interceptors around the handlers of a worker.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mdp_protocol::wire::Direction;
+use tokio::sync::oneshot;
+
+use super::{Interceptors, Next};
+use crate::client::{self, Channel, Replies, Reply, Request, Requests};
+use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
+use crate::status::Status;
+use crate::stream::Flow;
+use crate::worker::{CallContext, handler};
+
+/// A service with interceptors around each of its handlers.
+struct Intercepted {
+    service: Arc<dyn Service>,
+    interceptors: Interceptors,
+}
+
+/// The service with these interceptors around it; itself if there are none.
+pub(crate) fn around(service: Arc<dyn Service>, interceptors: &Interceptors) -> Arc<dyn Service> {
+    if interceptors.is_empty() {
+        return service;
+    }
+    Arc::new(Intercepted { service, interceptors: Arc::clone(interceptors) })
+}
+
+impl Service for Intercepted {
+    fn spec(&self) -> &'static ServiceSpec {
+        self.service.spec()
+    }
+
+    fn schema(&self) -> Schema {
+        self.service.schema()
+    }
+
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+        let service = Arc::clone(&self.service);
+        let end = Arc::new(Handler { service, method, cx: cx.clone() });
+        let next = Next::new(&self.interceptors, end, Some(cx.deadline()));
+        let mut request = Request::new(cx.spec(), body, Arc::from([]));
+        request.metadata = cx.metadata().clone();
+        request.timeout = cx.time_left();
+        request.cx = Some(cx.clone());
+        codegen::handling(async move {
+            let streams = cx.flow().map(|flow| client::ends(&request, flow));
+            let reply = next.pass(request, streams).await?;
+            for (key, value) in reply.metadata.iter() {
+                cx.reply_metadata(key, value.clone());
+            }
+            // Where replies stream, none comes with the end.
+            let streams = cx.spec().kind.streams(Direction::Replies);
+            Ok(if streams { Bytes::new() } else { reply.payload })
+        })
+    }
+}
+
+/// The innermost end: one call of a handler.
+struct Handler {
+    service: Arc<dyn Service>,
+    method: u32,
+    /// As the worker has it.
+    cx: CallContext,
+}
+
+impl Channel for Handler {
+    async fn call(&self, request: Request) -> Result<Reply, Status> {
+        self.start(request, None).await
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        requests: Requests,
+        replies: Replies,
+    ) -> Result<Reply, Status> {
+        let passed_on = request.clone();
+        let start = |flow| self.start(passed_on, Some(flow));
+        client::handled(&request, requests, replies, start).await
+    }
+}
+
+impl Handler {
+    /// Runs the handler with what the interceptors have passed on.
+    fn start(
+        &self,
+        request: Request,
+        flow: Option<Arc<Flow>>,
+    ) -> impl Future<Output = Result<Reply, Status>> + Send + use<> {
+        let (service, method, outer) = (Arc::clone(&self.service), self.method, self.cx.clone());
+        async move {
+            let theirs = outer.deadline();
+            let deadline = Instant::now().checked_add(request.timeout);
+            let deadline = deadline.map_or(theirs, |deadline| deadline.min(theirs));
+            let cx = outer.inner(deadline, request.metadata, flow);
+            let mut given_up = GivenUp(Some(&cx));
+            let handling = handler::begin(&*service, method, &cx, request.payload)?;
+            let end = ended(handling, &cx);
+            let end = if deadline < theirs {
+                tokio::time::timeout_at(deadline.into(), end).await
+            } else {
+                Ok(end.await)
+            };
+            let Ok(end) = end else { return Err(client::expired(false)) };
+            given_up.0 = None;
+            match end {
+                Ok(payload) => {
+                    let mut reply = Reply::from_bytes(payload);
+                    reply.metadata = cx.take_reply_metadata();
+                    reply.attempts = cx.attempt();
+                    Ok(reply)
+                }
+                Err(status) => Err(handler::with_metadata(&cx, status)),
+            }
+        }
+    }
+}
+
+/// The end of a handler. Dropped before it has come it stops the handler, unless its method detaches.
+async fn ended(mut handling: Handling, cx: &CallContext) -> Result<Bytes, Status> {
+    if cx.on_cancel() == OnCancel::Cancel {
+        return poll_fn(|context| handler::poll(&mut handling, cx, context)).await;
+    }
+    let (answer, end) = oneshot::channel();
+    let cx = cx.clone();
+    tokio::spawn(async move {
+        // Whoever waited may have gone.
+        let _ = answer.send(poll_fn(|context| handler::poll(&mut handling, &cx, context)).await);
+    });
+    let gone = |_| Err(Status::unavailable("the runtime of the handlers was shut down"));
+    end.await.unwrap_or_else(gone)
+}
+
+/// Tells what the handler has started that nobody waits for it, when an interceptor drops it.
+struct GivenUp<'a>(Option<&'a CallContext>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(cx) = self.0 {
+            cx.stop();
+        }
+    }
+}

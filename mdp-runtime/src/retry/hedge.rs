@@ -1,0 +1,194 @@
+//! A second attempt beside the first, for methods without side effects.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::{Answering, Codes, RetryBudget, after, budget_of};
+use crate::client::{Reply, Request};
+use crate::codegen::Idempotency;
+use crate::intercept::{Interceptor, Next};
+use crate::status::{Code, Status};
+
+const ATTEMPTS: u8 = 2;
+
+/// Sends a call a second time if no answer has come within a delay, to another worker if there is one that is free, and
+/// takes the first good answer; the other attempts are given up, and their handlers stopped. For calls that now and then
+/// take far longer than most: with the 95th percentile of their time as the delay, 5 % more calls cut off what is beyond.
+///
+/// Only for methods that say in their schema that they have no side effects (`idempotency_level = NO_SIDE_EFFECTS`,
+/// `#[mdp(no_side_effects)]`): [`Client::hedge`](crate::Client::hedge) leaves all others as they are, and
+/// [`Call::hedge`](crate::Call::hedge) of another one ends with FAILED_PRECONDITION. Calls with streams are left as they
+/// are.
+///
+/// An attempt that fails with UNAVAILABLE, or is refused by a full queue, is made up for by the next one at once; any other
+/// status is the call's end. Attempts beyond the first are paid from the [`budget`](Self::budget), and without it are not
+/// made.
+///
+/// ```
+/// use std::time::Duration;
+/// use mdp_runtime::{Client, HedgePolicy};
+///
+/// # fn doc(client: Client) {
+/// let client = client.hedge(HedgePolicy::after(Duration::from_millis(30)));
+/// // let search = SearchClient::new(client);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HedgePolicy {
+    delay: Duration,
+    attempts: u8,
+    codes: Codes,
+    budget: Option<RetryBudget>,
+}
+
+impl HedgePolicy {
+    /// Another attempt whenever so much time has passed since the last one began.
+    pub fn after(delay: Duration) -> Self {
+        HedgePolicy { delay, attempts: ATTEMPTS, codes: Codes::default(), budget: None }
+    }
+
+    /// How many attempts there are at the most, the first one included; at least 1. 2.
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// The codes that do not end the call while another attempt runs or may be begun. UNAVAILABLE; and
+    /// RESOURCE_EXHAUSTED of one that was not started. Once set, those that are set.
+    pub fn codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.codes = Codes(Some(codes.into_iter().collect()));
+        self
+    }
+
+    /// What bounds the share of attempts that are not the first, as for
+    /// [`RetryPolicy::budget`](super::RetryPolicy::budget).
+    pub fn budget(mut self, budget: &RetryBudget) -> Self {
+        self.budget = Some(budget.clone());
+        self
+    }
+}
+
+/// Hedges calls as a policy says.
+pub(crate) struct Hedging {
+    policy: Arc<HedgePolicy>,
+}
+
+impl Hedging {
+    pub(crate) fn new(policy: HedgePolicy) -> Self {
+        Hedging { policy: Arc::new(policy) }
+    }
+}
+
+impl Interceptor for Hedging {
+    async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
+        if request.kind().is_stream() {
+            return next.call(request).await;
+        }
+        if matches!(request.again.hedge, super::Choice::Set(_)) {
+            check(&request)?;
+        } else if check(&request).is_err() {
+            return next.call(request).await;
+        }
+        match request.again.hedge.take(Some(&self.policy)) {
+            Some(policy) => hedged(&policy, request, |request| Box::pin(next.call(request))).await,
+            None => next.call(request).await,
+        }
+    }
+}
+
+/// # Errors
+///
+/// The method may not be hedged.
+pub(super) fn check(request: &Request) -> Result<(), Status> {
+    if request.idempotency() == Idempotency::NoSideEffects {
+        return Ok(());
+    }
+    let path = request.method();
+    let message = format!("{path} is not said to have no side effects, so it cannot be hedged");
+    Err(Status::failed_precondition(message).with_not_started(true))
+}
+
+/// Makes a call, and again beside it while no answer comes.
+pub(super) async fn hedged(
+    policy: &HedgePolicy,
+    request: Request,
+    attempt: impl Fn(Request) -> Answering,
+) -> Result<Reply, Status> {
+    let budget = budget_of(policy.budget.as_ref(), &request);
+    let mut begun: u8 = 1;
+    let mut running = Running(vec![attempt(request.clone())]);
+    loop {
+        let may_begin = begun < policy.attempts;
+        let delay = pin!(async {
+            match may_begin {
+                true => tokio::time::sleep(policy.delay).await,
+                false => std::future::pending().await,
+            }
+        });
+        match running.next(delay).await {
+            Some(Ok(reply)) => return Ok(after(reply, begun - 1)),
+            Some(Err(status)) if !policy.codes.has(&status) => return Err(status),
+            Some(Err(status)) if !may_begin || !budget.spend() => {
+                if running.0.is_empty() {
+                    return Err(status);
+                }
+                // The others may do better.
+                return running.rest(policy, status).await.map(|reply| after(reply, begun - 1));
+            }
+            Some(Err(_)) => {}
+            None if budget.spend() => {}
+            None => {
+                tracing::debug!(method = request.method(), "not hedged: the budget is spent");
+                let nothing = Status::internal("no attempt was left");
+                return running.rest(policy, nothing).await.map(|reply| after(reply, begun - 1));
+            }
+        }
+        tracing::debug!(method = request.method(), begun, "the call is made beside itself");
+        begun += 1;
+        running.0.push(attempt(request.clone()));
+    }
+}
+
+/// The attempts that run. Those that are left when it is dropped are given up.
+struct Running(Vec<Answering>);
+
+impl Running {
+    /// The next end of one; `None`: the delay was over before.
+    async fn next(
+        &mut self,
+        mut delay: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Option<Result<Reply, Status>> {
+        poll_fn(|cx| match self.poll_any(cx) {
+            Poll::Ready(end) => Poll::Ready(Some(end)),
+            Poll::Pending => delay.as_mut().poll(cx).map(|()| None),
+        })
+        .await
+    }
+
+    /// The end of the call if no more attempts are begun; `status` is that of the last one that has failed.
+    async fn rest(mut self, policy: &HedgePolicy, mut status: Status) -> Result<Reply, Status> {
+        while !self.0.is_empty() {
+            match poll_fn(|cx| self.poll_any(cx)).await {
+                Err(failed) if policy.codes.has(&failed) => status = failed,
+                end => return end,
+            }
+        }
+        Err(status)
+    }
+
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+        let found = self.0.iter_mut().enumerate().find_map(|(place, attempt)| {
+            match attempt.as_mut().poll(cx) {
+                Poll::Ready(end) => Some((place, end)),
+                Poll::Pending => None,
+            }
+        });
+        let Some((place, end)) = found else { return Poll::Pending };
+        drop(self.0.swap_remove(place));
+        Poll::Ready(end)
+    }
+}

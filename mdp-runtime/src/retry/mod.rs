@@ -1,0 +1,438 @@
+//! Calls that are tried more than once: again after a failure, or a second time beside the first.
+
+mod budget;
+mod hedge;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub use budget::RetryBudget;
+pub use hedge::HedgePolicy;
+pub(crate) use hedge::Hedging;
+
+use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
+use crate::clock;
+use crate::codec::details::RetryInfo;
+use crate::intercept::{Interceptor, Next};
+use crate::status::{Code, Status};
+
+const ATTEMPTS: u8 = 3;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const MOST_BACKOFF: Duration = Duration::from_secs(2);
+
+/// How calls of one request and one reply are tried again that have failed. For a client
+/// ([`Client::retry`](crate::Client::retry)), for one of its methods
+/// ([`Client::retry_method`](crate::Client::retry_method)), or for a call ([`Call::retry`](crate::Call::retry)).
+///
+/// A call is tried again if all of this holds:
+///
+/// - The status has one of the [`codes`](Self::codes).
+/// - It is safe: the broker says that no handler was started ([`Status::not_started`]), or the call is idempotent, by its
+///   schema or its caller.
+/// - Fewer than [`attempts`](Self::attempts) were made, and the [`budget`](Self::budget) has something left.
+/// - There is time left after the back-off. The call's deadline holds for all attempts together.
+///
+/// Nothing is tried again unless asked for. The broker moves the calls of lost workers by itself as far as that is safe
+/// ([`ClientBuilder::attempts`](crate::ClientBuilder::attempts)), and where each layer of a system tries thrice by
+/// default, an outage at the bottom is met by three times three times the load.
+///
+/// ```
+/// use std::time::Duration;
+/// use mdp_runtime::{Client, Code, RetryPolicy};
+///
+/// # fn doc(client: Client) {
+/// let policy = RetryPolicy::new()
+///     .attempts(4)
+///     .backoff(Duration::from_millis(20), Duration::from_secs(1))
+///     .codes([Code::Unavailable, Code::Aborted]);
+/// let client = client.retry(policy);
+/// // let auth = AuthClient::new(client);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RetryPolicy {
+    attempts: u8,
+    first: Duration,
+    most: Duration,
+    codes: Codes,
+    budget: Option<RetryBudget>,
+    jitter: Arc<Jitter>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy {
+            attempts: ATTEMPTS,
+            first: FIRST_BACKOFF,
+            most: MOST_BACKOFF,
+            codes: Codes::default(),
+            budget: None,
+            jitter: Arc::new(Jitter::new(clock::seed())),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How often a call is tried at the most, the first time included; at least 1. 3.
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long to wait before another attempt: before the second one up to `first`, before each further one up to twice
+    /// as long, and never longer than `most`. By chance between nothing and that, so that those who failed together do not
+    /// come back together. 50 ms and 2 s.
+    ///
+    /// A status with [`RetryInfo`](crate::details::RetryInfo) says itself how long to wait: just that.
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        (self.first, self.most) = (first, most);
+        self
+    }
+
+    /// The codes after which a call is tried again, if that is safe. UNAVAILABLE; and RESOURCE_EXHAUSTED of a call that was
+    /// not started, which is a full queue. Once set, those that are set.
+    pub fn codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.codes = Codes(Some(codes.into_iter().collect()));
+        self
+    }
+
+    /// What bounds the share of attempts that are not the first. Unless set that of the client, with the defaults of
+    /// [`RetryBudget`].
+    pub fn budget(mut self, budget: &RetryBudget) -> Self {
+        self.budget = Some(budget.clone());
+        self
+    }
+
+    /// The seed of the back-off's chance, for tests that want the same one each time.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.jitter = Arc::new(Jitter::new(seed));
+        self
+    }
+
+    /// How long to wait before the next attempt; `None`: there is to be none, whatever the budget says.
+    fn again(
+        &self,
+        request: &Request,
+        status: &Status,
+        made: u8,
+        left: Duration,
+    ) -> Option<Duration> {
+        let safe = not_started(status) || request.is_idempotent();
+        if made >= self.attempts || !safe || !self.codes.has(status) {
+            return None;
+        }
+        let asked = status.detail::<RetryInfo>().and_then(|info| info.delay());
+        let wait = asked.unwrap_or_else(|| self.jitter.up_to(self.ceiling(made)));
+        (wait < left).then_some(wait)
+    }
+
+    /// The longest back-off after so many attempts.
+    fn ceiling(&self, made: u8) -> Duration {
+        let doubled = 1_u32.checked_shl(u32::from(made.saturating_sub(1))).unwrap_or(u32::MAX);
+        self.first.saturating_mul(doubled).min(self.most)
+    }
+}
+
+/// Whether the broker has said so of this very call: a status that an interceptor hands on from another one does
+/// not count.
+fn not_started(status: &Status) -> bool {
+    status.not_started() && status.method().is_none()
+}
+
+/// The codes after which a call may be tried again.
+#[derive(Clone, Debug, Default)]
+struct Codes(Option<Vec<Code>>);
+
+impl Codes {
+    fn has(&self, status: &Status) -> bool {
+        let code = status.code();
+        match &self.0 {
+            Some(codes) => codes.contains(&code),
+            None => {
+                code == Code::Unavailable || code == Code::ResourceExhausted && not_started(status)
+            }
+        }
+    }
+}
+
+/// Chance, out of a seed.
+#[derive(Debug)]
+struct Jitter(AtomicU64);
+
+impl Jitter {
+    fn new(seed: u64) -> Self {
+        Jitter(AtomicU64::new(seed))
+    }
+
+    /// SplitMix64: each number of a sequence, however many threads draw from it.
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn up_to(&self, most: Duration) -> Duration {
+        let nanos = most.as_nanos().saturating_mul(u128::from(self.next())) >> 64;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// Whether and how a call may be repeated, as it goes with its request.
+#[derive(Clone, Default)]
+pub(crate) struct Again {
+    pub(crate) retry: Choice<RetryPolicy>,
+    pub(crate) hedge: Choice<HedgePolicy>,
+    /// What all attempts at the call share, while it goes through a chain.
+    pub(crate) tries: Option<Arc<Tries>>,
+}
+
+impl Again {
+    /// Whether the caller has asked for something.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.retry, Choice::Set(_)) || matches!(self.hedge, Choice::Set(_))
+    }
+}
+
+/// What the caller has said.
+#[derive(Clone, Default)]
+pub(crate) enum Choice<P> {
+    /// Nothing: what the client has.
+    #[default]
+    Open,
+    Off,
+    Set(Arc<P>),
+    /// Somebody further out sees to it.
+    Taken,
+}
+
+impl<P> Choice<P> {
+    /// The policy to follow, if it is here that the call is to be repeated.
+    fn take(&mut self, own: Option<&Arc<P>>) -> Option<Arc<P>> {
+        let policy = match self {
+            Choice::Open => Arc::clone(own?),
+            Choice::Set(policy) => Arc::clone(policy),
+            Choice::Off | Choice::Taken => return None,
+        };
+        *self = Choice::Taken;
+        Some(policy)
+    }
+}
+
+/// What the attempts at one call have in common.
+pub(crate) struct Tries {
+    budget: RetryBudget,
+    /// One of them may have run.
+    ran: AtomicBool,
+    counted: AtomicBool,
+}
+
+impl Tries {
+    pub(crate) fn new(budget: &RetryBudget) -> Arc<Self> {
+        let (ran, counted) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Tries { budget: budget.clone(), ran, counted })
+    }
+}
+
+/// The budget of a call, which counts for it once.
+fn budget_of(own: Option<&RetryBudget>, request: &Request) -> RetryBudget {
+    let tries = request.again.tries.as_ref();
+    let budget = own.or(tries.map(|tries| &tries.budget)).cloned().unwrap_or_default();
+    if tries.is_none_or(|tries| !tries.counted.swap(true, Ordering::Relaxed)) {
+        budget.call();
+    }
+    budget
+}
+
+/// Tries calls again as a policy says.
+pub(crate) struct Retrying {
+    policy: Arc<RetryPolicy>,
+    /// For this method only.
+    only: Option<String>,
+}
+
+impl Retrying {
+    pub(crate) fn new(policy: RetryPolicy, only: Option<String>) -> Self {
+        Retrying { policy: Arc::new(policy), only }
+    }
+}
+
+impl Interceptor for Retrying {
+    async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
+        // What has passed of streams does not come back.
+        let passes = request.kind().is_stream()
+            || self.only.as_ref().is_some_and(|method| method != request.method());
+        if passes {
+            return next.call(request).await;
+        }
+        match request.again.retry.take(Some(&self.policy)) {
+            Some(policy) => retried(&policy, request, |request| Box::pin(next.call(request))).await,
+            None => next.call(request).await,
+        }
+    }
+}
+
+/// Makes a call until it has ended well, or for good.
+async fn retried(
+    policy: &RetryPolicy,
+    request: Request,
+    attempt: impl Fn(Request) -> Answering,
+) -> Result<Reply, Status> {
+    let budget = budget_of(policy.budget.as_ref(), &request);
+    let until = Instant::now().checked_add(request.timeout);
+    let mut made: u8 = 0;
+    let mut request = request;
+    loop {
+        let status = match attempt(request.clone()).await {
+            Ok(reply) => return Ok(after(reply, made)),
+            Err(status) => status,
+        };
+        made = made.saturating_add(1);
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        let wait = policy.again(&request, &status, made, until.map_or(Duration::MAX, left));
+        let Some(wait) = wait else { return Err(status) };
+        if !budget.spend() {
+            tracing::debug!(method = request.method(), "not tried again: the budget is spent");
+            return Err(status);
+        }
+        tracing::debug!(method = request.method(), %status, ?wait, made, "the call is tried again");
+        tokio::time::sleep(wait).await;
+        if let Some(until) = until {
+            request.timeout = left(until);
+            if request.timeout.is_zero() {
+                return Err(status);
+            }
+        }
+    }
+}
+
+/// A reply after so many attempts in vain.
+fn after(mut reply: Reply, made: u8) -> Reply {
+    reply.attempts = reply.attempts.saturating_add(made);
+    reply
+}
+
+/// The innermost end of a client's interceptors: what the caller alone has asked for, then the client.
+pub(crate) struct Repeating {
+    client: Client,
+}
+
+impl Repeating {
+    pub(crate) fn new(client: Client) -> Self {
+        Repeating { client }
+    }
+}
+
+impl Channel for Repeating {
+    async fn call(&self, mut request: Request) -> Result<Reply, Status> {
+        let client = &self.client;
+        let retry = request.again.retry.take(None);
+        let hedge = request.again.hedge.take(None);
+        match (retry, hedge) {
+            (None, None) => tried(client.clone(), request).await,
+            (Some(retry), None) => {
+                retried(&retry, request, |request| Box::pin(tried(client.clone(), request))).await
+            }
+            (None, Some(hedge)) => hedged(&hedge, request, client).await,
+            (Some(retry), Some(hedge)) => {
+                let attempt = |request| -> Answering {
+                    let (hedge, client) = (Arc::clone(&hedge), client.clone());
+                    Box::pin(async move { hedged(&hedge, request, &client).await })
+                };
+                retried(&retry, request, attempt).await
+            }
+        }
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        requests: Requests,
+        replies: Replies,
+    ) -> Result<Reply, Status> {
+        Channel::stream(&self.client, request, requests, replies).await
+    }
+}
+
+async fn hedged(policy: &HedgePolicy, request: Request, client: &Client) -> Result<Reply, Status> {
+    hedge::check(&request)?;
+    hedge::hedged(policy, request, |request| Box::pin(tried(client.clone(), request))).await
+}
+
+/// One attempt. That no handler was started is true of a call only if it is of all attempts at it.
+async fn tried(client: Client, request: Request) -> Result<Reply, Status> {
+    let Some(tries) = request.again.tries.clone() else {
+        return Channel::call(&client, request).await;
+    };
+    let mut attempt = Ran { tries: &tries, known: false };
+    let end = Channel::call(&client, request).await;
+    attempt.known = true;
+    match end {
+        Err(status) if status.not_started() => {
+            let ran = tries.ran.load(Ordering::Acquire);
+            Err(status.with_not_started(!ran))
+        }
+        end => {
+            tries.ran.store(true, Ordering::Release);
+            end
+        }
+    }
+}
+
+/// Of an attempt that is dropped nobody knows whether it ran.
+struct Ran<'a> {
+    tries: &'a Tries,
+    known: bool,
+}
+
+impl Drop for Ran<'_> {
+    fn drop(&mut self) {
+        if !self.known {
+            self.tries.ran.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Debug for Retrying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_up_to_the_most() {
+        let policy =
+            RetryPolicy::new().backoff(Duration::from_millis(10), Duration::from_millis(35));
+        let ceilings: Vec<_> = (1..=5).map(|made| policy.ceiling(made).as_millis()).collect();
+        assert_eq!(ceilings, [10, 20, 35, 35, 35]);
+        assert_eq!(policy.ceiling(255).as_millis(), 35);
+        let endless = RetryPolicy::new().backoff(Duration::from_secs(1), Duration::MAX);
+        assert!(endless.ceiling(255) >= Duration::from_secs(u32::MAX.into()));
+    }
+
+    #[test]
+    fn chance_stays_below_its_ceiling_and_comes_back_with_its_seed() {
+        let (one, other) = (Jitter::new(7), Jitter::new(7));
+        let most = Duration::from_millis(100);
+        let drawn: Vec<_> = (0..1_000).map(|_| one.up_to(most)).collect();
+        assert!(drawn.iter().all(|wait| *wait < most));
+        assert!(drawn.iter().all(|wait| *wait == other.up_to(most)));
+        let sum: Duration = drawn.iter().sum();
+        assert!((40..60).contains(&(sum / 1_000).as_millis()), "{sum:?}");
+        assert_eq!(one.up_to(Duration::ZERO), Duration::ZERO);
+    }
+}
