@@ -554,6 +554,17 @@ async fn streams_come_through_call_as_well() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_that_nobody_begins_ends_as_soon_as_without_interceptors() {
+    let broker = testing::broker().unwrap();
+    let builder = broker.client_builder().timeout(Duration::from_millis(100));
+    let client = builder.open().await.unwrap();
+    // The stream itself would have a day.
+    for client in [client.intercept(Kinds("a", Arc::default())), client] {
+        assert!(within(count(&client, 1).into_future()).await.is_err());
+    }
+}
+
 /// Adds to each request, multiplies each reply; a number is too large for it.
 #[derive(Clone)]
 struct Arithmetic(u64);

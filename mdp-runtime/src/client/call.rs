@@ -301,6 +301,7 @@ impl<Rep, K> Call<Rep, K> {
         let mut request = Request::new(self.method, self.body.payload(), self.worker);
         request.metadata = self.metadata;
         request.timeout = self.timeout;
+        request.begin_within = self.begin_within;
         request.idempotent = self.idempotent;
         request.compression = self.compression;
         request.again = self.again.map(|again| *again).unwrap_or_default();
@@ -316,7 +317,7 @@ impl<Rep, K> Call<Rep, K> {
         Call {
             metadata: request.metadata,
             timeout: request.timeout,
-            begin_within: request.timeout,
+            begin_within: request.begin_within.min(request.timeout),
             idempotent: request.idempotent,
             worker: request.worker,
             compression: request.compression.or(own),

@@ -27,6 +27,8 @@ pub struct Request {
     pub(crate) payload: Bytes,
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Duration,
+    /// The time for a stream to begin.
+    pub(crate) begin_within: Duration,
     pub(crate) idempotent: bool,
     pub(crate) worker: Arc<[u8]>,
     /// For a client below: a channel itself gets messages as they are.
@@ -49,6 +51,7 @@ impl Request {
             payload,
             metadata: Metadata::new(),
             timeout: Duration::ZERO,
+            begin_within: Duration::MAX,
             idempotent: method.idempotency != Idempotency::Unknown,
             worker,
             compression: None,
