@@ -7,7 +7,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mdp_runtime::{CallContext, Code, Status, Worker, mdp_service};
+use mdp_runtime::{
+    CallContext, Code, Interceptor, Next, Reply, Request, Status, Worker, mdp_service,
+};
 use support::{broker, client, until, within};
 use tokio::sync::Semaphore;
 
@@ -220,4 +222,35 @@ async fn no_longer_than_its_grace() {
     assert_eq!(within(call).await.unwrap().unwrap_err().code(), Code::Unavailable);
     till.ledger.wait_for("told").await;
     assert!(!till.ledger.has("ended"));
+}
+
+/// Leaves handlers little time.
+struct Impatient;
+
+impl Interceptor for Impatient {
+    async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
+        request.set_timeout(Duration::from_millis(50));
+        next.call(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_handler_goes_on_that_an_interceptor_does_not_wait_for() {
+    let broker = broker();
+    let till = Cautious::new();
+    let worker = Worker::builder().connect(broker.endpoints().first().unwrap());
+    let worker = worker.serve(TillWorker::new(till.clone())).intercept(Impatient);
+    let worker = worker.start().unwrap();
+    within(worker.connected()).await.unwrap();
+    let client = TillClient::new(client(&broker).await);
+    let status = within(client.pay().into_future()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    till.ledger.wait_for("told").await;
+    assert!(!till.ledger.has("dropped"));
+    till.permits.add_permits(1);
+    till.ledger.wait_for("ended").await;
+    // One that does not detach is dropped.
+    let status = within(client.usual().into_future()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    till.ledger.wait_for("dropped").await;
 }

@@ -223,6 +223,38 @@ async fn an_interceptor_at_a_worker_sees_a_panic_of_the_handler() {
     }
 }
 
+/// Writes down what it is told of calls.
+#[derive(Clone)]
+struct Curious(Trace);
+
+impl Interceptor for Curious {
+    async fn call(&self, request: Request, next: Next) -> Result<Reply, Status> {
+        let (service, name, kind) = (request.service(), request.name(), request.kind());
+        let caller = request.context().map(|cx| String::from_utf8_lossy(cx.client()).into_owned());
+        let (level, may) = (request.idempotency(), request.is_idempotent());
+        let note = format!("{service} {name} {kind:?} {level:?} {may} {caller:?}");
+        self.0.lock().unwrap().push(note);
+        next.call(request).await
+    }
+}
+
+#[tokio::test]
+async fn one_is_told_the_method_and_at_a_worker_the_caller() {
+    let notes = Curious(Trace::default());
+    let client = InMemory::new().serve(echo()).intercept(notes.clone()).client();
+    let client = client.intercept(notes.clone());
+    within(call(&client, "x").idempotent()).await.unwrap();
+    within(support::safe_call(&client, "x").into_future()).await.unwrap();
+    let notes = notes.0.lock().unwrap();
+    let expected = [
+        "test.v1.Echo Echo Unary Unknown true None",
+        "test.v1.Echo Echo Unary Unknown false Some(\"in-memory\")",
+        "test.v1.Echo Safe Unary Idempotent true None",
+        "test.v1.Echo Safe Unary Idempotent true Some(\"in-memory\")",
+    ];
+    assert_eq!(*notes, expected);
+}
+
 /// Calls on until it goes well.
 #[derive(Clone)]
 struct Stubborn;

@@ -129,7 +129,7 @@ impl Request {
         self.timeout = timeout;
     }
 
-    /// Whether the call may be run more than once.
+    /// Whether the call may be run more than once, by its schema or its caller; at a worker, by its schema.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
     }
