@@ -86,8 +86,9 @@ use proc_macro::TokenStream;
 ///
 /// When a call is cancelled, its time is up or the session with the broker is lost, its slot is free at once and its
 /// handler is dropped. With `#[mdp(detach)]` the handler runs to its end: what it has begun shall be done as a whole,
-/// whoever waits for it. It is told through `cx.is_cancelled()` and `cx.cancelled()`, what it gives goes nowhere, and its
-/// streams end. Calls that it makes keep its deadline but for those that are `.detached()`. A worker that is shut down
+/// whoever waits for it. It is told through `cx.is_cancelled()` and `cx.cancelled()`, and what it gives goes nowhere: its
+/// requests end with an error, and the stream of its replies is dropped with the next reply, which nobody takes; one that
+/// may wait for long has to look whether it is told. Calls that it makes keep its deadline but for those that are `.detached()`. A worker that is shut down
 /// waits for it as for all others, within its grace.
 ///
 /// # Errors

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mdp_runtime::{
-    CallContext, Code, Interceptor, Next, Reply, Request, Status, Worker, mdp_service,
+    CallContext, Code, Interceptor, Next, Reply, Request, Status, Stream, Streaming, Worker,
+    mdp_service, stream,
 };
 use support::{broker, client, until, within};
 use tokio::sync::Semaphore;
@@ -19,6 +20,12 @@ trait Till {
     async fn pay(&self, cx: &CallContext) -> Result<(), Status>;
     #[mdp(detach, blocking)]
     fn count(&self, cx: &CallContext) -> Result<(), Status>;
+    #[mdp(detach)]
+    async fn list(
+        &self,
+        cx: &CallContext,
+        requests: Streaming<()>,
+    ) -> Result<impl Stream<Item = Result<(), Status>>, Status>;
     async fn usual(&self, cx: &CallContext) -> Result<(), Status>;
     async fn free(&self) -> Result<(), Status>;
 }
@@ -82,6 +89,24 @@ impl Till for Cautious {
 
     fn count(&self, cx: &CallContext) -> Result<(), Status> {
         tokio::runtime::Handle::current().block_on(self.run(cx))
+    }
+
+    async fn list(
+        &self,
+        cx: &CallContext,
+        mut requests: Streaming<()>,
+    ) -> Result<impl Stream<Item = Result<(), Status>>, Status> {
+        let ran = self.run(cx).await;
+        let last = requests.message().await;
+        self.ledger.note(if last.is_err() { "no requests" } else { "requests" });
+        ran?;
+        let (replies, stream) = stream::channel(1);
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move {
+            while replies.send(()).await.is_ok() {}
+            ledger.note("no replies");
+        });
+        Ok(stream)
     }
 
     async fn usual(&self, cx: &CallContext) -> Result<(), Status> {
@@ -158,6 +183,21 @@ async fn one_that_blocks_goes_on_likewise() {
     within(client.free().into_future()).await.unwrap();
     till.permits.add_permits(1);
     till.ledger.wait_for("ended").await;
+}
+
+#[tokio::test]
+async fn its_streams_end() {
+    let till = Cautious::new();
+    let (_broker, _worker, client) = cluster(&till).await;
+    let (_requests, replies) = client.list().start();
+    till.ledger.wait_for("begun").await;
+    drop(replies);
+    till.ledger.wait_for("told").await;
+    within(client.free().into_future()).await.unwrap();
+    till.permits.add_permits(1);
+    till.ledger.wait_for("no requests").await;
+    till.ledger.wait_for("no replies").await;
+    assert!(till.ledger.has("ended"));
 }
 
 #[tokio::test]

@@ -183,7 +183,8 @@ impl Builder {
     /// lost. Default: none, a handler is dropped then.
     ///
     /// A method's path is that of its service with its name, and a service's path stands for all its methods.
-    /// The slot is free at once all the same, `cx.is_cancelled()` tells the handler, and what it gives goes nowhere.
+    /// The slot is free at once all the same, `cx.is_cancelled()` tells the handler, and what it gives goes nowhere: the
+    /// stream of its replies is dropped with the next one.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {
