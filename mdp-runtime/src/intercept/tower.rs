@@ -39,8 +39,8 @@ impl Service<Request> for Onward {
     }
 }
 
-/// What a layer makes of [`Onward`]: a service of calls that can be cloned for each. Do not implement it; all that fit
-/// are.
+/// What a layer makes of [`Onward`]: a service of calls that can be cloned for each of them, and whose error can become a
+/// [`BoxError`]. Implemented for all that are.
 pub trait Stack: Service<Request, Response = Reply> + Clone + Send + 'static {
     #[doc(hidden)]
     fn run(self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
