@@ -378,6 +378,9 @@ impl<P: Payload, T> Client<P, T> {
         }
         self.sent.push_back(&mut self.calls, key);
         self.session.send(now, record, out);
+        if !kind.is_stream() {
+            return;
+        }
         self.taken(now, key, self.config.window, out);
         if ended {
             self.send_part(now, key, Part::End, out);

@@ -337,7 +337,9 @@ impl Worker {
             *held += 1;
         }
         self.timer.set(call.index(), deadline);
-        self.taken(now, call, self.config.window, out);
+        if kind.is_stream() {
+            self.taken(now, call, self.config.window, out);
+        }
         out.push(Action::Start { call, service, deadline, attempt, kind, body });
     }
 

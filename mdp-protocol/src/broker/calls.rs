@@ -325,7 +325,7 @@ impl<P: Payload> Broker<P> {
         let Some(registration) = self.registrations.get_mut(worker) else { return };
         call.attempt = call.attempt.saturating_add(1);
         call.place = Place::Running(worker);
-        let (deadline, session) = (call.deadline, registration.session);
+        let (deadline, session, kind) = (call.deadline, registration.session, call.flow.kind());
         // Another attempt is a comfort: without room for the body the call has only this one.
         let again = (call.idempotent || keep_all) && call.attempt < self.config.limits.attempts;
         let kept = (again && room).then(|| body.keep());
@@ -338,7 +338,7 @@ impl<P: Payload> Broker<P> {
                 .client
                 .and_then(|client| self.sessions.get(client))
                 .map_or_else(no_name, |client| client.id.clone()),
-            kind: call.flow.kind(),
+            kind,
             body,
         };
         registration.running += 1;
@@ -351,7 +351,9 @@ impl<P: Payload> Broker<P> {
             self.hold(key, kept);
         }
         self.send(now, session, record, out);
-        self.catch_up(now, key, session, out);
+        if kind.is_stream() {
+            self.catch_up(now, key, session, out);
+        }
     }
 
     /// FINAL: counts only from the worker that holds the call.
