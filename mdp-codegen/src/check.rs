@@ -22,6 +22,7 @@ pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
         for method in &service.methods {
             problems.extend(path(service, method));
             problems.extend(blocking(service, method));
+            problems.extend(retry(service, method));
             problems.extend(timeout(service, method));
         }
     }
@@ -76,6 +77,19 @@ fn path(service: &Service, method: &Method) -> Option<Problem> {
 fn blocking(service: &Service, method: &Method) -> Option<Problem> {
     (method.blocking && method.shape != Shape::Unary)
         .then(|| Problem::of_method(service, method, Mistake::BlockingStream))
+}
+
+/// The most attempts; more would be a fault rather than patience.
+const MOST_ATTEMPTS: u8 = 100;
+
+fn retry(service: &Service, method: &Method) -> Option<Problem> {
+    let attempts = method.retry_attempts?;
+    let mistake = match method.shape {
+        Shape::Unary if (1..=MOST_ATTEMPTS).contains(&attempts) => return None,
+        Shape::Unary => Mistake::NoAttempt,
+        _ => Mistake::RetryStream,
+    };
+    Some(Problem::of_method(service, method, mistake))
 }
 
 fn timeout(service: &Service, method: &Method) -> Option<Problem> {

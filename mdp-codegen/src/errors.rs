@@ -131,6 +131,14 @@ pub enum Mistake {
     /// A method's time is up before it begins.
     #[error("a call without time ends before it begins; give a `timeout_ms` of at least 1")]
     NoTime,
+    /// A method is to be tried again, and many messages travel.
+    #[error(
+        "a call with a stream is not tried again, for what has passed cannot come back; remove `retry_attempts`"
+    )]
+    RetryStream,
+    /// A number of attempts that is none.
+    #[error("a call is tried once at least, and not for ever; give a `retry_attempts` of 1 to 100")]
+    NoAttempt,
     /// An option of a method has a value that is newer than this crate.
     #[error("`on_cancel` is {value}, which is not known here; give `CANCEL` or `DETACH`")]
     UnknownOnCancel {

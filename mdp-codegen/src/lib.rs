@@ -46,6 +46,7 @@
 //! | field | meaning | default |
 //! |---|---|---|
 //! | `timeout_ms` | how many milliseconds a caller waits unless it says otherwise, at least 1 | the client's |
+//! | `retry_attempts` | how often a call that fails is tried, the first time included, 1 to 100, where that is safe; not for streams | the client's |
 //! | `blocking` | its handler blocks its thread: a plain `fn`, which runs on one of tokio's `spawn_blocking` | no |
 //! | `on_cancel` | what becomes of its handler if the call is over before it: `CANCEL` drops it, `DETACH` lets it run to its end | `CANCEL` |
 //!

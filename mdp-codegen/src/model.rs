@@ -96,6 +96,9 @@ pub struct Method {
     pub idempotency: Idempotency,
     /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
     pub timeout_ms: Option<u32>,
+    /// How often a caller tries a call that fails, the first time included and where that is safe; `None` leaves it
+    /// to the client.
+    pub retry_attempts: Option<u8>,
     /// Whether the handler blocks its thread: a plain `fn`, which runs where that harms nobody.
     pub blocking: bool,
     /// What becomes of a handler whose call is over before it.

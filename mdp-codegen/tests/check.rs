@@ -21,6 +21,7 @@ fn method(name: &str) -> Method {
         shape: Shape::Unary,
         idempotency: Idempotency::Unknown,
         timeout_ms: None,
+        retry_attempts: None,
         blocking: false,
         on_cancel: OnCancel::Cancel,
         deprecated: None,

@@ -22,7 +22,7 @@ rpc Blocks(M) returns (M) { option (mdp.method) = { blocking: true }; }
 rpc GoesOn(M) returns (M) { option (mdp.method).on_cancel = DETACH; }
 rpc All(M) returns (M) {
   option deprecated = true;
-  option (mdp.method) = { timeout_ms: 7 blocking: true on_cancel: DETACH };
+  option (mdp.method) = { timeout_ms: 7 retry_attempts: 4 blocking: true on_cancel: DETACH };
 }
 rpc Default(stream M) returns (stream M) { option (mdp.method) = { on_cancel: CANCEL }; }";
 
@@ -46,7 +46,11 @@ fn seen(project: &Project) -> Vec<String> {
             let blocks = arm.is_some_and(|arm| arm.contains("blocking("));
             let blocks = if blocks { " blocking" } else { "" };
             let (timeout, on_cancel) = (value(spec, "timeout_ms: "), value(spec, "on_cancel: "));
-            format!("{name} {timeout} {on_cancel}{blocks}")
+            let retry = match value(spec, "retry_attempts: ") {
+                none if none == "None" => String::new(),
+                attempts => format!(" {attempts}"),
+            };
+            format!("{name} {timeout}{retry} {on_cancel}{blocks}")
         })
         .collect()
 }
@@ -56,7 +60,7 @@ const ALL_SEEN: [&str; 6] = [
     "\"Timed\" Some(500u32) OnCancel::Cancel",
     "\"Blocks\" None OnCancel::Cancel blocking",
     "\"GoesOn\" None OnCancel::Detach",
-    "\"All\" Some(7u32) OnCancel::Detach blocking",
+    "\"All\" Some(7u32) Some(4u8) OnCancel::Detach blocking",
     "\"Default\" None OnCancel::Cancel",
 ];
 
@@ -147,7 +151,10 @@ fn nonsense_is_refused_with_its_place() {
 rpc Never(M) returns (M) { option (mdp.method).timeout_ms = 0; }
 rpc Many(M) returns (stream M) { option (mdp.method).blocking = true; }
 rpc Pauses(M) returns (M) { option (mdp.method).on_cancel = PAUSE; }
-rpc Fine(M) returns (M) { option (mdp.method).timeout_ms = 4294967295; }";
+rpc Zero(M) returns (M) { option (mdp.method).retry_attempts = 0; }
+rpc Endless(M) returns (M) { option (mdp.method).retry_attempts = 1000; }
+rpc Again(stream M) returns (M) { option (mdp.method).retry_attempts = 2; }
+rpc Fine(M) returns (M) { option (mdp.method) = { timeout_ms: 4294967295 retry_attempts: 100 }; }";
     let a = service("mdp/options.proto", methods);
     let error = error(&[("a.proto", &a), ("mdp/options.proto", &newer)]);
     golden("errors/method_options.txt", &format!("{error}\n"));

@@ -78,6 +78,7 @@ use proc_macro::TokenStream;
 /// | `no_side_effects` | it only reads, so a call may be made again if its worker is lost | no |
 /// | `idempotent` | a second run changes nothing more, so a call may be made again | no |
 /// | `timeout_ms = 500` | how many milliseconds a caller waits unless it says otherwise | the client's |
+/// | `retry_attempts = 3` | how often a call that fails is tried, the first time included, 1 to 100, where that is safe; not for streams | the client's |
 /// | `blocking` | it blocks its thread, and is a plain `fn` | no |
 /// | `detach` | its handler runs to its end though the call is over, see below | no |
 /// | `deprecated` | as `#[deprecated]` | no |

@@ -455,7 +455,18 @@ fn a_thread_without_tokio_waits_through_interceptors() {
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
     let (idempotency, on_cancel) = (Idempotency::Unknown, OnCancel::Cancel);
     let (service, name, timeout_ms, deprecated) = ("test.v1.Streams", path, None, false);
-    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, on_cancel, deprecated }
+    MethodSpec {
+        service,
+        name,
+        path,
+        number,
+        kind,
+        idempotency,
+        timeout_ms,
+        retry_attempts: None,
+        on_cancel,
+        deprecated,
+    }
 }
 
 const COUNT: MethodSpec = method(0, "test.v1.Streams/Count", CallKind::ServerStreaming);

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use mdp_runtime::codegen::MethodSpec;
 use mdp_runtime::details::RetryInfo;
 use mdp_runtime::testing::InMemory;
 use mdp_runtime::{
-    Client, Code, Interceptor, Next, Reply, Request, RetryBudget, RetryPolicy, Status, Worker,
+    Call, Client, Code, Interceptor, Next, Reply, Request, RetryBudget, RetryPolicy, Status, Worker,
 };
 use support::{
     Raw, RawPeer, answering, broker, call, client, look_call, safe_call, start, until, within,
@@ -329,6 +330,26 @@ async fn a_method_has_its_own_policy_and_policies_do_not_multiply() {
     let client = builder.over(InMemory::new().serve(ledger.service(unavailable)).client());
     assert!(within(safe_call(&client, "99").into_future()).await.is_err());
     assert_eq!(ledger.take().len(), 3);
+}
+
+/// What the schema says holds unless somebody closer to the call says otherwise.
+#[tokio::test]
+async fn a_schema_says_how_often_a_method_is_tried() {
+    let four = MethodSpec { retry_attempts: Some(4), ..support::SAFE };
+    let four: &'static MethodSpec = Box::leak(Box::new(four));
+    let ledger = Ledger::default();
+    let below = Client::in_memory(ledger.service(unavailable));
+    let never = usize::MAX.to_string();
+    let call = |client: &Client| Call::<String>::new(client, four, &never);
+    let runs = async |call: Call<String>| {
+        assert_eq!(within(call.into_future()).await.unwrap_err().code(), Code::Unavailable);
+        ledger.take().len()
+    };
+    assert_eq!(runs(call(&below)).await, 4);
+    assert_eq!(runs(call(&below).no_retry()).await, 1);
+    assert_eq!(runs(call(&below).retry(&quick(2))).await, 2);
+    assert_eq!(runs(call(&below.retry(quick(2)))).await, 4);
+    assert_eq!(runs(call(&below.retry_method(four.path, quick(2)))).await, 2);
 }
 
 #[test]

@@ -438,6 +438,7 @@ async fn a_double_refuses_or_leaves_the_caller_waiting() {
 async fn the_timeout_of_a_method_goes_before_that_of_the_client() {
     static QUICK: MethodSpec = MethodSpec {
         timeout_ms: Some(7),
+        retry_attempts: None,
         idempotency: Idempotency::NoSideEffects,
         ..support::ECHO
     };

@@ -27,6 +27,7 @@ static PASS: MethodSpec = MethodSpec {
     kind: CallKind::Unary,
     idempotency: Idempotency::Unknown,
     timeout_ms: None,
+    retry_attempts: None,
     on_cancel: OnCancel::Cancel,
     deprecated: false,
 };

@@ -54,6 +54,10 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
         Some(ms) => quote!(::core::option::Option::Some(#ms)),
         None => quote!(::core::option::Option::None),
     };
+    let retry_attempts = match method.retry_attempts {
+        Some(attempts) => quote!(::core::option::Option::Some(#attempts)),
+        None => quote!(::core::option::Option::None),
+    };
     let (number, kind) = (Literal::u32_unsuffixed(number), kind(method.shape));
     let on_cancel = on_cancel(method.on_cancel);
     let (cfgs, doc) = (&method.cfgs, format!(" `{path}`"));
@@ -68,6 +72,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
             kind: #runtime::codegen::CallKind::#kind,
             idempotency: #runtime::codegen::Idempotency::#idempotency,
             timeout_ms: #timeout,
+            retry_attempts: #retry_attempts,
             on_cancel: #runtime::codegen::OnCancel::#on_cancel,
             deprecated: #deprecated,
         };

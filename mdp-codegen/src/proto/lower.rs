@@ -74,6 +74,10 @@ impl Lowering<'_> {
             shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: said.timeout_ms,
+            // What is too large for the number is too much, too.
+            retry_attempts: said
+                .retry_attempts
+                .map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX)),
             blocking: said.blocking || self.settings.is_blocking(&full),
             on_cancel: if detaches { OnCancel::Detach } else { OnCancel::Cancel },
             deprecated: deprecated(method.options.deprecated()),

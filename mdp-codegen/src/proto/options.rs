@@ -64,6 +64,8 @@ pub(super) struct MethodOptions {
     pub(super) blocking: bool,
     #[prost(enumeration = "OnCancel", tag = "3")]
     pub(super) on_cancel: i32,
+    #[prost(uint32, optional, tag = "4")]
+    pub(super) retry_attempts: Option<u32>,
 }
 
 /// `mdp.MethodOptions.OnCancel`.

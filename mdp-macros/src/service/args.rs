@@ -25,14 +25,15 @@ pub(super) struct MethodArgs {
     pub(super) rename: Option<LitStr>,
     pub(super) idempotency: Idempotency,
     pub(super) timeout_ms: Option<u32>,
+    pub(super) retry_attempts: Option<u8>,
     pub(super) blocking: bool,
     pub(super) on_cancel: OnCancel,
     pub(super) deprecated: Option<Attribute>,
 }
 
 const OF_SERVICE: &str = "`package`, `name`, `timeout_ms`, `deprecated`, `crate`";
-const OF_METHOD: &str =
-    "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `blocking`, `detach`, `deprecated`";
+const OF_METHOD: &str = "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `retry_attempts`, `blocking`, `detach`, \
+     `deprecated`";
 
 pub(super) fn of_service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
     let mut found = ServiceArgs {
@@ -65,6 +66,9 @@ pub(super) fn of_method(attribute: &Attribute, found: &mut MethodArgs, errors: &
             "idempotent" => arg.level(Idempotency::Idempotent, &mut found.idempotency),
             "no_side_effects" => arg.level(Idempotency::NoSideEffects, &mut found.idempotency),
             "timeout_ms" => arg.milliseconds().map(|ms| found.timeout_ms = Some(ms)),
+            "retry_attempts" => {
+                arg.attempts().map(|attempts| found.retry_attempts = Some(attempts))
+            }
             "blocking" => {
                 found.blocking = true;
                 arg.alone()
@@ -119,6 +123,18 @@ impl Arg {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => Ok(text.clone()),
             _ => Err(self.wants("a text", "\"..\"")),
         }
+    }
+
+    fn attempts(&self) -> syn::Result<u8> {
+        let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &self.value else {
+            return Err(self.wants("a number of attempts", "3"));
+        };
+        // What is too large for the number is too much, too: that is a rule of the model.
+        let attempts = number.base10_parse::<u128>().ok().filter(|_| number.suffix().is_empty());
+        let attempts = attempts.ok_or_else(|| {
+            syn::Error::new(number.span(), "this is no number of attempts from 1 to 100")
+        })?;
+        Ok(u8::try_from(attempts).unwrap_or(u8::MAX))
     }
 
     fn milliseconds(&self) -> syn::Result<u32> {

@@ -131,6 +131,7 @@ fn method(
         // After a mistake, too, what is generated is what was written.
         blocking: item.sig.asyncness.is_none()
             && (said.args.blocking || signature.shape == Shape::Unary),
+        retry_attempts: said.args.retry_attempts,
         on_cancel: said.args.on_cancel,
         deprecated: said.deprecated.or(said.args.deprecated),
         cfgs: said.cfgs,

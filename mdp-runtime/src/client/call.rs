@@ -74,7 +74,7 @@ impl<Rep, K> Call<Rep, K> {
     ) -> Self {
         let len = request.encoded_len();
         let body = Body::new(method.path, None, len, |bytes| request.encode_to(bytes));
-        Call::with_body(client, method, body)
+        Call { again: Again::of_method(method), ..Call::with_body(client, method, body) }
     }
 
     pub(super) fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {

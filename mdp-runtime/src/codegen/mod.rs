@@ -42,6 +42,8 @@ pub struct MethodSpec {
     pub idempotency: Idempotency,
     /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
     pub timeout_ms: Option<u32>,
+    /// How often a call is tried, the first time included, where that is safe; `None` leaves it to the client.
+    pub retry_attempts: Option<u8>,
     /// What becomes of a handler whose call is over before it.
     pub on_cancel: OnCancel,
     /// Whether the schema advises against it.

@@ -93,7 +93,7 @@ impl Interceptor for Hedging {
         } else if check(&request).is_err() {
             return next.call(request).await;
         }
-        match request.again.hedge.take(Some(&self.policy)) {
+        match request.again.hedge.take(Some((&self.policy, false))) {
             Some(policy) => hedged(&policy, request, |request| Box::pin(next.call(request))).await,
             None => next.call(request).await,
         }

@@ -15,6 +15,7 @@ pub(crate) use hedge::Hedging;
 use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
 use crate::clock;
 use crate::codec::details::RetryInfo;
+use crate::codegen::MethodSpec;
 use crate::intercept::{Interceptor, Next};
 use crate::status::{Code, Status};
 
@@ -24,7 +25,9 @@ const MOST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How calls of one request and one reply are tried again that have failed. For a client
 /// ([`Client::retry`](crate::Client::retry)), for one of its methods
-/// ([`Client::retry_method`](crate::Client::retry_method)), or for a call ([`Call::retry`](crate::Call::retry)).
+/// ([`Client::retry_method`](crate::Client::retry_method)), or for a call ([`Call::retry`](crate::Call::retry)). A schema can
+/// give a method a number of attempts (`retry_attempts`). Of several the one that is closest to the call holds: its own,
+/// then the client's for the method, the schema's, and the client's for all.
 ///
 /// A call is tried again if all of this holds:
 ///
@@ -197,9 +200,17 @@ pub(crate) struct Again {
 }
 
 impl Again {
-    /// Whether the caller has asked for something.
+    /// Whether the caller or the schema has asked for something.
     pub(crate) fn asks(&self) -> bool {
-        matches!(self.retry, Choice::Set(_)) || matches!(self.hedge, Choice::Set(_))
+        let set = matches!(self.retry, Choice::Set(_) | Choice::Schema(_));
+        set || matches!(self.hedge, Choice::Set(_))
+    }
+
+    /// What a method's schema says.
+    pub(crate) fn of_method(method: &MethodSpec) -> Option<Box<Self>> {
+        let attempts = method.retry_attempts.filter(|_| !method.kind.is_stream())?;
+        let policy = RetryPolicy::new().attempts(attempts);
+        Some(Box::new(Again { retry: Choice::Schema(Arc::new(policy)), ..Again::default() }))
     }
 }
 
@@ -209,6 +220,8 @@ pub(crate) enum Choice<P> {
     /// Nothing: what the client has.
     #[default]
     Open,
+    /// Nothing, but the schema has: this, unless the client has something for the very method.
+    Schema(Arc<P>),
     Off,
     Set(Arc<P>),
     /// Somebody further out sees to it.
@@ -216,12 +229,15 @@ pub(crate) enum Choice<P> {
 }
 
 impl<P> Choice<P> {
-    /// The policy to follow, if it is here that the call is to be repeated.
-    fn take(&mut self, own: Option<&Arc<P>>) -> Option<Arc<P>> {
-        let policy = match self {
-            Choice::Open => Arc::clone(own?),
-            Choice::Set(policy) => Arc::clone(policy),
-            Choice::Off | Choice::Taken => return None,
+    /// The policy to follow, if it is here that the call is to be repeated. `own` is what there is here, and whether it
+    /// is for the very method.
+    fn take(&mut self, own: Option<(&Arc<P>, bool)>) -> Option<Arc<P>> {
+        let policy = match (&*self, own) {
+            (Choice::Open, own) => Arc::clone(own?.0),
+            (Choice::Schema(_), Some((own, true))) => Arc::clone(own),
+            (Choice::Schema(policy), _) => Arc::clone(policy),
+            (Choice::Set(policy), _) => Arc::clone(policy),
+            (Choice::Off | Choice::Taken, _) => return None,
         };
         *self = Choice::Taken;
         Some(policy)
@@ -274,7 +290,7 @@ impl Interceptor for Retrying {
         if passes {
             return next.call(request).await;
         }
-        match request.again.retry.take(Some(&self.policy)) {
+        match request.again.retry.take(Some((&self.policy, self.only.is_some()))) {
             Some(policy) => retried(&policy, request, |request| Box::pin(next.call(request))).await,
             None => next.call(request).await,
         }

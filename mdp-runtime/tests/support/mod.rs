@@ -36,7 +36,18 @@ const fn method(
     let service = "test.v1.Echo";
     let (kind, timeout_ms, on_cancel, deprecated) =
         (CallKind::Unary, None, OnCancel::Cancel, false);
-    MethodSpec { service, name, path, number, kind, idempotency, timeout_ms, on_cancel, deprecated }
+    MethodSpec {
+        service,
+        name,
+        path,
+        number,
+        kind,
+        idempotency,
+        timeout_ms,
+        retry_attempts: None,
+        on_cancel,
+        deprecated,
+    }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<String, Status>> + Send>>;

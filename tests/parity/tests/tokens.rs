@@ -278,7 +278,7 @@ service Work {
   rpc GoesFar(Thing) returns (stream Thing);
   rpc Timed(Thing) returns (Thing) { option (mdp.method).timeout_ms = 500; }
   rpc Said(Thing) returns (Thing) {
-    option (mdp.method) = { timeout_ms: 20 blocking: true on_cancel: DETACH };
+    option (mdp.method) = { timeout_ms: 20 retry_attempts: 4 blocking: true on_cancel: DETACH };
   }
 }
 message Thing {}
@@ -300,7 +300,7 @@ pub trait Work {
         -> Result<impl Stream<Item = Result<Thing, Status>>, Status>;
     #[mdp(timeout_ms = 500)]
     async fn timed(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
-    #[mdp(blocking, detach, timeout_ms = 20)]
+    #[mdp(blocking, detach, timeout_ms = 20, retry_attempts = 4)]
     fn said(&self, cx: &CallContext, req: Thing) -> Result<Thing, Status>;
 }
 "#,

@@ -1,4 +1,4 @@
-use mdp_runtime::{Status, mdp_service};
+use mdp_runtime::{Status, Stream, mdp_service};
 
 #[mdp_service]
 trait Auth {
@@ -19,6 +19,16 @@ trait Auth {
     #[mdp(rename = "G")]
     #[mdp(timeout_ms = 5s)]
     async fn h(&self) -> Result<(), Status>;
+    #[mdp(retry_attempts = 0)]
+    async fn j(&self) -> Result<(), Status>;
+    #[mdp(retry_attempts = "twice")]
+    async fn k(&self) -> Result<(), Status>;
+    #[mdp(retry_attempts = 3_000)]
+    async fn l(&self) -> Result<(), Status>;
+    #[mdp(retry_attempts = 3u8)]
+    async fn m(&self) -> Result<(), Status>;
+    #[mdp(retry_attempts = 3)]
+    async fn n(&self) -> Result<impl Stream<Item = Result<(), Status>>, Status>;
 }
 
 #[mdp_service]
