@@ -54,6 +54,7 @@ pub mod auth_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -66,6 +67,7 @@ pub mod auth_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };

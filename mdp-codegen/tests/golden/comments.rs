@@ -42,6 +42,7 @@ pub mod comments_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -54,6 +55,7 @@ pub mod comments_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };

@@ -36,6 +36,7 @@ pub mod handlers_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -48,6 +49,7 @@ pub mod handlers_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Detach,
             deprecated: false,
         };
@@ -60,6 +62,7 @@ pub mod handlers_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::Some(500u32),
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Detach,
             deprecated: false,
         };
@@ -72,6 +75,7 @@ pub mod handlers_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };

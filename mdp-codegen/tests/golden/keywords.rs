@@ -39,6 +39,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -51,6 +52,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -63,6 +65,7 @@ pub mod type_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };

@@ -42,6 +42,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::Unary,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -54,6 +55,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::ServerStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::NoSideEffects,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
@@ -66,6 +68,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::ClientStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::Unknown,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: true,
         };
@@ -78,6 +81,7 @@ pub mod files_service {
             kind: ::mdp_runtime::codegen::CallKind::BidiStreaming,
             idempotency: ::mdp_runtime::codegen::Idempotency::Idempotent,
             timeout_ms: ::core::option::Option::None,
+            retry_attempts: ::core::option::Option::None,
             on_cancel: ::mdp_runtime::codegen::OnCancel::Cancel,
             deprecated: false,
         };
