@@ -174,3 +174,63 @@ impl<T> fmt::Debug for Subscription<T> {
         f.debug_struct("Subscription").field("lag", &self.lag.events()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // tests
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::status::Code;
+
+    async fn next(events: &mut Subscription<u32>) -> Option<Result<u32, Status>> {
+        poll_fn(|cx| Pin::new(&mut *events).poll_next(cx)).await
+    }
+
+    #[tokio::test]
+    async fn each_subscriber_gets_what_comes_after_it() {
+        let events = Broadcaster::new(4);
+        assert_eq!(events.send(1), 0);
+        let mut first = events.subscribe();
+        assert_eq!(events.send(2), 1);
+        let mut second = events.subscribe();
+        assert_eq!((events.send(3), events.subscribers()), (2, 2));
+        assert_eq!(next(&mut first).await.unwrap().unwrap(), 2);
+        assert_eq!(next(&mut first).await.unwrap().unwrap(), 3);
+        assert_eq!(next(&mut second).await.unwrap().unwrap(), 3);
+        drop(first);
+        assert_eq!(events.subscribers(), 1);
+        drop(events);
+        assert!(next(&mut second).await.is_none());
+        assert!(next(&mut second).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_loses_the_oldest_and_nobody_else_does() {
+        let events = Broadcaster::new(4);
+        let (mut slow, mut quick) = (events.subscribe(), events.subscribe());
+        let lag = slow.lag();
+        for event in 0..10 {
+            events.send(event);
+            assert_eq!(next(&mut quick).await.unwrap().unwrap(), event);
+        }
+        assert_eq!(lag.events(), 0, "it has not looked yet");
+        for event in 6..10 {
+            assert_eq!(next(&mut slow).await.unwrap().unwrap(), event);
+        }
+        assert_eq!((lag.events(), quick.lag().events(), events.lost()), (6, 0, 6));
+    }
+
+    #[tokio::test]
+    async fn who_must_not_lose_any_is_told() {
+        let events = Broadcaster::new(2);
+        let mut strict = events.subscribe().or_fail();
+        events.send(1);
+        assert_eq!(next(&mut strict).await.unwrap().unwrap(), 1);
+        (0..3).for_each(|event| drop(events.send(event)));
+        let status = next(&mut strict).await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::DataLoss);
+        assert!(status.message().contains("1 events were lost"), "{status}");
+        assert!(next(&mut strict).await.is_none());
+    }
+}
