@@ -158,7 +158,7 @@ impl<T: Clone + Send + 'static> Stream for Subscription<T> {
                     if this.strict {
                         this.over = true;
                         let message =
-                            format!("{events} events were lost: they were read too slowly");
+                            format!("events were lost that were read too slowly: {events}");
                         return Poll::Ready(Some(Err(Status::data_loss(message))));
                     }
                 }
@@ -230,7 +230,7 @@ mod tests {
         (0..3).for_each(|event| drop(events.send(event)));
         let status = next(&mut strict).await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::DataLoss);
-        assert!(status.message().contains("1 events were lost"), "{status}");
+        assert!(status.message().contains("too slowly: 1"), "{status}");
         assert!(next(&mut strict).await.is_none());
     }
 }
