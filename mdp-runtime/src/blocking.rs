@@ -134,7 +134,7 @@ impl Client {
     }
 }
 
-/// The replies of a call, one after another: its iterator blocks until the next one is there, or the call has ended.
+/// The replies of a call, one after another: its iterator blocks until the next one is there, or the call has ended. In async code each is FAILED_PRECONDITION.
 /// See [`Call::wait`](client::Call::wait).
 #[derive(Debug)]
 pub struct Streaming<T> {
@@ -156,6 +156,9 @@ impl<T: Record> Iterator for Streaming<T> {
     type Item = Result<T, Status>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Err(status) = check(self.inner.method().path) {
+            return Some(Err(status));
+        }
         block_on(self.inner.message(), None)?.transpose()
     }
 }

@@ -53,6 +53,13 @@ struct MetadataMessage {
     accept: u32,
 }
 
+/// A [`MetadataMessage`] of which only this is wanted: the entries are passed over.
+#[derive(Clone, Copy, PartialEq, Message)]
+struct AcceptMessage {
+    #[prost(uint32, tag = "2")]
+    accept: u32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct EntryMessage {
     #[prost(string, tag = "1")]
@@ -137,7 +144,7 @@ pub(crate) fn encode_request_metadata(
 
 /// How the replies to a request with this metadata may be compressed.
 pub(crate) fn decode_accept(bytes: &Bytes) -> Option<Compression> {
-    let message = MetadataMessage::decode(bytes.clone()).ok()?;
+    let message = AcceptMessage::decode(bytes.clone()).ok()?;
     Compression::of(u8::try_from(message.accept).ok()?)
 }
 

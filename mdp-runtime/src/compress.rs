@@ -83,6 +83,11 @@ impl Compression {
                 zstd::bulk::decompress(block, size).map_err(|error| error.to_string())
             }
             #[cfg(feature = "lz4")]
+            // A byte of a block stands for 255 at the most.
+            Compression::Lz4 if size > block.len().saturating_mul(255).saturating_add(64) => {
+                Err(format!("{} bytes are too few for {size}", block.len()))
+            }
+            #[cfg(feature = "lz4")]
             Compression::Lz4 => {
                 lz4_flex::block::decompress(block, size).map_err(|error| error.to_string())
             }

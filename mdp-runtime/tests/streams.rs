@@ -217,6 +217,7 @@ async fn replies_come_in_order_and_end() {
 async fn a_status_ends_a_stream_after_what_came_before_it() {
     let cluster = cluster().await;
     let mut replies = cluster.count(TOO_FAR + 1).start();
+    assert!(replies.metadata().is_empty());
     let mut count = 0;
     let status = loop {
         match within(replies.message()).await {
@@ -226,6 +227,7 @@ async fn a_status_ends_a_stream_after_what_came_before_it() {
         }
     };
     assert_eq!((status.code(), count), (Code::OutOfRange, TOO_FAR));
+    assert_eq!(&replies.metadata().get("leading").unwrap()[..], b"yes");
     assert_eq!(status.method(), Some("test.v1.Streams/Count"));
     assert_eq!(within(replies.message()).await.unwrap(), None);
 }

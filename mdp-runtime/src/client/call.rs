@@ -166,6 +166,12 @@ impl<Rep, K> Call<Rep, K> {
     pub(super) fn patience(&self) -> Option<Instant> {
         Instant::now().checked_add(self.timeout.saturating_add(WAIT_GRACE))
     }
+
+    /// The same for the begin of a stream.
+    pub(super) fn patience_to_begin(&self) -> Option<Instant> {
+        let within = self.begin_within.min(self.timeout);
+        Instant::now().checked_add(within.saturating_add(WAIT_GRACE))
+    }
 }
 
 impl<Rep: Record> Call<Rep> {

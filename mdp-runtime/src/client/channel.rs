@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::ending::closed;
+use super::ending::{closed, half_sent};
 use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
 use crate::codegen::Raw;
@@ -91,6 +91,9 @@ pub trait Channel: Send + Sync + 'static {
 
 impl Channel for Client {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
+        if request.kind().is_stream() {
+            return Err(without_streams(&request));
+        }
         let (mut ending, _) = Call::<Raw>::of_request(self, request).make();
         poll_fn(|cx| ending.poll(cx)).await
     }
@@ -244,10 +247,17 @@ impl Joined {
         let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
         let (requests, replies) = streams::ends(&request, &theirs);
         let close = CloseOnDrop(Arc::clone(&ours));
+        let sender = Arc::clone(&ours);
         // Both ends are at work at once, so the channel's is a task, whoever polls which end first.
         let call = async move {
             let _close = close;
-            self.run(&request, |channel| channel.stream(request.clone(), requests, replies)).await
+            let channel =
+                self.run(&request, |channel| channel.stream(request.clone(), requests, replies));
+            tokio::select! {
+                end = channel => end,
+                // Whatever the channel waits for.
+                () = sender.given_up() => Err(half_sent()),
+            }
         };
         let tokio = Handle::try_current().ok().or_else(|| spare().cloned());
         let answering = elsewhere(tokio.as_ref(), call);
@@ -356,6 +366,12 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|calls| calls.running -= 1);
     }
+}
+
+/// A call of a method with streams, and no streams: nobody would ever end it.
+pub(crate) fn without_streams(request: &Request) -> Status {
+    let path = request.method();
+    Status::failed_precondition(format!("{path} has streams; pass them on, too, with `stream`"))
 }
 
 pub(crate) fn expired(not_started: bool) -> Status {

@@ -56,8 +56,16 @@ pub(super) fn closed() -> Status {
     Status::cancelled("the client was closed").with_not_started(true)
 }
 
-fn half_sent() -> Status {
+pub(super) fn half_sent() -> Status {
     Status::cancelled("the stream of requests was dropped before it was finished")
+}
+
+/// What is wrong with a message, as its client says it: the fault is the other side's.
+pub(crate) fn at_client(status: Status) -> Status {
+    match status.code() {
+        Code::InvalidArgument => Status::internal(status.message()),
+        _ => status,
+    }
 }
 
 /// What a call ended with, out of what came for it.
@@ -65,7 +73,7 @@ pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Sta
     match outcome {
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
         Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
-            payload: body.plain(most)?,
+            payload: body.plain(most).map_err(at_client)?,
             metadata: codec::decode_metadata(body.meta()),
             worker: body.peer(),
             attempts: attempt,

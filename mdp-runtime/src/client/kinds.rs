@@ -105,7 +105,7 @@ impl<Rep: Record> Call<Rep, ServerStreaming> {
     ///
     /// As those of [`Call::wait`](Call::wait) of one reply.
     pub fn wait(self) -> Result<blocking::Streaming<Rep>, Status> {
-        let (method, until) = (self.method(), self.patience());
+        let (method, until) = (self.method(), self.patience_to_begin());
         blocking::check(method.path)?;
         blocking::block_on(self.into_future(), until)
             .unwrap_or_else(|| Err(blocking::no_client(method.path)))

@@ -18,10 +18,10 @@ use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
-pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused};
+pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused, without_streams};
 pub use channel::{Channel, Replies, Requests};
 pub(crate) use driver::Command;
-pub(crate) use ending::{Ending, answered};
+pub(crate) use ending::{Ending, answered, at_client};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub use request::{Reply, Request};
 

@@ -8,7 +8,9 @@ use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::client::{Answering, AnyChannel, Channel, Client, Replies, Reply, Request, Requests};
+use crate::client::{
+    Answering, AnyChannel, Channel, Client, Replies, Reply, Request, Requests, without_streams,
+};
 use crate::retry::{self, RetryBudget, Tries};
 use crate::status::Status;
 pub(crate) use service::around;
@@ -107,13 +109,16 @@ impl Next {
     ///
     /// # Errors
     ///
-    /// How the call ended, if not well. FAILED_PRECONDITION: a call with streams was passed on before; what has passed of
-    /// them cannot come back.
+    /// How the call ended, if not well. FAILED_PRECONDITION: a call with streams was passed on before, and what has passed of
+    /// them cannot come back; or [`Interceptor::stream`] has them, whose way on is [`stream`](Self::stream).
     pub fn call(
         &self,
         mut request: Request,
     ) -> impl Future<Output = Result<Reply, Status>> + Send + use<> {
         match request.take_streams() {
+            Ok(None) if request.kind().is_stream() => {
+                Box::pin(ready(Err(without_streams(&request))))
+            }
             Ok(None) => self.pass(request, None),
             Ok(Some(streams)) => self.pass(request, Some(streams)),
             Err(status) => Box::pin(ready(Err(status))),

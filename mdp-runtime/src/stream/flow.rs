@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use mdp_protocol::wire::{Part, units};
 use mdp_protocol::{Key, Payload};
+use tokio::sync::Notify;
 
 use crate::body::Body;
 use crate::compress::Packing;
@@ -42,6 +43,7 @@ pub(crate) struct Flow {
     window: u32,
     packing: Packing,
     given_up: AtomicBool,
+    gone: Notify,
 }
 
 impl Flow {
@@ -57,6 +59,7 @@ impl Flow {
             window,
             packing: Packing::default(),
             given_up: AtomicBool::new(false),
+            gone: Notify::new(),
         }
     }
 
@@ -105,7 +108,13 @@ impl Flow {
     /// A client's requests end before they are complete: the call ends with them.
     pub(crate) fn give_up(self: &Arc<Self>) {
         self.given_up.store(true, Ordering::Release);
+        self.gone.notify_one();
         self.carrier.give_up(self);
+    }
+
+    /// Waits until it is. For one at a time.
+    pub(crate) async fn given_up(&self) {
+        self.gone.notified().await;
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
@@ -222,6 +231,11 @@ impl Half {
             return Poll::Pending;
         }
         Poll::Ready(inbox.opened.clone().unwrap_or_default())
+    }
+
+    /// The metadata of OPEN, once.
+    pub(crate) fn take_opened(&self) -> Option<Bytes> {
+        lock(&self.inbox).opened.take()
     }
 
     /// Waits until there is credit, and takes all of it.

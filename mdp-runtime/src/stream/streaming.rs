@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 use super::flow::{self, Flow, InboxEnd};
 use crate::body::Body;
-use crate::client::{Ending, Reply};
+use crate::client::{Ending, Reply, at_client};
 use crate::codec;
 use crate::codegen::{MethodSpec, Record};
 use crate::metadata::Metadata;
@@ -89,7 +89,8 @@ impl<T> Streaming<T> {
         }
     }
 
-    /// What the handler said before its first message. Empty at a worker, whose
+    /// What the handler said before its first message, which is there with that message or with the end, or when an
+    /// awaited call gives the stream. Empty at a worker, whose
     /// [`CallContext`](crate::CallContext) has the caller's.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -158,7 +159,11 @@ impl<T> Streaming<T> {
             }
             // First the call's end, then what came before it.
             let ended = self.poll_end(cx).is_ready();
-            match self.flow.half().poll_items(cx, &mut self.items) {
+            let polled = self.flow.half().poll_items(cx, &mut self.items);
+            if let Some(meta) = self.flow.half().take_opened() {
+                self.metadata = codec::decode_metadata(meta);
+            }
+            match polled {
                 Poll::Ready(None) => continue,
                 Poll::Ready(Some(end)) if matches!(self.state, State::Requests) => {
                     self.state = State::Over;
@@ -210,6 +215,9 @@ impl<T: Record> Streaming<T> {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        if matches!(self.state, State::Over) && self.items.is_empty() {
+            return Poll::Ready(None);
+        }
         let Some(body) = ready!(self.poll_body(cx)) else { return Poll::Ready(None) };
         let at_worker = matches!(self.state, State::Requests);
         let most = self.flow.packing().most;
@@ -217,7 +225,7 @@ impl<T: Record> Streaming<T> {
             let path = self.method.path;
             let bytes = body.plain(most).map_err(|status| match at_worker {
                 true => status,
-                false => status.with_method(path),
+                false => at_client(status).with_method(path),
             })?;
             T::decode_from(bytes).map_err(|error| match at_worker {
                 true => {
@@ -240,11 +248,7 @@ impl<T: Record> Stream for Streaming<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if matches!(this.state, State::Over) && this.items.is_empty() {
-            return Poll::Ready(None);
-        }
-        this.poll_message(cx)
+        self.get_mut().poll_message(cx)
     }
 }
 

@@ -166,8 +166,10 @@ async fn handle(
             None => return,
         },
     };
+    let end = handler::end(&cx, result);
+    cx.close();
     // Whoever waited may have gone meanwhile.
-    let _ = answer.send(handler::end(&cx, result));
+    let _ = answer.send(end);
 }
 
 /// The caller's end. Dropped before the handler has ended it stops the handler.

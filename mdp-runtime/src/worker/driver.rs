@@ -308,6 +308,9 @@ impl Driver {
             return self.refuse(call, &handler::other_kind(spec, kind));
         }
         let Some(service) = self.services.get(found.service) else { return };
+        // A stream may last for a day, and its packet may be large and of many calls.
+        let kept = kind.is_stream().then(|| body.keep());
+        let body = kept.as_ref().unwrap_or(body);
         let meta = body.meta();
         let flow = kind.is_stream().then(|| {
             let accepts = codec::decode_accept(&meta);

@@ -136,8 +136,10 @@ impl Replies {
         let (purse, half) = (&mut self.purse, self.flow.half());
         let over = |_| Status::cancelled("the call is over");
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(over)?;
-        let body = Body::with_payload("", None, bytes);
+        // A part of something larger for all that is known here.
+        let body = Body::of_shared(bytes);
         self.purse.pay(body.size());
+        self.opened = true;
         self.flow.send(Part::Item(body));
         Ok(())
     }
