@@ -227,7 +227,9 @@ mod tests {
         let mut strict = events.subscribe().or_fail();
         events.send(1);
         assert_eq!(next(&mut strict).await.unwrap().unwrap(), 1);
-        (0..3).for_each(|event| drop(events.send(event)));
+        for event in 0..3 {
+            assert_eq!(events.send(event), 1);
+        }
         let status = next(&mut strict).await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::DataLoss);
         assert!(status.message().contains("too slowly: 1"), "{status}");
