@@ -16,8 +16,8 @@ use mdp_runtime::codegen::{
     Service, ServiceSpec,
 };
 use mdp_runtime::{
-    BidiStreaming, Broker, Call, Client, ClientStreaming, Code, ServerStreaming, Status, Stream,
-    Streaming, Worker, stream,
+    BidiStreaming, Broker, Call, Client, ClientStreaming, Code, Interceptor, Next, Replies, Reply,
+    Request, Requests, ServerStreaming, Status, Stream, Streaming, Worker, stream,
 };
 use support::{broker, client, start, until, within};
 
@@ -534,4 +534,97 @@ async fn give_up(cluster: &Cluster, chance: u64) {
             drop(tokio::time::timeout(soon, opening).await);
         }
     }
+}
+
+/// A sender that is dropped ends its call at once, though the handler does not look.
+#[tokio::test]
+async fn a_sender_dropped_under_a_handler_that_does_not_read() {
+    let cluster = cluster().await;
+    let in_memory = Client::in_memory(Streams::default());
+    let intercepted = cluster.client.intercept(PassOn);
+    for client in [&cluster.client, &in_memory, &intercepted] {
+        let sum: Call<u64, ClientStreaming<u64>> = Call::client_streaming(client, &SUM);
+        let (mut sender, reply) = sum.start();
+        within(sender.send(STOP)).await.unwrap();
+        drop(sender);
+        assert_eq!(within(reply).await.unwrap_err().code(), Code::Cancelled);
+    }
+    cluster.quiet().await;
+}
+
+struct PassOn;
+
+impl Interceptor for PassOn {
+    async fn call(&self, request: Request, next: Next) -> Result<Reply, Status> {
+        next.call(request).await
+    }
+}
+
+/// Says something of its own before the replies.
+struct Banner;
+
+impl Interceptor for Banner {
+    async fn call(&self, request: Request, next: Next) -> Result<Reply, Status> {
+        next.call(request).await
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        requests: Requests,
+        mut replies: Replies,
+        next: Next,
+    ) -> Result<Reply, Status> {
+        replies.send(&4_711_u64).await?;
+        next.stream(request, requests, replies).await
+    }
+}
+
+#[tokio::test]
+async fn an_interceptor_may_reply_before_the_handler_does() {
+    let broker = broker();
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).intercept(Banner);
+    let worker = builder.serve(Streams::default()).start().unwrap();
+    within(worker.connected()).await.unwrap();
+    let plain = client(&broker).await;
+    for (client, banners) in [(&plain, 1), (&plain.intercept(Banner), 2)] {
+        let count: Call<u64, ServerStreaming> = Call::server_streaming(client, &COUNT, &3_u64);
+        let mut replies = within(count.into_future()).await.unwrap();
+        let mut came = Vec::new();
+        while let Some(number) = within(replies.message()).await.unwrap() {
+            came.push(number);
+        }
+        let expected: Vec<u64> = std::iter::repeat_n(4_711, banners).chain(0..3).collect();
+        assert_eq!(came, expected);
+    }
+}
+
+/// Forgets the streams that it was given.
+struct Forgetful;
+
+impl Interceptor for Forgetful {
+    async fn call(&self, request: Request, next: Next) -> Result<Reply, Status> {
+        next.call(request).await
+    }
+
+    async fn stream(
+        &self,
+        request: Request,
+        _: Requests,
+        _: Replies,
+        next: Next,
+    ) -> Result<Reply, Status> {
+        next.call(request).await
+    }
+}
+
+#[tokio::test]
+async fn an_interceptor_that_forgets_the_streams_is_told() {
+    let cluster = cluster().await;
+    let client = cluster.client.intercept(Forgetful);
+    let count: Call<u64, ServerStreaming> = Call::server_streaming(&client, &COUNT, &3_u64);
+    let status = within(count.into_future()).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("has streams"), "{status}");
+    cluster.quiet().await;
 }
