@@ -33,6 +33,7 @@
 pub mod blocking;
 mod body;
 mod broker;
+mod by_key;
 mod client;
 mod clock;
 mod close;

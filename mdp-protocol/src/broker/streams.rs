@@ -93,10 +93,13 @@ impl<P: Payload> Broker<P> {
         let Some(key) = found else { return };
         let free = self.planted(PlantedBug::ForgetCredit);
         let Some(found) = self.calls.get_mut(key) else { return };
+        let had_begun = found.flow.begun;
         if !found.flow.take(of, &part, free) {
             return self.unexpected(now, from, out);
         }
-        self.let_go_if_begun(key);
+        if !had_begun {
+            self.let_go_if_begun(key);
+        }
         match of {
             Direction::Requests => {
                 self.pass_to_worker(now, key, out, |call| Record::Data { call, of, part })

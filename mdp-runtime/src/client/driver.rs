@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::answer::Answer;
 use crate::body::Body;
+use crate::by_key::ByKey;
 use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
@@ -38,8 +39,8 @@ pub(super) struct Driver {
     inbox: mpsc::UnboundedReceiver<Command>,
     commands: Vec<Command>,
     actions: Vec<Action<Body, Answer>>,
-    /// The streams of calls, by the place of the call's key.
-    flows: Vec<Option<(Key, Arc<Flow>)>>,
+    /// The streams of calls.
+    flows: ByKey<Arc<Flow>>,
     orphaned: bool,
     spin: Spin,
     closed: bool,
@@ -59,7 +60,7 @@ impl Driver {
             inbox,
             commands: Vec::with_capacity(BURST),
             actions: Vec::new(),
-            flows: Vec::new(),
+            flows: ByKey::default(),
             orphaned: false,
             spin: Spin::default(),
             closed: false,
@@ -149,7 +150,7 @@ impl Driver {
         let Some(key) = self.core.newest() else { return };
         if let Some(flow) = flow {
             flow.name(key);
-            self.remember(key, flow);
+            self.flows.insert(key, flow);
         }
         if !naming.name(key) {
             self.cancel(now, key);
@@ -157,29 +158,8 @@ impl Driver {
     }
 
     fn cancel(&mut self, now: Time, call: Key) {
-        self.forget(call);
+        self.flows.remove(call);
         self.handle_at(now, Input::Cancel(call));
-    }
-
-    fn remember(&mut self, call: Key, flow: Arc<Flow>) {
-        let place = call.index() as usize;
-        if self.flows.len() <= place {
-            self.flows.resize_with(place + 1, || None);
-        }
-        if let Some(slot) = self.flows.get_mut(place) {
-            *slot = Some((call, flow));
-        }
-    }
-
-    fn forget(&mut self, call: Key) {
-        if let Some(slot) = self.flows.get_mut(call.index() as usize) {
-            slot.take_if(|(key, _)| *key == call);
-        }
-    }
-
-    fn flow(&self, call: Key) -> Option<&Arc<Flow>> {
-        let slot = self.flows.get(call.index() as usize)?.as_ref();
-        slot.filter(|(key, _)| *key == call).map(|(_, flow)| flow)
     }
 
     /// Handles what has come. `true`: there may be more.
@@ -226,18 +206,18 @@ impl Driver {
             match action {
                 Action::Session(action) => broken |= self.peer.perform(action).is_err(),
                 Action::Part { call, part } => {
-                    if let Some(flow) = self.flow(call) {
+                    if let Some(flow) = self.flows.get(call) {
                         flow.half().put(part);
                     }
                 }
                 Action::Credit { call, units } => {
-                    if let Some(flow) = self.flow(call) {
+                    if let Some(flow) = self.flows.get(call) {
                         flow.half().credit(units);
                     }
                 }
                 Action::Done { token, outcome } => {
                     if let Some(call) = token.flow().and_then(|flow| flow.call()) {
-                        self.forget(call);
+                        self.flows.remove(call);
                     }
                     token.send(outcome);
                 }

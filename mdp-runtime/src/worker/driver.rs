@@ -13,6 +13,7 @@ use super::handler;
 use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
+use crate::by_key::ByKey;
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
@@ -51,8 +52,8 @@ pub(super) struct Driver {
     jobs: Vec<Job>,
     /// Calls whose handlers are polled on this thread.
     here: Vec<Job>,
-    /// The contexts of the calls that run, by the place of their key.
-    running: Vec<Option<(Key, CallContext)>>,
+    /// The contexts of the calls that run.
+    running: ByKey<CallContext>,
     told: Vec<Told>,
     actions: Vec<Action<Body>>,
     spin: Spin,
@@ -86,7 +87,7 @@ impl Driver {
             inbox,
             jobs: Vec::with_capacity(BURST),
             here: Vec::with_capacity(BURST),
-            running: Vec::new(),
+            running: ByKey::default(),
             told: Vec::with_capacity(BURST),
             actions: Vec::new(),
             spin: Spin::default(),
@@ -212,7 +213,7 @@ impl Driver {
         for told in told.drain(..) {
             let input = match told {
                 Told::Done(Done { call, code, reply }) => {
-                    self.forget(call);
+                    self.running.remove(call);
                     ends += 1;
                     Input::Done { call, code, reply }
                 }
@@ -282,7 +283,7 @@ impl Driver {
                     }
                 }
                 Action::Abort { call, cause } => {
-                    if let Some(cx) = self.forget(call) {
+                    if let Some(cx) = self.running.remove(call) {
                         tracing::debug!(method = cx.method(), ?cause, "handler stopped");
                         cx.cancel();
                     }
@@ -318,7 +319,7 @@ impl Driver {
         });
         let deadline = self.peer.clock.instant(deadline);
         let cx = CallContext::new(spec, deadline, attempt, body.peer(), meta, flow);
-        remember(&mut self.running, call, cx.clone());
+        self.running.insert(call, cx.clone());
         let (payload, compressed) = (body.payload(), body.is_compressed());
         let service = Arc::clone(service);
         let job = Job { call, service, method: spec.number, gauge, cx, payload, compressed };
@@ -334,29 +335,13 @@ impl Driver {
     }
 
     fn flow(&self, call: Key) -> Option<&Arc<Flow>> {
-        let running = self.running.get(call.index() as usize)?.as_ref();
-        running.filter(|(key, _)| *key == call).and_then(|(_, cx)| cx.flow())
-    }
-
-    fn forget(&mut self, call: Key) -> Option<CallContext> {
-        let slot = self.running.get_mut(call.index() as usize)?;
-        slot.take_if(|(key, _)| *key == call).map(|(_, cx)| cx)
+        self.running.get(call)?.flow()
     }
 
     fn flush(&mut self) {
         if self.peer.flush().is_err() {
             self.handle(Input::Invalid);
         }
-    }
-}
-
-fn remember(running: &mut Vec<Option<(Key, CallContext)>>, call: Key, cx: CallContext) {
-    let place = call.index() as usize;
-    if running.len() <= place {
-        running.resize_with(place + 1, || None);
-    }
-    if let Some(slot) = running.get_mut(place) {
-        *slot = Some((call, cx));
     }
 }
 

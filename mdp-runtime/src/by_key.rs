@@ -1,0 +1,34 @@
+//! What a driver keeps for each of its machine's calls.
+
+use mdp_protocol::Key;
+
+/// Values by the place of their key. A key of a call that has ended finds nothing.
+pub(crate) struct ByKey<T>(Vec<Option<(Key, T)>>);
+
+impl<T> Default for ByKey<T> {
+    fn default() -> Self {
+        ByKey(Vec::new())
+    }
+}
+
+impl<T> ByKey<T> {
+    pub(crate) fn insert(&mut self, key: Key, value: T) {
+        let place = key.index() as usize;
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || None);
+        }
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = Some((key, value));
+        }
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.0.get(key.index() as usize)?.as_ref();
+        slot.filter(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self.0.get_mut(key.index() as usize)?;
+        slot.take_if(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+}
