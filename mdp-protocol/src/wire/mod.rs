@@ -1,4 +1,4 @@
-//! MDP/RPC 1: packets of records. `docs/wire.md` is the normative text.
+//! MDP/RPC 1: packets of records; and plain MDP, in [`plain`]. `docs/wire.md` is the normative text.
 //!
 //! A message is one packet and the payload frames that its records announce. [`decode`] looks at a
 //! whole packet before anybody acts on any of it; [`put`] writes records one after another into
@@ -7,12 +7,15 @@
 mod credit;
 mod decode;
 mod encode;
+mod frames;
 mod header;
+pub mod plain;
 mod record;
 
 pub use credit::{UNIT, units};
 pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
+pub use frames::{FramesError, put_frame, split_frames};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
 pub use record::{
     CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply, SchemaHash,
