@@ -20,7 +20,20 @@ pub(crate) struct Config {
     unserved_wait_ms: Option<u64>,
     overrun_ms: Option<u64>,
     #[serde(default)]
+    plain: PlainConfig,
+    #[serde(default)]
     limits: LimitsConfig,
+}
+
+/// What holds for peers of plain MDP.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainConfig {
+    queue_expiry_ms: Option<NonZeroU64>,
+    run_timeout_ms: Option<NonZeroU64>,
+    idle_expiry_ms: Option<NonZeroU64>,
+    busy_expiry_ms: Option<NonZeroU64>,
+    redispatch: Option<bool>,
 }
 
 /// The fields of [`Limits`] by their names. Those with which a broker could serve nobody when they
@@ -68,7 +81,29 @@ impl Config {
         if let Some(ms) = self.overrun_ms {
             builder = builder.overrun(Duration::from_millis(ms));
         }
-        builder.limits(self.limits.merged())
+        self.plain.apply(builder).limits(self.limits.merged())
+    }
+}
+
+impl PlainConfig {
+    fn apply(&self, mut builder: BrokerBuilder) -> BrokerBuilder {
+        let time = |ms: NonZeroU64| Duration::from_millis(ms.get());
+        if let Some(ms) = self.queue_expiry_ms {
+            builder = builder.plain_queue_expiry(time(ms));
+        }
+        if let Some(ms) = self.run_timeout_ms {
+            builder = builder.plain_run_timeout(time(ms));
+        }
+        if let Some(ms) = self.idle_expiry_ms {
+            builder = builder.plain_idle_expiry(time(ms));
+        }
+        if let Some(ms) = self.busy_expiry_ms {
+            builder = builder.plain_busy_expiry(time(ms));
+        }
+        if let Some(redispatch) = self.redispatch {
+            builder = builder.plain_redispatch(redispatch);
+        }
+        builder
     }
 }
 

@@ -452,6 +452,8 @@ impl<P: Payload, T> Client<P, T> {
                     }
                     Reply::Body(body) => Outcome::Final { code, not_started, attempt, body },
                     Reply::Refused(refusal) => Outcome::Refused(refusal),
+                    // Nobody sends it in this form.
+                    Reply::Listing(_) => return self.lost(now, LossCause::Invalid, out),
                 };
                 self.end(key, outcome, out);
             }

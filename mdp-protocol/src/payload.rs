@@ -10,6 +10,16 @@ pub trait Payload: Sized {
     /// The name on a REQUEST: the method's path, `package.Service/Method`. Empty on a FINAL.
     fn path(&self) -> &[u8];
 
+    /// Whether it is the body of a plain message and not a method's message. The path is then the service.
+    fn is_raw(&self) -> bool {
+        false
+    }
+
+    /// The last frame of a raw body, for the broker's own services; empty if there is none.
+    fn last_frame(&self) -> &[u8] {
+        &[]
+    }
+
     /// The bytes that the body occupies while it is held, for the limits. Of an item of a stream those
     /// that stand on the wire, for they say what it costs: all who count must come to the same.
     fn size(&self) -> usize;

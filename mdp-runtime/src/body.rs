@@ -16,8 +16,8 @@ pub(crate) const INLINE_MOST: usize = 8 * 1024;
 pub(crate) struct Body {
     /// The peer's id, if any, then the record's tail.
     bytes: Bytes,
-    /// The payload, if it has a frame of its own.
-    out: Option<Box<Bytes>>,
+    /// The payload, if it is not in `bytes`.
+    out: Option<Box<Out>>,
     payload_len: u32,
     peer_len: u8,
     name_len: u8,
@@ -26,6 +26,17 @@ pub(crate) struct Body {
     compressed: bool,
     /// `bytes` is an allocation of its own, not a part of a packet.
     own: bool,
+    /// The payload is the frames of a plain message.
+    raw: bool,
+}
+
+/// A payload outside of its packet.
+#[derive(Clone, Debug)]
+enum Out {
+    /// It has a frame of its own.
+    Payload(Bytes),
+    /// The frames of a plain message as they are.
+    Frames(Vec<Bytes>),
 }
 
 impl Body {
@@ -51,7 +62,7 @@ impl Body {
         } else {
             let mut payload = Vec::with_capacity(len);
             encode(&mut payload);
-            out = Some(Box::new(Bytes::from(payload)));
+            out = Some(Box::new(Out::Payload(Bytes::from(payload))));
         }
         Body {
             bytes: Bytes::from(bytes),
@@ -62,6 +73,19 @@ impl Body {
             meta: meta.is_some(),
             compressed: false,
             own: true,
+            raw: false,
+        }
+    }
+
+    /// The frames of a plain message, and on a request the service.
+    pub(crate) fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
+        Body {
+            bytes: Bytes::copy_from_slice(service),
+            out: Some(Box::new(Out::Frames(frames))),
+            name_len: service.len().min(255) as u8,
+            own: true,
+            raw: true,
+            ..Body::default()
         }
     }
 
@@ -76,7 +100,7 @@ impl Body {
         }
         let mut body = Body::new(name, meta, 0, |_| {});
         body.payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        body.out = Some(Box::new(payload));
+        body.out = Some(Box::new(Out::Payload(payload)));
         body
     }
 
@@ -86,7 +110,7 @@ impl Body {
         if payload.len() > INLINE_MOST {
             return Body {
                 payload_len,
-                out: Some(Box::new(payload)),
+                out: Some(Box::new(Out::Payload(payload))),
                 own: true,
                 ..Body::default()
             };
@@ -100,7 +124,8 @@ impl Body {
         let out = match head.body {
             wire::Body::Inline(_) => None,
             wire::Body::Frame(number) => {
-                frames.get(number as usize).map(|frame| Box::new(frame.clone()))
+                let frame = frames.get(number as usize);
+                frame.map(|frame| Box::new(Out::Payload(frame.clone())))
             }
         };
         Body {
@@ -112,6 +137,7 @@ impl Body {
             meta: head.flags.has(wire::Flags::META),
             compressed: head.flags.has(wire::Flags::COMPRESSED),
             own: false,
+            raw: head.flags.has(wire::Flags::RAW),
         }
     }
 
@@ -128,10 +154,51 @@ impl Body {
 
     /// The payload.
     pub(crate) fn payload(&self) -> Bytes {
-        match &self.out {
-            Some(payload) => payload.as_ref().clone(),
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => payload.clone(),
+            Some(Out::Frames(frames)) => joined(frames),
             None => self.bytes.slice(self.meta_range().1..),
         }
+    }
+
+    /// The frames of a plain message. A payload that is none is one frame.
+    pub(crate) fn frames(&self) -> Vec<Bytes> {
+        match self.out.as_deref() {
+            Some(Out::Frames(frames)) => frames.clone(),
+            _ if self.raw => {
+                let (payload, mut frames) = (self.payload(), Vec::new());
+                // Checked when it came.
+                let _ = wire::split_frames(&payload, usize::MAX, |range| {
+                    frames.push(payload.slice(range));
+                });
+                frames
+            }
+            _ => vec![self.payload()],
+        }
+    }
+
+    /// The body with its payload as it travels in a record, if that has still to be made.
+    pub(crate) fn flat(&self) -> Option<Self> {
+        let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
+        let name = self.path();
+        let len = frames.iter().map(|frame| 4 + frame.len()).sum();
+        let mut bytes = Vec::with_capacity(name.len() + if len <= INLINE_MOST { len } else { 0 });
+        bytes.extend_from_slice(name);
+        let mut out = None;
+        if len <= INLINE_MOST {
+            frames.iter().for_each(|frame| wire::put_frame(&mut bytes, frame));
+        } else {
+            out = Some(Box::new(Out::Payload(joined(frames))));
+        }
+        Some(Body {
+            bytes: Bytes::from(bytes),
+            out,
+            payload_len: u32::try_from(len).unwrap_or(u32::MAX),
+            name_len: self.name_len,
+            own: true,
+            raw: true,
+            ..Body::default()
+        })
     }
 
     /// Says that the payload is compressed.
@@ -157,7 +224,10 @@ impl Body {
 
     /// The payload's frame, if it has one of its own.
     pub(crate) fn out(&self) -> Option<&Bytes> {
-        self.out.as_deref()
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => Some(payload),
+            _ => None,
+        }
     }
 
     pub(crate) fn tail(&self) -> Tail<'_> {
@@ -166,8 +236,18 @@ impl Body {
             name_len: self.name_len,
             meta: self.meta,
             payload_len: self.payload_len,
-            out: self.out.is_some(),
+            out: self.out().is_some(),
             compressed: self.compressed,
+            raw: self.raw,
+        }
+    }
+
+    /// As the payload travels in a record.
+    fn out_len(&self) -> usize {
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => payload.len(),
+            Some(Out::Frames(frames)) => frames.iter().map(|frame| 4 + frame.len()).sum(),
+            None => 0,
         }
     }
 
@@ -191,12 +271,27 @@ impl Payload for Body {
         self.bytes.get(start..start + usize::from(self.name_len)).unwrap_or_default()
     }
 
+    fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    fn last_frame(&self) -> &[u8] {
+        let payload = match self.out.as_deref() {
+            Some(Out::Frames(frames)) => return frames.last().map_or(&[], |frame| &**frame),
+            Some(Out::Payload(payload)) => &**payload,
+            None => self.bytes.get(self.meta_range().1..).unwrap_or_default(),
+        };
+        let mut last = 0..0;
+        let _ = wire::split_frames(payload, usize::MAX, |range| last = range);
+        payload.get(last).unwrap_or_default()
+    }
+
     fn size(&self) -> usize {
-        self.bytes.len() + self.out.as_ref().map_or(0, |out| out.len())
+        self.bytes.len() + self.out_len()
     }
 
     fn largest_frame(&self) -> usize {
-        self.out.as_ref().map_or(0, |out| out.len()).max(self.bytes.len())
+        self.out_len().max(self.bytes.len())
     }
 
     fn keep(&self) -> Self {
@@ -212,6 +307,13 @@ impl Payload for Body {
         }
         self
     }
+}
+
+/// Frames as one payload.
+fn joined(frames: &[Bytes]) -> Bytes {
+    let mut payload = Vec::with_capacity(frames.iter().map(|frame| 4 + frame.len()).sum());
+    frames.iter().for_each(|frame| wire::put_frame(&mut payload, frame));
+    Bytes::from(payload)
 }
 
 #[cfg(test)]
@@ -237,6 +339,21 @@ mod tests {
         let mut heads = Vec::new();
         wire::decode(&packet, &lens, &Limits::default(), &mut heads).unwrap();
         Body::of(&heads[0], &Bytes::from(packet), &frames)
+    }
+
+    #[test]
+    fn frames_come_through_the_wire_as_they_were() {
+        for len in [0, 1, INLINE_MOST] {
+            let frames = vec![Bytes::from(vec![3; len]), Bytes::new(), Bytes::from_static(b"end")];
+            let sent = Body::of_frames(b"echo", frames.clone());
+            let came = through_the_wire(&sent.flat().unwrap());
+            assert!(came.is_raw() && came.flat().is_none());
+            assert_eq!((came.path(), came.last_frame()), (b"echo".as_slice(), b"end".as_slice()));
+            assert_eq!((came.frames(), sent.frames()), (frames.clone(), frames));
+            assert_eq!(came.payload(), sent.payload());
+            // Without the id of the client, which comes on the way.
+            assert_eq!(came.size() - came.peer().len(), sent.size());
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A received frame, whose bytes stay where libzmq put them.
-struct Received(zmq::Message);
+pub(crate) struct Frame(pub(crate) zmq::Message);
 
-impl AsRef<[u8]> for Received {
+impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
@@ -21,7 +21,7 @@ impl AsRef<[u8]> for Received {
 
 /// The bytes of a received frame, without a copy.
 pub(crate) fn bytes(message: zmq::Message) -> Bytes {
-    Bytes::from_owner(Received(message))
+    Bytes::from_owner(Frame(message))
 }
 
 /// Sends `payload` as one frame without copying it: libzmq holds a share of it until it is written.

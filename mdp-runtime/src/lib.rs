@@ -47,6 +47,7 @@ mod error;
 mod frame;
 mod intercept;
 mod link;
+mod listing;
 mod metadata;
 mod observe;
 mod pack;

@@ -2,6 +2,7 @@
 
 use mdp_protocol::ConnectionState;
 use mdp_protocol::broker::{Cause, Note};
+use mdp_protocol::wire::plain::PlainError;
 use mdp_protocol::wire::{RecordError, WireError};
 
 /// Bytes of a peer as text that cannot break a log line.
@@ -16,7 +17,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(crate) fn broker(note: &Note) {
     match note {
         Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
-        Note::SessionClosed { id, cause: cause @ Cause::Said(_), moved, ended } => {
+        Note::SessionClosed { id, cause: cause @ (Cause::Said(_) | Cause::Idle), moved, ended } => {
             tracing::debug!(id = shown(id), ?cause, moved, ended, "session closed");
         }
         Note::SessionClosed { id, cause, moved, ended } => {
@@ -53,6 +54,10 @@ pub(crate) fn broker(note: &Note) {
 }
 
 pub(crate) fn invalid(route: &[u8], error: &WireError) {
+    tracing::warn!(route = shown(route), %error, "message dropped");
+}
+
+pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
     tracing::warn!(route = shown(route), %error, "message dropped");
 }
 

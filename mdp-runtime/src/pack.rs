@@ -5,11 +5,12 @@ use std::ffi::c_int;
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
-use mdp_protocol::wire::{self, Command, DisconnectReason, Head, Record, Reply, WireError};
+use mdp_protocol::wire::{self, Command, DisconnectReason, Flags, Head, Record, Reply, WireError};
 
 use crate::body::Body;
 use crate::codec;
 use crate::frame;
+use crate::listing;
 use crate::status::Status;
 
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
@@ -61,8 +62,15 @@ impl Packer {
                 let status = codec::encode_status(&Status::from(refusal.as_ref()));
                 self.put_body(record, &Body::with_payload("", None, status));
             }
+            Record::Final { reply: Reply::Listing(listing), .. } => {
+                let body = Body::of_frames(b"", listing::frames(listing));
+                self.put_body(record, body.flat().as_ref().unwrap_or(&body));
+            }
             _ => match record.body() {
-                Some(body) => self.put_body(record, body),
+                Some(body) => match body.flat() {
+                    Some(flat) => self.put_body(record, &flat),
+                    None => self.put_body(record, body),
+                },
                 None => wire::put(&mut self.packet, record),
             },
         }
@@ -189,10 +197,28 @@ impl Received {
 
     pub(crate) fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
         if self.frames.is_empty() {
-            return wire::decode(&self.packet, &[], limits, heads);
+            wire::decode(&self.packet, &[], limits, heads)?;
+        } else {
+            let lens: Vec<usize> = self.frames.iter().map(Bytes::len).collect();
+            wire::decode(&self.packet, &lens, limits, heads)?;
         }
-        let lens: Vec<usize> = self.frames.iter().map(Bytes::len).collect();
-        wire::decode(&self.packet, &lens, limits, heads)
+        let checked = self.check_raw(limits, heads);
+        if checked.is_err() {
+            heads.clear();
+        }
+        checked
+    }
+
+    /// A raw payload is a list of frames (wire.md R85).
+    fn check_raw(&self, limits: &Limits, heads: &[Head]) -> Result<(), WireError> {
+        for (record, head) in heads.iter().enumerate() {
+            if head.flags.has(Flags::RAW) {
+                let payload = self.body(head).payload();
+                wire::split_frames(&payload, limits.frames, |_| {})
+                    .map_err(|error| WireError::Raw { record, error })?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn body(&self, head: &Head) -> Body {

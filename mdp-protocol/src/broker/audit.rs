@@ -55,7 +55,7 @@ impl<P: Payload> Broker<P> {
         let (mut held, mut numbered) = (0, 0);
         let mut running = 0;
         for (key, call) in self.calls.iter() {
-            held += call.bytes;
+            held += call.bytes + Self::backlog_bytes(call);
             let number = call.client.map(|client| (client, call.client_call));
             if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
                 return Err(format!("call {key:?} is not found by its number"));
@@ -78,7 +78,8 @@ impl<P: Payload> Broker<P> {
 
     /// Each call is in the list of its place, and in no other.
     fn audit_places(&self) -> Result<(), String> {
-        let mut listed = 0;
+        let ending = self.calls.iter().filter(|(_, call)| call.place == Place::Ending);
+        let mut listed = ending.count();
         let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
             for key in list.iter::<BY_PLACE, Call<P>>(&self.calls) {
                 listed += 1;
@@ -112,6 +113,10 @@ impl<P: Payload> Broker<P> {
                 queued += turn.calls.len();
             }
             same("queued calls", queued, service.queued())?;
+            let own = self.calls.iter().filter(|(_, call)| call.service == key);
+            let waits = |call: &Call<P>| if call.is_waiting() { call.bytes } else { 0 };
+            let bytes = own.map(|(_, call)| waits(call) + Self::backlog_bytes(call)).sum();
+            same("queued bytes", bytes, service.queued_bytes)?;
             let workers = self.registrations.iter().filter(|(_, at)| at.service == key).count();
             same("workers", workers, service.workers)?;
             let said = self

@@ -10,23 +10,25 @@
 //!
 //! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::backlog::Backlog;
 use super::io::{Action, Name};
 use super::refusals::{
-    bad_path, broker_gone, deadline_refusal, limit_refusal, no_service, worker_gone, worker_lost,
+    broker_gone, deadline_refusal, limit_refusal, no_service, no_tunnel, worker_gone, worker_lost,
 };
+use super::requests::Request;
 use super::streams::Flow;
 use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
 use crate::limits::Limit;
 use crate::list::{Link, Linked};
-use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
-use crate::time::{Span, Time};
-use crate::wire::{CallKind, DisconnectReason, Record, Reply};
+use crate::time::Time;
+use crate::wire::{DisconnectReason, Record, Reply};
 
 /// A call that has not ended, or whose slot is still taken.
 #[derive(Debug)]
@@ -37,15 +39,21 @@ pub(super) struct Call<P> {
     pub(super) client_call: u64,
     pub(super) service: Key,
     pub(super) place: Place,
-    deadline: Time,
+    pub(super) deadline: Time,
+    /// The deadline is for waiting or for running, and set anew when that changes.
+    leased: bool,
+    /// Frames of plain MDP, not a method's message.
+    pub(super) raw: bool,
     /// How often it was given to a worker.
-    attempt: u8,
+    pub(super) attempt: u8,
     idempotent: bool,
     /// It wants one worker and no other.
     targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
     maybe_started: bool,
     pub(super) flow: Flow,
+    /// What a worker without credit sent beyond what its client allowed.
+    pub(super) backlog: Option<Box<Backlog<P>>>,
     /// Kept while it waits, and for another attempt if that is safe.
     body: Option<P>,
     /// The body's size while it is kept.
@@ -65,16 +73,8 @@ pub(super) enum Place {
     Running(Key),
     /// With a worker, though nobody waits any more: the time is up, or it was cancelled.
     Overdue(Key),
-}
-
-/// A REQUEST without its body.
-pub(super) struct Request<'a> {
-    pub(super) call: u64,
-    pub(super) timeout: Span,
-    pub(super) idempotent: bool,
-    /// The only worker that is wanted, or empty.
-    pub(super) target: &'a [u8],
-    pub(super) kind: CallKind,
+    /// Its worker has ended it; the client is still to take what is in the backlog.
+    Ending,
 }
 
 /// A worker's FINAL without its addresses.
@@ -82,16 +82,6 @@ pub(super) struct End<P> {
     pub(super) code: Code,
     pub(super) not_started: bool,
     pub(super) reply: Reply<P>,
-}
-
-/// Where a request may go.
-enum Route {
-    /// To this worker, now.
-    Now(Key),
-    /// Into the queue of this service.
-    Queue(Key),
-    /// Behind this worker.
-    Pin(Key),
 }
 
 impl<P> Linked<BY_PLACE> for Call<P> {
@@ -113,6 +103,35 @@ impl<P> Linked<BY_CLIENT> for Call<P> {
 }
 
 impl<P> Call<P> {
+    /// A call that is in no list yet.
+    pub(super) fn new(
+        now: Time,
+        client: Key,
+        service: Key,
+        request: &Request<'_>,
+        raw: bool,
+    ) -> Self {
+        Call {
+            client: Some(client),
+            client_call: request.call,
+            service,
+            place: Place::Ending,
+            deadline: now + request.timeout,
+            leased: request.leased,
+            raw,
+            attempt: 0,
+            idempotent: request.idempotent,
+            targeted: !request.target.is_empty(),
+            maybe_started: false,
+            flow: Flow::new(request.kind),
+            backlog: None,
+            body: None,
+            bytes: 0,
+            by_place: Link::default(),
+            by_client: Link::default(),
+        }
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.place, Place::Queued(_) | Place::Pinned(_))
     }
@@ -123,175 +142,17 @@ impl<P> Call<P> {
 }
 
 impl<P: Payload> Broker<P> {
-    pub(super) fn request(
-        &mut self,
-        now: Time,
-        from: Key,
-        request: Request<'_>,
-        body: P,
-        out: &mut Vec<Action<P>>,
-    ) {
-        if self.by_number.contains_key(&(from, request.call)) {
-            self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
-        }
-        if self.closing.is_some() {
-            return self.send(now, from, Record::Cancel { call: request.call }, out);
-        }
-        let route = match self.route(from, &request, &body, out) {
-            Ok(route) => route,
-            Err(refusal) => {
-                self.stats.refused += 1;
-                return self.send(now, from, final_of(request.call, 0, refusal), out);
-            }
-        };
-        self.stats.requests += 1;
-        let service = match route {
-            Route::Queue(service) => service,
-            Route::Now(worker) | Route::Pin(worker) => {
-                let Some(worker) = self.registrations.get(worker) else { return };
-                worker.service
-            }
-        };
-        let key = self.calls.insert(Call {
-            client: Some(from),
-            client_call: request.call,
-            service,
-            place: Place::Overdue(service),
-            deadline: now + request.timeout,
-            attempt: 0,
-            idempotent: request.idempotent,
-            targeted: !request.target.is_empty(),
-            maybe_started: false,
-            flow: Flow::new(request.kind),
-            body: None,
-            bytes: 0,
-            by_place: Link::default(),
-            by_client: Link::default(),
-        });
-        if let Some(session) = self.sessions.get_mut(from) {
-            super::push_by_client(&mut session.calls, &mut self.calls, key);
-            self.by_number.insert((from, request.call), key);
-        }
-        match route {
-            Route::Now(worker) => self.dispatch(now, key, worker, body, out),
-            Route::Queue(_) => {
-                self.hold(key, body.detach());
-                self.enqueue(key, false);
-                self.arm_waiting(now, key);
-            }
-            Route::Pin(worker) => {
-                self.hold(key, body.detach());
-                self.pin(key, worker);
-                self.arm_waiting(now, key);
-            }
-        }
-    }
-
-    /// Where a request goes, or why nowhere.
-    fn route(
-        &mut self,
-        from: Key,
-        request: &Request<'_>,
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
-        if request.timeout == Span::ZERO {
-            return Err(deadline_refusal(false));
-        }
-        let path = names::check(body.path()).map_err(bad_path)?;
-        let (name, _) = names::split(path).map_err(bad_path)?;
-        self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
-        let found = self.by_name.get(name.as_bytes()).copied();
-        if !request.target.is_empty() {
-            return self.route_to_worker(from, found, request.target, body, out);
-        }
-        if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
-            return Ok(Route::Now(worker));
-        }
-        if self.config.unserved_wait == Span::ZERO
-            && !found.is_some_and(|service| self.is_served(service))
-        {
-            return Err(no_service(0));
-        }
-        self.check_queue(found, body.size()).map_err(|limit| self.over(from, limit, out))?;
-        Ok(Route::Queue(self.service_or_new(name.as_bytes())))
-    }
-
-    fn route_to_worker(
-        &self,
-        from: Key,
-        service: Option<Key>,
-        target: &[u8],
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
-        let worker = self
-            .by_id
-            .get(target)
-            .and_then(|session| self.sessions.get(*session))
-            .filter(|session| !session.draining)
-            .zip(service)
-            .and_then(|(session, service)| self.registration_of(session, service))
-            .ok_or_else(|| worker_gone(0))?;
-        let Some(registration) = self.registrations.get(worker) else {
-            return Err(worker_gone(0));
-        };
-        if registration.running < registration.capacity {
-            return Ok(Route::Now(worker));
-        }
-        self.check_queue(service, body.size()).map_err(|limit| self.over(from, limit, out))?;
-        Ok(Route::Pin(worker))
-    }
-
-    fn check_calls(&self, from: Key) -> Result<(), Limit> {
-        let limits = &self.config.limits;
-        let own = self.sessions.get(from).map_or(0, |session| session.calls.len());
-        if own >= limits.calls_per_client {
-            return Err(Limit::CallsPerClient);
-        }
-        if self.calls.len() >= limits.calls {
-            return Err(Limit::Calls);
-        }
-        Ok(())
-    }
-
-    fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
-        let limits = &self.config.limits;
-        if self.held_bytes + size > limits.held_bytes {
-            return Err(Limit::HeldBytes);
-        }
-        match service.and_then(|service| self.services.get(service)) {
-            None if self.unserved >= limits.unserved_services => Err(Limit::UnservedServices),
-            None if size > limits.queued_bytes_per_service => Err(Limit::QueuedBytesPerService),
-            None if limits.queued_calls_per_service == 0 => Err(Limit::QueuedCallsPerService),
-            None => Ok(()),
-            Some(service) if service.queued() >= limits.queued_calls_per_service => {
-                Err(Limit::QueuedCallsPerService)
-            }
-            Some(service) if service.queued_bytes + size > limits.queued_bytes_per_service => {
-                Err(Limit::QueuedBytesPerService)
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn over(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
-        self.limit_note(from, limit, out);
-        limit_refusal(limit)
-    }
-
     /// The timer of a waiting call: its deadline, or sooner if nobody serves what it asks for.
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let mut at = call.deadline;
-        if !self.is_served(call.service) {
+        if !call.leased && !self.is_served(call.service) {
             at = at.min(now + self.config.unserved_wait);
         }
         self.call_timer.set(key.index(), at);
     }
 
-    fn hold(&mut self, key: Key, body: P) {
+    pub(super) fn hold(&mut self, key: Key, body: P) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.bytes = body.size();
         self.held_bytes += call.bytes;
@@ -318,13 +179,29 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn dispatch(&mut self, now: Time, key: Key, worker: Key, body: P, out: &mut Vec<Action<P>>) {
+    pub(super) fn dispatch(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(refusal) = self.cannot_take(key, worker) {
+            self.stats.refused += 1;
+            self.tell(now, key, |_| refusal, out);
+            return self.remove(key);
+        }
+        let run_timeout = self.config.plain.run_timeout;
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
         let room = self.held_bytes + body.size() <= self.config.limits.held_bytes;
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(registration) = self.registrations.get_mut(worker) else { return };
         call.attempt = call.attempt.saturating_add(1);
         call.place = Place::Running(worker);
+        if call.leased {
+            call.deadline = now + run_timeout;
+        }
         let (deadline, session, kind) = (call.deadline, registration.session, call.flow.kind());
         // Another attempt is a comfort: without room for the body the call has only this one.
         let again = (call.idempotent || keep_all) && call.attempt < self.config.limits.attempts;
@@ -373,7 +250,7 @@ impl<P: Payload> Broker<P> {
             Place::Running(worker) | Place::Overdue(worker) => {
                 self.registrations.get(worker).map(|found| (worker, found.session))
             }
-            Place::Queued(_) | Place::Pinned(_) => None,
+            Place::Queued(_) | Place::Pinned(_) | Place::Ending => None,
         };
         match holder {
             Some((worker, session))
@@ -408,6 +285,10 @@ impl<P: Payload> Broker<P> {
                 .and_then(|worker| self.sessions.get(worker.session))
                 .map_or_else(no_name, |session| session.id.clone());
             self.stats.replies += 1;
+            if self.calls.get(key).is_some_and(|call| call.backlog.is_some()) {
+                self.end_later(key, end, id);
+                return self.free_slot(now, worker, out);
+            }
             self.reply(now, key, end, id, out);
         } else {
             self.stats.late += 1;
@@ -420,9 +301,20 @@ impl<P: Payload> Broker<P> {
         self.free_slot(now, worker, out);
     }
 
-    fn reply(&mut self, now: Time, key: Key, end: End<P>, peer: Name, out: &mut Vec<Action<P>>) {
+    pub(super) fn reply(
+        &mut self,
+        now: Time,
+        key: Key,
+        end: End<P>,
+        peer: Name,
+        out: &mut Vec<Action<P>>,
+    ) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client else { return };
+        let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.raw);
+        if no_message {
+            return self.tell(now, key, |_| no_tunnel(), out);
+        }
         let record = if end.not_started && call.maybe_started {
             // The worker speaks for its own attempt only.
             final_of(call.client_call, call.attempt, Refusal::of_last_attempt(end.code))
@@ -450,7 +342,13 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A FINAL for a call that this worker does not hold. Late ones happen; others are a fault.
-    fn stray(&mut self, now: Time, from: Key, call: Option<Key>, out: &mut Vec<Action<P>>) {
+    pub(super) fn stray(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: Option<Key>,
+        out: &mut Vec<Action<P>>,
+    ) {
         let Some(session) = self.sessions.get_mut(from) else { return };
         let was_one = call.is_some_and(|call| self.calls.was_removed(call));
         if session.late > 0 && was_one {
@@ -487,6 +385,11 @@ impl<P: Payload> Broker<P> {
                 }
             }
             Place::Overdue(worker) => self.reclaim(now, key, worker, out),
+            Place::Ending => {
+                self.stats.expired += 1;
+                self.tell(now, key, |_| deadline_refusal(true), out);
+                self.remove(key);
+            }
         }
     }
 
@@ -534,7 +437,12 @@ impl<P: Payload> Broker<P> {
     /// Ends the running calls that may not run twice, for the broker leaves. After this a client
     /// knows that such a call without an answer was never read.
     pub(super) fn tell_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        let calls = self.calls.iter().filter(|(_, call)| call.is_running() && !call.idempotent);
+        let told = |call: &Call<P>| match call.place {
+            Place::Running(_) => !call.idempotent,
+            Place::Ending => true,
+            _ => false,
+        };
+        let calls = self.calls.iter().filter(|(_, call)| told(call));
         let running: Vec<Key> = calls.map(|(key, _)| key).collect();
         for call in running {
             self.tell(now, call, broker_gone, out);
@@ -554,6 +462,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn remove(&mut self, key: Key) {
         self.forget_caller(key);
         self.let_go(key);
+        self.drop_backlog(key);
         self.call_timer.clear(key.index());
         self.calls.remove(key);
     }
@@ -618,6 +527,10 @@ impl<P: Payload> Broker<P> {
     /// Back into the queue, before its client's other calls. Limits do not count here: the call was
     /// accepted once.
     fn requeue(&mut self, now: Time, key: Key) {
+        let wait = self.config.plain.queue_expiry;
+        if let Some(call) = self.calls.get_mut(key).filter(|call| call.leased) {
+            call.deadline = now + wait;
+        }
         self.enqueue(key, true);
         self.arm_waiting(now, key);
     }

@@ -13,7 +13,7 @@ use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
-use crate::wire::Record;
+use crate::wire::{DisconnectReason, Record};
 
 impl<P: Payload> Broker<P> {
     /// CANCEL from a client. One that has crossed with FINAL finds nothing.
@@ -48,6 +48,7 @@ impl<P: Payload> Broker<P> {
                 self.hold_slot(now, key, worker);
             }
             Place::Overdue(_) => {}
+            Place::Ending => self.remove(key),
         }
     }
 
@@ -64,18 +65,31 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Nobody waits for the call any more; its slot comes back with FINAL, or when that takes too long.
-    fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
+    pub(super) fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
         self.forget_caller(key);
         self.let_go(key);
+        self.drop_backlog(key);
         self.running -= 1;
         if let Some(call) = self.calls.get_mut(key) {
             call.place = Place::Overdue(worker);
         }
-        self.call_timer.set(key.index(), now + self.config.overrun);
+        let overrun = match self.plain_form(worker) {
+            // It hears nothing of this, and ends when it has ended.
+            Some(_) => self.config.plain.busy_expiry,
+            None => self.config.overrun,
+        };
+        self.call_timer.set(key.index(), now + overrun);
     }
 
     /// The worker did not give the slot back in time: it is taken.
     pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
+        if self.plain_form(worker).is_some() {
+            // One request at a time: it must not get another one while it is at this.
+            let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
+                return;
+            };
+            return self.expel(now, session, DisconnectReason::Silence, out);
+        }
         self.leave_worker(key, worker);
         let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
         let service = service.map(|service| service.name.clone());

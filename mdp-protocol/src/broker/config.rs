@@ -20,12 +20,43 @@ pub struct Config {
     /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
     /// another call. 1 s.
     pub overrun: Span,
+    /// For peers of plain MDP.
+    pub plain: PlainConfig,
     /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
     /// collide; fixed in tests.
     pub seed: u64,
     /// A fault to be found by the simulation; only with the feature `planted-bugs`.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<PlantedBug>,
+}
+
+/// What is agreed with peers of plain MDP (RFC 7 and RFC 18), which cannot say what they want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainConfig {
+    /// How long a raw request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). 30 s.
+    pub queue_expiry: Span,
+    /// How long it may then run. 10 min.
+    pub run_timeout: Span,
+    /// How long a plain worker may be silent while it holds no request. 10 s.
+    pub idle_expiry: Span,
+    /// How long one may be silent while it holds a request, and how long it may hold one for which nobody
+    /// waits. 60 s.
+    pub busy_expiry: Span,
+    /// Whether a raw request of a plain client is given to another worker when its worker was lost, as RFC 7
+    /// assumes. True.
+    pub redispatch: bool,
+}
+
+impl Default for PlainConfig {
+    fn default() -> Self {
+        PlainConfig {
+            queue_expiry: Span::from_secs(30),
+            run_timeout: Span::from_secs(600),
+            idle_expiry: Span::from_secs(10),
+            busy_expiry: Span::from_secs(60),
+            redispatch: true,
+        }
+    }
 }
 
 impl Default for Config {
@@ -37,6 +68,7 @@ impl Default for Config {
             liveness: 3,
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
+            plain: PlainConfig::default(),
             seed: 0,
             #[cfg(feature = "planted-bugs")]
             planted: None,

@@ -3,9 +3,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use super::plain::FromPlain;
+use super::to_plain::ToPlain;
 use crate::limits::Limit;
 use crate::slab::Key;
 use crate::time::Span;
+use crate::wire::plain::{Form, Side};
 use crate::wire::{DisconnectReason, Record, SchemaHash};
 
 /// An id or a service's name, shared.
@@ -32,6 +35,24 @@ pub enum Input<'a, P> {
         from: Sender<'a>,
         /// The record.
         record: Record<&'a [u8], P>,
+    },
+    /// A message of plain MDP came.
+    Plain {
+        /// From whom.
+        from: Sender<'a>,
+        /// How it looks.
+        form: Form,
+        /// What it says.
+        said: FromPlain<'a, P>,
+    },
+    /// A message came that begins as one of plain MDP and is none; it was dropped whole.
+    InvalidPlain {
+        /// From whom.
+        from: Sender<'a>,
+        /// How it looks.
+        form: Form,
+        /// Whose conversation it belongs to.
+        side: Side,
     },
     /// Something came that is no record; it was dropped whole.
     Invalid {
@@ -83,6 +104,22 @@ pub enum Action<P> {
         /// The record.
         record: Outgoing<P>,
     },
+    /// Send a message to a session of a plain peer.
+    SendPlain {
+        /// The session.
+        to: Key,
+        /// How its messages look.
+        form: Form,
+        /// The message.
+        message: ToPlain<P>,
+    },
+    /// Send DISCONNECT to a plain worker without a session.
+    AnswerPlain {
+        /// The routing id.
+        route: Box<[u8]>,
+        /// How its messages look.
+        form: Form,
+    },
     /// Send a record to somebody without a session.
     Answer {
         /// The routing id.
@@ -112,6 +149,8 @@ pub enum Cause {
     Silence,
     /// The transport could not reach it.
     Unreachable,
+    /// A plain client had nothing to ask any more.
+    Idle,
 }
 
 /// What an operator may want to know.
@@ -211,6 +250,11 @@ pub struct Stats {
     pub refused: u64,
     /// FINALs, and what workers said of streams, dropped because the call had ended.
     pub late: u64,
+    /// Replies of workers that their clients cannot take, and that were dropped: partial ones for a client that
+    /// takes one reply, or frames that are no message of a typed call.
+    pub unwanted: u64,
+    /// Raw calls of plain clients that the broker ended, for which plain MDP has no words.
+    pub unanswered: u64,
     /// Messages that could not be read, or records that have no place.
     pub invalid: u64,
     /// Peers without a session that were told so.

@@ -1,20 +1,26 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
-//! on what a peer says is in this file; the tables are beside it: `sessions`, `services` (queue and
-//! scheduling), `calls` (one call's life), `streams` (what passes of its streams, and within which
-//! credit), `cancel` (its end while a worker holds it), `refusals` (how a call ends that the broker
-//! ends), `audit` (what must always be true).
+//! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
+//! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
+//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `cancel`
+//! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `to_plain` (records
+//! as messages of plain MDP), `mmi` (the broker's own services), `audit` (what must always be true).
 
 mod audit;
+mod backlog;
 mod calls;
 mod cancel;
 mod config;
 mod io;
+mod mmi;
+mod plain;
 mod refusals;
+mod requests;
 mod services;
 mod sessions;
 mod streams;
+mod to_plain;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -22,9 +28,12 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-pub use config::{Config, PlantedBug};
+pub use config::{Config, PlainConfig, PlantedBug};
 pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
+pub use mmi::{Listing, ServiceLine, WorkerLine};
+pub use plain::{FromPlain, Incoming};
+pub use to_plain::{Content, ToPlain};
 
 use crate::list::List;
 use crate::payload::Payload;
@@ -34,6 +43,7 @@ use crate::time::{Span, Time};
 use crate::wheel::Wheel;
 use crate::wire::{DisconnectReason, Record, RecordError, Reply};
 use calls::Call;
+use requests::Request;
 use services::{Offer, Registration, Service, Turn};
 use sessions::Session;
 
@@ -48,6 +58,7 @@ pub struct Broker<P> {
     closed: bool,
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
+    gone: plain::Gone,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
@@ -83,6 +94,7 @@ impl<P: Payload> Broker<P> {
             closing: None,
             closed: false,
             timers_done: None,
+            gone: plain::Gone::new(config.seed),
             away: None,
             sessions: Slab::new(),
             by_route: HashMap::with_hasher(hash()),
@@ -122,6 +134,10 @@ impl<P: Payload> Broker<P> {
             }
             Input::Record { from: Sender::Stranger(route), record } => {
                 self.stranger(now, route, record, out)
+            }
+            Input::Plain { from, form, said } => self.plain(now, from, form, said, out),
+            Input::InvalidPlain { from, form, side } => {
+                self.invalid_plain(now, from, form, side, out);
             }
             Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
             Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
@@ -198,7 +214,8 @@ impl<P: Payload> Broker<P> {
         session.seen = now; // any record counts as life
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
-                let request = calls::Request { call, timeout, idempotent, target: peer, kind };
+                let (target, leased) = (peer, false);
+                let request = Request { call, timeout, idempotent, target, kind, leased };
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
@@ -290,10 +307,12 @@ impl<P: Payload> Broker<P> {
     }
 
     fn send(&mut self, now: Time, to: Key, record: Outgoing<P>, out: &mut Vec<Action<P>>) {
-        if let Some(session) = self.sessions.get_mut(to) {
-            session.sent = now;
-            out.push(Action::Send { to, record });
+        let Some(session) = self.sessions.get_mut(to) else { return };
+        if session.plain.is_some() {
+            return self.send_plain(now, to, record, out);
         }
+        session.sent = now;
+        out.push(Action::Send { to, record });
     }
 
     fn timers(&mut self, now: Time, out: &mut Vec<Action<P>>) {

@@ -52,3 +52,28 @@ pub(super) fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
     );
     refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
 }
+
+/// Towards a plain client, which hears nothing of CANCEL.
+pub(super) fn handed_back(_: u8) -> Refusal {
+    let message = "the broker hands the call back; no handler was started, so make it again".into();
+    refusal(Code::Unavailable, Reason::NotDispatched, message, true)
+}
+
+/// A worker answered a typed call with frames that are no message of a method.
+pub(super) fn no_tunnel() -> Refusal {
+    let message = "the worker answered with plain frames: it does not serve typed calls".into();
+    refusal(Code::Internal, Reason::MaybeExecuted, message, false)
+}
+
+/// A plain peer cannot have these streams.
+pub(super) fn no_such_stream() -> Refusal {
+    let message = "plain MDP carries one request, and a stream of replies over MDP/0.2 only; \
+                   the service has a plain worker, or the call a plain client"
+        .into();
+    refusal(Code::Unimplemented, Reason::NotDispatched, message, true)
+}
+
+pub(super) fn typed_management() -> Refusal {
+    let message = "the broker's own services (RFC 8) take raw calls only".into();
+    refusal(Code::Unimplemented, Reason::BadRequest, message, true)
+}

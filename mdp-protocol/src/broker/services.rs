@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::calls::{Call, Place};
 use super::io::{Action, Name, Note};
+use super::requests::MANAGEMENT;
 use super::{BY_PLACE, Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::{Link, Linked, List};
@@ -232,7 +233,7 @@ impl<P: Payload> Broker<P> {
     ) -> Option<DisconnectReason> {
         let limits = &self.config.limits;
         // RFC 8 M2: nobody registers under `mmi.`.
-        if names::check(service).is_err() || service.starts_with(b"mmi.") {
+        if names::check(service).is_err() || service.starts_with(MANAGEMENT) {
             return Some(DisconnectReason::BadName);
         }
         if capacity == 0 || capacity > limits.capacity {
@@ -430,7 +431,7 @@ impl<P: Payload> Broker<P> {
                 entry.pinned.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
                 Some(entry.service)
             }
-            Place::Running(_) | Place::Overdue(_) => None,
+            Place::Running(_) | Place::Overdue(_) | Place::Ending => None,
         };
         if let Some(service) = service.and_then(|service| self.services.get_mut(service)) {
             service.queued = service.queued.saturating_sub(1);

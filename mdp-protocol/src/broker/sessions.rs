@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::io::{Action, Cause, Name, Note};
+use super::plain::Plain;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -12,6 +13,7 @@ use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::{Span, Time};
+use crate::wire::plain::Side;
 use crate::wire::{DisconnectReason, Record};
 
 /// The most liveness that a peer may ask for.
@@ -33,6 +35,33 @@ pub(super) struct Session {
     /// FINALs that may still come for calls that were taken from it.
     pub(super) late: u32,
     pub(super) draining: bool,
+    /// It speaks plain MDP.
+    pub(super) plain: Option<Plain>,
+}
+
+impl Session {
+    pub(super) fn new(
+        now: Time,
+        route: &[u8],
+        id: Name,
+        heartbeat: Span,
+        expiry: Span,
+        plain: Option<Plain>,
+    ) -> Self {
+        Session {
+            route: route.into(),
+            id,
+            seen: now,
+            sent: now,
+            heartbeat,
+            expiry,
+            registrations: Vec::new(),
+            calls: List::default(),
+            late: 0,
+            draining: false,
+            plain,
+        }
+    }
 }
 
 impl<P: Payload> Broker<P> {
@@ -57,29 +86,27 @@ impl<P: Payload> Broker<P> {
         let id = if id.is_empty() { self.new_id() } else { Name::from(id) };
         let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
         let liveness = liveness.min(LIVENESS_MOST).max(self.config.liveness);
-        let key = self.sessions.insert(Session {
-            route: route.into(),
-            id: id.clone(),
-            seen: now,
-            sent: now,
-            heartbeat,
-            expiry: heartbeat.times(liveness.into()),
-            registrations: Vec::new(),
-            calls: List::default(),
-            late: 0,
-            draining: false,
-        });
-        self.by_route.insert(route.into(), key);
-        self.session_timer.set(key.index(), now + heartbeat);
-        out.push(Action::Open { session: key, route: route.into() });
+        let expiry = heartbeat.times(liveness.into());
+        let session = Session::new(now, route, id.clone(), heartbeat, expiry, None);
+        let key = self.open(now, session, out);
         let frame_bytes = self.config.limits.frame_bytes as u64;
         let welcome = Record::Welcome { id: id.clone(), heartbeat, liveness, frame_bytes };
         self.send(now, key, welcome, out);
+    }
+
+    pub(super) fn open(&mut self, now: Time, session: Session, out: &mut Vec<Action<P>>) -> Key {
+        let (id, route, first) =
+            (session.id.clone(), session.route.clone(), now + session.heartbeat);
+        let key = self.sessions.insert(session);
+        self.by_route.insert(route.clone(), key);
+        self.session_timer.set(key.index(), first);
+        out.push(Action::Open { session: key, route });
         out.push(Action::Note(Note::SessionOpened { id }));
+        key
     }
 
     /// An id that no worker has now.
-    fn new_id(&mut self) -> Name {
+    pub(super) fn new_id(&mut self) -> Name {
         loop {
             self.ids_given += 1;
             let id = format!("p-{:x}", self.ids_given);
@@ -129,7 +156,12 @@ impl<P: Payload> Broker<P> {
     /// A sign of life is due, or none has come.
     pub(super) fn session_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        let silent = now - session.seen >= session.expiry;
+        let expiry = match session.plain() {
+            Some((_, Side::Client)) => return self.client_due(now, key, out),
+            Some((_, Side::Worker)) if self.is_busy(session) => self.config.plain.busy_expiry,
+            _ => session.expiry,
+        };
+        let silent = now - session.seen >= expiry;
         if silent && now >= self.grace_until && !self.planted(PlantedBug::NoExpiry) {
             // RFC 7, RFC 18 B14 and B15.
             self.send(now, key, Record::Disconnect(DisconnectReason::Silence), out);
@@ -141,10 +173,25 @@ impl<P: Payload> Broker<P> {
             self.send(now, key, Record::Heartbeat, out);
         }
         let Some(session) = self.sessions.get(key) else { return };
-        let silence = (session.seen + session.expiry).max(self.grace_until);
+        let silence = (session.seen + expiry).max(self.grace_until);
         let next = (session.sent + heartbeat).min(silence);
         let next = next.max(now + Span::from_ms(1));
         self.session_timer.set(key.index(), next);
+    }
+
+    /// A plain client has no heartbeats; its session is there for its calls.
+    fn client_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let idle = session.calls.is_empty() && now - session.seen >= session.heartbeat;
+        if idle {
+            return self.leave(now, key, Cause::Idle, out);
+        }
+        self.session_timer.set(key.index(), now + session.heartbeat);
+    }
+
+    fn is_busy(&self, session: &Session) -> bool {
+        let registrations = session.registrations.iter();
+        registrations.filter_map(|key| self.registrations.get(*key)).any(|found| found.running > 0)
     }
 
     /// Tells a peer to go; nothing is sent to it after that (RFC 7, RFC 18 B8 and B10).
@@ -156,6 +203,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         self.send(now, key, Record::Disconnect(reason), out);
+        self.forget_plain(now, key);
         self.leave(now, key, Cause::Expelled(reason), out);
     }
 

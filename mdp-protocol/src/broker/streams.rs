@@ -8,7 +8,7 @@ use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::stream::Balance;
+use crate::stream::{Balance, DEFAULT_WINDOW};
 use crate::time::Time;
 use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, units};
 
@@ -22,6 +22,8 @@ pub(super) struct Flow {
     ended: bool,
     /// The worker has said OPEN.
     opened: bool,
+    /// Units that a plain client has taken, and that the worker is still to get back.
+    owed: u32,
     /// Client and worker have heard of each other: the call cannot begin again elsewhere.
     begun: bool,
 }
@@ -29,7 +31,7 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(kind: CallKind) -> Self {
         let (requests, replies) = (Balance::default(), Balance::default());
-        Flow { kind, requests, replies, ended: false, opened: false, begun: false }
+        Flow { kind, requests, replies, ended: false, opened: false, owed: 0, begun: false }
     }
 
     pub(super) fn kind(&self) -> CallKind {
@@ -38,6 +40,27 @@ impl Flow {
 
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Credit for replies in the name of a plain client, which knows of none (R91).
+    pub(super) fn grant(&mut self, window: u32) {
+        if self.kind.streams(Direction::Replies) {
+            self.replies.add(DEFAULT_WINDOW.min(window), window);
+        }
+    }
+
+    /// Takes what a reply of this size costs; `false` if there is no credit.
+    pub(super) fn pay(&mut self, size: usize) -> bool {
+        self.replies.take(units(size))
+    }
+
+    /// A plain client has taken a reply of this size: what is now to be given back to the worker.
+    fn give_back(&mut self, size: usize, most: u32) -> Option<u32> {
+        self.owed = self.owed.saturating_add(units(size));
+        if self.owed < DEFAULT_WINDOW.min(most) / 2 {
+            return None;
+        }
+        Some(self.replies.add(core::mem::take(&mut self.owed), most)).filter(|units| *units > 0)
     }
 
     fn balance(&mut self, of: Direction) -> &mut Balance {
@@ -86,28 +109,93 @@ impl<P: Payload> Broker<P> {
         part: Part<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let found = match of {
+        let key = match of {
             Direction::Requests => self.made_by(from, call),
-            Direction::Replies => self.held_by(now, from, call, out),
+            Direction::Replies => {
+                let Some(key) = self.held_by(now, from, call, out) else { return };
+                return self.reply_part(now, from, key, part, out);
+            }
         };
-        let Some(key) = found else { return };
-        let free = self.planted(PlantedBug::ForgetCredit);
-        let Some(found) = self.calls.get_mut(key) else { return };
-        let had_begun = found.flow.begun;
-        if !found.flow.take(of, &part, free) {
+        let Some(key) = key else { return };
+        if self.take_part(key, of, &part, false) {
+            self.pass_to_worker(now, key, out, |call| Record::Data { call, of, part });
+        } else {
+            self.unexpected(now, from, out);
+        }
+    }
+
+    /// A part of the replies, from the worker that holds the call.
+    pub(super) fn reply_part(
+        &mut self,
+        now: Time,
+        from: Key,
+        key: Key,
+        part: Part<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let of = Direction::Replies;
+        let from_plain = self.is_plain(from);
+        let Some(call) = self.calls.get(key) else { return };
+        let to_plain = call.client.is_some_and(|client| self.is_plain(client));
+        let item = match &part {
+            Part::Item(item) => Some(item),
+            _ => None,
+        };
+        // What the client has no use for (R88).
+        let no_message = item.is_some_and(|item| item.is_raw() && !call.raw);
+        if no_message || (from_plain && !call.flow.kind.streams(of)) {
+            self.stats.unwanted += 1;
+            return;
+        }
+        let waits = call.backlog.is_some() || call.flow.replies.units() == 0;
+        if from_plain && !to_plain && waits && item.is_some() {
+            if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
+                call.flow.begun = true;
+                call.flow.opened = true;
+                self.let_go_if_begun(key);
+                self.keep_back(now, key, item, out);
+            }
+            return;
+        }
+        let size = item.map(Payload::size);
+        if !self.take_part(key, of, &part, from_plain && to_plain) {
+            if from_plain {
+                self.stats.unwanted += 1;
+                return;
+            }
             return self.unexpected(now, from, out);
+        }
+        self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
+        if let Some(size) = size.filter(|_| to_plain && !from_plain) {
+            self.give_back_credit(now, key, size, out);
+        }
+    }
+
+    fn give_back_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
+        let most = self.config.limits.window;
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if let Some(units) = call.flow.give_back(size, most) {
+            let of = Direction::Replies;
+            self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
+        }
+    }
+
+    fn is_plain(&self, session: Key) -> bool {
+        self.sessions.get(session).is_some_and(|session| session.plain.is_some())
+    }
+
+    /// Whether a part may come now; if so it has come.
+    fn take_part(&mut self, key: Key, of: Direction, part: &Part<P>, free: bool) -> bool {
+        let free = free || self.planted(PlantedBug::ForgetCredit);
+        let Some(found) = self.calls.get_mut(key) else { return false };
+        let had_begun = found.flow.begun;
+        if !found.flow.take(of, part, free) {
+            return false;
         }
         if !had_begun {
             self.let_go_if_begun(key);
         }
-        match of {
-            Direction::Requests => {
-                self.pass_to_worker(now, key, out, |call| Record::Data { call, of, part })
-            }
-            Direction::Replies => {
-                self.pass_to_client(now, key, out, |call| Record::Data { call, of, part })
-            }
-        }
+        true
     }
 
     /// CREDIT: for replies from a client, for requests from a worker.
@@ -140,6 +228,7 @@ impl<P: Payload> Broker<P> {
                 self.let_go_if_begun(key);
                 self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
+            Direction::Replies if found.backlog.is_some() => self.send_backlog(now, key, out),
             Direction::Replies => {
                 self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
             }
@@ -174,7 +263,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// The call of this handle, if the worker holds it and somebody waits for it.
-    fn held_by(
+    pub(super) fn held_by(
         &mut self,
         now: Time,
         worker: Key,
@@ -223,7 +312,7 @@ impl<P: Payload> Broker<P> {
         self.send(now, session, record(key.as_u64()), out);
     }
 
-    fn pass_to_client(
+    pub(super) fn pass_to_client(
         &mut self,
         now: Time,
         key: Key,

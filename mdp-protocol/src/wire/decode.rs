@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use super::frames::FramesError;
 use super::header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
 use crate::limits::{Limit, Limits};
 
@@ -115,6 +116,14 @@ pub enum WireError {
         announced: usize,
         /// The length of the frame, or `None` if there is no frame left.
         found: Option<usize>,
+    },
+    /// A raw payload is no list of frames.
+    #[error("record {record}: {error}")]
+    Raw {
+        /// The record's number, counted from 0.
+        record: usize,
+        /// What is wrong with it.
+        error: FramesError,
     },
     /// Frames that no record announces.
     #[error("{0} payload frames are announced by no record")]

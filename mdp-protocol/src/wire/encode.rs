@@ -22,6 +22,8 @@ pub struct Tail<'a> {
     pub out: bool,
     /// Whether the payload is compressed, which only its two ends look at.
     pub compressed: bool,
+    /// Whether the payload is the frames of a plain message (R85).
+    pub raw: bool,
 }
 
 /// Begins a packet in an empty buffer; does nothing in one that has begun.
@@ -55,7 +57,8 @@ pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, 
         fields.flags | Flags::when(Flags::META, tail.meta) | Flags::when(Flags::OUT, tail.out);
     flags = flags
         | Flags::when(Flags::PEER, !peer.is_empty())
-        | Flags::when(Flags::COMPRESSED, tail.compressed);
+        | Flags::when(Flags::COMPRESSED, tail.compressed)
+        | Flags::when(Flags::RAW, tail.raw);
 
     // REQUEST and FINAL bring their name in the tail, the others in the record.
     let name_len = if name.is_empty() { tail.name_len } else { name.len() as u8 };

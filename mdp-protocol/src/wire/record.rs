@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::decode::{Body, Head};
 use super::header::{Command, Flags, VERSION};
+use crate::broker::Listing;
 use crate::status::{Code, Refusal};
 use crate::time::Span;
 
@@ -179,6 +180,8 @@ pub enum Reply<P> {
     Body(P),
     /// A failure that a machine found itself, still to be encoded as a status. Only on the way out.
     Refused(Box<Refusal>),
+    /// What a service of the broker's own answers, still to be encoded. Only on the way out.
+    Listing(Box<Listing>),
 }
 
 /// Why a session is over.

@@ -159,6 +159,9 @@ impl Bench {
             Action::Answer { route, record } => {
                 format!("({}): {}", crate::support::string(&route), text(&record))
             }
+            Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
+                unreachable!("nobody here speaks plain MDP")
+            }
             Action::Close { session } => {
                 let name = self.names.remove(&session).unwrap();
                 self.keys.remove(&name);

@@ -91,6 +91,9 @@ impl World {
                 Action::Note(note) => {
                     self.trace.note(self.now, &[4], || format!("  note {note:?}"));
                 }
+                Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
+                    unreachable!("nobody here speaks plain MDP")
+                }
                 Action::Closed => self.broker_closed(),
             }
         }

@@ -38,6 +38,7 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
                 Reply::Refused(refusal) => {
                     format!("{}: {}", refusal.reason.name(), refusal.message)
                 }
+                Reply::Listing(listing) => format!("{listing:?}"),
             };
             format!("FINAL {call} {code}{safe}{peer} {reply}")
         }

@@ -142,6 +142,7 @@ pub(crate) fn encode(line: &str, packet: &mut Vec<u8>, frames: &mut Vec<Vec<u8>>
         payload_len: payload.len() as u32,
         out,
         compressed: fields.has("COMPRESSED"),
+        raw: fields.has("RAW"),
     };
     put_tail(packet, &fields.record(), tail);
     if out {

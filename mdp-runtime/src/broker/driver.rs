@@ -3,18 +3,21 @@
 use std::sync::{Mutex, mpsc};
 
 use mdp_protocol::Limits;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Stats};
-use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
-use mdp_protocol::{Span, Time};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Stats, ToPlain};
+use mdp_protocol::wire::plain::{Form, PlainError};
+use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
+use mdp_protocol::{Key, Span, Time};
 use tokio::sync::oneshot;
 
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
+use super::plain;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
 use crate::context::Runtime;
 use crate::error::BindError;
+use crate::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
@@ -83,6 +86,9 @@ pub(super) struct Driver {
     outbox: Outbox,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
+    /// A message of plain MDP.
+    frames: Vec<Frame>,
+    writer: plain::Writer,
     spin: Spin,
     closed: bool,
 }
@@ -115,6 +121,8 @@ impl Driver {
             outbox: Outbox::default(),
             heads: Vec::new(),
             actions: Vec::new(),
+            frames: Vec::new(),
+            writer: plain::Writer::default(),
             spin: Spin::default(),
             closed: false,
         })
@@ -188,8 +196,13 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
-            let message = Received::rest(&self.router, first, &self.limits)?;
-            weight += self.message(&route, &message);
+            if first.first() == Some(&SIGNATURE) {
+                let message = Received::rest(&self.router, first, &self.limits)?;
+                weight += self.message(&route, &message);
+            } else {
+                self.plain_message(&route, first)?;
+                weight += CALL_WEIGHT;
+            }
         }
         self.spin.heard(weight / CALL_WEIGHT);
         Ok(weight >= BURST_WEIGHT)
@@ -219,6 +232,45 @@ impl Driver {
         heads.clear();
         self.heads = heads;
         weight
+    }
+
+    /// Handles a message that is not one of MDP/RPC.
+    fn plain_message(&mut self, route: &[u8], first: zmq::Message) -> zmq::Result<()> {
+        let mut frames = std::mem::take(&mut self.frames);
+        let mut more = first.get_more();
+        frames.push(Frame(first));
+        while more {
+            let next = retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?;
+            more = next.get_more();
+            // One beyond the limit shows that it was too many.
+            if frames.len() <= self.limits.frames {
+                frames.push(Frame(next));
+            }
+        }
+        let now = self.clock.now();
+        let read = plain::read(&mut frames, &self.core, &self.limits);
+        let from = self.core.sender(route);
+        match read {
+            Ok(mut read) => {
+                let form = read.form;
+                self.handle_at(now, Input::Plain { from, form, said: read.said() });
+            }
+            Err(error) => {
+                observe::invalid_plain(route, &error);
+                let input = match error {
+                    PlainError::Wrong { form, side, .. } => {
+                        Input::InvalidPlain { from, form, side }
+                    }
+                    PlainError::Signature => {
+                        Input::Invalid { from, reason: DisconnectReason::Malformed }
+                    }
+                };
+                self.handle_at(now, input);
+            }
+        }
+        frames.clear();
+        self.frames = frames;
+        Ok(())
     }
 
     fn invalid(&mut self, route: &[u8], reason: DisconnectReason) {
@@ -264,11 +316,28 @@ impl Driver {
                 // A stranger who does not listen gets no second answer.
                 let _ = send_to(&mut self.router, &route, &mut packer);
             }
+            Action::SendPlain { to, form, message } => self.send_plain(to, form, message),
+            Action::AnswerPlain { route, form } => {
+                // As above.
+                let message = ToPlain::Disconnect;
+                let _ = self.writer.send(&mut self.router, &route, form, message);
+            }
             Action::Open { session, route } => self.outbox.open(session, route),
             Action::Close { session } => self.outbox.close(&mut self.router, session),
             Action::Note(note) => observe::broker(&note),
             Action::Closed => self.closed = true,
         }
+    }
+
+    fn send_plain(&mut self, to: Key, form: Form, message: ToPlain<Body>) {
+        let Some(route) = self.outbox.route(to) else { return };
+        let Err(failed) = self.writer.send(&mut self.router, route, form, message) else { return };
+        observe::unreachable(&failed.error);
+        self.outbox.break_off(to);
+        if let Some((call, body)) = failed.request {
+            self.handle(Input::Undelivered { to, call, body });
+        }
+        self.handle(Input::Unreachable { session: to });
     }
 
     fn flush(&mut self) {

@@ -3,6 +3,7 @@
 mod driver;
 mod losses;
 mod outbox;
+mod plain;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -160,6 +161,38 @@ impl BrokerBuilder {
     /// another call. 1 s.
     pub fn overrun(mut self, overrun: Duration) -> Self {
         self.config.overrun = clock::span(overrun);
+        self
+    }
+
+    /// How long a request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). 30 s.
+    pub fn plain_queue_expiry(mut self, wait: Duration) -> Self {
+        self.config.plain.queue_expiry = clock::span(wait);
+        self
+    }
+
+    /// How long a request of a plain client may run, once a worker has it. 10 min.
+    pub fn plain_run_timeout(mut self, timeout: Duration) -> Self {
+        self.config.plain.run_timeout = clock::span(timeout);
+        self
+    }
+
+    /// How long a plain worker may be silent while it holds no request; then it is gone. 10 s.
+    pub fn plain_idle_expiry(mut self, silence: Duration) -> Self {
+        self.config.plain.idle_expiry = clock::span(silence);
+        self
+    }
+
+    /// How long a plain worker may be silent while it holds a request, and how long it may hold one that
+    /// nobody waits for. 60 s, for many plain workers cannot send anything while they work.
+    pub fn plain_busy_expiry(mut self, silence: Duration) -> Self {
+        self.config.plain.busy_expiry = clock::span(silence);
+        self
+    }
+
+    /// Whether a request of a plain client goes to another worker when its worker was lost. RFC 7 assumes that
+    /// this does no harm. `true`.
+    pub fn plain_redispatch(mut self, redispatch: bool) -> Self {
+        self.config.plain.redispatch = redispatch;
         self
     }
 

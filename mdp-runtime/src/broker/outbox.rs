@@ -66,6 +66,19 @@ impl Outbox {
         Ok(())
     }
 
+    /// Where a session is that can still be sent to.
+    pub(super) fn route(&self, to: Key) -> Option<&[u8]> {
+        let peer = self.peers.get(to.index() as usize)?.as_ref();
+        peer.filter(|peer| peer.key == to && !peer.broken).map(|peer| &*peer.route)
+    }
+
+    /// Nothing more is sent to a session.
+    pub(super) fn break_off(&mut self, to: Key) {
+        if let Some(peer) = peer(&mut self.peers, to) {
+            peer.broken = true;
+        }
+    }
+
     /// Sends what is gathered, for one session after another; stops at the first that fails.
     pub(super) fn flush(&mut self, socket: &mut zmq::Socket) -> Result<(), Failed> {
         while let Some(key) = self.waiting.pop() {

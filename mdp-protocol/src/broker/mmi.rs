@@ -1,0 +1,159 @@
+//! The broker's own services (RFC 8): who offers what, and what is going on.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::io::{Action, Name, Stats};
+use super::refusals::typed_management;
+use super::to_plain::{Content, ToPlain};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Code;
+use crate::time::Time;
+use crate::wire::plain::Dialect;
+use crate::wire::{Record, Reply};
+
+/// The most entries of a list.
+const LIST_MOST: usize = 10_000;
+
+/// What a service of the broker's own answers: a status, then what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Listing {
+    /// A status of RFC 8 and nothing more: 200, 404 or 501.
+    Status(u16),
+    /// The services.
+    Services(Vec<ServiceLine>),
+    /// The workers of a service.
+    Workers(Vec<WorkerLine>),
+    /// The counters.
+    Counters(Box<Stats>),
+}
+
+impl Listing {
+    /// The status of RFC 8.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Listing::Status(status) => *status,
+            _ => OK,
+        }
+    }
+}
+
+/// One service, as `mmi.services` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceLine {
+    /// Its name.
+    pub service: Name,
+    /// Its workers, draining ones included.
+    pub workers: usize,
+    /// Calls that they take at once, together.
+    pub capacity: u64,
+    /// Calls that they hold.
+    pub running: u64,
+    /// Calls that wait.
+    pub queued: usize,
+}
+
+/// One worker of a service, as `mmi.workers` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerLine {
+    /// Its id.
+    pub id: Name,
+    /// What it speaks; `None` is MDP/RPC.
+    pub dialect: Option<Dialect>,
+    /// Calls that it takes at once.
+    pub capacity: u32,
+    /// Calls that it holds.
+    pub running: u32,
+    /// It takes no new ones.
+    pub draining: bool,
+}
+
+const OK: u16 = 200;
+const NOT_FOUND: u16 = 404;
+const NOT_IMPLEMENTED: u16 = 501;
+
+impl<P: Payload> Broker<P> {
+    /// Answers a request for a service of the broker's own (RFC 8 M1).
+    pub(super) fn manage(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if !body.is_raw() {
+            return self.refuse(now, from, call, body, typed_management(), out);
+        }
+        let listing = self.listing(body.path(), body.last_frame());
+        if let Some(form) = self.sessions.get(from).and_then(|session| session.form()) {
+            let (service, content) = (Name::from(body.path()), Content::Listing(Box::new(listing)));
+            let message = ToPlain::Reply { service, last: true, content };
+            return out.push(Action::SendPlain { to: from, form, message });
+        }
+        let reply = Reply::Listing(Box::new(listing));
+        let peer = Name::from([]);
+        let (code, not_started) = (Code::Ok, false);
+        let record = Record::Final { call, code, not_started, attempt: 0, peer, reply };
+        self.send(now, from, record, out);
+    }
+
+    fn listing(&self, service: &[u8], about: &[u8]) -> Listing {
+        match service {
+            b"mmi.service" => {
+                let found = self.by_name.get(about);
+                let served = found.is_some_and(|service| self.is_served(*service));
+                Listing::Status(if served { OK } else { NOT_FOUND }) // RFC 8 M3
+            }
+            b"mmi.services" => Listing::Services(self.service_lines()),
+            b"mmi.workers" => match self.by_name.get(about) {
+                Some(service) => Listing::Workers(self.worker_lines(*service)),
+                None => Listing::Status(NOT_FOUND),
+            },
+            b"mmi.counters" => Listing::Counters(Box::new(self.stats())),
+            _ => Listing::Status(NOT_IMPLEMENTED), // RFC 8 M4
+        }
+    }
+
+    fn service_lines(&self) -> Vec<ServiceLine> {
+        let mut lines: Vec<ServiceLine> = Vec::new();
+        let mut places = hashbrown::HashMap::with_hasher(self.by_name.hasher().clone());
+        for (key, service) in self.services.iter().take(LIST_MOST) {
+            places.insert(key, lines.len());
+            lines.push(ServiceLine {
+                service: service.name.clone(),
+                workers: service.workers,
+                capacity: 0,
+                running: 0,
+                queued: service.queued(),
+            });
+        }
+        for (_, worker) in self.registrations.iter() {
+            let place = places.get(&worker.service);
+            if let Some(line) = place.and_then(|place| lines.get_mut(*place)) {
+                line.capacity += u64::from(worker.capacity);
+                line.running += u64::from(worker.running);
+            }
+        }
+        lines.sort_unstable_by(|a, b| a.service.cmp(&b.service));
+        lines
+    }
+
+    fn worker_lines(&self, service: Key) -> Vec<WorkerLine> {
+        let workers = self.registrations.iter().filter(|(_, worker)| worker.service == service);
+        let lines = workers.filter_map(|(_, worker)| {
+            let session = self.sessions.get(worker.session)?;
+            Some(WorkerLine {
+                id: session.id.clone(),
+                dialect: session.form().map(|form| form.dialect),
+                capacity: worker.capacity,
+                running: worker.running,
+                draining: worker.retired,
+            })
+        });
+        lines.take(LIST_MOST).collect()
+    }
+}

@@ -1,0 +1,389 @@
+//! Peers of plain MDP (RFC 7 and RFC 18): their sessions, and what they say, as records.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::calls::End;
+use super::io::{Action, Cause, Name, Note, Sender};
+use super::requests::Request;
+use super::services::Offer;
+use super::sessions::Session;
+use super::to_plain::streams_fit;
+use super::{Broker, refusals};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Code;
+use crate::time::{Span, Time};
+use crate::wire::plain::{Dialect, Form, Side};
+use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
+
+/// How many peers that were told to go are remembered, and for how long.
+const GONE_MOST: usize = 1_024;
+const GONE_FOR: Span = Span::from_secs(60);
+
+/// What a plain peer says.
+#[derive(Debug)]
+pub enum FromPlain<'a, P> {
+    /// A client asks.
+    Request {
+        /// The service that is wanted.
+        service: &'a [u8],
+        /// What for.
+        content: Incoming<'a, P>,
+    },
+    /// A worker offers a service.
+    Ready {
+        /// The service.
+        service: &'a [u8],
+    },
+    /// A worker's reply.
+    Answer {
+        /// The address that came with the request.
+        address: &'a [u8],
+        /// No further one follows.
+        last: bool,
+        /// The body.
+        content: Incoming<'a, P>,
+    },
+    /// A worker is alive.
+    Heartbeat,
+    /// A worker leaves.
+    Disconnect,
+}
+
+/// The body of a message from a plain peer.
+#[derive(Debug)]
+pub enum Incoming<'a, P> {
+    /// Frames.
+    Raw(P),
+    /// The record of a tunnel (R86).
+    Call(Record<&'a [u8], P>),
+}
+
+/// What a session knows of its plain peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    pub(super) form: Form,
+    pub(super) side: Side,
+    /// The number of the next raw call.
+    next_call: u64,
+}
+
+/// Peers that were told to go, or went: they get no second answer.
+#[derive(Debug)]
+pub(super) struct Gone {
+    until: HashMap<Name, Time, FixedState>,
+    order: VecDeque<Name>,
+}
+
+impl Gone {
+    pub(super) fn new(seed: u64) -> Self {
+        let until = HashMap::with_hasher(FixedState::with_seed(seed));
+        Gone { until, order: VecDeque::new() }
+    }
+
+    fn add(&mut self, now: Time, route: &[u8]) {
+        let route = Name::from(route);
+        if self.until.insert(route.clone(), now + GONE_FOR).is_some() {
+            return;
+        }
+        self.order.push_back(route);
+        if self.order.len() > GONE_MOST
+            && let Some(first) = self.order.pop_front()
+        {
+            self.until.remove(&first);
+        }
+    }
+
+    fn has(&self, now: Time, route: &[u8]) -> bool {
+        self.until.get(route).is_some_and(|until| now < *until)
+    }
+}
+
+impl Session {
+    /// How a plain peer's messages look.
+    pub(super) fn form(&self) -> Option<Form> {
+        self.plain.map(|plain| plain.form)
+    }
+
+    /// The same, and whose they are.
+    pub(super) fn plain(&self) -> Option<(Form, Side)> {
+        self.plain.map(|plain| (plain.form, plain.side))
+    }
+
+    fn is_plain(&self, side: Side) -> bool {
+        self.plain.is_some_and(|plain| plain.side == side)
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// Whether the body of a worker's answer with this address is to be read as a tunnel where it is one.
+    /// What goes from a plain worker to a plain client in a raw call passes as it is (RFC 7 and RFC 18 F9).
+    pub fn reads_tunnel(&self, address: &[u8]) -> bool {
+        let key = handle(address).and_then(Key::from_u64);
+        let Some(call) = key.and_then(|key| self.calls.get(key)) else { return false };
+        let client = call.client.and_then(|client| self.sessions.get(client));
+        !call.raw || client.is_some_and(|client| client.plain.is_none())
+    }
+
+    pub(super) fn plain(
+        &mut self,
+        now: Time,
+        from: Sender<'_>,
+        form: Form,
+        said: FromPlain<'_, P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let (key, plain) = match from {
+            Sender::Stranger(route) => return self.plain_stranger(now, route, form, said, out),
+            Sender::Session(key) => match self.sessions.get_mut(key) {
+                Some(session) => {
+                    session.seen = now;
+                    (key, session.plain)
+                }
+                None => return,
+            },
+        };
+        let Some(plain) = plain.filter(|plain| plain.form.dialect == form.dialect) else {
+            // Another dialect than that of the session.
+            self.stats.invalid += 1;
+            return self.expel(now, key, DisconnectReason::Unexpected, out);
+        };
+        match (plain.side, said) {
+            (Side::Client, FromPlain::Request { service, content }) => {
+                self.plain_request(now, key, form, service, content, out);
+            }
+            (Side::Worker, FromPlain::Answer { address, last, content }) => {
+                self.plain_answer(now, key, address, last, content, out);
+            }
+            (Side::Worker, FromPlain::Heartbeat) => {}
+            (Side::Worker, FromPlain::Disconnect) => {
+                let route = self.sessions.get(key).map(|session| session.route.clone());
+                self.leave(now, key, Cause::Said(DisconnectReason::Shutdown), out);
+                route.into_iter().for_each(|route| self.gone.add(now, &route));
+            }
+            // RFC 7 and RFC 18 B10: a second READY, a worker that asks, a client that offers.
+            _ => {
+                self.stats.invalid += 1;
+                self.tell_to_go(now, key, out);
+            }
+        }
+    }
+
+    fn plain_stranger(
+        &mut self,
+        now: Time,
+        route: &[u8],
+        form: Form,
+        said: FromPlain<'_, P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        match said {
+            FromPlain::Request { service, content } => {
+                match self.open_plain(now, route, form, Side::Client, out) {
+                    Some(key) => self.plain_request(now, key, form, service, content, out),
+                    None => self.stats.unanswered += 1,
+                }
+            }
+            FromPlain::Ready { service } => {
+                match self.open_plain(now, route, form, Side::Worker, out) {
+                    Some(key) => {
+                        let offer = Offer { service, capacity: 1, schema: None };
+                        self.ready(now, key, offer, out);
+                    }
+                    None => self.turn_plain_away(now, route, form, out),
+                }
+            }
+            // RFC 7 W5: it may be said at any time.
+            FromPlain::Disconnect => self.gone.add(now, route),
+            FromPlain::Heartbeat | FromPlain::Answer { .. } => {
+                self.turn_plain_away(now, route, form, out);
+            }
+        }
+    }
+
+    /// A session for a plain peer, unless there are too many, or the broker leaves.
+    fn open_plain(
+        &mut self,
+        now: Time,
+        route: &[u8],
+        form: Form,
+        side: Side,
+        out: &mut Vec<Action<P>>,
+    ) -> Option<Key> {
+        if self.sessions.len() >= self.config.limits.sessions || self.closing.is_some() {
+            return None;
+        }
+        let id = self.new_id();
+        let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
+        let plain = Plain { form, side, next_call: 0 };
+        Some(self.open(now, Session::new(now, route, id, heartbeat, expiry, Some(plain)), out))
+    }
+
+    /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.
+    pub(super) fn turn_plain_away(
+        &mut self,
+        now: Time,
+        route: &[u8],
+        form: Form,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.gone.has(now, route) {
+            return;
+        }
+        self.stats.turned_away += 1;
+        self.gone.add(now, route);
+        out.push(Action::AnswerPlain { route: route.into(), form });
+        let reason = DisconnectReason::NoSession;
+        out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
+    }
+
+    /// Remembers a plain worker that was told to go.
+    pub(super) fn forget_plain(&mut self, now: Time, key: Key) {
+        let session = self.sessions.get(key).filter(|session| session.is_plain(Side::Worker));
+        if let Some(session) = session {
+            self.gone.add(now, &session.route);
+        }
+    }
+
+    /// Tells a plain peer to go that spoke as a worker, whatever its session is.
+    fn tell_to_go(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if session.is_plain(Side::Worker) {
+            return self.expel(now, key, DisconnectReason::Unexpected, out);
+        }
+        let (route, form) = (session.route.clone(), session.form());
+        self.leave(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
+        if let Some(form) = form {
+            self.turn_plain_away(now, &route, form, out);
+        }
+    }
+
+    /// A plain message that could not be read. Clients have no command for an error: they are forgotten.
+    pub(super) fn invalid_plain(
+        &mut self,
+        now: Time,
+        from: Sender<'_>,
+        form: Form,
+        side: Side,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stats.invalid += 1;
+        match from {
+            Sender::Session(key) => self.expel(now, key, DisconnectReason::Malformed, out),
+            Sender::Stranger(route) if side == Side::Worker => {
+                self.turn_plain_away(now, route, form, out);
+            }
+            Sender::Stranger(_) => {}
+        }
+    }
+
+    fn plain_request(
+        &mut self,
+        now: Time,
+        from: Key,
+        form: Form,
+        service: &[u8],
+        content: Incoming<'_, P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
+        {
+            plain.form = form;
+        }
+        match content {
+            Incoming::Raw(body) => {
+                debug_assert_eq!(body.path(), service);
+                let request = Request {
+                    call: self.next_raw_call(from),
+                    timeout: self.config.plain.queue_expiry,
+                    idempotent: self.config.plain.redispatch,
+                    target: &[],
+                    kind: CallKind::new(false, form.dialect == Dialect::V02),
+                    leased: true,
+                };
+                self.request(now, from, request, body, out);
+            }
+            Incoming::Call(Record::Request {
+                call,
+                timeout,
+                idempotent,
+                attempt: _,
+                peer,
+                kind,
+                body,
+            }) => {
+                if !streams_fit(form, kind) {
+                    self.stats.refused += 1;
+                    let refusal = refusals::no_such_stream();
+                    return self.refuse(now, from, call, &body, refusal, out);
+                }
+                let target = peer;
+                let request = Request { call, timeout, idempotent, target, kind, leased: false };
+                self.request(now, from, request, body, out);
+            }
+            Incoming::Call(_) => self.expel(now, from, DisconnectReason::Unexpected, out),
+        }
+    }
+
+    fn next_raw_call(&mut self, from: Key) -> u64 {
+        loop {
+            let Some(plain) =
+                self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
+            else {
+                return 0;
+            };
+            // Clients count their typed calls from below.
+            plain.next_call = plain.next_call.wrapping_sub(1);
+            let call = plain.next_call;
+            if !self.by_number.contains_key(&(from, call)) {
+                return call;
+            }
+        }
+    }
+
+    fn plain_answer(
+        &mut self,
+        now: Time,
+        from: Key,
+        address: &[u8],
+        last: bool,
+        content: Incoming<'_, P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(call) = handle(address) else { return self.stray(now, from, None, out) };
+        if last {
+            let end = match content {
+                Incoming::Raw(body) => Some((Code::Ok, false, Reply::Body(body))),
+                Incoming::Call(Record::Final { code, not_started, reply, .. }) => {
+                    Some((code, not_started && code != Code::Ok, reply))
+                }
+                Incoming::Call(_) => None,
+            };
+            let (code, not_started, reply) = end.unwrap_or_else(|| {
+                let refusal = refusals::no_tunnel();
+                (refusal.code, false, Reply::Refused(Box::new(refusal)))
+            });
+            return self.finish(now, from, call, End { code, not_started, reply }, out);
+        }
+        let part = match content {
+            Incoming::Raw(body) => Some(Part::Item(body)),
+            Incoming::Call(Record::Data { of: Direction::Replies, part, .. }) => Some(part),
+            Incoming::Call(_) => None,
+        };
+        let Some(key) = self.held_by(now, from, call, out) else { return };
+        match part {
+            Some(part) => self.reply_part(now, from, key, part, out),
+            None => self.stats.unwanted += 1,
+        }
+    }
+}
+
+/// The broker's handle in an address.
+fn handle(address: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(address.try_into().ok()?))
+}

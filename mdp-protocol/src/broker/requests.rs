@@ -1,0 +1,198 @@
+//! REQUESTs as they come in: what is refused, and where the others go.
+
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::calls::Call;
+use super::io::Action;
+use super::refusals::{bad_path, deadline_refusal, limit_refusal, no_service, worker_gone};
+use crate::limits::Limit;
+use crate::names;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Refusal;
+use crate::time::{Span, Time};
+use crate::wire::{CallKind, DisconnectReason};
+
+/// A REQUEST without its body.
+pub(super) struct Request<'a> {
+    pub(super) call: u64,
+    pub(super) timeout: Span,
+    pub(super) idempotent: bool,
+    /// The only worker that is wanted, or empty.
+    pub(super) target: &'a [u8],
+    pub(super) kind: CallKind,
+    /// It has no deadline of its own: the time is for waiting, and another one for running.
+    pub(super) leased: bool,
+}
+
+/// Where a request may go.
+enum Route {
+    /// To this worker, now.
+    Now(Key),
+    /// Into the queue of this service.
+    Queue(Key),
+    /// Behind this worker.
+    Pin(Key),
+}
+
+impl<P: Payload> Broker<P> {
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: Request<'_>,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.by_number.contains_key(&(from, request.call)) {
+            self.stats.invalid += 1;
+            return self.expel(now, from, DisconnectReason::Unexpected, out);
+        }
+        if body.path().starts_with(MANAGEMENT) {
+            return self.manage(now, from, request.call, &body, out);
+        }
+        if self.closing.is_some() {
+            return self.hand_back(now, from, request.call, &body, out);
+        }
+        let route = match self.route(from, &request, &body, out) {
+            Ok(route) => route,
+            Err(refusal) => {
+                self.stats.refused += 1;
+                return self.refuse(now, from, request.call, &body, refusal, out);
+            }
+        };
+        self.stats.requests += 1;
+        let service = match route {
+            Route::Queue(service) => service,
+            Route::Now(worker) | Route::Pin(worker) => {
+                let Some(worker) = self.registrations.get(worker) else { return };
+                worker.service
+            }
+        };
+        let mut call = Call::new(now, from, service, &request, body.is_raw());
+        if self.sessions.get(from).is_some_and(|session| session.plain.is_some()) {
+            call.flow.grant(self.config.limits.window);
+        }
+        let key = self.calls.insert(call);
+        if let Some(session) = self.sessions.get_mut(from) {
+            super::push_by_client(&mut session.calls, &mut self.calls, key);
+            self.by_number.insert((from, request.call), key);
+        }
+        match route {
+            Route::Now(worker) => self.dispatch(now, key, worker, body, out),
+            Route::Queue(_) => {
+                self.hold(key, body.detach());
+                self.enqueue(key, false);
+                self.arm_waiting(now, key);
+            }
+            Route::Pin(worker) => {
+                self.hold(key, body.detach());
+                self.pin(key, worker);
+                self.arm_waiting(now, key);
+            }
+        }
+    }
+
+    /// Where a request goes, or why nowhere.
+    fn route(
+        &mut self,
+        from: Key,
+        request: &Request<'_>,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<Route, Refusal> {
+        if request.timeout == Span::ZERO {
+            return Err(deadline_refusal(false));
+        }
+        let name = service_of(body).map_err(bad_path)?;
+        self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        let found = self.by_name.get(name.as_bytes()).copied();
+        if !request.target.is_empty() {
+            return self.route_to_worker(from, found, request.target, body, out);
+        }
+        if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
+            return Ok(Route::Now(worker));
+        }
+        if self.config.unserved_wait == Span::ZERO
+            && !request.leased
+            && !found.is_some_and(|service| self.is_served(service))
+        {
+            return Err(no_service(0));
+        }
+        self.check_queue(found, body.size()).map_err(|limit| self.over(from, limit, out))?;
+        Ok(Route::Queue(self.service_or_new(name.as_bytes())))
+    }
+
+    fn route_to_worker(
+        &self,
+        from: Key,
+        service: Option<Key>,
+        target: &[u8],
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<Route, Refusal> {
+        let worker = self
+            .by_id
+            .get(target)
+            .and_then(|session| self.sessions.get(*session))
+            .filter(|session| !session.draining)
+            .zip(service)
+            .and_then(|(session, service)| self.registration_of(session, service))
+            .ok_or_else(|| worker_gone(0))?;
+        let Some(registration) = self.registrations.get(worker) else {
+            return Err(worker_gone(0));
+        };
+        if registration.running < registration.capacity {
+            return Ok(Route::Now(worker));
+        }
+        self.check_queue(service, body.size()).map_err(|limit| self.over(from, limit, out))?;
+        Ok(Route::Pin(worker))
+    }
+
+    fn check_calls(&self, from: Key) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        let own = self.sessions.get(from).map_or(0, |session| session.calls.len());
+        if own >= limits.calls_per_client {
+            return Err(Limit::CallsPerClient);
+        }
+        if self.calls.len() >= limits.calls {
+            return Err(Limit::Calls);
+        }
+        Ok(())
+    }
+
+    fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        if self.held_bytes + size > limits.held_bytes {
+            return Err(Limit::HeldBytes);
+        }
+        match service.and_then(|service| self.services.get(service)) {
+            None if self.unserved >= limits.unserved_services => Err(Limit::UnservedServices),
+            None if size > limits.queued_bytes_per_service => Err(Limit::QueuedBytesPerService),
+            None if limits.queued_calls_per_service == 0 => Err(Limit::QueuedCallsPerService),
+            None => Ok(()),
+            Some(service) if service.queued() >= limits.queued_calls_per_service => {
+                Err(Limit::QueuedCallsPerService)
+            }
+            Some(service) if service.queued_bytes + size > limits.queued_bytes_per_service => {
+                Err(Limit::QueuedBytesPerService)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn over(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
+        self.limit_note(from, limit, out);
+        limit_refusal(limit)
+    }
+}
+
+/// How the names of the broker's own services begin (RFC 8, "Namespace").
+pub(super) const MANAGEMENT: &[u8] = b"mmi.";
+
+/// The service of a request: the whole name of a raw one, and of a typed one the path without its method.
+pub(super) fn service_of<P: Payload>(body: &P) -> Result<&str, names::NameError> {
+    let name = names::check(body.path())?;
+    if body.is_raw() { Ok(name) } else { names::split(name).map(|(service, _)| service) }
+}

@@ -1,0 +1,199 @@
+//! What the broker says to plain peers: records as messages of plain MDP, as far as it has words for them
+//! (`wire.md` R86 to R92).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::io::{Action, Name, Outgoing};
+use super::mmi::Listing;
+use super::refusals::{handed_back, no_such_stream};
+use super::requests::service_of;
+use super::{Broker, final_of};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::{Code, Refusal};
+use crate::time::Time;
+use crate::wire::plain::{Command, Dialect, Form, Side, put};
+use crate::wire::{CallKind, Direction, Part, Record, Reply};
+
+/// A message to a plain peer.
+#[derive(Debug)]
+pub enum ToPlain<P> {
+    /// A request, to a worker.
+    Task {
+        /// The broker's handle of the call, which is the address in the message.
+        call: u64,
+        /// The body.
+        content: Content<P>,
+    },
+    /// A reply, to a client.
+    Reply {
+        /// The service that was asked.
+        service: Name,
+        /// No further one follows.
+        last: bool,
+        /// The body.
+        content: Content<P>,
+    },
+    /// The broker is alive.
+    Heartbeat,
+    /// The session is over.
+    Disconnect,
+}
+
+/// The body of a message to a plain peer.
+#[derive(Debug)]
+pub enum Content<P> {
+    /// The frames of a raw call.
+    Raw(P),
+    /// A record in a tunnel (R86).
+    Call(Outgoing<P>),
+    /// The answer of a service of the broker's own.
+    Listing(Box<Listing>),
+}
+
+impl<P> ToPlain<P> {
+    /// Gives the frames that come before the body, one after another.
+    pub fn heads(&self, form: Form, frame: impl FnMut(&[u8])) {
+        let address;
+        let command = match self {
+            ToPlain::Task { call, .. } => {
+                address = call.to_be_bytes();
+                Command::Task { address: &address }
+            }
+            ToPlain::Reply { service, last, .. } => Command::Reply { service, last: *last },
+            ToPlain::Heartbeat => Command::Heartbeat,
+            ToPlain::Disconnect => Command::Disconnect,
+        };
+        put(form, command, frame);
+    }
+
+    /// The body, if the message has one.
+    pub fn into_content(self) -> Option<Content<P>> {
+        match self {
+            ToPlain::Task { content, .. } | ToPlain::Reply { content, .. } => Some(content),
+            ToPlain::Heartbeat | ToPlain::Disconnect => None,
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// Says a record to a plain peer, or nothing if that has no counterpart.
+    pub(super) fn send_plain(
+        &mut self,
+        now: Time,
+        to: Key,
+        record: Outgoing<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some((form, side)) = self.sessions.get(to).and_then(|session| session.plain()) else {
+            return;
+        };
+        let message = match side {
+            Side::Worker => for_worker(record),
+            Side::Client => self.for_client(to, record),
+        };
+        let Some(message) = message else { return };
+        if let Some(session) = self.sessions.get_mut(to) {
+            session.sent = now;
+        }
+        out.push(Action::SendPlain { to, form, message });
+    }
+
+    fn for_client(&mut self, to: Key, record: Outgoing<P>) -> Option<ToPlain<P>> {
+        let (number, last) = match &record {
+            Record::Final { call, .. } | Record::Cancel { call } => (*call, true),
+            Record::Data { call, of: Direction::Replies, .. } => (*call, false),
+            _ => return None,
+        };
+        let call = self.by_number.get(&(to, number)).and_then(|key| self.calls.get(*key))?;
+        let service = self.services.get(call.service)?.name.clone();
+        let content = match record {
+            Record::Cancel { call: number } if !call.raw => {
+                Content::Call(final_of(number, call.attempt, handed_back(0)))
+            }
+            Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.raw => {
+                Content::Raw(body)
+            }
+            Record::Data { part: Part::Item(body), .. } if call.raw => Content::Raw(body),
+            Record::Data { .. } if call.raw => return None,
+            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.raw => {
+                self.stats.unanswered += 1;
+                return None;
+            }
+            record => Content::Call(record),
+        };
+        Some(ToPlain::Reply { service, last, content })
+    }
+
+    /// Ends a request that never became a call.
+    pub(super) fn refuse(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        body: &P,
+        refusal: Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let record = final_of(call, 0, refusal);
+        let Some(form) = self.sessions.get(from).and_then(|session| session.form()) else {
+            return self.send(now, from, record, out);
+        };
+        if body.is_raw() {
+            self.stats.unanswered += 1;
+            return;
+        }
+        let Ok(service) = service_of(body) else { return };
+        let service = Name::from(service.as_bytes());
+        let message = ToPlain::Reply { service, last: true, content: Content::Call(record) };
+        out.push(Action::SendPlain { to: from, form, message });
+    }
+
+    /// Hands a request back that never became a call: the broker shuts down.
+    pub(super) fn hand_back(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        match self.sessions.get(from).and_then(|session| session.form()) {
+            None => self.send(now, from, Record::Cancel { call }, out),
+            Some(_) => self.refuse(now, from, call, body, handed_back(0), out),
+        }
+    }
+
+    /// Why a worker cannot have a call, if it cannot: a plain one has no streams but those that it can send
+    /// (R87).
+    pub(super) fn cannot_take(&self, call: Key, worker: Key) -> Option<Refusal> {
+        let form = self.plain_form(worker)?;
+        let call = self.calls.get(call)?;
+        let fits = call.raw || streams_fit(form, call.flow.kind());
+        (!fits).then(no_such_stream)
+    }
+
+    /// How a worker's messages look, if it is a plain one.
+    pub(super) fn plain_form(&self, worker: Key) -> Option<Form> {
+        self.sessions.get(self.registrations.get(worker)?.session)?.form()
+    }
+}
+
+/// Whether a peer of plain MDP can have the streams of a call of this kind.
+pub(super) fn streams_fit(form: Form, kind: CallKind) -> bool {
+    !kind.streams(Direction::Requests)
+        && (!kind.streams(Direction::Replies) || form.dialect == Dialect::V02)
+}
+
+fn for_worker<P: Payload>(record: Outgoing<P>) -> Option<ToPlain<P>> {
+    Some(match record {
+        Record::Request { call, body, .. } if body.is_raw() => {
+            ToPlain::Task { call, content: Content::Raw(body) }
+        }
+        Record::Request { call, .. } => ToPlain::Task { call, content: Content::Call(record) },
+        Record::Heartbeat => ToPlain::Heartbeat,
+        Record::Disconnect(_) => ToPlain::Disconnect,
+        _ => return None,
+    })
+}

@@ -1,0 +1,230 @@
+//! Messages of plain MDP between the broker's socket and its state machine.
+
+use bytes::Bytes;
+use mdp_protocol::Limits;
+use mdp_protocol::broker::{Broker, Content, FromPlain, Incoming, ToPlain};
+use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
+use mdp_protocol::wire::{self, Head, Record};
+
+use crate::body::{Body, INLINE_MOST};
+use crate::frame::{self, Frame};
+use crate::listing;
+use crate::pack::{Packer, Received, retry_interrupted};
+
+/// A message as it came.
+pub(super) struct Read {
+    pub(super) form: Form,
+    said: Said,
+}
+
+enum Said {
+    Request { service: Bytes, body: Vec<Bytes>, tunnel: Option<Tunnel> },
+    Ready { service: Bytes },
+    Answer { address: Bytes, last: bool, body: Vec<Bytes>, tunnel: Option<Tunnel> },
+    Heartbeat,
+    Disconnect,
+}
+
+/// A body that holds one record.
+struct Tunnel {
+    received: Received,
+    head: Head,
+}
+
+impl Tunnel {
+    /// The record in a body, if it is one (wire.md R86).
+    fn read(body: &[Bytes], limits: &Limits) -> Option<Self> {
+        let (packet, frames) = body.split_first()?;
+        if packet.first() != Some(&wire::SIGNATURE) {
+            return None;
+        }
+        let received = Received { packet: packet.clone(), frames: frames.to_vec() };
+        let mut heads = Vec::new();
+        received.decode(limits, &mut heads).ok()?;
+        match heads.as_slice() {
+            [head] => Some(Tunnel { head: *head, received }),
+            _ => None,
+        }
+    }
+
+    fn record(&self) -> Option<Record<&[u8], Body>> {
+        Record::read(&self.head, &self.received.packet, |head| self.received.body(head)).ok()
+    }
+
+    /// Whether it is a request for this service.
+    fn asks_for(&self, service: &[u8]) -> bool {
+        let path = self.head.name.of(&self.received.packet);
+        let of_service = path.strip_prefix(service).and_then(|rest| rest.strip_prefix(b"/"));
+        let method = of_service.is_some_and(|method| !method.is_empty() && !method.contains(&b'/'));
+        method && self.head.command() == Some(wire::Command::Request) && !self.is_raw()
+    }
+
+    fn is_reply(&self) -> bool {
+        let command = self.head.command();
+        let reply = matches!(command, Some(wire::Command::Final | wire::Command::Data));
+        reply && !self.is_raw()
+    }
+
+    fn is_raw(&self) -> bool {
+        self.head.flags.has(wire::Flags::RAW)
+    }
+}
+
+/// Reads a message, and takes its frames.
+pub(super) fn read(
+    frames: &mut Vec<Frame>,
+    core: &Broker<Body>,
+    limits: &Limits,
+) -> Result<Read, PlainError> {
+    let message = plain::read(Reader::Broker, frames, limits)?;
+    let plain::Message { form, command, body, .. } = message;
+    let own = Bytes::copy_from_slice;
+    // Names and addresses are short; what is behind them moves.
+    let said = match command {
+        Command::Request { service } => {
+            Said::Request { service: own(service), body: Vec::new(), tunnel: None }
+        }
+        Command::Ready { service } => Said::Ready { service: own(service) },
+        Command::Answer { address, last } => {
+            Said::Answer { address: own(address), last, body: Vec::new(), tunnel: None }
+        }
+        Command::Heartbeat => Said::Heartbeat,
+        Command::Disconnect => Said::Disconnect,
+        // `read` refuses them to a broker.
+        Command::Reply { .. } | Command::Task { .. } => return Err(PlainError::Signature),
+    };
+    let mut taken = || frames.drain(body..).map(|frame| frame::bytes(frame.0)).collect::<Vec<_>>();
+    let said = match said {
+        Said::Request { service, .. } => {
+            let body = taken();
+            let tunnel = Tunnel::read(&body, limits).filter(|tunnel| tunnel.asks_for(&service));
+            Said::Request { service, body, tunnel }
+        }
+        Said::Answer { address, last, .. } => {
+            let body = taken();
+            let tunnel = match core.reads_tunnel(&address) {
+                true => Tunnel::read(&body, limits).filter(Tunnel::is_reply),
+                false => None,
+            };
+            Said::Answer { address, last, body, tunnel }
+        }
+        said => said,
+    };
+    Ok(Read { form, said })
+}
+
+impl Read {
+    /// What it says to the machine.
+    pub(super) fn said(&mut self) -> FromPlain<'_, Body> {
+        match &mut self.said {
+            Said::Request { service, body, tunnel } => FromPlain::Request {
+                service,
+                content: incoming(service, std::mem::take(body), tunnel.as_ref()),
+            },
+            Said::Ready { service } => FromPlain::Ready { service },
+            Said::Answer { address, last, body, tunnel } => FromPlain::Answer {
+                address,
+                last: *last,
+                content: incoming(b"", std::mem::take(body), tunnel.as_ref()),
+            },
+            Said::Heartbeat => FromPlain::Heartbeat,
+            Said::Disconnect => FromPlain::Disconnect,
+        }
+    }
+}
+
+fn incoming<'a>(
+    service: &[u8],
+    body: Vec<Bytes>,
+    tunnel: Option<&'a Tunnel>,
+) -> Incoming<'a, Body> {
+    match tunnel.and_then(Tunnel::record) {
+        Some(record) => Incoming::Call(record),
+        None => Incoming::Raw(Body::of_frames(service, body)),
+    }
+}
+
+/// What could not be sent: the body of a request.
+pub(super) struct NotSent {
+    pub(super) error: zmq::Error,
+    /// The call and its body, if it was a request.
+    pub(super) request: Option<(u64, Body)>,
+}
+
+/// Sends messages, one after another, with buffers that it keeps.
+#[derive(Default)]
+pub(super) struct Writer {
+    heads: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Writer {
+    /// Sends a message to whoever is behind a routing id.
+    pub(super) fn send(
+        &mut self,
+        socket: &mut zmq::Socket,
+        route: &[u8],
+        form: Form,
+        message: ToPlain<Body>,
+    ) -> Result<(), NotSent> {
+        self.heads.clear();
+        self.ends.clear();
+        message.heads(form, |frame| {
+            self.heads.extend_from_slice(frame);
+            self.ends.push(self.heads.len());
+        });
+        let call = match &message {
+            ToPlain::Task { call, .. } => Some(*call),
+            _ => None,
+        };
+        let content = message.into_content();
+        let body = content.as_ref().map(frames).unwrap_or_default();
+        self.frames(socket, route, body)
+            .map_err(|error| NotSent { error, request: call.zip(content.and_then(into_body)) })
+    }
+
+    fn frames(&self, socket: &mut zmq::Socket, route: &[u8], body: Vec<Bytes>) -> zmq::Result<()> {
+        let more = zmq::DONTWAIT | zmq::SNDMORE;
+        let flags = |more_follow: bool| if more_follow { more } else { zmq::DONTWAIT };
+        retry_interrupted(|| socket.send(route, more))?;
+        let mut start = 0;
+        for (number, end) in self.ends.iter().enumerate() {
+            let last = number + 1 == self.ends.len();
+            let frame = self.heads.get(start..*end).unwrap_or_default();
+            // libzmq takes the rest of a message whose first frame it took.
+            retry_interrupted(|| socket.send(frame, flags(!last || !body.is_empty())))?;
+            start = *end;
+        }
+        let count = body.len();
+        for (number, frame) in body.into_iter().enumerate() {
+            let flags = flags(number + 1 < count);
+            if frame.len() > INLINE_MOST {
+                frame::send_shared(socket, frame, flags)?;
+            } else {
+                retry_interrupted(|| socket.send(&*frame, flags))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The frames of a body.
+fn frames(content: &Content<Body>) -> Vec<Bytes> {
+    match content {
+        Content::Raw(body) => body.frames(),
+        Content::Listing(listing) => listing::frames(listing),
+        Content::Call(record) => {
+            let mut packer = Packer::default();
+            packer.put(record);
+            let Received { packet, frames } = packer.take();
+            std::iter::once(packet).chain(frames).collect()
+        }
+    }
+}
+
+fn into_body(content: Content<Body>) -> Option<Body> {
+    match content {
+        Content::Raw(body) | Content::Call(Record::Request { body, .. }) => Some(body),
+        _ => None,
+    }
+}
