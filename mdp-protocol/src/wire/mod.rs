@@ -1,4 +1,4 @@
-//! MDP/RPC 1: packets of records; and plain MDP, in [`plain`]. `docs/wire.md` is the normative text.
+//! MDP/RPC 1: packets of records; plain MDP, in [`plain`]; and the one within the other, in [`tunnel`]. `docs/wire.md` is the normative text.
 //!
 //! A message is one packet and the payload frames that its records announce. [`decode`] looks at a
 //! whole packet before anybody acts on any of it; [`put`] writes records one after another into
@@ -11,6 +11,7 @@ mod frames;
 mod header;
 pub mod plain;
 mod record;
+pub mod tunnel;
 
 pub use credit::{UNIT, units};
 pub use decode::{Body, Head, Slice, WireError, decode};

@@ -55,6 +55,7 @@ fn flags(command: Command, flags: Flags) -> String {
         (Flags::IDEMPOTENT, "IDEMPOTENT"),
         (Flags::META, "META"),
         (Flags::OUT, "OUT"),
+        (Flags::RAW, "RAW"),
         (Flags::COMPRESSED, "COMPRESSED"),
         (Flags::PEER, "PEER"),
         (Flags::REPLIES, high),

@@ -42,6 +42,7 @@ pub(crate) fn render(
             flag(&mut line, "IDEMPOTENT", *idempotent);
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
             flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
+            flag(&mut line, "RAW", head.flags.has(Flags::RAW));
             flag(&mut line, "REQUESTS", kind.streams(Direction::Requests));
             flag(&mut line, "REPLIES", kind.streams(Direction::Replies));
         }
@@ -53,6 +54,7 @@ pub(crate) fn render(
             }
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
             flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
+            flag(&mut line, "RAW", head.flags.has(Flags::RAW));
             flag(&mut line, "OPEN", matches!(part, Part::Open(())));
             flag(&mut line, "END", *part == Part::End);
         }
@@ -69,6 +71,7 @@ pub(crate) fn render(
             flag(&mut line, "NOT_STARTED", *not_started);
             flag(&mut line, "OUT", head.flags.has(Flags::OUT));
             flag(&mut line, "COMPRESSED", head.flags.has(Flags::COMPRESSED));
+            flag(&mut line, "RAW", head.flags.has(Flags::RAW));
         }
         Record::Cancel { call } => put("call", call.to_string()),
         Record::Heartbeat | Record::Drain => {}
@@ -263,7 +266,7 @@ fn code(name: &str) -> Code {
 }
 
 /// Words between spaces; a space within quotes parts nothing.
-fn split(line: &str) -> Vec<&str> {
+pub(crate) fn split(line: &str) -> Vec<&str> {
     let mut quoted = false;
     let words = line.split(|c: char| {
         quoted ^= c == '"';
@@ -273,7 +276,7 @@ fn split(line: &str) -> Vec<&str> {
 }
 
 /// `"text"` for printable ASCII, else `0x` and hex digits.
-fn quote(bytes: &[u8]) -> String {
+pub(crate) fn quote(bytes: &[u8]) -> String {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"';
     if bytes.iter().all(plain) {
         return format!("\"{}\"", String::from_utf8_lossy(bytes));
@@ -282,7 +285,7 @@ fn quote(bytes: &[u8]) -> String {
     format!("0x{hex}")
 }
 
-fn unquote(text: &str) -> Vec<u8> {
+pub(crate) fn unquote(text: &str) -> Vec<u8> {
     if let Some(text) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
         return text.into();
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::broker::{Broker, Content, FromPlain, Incoming, ToPlain};
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
-use mdp_protocol::wire::{self, Head, Record};
+use mdp_protocol::wire::{Head, Record, tunnel};
 
 use crate::body::{Body, INLINE_MOST};
 use crate::frame::{self, Frame};
@@ -32,41 +32,21 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    /// The record in a body, if it is one (wire.md R86).
     fn read(body: &[Bytes], limits: &Limits) -> Option<Self> {
+        let head = tunnel::read(body, limits)?;
         let (packet, frames) = body.split_first()?;
-        if packet.first() != Some(&wire::SIGNATURE) {
-            return None;
-        }
-        let received = Received { packet: packet.clone(), frames: frames.to_vec() };
-        let mut heads = Vec::new();
-        received.decode(limits, &mut heads).ok()?;
-        match heads.as_slice() {
-            [head] => Some(Tunnel { head: *head, received }),
-            _ => None,
-        }
+        Some(Tunnel {
+            received: Received { packet: packet.clone(), frames: frames.to_vec() },
+            head,
+        })
+    }
+
+    fn asks_for(&self, service: &[u8]) -> bool {
+        tunnel::is_request(&self.head, &self.received.packet, service)
     }
 
     fn record(&self) -> Option<Record<&[u8], Body>> {
         Record::read(&self.head, &self.received.packet, |head| self.received.body(head)).ok()
-    }
-
-    /// Whether it is a request for this service.
-    fn asks_for(&self, service: &[u8]) -> bool {
-        let path = self.head.name.of(&self.received.packet);
-        let of_service = path.strip_prefix(service).and_then(|rest| rest.strip_prefix(b"/"));
-        let method = of_service.is_some_and(|method| !method.is_empty() && !method.contains(&b'/'));
-        method && self.head.command() == Some(wire::Command::Request) && !self.is_raw()
-    }
-
-    fn is_reply(&self) -> bool {
-        let command = self.head.command();
-        let reply = matches!(command, Some(wire::Command::Final | wire::Command::Data));
-        reply && !self.is_raw()
-    }
-
-    fn is_raw(&self) -> bool {
-        self.head.flags.has(wire::Flags::RAW)
     }
 }
 
@@ -103,7 +83,7 @@ pub(super) fn read(
         Said::Answer { address, last, .. } => {
             let body = taken();
             let tunnel = match core.reads_tunnel(&address) {
-                true => Tunnel::read(&body, limits).filter(Tunnel::is_reply),
+                true => Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head)),
                 false => None,
             };
             Said::Answer { address, last, body, tunnel }

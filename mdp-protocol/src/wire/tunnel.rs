@@ -1,0 +1,37 @@
+//! A typed call in the body of a plain message (`wire.md` R86).
+
+use alloc::vec::Vec;
+
+use super::decode::{Head, decode};
+use super::header::{Command, Flags, SIGNATURE};
+use crate::limits::Limits;
+
+/// The record that a body consists of, if it is a tunnel: the first frame is a packet with exactly one record, and
+/// the others are what that announces. The head speaks of the first frame.
+pub fn read<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Head> {
+    let (packet, frames) = body.split_first()?;
+    let packet = packet.as_ref();
+    if packet.first() != Some(&SIGNATURE) {
+        return None;
+    }
+    let lens: Vec<usize> = frames.iter().map(|frame| frame.as_ref().len()).collect();
+    let mut heads = Vec::new();
+    decode(packet, &lens, limits, &mut heads).ok()?;
+    match heads.as_slice() {
+        [head] if !head.flags.has(Flags::RAW) => Some(*head),
+        _ => None,
+    }
+}
+
+/// Whether the record is a request for a method of this service.
+pub fn is_request(head: &Head, packet: &[u8], service: &[u8]) -> bool {
+    let path = head.name.of(packet);
+    let method = path.strip_prefix(service).and_then(|rest| rest.strip_prefix(b"/"));
+    let method = method.is_some_and(|method| !method.is_empty() && !method.contains(&b'/'));
+    method && head.command() == Some(Command::Request)
+}
+
+/// Whether the record is one that answers a request.
+pub fn is_reply(head: &Head) -> bool {
+    matches!(head.command(), Some(Command::Final | Command::Data))
+}

@@ -1,0 +1,285 @@
+//! A broker to which lines of text are messages.
+
+use std::collections::BTreeMap;
+
+use mdp_protocol::broker::{
+    Action, Broker, Config, Content, FromPlain, Incoming, Input, Listing, Outgoing, ToPlain,
+};
+use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
+use mdp_protocol::wire::{DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, tunnel};
+use mdp_protocol::{Key, Limits, Span, Time};
+
+use crate::body::Body;
+use crate::vector_files::text;
+
+pub(crate) struct Stage {
+    pub(crate) broker: Broker<Body>,
+    limits: Limits,
+    now: u64,
+    routes: BTreeMap<Key, String>,
+    said: Vec<String>,
+    /// The call of the last request to each worker: `@` in what that one says.
+    last: BTreeMap<String, u64>,
+}
+
+impl Stage {
+    /// A broker with settings, `key=number` each.
+    pub(crate) fn new(settings: &str) -> Self {
+        let mut config = Config::default();
+        for setting in settings.split_whitespace() {
+            let (key, value) = setting.split_once('=').unwrap();
+            let number: u64 = value.parse().unwrap();
+            let span = Span::from_ms(number);
+            match key {
+                "queue_expiry_ms" => config.plain.queue_expiry = span,
+                "run_timeout_ms" => config.plain.run_timeout = span,
+                "idle_expiry_ms" => config.plain.idle_expiry = span,
+                "busy_expiry_ms" => config.plain.busy_expiry = span,
+                "redispatch" => config.plain.redispatch = number != 0,
+                "services" => config.limits.services = number as usize,
+                "queued_bytes" => config.limits.queued_bytes_per_service = number as usize,
+                _ => panic!("`{key}` is no setting"),
+            }
+        }
+        let limits = config.limits.clone();
+        let (routes, said) = (BTreeMap::new(), Vec::new());
+        let last = BTreeMap::new();
+        Stage { broker: Broker::new(config), limits, now: 1_000, routes, said, last }
+    }
+
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    pub(crate) fn input(&mut self, line: &str) {
+        if let Some(time) = line.strip_prefix("wait ") {
+            return self.wait(time.strip_suffix(" ms").unwrap().parse().unwrap());
+        }
+        if let Some(who) = line.strip_prefix("lost ") {
+            let route = who.to_owned();
+            let (session, _) = self.routes.iter().find(|(_, name)| **name == route).unwrap();
+            let session = *session;
+            return self.handle(Input::Unreachable { session });
+        }
+        if line == "shut down" {
+            return self.handle(Input::Shutdown { grace: Span::from_secs(1) });
+        }
+        let (who, message) = line.split_once(" > ").unwrap_or_else(|| panic!("{line}: no line"));
+        let last = self.last.get(who).copied().unwrap_or_default();
+        let message = message.replace("call=@", &format!("call={last}"));
+        let frames = frames(&message.replace(" @ ", &format!(" {last:016x} ")));
+        match frames[0].first() == Some(&SIGNATURE) {
+            true => self.packet(who, &frames),
+            false => self.plain(who, &frames),
+        }
+    }
+
+    /// Lets time pass; nobody sends anything.
+    fn wait(&mut self, time: u64) {
+        let end = self.now + time;
+        while let Some(next) = self.broker.next_deadline().filter(|next| next.as_ms() <= end) {
+            self.now = self.now.max(next.as_ms());
+            self.handle(Input::Tick);
+        }
+        self.now = end;
+        self.handle(Input::Tick);
+    }
+
+    fn packet(&mut self, who: &str, frames: &[Vec<u8>]) {
+        let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
+        let mut heads = Vec::new();
+        decode(&frames[0], &lens, &self.limits, &mut heads).unwrap();
+        for head in heads {
+            let record =
+                Record::read(&head, &frames[0], |head| Body::of(head, &frames[0], &frames[1..]));
+            let from = self.broker.sender(who.as_bytes());
+            let mut out = Vec::new();
+            let input = Input::Record { from, record: record.unwrap() };
+            self.broker_handle(input, &mut out);
+        }
+    }
+
+    fn broker_handle(&mut self, input: Input<'_, Body>, out: &mut Vec<Action<Body>>) {
+        self.broker.handle(Time::from_ms(self.now), input, out);
+        for action in out.drain(..) {
+            self.perform(action);
+        }
+    }
+
+    fn plain(&mut self, who: &str, frames: &[Vec<u8>]) {
+        let message = plain::read(Reader::Broker, frames, &self.limits);
+        let from = self.broker.sender(who.as_bytes());
+        let mut out = Vec::new();
+        let message = match message {
+            Ok(message) => message,
+            Err(PlainError::Signature) => {
+                let reason = DisconnectReason::Malformed;
+                return self.broker_handle(Input::Invalid { from, reason }, &mut out);
+            }
+            Err(PlainError::Wrong { form, side, .. }) => {
+                return self.broker_handle(Input::InvalidPlain { from, form, side }, &mut out);
+            }
+        };
+        let body = &frames[message.body..];
+        let said = match message.command {
+            Command::Request { service } => {
+                let fits = |packet: &[u8], head: &_| tunnel::is_request(head, packet, service);
+                FromPlain::Request { service, content: self.content(service, body, fits) }
+            }
+            Command::Answer { address, last } => {
+                let reads = self.broker.reads_tunnel(address);
+                let fits = |_: &[u8], head: &_| reads && tunnel::is_reply(head);
+                FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
+            }
+            Command::Ready { service } => FromPlain::Ready { service },
+            Command::Heartbeat => FromPlain::Heartbeat,
+            Command::Disconnect => FromPlain::Disconnect,
+            command => panic!("{command:?} is not for a broker"),
+        };
+        let form = message.form;
+        self.broker_handle(Input::Plain { from, form, said }, &mut out);
+    }
+
+    fn content<'a>(
+        &self,
+        service: &[u8],
+        body: &'a [Vec<u8>],
+        fits: impl FnOnce(&[u8], &mdp_protocol::wire::Head) -> bool,
+    ) -> Incoming<'a, Body> {
+        match tunnel::read(body, &self.limits).filter(|head| fits(&body[0], head)) {
+            Some(head) => {
+                let of = |head: &_| Body::of(head, &body[0], &body[1..]);
+                Incoming::Call(Record::read(&head, &body[0], of).unwrap())
+            }
+            None => Incoming::Raw(Body::of_frames(service, body)),
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_, Body>) {
+        self.broker_handle(input, &mut Vec::new());
+    }
+
+    fn perform(&mut self, action: Action<Body>) {
+        let line = match action {
+            Action::Open { session, route } => {
+                self.routes.insert(session, String::from_utf8(route.into()).unwrap());
+                return;
+            }
+            Action::Close { session } => {
+                self.routes.remove(&session);
+                return;
+            }
+            Action::Send { to, record } => {
+                if let Record::Request { call, .. } = &record {
+                    self.last.insert(self.routes[&to].clone(), *call);
+                }
+                format!("{} < {}", self.routes[&to], rpc(record))
+            }
+            Action::Answer { route, record } => {
+                format!("{} < {}", String::from_utf8_lossy(&route), rpc(record))
+            }
+            Action::SendPlain { to, form, message } => {
+                if let ToPlain::Task { call, .. } = &message {
+                    self.last.insert(self.routes[&to].clone(), *call);
+                }
+                format!("{} < {}", self.routes[&to], plain_line(form, message))
+            }
+            Action::AnswerPlain { route, form } => {
+                let line = plain_line(form, ToPlain::Disconnect);
+                format!("{} < {line}", String::from_utf8_lossy(&route))
+            }
+            Action::Note(_) => return,
+            Action::Closed => "closed".into(),
+        };
+        self.said.push(line);
+    }
+}
+
+/// The frames of a line: `"text"`, bytes in hex, or `{a record}` for a packet of one.
+fn frames(line: &str) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let end = match rest.as_bytes()[0] {
+            b'{' => rest.find('}').unwrap() + 1,
+            b'"' => rest[1..].find('"').unwrap() + 2,
+            _ => rest.find(' ').unwrap_or(rest.len()),
+        };
+        let (frame, after) = rest.split_at(end);
+        rest = after.trim_start();
+        match frame.strip_prefix('{') {
+            Some(record) => {
+                let mut packet = Vec::new();
+                mdp_protocol::wire::begin(&mut packet);
+                for record in record.trim_end_matches('}').split(" | ") {
+                    text::encode(record, &mut packet, &mut frames);
+                }
+                frames.push(packet);
+            }
+            None if frame.starts_with('"') => frames.push(text::unquote(frame)),
+            None => frames.push(text::unquote(&format!("0x{frame}"))),
+        }
+    }
+    frames
+}
+
+fn rpc(record: Outgoing<Body>) -> String {
+    let packet = packet(record);
+    format!("{{{}}}", render(&packet).unwrap())
+}
+
+fn packet(record: Outgoing<Body>) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let body = match &record {
+        Record::Final { reply: Reply::Refused(refusal), .. } => {
+            Body::of_text(&format!("{}: {}", refusal.reason.name(), refusal.message))
+        }
+        Record::Final { reply: Reply::Listing(listing), .. } => {
+            Body::of_frames(b"", &listing_frames(listing))
+        }
+        record => record.body().cloned().unwrap_or_default(),
+    };
+    body.put(&mut packet, &record);
+    packet
+}
+
+fn listing_frames(listing: &Listing) -> Vec<Vec<u8>> {
+    let status = listing.status().to_string().into_bytes();
+    match listing {
+        Listing::Status(_) => vec![status],
+        // As JSON in the runtime.
+        listing => vec![status, format!("{listing:?}").replace('"', "'").into_bytes()],
+    }
+}
+
+/// The record that a packet consists of.
+fn render(packet: &[u8]) -> Result<String, WireError> {
+    let mut heads = Vec::new();
+    decode(packet, &[], &Limits::default(), &mut heads)?;
+    let lines: Vec<String> =
+        heads.iter().map(|head| text::render(head, packet, &[]).unwrap()).collect();
+    Ok(lines.join(" | "))
+}
+
+fn plain_line(form: Form, message: ToPlain<Body>) -> String {
+    let mut frames = Vec::new();
+    message.heads(form, |frame| frames.push(frame.to_vec()));
+    match message.into_content() {
+        None => {}
+        Some(Content::Raw(body)) => frames.extend(body.frames()),
+        Some(Content::Call(record)) => frames.push(packet(record)),
+        Some(Content::Listing(listing)) => frames.extend(listing_frames(&listing)),
+    }
+    let words: Vec<String> = frames.iter().map(|frame| word(frame)).collect();
+    words.join(" ")
+}
+
+fn word(frame: &[u8]) -> String {
+    if frame.first() == Some(&SIGNATURE)
+        && let Ok(record) = render(frame)
+    {
+        return format!("{{{record}}}");
+    }
+    let quoted = text::quote(frame);
+    quoted.strip_prefix("0x").map_or(quoted.clone(), str::to_owned)
+}
