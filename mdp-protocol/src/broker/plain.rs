@@ -375,6 +375,11 @@ impl<P: Payload> Broker<P> {
             Incoming::Call(Record::Data { of: Direction::Replies, part, .. }) => Some(part),
             Incoming::Call(_) => None,
         };
+        let known = Key::from_u64(call).is_some_and(|key| self.calls.get(key).is_some());
+        if !known {
+            // It has ended the call itself: a plain worker's calls are never taken from it.
+            return self.stray(now, from, None, out);
+        }
         let Some(key) = self.held_by(now, from, call, out) else { return };
         match part {
             Some(part) => self.reply_part(now, from, key, part, out),

@@ -4,7 +4,7 @@ use mdp_protocol::Payload;
 use mdp_protocol::wire::{self, Head, Tail, put_frame, split_frames};
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Body {
+pub struct Body {
     name: Vec<u8>,
     meta: Option<Vec<u8>>,
     payload: Vec<u8>,
@@ -12,7 +12,7 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn of(head: &Head, packet: &[u8], frames: &[Vec<u8>]) -> Self {
+    pub fn of(head: &Head, packet: &[u8], frames: &[Vec<u8>]) -> Self {
         Body {
             name: head.name.of(packet).into(),
             meta: head.flags.has(wire::Flags::META).then(|| head.meta.of(packet).into()),
@@ -24,17 +24,30 @@ impl Body {
         }
     }
 
-    pub(crate) fn of_frames(service: &[u8], frames: &[Vec<u8>]) -> Self {
+    pub fn of_frames(service: &[u8], frames: &[Vec<u8>]) -> Self {
         let mut payload = Vec::new();
         frames.iter().for_each(|frame| put_frame(&mut payload, frame));
         Body { name: service.into(), meta: None, payload, raw: true }
     }
 
-    pub(crate) fn of_text(text: &str) -> Self {
+    /// A typed body.
+    #[allow(dead_code)]
+    pub fn of_path(path: &[u8], payload: &[u8]) -> Self {
+        Body { name: path.into(), payload: payload.into(), ..Body::default() }
+    }
+
+    /// Whether a raw payload is a list of frames.
+    #[allow(dead_code)]
+    pub fn is_list(&self, most: usize) -> bool {
+        split_frames(&self.payload, most, |_| {}).is_ok()
+    }
+
+    #[allow(dead_code)]
+    pub fn of_text(text: &str) -> Self {
         Body { payload: text.into(), ..Body::default() }
     }
 
-    pub(crate) fn frames(&self) -> Vec<Vec<u8>> {
+    pub fn frames(&self) -> Vec<Vec<u8>> {
         if !self.raw {
             return vec![self.payload.clone()];
         }
@@ -44,7 +57,7 @@ impl Body {
     }
 
     /// The bytes behind a record's fixed part; all payloads travel in the packet.
-    pub(crate) fn put<N: AsRef<[u8]>, P>(&self, packet: &mut Vec<u8>, record: &wire::Record<N, P>) {
+    pub fn put<N: AsRef<[u8]>, P>(&self, packet: &mut Vec<u8>, record: &wire::Record<N, P>) {
         let mut bytes = self.name.clone();
         if let Some(meta) = &self.meta {
             bytes.extend_from_slice(&(meta.len() as u32).to_be_bytes());
