@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     /// Only streams.
     #[arg(long)]
     pub(crate) streams: bool,
+    /// Only plain MDP.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Also with the other flavors of tokio in client and worker.
     #[arg(long)]
     pub(crate) flavors: bool,
@@ -61,6 +64,19 @@ pub(crate) enum Part {
     /// Counts what comes.
     #[command(hide = true)]
     OneWayClient {
+        endpoint: String,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// Moves the frames of MDP/0.2.
+    #[command(hide = true)]
+    PlainRelay,
+    /// Workers of MDP/0.2.
+    #[command(hide = true)]
+    PlainWorker { endpoint: String },
+    /// A client of MDP/0.2 that keeps a window of requests in flight.
+    #[command(hide = true)]
+    PlainClient {
         endpoint: String,
         #[command(flatten)]
         load: Load,

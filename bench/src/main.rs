@@ -7,6 +7,7 @@
 mod args;
 mod load;
 mod one_way;
+mod plain;
 mod process;
 mod relay;
 mod report;
@@ -37,6 +38,9 @@ fn play(part: Part) -> Result<()> {
         Part::OneWayRelay => one_way::relay(),
         Part::OneWayWorker { endpoint } => one_way::worker(&endpoint),
         Part::OneWayClient { endpoint, load } => one_way::client(&endpoint, load),
+        Part::PlainRelay => plain::relay(),
+        Part::PlainWorker { endpoint } => plain::worker(&endpoint),
+        Part::PlainClient { endpoint, load } => plain::client(&endpoint, load),
         Part::TypedBroker => typed::broker(),
         Part::TypedWorker { endpoint, flavor } => typed::worker(&endpoint, flavor),
         Part::TypedClient { endpoint, flavor, load } => typed::client(&endpoint, flavor, load),

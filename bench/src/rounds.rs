@@ -17,6 +17,10 @@ pub(crate) enum Side {
     OneWay,
     /// A stream of replies.
     Stream,
+    /// A relay of MDP/0.2's frames.
+    PlainRelay,
+    /// Peers of MDP/0.2 at this project's broker.
+    Plain,
     Typed {
         client: Flavor,
         worker: Flavor,
@@ -32,6 +36,9 @@ pub(crate) struct Sample {
     /// Processor time a call: broker or proxy, worker, client.
     pub(crate) cpu_us: [f64; 3],
 }
+
+/// Requests of MDP/0.2 in flight.
+pub(crate) const PLAIN_IN_FLIGHT: usize = 256;
 
 /// The sides that are compared unless more are asked for.
 pub(crate) const TYPED: Side = Side::Typed { client: Flavor::Current, worker: Flavor::Current };
@@ -69,8 +76,13 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
 fn series(settings: &Settings) -> Vec<Series> {
     let of = |side, in_flight| Series { side, in_flight, samples: Vec::new() };
     let streams = [Side::OneWay, Side::Stream].map(|side| of(side, 1));
-    if settings.streams {
-        return streams.into();
+    let plain = [Side::PlainRelay, Side::Plain].map(|side| of(side, PLAIN_IN_FLIGHT));
+    if settings.streams || settings.plain {
+        let wanted = |case: &Series| match case.side {
+            Side::PlainRelay | Side::Plain => settings.plain,
+            _ => settings.streams,
+        };
+        return streams.into_iter().chain(plain).filter(wanted).collect();
     }
     let mut sides = vec![Side::Relay, TYPED];
     if settings.flavors {
@@ -83,7 +95,7 @@ fn series(settings: &Settings) -> Vec<Series> {
         .in_flight
         .iter()
         .flat_map(|in_flight| sides.iter().map(move |side| of(*side, *in_flight)));
-    cases.chain(streams).collect()
+    cases.chain(streams).chain(plain).collect()
 }
 
 /// Three processes: what is between, worker, client.
@@ -99,6 +111,8 @@ impl Side {
             Side::Relay => "zmq_proxy relay".into(),
             Side::OneWay => "one-way relay, items".into(),
             Side::Stream => "typed stream, items".into(),
+            Side::PlainRelay => "relay of MDP/0.2's frames".into(),
+            Side::Plain => "MDP/0.2 through the broker".into(),
             TYPED => "typed".into(),
             Side::Typed { client, worker } => {
                 format!("typed, {} client, {} worker", client.name(), worker.name())
@@ -132,6 +146,8 @@ impl Side {
             Side::Relay => ("relay-proxy", "relay-worker", "relay-client"),
             Side::OneWay => ("one-way-relay", "one-way-worker", "one-way-client"),
             Side::Stream => ("typed-broker", "typed-worker", "stream-client"),
+            Side::PlainRelay => ("plain-relay", "plain-worker", "plain-client"),
+            Side::Plain => ("typed-broker", "plain-worker", "plain-client"),
             Side::Typed { .. } => ("typed-broker", "typed-worker", "typed-client"),
         };
         let between = Process::start(between, &[])?;
@@ -139,7 +155,9 @@ impl Side {
         let front = endpoints.first().cloned().unwrap_or_default();
         let back = endpoints.last().cloned().unwrap_or_default();
         let (of_worker, of_client) = match self {
-            Side::Relay | Side::OneWay => (vec![back], vec![front]),
+            Side::Relay | Side::OneWay | Side::PlainRelay | Side::Plain => {
+                (vec![back], vec![front])
+            }
             Side::Stream => {
                 let flavor = || Flavor::Current.name().into();
                 (vec![back, flavor()], vec![front, flavor()])

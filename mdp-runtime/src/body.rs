@@ -161,6 +161,14 @@ impl Body {
         }
     }
 
+    /// The frames of a plain message, if it is held as such.
+    pub(crate) fn as_frames(&self) -> Option<&[Bytes]> {
+        match self.out.as_deref() {
+            Some(Out::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
     /// The frames of a plain message. A payload that is none is one frame.
     pub(crate) fn frames(&self) -> Vec<Bytes> {
         match self.out.as_deref() {

@@ -18,11 +18,18 @@ pub(super) struct Read {
 }
 
 enum Said {
-    Request { service: Bytes, body: Vec<Bytes>, tunnel: Option<Tunnel> },
-    Ready { service: Bytes },
-    Answer { address: Bytes, last: bool, body: Vec<Bytes>, tunnel: Option<Tunnel> },
+    Request { service: Frame, body: Vec<Bytes>, tunnel: Option<Tunnel> },
+    Ready { service: Frame },
+    Answer { address: Frame, last: bool, body: Vec<Bytes>, tunnel: Option<Tunnel> },
     Heartbeat,
     Disconnect,
+}
+
+/// Which command has a name in its head.
+enum Kind {
+    Request,
+    Ready,
+    Answer { last: bool },
 }
 
 /// A body that holds one record.
@@ -58,37 +65,32 @@ pub(super) fn read(
 ) -> Result<Read, PlainError> {
     let message = plain::read(Reader::Broker, frames, limits)?;
     let plain::Message { form, command, body, .. } = message;
-    let own = Bytes::copy_from_slice;
-    // Names and addresses are short; what is behind them moves.
-    let said = match command {
-        Command::Request { service } => {
-            Said::Request { service: own(service), body: Vec::new(), tunnel: None }
-        }
-        Command::Ready { service } => Said::Ready { service: own(service) },
-        Command::Answer { address, last } => {
-            Said::Answer { address: own(address), last, body: Vec::new(), tunnel: None }
-        }
-        Command::Heartbeat => Said::Heartbeat,
-        Command::Disconnect => Said::Disconnect,
+    let kind = match command {
+        Command::Request { .. } => Kind::Request,
+        Command::Ready { .. } => Kind::Ready,
+        Command::Answer { last, .. } => Kind::Answer { last },
+        Command::Heartbeat => return Ok(Read { form, said: Said::Heartbeat }),
+        Command::Disconnect => return Ok(Read { form, said: Said::Disconnect }),
         // `read` refuses them to a broker.
         Command::Reply { .. } | Command::Task { .. } => return Err(PlainError::Signature),
     };
-    let mut taken = || frames.drain(body..).map(|frame| frame::bytes(frame.0)).collect::<Vec<_>>();
-    let said = match said {
-        Said::Request { service, .. } => {
-            let body = taken();
-            let tunnel = Tunnel::read(&body, limits).filter(|tunnel| tunnel.asks_for(&service));
-            Said::Request { service, body, tunnel }
+    let body: Vec<Bytes> = frames.drain(body..).map(|frame| frame::bytes(frame.0)).collect();
+    // The name of a service is the last frame of the head; an address has an empty frame behind it.
+    let behind = usize::from(matches!(kind, Kind::Answer { .. }));
+    let name = frames.drain(..).rev().nth(behind).ok_or(PlainError::Signature)?;
+    let said = match kind {
+        Kind::Request => {
+            let tunnel = Tunnel::read(&body, limits).filter(|found| found.asks_for(name.as_ref()));
+            Said::Request { service: name, body, tunnel }
         }
-        Said::Answer { address, last, .. } => {
-            let body = taken();
-            let tunnel = match core.reads_tunnel(&address) {
+        Kind::Ready => Said::Ready { service: name },
+        Kind::Answer { last } => {
+            let tunnel = match core.reads_tunnel(name.as_ref()) {
                 true => Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head)),
                 false => None,
             };
-            Said::Answer { address, last, body, tunnel }
+            Said::Answer { address: name, last, body, tunnel }
         }
-        said => said,
     };
     Ok(Read { form, said })
 }
@@ -98,12 +100,12 @@ impl Read {
     pub(super) fn said(&mut self) -> FromPlain<'_, Body> {
         match &mut self.said {
             Said::Request { service, body, tunnel } => FromPlain::Request {
-                service,
-                content: incoming(service, std::mem::take(body), tunnel.as_ref()),
+                service: (*service).as_ref(),
+                content: incoming((*service).as_ref(), std::mem::take(body), tunnel.as_ref()),
             },
-            Said::Ready { service } => FromPlain::Ready { service },
+            Said::Ready { service } => FromPlain::Ready { service: (*service).as_ref() },
             Said::Answer { address, last, body, tunnel } => FromPlain::Answer {
-                address,
+                address: (*address).as_ref(),
                 last: *last,
                 content: incoming(b"", std::mem::take(body), tunnel.as_ref()),
             },
@@ -158,12 +160,22 @@ impl Writer {
             _ => None,
         };
         let content = message.into_content();
-        let body = content.as_ref().map(frames).unwrap_or_default();
+        let made;
+        let body = match &content {
+            None => &[],
+            Some(content) => match as_frames(content) {
+                Some(frames) => frames,
+                None => {
+                    made = frames(content);
+                    made.as_slice()
+                }
+            },
+        };
         self.frames(socket, route, body)
             .map_err(|error| NotSent { error, request: call.zip(content.and_then(into_body)) })
     }
 
-    fn frames(&self, socket: &mut zmq::Socket, route: &[u8], body: Vec<Bytes>) -> zmq::Result<()> {
+    fn frames(&self, socket: &mut zmq::Socket, route: &[u8], body: &[Bytes]) -> zmq::Result<()> {
         let more = zmq::DONTWAIT | zmq::SNDMORE;
         let flags = |more_follow: bool| if more_follow { more } else { zmq::DONTWAIT };
         retry_interrupted(|| socket.send(route, more))?;
@@ -176,15 +188,23 @@ impl Writer {
             start = *end;
         }
         let count = body.len();
-        for (number, frame) in body.into_iter().enumerate() {
+        for (number, frame) in body.iter().enumerate() {
             let flags = flags(number + 1 < count);
             if frame.len() > INLINE_MOST {
-                frame::send_shared(socket, frame, flags)?;
+                frame::send_shared(socket, frame.clone(), flags)?;
             } else {
-                retry_interrupted(|| socket.send(&*frame, flags))?;
+                retry_interrupted(|| socket.send(&**frame, flags))?;
             }
         }
         Ok(())
+    }
+}
+
+/// The frames of a body, where they are there already.
+fn as_frames(content: &Content<Body>) -> Option<&[Bytes]> {
+    match content {
+        Content::Raw(body) => body.as_frames(),
+        _ => None,
     }
 }
 
