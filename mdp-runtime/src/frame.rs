@@ -1,5 +1,6 @@
 //! Where safe Rust and libzmq meet. The only `unsafe` of the project is here: giving libzmq a
-//! payload that it sends without copying it, and telling tokio of a socket's descriptor.
+//! payload that it sends without copying it, telling tokio of a socket's descriptor, and an option that the crate
+//! `zmq` has no method for.
 
 #![allow(unsafe_code)]
 
@@ -83,6 +84,23 @@ pub(crate) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
     let registered =
         unsafe { AsyncFd::register_with_interest(Polled { socket, fd }, Interest::READABLE) };
     registered.map_err(|_| zmq::Error::EMFILE)
+}
+
+/// Whether an XPUB refuses a message with EAGAIN where it would not reach all that it is for (ZMQ_XPUB_NODROP).
+pub(crate) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Result<()> {
+    let value = c_int::from(nodrop);
+    let option = zmq_sys::ZMQ_XPUB_NODROP as c_int;
+    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is; libzmq reads an `int` from `value`,
+    // whose size it is told, and keeps no pointer to it.
+    let set = unsafe {
+        zmq_sys::zmq_setsockopt(
+            socket.as_mut_ptr(),
+            option,
+            (&raw const value).cast::<c_void>(),
+            size_of::<c_int>(),
+        )
+    };
+    if set == 0 { Ok(()) } else { Err(last_error()) }
 }
 
 fn last_error() -> zmq::Error {

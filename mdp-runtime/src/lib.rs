@@ -25,6 +25,8 @@
 //! - [`Interceptor`]: stands around calls, at a client or a worker. [`RetryPolicy`] and [`HedgePolicy`]: calls that are
 //!   tried more than once.
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
+//! - [`patterns`]: records over ZeroMQ's other socket types, without a broker. [`Message`]: plain messages, as a stack of
+//!   frames.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
 //! Workers and clients run on tokio; the broker has a thread of its own. For programs without tokio there is
@@ -48,9 +50,11 @@ mod frame;
 mod intercept;
 mod link;
 mod listing;
+mod message;
 mod metadata;
 mod observe;
 mod pack;
+pub mod patterns;
 mod peer;
 mod retry;
 mod signal;
@@ -147,6 +151,7 @@ pub use compress::Compression;
 pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use intercept::{Interceptor, Next};
+pub use message::{Message, MessageError};
 pub use metadata::Metadata;
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::stop_asked;

@@ -1,0 +1,52 @@
+//! Messages as a reader of logs wants to see them: short, whatever they hold.
+
+use std::fmt;
+
+use super::Message;
+
+/// The frames that are shown, and the bytes of each.
+const FRAMES_MOST: usize = 16;
+const BYTES_MOST: usize = 32;
+
+/// `Message["sensor", 4 bytes 0x00000007]`: text in quotes, else the length and the bytes; `…` for what is left out.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Message")?;
+        let mut list = f.debug_list();
+        list.entries(self.frames().take(FRAMES_MOST).map(|frame| Frame(frame)));
+        match self.len().saturating_sub(FRAMES_MOST) {
+            0 => list.finish(),
+            more => list.entry(&format_args!("… {more} more")).finish(),
+        }
+    }
+}
+
+struct Frame<'a>(&'a [u8]);
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shown, rest) = self.0.split_at(self.0.len().min(BYTES_MOST));
+        let ellipsis = if rest.is_empty() { "" } else { "…" };
+        if let Some(text) = text(shown, rest.is_empty()) {
+            return match rest.is_empty() {
+                true => write!(f, "{text:?}"),
+                false => write!(f, "{} bytes {text:?}…", self.0.len()),
+            };
+        }
+        write!(f, "{} bytes 0x", self.0.len())?;
+        shown.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(ellipsis)
+    }
+}
+
+/// The bytes as a text that can be printed. If they are a part, a character may be cut off at their end.
+fn text(bytes: &[u8], whole: bool) -> Option<&str> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if !whole && error.error_len().is_none() => {
+            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    (!text.contains(char::is_control)).then_some(text)
+}

@@ -1,0 +1,353 @@
+//! Settings, and what is made of them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::driver::{Counts, Driver, Publishing, Running};
+use super::error::StartError;
+use super::handle::{Inbox, Remote, checked};
+use super::last_values::LastValues;
+use super::pair::Pair;
+use super::publisher::Publisher;
+use super::push::{Puller, Pusher};
+use super::socket::{Layout, Socket};
+use super::subscriber::Subscriber;
+use super::topic::MOST_TOPIC_BYTES;
+use crate::codegen::Record;
+use crate::context::Runtime;
+use crate::endpoint;
+
+const HIGH_WATER_MARK: u32 = 1_000;
+const MESSAGE_BYTES: usize = 4 << 20;
+const LAST_VALUE_TOPICS: usize = 1_000;
+
+/// Messages between a socket's task and its handles, each way, if the high water mark is not less.
+const HANDED_OVER: usize = 64;
+/// What a subscription has besides its topic, and a handshake at all.
+const COMMAND_BYTES: usize = 1_024;
+/// How long a closed socket may go on writing what it holds.
+const LINGER_MS: i32 = 1_000;
+/// How often libzmq tries to connect again.
+const RECONNECT_MS: i32 = 50;
+const RECONNECT_MOST_MS: i32 = 1_000;
+/// A silent connection is looked after when it has been silent for this long, then this often, so many times.
+const KEEPALIVE_IDLE_S: i32 = 30;
+const KEEPALIVE_EACH_S: i32 = 10;
+const KEEPALIVE_TIMES: i32 = 3;
+
+/// Settings of a socket; `H` is the handle that it makes. [`Publisher::builder`] for instance begins one.
+///
+/// ```
+/// use mdp_runtime::patterns::Publisher;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `String` stands for a record here; as a message it is `google.protobuf.StringValue`.
+/// let news = Publisher::<String>::builder()
+///     .bind("tcp://127.0.0.1:*")
+///     .bind("inproc://news")
+///     .high_water_mark(10_000)
+///     .last_value(true)
+///     .start()?;
+/// println!("{:?}", news.endpoints()); // with the port it took
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Builder<H> {
+    endpoints: Vec<Endpoint>,
+    runtime: Option<Runtime>,
+    high_water_mark: u32,
+    max_message_bytes: usize,
+    /// A subscriber's.
+    topics: Vec<Vec<u8>>,
+    /// A publisher's.
+    last_value: bool,
+    last_value_topics: usize,
+    handle: PhantomData<fn() -> H>,
+}
+
+#[derive(Clone, Debug)]
+enum Endpoint {
+    Bind(String),
+    Connect(String),
+}
+
+impl<H> Builder<H> {
+    pub(super) fn new() -> Self {
+        Builder {
+            endpoints: Vec::new(),
+            runtime: None,
+            high_water_mark: HIGH_WATER_MARK,
+            max_message_bytes: MESSAGE_BYTES,
+            topics: Vec::new(),
+            last_value: false,
+            last_value_topics: LAST_VALUE_TOPICS,
+            handle: PhantomData,
+        }
+    }
+
+    /// An endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port, `ipc:///run/news.sock` or
+    /// `inproc://name`. May be called several times, and beside [`connect`](Self::connect), but for a [`Pair`].
+    pub fn bind(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(Endpoint::Bind(endpoint.into()));
+        self
+    }
+
+    /// An endpoint to connect to, now or when somebody binds it. May be called several times, and beside
+    /// [`bind`](Self::bind), but for a [`Pair`].
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(Endpoint::Connect(endpoint.into()));
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// How many messages may wait for each peer that are to be sent, and how many from each that came, at least 1. Between
+    /// the socket and its handle wait as many again, at most 64. 1,000.
+    pub fn high_water_mark(mut self, messages: u32) -> Self {
+        self.high_water_mark = messages.max(1);
+        self
+    }
+
+    /// The most bytes of a frame, sent or received. A larger one is an error at either side; one that comes and is above
+    /// twice as much (and above 2 KiB) costs its sender the connection, without an error here.
+    /// 4 MiB.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// A socket of this kind, with the way to its task and what comes from there.
+    fn open<T>(
+        &self,
+        kind: zmq::SocketType,
+        publishing: Option<Publishing>,
+    ) -> Result<(Remote, Inbox<T>), StartError> {
+        let tokio = Handle::try_current().map_err(|_| StartError::NoTokio)?;
+        self.check()?;
+        let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::global());
+        let layout =
+            Layout { topics: matches!(kind, zmq::XPUB | zmq::SUB), most: self.max_message_bytes };
+        let socket = runtime.socket(kind).map_err(StartError::Socket)?;
+        self.set_up(&socket, kind).map_err(StartError::Socket)?;
+        for topic in &self.topics {
+            socket.set_subscribe(&checked(topic)?).map_err(StartError::Socket)?;
+        }
+        let socket = Socket::new(socket, layout).map_err(StartError::Socket)?;
+
+        let room = usize::try_from(self.high_water_mark).unwrap_or(HANDED_OVER).min(HANDED_OVER);
+        let (commands, orders) = mpsc::channel(room);
+        let (arriving, arrivals) = mpsc::channel(room);
+        let (stop, stopped) = watch::channel(false);
+        let (done, over) = watch::channel(());
+        let mut running = Running::new(Driver {
+            socket,
+            runtime: runtime.clone(),
+            commands: orders,
+            inbox: matches!(kind, zmq::SUB | zmq::PULL | zmq::PAIR).then_some(arriving),
+            publishing,
+            reconnect: None,
+            held: None,
+            stop: stopped,
+            done,
+        });
+        let endpoints = match running.driver() {
+            Some(driver) => self.reach(driver)?,
+            None => Vec::new(),
+        };
+        tokio.spawn(running.run());
+        tracing::debug!(?kind, ?endpoints, "socket started");
+        let remote = Remote {
+            commands,
+            stop: Arc::new(stop),
+            done: over,
+            endpoints: endpoints.into(),
+            most: self.max_message_bytes,
+        };
+        Ok((remote, Inbox { arrivals, record: PhantomData }))
+    }
+
+    /// Binds and connects.
+    fn reach(&self, driver: &mut Driver) -> Result<Vec<String>, StartError> {
+        if driver.publishing.is_some() {
+            driver.socket.refuse_if_full(true).map_err(StartError::Socket)?;
+        }
+        let outside = self.endpoints.iter().filter_map(Endpoint::outside);
+        let outside: Vec<String> = outside.cloned().collect();
+        if !outside.is_empty() {
+            driver.watch(outside).map_err(StartError::Socket)?;
+        }
+        self.endpoints.iter().map(|endpoint| endpoint.open(&mut driver.socket)).collect()
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let endpoints: Vec<String> = self.endpoints.iter().map(Endpoint::name).cloned().collect();
+        Ok(endpoint::check_all(&endpoints)?)
+    }
+
+    fn set_up(&self, socket: &zmq::Socket, kind: zmq::SocketType) -> zmq::Result<()> {
+        let most = match kind {
+            // Subscribers say nothing but what they subscribe to.
+            zmq::XPUB => MOST_TOPIC_BYTES + COMMAND_BYTES,
+            // So that what is not far above is received, and can be told of.
+            _ => self.max_message_bytes.saturating_mul(2).max(MOST_TOPIC_BYTES + COMMAND_BYTES),
+        };
+        let waiting = i32::try_from(self.high_water_mark).unwrap_or(i32::MAX);
+        socket.set_maxmsgsize(i64::try_from(most).unwrap_or(i64::MAX))?;
+        socket.set_sndhwm(waiting)?;
+        socket.set_rcvhwm(waiting)?;
+        socket.set_linger(LINGER_MS)?;
+        socket.set_reconnect_ivl(RECONNECT_MS)?;
+        socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
+        socket.set_tcp_keepalive(1)?;
+        socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
+        socket.set_tcp_keepalive_intvl(KEEPALIVE_EACH_S)?;
+        socket.set_tcp_keepalive_cnt(KEEPALIVE_TIMES)?;
+        if kind == zmq::XPUB {
+            // Else only the first one who subscribes to a topic is told of.
+            socket.set_xpub_verbose(self.last_value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Endpoint {
+    fn name(&self) -> &String {
+        match self {
+            Endpoint::Bind(name) | Endpoint::Connect(name) => name,
+        }
+    }
+
+    /// One to connect to that may be in another program.
+    fn outside(&self) -> Option<&String> {
+        match self {
+            Endpoint::Connect(name) if !name.starts_with("inproc://") => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Binds or connects, and gives the endpoint with the port that it took.
+    fn open(&self, socket: &mut Socket) -> Result<String, StartError> {
+        let endpoint = self.name().clone();
+        match self {
+            Endpoint::Bind(name) => {
+                socket.bind(name).map_err(|source| StartError::Bind { endpoint, source })
+            }
+            Endpoint::Connect(name) => match socket.connect(name) {
+                Ok(()) => Ok(endpoint),
+                Err(source) => Err(StartError::Connect { endpoint, source }),
+            },
+        }
+    }
+}
+
+impl<T: Record> Builder<Publisher<T>> {
+    /// Whether the last value of each topic is kept for those who subscribe later. Each time somebody subscribes, the values
+    /// of the topics that he gets by it are sent once more, at most 20 times a second. Those who had them already
+    /// get them again: a value may come twice, and never after a newer one. `false`.
+    pub fn last_value(mut self, keep: bool) -> Self {
+        self.last_value = keep;
+        self
+    }
+
+    /// The topics whose last value is kept, at least 1. For one more, the value that was published least recently is given up,
+    /// and [counted](Publisher::evicted). With no more of them than the [`high_water_mark`](Self::high_water_mark), a new
+    /// subscriber has room for all. 1,000.
+    pub fn last_value_topics(mut self, topics: usize) -> Self {
+        self.last_value_topics = topics.max(1);
+        self
+    }
+
+    /// Starts the publisher.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    pub fn start(self) -> Result<Publisher<T>, StartError> {
+        let counts = Arc::<Counts>::default();
+        let publishing = Publishing {
+            counts: Arc::clone(&counts),
+            last_values: self.last_value.then(|| LastValues::new(self.last_value_topics)),
+        };
+        let (remote, _) = self.open::<T>(zmq::XPUB, Some(publishing))?;
+        Ok(Publisher { remote, counts, record: PhantomData })
+    }
+}
+
+impl<T: Record> Builder<Subscriber<T>> {
+    /// A topic to subscribe to: all that begin with it, and `""` for all there are. May be called several times. Without
+    /// it nothing comes until [`Subscriber::subscribe`].
+    pub fn subscribe(mut self, topic: impl AsRef<[u8]>) -> Self {
+        self.topics.push(topic.as_ref().to_vec());
+        self
+    }
+
+    /// Starts the subscriber.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one or cannot be bound, a topic is too long, the socket cannot be made, or there is no tokio runtime.
+    pub fn start(self) -> Result<Subscriber<T>, StartError> {
+        let (remote, inbox) = self.open(zmq::SUB, None)?;
+        Ok(Subscriber { remote, inbox })
+    }
+}
+
+impl<T: Record> Builder<Pusher<T>> {
+    /// Starts the pusher.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    pub fn start(self) -> Result<Pusher<T>, StartError> {
+        let (remote, _) = self.open::<T>(zmq::PUSH, None)?;
+        Ok(Pusher { remote, record: PhantomData })
+    }
+}
+
+impl<T: Record> Builder<Puller<T>> {
+    /// Starts the puller.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    pub fn start(self) -> Result<Puller<T>, StartError> {
+        let (remote, inbox) = self.open(zmq::PULL, None)?;
+        Ok(Puller { remote, inbox })
+    }
+}
+
+impl<T: Record> Builder<Pair<T>> {
+    /// Starts this side of the pair.
+    ///
+    /// # Errors
+    ///
+    /// There is not one endpoint, or it is not one or cannot be bound, the socket cannot be made, or there is no tokio
+    /// runtime.
+    pub fn start(self) -> Result<Pair<T>, StartError> {
+        if self.endpoints.len() > 1 {
+            return Err(StartError::Several(self.endpoints.len()));
+        }
+        let (remote, inbox) = self.open(zmq::PAIR, None)?;
+        Ok(Pair::new(remote, inbox))
+    }
+}
+
+impl<H> fmt::Debug for Builder<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("endpoints", &self.endpoints)
+            .field("high_water_mark", &self.high_water_mark)
+            .field("max_message_bytes", &self.max_message_bytes)
+            .finish_non_exhaustive()
+    }
+}

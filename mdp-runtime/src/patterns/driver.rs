@@ -1,0 +1,362 @@
+//! The task that owns a socket.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::error::RecvError;
+use super::last_values::LastValues;
+use super::reconnect::Reconnect;
+use super::socket::{Parts, Socket};
+use crate::close;
+use crate::context::Runtime;
+
+/// Messages that are taken before the other side of the loop has its turn.
+const BURST: usize = 128;
+
+/// What handles ask for.
+pub(super) enum Command {
+    /// Send a message.
+    Send(Outgoing),
+    /// Begin or end a subscription.
+    Subscribe {
+        topic: Bytes,
+        add: bool,
+        /// Told when it is done.
+        done: oneshot::Sender<()>,
+    },
+    /// Tell when all before it is done.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(super) struct Outgoing {
+    pub(super) parts: Parts,
+    /// Who waits until the socket has it. If nobody does any more, it is not sent.
+    pub(super) taken: Option<oneshot::Sender<()>>,
+}
+
+/// What came, for the handle.
+pub(super) type Arrival = Result<Parts, RecvError>;
+
+/// What a publisher's task has besides.
+pub(super) struct Publishing {
+    pub(super) counts: Arc<Counts>,
+    pub(super) last_values: Option<LastValues>,
+}
+
+/// What a publisher's handles can ask.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) overruns: AtomicU64,
+    pub(super) evicted: AtomicU64,
+}
+
+pub(super) struct Driver {
+    pub(super) socket: Socket,
+    pub(super) runtime: Runtime,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Where messages go that come; `None`: none are read.
+    pub(super) inbox: Option<mpsc::Sender<Arrival>>,
+    pub(super) publishing: Option<Publishing>,
+    /// Of a socket that connects to other programs.
+    pub(super) reconnect: Option<Reconnect>,
+    /// What the socket had no room for.
+    pub(super) held: Option<Outgoing>,
+    /// True, or gone with all handles: it is over.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Dropped when the socket is closed.
+    pub(super) done: watch::Sender<()>,
+}
+
+/// A driver whose socket's events are never left without a reader, wherever it ends: libzmq would wait for one, with its
+/// only I/O thread.
+pub(super) struct Running(Option<Driver>);
+
+impl Running {
+    /// Must be called on tokio.
+    pub(super) fn new(driver: Driver) -> Self {
+        Running(Some(driver))
+    }
+
+    /// The driver, as long as it does not run.
+    pub(super) fn driver(&mut self) -> Option<&mut Driver> {
+        self.0.as_mut()
+    }
+
+    /// Carries messages, then closes the socket.
+    pub(super) async fn run(mut self) {
+        if let Some(driver) = &mut self.0 {
+            driver.carry().await;
+        }
+        if let Some(driver) = self.0.take() {
+            driver.close().await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(driver) = &mut self.0 {
+            driver.watch_no_more();
+        }
+    }
+}
+
+impl Driver {
+    async fn carry(&mut self) {
+        let mut result = self.work().await;
+        if result.is_ok() {
+            result = self.finish();
+        }
+        if let Err(error) = result {
+            tracing::warn!(%error, "a socket failed");
+            if let Some(inbox) = &self.inbox {
+                // A reader with a full inbox finds the end without its cause.
+                drop(inbox.try_send(Err(RecvError::Socket(error))));
+            }
+        }
+    }
+
+    async fn close(mut self) {
+        self.watch_no_more();
+        let (runtime, socket) = (self.runtime, self.socket.into_socket());
+        // An error means that tokio itself is being shut down.
+        drop(tokio::task::spawn_blocking(move || close::close(&runtime, socket)).await);
+        drop(self.done);
+    }
+
+    /// Watches the socket's connections to these endpoints.
+    pub(super) fn watch(&mut self, endpoints: Vec<String>) -> zmq::Result<()> {
+        self.reconnect = Some(Reconnect::watch(&self.runtime, &mut self.socket, endpoints)?);
+        Ok(())
+    }
+
+    fn watch_no_more(&mut self) {
+        if let Some(reconnect) = self.reconnect.take() {
+            reconnect.end(&mut self.socket);
+        }
+    }
+
+    /// Carries messages until it is to stop.
+    async fn work(&mut self) -> zmq::Result<()> {
+        loop {
+            tokio::task::coop::consume_budget().await;
+            self.receive()?;
+            self.send_held()?;
+            self.publish_last_values()?;
+            self.reconnect();
+            // Looked at once: the reader may make room at any moment.
+            let full = self.inbox.as_ref().is_some_and(|inbox| inbox.capacity() == 0);
+            let wanted = self.wanted(full);
+            let due = self.due();
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.stop) => return Ok(()),
+                command = self.commands.recv(), if self.held.is_none() => match command {
+                    Some(command) => self.perform_burst(command)?,
+                    None => return Ok(()),
+                },
+                () = room(&self.inbox), if full => {}
+                () = withdrawn(&mut self.held) => self.held = None,
+                () = at(due) => {}
+                event = event(&mut self.reconnect) => event?,
+                ready = self.socket.ready(wanted) => ready?,
+            }
+        }
+    }
+
+    /// Sends what handles have handed over. What the socket does not take now is not sent, and its sender is told.
+    fn finish(&mut self) -> zmq::Result<()> {
+        self.commands.close();
+        self.send_held()?;
+        self.held = None;
+        while let Ok(command) = self.commands.try_recv() {
+            self.perform(command)?;
+            self.held = None;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> zmq::Result<()> {
+        for _ in 0..BURST {
+            if let Some(publishing) = &mut self.publishing {
+                let Some(notice) = self.socket.notice()? else { break };
+                publishing.hear(&notice);
+                continue;
+            }
+            let Some(inbox) = &self.inbox else { break };
+            if inbox.is_closed() {
+                self.inbox = None;
+                break;
+            }
+            if inbox.capacity() == 0 {
+                break;
+            }
+            let Some(arrival) = self.socket.receive()? else { break };
+            // It has room, unless its reader has gone just now.
+            drop(inbox.try_send(arrival));
+        }
+        Ok(())
+    }
+
+    fn perform_burst(&mut self, first: Command) -> zmq::Result<()> {
+        self.perform(first)?;
+        for _ in 1..BURST {
+            if self.held.is_some() {
+                break;
+            }
+            let Ok(command) = self.commands.try_recv() else { break };
+            self.perform(command)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, command: Command) -> zmq::Result<()> {
+        match (command, &mut self.publishing) {
+            (Command::Send(message), Some(publishing)) => {
+                publishing.publish(&mut self.socket, &message.parts)
+            }
+            (Command::Send(message), None) => {
+                self.held = Some(message);
+                self.send_held()
+            }
+            (Command::Flush(done), _) => {
+                let _ = done.send(());
+                Ok(())
+            }
+            (Command::Subscribe { topic, add, done }, _) => {
+                self.socket.subscribe(&topic, add)?;
+                // Nobody may be waiting.
+                let _ = done.send(());
+                Ok(())
+            }
+        }
+    }
+
+    fn send_held(&mut self) -> zmq::Result<()> {
+        let Some(message) = self.held.take() else { return Ok(()) };
+        if message.taken.as_ref().is_some_and(oneshot::Sender::is_closed) {
+            return Ok(());
+        }
+        if !self.socket.send(&message.parts)? {
+            self.held = Some(message);
+        } else if let Some(taken) = message.taken {
+            // Who waited may have gone just now.
+            let _ = taken.send(());
+        }
+        Ok(())
+    }
+
+    fn publish_last_values(&mut self) -> zmq::Result<()> {
+        match &mut self.publishing {
+            Some(publishing) => publishing.round(&mut self.socket),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins anew with endpoints that libzmq has given up.
+    fn reconnect(&mut self) {
+        let Some(reconnect) = &mut self.reconnect else { return };
+        let now = Instant::now();
+        reconnect.hear(now);
+        while let Some((step, endpoints)) = reconnect.step(now) {
+            for endpoint in endpoints {
+                let done = self.socket.step(step, &endpoint);
+                tracing::debug!(?step, endpoint, ?done, "a connection was given up by libzmq");
+            }
+        }
+    }
+
+    /// When there is something to do by the clock.
+    fn due(&self) -> Option<Instant> {
+        let last_values = self.publishing.as_ref().and_then(Publishing::due);
+        let reconnect = self.reconnect.as_ref().and_then(Reconnect::due);
+        last_values.into_iter().chain(reconnect).min()
+    }
+
+    /// What to wait for at the socket.
+    fn wanted(&self, full: bool) -> zmq::PollEvents {
+        let room = self.inbox.is_some() && !full;
+        let mut wanted = zmq::PollEvents::empty();
+        wanted.set(zmq::POLLIN, room || self.publishing.is_some());
+        wanted.set(zmq::POLLOUT, self.held.is_some());
+        wanted
+    }
+}
+
+impl Publishing {
+    fn publish(&mut self, socket: &mut Socket, parts: &Parts) -> zmq::Result<()> {
+        if let (Some(last), Some(topic)) = (&mut self.last_values, &parts.topic)
+            && last.set(topic, &parts.record)
+        {
+            self.counts.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.send(socket, parts)
+    }
+
+    fn send(&self, socket: &mut Socket, parts: &Parts) -> zmq::Result<()> {
+        if !socket.publish(parts)? {
+            self.counts.overruns.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, notice: &Bytes) {
+        if let Some(last) = &mut self.last_values {
+            last.hear(notice);
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.last_values.as_ref().and_then(LastValues::due)
+    }
+
+    fn round(&mut self, socket: &mut Socket) -> zmq::Result<()> {
+        let Some(last) = &mut self.last_values else { return Ok(()) };
+        if last.due().is_none() {
+            return Ok(());
+        }
+        let round = last.round(Instant::now());
+        round.iter().try_for_each(|parts| self.send(socket, parts))
+    }
+}
+
+/// Waits until it is to stop, or all handles are gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Waits until there is room in an inbox, or nobody reads it any more.
+async fn room(inbox: &Option<mpsc::Sender<Arrival>>) {
+    match inbox {
+        Some(inbox) => drop(inbox.reserve().await),
+        None => pending().await,
+    }
+}
+
+/// Waits until nobody waits any more for what is held.
+async fn withdrawn(held: &mut Option<Outgoing>) {
+    match held {
+        Some(Outgoing { taken: Some(taken), .. }) => taken.closed().await,
+        _ => pending().await,
+    }
+}
+
+/// Waits for an event of the socket's connections.
+async fn event(reconnect: &mut Option<Reconnect>) -> zmq::Result<()> {
+    match reconnect {
+        Some(reconnect) => reconnect.ready().await,
+        None => pending().await,
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

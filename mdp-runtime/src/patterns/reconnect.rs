@@ -1,0 +1,225 @@
+//! Connecting again where libzmq does not.
+//!
+//! A connection that breaks is made again by libzmq. One over which the other side has sent what is no ZeroMQ, or a
+//! frame that is too large, is given up for good: a subscriber would hear nothing any more from a publisher that has
+//! sent one message too large. So the events of the socket are watched: a loss that no attempt to connect follows is such a
+//! one, and the endpoint is connected to anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+use zmq::SocketEvent;
+
+use super::socket::{Socket, ready};
+use crate::context::Runtime;
+use crate::frame::{self, Polled};
+use crate::pack::retry_interrupted;
+
+/// How long libzmq has to show that it connects again by itself; and what is left of the old connection, to go.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Addresses that are remembered: those that the names of the endpoints stand for.
+const ADDRESSES_MOST: usize = 1_024;
+
+/// The events of a socket that connects to endpoints.
+pub(super) struct Reconnect {
+    events: AsyncFd<Polled>,
+    losses: Losses,
+}
+
+/// What is to be done with an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Forget what libzmq still has of it.
+    Disconnect,
+    /// Begin anew.
+    Connect,
+}
+
+impl Reconnect {
+    /// Watches a socket that is to connect to these endpoints. Must be called on tokio.
+    pub(super) fn watch(
+        runtime: &Runtime,
+        socket: &mut Socket,
+        endpoints: Vec<String>,
+    ) -> zmq::Result<Self> {
+        let place = place();
+        let wanted = [
+            SocketEvent::CONNECTED,
+            SocketEvent::CONNECT_DELAYED,
+            SocketEvent::CONNECT_RETRIED,
+            SocketEvent::DISCONNECTED,
+        ];
+        // The reader first: libzmq's I/O thread waits for one.
+        let events = runtime.socket(zmq::PAIR)?;
+        events.set_linger(0)?;
+        // With a bound, a full queue would make it wait for this one.
+        events.set_rcvhwm(0)?;
+        events.connect(&place)?;
+        let events = frame::polled(events)?;
+        socket.monitor(&place, wanted.iter().map(|event| i32::from(event.to_raw())).sum())?;
+        Ok(Reconnect { events, losses: Losses::new(endpoints) })
+    }
+
+    /// Watches no more.
+    pub(super) fn end(self, socket: &mut Socket) {
+        // No events to a place without a reader, in place of some to this one. An error means that there are none at all.
+        if let Err(error) = socket.monitor(&place(), 0) {
+            tracing::debug!(%error, "could not watch a socket no more");
+        }
+        drop(self.events);
+    }
+
+    /// Waits until there is an event.
+    pub(super) async fn ready(&mut self) -> zmq::Result<()> {
+        ready(&mut self.events, zmq::POLLIN).await
+    }
+
+    /// Takes the events in that are there.
+    pub(super) fn hear(&mut self, now: Instant) {
+        let socket = &self.events.get_ref().socket;
+        // An event is two frames: its number and a value, then an address.
+        while let Ok(event) = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
+            let Some(number) = event.first_chunk::<2>().copied() else { continue };
+            if !event.get_more() {
+                continue;
+            }
+            let Ok(address) = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) else { return };
+            let address = String::from_utf8_lossy(&address);
+            let lost = u16::from_ne_bytes(number) == SocketEvent::DISCONNECTED.to_raw();
+            self.losses.event(now, lost, &address);
+        }
+    }
+
+    /// When something is to be done next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.losses.steps.values().map(|(at, _)| *at).min()
+    }
+
+    /// What is to be done now, with which endpoints.
+    pub(super) fn step(&mut self, now: Instant) -> Option<(Step, Vec<String>)> {
+        self.losses.step(now)
+    }
+}
+
+/// An address for events that nobody has used.
+fn place() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("inproc://mdp.reconnect.{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Which connections were lost.
+struct Losses {
+    endpoints: Vec<String>,
+    /// Those that were connected to. What is lost and not among them had come from outside.
+    addresses: BTreeSet<String>,
+    /// By address.
+    steps: BTreeMap<String, (Instant, Step)>,
+}
+
+impl Losses {
+    fn new(endpoints: Vec<String>) -> Self {
+        Losses { endpoints, addresses: BTreeSet::new(), steps: BTreeMap::new() }
+    }
+
+    fn event(&mut self, now: Instant, lost: bool, address: &str) {
+        if !lost {
+            // libzmq sees to it.
+            self.steps.remove(address);
+            if self.addresses.len() >= ADDRESSES_MOST {
+                self.addresses.clear();
+            }
+            self.addresses.insert(address.to_owned());
+        } else if self.addresses.contains(address) {
+            self.steps.insert(address.to_owned(), (now + PAUSE, Step::Disconnect));
+        }
+    }
+
+    fn step(&mut self, now: Instant) -> Option<(Step, Vec<String>)> {
+        let (address, (_, step)) = self.steps.iter().find(|(_, (at, _))| *at <= now)?;
+        let (address, step) = (address.clone(), *step);
+        let endpoints = self.endpoints_of(&address);
+        match step {
+            Step::Disconnect => {
+                self.steps.insert(address, (now + PAUSE, Step::Connect));
+            }
+            Step::Connect => {
+                self.steps.remove(&address);
+            }
+        }
+        Some((step, endpoints))
+    }
+
+    /// The endpoint of an address: it itself, or else the names that may stand for it, for libzmq does not tell which of
+    /// them does.
+    fn endpoints_of(&self, address: &str) -> Vec<String> {
+        if self.endpoints.iter().any(|endpoint| endpoint == address) {
+            return vec![address.to_owned()];
+        }
+        let port = split(address).map(|(_, port)| port);
+        let named = self.endpoints.iter().filter(|endpoint| match split(endpoint) {
+            Some((host, its)) => Some(its) == port && host.parse::<IpAddr>().is_err(),
+            None => false,
+        });
+        named.cloned().collect()
+    }
+}
+
+/// Host and port of a tcp endpoint.
+fn split(endpoint: &str) -> Option<(&str, &str)> {
+    let (host, port) = endpoint.strip_prefix("tcp://")?.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMED: &str = "tcp://host:1";
+    const PLAIN: &str = "tcp://10.0.0.2:2";
+    const OTHER: &str = "tcp://[::1]:1";
+
+    fn losses() -> Losses {
+        Losses::new([NAMED, PLAIN, OTHER, "ipc:///a:1", "tcp://again:1"].map(Into::into).into())
+    }
+
+    #[test]
+    fn a_loss_that_no_attempt_follows_is_mended() {
+        let (mut losses, now) = (losses(), Instant::now());
+        let cases: [(&str, &[&str]); 4] = [
+            ("tcp://10.0.0.1:1", &[NAMED, "tcp://again:1"]),
+            (PLAIN, &[PLAIN]),
+            (OTHER, &[OTHER]),
+            ("ipc:///a:1", &["ipc:///a:1"]),
+        ];
+        for (address, endpoints) in cases {
+            let endpoints: Vec<String> = endpoints.iter().map(|&text| text.into()).collect();
+            losses.event(now, false, address);
+            losses.event(now, true, address);
+            assert_eq!(losses.step(now), None);
+            let later = now + PAUSE;
+            assert_eq!(losses.step(later), Some((Step::Disconnect, endpoints.clone())));
+            assert_eq!(losses.step(later), None);
+            let later = later + PAUSE;
+            assert_eq!(losses.step(later), Some((Step::Connect, endpoints)));
+            assert_eq!(losses.step(later), None);
+        }
+    }
+
+    #[test]
+    fn what_libzmq_mends_and_what_came_from_outside_is_left_alone() {
+        let (mut losses, now) = (losses(), Instant::now());
+        losses.event(now, false, PLAIN);
+        losses.event(now, true, PLAIN);
+        losses.event(now, false, PLAIN);
+        losses.event(now, true, "tcp://10.9.9.9:1");
+        assert_eq!(losses.step(now + 10 * PAUSE), None);
+        for number in 0..2 * ADDRESSES_MOST {
+            losses.event(now, false, &format!("tcp://10.0.0.1:{number}"));
+        }
+        assert!(losses.addresses.len() <= ADDRESSES_MOST);
+    }
+}
