@@ -4,6 +4,8 @@
 use alloc::format;
 use alloc::string::String;
 
+use hashbrown::HashMap;
+
 use super::calls::{Call, Place};
 use super::{BY_CLIENT, BY_PLACE, Broker};
 use crate::list::List;
@@ -102,6 +104,11 @@ impl<P: Payload> Broker<P> {
     }
 
     fn audit_services(&self) -> Result<(), String> {
+        let mut bytes = HashMap::with_hasher(self.by_name.hasher().clone());
+        for (_, call) in self.calls.iter() {
+            let waits = if call.is_waiting() { call.bytes } else { 0 };
+            *bytes.entry(call.service).or_insert(0) += waits + Self::backlog_bytes(call);
+        }
         let mut unserved = 0;
         for (key, service) in self.services.iter() {
             let mut queued = self.pinned_calls(key);
@@ -113,10 +120,7 @@ impl<P: Payload> Broker<P> {
                 queued += turn.calls.len();
             }
             same("queued calls", queued, service.queued())?;
-            let own = self.calls.iter().filter(|(_, call)| call.service == key);
-            let waits = |call: &Call<P>| if call.is_waiting() { call.bytes } else { 0 };
-            let bytes = own.map(|(_, call)| waits(call) + Self::backlog_bytes(call)).sum();
-            same("queued bytes", bytes, service.queued_bytes)?;
+            same("queued bytes", bytes.remove(&key).unwrap_or(0), service.queued_bytes)?;
             let workers = self.registrations.iter().filter(|(_, at)| at.service == key).count();
             same("workers", workers, service.workers)?;
             let said = self

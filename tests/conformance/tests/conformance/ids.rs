@@ -31,3 +31,42 @@ fn id(line: &str) -> Option<&str> {
     let number = id.strip_prefix(['F', 'B', 'K', 'W', 'M'])?;
     number.parse::<u32>().ok().map(|_| id)
 }
+
+/// Each fault names tests that there are.
+#[test]
+fn each_known_fault_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/known-faults.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| 4.")).collect();
+    assert_eq!(rows.len(), 21);
+    let mut sources = Vec::new();
+    for folder in ["tests", "mdp-protocol/tests", "mdp-runtime/tests"] {
+        collect(&root.join(folder), &mut sources);
+    }
+    for row in rows.iter().filter(|row| !row.starts_with("| 4.24 ")) {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests = last.split('`').skip(1).step_by(2);
+        let mut found = 0;
+        for test in tests {
+            let (file, name) = test.split_once(' ').unwrap_or_else(|| panic!("{test}: no test"));
+            let there = |(path, text): &(String, String)| {
+                path.ends_with(&format!("/{file}")) && text.contains(&format!("fn {name}("))
+            };
+            assert!(sources.iter().any(there), "{test} is not there, of {row}");
+            found += 1;
+        }
+        assert!(found > 0, "{row}");
+    }
+}
+
+fn collect(folder: &Path, sources: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            sources.push((path.to_string_lossy().into_owned(), text));
+        }
+    }
+}

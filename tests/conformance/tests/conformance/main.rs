@@ -12,6 +12,7 @@ macro_rules! m {
 
 mod broker;
 mod broker_life;
+mod faults;
 mod framing;
 mod ids;
 mod mmi;

@@ -45,6 +45,15 @@ impl Peer {
         Peer::with(endpoint, mdp, zmq::DEALER)
     }
 
+    /// A peer that sets its routing id.
+    pub(crate) fn with_id(endpoint: &str, mdp: Mdp, id: &[u8]) -> Self {
+        let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.set_identity(id).unwrap();
+        socket.connect(endpoint).unwrap();
+        Peer { socket, mdp }
+    }
+
     pub(crate) fn with(endpoint: &str, mdp: Mdp, kind: zmq::SocketType) -> Self {
         let socket = zmq::Context::new().socket(kind).unwrap();
         socket.set_linger(0).unwrap();
