@@ -24,6 +24,7 @@
 //! - [`Status`]: how a call fails, with gRPC's codes.
 //! - [`Interceptor`]: stands around calls, at a client or a worker. [`RetryPolicy`] and [`HedgePolicy`]: calls that are
 //!   tried more than once.
+//! - [`Dialect`]: what is spoken with the broker. [`RawClient`] and [`RawWorker`]: frames as they are, over plain MDP.
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
@@ -52,6 +53,7 @@ mod metadata;
 mod observe;
 mod pack;
 mod peer;
+mod plain;
 mod retry;
 mod signal;
 mod spin;
@@ -148,6 +150,11 @@ pub use context::Runtime;
 pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use intercept::{Interceptor, Next};
 pub use metadata::Metadata;
+pub use plain::Dialect;
+pub use plain::raw::{
+    PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
+    Replier, ReplyError,
+};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};
