@@ -73,6 +73,8 @@ pub enum Input<'a, P, T> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
+    /// The socket could not be made, it failed, or its connection is known to be broken.
+    Broken,
     /// Nothing; time has passed.
     Tick,
     /// Finish what runs for at most `grace`, then close. New calls end with CANCELLED.
@@ -253,6 +255,7 @@ impl<P: Payload, T> Client<P, T> {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Tick => {}
             Input::Close { grace } => {
                 let until = now + grace;
@@ -327,7 +330,11 @@ impl<P: Payload, T> Client<P, T> {
             let message = format!("the client's limit of {} calls is reached", self.config.calls);
             return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
         }
-        let path = names::check(call.body.path()).and_then(names::split);
+        let path = names::check(call.body.path());
+        let path = match call.body.is_raw() {
+            true => path.map(|_| ()),
+            false => path.and_then(names::split).map(|_| ()),
+        };
         if let Err(error) = path {
             let message = format!("the method's path cannot be sent: {error}");
             return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));

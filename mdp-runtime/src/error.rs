@@ -108,6 +108,14 @@ pub enum ServeError {
     /// No call could ever be taken, or more than the wire can say.
     #[error("the capacity {0} is not between 1 and 65535")]
     Capacity(u32),
+    /// Over plain MDP each request at once needs a connection of its own.
+    #[error("{wanted} requests at once need as many sockets over plain MDP; {most} are allowed")]
+    Sockets {
+        /// The capacity of all services.
+        wanted: u32,
+        /// The most.
+        most: u32,
+    },
     /// What the records of a service say of themselves does not fit together.
     #[error("the schema of the service `{service}` cannot be used")]
     Schema {

@@ -6,6 +6,7 @@ mod channel;
 mod driver;
 mod ending;
 mod kinds;
+mod raw;
 mod request;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use mdp_protocol::client as core;
 use mdp_protocol::names;
 use mdp_protocol::wire::CallKind;
-use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
+use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
@@ -23,6 +24,7 @@ pub use channel::{Channel, Replies, Requests};
 pub(crate) use driver::Command;
 pub(crate) use ending::{Ending, answered, at_client};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
+pub(crate) use raw::RawCall;
 pub use request::{Reply, Request};
 
 use crate::blocking;
@@ -33,6 +35,7 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
+use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
@@ -125,6 +128,7 @@ impl Client {
             timeouts: Timeouts::default(),
             packing: Packing::default(),
             connect_timeout: CONNECT_TIMEOUT,
+            dialect: Dialect::default(),
             interceptors: Added::default(),
         }
     }
@@ -297,6 +301,7 @@ pub struct ClientBuilder {
     timeouts: Timeouts,
     packing: Packing,
     connect_timeout: Duration,
+    dialect: Dialect,
     interceptors: Added,
 }
 
@@ -305,6 +310,14 @@ impl ClientBuilder {
     /// in turn whenever a connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// What the client speaks with its broker. MDP/RPC. Over plain MDP it has no sign of life of its broker: that it is
+    /// connected says that there is a connection, which is all that [`Client::state`] can tell then, and [`open`](Self::open)
+    /// waits for no more. See [`Dialect`] for what else is different.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -404,6 +417,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How long an endpoint has to answer the first time.
+    pub(crate) fn handshake(mut self, handshake: Span) -> Self {
+        self.config.session.handshake = handshake;
+        self
+    }
+
     /// Makes the client and connects in the background. Calls wait for the connection, each until
     /// its deadline.
     ///
@@ -439,7 +458,10 @@ impl ClientBuilder {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
-        let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        let mut driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        if let Some(form) = self.dialect.form() {
+            driver = driver.over_plain(form);
+        }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
         let link = Link { commands, state, timeouts, window, packing, budget };

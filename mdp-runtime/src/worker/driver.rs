@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::wire::CallKind;
+use bytes::Bytes;
+use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -14,11 +15,15 @@ use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
 use crate::by_key::ByKey;
+use crate::clock::Clock;
 use crate::codec;
-use crate::codegen::{MethodSpec, Service};
+use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
+use crate::plain::Side;
+use crate::plain::raw::{RawHandler, Replier};
+use crate::plain::serving::Serving;
 use crate::spin::Spin;
 use crate::status::Status;
 use crate::stream::Flow;
@@ -34,6 +39,20 @@ pub(super) enum Command {
     Drain(Span),
 }
 
+/// What a raw call has in place of a method.
+static RAW: MethodSpec = MethodSpec {
+    service: "",
+    name: "",
+    path: "(raw)",
+    number: 0,
+    kind: CallKind::ServerStreaming,
+    idempotency: Idempotency::Unknown,
+    timeout_ms: None,
+    retry_attempts: None,
+    on_cancel: OnCancel::Cancel,
+    deprecated: false,
+};
+
 /// A method and its service's place among the services.
 struct Method {
     path: &'static [u8],
@@ -46,6 +65,8 @@ pub(super) struct Driver {
     core: Worker,
     services: Vec<Arc<dyn Service>>,
     methods: Vec<Method>,
+    /// What takes raw requests, by service.
+    raw: Vec<(Arc<[u8]>, RawHandler)>,
     pool: Pool,
     inbox: mpsc::UnboundedReceiver<Command>,
     /// Calls for the runners.
@@ -84,6 +105,7 @@ impl Driver {
             pool: pool.with_gauges(methods.len()),
             methods,
             services,
+            raw: Vec::new(),
             inbox,
             jobs: Vec::with_capacity(BURST),
             here: Vec::with_capacity(BURST),
@@ -97,6 +119,17 @@ impl Driver {
         }
     }
 
+    /// The same with these for raw requests.
+    pub(super) fn with_raw(self, raw: Vec<(Arc<[u8]>, RawHandler)>) -> Self {
+        Driver { raw, ..self }
+    }
+
+    /// The same for a broker that speaks plain MDP, with what stands in for it.
+    pub(super) fn over_plain(self, serving: impl FnOnce(Clock) -> Serving) -> Self {
+        let serving = serving(self.peer.clock);
+        Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
+    }
+
     /// Becomes true when all is done.
     pub(super) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
@@ -108,8 +141,8 @@ impl Driver {
         let mut alarm = Alarm::new();
         // What lies behind a handler that blocks.
         self.pool.leave_here();
-        if self.peer.moved().is_err() {
-            self.handle(Input::Invalid);
+        if let Err(broken) = self.peer.moved() {
+            self.give_up(broken);
         }
         while !self.closed {
             self.take_told();
@@ -171,7 +204,8 @@ impl Driver {
 
     async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
-        let mut deadline = self.core.next_deadline();
+        let deadlines = [self.core.next_deadline(), self.peer.next_deadline()];
+        let mut deadline = deadlines.into_iter().flatten().min();
         if self.pool.is_busy() {
             let soon = clock.now() + LOOK_AGAIN;
             deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
@@ -237,8 +271,8 @@ impl Driver {
             match self.receive_one() {
                 Ok(Some(more)) => weight += more,
                 Ok(None) => break,
-                Err(Broken) => {
-                    self.handle(Input::Invalid);
+                Err(broken) => {
+                    self.give_up(broken);
                     return false;
                 }
             }
@@ -249,13 +283,12 @@ impl Driver {
 
     /// Handles the records of a message, and gives their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
-        let Some(message) = self.peer.receive()? else { return Ok(None) };
         let (core, actions) = (&mut self.core, &mut self.actions);
-        let read = self.peer.records(&message, |now, record| {
+        let read = self.peer.receive_one(|now, record| {
             core.handle(now, Input::Record(record), actions);
         });
         self.perform();
-        read.map(Some)
+        read
     }
 
     fn handle(&mut self, input: Input<'_, Body>) {
@@ -264,11 +297,11 @@ impl Driver {
     }
 
     fn perform(&mut self) {
-        let mut broken = false;
+        let mut broken = None;
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Session(action) => broken |= self.peer.perform(action).is_err(),
+                Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
                 Action::Start { call, service: _, deadline, attempt, kind, body } => {
                     self.start(call, deadline, attempt, kind, &body);
                 }
@@ -292,12 +325,23 @@ impl Driver {
             }
         }
         self.actions = actions;
-        if broken {
-            self.handle(Input::Invalid);
+        if let Some(broken) = broken {
+            self.give_up(broken);
         }
     }
 
+    /// The session cannot go on.
+    fn give_up(&mut self, broken: Broken) {
+        self.handle(match broken {
+            Broken::Invalid => Input::Invalid,
+            Broken::Connection => Input::Broken,
+        });
+    }
+
     fn start(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+        if body.is_raw() {
+            return self.start_raw(call, deadline, attempt, kind, body);
+        }
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
         let gauge = place.unwrap_or(usize::MAX);
         let Some(found) = self.methods.get(gauge) else {
@@ -329,6 +373,25 @@ impl Driver {
         jobs.push(job);
     }
 
+    fn start_raw(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+        let handler = self.raw.iter().find(|(name, _)| **name == *body.path());
+        let Some((_, handler)) = handler else {
+            return self.refuse(call, &Status::unimplemented("this worker takes typed calls only"));
+        };
+        if kind.streams(Direction::Requests) {
+            let status = Status::unimplemented("a raw request has no stream of requests");
+            return self.refuse(call, &status);
+        }
+        let handler = Arc::clone(handler);
+        let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, None));
+        let deadline = self.peer.clock.instant(deadline);
+        let body = body.keep();
+        let cx = CallContext::new(&RAW, deadline, attempt, body.peer(), Bytes::new(), flow);
+        self.running.insert(call, cx.clone());
+        let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx));
+        self.pool.spawn(async move { handler(body.frames(), replier).await });
+    }
+
     fn refuse(&mut self, call: Key, status: &Status) {
         let reply = Body::with_payload("", None, codec::encode_status(status));
         self.handle(Input::Done { call, code: status.code(), reply });
@@ -339,8 +402,8 @@ impl Driver {
     }
 
     fn flush(&mut self) {
-        if self.peer.flush().is_err() {
-            self.handle(Input::Invalid);
+        if let Err(broken) = self.peer.flush() {
+            self.give_up(broken);
         }
     }
 }

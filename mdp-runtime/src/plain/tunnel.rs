@@ -1,0 +1,51 @@
+//! Tunnels: a record as the body of a plain message (wire.md R86).
+
+use bytes::Bytes;
+use mdp_protocol::wire::{Head, Record, tunnel};
+use mdp_protocol::{Limits, Refusal};
+
+use crate::body::Body;
+use crate::codec;
+use crate::pack::{Packer, Received};
+use crate::status::Status;
+
+/// A record that came in a tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) head: Head,
+    received: Received,
+}
+
+impl Tunnel {
+    /// The record in the body of a message; `None` if it is no tunnel.
+    pub(crate) fn read(body: &[Bytes], limits: &Limits) -> Option<Tunnel> {
+        let head = tunnel::read(body, limits)?;
+        let (packet, frames) = body.split_first()?;
+        let received = Received { packet: packet.clone(), frames: frames.to_vec() };
+        Some(Tunnel { head, received })
+    }
+
+    /// Whether it is a call of this service.
+    pub(crate) fn asks_for(&self, service: &[u8]) -> bool {
+        tunnel::is_request(&self.head, &self.received.packet, service)
+    }
+
+    /// The record; `None` if its command is not known.
+    pub(crate) fn record(&self) -> Option<Record<&[u8], Body>> {
+        let body = |head: &Head| self.received.body(head);
+        Record::read(&self.head, &self.received.packet, body).ok()
+    }
+}
+
+/// A record as the body of a message.
+pub(crate) fn write<N: AsRef<[u8]>>(record: &Record<N, Body>) -> Vec<Bytes> {
+    let mut packer = Packer::default();
+    packer.put(record);
+    let Received { packet, frames } = packer.take();
+    std::iter::once(packet).chain(frames).collect()
+}
+
+/// A refusal as the body of a FINAL.
+pub(crate) fn status_body(refusal: &Refusal) -> Body {
+    Body::with_payload("", None, codec::encode_status(&Status::from(refusal)))
+}
