@@ -17,3 +17,4 @@ mod framing;
 mod ids;
 mod mmi;
 mod peer;
+mod peers;
