@@ -38,12 +38,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod backoff;
 pub mod broker;
 pub mod client;
 mod limits;
 mod list;
 pub mod names;
 mod payload;
+pub mod plain;
 mod rng;
 mod session;
 mod slab;

@@ -12,7 +12,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::rng::Rng;
+use crate::backoff::Backoff;
 use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Record};
 
@@ -88,6 +88,10 @@ pub enum LossCause {
     Invalid,
     /// The broker takes no new calls; the running ones have ended.
     Drained,
+    /// The broker said DISCONNECT in plain MDP, which has no words for why.
+    Dismissed,
+    /// The connection broke, or could not be made.
+    Broken,
 }
 
 impl core::fmt::Display for LossCause {
@@ -98,6 +102,8 @@ impl core::fmt::Display for LossCause {
             LossCause::Silence => f.write_str("the broker fell silent"),
             LossCause::Invalid => f.write_str("the broker broke the protocol"),
             LossCause::Drained => f.write_str("the broker takes no new calls"),
+            LossCause::Dismissed => f.write_str("the broker said DISCONNECT"),
+            LossCause::Broken => f.write_str("the connection broke"),
         }
     }
 }
@@ -141,10 +147,8 @@ pub(crate) enum Ticked {
 #[derive(Debug)]
 pub(crate) struct PeerSession {
     config: SessionConfig,
-    rng: Rng,
+    backoff: Backoff,
     phase: Phase,
-    endpoint: usize,
-    failures: u32,
     seen: Time,
     sent: Time,
     last: Time,
@@ -163,11 +167,9 @@ impl PeerSession {
     /// A session that connects at the first [`tick`](Self::tick).
     pub(crate) fn new(config: SessionConfig) -> Self {
         PeerSession {
-            rng: Rng::new(config.seed),
+            backoff: Backoff::new(config.seed),
             config,
             phase: Phase::Waiting { until: Time::default() },
-            endpoint: 0,
-            failures: 0,
             seen: Time::default(),
             sent: Time::default(),
             last: Time::default(),
@@ -234,9 +236,9 @@ impl PeerSession {
                     if heartbeat == Span::ZERO { self.config.heartbeat } else { heartbeat };
                 let expiry = heartbeat.times(liveness.max(1).into());
                 self.phase = Phase::Open { heartbeat, expiry, frame_bytes };
-                self.failures = 0;
-                let state =
-                    ConnectionState::Connected { endpoint: self.endpoint, id: Arc::from(id) };
+                self.backoff.succeeded();
+                let endpoint = self.backoff.endpoint();
+                let state = ConnectionState::Connected { endpoint, id: Arc::from(id) };
                 out.push(SessionAction::State(state).into());
                 Heard::Opened
             }
@@ -282,9 +284,8 @@ impl PeerSession {
     where
         A: From<SessionAction<P>>,
     {
-        let patience = self.config.handshake.times(1 << self.failures.min(3));
-        self.phase = Phase::Greeting { until: now + patience };
-        let endpoint = self.endpoint;
+        self.phase = Phase::Greeting { until: now + self.backoff.patience(&self.config) };
+        let endpoint = self.backoff.endpoint();
         out.push(SessionAction::State(ConnectionState::Connecting { endpoint }).into());
         out.push(SessionAction::Connect { endpoint }.into());
         let hello = Record::Hello {
@@ -303,14 +304,7 @@ impl PeerSession {
         if matches!(self.phase, Phase::Closed | Phase::Waiting { .. }) {
             return;
         }
-        let endpoints = self.config.endpoints.max(1);
-        self.endpoint = (self.endpoint + 1) % endpoints;
-        self.failures = self.failures.saturating_add(1);
-        // Each endpoint is tried once before the pauses grow.
-        let round = (self.failures - 1) / u32::try_from(endpoints).unwrap_or(u32::MAX);
-        let most = self.config.backoff_first.times(1 << round.min(20));
-        let most = most.min(self.config.backoff_most).as_ms();
-        let pause = Span::from_ms(self.rng.between(most / 2, most));
+        let pause = self.backoff.failed(&self.config);
         self.phase = Phase::Waiting { until: now + pause };
         out.push(SessionAction::State(ConnectionState::Disconnected(cause)).into());
     }

@@ -1,0 +1,45 @@
+//! Which endpoint is next, and how long to wait before it is tried.
+
+use crate::rng::Rng;
+use crate::session::SessionConfig;
+use crate::time::Span;
+
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    rng: Rng,
+    endpoint: usize,
+    failures: u32,
+}
+
+impl Backoff {
+    pub(crate) fn new(seed: u64) -> Self {
+        Backoff { rng: Rng::new(seed), endpoint: 0, failures: 0 }
+    }
+
+    /// The place of the endpoint to connect to.
+    pub(crate) fn endpoint(&self) -> usize {
+        self.endpoint
+    }
+
+    /// How long the endpoint has to answer.
+    pub(crate) fn patience(&self, config: &SessionConfig) -> Span {
+        config.handshake.times(1 << self.failures.min(3))
+    }
+
+    /// Somebody is there.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// It is over with this endpoint. The pause before the next one.
+    pub(crate) fn failed(&mut self, config: &SessionConfig) -> Span {
+        let endpoints = config.endpoints.max(1);
+        self.endpoint = (self.endpoint + 1) % endpoints;
+        self.failures = self.failures.saturating_add(1);
+        // Each endpoint is tried once before the pauses grow.
+        let round = (self.failures - 1) / u32::try_from(endpoints).unwrap_or(u32::MAX);
+        let most = config.backoff_first.times(1 << round.min(20));
+        let most = most.min(config.backoff_most).as_ms();
+        Span::from_ms(self.rng.between(most / 2, most))
+    }
+}
