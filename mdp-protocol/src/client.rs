@@ -73,6 +73,8 @@ pub enum Input<'a, P, T> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
+    /// The socket could not be made, it failed, or its connection is known to be broken.
+    Broken,
     /// Nothing; time has passed.
     Tick,
     /// Finish what runs for at most `grace`, then close. New calls end with CANCELLED.
@@ -253,6 +255,7 @@ impl<P: Payload, T> Client<P, T> {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Tick => {}
             Input::Close { grace } => {
                 let until = now + grace;

@@ -54,6 +54,8 @@ pub enum Input<'a, P> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
+    /// The socket could not be made, it failed, or its connection is known to be broken.
+    Broken,
     /// A handler is done.
     Done {
         /// The call, as [`Action::Start`] named it.
@@ -219,6 +221,7 @@ impl Worker {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
             Input::Part { call, part } => self.send_part(now, call, part, out),
             Input::Taken { call, units } => self.taken(now, call, units, out),

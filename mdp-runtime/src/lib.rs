@@ -24,6 +24,7 @@
 //! - [`Status`]: how a call fails, with gRPC's codes.
 //! - [`Interceptor`]: stands around calls, at a client or a worker. [`RetryPolicy`] and [`HedgePolicy`]: calls that are
 //!   tried more than once.
+//! - [`Dialect`]: what is spoken with the broker. [`RawClient`] and [`RawWorker`]: frames as they are, over plain MDP.
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`patterns`]: records over ZeroMQ's other socket types, without a broker. [`Message`]: plain messages, as a stack of
 //!   frames.
@@ -56,6 +57,7 @@ mod observe;
 mod pack;
 pub mod patterns;
 mod peer;
+mod plain;
 mod retry;
 mod signal;
 mod spin;
@@ -153,6 +155,11 @@ pub use error::{BindError, ConnectError, EndpointError, ServeError};
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};
 pub use metadata::Metadata;
+pub use plain::Dialect;
+pub use plain::raw::{
+    PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
+    Replier, ReplyError,
+};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};

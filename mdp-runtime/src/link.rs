@@ -3,6 +3,9 @@
 //! ZMQ_FD is edge-triggered and speaks of commands between libzmq's threads, not of messages. So
 //! whoever waits looks at ZMQ_EVENTS after every send and receive and before every wait.
 
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
 use mdp_protocol::Limits;
 use tokio::io::unix::AsyncFd;
 
@@ -17,6 +20,8 @@ const LINGER_MS: i32 = 1_000;
 /// How often libzmq itself tries to connect again.
 const RECONNECT_MS: i32 = 50;
 const RECONNECT_MOST_MS: i32 = 1_000;
+/// Frames of this many bytes are given to libzmq without copying them; below it a copy costs less.
+const SHARED_FROM: usize = 1_024;
 
 /// A DEALER socket connected to one endpoint.
 pub(crate) struct Link {
@@ -26,7 +31,17 @@ pub(crate) struct Link {
 impl Link {
     /// A new socket, connecting in the background. Must be called on tokio.
     pub(crate) fn connect(runtime: &Runtime, endpoint: &str) -> zmq::Result<Self> {
+        Link::open(runtime, endpoint, false)
+    }
+
+    /// The same, with room to send only while there is a connection: [`has_room`](Self::has_room) then tells whether there is.
+    pub(crate) fn connect_watched(runtime: &Runtime, endpoint: &str) -> zmq::Result<Self> {
+        Link::open(runtime, endpoint, true)
+    }
+
+    fn open(runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
         let socket = runtime.socket(zmq::DEALER)?;
+        socket.set_immediate(watched)?;
         socket.set_linger(LINGER_MS)?;
         socket.set_maxmsgsize(FRAME_BYTES)?;
         socket.set_reconnect_ivl(RECONNECT_MS)?;
@@ -61,6 +76,51 @@ impl Link {
     pub(crate) fn is_readable(&self) -> bool {
         let events = self.polled.get_ref().socket.get_events();
         events.map_or(true, |events| events.contains(zmq::POLLIN))
+    }
+
+    /// Whether a message can be sent. An error shows at the next receive.
+    pub(crate) fn has_room(&self) -> bool {
+        let events = self.polled.get_ref().socket.get_events();
+        events.is_ok_and(|events| events.contains(zmq::POLLOUT))
+    }
+
+    /// The frames of the next message, if one is there.
+    pub(crate) fn receive_frames(&mut self, limits: &Limits) -> zmq::Result<Option<Vec<Bytes>>> {
+        let Some(received) = self.receive(limits)? else { return Ok(None) };
+        let mut frames = Vec::with_capacity(received.frames.len() + 1);
+        frames.push(received.packet);
+        frames.extend(received.frames);
+        Ok(Some(frames))
+    }
+
+    /// Sends a message of these frames. `false`: there is no room for it.
+    pub(crate) fn send_frames(&mut self, frames: &[Bytes]) -> zmq::Result<bool> {
+        let socket = &mut self.polled.get_mut().socket;
+        for (number, frame) in frames.iter().enumerate() {
+            let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
+            let flags = zmq::DONTWAIT | more;
+            let sent = retry_interrupted(|| match frame.len() {
+                SHARED_FROM.. => frame::send_shared(socket, frame.clone(), flags),
+                _ => socket.send(&**frame, flags),
+            });
+            match sent {
+                Ok(()) => {}
+                // libzmq takes the rest of a message whose first frame it took.
+                Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for a sign that something has changed about the socket. What was there before has to be looked for first,
+    /// after each send and receive.
+    pub(crate) fn poll_sign(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Ok(mut guard) = ready!(self.polled.poll_read_ready_mut(cx)) {
+            // First forget the edge, then look: an edge in between is a new one.
+            guard.clear_ready();
+        }
+        Poll::Ready(())
     }
 
     /// Sends a packet. `false`: the socket is full, and the packet is still there.

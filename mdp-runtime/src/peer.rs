@@ -1,6 +1,6 @@
 //! What the drivers of worker and client share: the socket to a broker, packets both ways, timers.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 
 use mdp_protocol::wire::{Head, Record};
@@ -14,7 +14,8 @@ use crate::close;
 use crate::context::Runtime;
 use crate::link::Link;
 use crate::observe;
-use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
+use crate::pack::{CALL_WEIGHT, Gather, weight_of};
+use crate::plain::Side;
 
 /// Calls that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
@@ -34,10 +35,18 @@ pub(crate) struct Peer {
     limits: Limits,
     heads: Vec<Head>,
     state: watch::Sender<ConnectionState>,
+    /// What stands here in place of the socket, if the broker speaks plain MDP.
+    plain: Option<Box<Side>>,
 }
 
-/// The session cannot go on with this socket.
-pub(crate) struct Broken;
+/// Why the session cannot go on with this socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    /// The broker sent what cannot be read.
+    Invalid,
+    /// The socket could not be made, or failed, or its connection broke.
+    Connection,
+}
 
 impl Peer {
     pub(crate) fn new(
@@ -58,23 +67,46 @@ impl Peer {
             limits,
             heads: Vec::new(),
             state,
+            plain: None,
         }
     }
 
+    /// A peer whose broker speaks plain MDP. `side` translates.
+    pub(crate) fn over_plain(self, side: Side) -> Self {
+        Peer { plain: Some(Box::new(side)), ..self }
+    }
+
     pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {
+        if let Some(plain) = &mut self.plain {
+            return match action {
+                SessionAction::State(state) if plain.state().is_none() => {
+                    self.tell(state);
+                    Ok(())
+                }
+                action => {
+                    let now = self.clock.now();
+                    plain.perform(now, &self.runtime, &self.endpoints, action)
+                }
+            };
+        }
         match action {
             SessionAction::Connect { endpoint } => self.connect(endpoint),
             SessionAction::Send(record) => match self.gather.put(&record) {
                 true => self.flush(),
                 false => Ok(()),
             },
-            // Said when the socket is closed, by `close`.
-            SessionAction::State(ConnectionState::Closed) => Ok(()),
             SessionAction::State(state) => {
-                observe::state(self.who, &state);
-                self.state.send_replace(state);
+                self.tell(state);
                 Ok(())
             }
+        }
+    }
+
+    fn tell(&self, state: ConnectionState) {
+        // Closed is said when the socket is, by `close`.
+        if state != ConnectionState::Closed {
+            observe::state(self.who, &state);
+            self.state.send_replace(state);
         }
     }
 
@@ -82,7 +114,7 @@ impl Peer {
     fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
         self.link = None;
-        let Some(endpoint) = self.endpoints.get(endpoint) else { return Err(Broken) };
+        let Some(endpoint) = self.endpoints.get(endpoint) else { return Err(Broken::Connection) };
         match Link::connect(&self.runtime, endpoint) {
             Ok(link) => {
                 self.link = Some(link);
@@ -90,70 +122,99 @@ impl Peer {
             }
             Err(error) => {
                 tracing::warn!(who = self.who, endpoint, %error, "could not connect");
-                Err(Broken)
+                Err(Broken::Connection)
             }
         }
     }
 
     /// Goes on on the tokio runtime that this is called on.
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
+        if let Some(plain) = &mut self.plain {
+            return plain.moved();
+        }
         let Some(link) = self.link.take() else { return Ok(()) };
         self.link = Some(link.moved().map_err(|error| self.broken(error))?);
         Ok(())
     }
 
-    pub(crate) fn receive(&mut self) -> Result<Option<Received>, Broken> {
-        let Some(link) = &mut self.link else { return Ok(None) };
-        link.receive(&self.limits).map_err(|error| self.broken(error))
-    }
-
-    /// Hands the records of a message to `take`, which stops at the first that cannot be read, and
-    /// gives their weight.
-    pub(crate) fn records(
+    /// Hands the records of the next message to `take`, which stops at the first that cannot be read, and gives their
+    /// weight.
+    pub(crate) fn receive_one(
         &mut self,
-        message: &Received,
         mut take: impl FnMut(Time, Record<&[u8], Body>),
-    ) -> Result<usize, Broken> {
+    ) -> Result<Option<usize>, Broken> {
         let now = self.clock.now();
+        if let Some(plain) = &mut self.plain {
+            let received = plain.receive_one(now, |record| take(now, record));
+            self.tell_news();
+            return received;
+        }
+        let Some(link) = &mut self.link else { return Ok(None) };
+        let received = link.receive(&self.limits).map_err(|error| self.broken(error))?;
+        let Some(message) = received else { return Ok(None) };
         let mut heads = std::mem::take(&mut self.heads);
         let result = match message.decode(&self.limits, &mut heads) {
             Err(error) => {
                 tracing::warn!(who = self.who, %error, "message of the broker dropped");
-                Err(Broken)
+                Err(Broken::Invalid)
             }
             Ok(()) => heads.iter().try_fold(weight_of(&heads), |weight, head| {
                 let record = Record::read(head, &message.packet, |head| message.body(head));
-                take(now, record.map_err(|_| Broken)?);
+                take(now, record.map_err(|_| Broken::Invalid)?);
                 Ok(weight)
             }),
         };
         heads.clear();
         self.heads = heads;
-        result
+        result.map(Some)
+    }
+
+    /// Says what state the connections of plain MDP are in, if that is theirs to say and new.
+    fn tell_news(&mut self) {
+        let Some(state) = self.plain.as_ref().and_then(|plain| plain.state()) else { return };
+        if *self.state.borrow() != *state {
+            self.tell(state.clone());
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Broken> {
+        if let Some(plain) = &mut self.plain {
+            return plain.flush();
+        }
         let Some(link) = &mut self.link else { return Ok(()) };
         self.gather.flush(|packer| link.send(packer)).map_err(|error| self.broken(error))
     }
 
     /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
     pub(crate) fn is_readable(&mut self) -> bool {
+        if let Some(plain) = &mut self.plain {
+            return plain.is_readable();
+        }
         self.link.as_ref().is_some_and(Link::is_readable)
     }
 
     fn broken(&self, error: zmq::Error) -> Broken {
         tracing::warn!(who = self.who, %error, "the socket failed");
-        Broken
+        Broken::Connection
+    }
+
+    /// When there is something to receive at the latest, though nothing comes.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.plain.as_ref().and_then(|plain| plain.next_deadline())
     }
 
     /// Closes the socket once it has written what it held, and says so.
     pub(crate) async fn close(mut self) {
         // A broken socket has lost it anyway.
         let _ = self.flush();
-        if let Some(link) = self.link.take() {
-            let (runtime, socket) = (self.runtime, link.into_socket());
-            let closing = tokio::task::spawn_blocking(move || close::close(&runtime, socket));
+        let mut sockets: Vec<zmq::Socket> =
+            self.link.take().map(Link::into_socket).into_iter().collect();
+        sockets.extend(self.plain.take().into_iter().flat_map(|plain| plain.into_sockets()));
+        if !sockets.is_empty() {
+            let runtime = self.runtime;
+            let closing = tokio::task::spawn_blocking(move || {
+                sockets.into_iter().for_each(|socket| close::close(&runtime, socket));
+            });
             // An error means that tokio itself is being shut down.
             let _ = closing.await;
         }
@@ -163,6 +224,9 @@ impl Peer {
 
     /// Waits until there is something to receive, or room for what waits to be sent.
     pub(crate) async fn ready(&mut self) {
+        if let Some(plain) = &mut self.plain {
+            return poll_fn(|cx| plain.poll_ready(cx)).await;
+        }
         match &mut self.link {
             // An error shows again at the next receive.
             Some(link) => drop(link.ready(!self.gather.is_empty()).await),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mdp_protocol::client::{Action, Call, Client, Config, Input};
 use mdp_protocol::wire::Part;
+use mdp_protocol::wire::plain::Form;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
@@ -13,6 +14,8 @@ use crate::by_key::ByKey;
 use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
+use crate::plain::Side;
+use crate::plain::calls::Calls;
 use crate::spin::Spin;
 use crate::stream::Flow;
 
@@ -65,6 +68,11 @@ impl Driver {
             spin: Spin::default(),
             closed: false,
         }
+    }
+
+    /// The same for a broker that speaks plain MDP of this form.
+    pub(super) fn over_plain(self, form: Form) -> Self {
+        Driver { peer: self.peer.over_plain(Side::Client(Calls::new(form))), ..self }
     }
 
     pub(super) async fn run(mut self) {
@@ -169,8 +177,8 @@ impl Driver {
             match self.receive_one() {
                 Ok(Some(more)) => weight += more,
                 Ok(None) => break,
-                Err(Broken) => {
-                    self.handle(Input::Invalid);
+                Err(broken) => {
+                    self.give_up(broken);
                     return false;
                 }
             }
@@ -181,13 +189,12 @@ impl Driver {
 
     /// Handles the records of a message, and gives their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
-        let Some(message) = self.peer.receive()? else { return Ok(None) };
         let (core, actions) = (&mut self.core, &mut self.actions);
-        let read = self.peer.records(&message, |now, record| {
+        let read = self.peer.receive_one(|now, record| {
             core.handle(now, Input::Record(record), actions);
         });
         self.perform();
-        read.map(Some)
+        read
     }
 
     fn handle(&mut self, input: Input<'_, Body, Answer>) {
@@ -200,11 +207,11 @@ impl Driver {
     }
 
     fn perform(&mut self) {
-        let mut broken = false;
+        let mut broken = None;
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Session(action) => broken |= self.peer.perform(action).is_err(),
+                Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
                 Action::Part { call, part } => {
                     if let Some(flow) = self.flows.get(call) {
                         flow.half().put(part);
@@ -225,14 +232,22 @@ impl Driver {
             }
         }
         self.actions = actions;
-        if broken {
-            self.handle(Input::Invalid);
+        if let Some(broken) = broken {
+            self.give_up(broken);
         }
     }
 
+    /// The session cannot go on.
+    fn give_up(&mut self, broken: Broken) {
+        self.handle(match broken {
+            Broken::Invalid => Input::Invalid,
+            Broken::Connection => Input::Broken,
+        });
+    }
+
     fn flush(&mut self) {
-        if self.peer.flush().is_err() {
-            self.handle(Input::Invalid);
+        if let Err(broken) = self.peer.flush() {
+            self.give_up(broken);
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
+use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
@@ -125,6 +126,7 @@ impl Client {
             timeouts: Timeouts::default(),
             packing: Packing::default(),
             connect_timeout: CONNECT_TIMEOUT,
+            dialect: Dialect::default(),
             interceptors: Added::default(),
         }
     }
@@ -297,6 +299,7 @@ pub struct ClientBuilder {
     timeouts: Timeouts,
     packing: Packing,
     connect_timeout: Duration,
+    dialect: Dialect,
     interceptors: Added,
 }
 
@@ -305,6 +308,14 @@ impl ClientBuilder {
     /// in turn whenever a connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// What the client speaks with its broker. MDP/RPC. Over plain MDP it has no sign of life of its broker: that it is
+    /// connected says that there is a connection, which is all that [`Client::state`] can tell then, and [`open`](Self::open)
+    /// waits for no more. See [`Dialect`] for what else is different.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
         self
     }
 
@@ -439,7 +450,10 @@ impl ClientBuilder {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
-        let driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        let mut driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        if let Some(form) = self.dialect.form() {
+            driver = driver.over_plain(form);
+        }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
         let link = Link { commands, state, timeouts, window, packing, budget };

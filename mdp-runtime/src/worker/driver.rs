@@ -14,11 +14,14 @@ use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
 use crate::by_key::ByKey;
+use crate::clock::Clock;
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
 use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
+use crate::plain::Side;
+use crate::plain::serving::Serving;
 use crate::spin::Spin;
 use crate::status::Status;
 use crate::stream::Flow;
@@ -97,6 +100,12 @@ impl Driver {
         }
     }
 
+    /// The same for a broker that speaks plain MDP, with what stands in for it.
+    pub(super) fn over_plain(self, serving: impl FnOnce(Clock) -> Serving) -> Self {
+        let serving = serving(self.peer.clock);
+        Driver { peer: self.peer.over_plain(Side::Worker(serving)), ..self }
+    }
+
     /// Becomes true when all is done.
     pub(super) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
@@ -108,8 +117,8 @@ impl Driver {
         let mut alarm = Alarm::new();
         // What lies behind a handler that blocks.
         self.pool.leave_here();
-        if self.peer.moved().is_err() {
-            self.handle(Input::Invalid);
+        if let Err(broken) = self.peer.moved() {
+            self.give_up(broken);
         }
         while !self.closed {
             self.take_told();
@@ -171,7 +180,8 @@ impl Driver {
 
     async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
-        let mut deadline = self.core.next_deadline();
+        let deadlines = [self.core.next_deadline(), self.peer.next_deadline()];
+        let mut deadline = deadlines.into_iter().flatten().min();
         if self.pool.is_busy() {
             let soon = clock.now() + LOOK_AGAIN;
             deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
@@ -237,8 +247,8 @@ impl Driver {
             match self.receive_one() {
                 Ok(Some(more)) => weight += more,
                 Ok(None) => break,
-                Err(Broken) => {
-                    self.handle(Input::Invalid);
+                Err(broken) => {
+                    self.give_up(broken);
                     return false;
                 }
             }
@@ -249,13 +259,12 @@ impl Driver {
 
     /// Handles the records of a message, and gives their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
-        let Some(message) = self.peer.receive()? else { return Ok(None) };
         let (core, actions) = (&mut self.core, &mut self.actions);
-        let read = self.peer.records(&message, |now, record| {
+        let read = self.peer.receive_one(|now, record| {
             core.handle(now, Input::Record(record), actions);
         });
         self.perform();
-        read.map(Some)
+        read
     }
 
     fn handle(&mut self, input: Input<'_, Body>) {
@@ -264,11 +273,11 @@ impl Driver {
     }
 
     fn perform(&mut self) {
-        let mut broken = false;
+        let mut broken = None;
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Session(action) => broken |= self.peer.perform(action).is_err(),
+                Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
                 Action::Start { call, service: _, deadline, attempt, kind, body } => {
                     self.start(call, deadline, attempt, kind, &body);
                 }
@@ -292,9 +301,17 @@ impl Driver {
             }
         }
         self.actions = actions;
-        if broken {
-            self.handle(Input::Invalid);
+        if let Some(broken) = broken {
+            self.give_up(broken);
         }
+    }
+
+    /// The session cannot go on.
+    fn give_up(&mut self, broken: Broken) {
+        self.handle(match broken {
+            Broken::Invalid => Input::Invalid,
+            Broken::Connection => Input::Broken,
+        });
     }
 
     fn start(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
@@ -339,8 +356,8 @@ impl Driver {
     }
 
     fn flush(&mut self) {
-        if self.peer.flush().is_err() {
-            self.handle(Input::Invalid);
+        if let Err(broken) = self.peer.flush() {
+            self.give_up(broken);
         }
     }
 }

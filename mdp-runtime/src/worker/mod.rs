@@ -11,7 +11,9 @@ mod seat;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mdp_protocol::names;
+use mdp_protocol::wire::plain::Form;
 use mdp_protocol::worker as core;
 use mdp_protocol::{ConnectionState, SessionConfig};
 use tokio::sync::{mpsc, watch};
@@ -26,6 +28,9 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
 use crate::intercept::{self, Added, Interceptor};
+use crate::plain::raw::{Handlers, RawHandler, Replier};
+use crate::plain::serving::Serving;
+use crate::plain::{self, Dialect};
 use driver::{Command, Driver};
 use pool::Pool;
 use seat::Seat;
@@ -67,22 +72,27 @@ impl Worker {
             endpoints: Vec::new(),
             runtime: None,
             session: SessionConfig::default(),
-            capacity: DEFAULT_CAPACITY,
+            dialect: Dialect::default(),
+            heartbeat: None,
+            capacity: None,
             grace: DEFAULT_GRACE,
             window: core::Config::default().window,
             max_decompressed: Packing::default().most,
             services: Vec::new(),
+            raw: Vec::new(),
             interceptors: Added::default(),
         }
     }
 
     /// The state of the connection, now and as it changes. [`ConnectionState::Connected`] has the
-    /// id under which the broker knows the worker.
+    /// id under which the broker knows the worker. Over plain MDP it has none, and there are several connections: it is
+    /// connected while a broker is heard on one of them.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
 
-    /// Waits until the broker has said WELCOME, and gives the worker's id.
+    /// Waits until the broker has said WELCOME, and gives the worker's id. Over plain MDP, where there is neither, until the
+    /// broker was heard, which may take its interval of heartbeats.
     ///
     /// `None`: the worker was stopped before.
     pub async fn connected(&self) -> Option<Vec<u8>> {
@@ -135,11 +145,15 @@ pub struct WorkerBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
     session: SessionConfig,
-    capacity: u32,
+    dialect: Dialect,
+    heartbeat: Option<Duration>,
+    /// `None` leaves it to the dialect.
+    capacity: Option<u32>,
     grace: Duration,
     window: u32,
     max_decompressed: usize,
-    services: Vec<(Arc<dyn Service>, u32)>,
+    services: Vec<(Arc<dyn Service>, Option<u32>)>,
+    raw: Vec<(String, RawHandler, Option<u32>)>,
     interceptors: Added,
 }
 
@@ -164,16 +178,52 @@ impl WorkerBuilder {
         self
     }
 
+    /// What the worker speaks with its broker. MDP/RPC. See [`Dialect`] for what is different over plain MDP; there the
+    /// [`id`](Self::id) says nothing.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
     /// How many calls the worker takes at once for each service that is given after this, 1 to
-    /// 65,535. 64.
+    /// 65,535. 64. Over plain MDP each of them has a connection of its own, so the default is the number of processors, and
+    /// all services together have 256 at the most.
     pub fn capacity(mut self, calls: u32) -> Self {
-        self.capacity = calls;
+        self.capacity = Some(calls);
         self
     }
 
     /// A service to offer: the generated `AuthWorker::new(..)`. May be called several times.
     pub fn serve(mut self, service: impl Service) -> Self {
         self.services.push((Arc::new(service), self.capacity));
+        self
+    }
+
+    /// A function that answers the requests for a service which are no typed calls, over plain MDP. A service may be given
+    /// here and to [`serve`](Self::serve); without this, such requests end with UNIMPLEMENTED. What is put around the handlers of
+    /// services is not put around it. May be called several times.
+    ///
+    /// ```no_run
+    /// # async fn doc() -> Result<(), mdp_runtime::ServeError> {
+    /// use mdp_runtime::{Dialect, Worker};
+    ///
+    /// Worker::builder()
+    ///     .dialect(Dialect::Mdp02)
+    ///     .connect("tcp://127.0.0.1:5555")
+    ///     .serve_raw("echo", async |frames, replier| {
+    ///         // An error means that nobody waits for it any more.
+    ///         let _ = replier.finish(frames);
+    ///     })
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn serve_raw<F, Fut>(mut self, service: impl Into<String>, handler: F) -> Self
+    where
+        F: Fn(Vec<Bytes>, Replier) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.raw.push((service.into(), plain::raw::raw_handler(handler), self.capacity));
         self
     }
 
@@ -196,9 +246,9 @@ impl WorkerBuilder {
     }
 
     /// How often the worker gives and wants a sign of life; the broker may want a longer interval.
-    /// 1 s.
+    /// 1 s. Over plain MDP nothing is agreed, so it should be the broker's own interval; 2.5 s there, as in RFC 7's examples.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.session.heartbeat = clock::span(interval);
+        self.heartbeat = Some(interval);
         self
     }
 
@@ -236,6 +286,7 @@ impl WorkerBuilder {
     /// A setting cannot be used, the thread cannot be started, or there is no tokio runtime.
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
+        let plain = self.plain_services(&config)?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
@@ -244,8 +295,18 @@ impl WorkerBuilder {
         let around = |(service, _)| intercept::around(service, &interceptors);
         let services = self.services.into_iter().map(around).collect();
         let endpoints = self.endpoints;
-        let pool = Pool::new(handlers, self.max_decompressed);
-        let driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
+        let pool = Pool::new(handlers.clone(), self.max_decompressed);
+        let session = config.session.clone();
+        let (context, places) = (runtime.clone(), endpoints.clone());
+        let mut driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
+        if let Some((form, offers)) = plain {
+            let raw = self.raw.into_iter();
+            let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
+            let raw = Handlers::new(raw, handlers, form == Form::V02);
+            driver = driver.over_plain(|clock| {
+                Serving::new(context, places, form, &session, &offers, raw, clock)
+            });
+        }
         let over = driver.over();
         let seat = Arc::new(Seat::new());
         take_seat("mdp-relief", &seat, None)?;
@@ -271,7 +332,7 @@ impl WorkerBuilder {
 
     fn check(&self) -> Result<core::Config, ServeError> {
         endpoint::check_all(&self.endpoints)?;
-        if self.services.is_empty() {
+        if self.services.is_empty() && self.raw.is_empty() {
             return Err(ServeError::NoService);
         }
         check_name(&self.session.id, true)?;
@@ -282,23 +343,67 @@ impl WorkerBuilder {
             if offers.iter().any(|offer| *offer.service == *name) {
                 return Err(ServeError::Twice(service.spec().name.to_owned()));
             }
-            if !(1..=65_535).contains(capacity) {
-                return Err(ServeError::Capacity(*capacity));
+            let capacity = capacity.unwrap_or_else(|| self.default_capacity());
+            if !(1..=65_535).contains(&capacity) {
+                return Err(ServeError::Capacity(capacity));
             }
             let schema = service.schema().hash().map_err(|source| ServeError::Schema {
                 service: service.spec().name.to_owned(),
                 source,
             })?;
-            offers.push(core::Offer { service: Arc::from(name), capacity: *capacity, schema });
+            offers.push(core::Offer { service: Arc::from(name), capacity, schema });
         }
+        let heartbeat = match (self.heartbeat, self.dialect) {
+            (Some(interval), _) => clock::span(interval),
+            (None, Dialect::Rpc) => self.session.heartbeat,
+            (None, _) => plain::HEARTBEAT,
+        };
         let session = SessionConfig {
             endpoints: self.endpoints.len(),
+            heartbeat,
             seed: clock::seed(),
             ..self.session.clone()
         };
         Ok(core::Config { session, services: offers, window: self.window })
     }
 }
+
+impl WorkerBuilder {
+    fn default_capacity(&self) -> u32 {
+        match self.dialect {
+            Dialect::Rpc => DEFAULT_CAPACITY,
+            _ => {
+                let processors = std::thread::available_parallelism();
+                processors.map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    /// The services that are offered over plain MDP, with how many sockets each has; `None` over MDP/RPC.
+    fn plain_services(&self, config: &core::Config) -> Result<Option<(Form, Offers)>, ServeError> {
+        let Some(form) = self.dialect.form() else {
+            return if self.raw.is_empty() { Ok(None) } else { Err(ServeError::RawOverRpc) };
+        };
+        let typed = config.services.iter();
+        let mut offers: Offers =
+            typed.map(|offer| (Arc::clone(&offer.service), offer.capacity)).collect();
+        for (place, (name, _, capacity)) in self.raw.iter().enumerate() {
+            check_name(name.as_bytes(), false)?;
+            if self.raw.iter().take(place).any(|(other, ..)| other == name) {
+                return Err(ServeError::Twice(name.clone()));
+            }
+            if !offers.iter().any(|(service, _)| **service == *name.as_bytes()) {
+                let capacity = capacity.unwrap_or_else(|| self.default_capacity());
+                offers.push((Arc::from(name.as_bytes()), capacity));
+            }
+        }
+        plain::check_sockets(&offers)?;
+        Ok(Some((form, offers)))
+    }
+}
+
+/// Services and how many requests at once each takes.
+type Offers = Vec<(Arc<[u8]>, u32)>;
 
 /// Starts one of the two threads that share a worker's socket.
 fn take_seat(

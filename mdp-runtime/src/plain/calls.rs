@@ -1,0 +1,330 @@
+//! A client's calls in tunnels. Towards the client's machine this is its broker.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mdp_protocol::wire::plain::{self, Form, Reader};
+use mdp_protocol::wire::{CallKind, Direction, Part, Record, units};
+use mdp_protocol::{Code, Limits, Payload, Reason, SessionAction, names};
+
+use super::inbound::Inbound;
+use super::socket::Socket;
+use super::tunnel::{self, Tunnel};
+use crate::body::Body;
+use crate::context::Runtime;
+use crate::peer::Broken;
+
+/// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
+const KEPT_MOST: u32 = 16_384;
+
+pub(crate) struct Calls {
+    form: Form,
+    limits: Limits,
+    socket: Option<Socket>,
+    /// It is connected, and the machine has heard WELCOME.
+    open: bool,
+    /// The id that the client would like.
+    id: Arc<[u8]>,
+    inbound: VecDeque<Inbound>,
+    calls: HashMap<u64, Open>,
+}
+
+/// A call that was sent.
+struct Open {
+    service: Arc<[u8]>,
+    /// Its replies stream.
+    streams: bool,
+    /// Something of its stream has passed.
+    begun: bool,
+    /// What its reader has room for.
+    credit: i64,
+    /// What came beyond that, in order, and what it costs.
+    kept: VecDeque<Tunnel>,
+    kept_units: u32,
+}
+
+impl Calls {
+    pub(crate) fn new(form: Form) -> Self {
+        Calls {
+            form,
+            limits: super::limits(),
+            socket: None,
+            open: false,
+            id: Arc::from([]),
+            inbound: VecDeque::new(),
+            calls: HashMap::new(),
+        }
+    }
+
+    pub(super) fn perform(
+        &mut self,
+        runtime: &Runtime,
+        endpoints: &[String],
+        action: SessionAction<Body>,
+    ) -> Result<(), Broken> {
+        match action {
+            SessionAction::Connect { endpoint } => self.connect(runtime, endpoints.get(endpoint)),
+            SessionAction::Send(record) => {
+                self.say(record);
+                Ok(())
+            }
+            SessionAction::State(_) => Ok(()),
+        }
+    }
+
+    fn connect(&mut self, runtime: &Runtime, endpoint: Option<&String>) -> Result<(), Broken> {
+        // Nothing of an old connection reaches the new one.
+        self.inbound.clear();
+        self.calls.clear();
+        self.open = false;
+        self.socket = None;
+        let Some(endpoint) = endpoint else { return Err(Broken::Connection) };
+        match Socket::watched(runtime, endpoint, self.form) {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(who = "client", endpoint, %error, "could not connect");
+                Err(Broken::Connection)
+            }
+        }
+    }
+
+    /// What the machine says to its broker.
+    fn say(&mut self, record: Record<Arc<[u8]>, Body>) {
+        match &record {
+            Record::Hello { id, .. } => self.id = Arc::clone(id),
+            Record::Heartbeat if self.open => self.inbound.push_back(Inbound::Heartbeat),
+            Record::Request { call, kind, body, .. } => self.request(*call, *kind, body, &record),
+            Record::Credit { call, of: Direction::Replies, units } => self.credit(*call, *units),
+            // The worker goes on, and what it says finds nobody.
+            Record::Cancel { call } => drop(self.calls.remove(call)),
+            _ => {}
+        }
+    }
+
+    fn request(
+        &mut self,
+        call: u64,
+        kind: CallKind,
+        body: &Body,
+        record: &Record<Arc<[u8]>, Body>,
+    ) {
+        let streams = kind.streams(Direction::Replies);
+        let no_place = kind.streams(Direction::Requests) || (streams && self.form == Form::V01);
+        if no_place {
+            let message = match self.form {
+                Form::V01 => "MDP/0.1 has no streams",
+                _ => "MDP/0.2 has no streams of requests",
+            };
+            let (code, reason) = (Code::Unimplemented, Reason::NotDispatched);
+            let refused = Inbound::refused(call, code, reason, true, message.to_owned());
+            return self.inbound.push_back(refused);
+        }
+        // The machine sends nothing else.
+        let path = std::str::from_utf8(body.path()).unwrap_or_default();
+        let service = names::split(path).map(|(service, _)| service).unwrap_or_default();
+        if let Some(socket) = &mut self.socket {
+            let command = plain::Command::Request { service: service.as_bytes() };
+            socket.say(command, tunnel::write(record));
+        }
+        let open = Open {
+            service: Arc::from(service.as_bytes()),
+            streams,
+            begun: false,
+            credit: 0,
+            kept: VecDeque::new(),
+            kept_units: 0,
+        };
+        self.calls.insert(call, open);
+    }
+
+    fn credit(&mut self, call: u64, units: u32) {
+        let Some(open) = self.calls.get_mut(&call) else { return };
+        open.credit += i64::from(units);
+        let mut ended = false;
+        while let Some(tunnel) = open.kept.front() {
+            match Kind::of(tunnel) {
+                Kind::Item(_) if open.credit <= 0 => break,
+                Kind::Item(cost) => {
+                    open.credit -= i64::from(cost);
+                    open.kept_units = open.kept_units.saturating_sub(cost);
+                }
+                kind => ended |= matches!(kind, Kind::Final),
+            }
+            self.inbound.extend(open.kept.pop_front().map(Inbound::Tunnel));
+        }
+        if ended {
+            self.calls.remove(&call);
+        }
+    }
+
+    /// The next thing that the machine is to hear.
+    pub(super) fn receive(&mut self) -> Result<Option<Inbound>, Broken> {
+        loop {
+            if let Some(inbound) = self.inbound.pop_front() {
+                return Ok(Some(inbound));
+            }
+            let Some(socket) = &mut self.socket else { return Ok(None) };
+            match socket.receive(&self.limits).map_err(broken)? {
+                Some(frames) => self.hear(&frames)?,
+                None if !self.look_whether_connected()? => return Ok(None),
+                None => {}
+            }
+        }
+    }
+
+    /// `true`: there is news.
+    fn look_whether_connected(&mut self) -> Result<bool, Broken> {
+        let Some(socket) = &mut self.socket else { return Ok(false) };
+        match (self.open, socket.look_whether_connected()) {
+            (false, true) => {
+                self.open = true;
+                self.inbound.push_back(Inbound::Welcome { id: Arc::clone(&self.id) });
+                Ok(true)
+            }
+            (true, false) => {
+                self.socket = None;
+                self.open = false;
+                Err(Broken::Connection)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn hear(&mut self, frames: &[bytes::Bytes]) -> Result<(), Broken> {
+        let message = plain::read(Reader::Peer, frames, &self.limits).map_err(|error| {
+            tracing::warn!(who = "client", %error, "message of the broker dropped");
+            Broken::Invalid
+        })?;
+        let plain::Command::Reply { service, last } = message.command else {
+            tracing::warn!(who = "client", "the broker sent what is not for clients");
+            return Err(Broken::Invalid);
+        };
+        let body = frames.get(message.body..).unwrap_or_default();
+        match Tunnel::read(body, &self.limits) {
+            Some(tunnel) => self.hear_tunnel(service, last, tunnel),
+            None => self.hear_raw(service, last),
+        }
+        Ok(())
+    }
+
+    fn hear_tunnel(&mut self, service: &[u8], last: bool, mut tunnel: Tunnel) {
+        let call = tunnel.head.call;
+        let Some(open) = self.calls.get_mut(&call).filter(|open| *open.service == *service) else {
+            // Late, and nobody's any more.
+            return;
+        };
+        let cost = match (Kind::of(&tunnel), last) {
+            (Kind::Final, true) => {
+                // A broker that is not ours counts no attempts.
+                tunnel.head.count = tunnel.head.count.max(1);
+                0
+            }
+            (Kind::Open | Kind::Item(_), false) if !open.streams => return,
+            // Behind the first item it has no place.
+            (Kind::Open, false) if open.begun => return,
+            (Kind::Open, false) => 0,
+            (Kind::Item(cost), false) => cost,
+            _ => {
+                let message = "a worker answered the call with what is no answer";
+                return self.end(call, Code::Internal, Reason::MaybeExecuted, message);
+            }
+        };
+        open.begun = true;
+        if open.kept.is_empty() && (cost == 0 || open.credit > 0) {
+            open.credit -= i64::from(cost);
+            if last {
+                self.calls.remove(&call);
+            }
+            return self.inbound.push_back(Inbound::Tunnel(tunnel));
+        }
+        if open.kept_units.saturating_add(cost) > KEPT_MOST {
+            let message = "the reader of the stream is too slow: 4 MiB wait for it, and plain MDP \
+                           has no flow control";
+            return self.end(call, Code::ResourceExhausted, Reason::LimitReached, message);
+        }
+        open.kept_units += cost;
+        open.kept.push_back(tunnel);
+    }
+
+    /// A reply of a worker that knows no tunnels. It names no call, so it counts only if there is no doubt.
+    fn hear_raw(&mut self, service: &[u8], last: bool) {
+        let mut of_service = self.calls.iter().filter(|(_, open)| *open.service == *service);
+        let only = match (of_service.next(), of_service.next()) {
+            (Some((call, _)), None) => Some(*call),
+            _ => None,
+        };
+        match only {
+            Some(call) if last => {
+                let message = "the worker of the service speaks plain MDP and knows no typed calls";
+                self.end(call, Code::Internal, Reason::MaybeExecuted, message);
+            }
+            _ => {
+                let service = service.escape_ascii().to_string();
+                tracing::warn!(service, "a reply that is no typed one was dropped");
+            }
+        }
+    }
+
+    fn end(&mut self, call: u64, code: Code, reason: Reason, message: &str) {
+        self.calls.remove(&call);
+        let refused = Inbound::refused(call, code, reason, false, message.to_owned());
+        self.inbound.push_back(refused);
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), Broken> {
+        match &mut self.socket {
+            Some(socket) => socket.flush().map_err(broken),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_readable(&mut self) -> bool {
+        !self.inbound.is_empty() || self.socket.as_mut().is_some_and(Socket::is_readable)
+    }
+
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.inbound.is_empty() {
+            return Poll::Ready(());
+        }
+        match &mut self.socket {
+            Some(socket) => socket.poll_ready(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(super) fn into_sockets(self) -> Vec<zmq::Socket> {
+        self.socket.into_iter().map(Socket::into_socket).collect()
+    }
+}
+
+/// What a worker says in a tunnel.
+enum Kind {
+    Open,
+    /// An item, and what it costs.
+    Item(u32),
+    Final,
+    Other,
+}
+
+impl Kind {
+    fn of(tunnel: &Tunnel) -> Self {
+        match tunnel.record() {
+            Some(Record::Data { of: Direction::Replies, part, .. }) => match part {
+                Part::Open(_) => Kind::Open,
+                Part::Item(body) => Kind::Item(units(body.size())),
+                Part::End => Kind::Other,
+            },
+            Some(Record::Final { .. }) => Kind::Final,
+            _ => Kind::Other,
+        }
+    }
+}
+
+fn broken(error: zmq::Error) -> Broken {
+    tracing::warn!(who = "client", %error, "the socket failed");
+    Broken::Connection
+}

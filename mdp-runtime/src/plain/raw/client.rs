@@ -1,0 +1,355 @@
+//! A client of raw requests.
+
+mod driver;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use mdp_protocol::names::{self, NameError};
+use mdp_protocol::plain::client as core;
+use mdp_protocol::{ConnectionState, LossCause};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::context::Runtime;
+use crate::endpoint;
+use crate::error::ConnectError;
+use crate::plain::Dialect;
+use driver::{Command, Driver, Line};
+
+/// The time that a request has for each reply where nobody sets one.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that sends frames to services and gets frames back. It needs no schema, and speaks with any broker of RFC 7 or
+/// RFC 18.
+///
+/// Requests go out one after another: a reply of plain MDP does not say which request it answers. If one does not come in
+/// time, or its [`PendingReply`] is dropped, the connection is closed and a new one taken, so that a late reply is never
+/// taken for the next one (RFC 7, "Reliability"). Programs that want several requests at once make several clients.
+/// Cloning is cheap and gives a handle on the same connection.
+///
+/// Nothing is sent twice: whether a request without a reply may be repeated is known to its program only.
+///
+/// ```no_run
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// use bytes::Bytes;
+/// use mdp_runtime::{Dialect, RawClient};
+///
+/// let client = RawClient::builder().dialect(Dialect::Mdp02).connect("tcp://127.0.0.1:5555").open()?;
+/// let reply: Vec<Bytes> = client.send("echo", vec![Bytes::from("hello")]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RawClient {
+    commands: mpsc::UnboundedSender<Command>,
+    state: watch::Receiver<ConnectionState>,
+    timeout: Duration,
+    ids: Arc<AtomicU64>,
+}
+
+/// Why a raw request has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RawError {
+    /// The service's name cannot be used.
+    #[error("the service `{name}` cannot be asked for")]
+    Service {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// No reply came in time.
+    #[error("no reply came within the time allowed; {}", whether(*sent))]
+    Timeout {
+        /// It had gone out, so a worker may have begun.
+        sent: bool,
+    },
+    /// The connection was lost under it; a worker may have begun.
+    #[error("the connection was lost before a reply came ({0}); a worker may have begun")]
+    Lost(LossCause),
+    /// The client's [`max_requests`](RawClientBuilder::max_requests) are open.
+    #[error("too many requests are open")]
+    TooMany,
+    /// Partial replies came faster than they were read, and the rest was given up.
+    #[error("the partial replies were read too slowly: more wait than the client's window allows")]
+    TooSlow,
+    /// The client was closed.
+    #[error("the client was closed; {}", whether(*sent))]
+    Closed {
+        /// It had gone out, so a worker may have begun.
+        sent: bool,
+    },
+}
+
+fn whether(sent: bool) -> &'static str {
+    if sent { "a worker may have begun" } else { "the request was not sent" }
+}
+
+/// A reply to a raw request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawReply {
+    /// Its frames.
+    pub frames: Vec<Bytes>,
+    /// No further one follows; always so over MDP/0.1.
+    pub last: bool,
+}
+
+impl RawClient {
+    /// Settings for a client.
+    pub fn builder() -> RawClientBuilder {
+        RawClientBuilder {
+            dialect: Dialect::Mdp02,
+            endpoints: Vec::new(),
+            runtime: None,
+            config: core::Config::default(),
+            timeout: TIMEOUT,
+            window: 4_096,
+        }
+    }
+
+    /// The same connection, for requests that wait so long for each reply.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> RawClient {
+        RawClient { timeout, ..self.clone() }
+    }
+
+    /// Sends a request and waits for its final reply. Partial ones are passed over; [`request`](Self::request) gives them.
+    ///
+    /// A broker of this project takes messages of up to 32 frames, unless it is set otherwise.
+    ///
+    /// # Errors
+    ///
+    /// There is no reply. A service that has no worker shows as [`RawError::Timeout`]: plain MDP has no other word for it.
+    pub async fn send(
+        &self,
+        service: &str,
+        frames: impl Into<Vec<Bytes>>,
+    ) -> Result<Vec<Bytes>, RawError> {
+        self.request(service, frames).last().await
+    }
+
+    /// Sends a request, as soon as it is its turn. The replies are waited for elsewhere. Dropping that gives the request up.
+    pub fn request(&self, service: &str, frames: impl Into<Vec<Bytes>>) -> PendingReply {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let (replies, inbox) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicU32::new(0));
+        let line = Line { id, replies, waiting: Arc::clone(&waiting) };
+        let checked = names::check(service.as_bytes());
+        match checked {
+            Err(source) => line.end(Err(RawError::Service { name: service.to_owned(), source })),
+            Ok(_) => {
+                let (service, frames) = (Arc::from(service.as_bytes()), frames.into());
+                let patience = clock::span(self.timeout);
+                // A driver that is gone drops the line, which says so.
+                let _ = self.commands.send(Command::Request { line, service, frames, patience });
+            }
+        }
+        PendingReply { inbox, waiting, id, commands: self.commands.clone(), ended: false }
+    }
+
+    /// The state of the connection, now and as it changes. It is the truth about the connection only: a broker of plain MDP
+    /// gives its clients no sign of life. The id is empty.
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
+    }
+
+    /// Waits until there is a connection. `false`: the client was closed before.
+    pub async fn connected(&self) -> bool {
+        let mut state = self.state();
+        let found = state.wait_for(|state| {
+            matches!(state, ConnectionState::Connected { .. } | ConnectionState::Closed)
+        });
+        found.await.is_ok_and(|state| *state != ConnectionState::Closed)
+    }
+
+    /// Waits up to `grace` for the requests that are open, ends the others, and closes the connection for all handles.
+    pub async fn shutdown(&self, grace: Duration) {
+        // Without a receiver the driver is gone already.
+        let _ = self.commands.send(Command::Close(clock::span(grace)));
+        // An error means the same.
+        let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+}
+
+impl fmt::Debug for RawClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawClient").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The replies of a raw request, as they come: any number of partial ones over MDP/0.2, then the final one. Also as a
+/// [`Stream`]. Dropped before the final one it gives the request up, and with it the connection; the worker is not told.
+///
+/// ```no_run
+/// # async fn doc(client: mdp_runtime::RawClient) -> Result<(), mdp_runtime::RawError> {
+/// use bytes::Bytes;
+///
+/// let mut pending = client.request("report", vec![Bytes::from("2026")]);
+/// while let Some(reply) = pending.next().await {
+///     let reply = reply?;
+///     println!("{} frames, the last reply: {}", reply.frames.len(), reply.last);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropped, it gives the request up"]
+pub struct PendingReply {
+    inbox: mpsc::UnboundedReceiver<Result<RawReply, RawError>>,
+    /// What the partial replies cost that nobody has read.
+    waiting: Arc<AtomicU32>,
+    id: u64,
+    commands: mpsc::UnboundedSender<Command>,
+    ended: bool,
+}
+
+impl PendingReply {
+    /// The next reply; `None` behind the final one, and behind an error.
+    pub async fn next(&mut self) -> Option<Result<RawReply, RawError>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Waits for the final reply and passes over the partial ones.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn last(mut self) -> Result<Vec<Bytes>, RawError> {
+        loop {
+            match self.next().await {
+                Some(Ok(RawReply { frames, last: true })) => return Ok(frames),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Err(RawError::Closed { sent: false }),
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RawReply, RawError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let reply = ready!(self.inbox.poll_recv(cx));
+        // Without a word the driver was dropped with its runtime.
+        let reply = reply.unwrap_or(Err(RawError::Closed { sent: true }));
+        match &reply {
+            Ok(RawReply { frames, last: false }) => {
+                self.waiting.fetch_sub(driver::cost(frames), Ordering::AcqRel);
+            }
+            _ => self.ended = true,
+        }
+        Poll::Ready(Some(reply))
+    }
+}
+
+impl Stream for PendingReply {
+    type Item = Result<RawReply, RawError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        if !self.ended {
+            // A driver that is gone has ended the request.
+            let _ = self.commands.send(Command::Cancel(self.id));
+        }
+    }
+}
+
+impl fmt::Debug for PendingReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingReply").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`RawClient`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RawClientBuilder {
+    dialect: Dialect,
+    endpoints: Vec<String>,
+    runtime: Option<Runtime>,
+    config: core::Config,
+    timeout: Duration,
+    window: u32,
+}
+
+impl RawClientBuilder {
+    /// What it speaks. MDP/0.2.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again in turn whenever the
+    /// connection is lost.
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// How long a request waits for each reply, the time in which it waits for its turn included. 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long an endpoint may take to connect before the next one is tried; longer after each failure, up to eight times.
+    /// 1 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.session.handshake = clock::span(timeout);
+        self
+    }
+
+    /// Requests that may be open at once, those that wait for their turn included, at least 1. 1,000.
+    pub fn max_requests(mut self, requests: usize) -> Self {
+        self.config.requests = requests.max(1);
+        self
+    }
+
+    /// How many partial replies of up to 256 bytes may wait for the reader of a request; a longer one counts for each
+    /// 256 bytes that it has begun. Beyond it the request ends with [`RawError::TooSlow`]. At least 1. 4,096: at most so
+    /// many, or 1 MiB and a reply.
+    pub fn window(mut self, window: u32) -> Self {
+        self.window = window.max(1);
+        self
+    }
+
+    /// Makes the client, which connects in the background. Requests wait for the connection.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is not one, or there is no tokio runtime.
+    pub fn open(self) -> Result<RawClient, ConnectError> {
+        endpoint::check_all(&self.endpoints)?;
+        let form = self.dialect.form().ok_or(ConnectError::RawOverRpc)?;
+        let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
+        let mut config = self.config;
+        config.session.endpoints = self.endpoints.len();
+        config.session.seed = clock::seed();
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let driver =
+            Driver::new(runtime, self.endpoints, form, config, self.window, inbox, state_in);
+        tokio.spawn(driver.run());
+        let ids = Arc::default();
+        Ok(RawClient { commands, state, timeout: self.timeout, ids })
+    }
+}

@@ -1,0 +1,12 @@
+//! Frames as they are, without a schema: a client and a worker for programs that bring their own encoding.
+
+mod client;
+mod desk;
+mod handlers;
+mod replier;
+mod worker;
+
+pub use client::{PendingReply, RawClient, RawClientBuilder, RawError, RawReply};
+pub(crate) use handlers::{Handlers, RawHandler, raw_handler};
+pub use replier::{Replier, ReplyError};
+pub use worker::{RawWorker, RawWorkerBuilder};

@@ -1,0 +1,318 @@
+//! A worker of raw requests.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mdp_protocol::names;
+use mdp_protocol::{ConnectionState, SessionConfig, Span};
+use tokio::sync::{mpsc, watch};
+
+use super::desk::Desk;
+use super::replier::Replier;
+use crate::clock::{self, Clock};
+use crate::close;
+use crate::context::Runtime;
+use crate::endpoint;
+use crate::error::ServeError;
+use crate::observe;
+use crate::peer::Alarm;
+use crate::plain::slots::{Event, Slots};
+use crate::plain::{Dialect, HEARTBEAT, check_sockets};
+
+/// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
+/// broker of RFC 7 or RFC 18.
+///
+/// Its sockets have a thread of their own, so heartbeats go on whatever is done with the requests. Dropping the worker
+/// leaves the broker at once.
+///
+/// ```no_run
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::{Dialect, RawWorker};
+///
+/// let mut worker = RawWorker::builder("echo")
+///     .dialect(Dialect::Mdp02)
+///     .connect("tcp://127.0.0.1:5555")
+///     .start()?;
+/// while let Some((frames, replier)) = worker.recv().await {
+///     replier.finish(frames)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct RawWorker {
+    requests: mpsc::UnboundedReceiver<(Vec<Bytes>, Replier)>,
+    commands: mpsc::UnboundedSender<Span>,
+    state: watch::Receiver<ConnectionState>,
+}
+
+impl RawWorker {
+    /// Settings for a worker of this service.
+    pub fn builder(service: impl Into<String>) -> RawWorkerBuilder {
+        RawWorkerBuilder {
+            service: service.into(),
+            dialect: Dialect::Mdp02,
+            endpoints: Vec::new(),
+            runtime: None,
+            session: SessionConfig { heartbeat: HEARTBEAT, ..SessionConfig::default() },
+            capacity: 1,
+            grace: Duration::from_secs(10),
+        }
+    }
+
+    /// The next request, and what answers it. As many are open at once as the worker has
+    /// [`capacity`](RawWorkerBuilder::capacity). `None`: the worker was stopped.
+    pub async fn recv(&mut self) -> Option<(Vec<Bytes>, Replier)> {
+        self.requests.recv().await
+    }
+
+    /// Answers all requests with a function, each in a task of its own, until the worker is stopped.
+    pub async fn serve<F, Fut>(&mut self, handler: F)
+    where
+        F: Fn(Vec<Bytes>, Replier) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        while let Some((frames, replier)) = self.recv().await {
+            tokio::spawn(handler(frames, replier));
+        }
+    }
+
+    /// The state of the connections together, now and as it changes: connected while a broker is heard on one of them.
+    /// That may take the broker's interval of heartbeats, for plain MDP has no answer to READY. The id is empty.
+    pub fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.clone()
+    }
+
+    /// Waits until the broker was heard. `false`: the worker was stopped before.
+    pub async fn connected(&self) -> bool {
+        let mut state = self.state();
+        let found = state.wait_for(|state| {
+            matches!(state, ConnectionState::Connected { .. } | ConnectionState::Closed)
+        });
+        found.await.is_ok_and(|state| *state != ConnectionState::Closed)
+    }
+
+    /// Waits up to `grace` for the answers to open requests, and leaves the broker. A request that the broker sends at
+    /// this very moment is lost, or goes to another worker if the broker sees to that: plain MDP has no word for what
+    /// comes before leaving.
+    pub async fn shutdown(&self, grace: Duration) {
+        // Without a receiver the thread is gone already.
+        let _ = self.commands.send(clock::span(grace));
+        // An error means the same.
+        let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+}
+
+impl fmt::Debug for RawWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawWorker").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`RawWorker`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RawWorkerBuilder {
+    service: String,
+    dialect: Dialect,
+    endpoints: Vec<String>,
+    runtime: Option<Runtime>,
+    session: SessionConfig,
+    capacity: u32,
+    grace: Duration,
+}
+
+impl RawWorkerBuilder {
+    /// What it speaks. MDP/0.2.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again in turn whenever the
+    /// connection is lost.
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// How many requests the worker takes at once, 1 to 256: plain MDP has one for a connection, so it has as many
+    /// connections. 1.
+    pub fn capacity(mut self, requests: u32) -> Self {
+        self.capacity = requests;
+        self
+    }
+
+    /// How often the worker gives a sign of life, and expects one: it should be the broker's own interval. 2.5 s, the one
+    /// of RFC 7's examples.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.session.heartbeat = clock::span(interval);
+        self
+    }
+
+    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    pub fn liveness(mut self, intervals: u8) -> Self {
+        self.session.liveness = intervals.max(1);
+        self
+    }
+
+    /// How long [`run`](Self::run) waits for open requests when it is told to stop. 10 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Starts the worker; it connects in the background, and again whenever it has to.
+    ///
+    /// # Errors
+    ///
+    /// A setting cannot be used, or the thread cannot be started.
+    pub fn start(self) -> Result<RawWorker, ServeError> {
+        endpoint::check_all(&self.endpoints)?;
+        let form = self.dialect.form().ok_or(ServeError::RawOverRpc)?;
+        names::check(self.service.as_bytes())
+            .map_err(|source| ServeError::Name { name: self.service.clone(), source })?;
+        let service: Arc<[u8]> = Arc::from(self.service.as_bytes());
+        let services = [(service, self.capacity)];
+        check_sockets(&services)?;
+        let session =
+            SessionConfig { endpoints: self.endpoints.len(), seed: clock::seed(), ..self.session };
+        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (requests_in, requests) = mpsc::unbounded_channel();
+        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let slots = Slots::new(runtime.clone(), self.endpoints, form, &session, &services);
+        let driver = Driver {
+            runtime,
+            clock: Clock::start(),
+            slots,
+            desk: Desk::new(self.dialect == Dialect::Mdp02),
+            orders: Some(orders),
+            requests: requests_in,
+            state: state_in,
+        };
+        let io = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(ServeError::Thread)?;
+        let run = move || io.block_on(driver.run());
+        std::thread::Builder::new()
+            .name("mdp-raw-worker".into())
+            .spawn(run)
+            .map_err(ServeError::Thread)?;
+        Ok(RawWorker { requests, commands, state })
+    }
+
+    /// Starts the worker and answers all requests with a function, each in a task of its own, until SIGINT or SIGTERM; then
+    /// waits for the open ones, for up to [`grace`](Self::grace).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn run<F, Fut>(self, handler: F) -> Result<(), ServeError>
+    where
+        F: Fn(Vec<Bytes>, Replier) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let grace = self.grace;
+        let mut worker = self.start()?;
+        tokio::select! {
+            () = worker.serve(handler) => {}
+            () = crate::signal::stop_asked() => {}
+        }
+        worker.shutdown(grace).await;
+        Ok(())
+    }
+}
+
+struct Driver {
+    runtime: Runtime,
+    clock: Clock,
+    slots: Slots,
+    desk: Desk,
+    /// `None` when nobody holds the worker any more.
+    orders: Option<mpsc::UnboundedReceiver<Span>>,
+    requests: mpsc::UnboundedSender<(Vec<Bytes>, Replier)>,
+    state: watch::Sender<ConnectionState>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut alarm = Alarm::new();
+        loop {
+            self.work();
+            if self.slots.are_closed() {
+                break;
+            }
+            self.wait(&mut alarm).await;
+        }
+        let Driver { runtime, slots, desk, requests, state, .. } = self;
+        drop((desk, requests));
+        for socket in slots.into_sockets() {
+            close::close(&runtime, socket);
+        }
+        observe::state("worker", &ConnectionState::Closed);
+        state.send_replace(ConnectionState::Closed);
+    }
+
+    fn work(&mut self) {
+        let now = self.clock.now();
+        self.desk.take_told(now, &mut self.slots);
+        self.slots.tick(now);
+        while let Some(event) = self.slots.next_event() {
+            match event {
+                Event::Start { slot, task, body } => {
+                    let replier = self.desk.open(slot, task);
+                    // Without a receiver the replier is dropped, and the worker is being stopped anyway.
+                    let _ = self.requests.send((body, replier));
+                }
+                Event::Abort { slot } => self.desk.abort(slot),
+            }
+        }
+        self.slots.flush(now);
+        self.desk.flushed(&self.slots);
+        let state = self.slots.state();
+        if *self.state.borrow() != *state {
+            observe::state("worker", state);
+            self.state.send_replace(state.clone());
+        }
+    }
+
+    async fn wait(&mut self, alarm: &mut Alarm) {
+        let (slots, desk) = (&mut self.slots, &mut self.desk);
+        let deadline = slots.next_deadline();
+        let ordered = async {
+            match &mut self.orders {
+                Some(orders) => orders.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut order = None;
+        tokio::select! {
+            biased;
+            ordered = ordered => order = Some(ordered),
+            () = poll_fn(|cx| {
+                if slots.has_events() || desk.poll_told(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                slots.poll_ready(cx)
+            }) => {}
+            () = alarm.wait(&self.clock, deadline) => {}
+        }
+        let Some(grace) = order else { return };
+        if grace.is_none() {
+            self.orders = None;
+        }
+        self.slots.stop(self.clock.now(), grace.unwrap_or(Span::ZERO));
+    }
+}

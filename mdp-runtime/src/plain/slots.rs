@@ -1,0 +1,334 @@
+//! Workers of plain MDP, as many as there are to be requests at once: a machine and a socket each.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use mdp_protocol::plain::worker::{Action, Config, Input, Word, Worker};
+use mdp_protocol::wire::plain::{self, Command, Form, Reader};
+use mdp_protocol::{ConnectionState, Limits, LossCause, SessionConfig, Span, Time};
+
+use super::socket::Socket;
+use crate::context::Runtime;
+
+/// Messages of one worker that may wait for room before those that send more are to wait.
+const OUT_MOST: usize = 64;
+/// Messages of one broker that are handled before the other slots have their turn.
+const BURST: usize = 64;
+
+pub(super) struct Slots {
+    runtime: Runtime,
+    endpoints: Vec<String>,
+    form: Form,
+    limits: Limits,
+    slots: Vec<Slot>,
+    actions: Vec<Action<Vec<Bytes>>>,
+    events: VecDeque<Event>,
+    /// Of all slots together.
+    state: ConnectionState,
+    /// Sockets of workers that have left, which may not have written all.
+    left: Vec<zmq::Socket>,
+}
+
+struct Slot {
+    worker: Worker,
+    service: Arc<[u8]>,
+    socket: Option<Socket>,
+    /// There may be something to receive.
+    ready: bool,
+    state: ConnectionState,
+}
+
+/// What has become of a slot.
+pub(super) enum Event {
+    /// A request came.
+    Start {
+        /// The slot.
+        slot: usize,
+        /// Its number for the request.
+        task: u64,
+        /// The request.
+        body: Vec<Bytes>,
+    },
+    /// Nobody waits for the answer any more.
+    Abort {
+        /// The slot. It has one request at a time.
+        slot: usize,
+    },
+}
+
+impl Slots {
+    /// So many workers for each service. They connect at the first [`tick`](Self::tick).
+    pub(super) fn new(
+        runtime: Runtime,
+        endpoints: Vec<String>,
+        form: Form,
+        session: &SessionConfig,
+        services: &[(Arc<[u8]>, u32)],
+    ) -> Self {
+        let mut slots = Vec::new();
+        for (service, capacity) in services {
+            for _ in 0..*capacity {
+                // Else all would come back at the same moment.
+                let seed = session.seed.wrapping_add(slots.len() as u64);
+                let session = SessionConfig { seed, ..session.clone() };
+                slots.push(Slot {
+                    worker: Worker::new(Config { dialect: form.dialect, session }),
+                    service: Arc::clone(service),
+                    socket: None,
+                    ready: false,
+                    state: ConnectionState::Connecting { endpoint: 0 },
+                });
+            }
+        }
+        Slots {
+            runtime,
+            endpoints,
+            form,
+            limits: super::limits(),
+            slots,
+            actions: Vec::new(),
+            events: VecDeque::new(),
+            state: ConnectionState::Connecting { endpoint: 0 },
+            left: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn service(&self, slot: usize) -> &[u8] {
+        self.slots.get(slot).map_or(&[], |slot| &slot.service)
+    }
+
+    /// The state of all together: connected while one is.
+    pub(super) fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    /// Whether all have left for good.
+    pub(super) fn are_closed(&self) -> bool {
+        self.slots.iter().all(|slot| slot.worker.is_closed())
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.slots.iter().filter_map(|slot| slot.worker.next_deadline()).min()
+    }
+
+    /// Does what is due, and receives what has come.
+    pub(super) fn tick(&mut self, now: Time) {
+        for number in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(number) else { continue };
+            if std::mem::take(&mut slot.ready) {
+                self.receive(now, number);
+            }
+            let Some(slot) = self.slots.get_mut(number) else { continue };
+            if slot.worker.next_deadline().is_some_and(|due| due <= now) {
+                self.handle(now, number, Input::Tick);
+            }
+        }
+    }
+
+    /// An answer to a request.
+    pub(super) fn answer(
+        &mut self,
+        now: Time,
+        slot: usize,
+        task: u64,
+        last: bool,
+        body: Vec<Bytes>,
+    ) {
+        self.handle(now, slot, Input::Answer { task, last, body });
+    }
+
+    /// There will be no answer to a request.
+    pub(super) fn forfeit(&mut self, now: Time, slot: usize, task: u64) {
+        self.handle(now, slot, Input::Forfeit { task });
+    }
+
+    /// Whether what a slot has said so far is on its way, more or less.
+    pub(super) fn has_room(&self, slot: usize) -> bool {
+        let socket = self.slots.get(slot).and_then(|slot| slot.socket.as_ref());
+        socket.is_none_or(|socket| socket.waiting() < OUT_MOST)
+    }
+
+    /// All finish what they work on, for at most `grace`, and leave.
+    pub(super) fn stop(&mut self, now: Time, grace: Span) {
+        for number in 0..self.slots.len() {
+            self.handle(now, number, Input::Stop { grace });
+        }
+    }
+
+    pub(super) fn flush(&mut self, now: Time) {
+        for number in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(number) else { continue };
+            let Some(socket) = &mut slot.socket else { continue };
+            if socket.waiting() > 0
+                && let Err(error) = socket.flush()
+            {
+                self.failed(now, number, error);
+            }
+        }
+    }
+
+    pub(super) fn moved(&mut self, now: Time) {
+        for number in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(number) else { continue };
+            let Some(socket) = slot.socket.take() else { continue };
+            match socket.moved() {
+                Ok(socket) => slot.socket = Some(socket),
+                Err(error) => self.failed(now, number, error),
+            }
+        }
+    }
+
+    pub(super) fn is_readable(&mut self) -> bool {
+        let mut any = false;
+        for slot in &mut self.slots {
+            slot.ready |= slot.socket.as_mut().is_some_and(Socket::is_readable);
+            any |= slot.ready;
+        }
+        any
+    }
+
+    /// Waits until [`tick`](Self::tick) or [`flush`](Self::flush) have something to do.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut any = false;
+        for slot in &mut self.slots {
+            let Some(socket) = &mut slot.socket else { continue };
+            slot.ready |= socket.poll_ready(cx).is_ready();
+            any |= slot.ready;
+        }
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    pub(super) fn into_sockets(self) -> Vec<zmq::Socket> {
+        let open = self.slots.into_iter().filter_map(|slot| slot.socket);
+        self.left.into_iter().chain(open.map(Socket::into_socket)).collect()
+    }
+
+    fn receive(&mut self, now: Time, number: usize) {
+        for _ in 0..BURST {
+            let Some(slot) = self.slots.get_mut(number) else { return };
+            let Some(socket) = &mut slot.socket else { return };
+            let frames = match socket.receive(&self.limits) {
+                Ok(Some(frames)) => frames,
+                Ok(None) => return,
+                Err(error) => return self.failed(now, number, error),
+            };
+            match plain::read(Reader::Peer, &frames, &self.limits) {
+                Ok(message) => {
+                    let body = frames.get(message.body..).unwrap_or_default().to_vec();
+                    let command = message.command;
+                    self.handle(now, number, Input::Heard { command, body });
+                }
+                Err(error) => {
+                    tracing::warn!(who = "worker", %error, "message of the broker dropped");
+                    self.handle(now, number, Input::Invalid);
+                }
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.ready = true;
+        }
+    }
+
+    fn failed(&mut self, now: Time, number: usize, error: zmq::Error) {
+        tracing::warn!(who = "worker", %error, "the socket failed");
+        self.handle(now, number, Input::Broken);
+    }
+
+    fn handle(&mut self, now: Time, number: usize, input: Input<'_, Vec<Bytes>>) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let mut actions = std::mem::take(&mut self.actions);
+        slot.worker.handle(now, input, &mut actions);
+        let mut broken = false;
+        for action in actions.drain(..) {
+            match action {
+                Action::Connect { endpoint } => broken |= !self.connect(number, endpoint),
+                Action::Say(word) => self.say(number, word),
+                Action::Hang => self.hang(number),
+                Action::State(state) => self.tell(number, state),
+                Action::Start { task, body } => {
+                    self.events.push_back(Event::Start { slot: number, task, body });
+                }
+                Action::Abort { .. } => self.events.push_back(Event::Abort { slot: number }),
+                Action::Closed => {}
+            }
+        }
+        self.actions = actions;
+        if broken {
+            self.handle(now, number, Input::Broken);
+        }
+    }
+
+    fn connect(&mut self, number: usize, endpoint: usize) -> bool {
+        let Some(slot) = self.slots.get_mut(number) else { return true };
+        let Some(endpoint) = self.endpoints.get(endpoint) else { return false };
+        match Socket::connect(&self.runtime, endpoint, self.form) {
+            Ok(socket) => {
+                slot.socket = Some(socket);
+                slot.ready = true;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(who = "worker", endpoint, %error, "could not connect");
+                false
+            }
+        }
+    }
+
+    fn say(&mut self, number: usize, word: Word<Vec<Bytes>>) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let Some(socket) = &mut slot.socket else { return };
+        match word {
+            Word::Ready => socket.say(Command::Ready { service: &slot.service }, Vec::new()),
+            Word::Heartbeat if socket.waiting() > OUT_MOST => {}
+            Word::Heartbeat => socket.say(Command::Heartbeat, Vec::new()),
+            Word::Disconnect => socket.say(Command::Disconnect, Vec::new()),
+            Word::Answer { address, last, body } => {
+                socket.say(Command::Answer { address: &address, last }, body);
+            }
+        }
+    }
+
+    fn hang(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        let Some(mut socket) = slot.socket.take() else { return };
+        // A socket that has failed has lost it anyway.
+        let _ = socket.flush();
+        if slot.worker.is_closed() {
+            self.left.push(socket.into_socket());
+        }
+    }
+
+    fn tell(&mut self, number: usize, state: ConnectionState) {
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.state = state;
+        }
+        let rank = |state: &ConnectionState| match state {
+            ConnectionState::Connected { .. } => 3,
+            ConnectionState::Connecting { .. } => 2,
+            ConnectionState::Disconnected(_) => 1,
+            ConnectionState::Closed => 0,
+        };
+        let best = self.slots.iter().map(|slot| &slot.state).max_by_key(|state| rank(state));
+        self.state = match best {
+            // Said when the sockets are closed.
+            Some(ConnectionState::Closed) | None => {
+                ConnectionState::Disconnected(LossCause::Drained)
+            }
+            Some(state) => state.clone(),
+        };
+    }
+}

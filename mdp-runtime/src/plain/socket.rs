@@ -1,0 +1,112 @@
+//! A socket of plain MDP: messages both ways, and what waits for room.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use mdp_protocol::Limits;
+use mdp_protocol::wire::plain::{self, Command, Form};
+
+use crate::context::Runtime;
+use crate::link::Link;
+
+pub(crate) struct Socket {
+    link: Link,
+    form: Form,
+    /// Messages for which there was no room.
+    out: VecDeque<Vec<Bytes>>,
+    /// Something was sent or received since the last look at what is there.
+    touched: bool,
+    /// Whether it was connected at that look.
+    connected: bool,
+    /// Whether it is of interest.
+    watched: bool,
+}
+
+impl Socket {
+    /// A worker's.
+    pub(crate) fn connect(runtime: &Runtime, endpoint: &str, form: Form) -> zmq::Result<Self> {
+        Ok(Socket::new(Link::connect(runtime, endpoint)?, form, false))
+    }
+
+    /// A client's, which knows whether it is connected.
+    pub(crate) fn watched(runtime: &Runtime, endpoint: &str, form: Form) -> zmq::Result<Self> {
+        Ok(Socket::new(Link::connect_watched(runtime, endpoint)?, form, true))
+    }
+
+    fn new(link: Link, form: Form, watched: bool) -> Self {
+        Socket { link, form, out: VecDeque::new(), touched: true, connected: false, watched }
+    }
+
+    /// The same on the tokio runtime that this is called on.
+    pub(crate) fn moved(self) -> zmq::Result<Self> {
+        Ok(Socket { link: self.link.moved()?, touched: true, ..self })
+    }
+
+    /// The socket, to be closed.
+    pub(crate) fn into_socket(self) -> zmq::Socket {
+        self.link.into_socket()
+    }
+
+    /// Sends a message, as soon as there is room for it: [`flush`](Self::flush) tries.
+    pub(crate) fn say(&mut self, command: Command<'_>, body: Vec<Bytes>) {
+        let mut frames = Vec::with_capacity(body.len() + 5);
+        plain::put(self.form, command, |frame| frames.push(Bytes::copy_from_slice(frame)));
+        frames.extend(body);
+        self.out.push_back(frames);
+    }
+
+    /// Messages that wait for room.
+    pub(crate) fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn flush(&mut self) -> zmq::Result<()> {
+        while let Some(frames) = self.out.front() {
+            self.touched = true;
+            if !self.link.send_frames(frames)? {
+                break;
+            }
+            self.out.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The frames of the next message, if one is there.
+    pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Vec<Bytes>>> {
+        self.touched = true;
+        self.link.receive_frames(limits)
+    }
+
+    pub(crate) fn is_readable(&mut self) -> bool {
+        self.touched = true;
+        self.link.is_readable()
+    }
+
+    /// Whether there is a connection; of a [`watched`](Self::watched) one only. From now on waiting ends when that changes.
+    pub(crate) fn look_whether_connected(&mut self) -> bool {
+        self.touched = true;
+        self.connected = self.link.has_room();
+        self.connected
+    }
+
+    /// Waits until there is something to receive, room for what waits, or news about the connection.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if std::mem::take(&mut self.touched) && self.has_news() {
+                self.touched = true;
+                return Poll::Ready(());
+            }
+            ready!(self.link.poll_sign(cx));
+            self.touched = true;
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        if self.link.is_readable() {
+            return true;
+        }
+        let room = self.link.has_room();
+        (room && !self.out.is_empty()) || (self.watched && room != self.connected)
+    }
+}
