@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mdp_protocol::wire::plain::{Dialect, Form};
-use mdp_protocol::wire::{Command, Direction, Flags, Part, Record, Reply, units};
+use mdp_protocol::wire::{Direction, Flags, Part, Record, Reply, units};
 use mdp_protocol::{
     Code, ConnectionState, Limits, Payload, Reason, Refusal, SessionAction, SessionConfig, Span,
-    Time, names,
+    Time,
 };
 
 use super::inbound::Inbound;
@@ -175,11 +175,8 @@ impl Serving {
 
     /// The typed call in a request, if it is one.
     fn call_in(&self, slot: usize, body: &[Bytes]) -> Option<Tunnel> {
-        let tunnel = Tunnel::read(body, &self.limits)?;
-        let path = std::str::from_utf8(tunnel.name()).ok()?;
-        let (service, _) = names::split(path).ok()?;
-        let of_slot = service.as_bytes() == self.slots.service(slot);
-        (tunnel.command() == Some(Command::Request) && of_slot).then_some(tunnel)
+        let tunnel = Tunnel::read(body, &self.limits);
+        tunnel.filter(|tunnel| tunnel.asks_for(self.slots.service(slot)))
     }
 
     fn start_raw(&mut self, now: Time, slot: usize, task: u64, body: Vec<Bytes>) {

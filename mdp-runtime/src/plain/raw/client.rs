@@ -148,8 +148,10 @@ impl RawClient {
             Ok(_) => {
                 let (service, frames) = (Arc::from(service.as_bytes()), frames.into());
                 let patience = clock::span(self.timeout);
-                // A driver that is gone drops the line, which says so.
-                let _ = self.commands.send(Command::Request { line, service, frames, patience });
+                let command = Command::Request { line, service, frames, patience };
+                if let Err(unsent) = self.commands.send(command) {
+                    unsent.0.refuse();
+                }
             }
         }
         PendingReply { inbox, waiting, id, commands: self.commands.clone(), ended: false }

@@ -30,6 +30,15 @@ pub(super) enum Command {
     Close(Span),
 }
 
+impl Command {
+    /// The client is closed.
+    pub(super) fn refuse(self) {
+        if let Command::Request { line, .. } = self {
+            line.end(Err(RawError::Closed { sent: false }));
+        }
+    }
+}
+
 /// The way back to who waits for replies.
 #[derive(Clone)]
 pub(super) struct Line {
@@ -110,6 +119,10 @@ impl Driver {
             self.obey(command);
             self.receive();
             self.handle(Input::Tick);
+        }
+        self.inbox.close();
+        while let Ok(command) = self.inbox.try_recv() {
+            command.refuse();
         }
         observe::state("client", &ConnectionState::Closed);
         self.state.send_replace(ConnectionState::Closed);
