@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     heads: Vec<Head>,
     state: watch::Sender<ConnectionState>,
     /// What stands here in place of the socket, if the broker speaks plain MDP.
-    plain: Option<Box<Side>>,
+    plain: Option<Side>,
 }
 
 /// Why the session cannot go on with this socket.
@@ -73,7 +73,7 @@ impl Peer {
 
     /// A peer whose broker speaks plain MDP. `side` translates.
     pub(crate) fn over_plain(self, side: Side) -> Self {
-        Peer { plain: Some(Box::new(side)), ..self }
+        Peer { plain: Some(side), ..self }
     }
 
     pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {

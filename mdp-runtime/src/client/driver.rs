@@ -72,7 +72,7 @@ impl Driver {
 
     /// The same for a broker that speaks plain MDP of this form.
     pub(super) fn over_plain(self, form: Form) -> Self {
-        Driver { peer: self.peer.over_plain(Side::Client(Calls::new(form))), ..self }
+        Driver { peer: self.peer.over_plain(Side::Client(Box::new(Calls::new(form)))), ..self }
     }
 
     pub(super) async fn run(mut self) {

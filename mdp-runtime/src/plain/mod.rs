@@ -94,8 +94,8 @@ fn limits() -> Limits {
 
 /// What stands behind a peer of MDP/RPC in place of a socket to a broker.
 pub(crate) enum Side {
-    Client(Calls),
-    Worker(Serving),
+    Client(Box<Calls>),
+    Worker(Box<Serving>),
 }
 
 impl Side {

@@ -103,7 +103,7 @@ impl Driver {
     /// The same for a broker that speaks plain MDP, with what stands in for it.
     pub(super) fn over_plain(self, serving: impl FnOnce(Clock) -> Serving) -> Self {
         let serving = serving(self.peer.clock);
-        Driver { peer: self.peer.over_plain(Side::Worker(serving)), ..self }
+        Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
     }
 
     /// Becomes true when all is done.
