@@ -34,7 +34,7 @@ impl Link {
         Link::open(runtime, endpoint, false)
     }
 
-    /// The same, with room to send only while there is a connection: [`has_room`](Self::has_room) then tells whether there is.
+    /// The same, with room to send only while there is a connection: [`look`](Self::look) then tells whether there is.
     pub(crate) fn connect_watched(runtime: &Runtime, endpoint: &str) -> zmq::Result<Self> {
         Link::open(runtime, endpoint, true)
     }
@@ -78,10 +78,13 @@ impl Link {
         events.map_or(true, |events| events.contains(zmq::POLLIN))
     }
 
-    /// Whether a message can be sent. An error shows at the next receive.
-    pub(crate) fn has_room(&self) -> bool {
-        let events = self.polled.get_ref().socket.get_events();
-        events.is_ok_and(|events| events.contains(zmq::POLLOUT))
+    /// Whether there is something to receive, and whether there is room to send. Both in one look, for a look uses up the sign
+    /// of what it does not ask for. An error is something to receive.
+    pub(crate) fn look(&self) -> (bool, bool) {
+        match self.polled.get_ref().socket.get_events() {
+            Ok(events) => (events.contains(zmq::POLLIN), events.contains(zmq::POLLOUT)),
+            Err(_) => (true, false),
+        }
     }
 
     /// The frames of the next message, if one is there.

@@ -86,7 +86,7 @@ impl Socket {
     /// Whether there is a connection; of a [`watched`](Self::watched) one only. From now on waiting ends when that changes.
     pub(crate) fn look_whether_connected(&mut self) -> bool {
         self.touched = true;
-        self.connected = self.link.has_room();
+        self.connected = self.link.look().1;
         self.connected
     }
 
@@ -103,10 +103,7 @@ impl Socket {
     }
 
     fn has_news(&self) -> bool {
-        if self.link.is_readable() {
-            return true;
-        }
-        let room = self.link.has_room();
-        (room && !self.out.is_empty()) || (self.watched && room != self.connected)
+        let (readable, room) = self.link.look();
+        readable || (room && !self.out.is_empty()) || (self.watched && room != self.connected)
     }
 }

@@ -81,6 +81,31 @@ async fn many_calls_share_a_connection_and_are_told_apart() {
     }
 }
 
+/// A wake-up that is missed shows as a wait for the next heartbeat, which is beyond the end of the test here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_waits_for_a_timer() {
+    let rare = Duration::from_secs(120);
+    for dialect in BOTH {
+        let broker = PlainBroker::with(rare, 10 * rare, "tcp://127.0.0.1:*");
+        let builder = worker(&broker, dialect).heartbeat(rare).capacity(3);
+        let _worker = builder.serve(echo()).start().unwrap();
+        let client = client(&broker, dialect).await;
+        let callers = (0..6).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for number in 0..500 {
+                    let text = number.to_string();
+                    assert_eq!(within(call(&client, &text)).await.unwrap(), text);
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
+        broker.assert_clean();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heartbeats_go_on_while_a_handler_blocks() {
     for dialect in BOTH {
