@@ -330,7 +330,11 @@ impl<P: Payload, T> Client<P, T> {
             let message = format!("the client's limit of {} calls is reached", self.config.calls);
             return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
         }
-        let path = names::check(call.body.path()).and_then(names::split);
+        let path = names::check(call.body.path());
+        let path = match call.body.is_raw() {
+            true => path.map(|_| ()),
+            false => path.and_then(names::split).map(|_| ()),
+        };
         if let Err(error) = path {
             let message = format!("the method's path cannot be sent: {error}");
             return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));

@@ -305,8 +305,12 @@ impl Worker {
     }
 
     fn admit<P: Payload>(&self, body: &P) -> Result<usize, Refusal> {
-        let service = names::check(body.path()).and_then(names::split);
-        let (service, _) = service.map_err(|error| {
+        let path = names::check(body.path());
+        let service = match body.is_raw() {
+            true => path,
+            false => path.and_then(names::split).map(|(service, _)| service),
+        };
+        let service = service.map_err(|error| {
             let message = format!("the REQUEST's name is not a method's path: {error}");
             refusal(Code::InvalidArgument, Reason::BadRequest, message)
         })?;

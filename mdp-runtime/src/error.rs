@@ -77,9 +77,6 @@ pub enum ConnectError {
     /// The thread of a client for programs without tokio could not be started.
     #[error("could not start the client's thread")]
     Thread(#[source] io::Error),
-    /// Raw requests go over plain MDP only.
-    #[error("a raw client speaks MDP/0.1 or MDP/0.2; MDP/RPC has no raw requests here yet")]
-    RawOverRpc,
     /// There is no tokio runtime to run on.
     #[error(
         "a client needs a tokio runtime with I/O and time enabled; call this within one, or use `blocking::Client`"
@@ -119,9 +116,6 @@ pub enum ServeError {
         /// The most.
         most: u32,
     },
-    /// Raw requests go over plain MDP only.
-    #[error("raw requests come over MDP/0.1 or MDP/0.2; MDP/RPC has none here yet")]
-    RawOverRpc,
     /// What the records of a service say of themselves does not fit together.
     #[error("the schema of the service `{service}` cannot be used")]
     Schema {

@@ -6,6 +6,7 @@ mod channel;
 mod driver;
 mod ending;
 mod kinds;
+mod raw;
 mod request;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use mdp_protocol::client as core;
 use mdp_protocol::names;
 use mdp_protocol::wire::CallKind;
-use mdp_protocol::{ConnectionState, LossCause, SessionConfig};
+use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
@@ -23,6 +24,7 @@ pub use channel::{Channel, Replies, Requests};
 pub(crate) use driver::Command;
 pub(crate) use ending::{Ending, answered, at_client};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
+pub(crate) use raw::RawCall;
 pub use request::{Reply, Request};
 
 use crate::blocking;
@@ -412,6 +414,12 @@ impl ClientBuilder {
     /// under it. 3.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.config.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long an endpoint has to answer the first time.
+    pub(crate) fn handshake(mut self, handshake: Span) -> Self {
+        self.config.session.handshake = handshake;
         self
     }
 

@@ -19,7 +19,7 @@ pub use replies::{NobodyListens, ReplySender, ReplyStream, acknowledge, channel}
 pub use sender::RequestSender;
 pub use streaming::Streaming;
 
-pub(crate) use flow::{Carrier, Flow, joined};
+pub(crate) use flow::{Carrier, Flow, cost, joined};
 pub(crate) use purse::Purse;
 #[doc(hidden)]
 pub use replies::send_replies;

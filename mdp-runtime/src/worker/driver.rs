@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::wire::CallKind;
+use bytes::Bytes;
+use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -16,11 +17,12 @@ use crate::body::Body;
 use crate::by_key::ByKey;
 use crate::clock::Clock;
 use crate::codec;
-use crate::codegen::{MethodSpec, Service};
+use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
 use crate::plain::Side;
+use crate::plain::raw::{RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::spin::Spin;
 use crate::status::Status;
@@ -37,6 +39,20 @@ pub(super) enum Command {
     Drain(Span),
 }
 
+/// What a raw call has in place of a method.
+static RAW: MethodSpec = MethodSpec {
+    service: "",
+    name: "",
+    path: "(raw)",
+    number: 0,
+    kind: CallKind::ServerStreaming,
+    idempotency: Idempotency::Unknown,
+    timeout_ms: None,
+    retry_attempts: None,
+    on_cancel: OnCancel::Cancel,
+    deprecated: false,
+};
+
 /// A method and its service's place among the services.
 struct Method {
     path: &'static [u8],
@@ -49,6 +65,8 @@ pub(super) struct Driver {
     core: Worker,
     services: Vec<Arc<dyn Service>>,
     methods: Vec<Method>,
+    /// What takes raw requests, by service.
+    raw: Vec<(Arc<[u8]>, RawHandler)>,
     pool: Pool,
     inbox: mpsc::UnboundedReceiver<Command>,
     /// Calls for the runners.
@@ -87,6 +105,7 @@ impl Driver {
             pool: pool.with_gauges(methods.len()),
             methods,
             services,
+            raw: Vec::new(),
             inbox,
             jobs: Vec::with_capacity(BURST),
             here: Vec::with_capacity(BURST),
@@ -98,6 +117,11 @@ impl Driver {
             grace_ends: None,
             over: watch::Sender::new(false),
         }
+    }
+
+    /// The same with these for raw requests.
+    pub(super) fn with_raw(self, raw: Vec<(Arc<[u8]>, RawHandler)>) -> Self {
+        Driver { raw, ..self }
     }
 
     /// The same for a broker that speaks plain MDP, with what stands in for it.
@@ -315,6 +339,9 @@ impl Driver {
     }
 
     fn start(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+        if body.is_raw() {
+            return self.start_raw(call, deadline, attempt, kind, body);
+        }
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
         let gauge = place.unwrap_or(usize::MAX);
         let Some(found) = self.methods.get(gauge) else {
@@ -344,6 +371,25 @@ impl Driver {
         let quick = !compressed && self.pool.is_quick(gauge);
         let jobs = if quick { &mut self.here } else { &mut self.jobs };
         jobs.push(job);
+    }
+
+    fn start_raw(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+        let handler = self.raw.iter().find(|(name, _)| **name == *body.path());
+        let Some((_, handler)) = handler else {
+            return self.refuse(call, &Status::unimplemented("this worker takes typed calls only"));
+        };
+        if kind.streams(Direction::Requests) {
+            let status = Status::unimplemented("a raw request has no stream of requests");
+            return self.refuse(call, &status);
+        }
+        let handler = Arc::clone(handler);
+        let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, None));
+        let deadline = self.peer.clock.instant(deadline);
+        let body = body.keep();
+        let cx = CallContext::new(&RAW, deadline, attempt, body.peer(), Bytes::new(), flow);
+        self.running.insert(call, cx.clone());
+        let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx));
+        self.pool.spawn(async move { handler(body.frames(), replier).await });
     }
 
     fn refuse(&mut self, call: Key, status: &Status) {

@@ -113,6 +113,10 @@ impl Worker {
     /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
     /// their calls are over.
     pub async fn shutdown(self, grace: Duration) {
+        self.leave(grace).await;
+    }
+
+    pub(crate) async fn leave(&self, grace: Duration) {
         self.drain(grace);
         let mut over = self.over.clone();
         // An error means that the thread is gone, which is the same.
@@ -199,7 +203,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// A function that answers the requests for a service which are no typed calls, over plain MDP. A service may be given
+    /// A function that answers the requests for a service which are no typed calls. A service may be given
     /// here and to [`serve`](Self::serve); without this, such requests end with UNIMPLEMENTED. What is put around the handlers of
     /// services is not put around it. May be called several times.
     ///
@@ -299,9 +303,11 @@ impl WorkerBuilder {
         let session = config.session.clone();
         let (context, places) = (runtime.clone(), endpoints.clone());
         let mut driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
-        if let Some((form, offers)) = plain {
-            let raw = self.raw.into_iter();
-            let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
+        let raw = self.raw.into_iter();
+        let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
+        if plain.is_none() {
+            driver = driver.with_raw(raw);
+        } else if let Some((form, offers)) = plain {
             let raw = Handlers::new(raw, handlers, form == Form::V02);
             driver = driver.over_plain(|clock| {
                 Serving::new(context, places, form, &session, &offers, raw, clock)
@@ -343,16 +349,14 @@ impl WorkerBuilder {
             if offers.iter().any(|offer| *offer.service == *name) {
                 return Err(ServeError::Twice(service.spec().name.to_owned()));
             }
-            let capacity = capacity.unwrap_or_else(|| self.default_capacity());
-            if !(1..=65_535).contains(&capacity) {
-                return Err(ServeError::Capacity(capacity));
-            }
+            let capacity = self.checked_capacity(*capacity)?;
             let schema = service.schema().hash().map_err(|source| ServeError::Schema {
                 service: service.spec().name.to_owned(),
                 source,
             })?;
             offers.push(core::Offer { service: Arc::from(name), capacity, schema });
         }
+        self.add_raw(&mut offers)?;
         let heartbeat = match (self.heartbeat, self.dialect) {
             (Some(interval), _) => clock::span(interval),
             (None, Dialect::Rpc) => self.session.heartbeat,
@@ -381,24 +385,36 @@ impl WorkerBuilder {
 
     /// The services that are offered over plain MDP, with how many sockets each has; `None` over MDP/RPC.
     fn plain_services(&self, config: &core::Config) -> Result<Option<(Form, Offers)>, ServeError> {
-        let Some(form) = self.dialect.form() else {
-            return if self.raw.is_empty() { Ok(None) } else { Err(ServeError::RawOverRpc) };
-        };
-        let typed = config.services.iter();
-        let mut offers: Offers =
-            typed.map(|offer| (Arc::clone(&offer.service), offer.capacity)).collect();
+        let Some(form) = self.dialect.form() else { return Ok(None) };
+        let offers = config.services.iter();
+        let offers: Offers =
+            offers.map(|offer| (Arc::clone(&offer.service), offer.capacity)).collect();
+        plain::check_sockets(&offers)?;
+        Ok(Some((form, offers)))
+    }
+
+    /// Adds the services that are offered for raw requests only.
+    fn add_raw(&self, offers: &mut Vec<core::Offer>) -> Result<(), ServeError> {
         for (place, (name, _, capacity)) in self.raw.iter().enumerate() {
             check_name(name.as_bytes(), false)?;
             if self.raw.iter().take(place).any(|(other, ..)| other == name) {
                 return Err(ServeError::Twice(name.clone()));
             }
-            if !offers.iter().any(|(service, _)| **service == *name.as_bytes()) {
-                let capacity = capacity.unwrap_or_else(|| self.default_capacity());
-                offers.push((Arc::from(name.as_bytes()), capacity));
+            if !offers.iter().any(|offer| *offer.service == *name.as_bytes()) {
+                let capacity = self.checked_capacity(*capacity)?;
+                let service = Arc::from(name.as_bytes());
+                offers.push(core::Offer { service, capacity, schema: None });
             }
         }
-        plain::check_sockets(&offers)?;
-        Ok(Some((form, offers)))
+        Ok(())
+    }
+
+    fn checked_capacity(&self, capacity: Option<u32>) -> Result<u32, ServeError> {
+        let capacity = capacity.unwrap_or_else(|| self.default_capacity());
+        match capacity {
+            1..=65_535 => Ok(capacity),
+            _ => Err(ServeError::Capacity(capacity)),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::codegen::{Handling, OnCancel, Service};
 use crate::compress::{self, Compression, Packing};
+use crate::plain::raw::EndCall;
 use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
 
@@ -217,6 +218,21 @@ impl Pool {
         let carrier = ToDriver { shared: Arc::clone(&self.shared), call };
         let packing = Packing { with, most: self.shared.max_decompressed };
         Arc::new(Flow::new(carrier, window, packing))
+    }
+
+    /// What ends a call that is no method's.
+    pub(super) fn end_later(&self, call: Key, cx: CallContext) -> EndCall {
+        let shared = Arc::clone(&self.shared);
+        Box::new(move |code, reply| {
+            cx.close();
+            lock(&shared.told_of).push(Told::Done(Done { call, code, reply }));
+            shared.tell();
+        })
+    }
+
+    /// Runs something on the user's runtime.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.shared.runtime.spawn(future);
     }
 
     /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds

@@ -4,6 +4,7 @@
 
 mod broker;
 mod raw_client;
+mod raw_rpc;
 mod raw_worker;
 mod streams;
 #[path = "../support/mod.rs"]

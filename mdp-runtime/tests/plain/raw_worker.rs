@@ -170,7 +170,7 @@ async fn settings_that_cannot_be() {
     let broker = PlainBroker::start();
     assert!(builder(&broker, BOTH[0]).capacity(0).start().is_err());
     assert!(builder(&broker, BOTH[0]).capacity(300).start().is_err());
-    assert!(builder(&broker, Dialect::Rpc).start().is_err());
+    assert!(builder(&broker, Dialect::Rpc).capacity(0).start().is_err());
     assert!(RawWorker::builder("").connect(&broker.endpoint).start().is_err());
     assert!(RawWorker::builder("a").start().is_err());
 }

@@ -16,23 +16,28 @@ use mdp_protocol::plain::client as core;
 use mdp_protocol::{ConnectionState, LossCause};
 use tokio::sync::{mpsc, watch};
 
+use crate::client::{Client, RawCall};
 use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
 use crate::plain::Dialect;
+use crate::status::Status;
 use driver::{Command, Driver, Line};
 
 /// The time that a request has for each reply where nobody sets one.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client that sends frames to services and gets frames back. It needs no schema, and speaks with any broker of RFC 7 or
-/// RFC 18.
+/// RFC 18, or by MDP/RPC with a broker of this project.
 ///
-/// Requests go out one after another: a reply of plain MDP does not say which request it answers. If one does not come in
+/// Over plain MDP requests go out one after another: a reply of plain MDP does not say which request it answers. If one does not come in
 /// time, or its [`PendingReply`] is dropped, the connection is closed and a new one taken, so that a late reply is never
 /// taken for the next one (RFC 7, "Reliability"). Programs that want several requests at once make several clients.
 /// Cloning is cheap and gives a handle on the same connection.
+///
+/// Over MDP/RPC requests have numbers, so any number of them is under way at once; the partial replies wait at the worker until
+/// they are read; and whatever goes wrong comes as a [`Status`].
 ///
 /// Nothing is sent twice: whether a request without a reply may be repeated is known to its program only.
 ///
@@ -48,16 +53,27 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Clone)]
 pub struct RawClient {
-    commands: mpsc::UnboundedSender<Command>,
-    state: watch::Receiver<ConnectionState>,
+    way: Way,
     timeout: Duration,
-    ids: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+enum Way {
+    Plain {
+        commands: mpsc::UnboundedSender<Command>,
+        state: watch::Receiver<ConnectionState>,
+        ids: Arc<AtomicU64>,
+    },
+    Rpc(Client),
 }
 
 /// Why a raw request has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RawError {
+    /// Over MDP/RPC: how the request ended.
+    #[error(transparent)]
+    Status(Status),
     /// The service's name cannot be used.
     #[error("the service `{name}` cannot be asked for")]
     Service {
@@ -138,7 +154,14 @@ impl RawClient {
 
     /// Sends a request, as soon as it is its turn. The replies are waited for elsewhere. Dropping that gives the request up.
     pub fn request(&self, service: &str, frames: impl Into<Vec<Bytes>>) -> PendingReply {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let (commands, ids) = match &self.way {
+            Way::Plain { commands, ids, .. } => (commands, ids),
+            Way::Rpc(client) => {
+                let call = client.raw(service, frames.into(), self.timeout);
+                return PendingReply { way: Pending::Rpc(call), ended: false };
+            }
+        };
+        let id = ids.fetch_add(1, Ordering::Relaxed);
         let (replies, inbox) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicU32::new(0));
         let line = Line { id, replies, waiting: Arc::clone(&waiting) };
@@ -149,18 +172,22 @@ impl RawClient {
                 let (service, frames) = (Arc::from(service.as_bytes()), frames.into());
                 let patience = clock::span(self.timeout);
                 let command = Command::Request { line, service, frames, patience };
-                if let Err(unsent) = self.commands.send(command) {
+                if let Err(unsent) = commands.send(command) {
                     unsent.0.refuse();
                 }
             }
         }
-        PendingReply { inbox, waiting, id, commands: self.commands.clone(), ended: false }
+        let commands = commands.clone();
+        PendingReply { way: Pending::Plain { inbox, waiting, id, commands }, ended: false }
     }
 
     /// The state of the connection, now and as it changes. It is the truth about the connection only: a broker of plain MDP
-    /// gives its clients no sign of life. The id is empty.
+    /// gives its clients no sign of life, and no id.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.clone()
+        match &self.way {
+            Way::Plain { state, .. } => state.clone(),
+            Way::Rpc(client) => client.state(),
+        }
     }
 
     /// Waits until there is a connection. `false`: the client was closed before.
@@ -174,8 +201,12 @@ impl RawClient {
 
     /// Waits up to `grace` for the requests that are open, ends the others, and closes the connection for all handles.
     pub async fn shutdown(&self, grace: Duration) {
+        let commands = match &self.way {
+            Way::Plain { commands, .. } => commands,
+            Way::Rpc(client) => return client.shutdown(grace).await,
+        };
         // Without a receiver the driver is gone already.
-        let _ = self.commands.send(Command::Close(clock::span(grace)));
+        let _ = commands.send(Command::Close(clock::span(grace)));
         // An error means the same.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
     }
@@ -183,7 +214,7 @@ impl RawClient {
 
 impl fmt::Debug for RawClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawClient").field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("RawClient").field("state", &*self.state().borrow()).finish_non_exhaustive()
     }
 }
 
@@ -204,12 +235,20 @@ impl fmt::Debug for RawClient {
 /// ```
 #[must_use = "dropped, it gives the request up"]
 pub struct PendingReply {
-    inbox: mpsc::UnboundedReceiver<Result<RawReply, RawError>>,
-    /// What the partial replies cost that nobody has read.
-    waiting: Arc<AtomicU32>,
-    id: u64,
-    commands: mpsc::UnboundedSender<Command>,
+    way: Pending,
     ended: bool,
+}
+
+enum Pending {
+    Plain {
+        inbox: mpsc::UnboundedReceiver<Result<RawReply, RawError>>,
+        /// What the partial replies cost that nobody has read.
+        waiting: Arc<AtomicU32>,
+        id: u64,
+        commands: mpsc::UnboundedSender<Command>,
+    },
+    /// The client of a raw one has always a connection of its own.
+    Rpc(Option<RawCall>),
 }
 
 impl PendingReply {
@@ -238,15 +277,22 @@ impl PendingReply {
         if self.ended {
             return Poll::Ready(None);
         }
-        let reply = ready!(self.inbox.poll_recv(cx));
-        // Without a word the driver was dropped with its runtime.
-        let reply = reply.unwrap_or(Err(RawError::Closed { sent: true }));
-        match &reply {
-            Ok(RawReply { frames, last: false }) => {
-                self.waiting.fetch_sub(driver::cost(frames), Ordering::AcqRel);
+        let reply = match &mut self.way {
+            Pending::Plain { inbox, waiting, .. } => {
+                let reply = ready!(inbox.poll_recv(cx));
+                if let Some(Ok(RawReply { frames, last: false })) = &reply {
+                    waiting.fetch_sub(driver::cost(frames), Ordering::AcqRel);
+                }
+                // Without a word the driver was dropped with its runtime.
+                reply.unwrap_or(Err(RawError::Closed { sent: true }))
             }
-            _ => self.ended = true,
-        }
+            Pending::Rpc(Some(call)) => {
+                let reply = ready!(call.poll(cx));
+                reply.map(|(frames, last)| RawReply { frames, last }).map_err(RawError::Status)
+            }
+            Pending::Rpc(None) => Err(RawError::Closed { sent: false }),
+        };
+        self.ended = !matches!(reply, Ok(RawReply { last: false, .. }));
         Poll::Ready(Some(reply))
     }
 }
@@ -261,9 +307,11 @@ impl Stream for PendingReply {
 
 impl Drop for PendingReply {
     fn drop(&mut self) {
-        if !self.ended {
+        if let Pending::Plain { id, commands, .. } = &self.way
+            && !self.ended
+        {
             // A driver that is gone has ended the request.
-            let _ = self.commands.send(Command::Cancel(self.id));
+            let _ = commands.send(Command::Cancel(*id));
         }
     }
 }
@@ -288,6 +336,9 @@ pub struct RawClientBuilder {
 
 impl RawClientBuilder {
     /// What it speaks. MDP/0.2.
+    ///
+    /// Over MDP/RPC the [`timeout`](Self::timeout) is for the request as a whole, and the [`window`](Self::window) what a worker
+    /// may send before it is read.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
@@ -340,7 +391,7 @@ impl RawClientBuilder {
     /// An endpoint is not one, or there is no tokio runtime.
     pub fn open(self) -> Result<RawClient, ConnectError> {
         endpoint::check_all(&self.endpoints)?;
-        let form = self.dialect.form().ok_or(ConnectError::RawOverRpc)?;
+        let Some(form) = self.dialect.form() else { return self.open_rpc() };
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
         let mut config = self.config;
         config.session.endpoints = self.endpoints.len();
@@ -352,6 +403,19 @@ impl RawClientBuilder {
             Driver::new(runtime, self.endpoints, form, config, self.window, inbox, state_in);
         tokio.spawn(driver.run());
         let ids = Arc::default();
-        Ok(RawClient { commands, state, timeout: self.timeout, ids })
+        Ok(RawClient { way: Way::Plain { commands, state, ids }, timeout: self.timeout })
+    }
+
+    fn open_rpc(self) -> Result<RawClient, ConnectError> {
+        let mut builder = Client::builder()
+            .max_calls(self.config.requests)
+            .window(self.window)
+            .handshake(self.config.session.handshake);
+        if let Some(runtime) = &self.runtime {
+            builder = builder.runtime(runtime);
+        }
+        let builder =
+            self.endpoints.into_iter().fold(builder, |builder, endpoint| builder.connect(endpoint));
+        Ok(RawClient { way: Way::Rpc(builder.open_lazy()?), timeout: self.timeout })
     }
 }

@@ -8,5 +8,6 @@ mod worker;
 
 pub use client::{PendingReply, RawClient, RawClientBuilder, RawError, RawReply};
 pub(crate) use handlers::{Handlers, RawHandler, raw_handler};
+pub(crate) use replier::EndCall;
 pub use replier::{Replier, ReplyError};
 pub use worker::{RawWorker, RawWorkerBuilder};

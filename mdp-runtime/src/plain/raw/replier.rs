@@ -1,10 +1,19 @@
 //! The answer to a raw request, from wherever it comes.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, watch};
+use mdp_protocol::wire::Part;
+use mdp_protocol::{Code, Payload};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+
+use crate::body::Body;
+use crate::codec;
+use crate::status::Status;
+use crate::stream::Purse;
+use crate::worker::CallContext;
 
 /// Partial replies of one request that may wait for the socket.
 pub(super) const ROOM: usize = 16;
@@ -49,15 +58,21 @@ pub enum ReplyError {
 ///
 /// Dropped without an answer, it takes the connection of its request with it: the worker leaves the broker and comes back on
 /// a new connection. That is the only way of plain MDP to say that there will be no answer. A broker of this project
-/// gives the request to another worker then, as often as it may; other brokers leave its client waiting.
+/// gives the request to another worker then, as often as it may; other brokers leave its client waiting. Over MDP/RPC
+/// the request ends with INTERNAL.
 #[must_use = "dropped without an answer, it ends the connection to the broker"]
 pub struct Replier {
-    open: Arc<Open>,
-    slot: usize,
-    told: mpsc::UnboundedSender<Told>,
-    partials: bool,
-    done: bool,
+    /// Until the final reply.
+    way: Option<Way>,
 }
+
+enum Way {
+    Plain { open: Arc<Open>, slot: usize, told: mpsc::UnboundedSender<Told>, partials: bool },
+    Rpc { cx: CallContext, purse: Mutex<Purse>, end: EndCall },
+}
+
+/// Ends a raw call of MDP/RPC.
+pub(crate) type EndCall = Box<dyn FnOnce(Code, Body) + Send + Sync>;
 
 impl Replier {
     pub(super) fn new(
@@ -66,20 +81,40 @@ impl Replier {
         told: mpsc::UnboundedSender<Told>,
         partials: bool,
     ) -> Self {
-        Replier { open, slot, told, partials, done: false }
+        Replier { way: Some(Way::Plain { open, slot, told, partials }) }
     }
 
-    /// Sends a partial reply; waits while 16 of them have not been taken by the connection.
+    /// One of a call of MDP/RPC.
+    pub(crate) fn rpc(cx: CallContext, end: EndCall) -> Self {
+        Replier { way: Some(Way::Rpc { cx, purse: Mutex::default(), end }) }
+    }
+
+    /// Sends a partial reply; waits while 16 of them have not been taken by the connection, over MDP/RPC while its reader has
+    /// no room. A client that wants the final reply only gets no others.
     ///
     /// # Errors
     ///
     /// The connection is over, or it is one of MDP/0.1.
     pub async fn partial(&self, frames: impl Into<Vec<Bytes>>) -> Result<(), ReplyError> {
-        if !self.partials {
-            return Err(ReplyError::NoPartials);
+        match &self.way {
+            Some(Way::Plain { partials: false, .. }) => Err(ReplyError::NoPartials),
+            Some(Way::Plain { open, slot, told, .. }) => {
+                open.room.acquire().await.map_err(|_| ReplyError::Over)?.forget();
+                tell(told, *slot, open, Word::Partial(frames.into()))
+            }
+            Some(Way::Rpc { cx, purse, .. }) => {
+                // Without a stream nobody wants it.
+                let Some(flow) = cx.flow() else { return Ok(()) };
+                let mut purse = purse.lock().await;
+                let ready = poll_fn(|context| purse.poll_ready(flow.half(), context)).await;
+                ready.map_err(|_| ReplyError::Over)?;
+                let body = Body::of_frames(b"", frames.into());
+                purse.pay(body.size());
+                flow.send(Part::Item(body));
+                Ok(())
+            }
+            None => Err(ReplyError::Over),
         }
-        self.open.room.acquire().await.map_err(|_| ReplyError::Over)?.forget();
-        self.tell(Word::Partial(frames.into()))
     }
 
     /// Sends the final reply. Of two frames or of none, it is one reply.
@@ -91,32 +126,61 @@ impl Replier {
         if self.is_over() {
             return Err(ReplyError::Over);
         }
-        self.done = true;
-        self.tell(Word::Finish(frames.into()))
+        match self.way.take() {
+            Some(Way::Plain { open, slot, told, .. }) => {
+                tell(&told, slot, &open, Word::Finish(frames.into()))
+            }
+            Some(Way::Rpc { end, .. }) => {
+                end(Code::Ok, Body::of_frames(b"", frames.into()));
+                Ok(())
+            }
+            None => Err(ReplyError::Over),
+        }
     }
 
     /// Whether nobody waits for the reply any more.
     pub fn is_over(&self) -> bool {
-        *self.open.over.borrow()
+        match &self.way {
+            Some(Way::Plain { open, .. }) => *open.over.borrow(),
+            Some(Way::Rpc { cx, .. }) => cx.is_cancelled(),
+            None => true,
+        }
     }
 
-    /// Waits until nobody waits for the reply any more. That a client has gone away is not known.
+    /// Waits until nobody waits for the reply any more. That a client has gone away is known over MDP/RPC only.
     pub async fn over(&self) {
-        // The sender is here.
-        let _ = self.open.over.subscribe().wait_for(|over| *over).await;
+        match &self.way {
+            // The sender is here.
+            Some(Way::Plain { open, .. }) => {
+                let _ = open.over.subscribe().wait_for(|over| *over).await;
+            }
+            Some(Way::Rpc { cx, .. }) => cx.cancelled().await,
+            None => {}
+        }
     }
+}
 
-    fn tell(&self, word: Word) -> Result<(), ReplyError> {
-        let told = Told { slot: self.slot, task: self.open.task, word };
-        self.told.send(told).map_err(|_| ReplyError::Over)
-    }
+fn tell(
+    told: &mpsc::UnboundedSender<Told>,
+    slot: usize,
+    open: &Open,
+    word: Word,
+) -> Result<(), ReplyError> {
+    told.send(Told { slot, task: open.task, word }).map_err(|_| ReplyError::Over)
 }
 
 impl Drop for Replier {
     fn drop(&mut self) {
-        if !self.done {
+        match self.way.take() {
             // A driver that is gone has ended the connection.
-            let _ = self.tell(Word::Dropped);
+            Some(Way::Plain { open, slot, told, .. }) => {
+                let _ = tell(&told, slot, &open, Word::Dropped);
+            }
+            Some(Way::Rpc { end, .. }) => {
+                let status = Status::internal("the worker gave no answer to the request");
+                end(status.code(), Body::with_payload("", None, codec::encode_status(&status)));
+            }
+            None => {}
         }
     }
 }

@@ -22,9 +22,10 @@ use crate::observe;
 use crate::peer::Alarm;
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
+use crate::worker::Worker;
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
-/// broker of RFC 7 or RFC 18.
+/// broker of RFC 7 or RFC 18, or by MDP/RPC with a broker of this project.
 ///
 /// Its sockets have a thread of their own, so heartbeats go on whatever is done with the requests. Dropping the worker
 /// leaves the broker at once.
@@ -45,8 +46,12 @@ use crate::plain::{Dialect, HEARTBEAT, check_sockets};
 /// ```
 pub struct RawWorker {
     requests: mpsc::UnboundedReceiver<(Vec<Bytes>, Replier)>,
-    commands: mpsc::UnboundedSender<Span>,
-    state: watch::Receiver<ConnectionState>,
+    way: Way,
+}
+
+enum Way {
+    Plain { commands: mpsc::UnboundedSender<Span>, state: watch::Receiver<ConnectionState> },
+    Rpc(Worker),
 }
 
 impl RawWorker {
@@ -57,7 +62,8 @@ impl RawWorker {
             dialect: Dialect::Mdp02,
             endpoints: Vec::new(),
             runtime: None,
-            session: SessionConfig { heartbeat: HEARTBEAT, ..SessionConfig::default() },
+            heartbeat: None,
+            liveness: SessionConfig::default().liveness,
             capacity: 1,
             grace: Duration::from_secs(10),
         }
@@ -81,9 +87,12 @@ impl RawWorker {
     }
 
     /// The state of the connections together, now and as it changes: connected while a broker is heard on one of them.
-    /// That may take the broker's interval of heartbeats, for plain MDP has no answer to READY. The id is empty.
+    /// That may take the broker's interval of heartbeats, for plain MDP has no answer to READY, and no id.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.clone()
+        match &self.way {
+            Way::Plain { state, .. } => state.clone(),
+            Way::Rpc(worker) => worker.state(),
+        }
     }
 
     /// Waits until the broker was heard. `false`: the worker was stopped before.
@@ -99,8 +108,12 @@ impl RawWorker {
     /// this very moment is lost, or goes to another worker if the broker sees to that: plain MDP has no word for what
     /// comes before leaving.
     pub async fn shutdown(&self, grace: Duration) {
+        let commands = match &self.way {
+            Way::Plain { commands, .. } => commands,
+            Way::Rpc(worker) => return worker.leave(grace).await,
+        };
         // Without a receiver the thread is gone already.
-        let _ = self.commands.send(clock::span(grace));
+        let _ = commands.send(clock::span(grace));
         // An error means the same.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
     }
@@ -108,7 +121,7 @@ impl RawWorker {
 
 impl fmt::Debug for RawWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawWorker").field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("RawWorker").field("state", &*self.state().borrow()).finish_non_exhaustive()
     }
 }
 
@@ -120,7 +133,8 @@ pub struct RawWorkerBuilder {
     dialect: Dialect,
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
-    session: SessionConfig,
+    heartbeat: Option<Duration>,
+    liveness: u8,
     capacity: u32,
     grace: Duration,
 }
@@ -146,22 +160,22 @@ impl RawWorkerBuilder {
     }
 
     /// How many requests the worker takes at once, 1 to 256: plain MDP has one for a connection, so it has as many
-    /// connections. 1.
+    /// connections. Over MDP/RPC up to 65,535. 1.
     pub fn capacity(mut self, requests: u32) -> Self {
         self.capacity = requests;
         self
     }
 
     /// How often the worker gives a sign of life, and expects one: it should be the broker's own interval. 2.5 s, the one
-    /// of RFC 7's examples.
+    /// of RFC 7's examples; over MDP/RPC 1 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.session.heartbeat = clock::span(interval);
+        self.heartbeat = Some(interval);
         self
     }
 
     /// How many silent intervals mean that the broker is gone, at least 1. 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
-        self.session.liveness = intervals.max(1);
+        self.liveness = intervals.max(1);
         self
     }
 
@@ -175,17 +189,22 @@ impl RawWorkerBuilder {
     ///
     /// # Errors
     ///
-    /// A setting cannot be used, or the thread cannot be started.
+    /// A setting cannot be used, or the thread cannot be started. Over MDP/RPC, there is no tokio runtime.
     pub fn start(self) -> Result<RawWorker, ServeError> {
+        let Some(form) = self.dialect.form() else { return self.start_rpc() };
         endpoint::check_all(&self.endpoints)?;
-        let form = self.dialect.form().ok_or(ServeError::RawOverRpc)?;
         names::check(self.service.as_bytes())
             .map_err(|source| ServeError::Name { name: self.service.clone(), source })?;
         let service: Arc<[u8]> = Arc::from(self.service.as_bytes());
         let services = [(service, self.capacity)];
         check_sockets(&services)?;
-        let session =
-            SessionConfig { endpoints: self.endpoints.len(), seed: clock::seed(), ..self.session };
+        let session = SessionConfig {
+            endpoints: self.endpoints.len(),
+            heartbeat: self.heartbeat.map_or(HEARTBEAT, clock::span),
+            liveness: self.liveness,
+            seed: clock::seed(),
+            ..SessionConfig::default()
+        };
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, orders) = mpsc::unbounded_channel();
         let (requests_in, requests) = mpsc::unbounded_channel();
@@ -210,7 +229,27 @@ impl RawWorkerBuilder {
             .name("mdp-raw-worker".into())
             .spawn(run)
             .map_err(ServeError::Thread)?;
-        Ok(RawWorker { requests, commands, state })
+        Ok(RawWorker { requests, way: Way::Plain { commands, state } })
+    }
+
+    fn start_rpc(self) -> Result<RawWorker, ServeError> {
+        let (requests_in, requests) = mpsc::unbounded_channel();
+        let mut builder = Worker::builder().capacity(self.capacity).liveness(self.liveness);
+        if let Some(interval) = self.heartbeat {
+            builder = builder.heartbeat(interval);
+        }
+        if let Some(runtime) = &self.runtime {
+            builder = builder.runtime(runtime);
+        }
+        for endpoint in self.endpoints {
+            builder = builder.connect(endpoint);
+        }
+        let builder = builder.serve_raw(self.service, move |frames, replier| {
+            // Without a receiver the replier is dropped, and the worker is being stopped anyway.
+            let _ = requests_in.send((frames, replier));
+            std::future::ready(())
+        });
+        Ok(RawWorker { requests, way: Way::Rpc(builder.start()?) })
     }
 
     /// Starts the worker and answers all requests with a function, each in a task of its own, until SIGINT or SIGTERM; then

@@ -1,0 +1,88 @@
+//! Raw requests over MDP/RPC (wire.md R85).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mdp_protocol::Code;
+use mdp_protocol::client::{self as core, Outcome};
+use mdp_protocol::wire::CallKind;
+
+use super::answer::{Answer, Waiting};
+use super::{Client, Command, Way, answered, kinds};
+use crate::body::Body;
+use crate::clock;
+use crate::compress::Packing;
+use crate::status::Status;
+use crate::stream::{Flow, cost};
+
+/// A raw request that was made. Dropped before its end it gives the request up.
+pub(crate) struct RawCall {
+    waiting: Waiting,
+    flow: Arc<Flow>,
+    items: VecDeque<Body>,
+    end: Option<Result<Vec<Bytes>, Status>>,
+}
+
+impl Client {
+    /// Makes a raw request. `None`: the client has no connection of its own.
+    pub(crate) fn raw(
+        &self,
+        service: &str,
+        frames: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Option<RawCall> {
+        let Way::Broker(link) = &self.way else { return None };
+        let flow = Arc::new(Flow::new(kinds::carrier(link), link.window, Packing::default()));
+        let (token, waiting) = Answer::new(Arc::clone(link), Some(Arc::clone(&flow)));
+        let call = core::Call {
+            token,
+            timeout: clock::span(timeout),
+            begin_within: clock::span(timeout),
+            idempotent: false,
+            worker: Arc::from([]),
+            kind: CallKind::ServerStreaming,
+            body: Body::of_frames(service.as_bytes(), frames),
+        };
+        // A client that is closed drops the token, which ends the call.
+        drop(link.command(Command::Call(call)));
+        Some(RawCall { waiting, flow, items: VecDeque::new(), end: None })
+    }
+}
+
+impl RawCall {
+    /// The next reply, and whether it is the last.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Vec<Bytes>, bool), Status>> {
+        if self.end.is_none()
+            && let Poll::Ready(outcome) = self.waiting.poll(cx)
+        {
+            self.end = Some(end(outcome));
+        }
+        // What came before the end is read before it.
+        if self.items.is_empty() {
+            let _ = self.flow.half().poll_items(cx, &mut self.items);
+        }
+        if let Some(item) = self.items.pop_front() {
+            self.flow.taken(cost(&item));
+            return Poll::Ready(Ok((item.frames(), false)));
+        }
+        match self.end.take() {
+            Some(end) => Poll::Ready(end.map(|frames| (frames, true))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn end(outcome: Option<Outcome<Body>>) -> Result<Vec<Bytes>, Status> {
+    match outcome {
+        Some(Outcome::Final { code: Code::Ok, body, .. }) => Ok(body.frames()),
+        // Of all others there is no reply.
+        Some(outcome) => answered(outcome, usize::MAX).and_then(|_| Err(super::ending::closed())),
+        None => Err(super::ending::closed()),
+    }
+}
