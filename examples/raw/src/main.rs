@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mdp_runtime::{Broker, RawClient, RawWorker, Replier, ReplyError};
+use mdp_runtime::{Broker, Message, RawClient, RawWorker, Replier};
 
 const SERVICE: &str = "hello";
 
@@ -48,40 +48,49 @@ async fn all_in_one() -> Result<(), Box<dyn Error>> {
 
 /// The worker: a greeting for each name; of several they come one by one, and at last how many there were.
 async fn greet(names: Vec<Bytes>, replier: Replier) {
-    if let Err(error) = try_to_greet(names, replier).await {
+    if let Err(error) = try_to_greet(names.into(), replier).await {
         eprintln!("nobody was greeted: {error}");
     }
 }
 
-async fn try_to_greet(names: Vec<Bytes>, replier: Replier) -> Result<(), ReplyError> {
-    let greeting = |name: &Bytes| vec![Bytes::from_static(b"hello"), name.clone()];
-    if let [name] = names.as_slice() {
-        return replier.finish(greeting(name));
+async fn try_to_greet(
+    mut names: Message,
+    replier: Replier,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let count = names.len();
+    while !names.is_empty() {
+        let name = names.pop_string()?;
+        let mut greeting = Message::new();
+        greeting.append_str("hello").append_str(&name);
+        if count == 1 {
+            return Ok(replier.finish(greeting)?);
+        }
+        replier.partial(greeting).await?;
     }
-    for name in &names {
-        replier.partial(greeting(name)).await?;
-    }
-    let count = format!("({} frames)", names.len());
-    replier.finish(vec![Bytes::from_static(b"hello"), Bytes::from(count)])
+    let mut last = Message::new();
+    last.append_str("hello").append_str(&format!("({count} people)"));
+    Ok(replier.finish(last)?)
 }
 
 /// The client: requests go out one after another, for a reply of plain MDP does not say what it answers.
 async fn ask(endpoint: &str) -> Result<(), Box<dyn Error>> {
     let client = RawClient::builder().connect(endpoint).open()?;
-    show(&client.send(SERVICE, vec![Bytes::from("worker")]).await?);
+    let mut one = Message::new();
+    one.append_str("worker");
+    show(client.send(SERVICE, one).await?)?;
 
-    let mut pending = client.request(SERVICE, vec![Bytes::from("world"), Bytes::new()]);
+    let mut two = Message::new();
+    two.append_str("world").append_str("moon");
+    let mut pending = client.request(SERVICE, two);
     while let Some(reply) = pending.next().await {
-        let reply = reply?;
-        if reply.frames.last().is_some_and(|frame| !frame.is_empty()) {
-            show(&reply.frames);
-        }
+        show(reply?.frames)?;
     }
     client.shutdown(Duration::from_secs(1)).await;
     Ok(())
 }
 
-fn show(frames: &[Bytes]) {
-    let words: Vec<_> = frames.iter().map(|frame| String::from_utf8_lossy(frame)).collect();
-    println!("{}", words.join(" "));
+fn show(frames: Vec<Bytes>) -> Result<(), Box<dyn Error>> {
+    let mut words = Message::from(frames);
+    println!("{} {}", words.pop_string()?, words.pop_string()?);
+    Ok(())
 }

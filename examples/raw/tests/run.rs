@@ -10,7 +10,7 @@ use std::process::Command;
 
 use process::Process;
 
-const SAID: &str = "hello worker\nhello world\nhello (2 frames)";
+const SAID: &str = "hello worker\nhello world\nhello moon\nhello (2 people)";
 
 fn example(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-raw"));

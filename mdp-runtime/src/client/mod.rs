@@ -315,7 +315,8 @@ impl ClientBuilder {
 
     /// What the client speaks with its broker. MDP/RPC. Over plain MDP it has no sign of life of its broker: that it is
     /// connected says that there is a connection, which is all that [`Client::state`] can tell then, and [`open`](Self::open)
-    /// waits for no more. See [`Dialect`] for what else is different.
+    /// waits for no more; [`heartbeat`](Self::heartbeat) and [`liveness`](Self::liveness) say nothing then, and nobody hears of
+    /// the [`id`](Self::id). See [`Dialect`] for what else is different.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self

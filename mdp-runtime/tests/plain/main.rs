@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // tests
 
 mod broker;
+mod garbage;
 mod raw_client;
 mod raw_rpc;
 mod raw_worker;
