@@ -631,7 +631,8 @@ fn done<P, T>(token: T, outcome: Outcome<P>, out: &mut Vec<Action<P, T>>) {
 }
 
 fn refusal(code: Code, reason: Reason, message: &str) -> Refusal {
-    Refusal { code, reason, message: message.into(), not_started: true }
+    let message = message.into();
+    Refusal { code, reason, message, not_started: true, retry_after: None }
 }
 
 fn closed_refusal() -> Refusal {

@@ -46,6 +46,7 @@ mod list;
 pub mod names;
 mod payload;
 pub mod plain;
+pub mod policy;
 mod rng;
 mod session;
 mod slab;
@@ -55,6 +56,7 @@ mod time;
 mod wheel;
 pub mod wire;
 pub mod worker;
+mod z85;
 
 pub use limits::{Limit, Limits};
 pub use payload::Payload;

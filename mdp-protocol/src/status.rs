@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+use crate::time::Span;
+
 /// The 17 codes of gRPC, with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -124,6 +126,8 @@ pub enum Reason {
     LimitReached,
     /// The request does not follow the protocol.
     BadRequest,
+    /// The caller may not do this.
+    Denied,
 }
 
 impl Reason {
@@ -138,6 +142,7 @@ impl Reason {
             Reason::Cancelled => "CANCELLED",
             Reason::LimitReached => "LIMIT_REACHED",
             Reason::BadRequest => "BAD_REQUEST",
+            Reason::Denied => "DENIED",
         }
     }
 }
@@ -153,6 +158,8 @@ pub struct Refusal {
     pub message: String,
     /// Whether it is certain that no handler was started for the call.
     pub not_started: bool,
+    /// How soon it makes sense to try again, where that is known.
+    pub retry_after: Option<Span>,
 }
 
 impl Refusal {
@@ -162,6 +169,7 @@ impl Refusal {
             "the last attempt ended as {code} before a handler was started; \
              in an earlier one the handler may have run"
         );
-        Refusal { code, reason: Reason::MaybeExecuted, message, not_started: false }
+        let reason = Reason::MaybeExecuted;
+        Refusal { code, reason, message, not_started: false, retry_after: None }
     }
 }

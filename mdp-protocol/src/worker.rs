@@ -554,7 +554,7 @@ impl Worker {
 }
 
 fn refusal(code: Code, reason: Reason, message: alloc::string::String) -> Refusal {
-    Refusal { code, reason, message, not_started: true }
+    Refusal { code, reason, message, not_started: true, retry_after: None }
 }
 
 /// The refusal of a call whose handler was started.

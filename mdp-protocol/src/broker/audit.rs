@@ -75,6 +75,12 @@ impl<P: Payload> Broker<P> {
         same("numbered calls", numbered, self.by_number.len())?;
         same("held bytes", held, self.held_bytes)?;
         same("running calls", running, self.running)?;
+        let counted = self.calls.iter().filter(|(_, call)| call.usage.is_some());
+        let of_principals =
+            counted.fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes));
+        if of_principals != self.counted() {
+            return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
+        }
         same("call timers", self.calls.len(), self.call_timer.len())
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Call<P> {
     body: Option<P>,
     /// The body's size while it is kept.
     pub(super) bytes: usize,
+    /// What its caller's principal uses, while that counts it.
+    pub(super) usage: Option<Key>,
     by_place: Link,
     by_client: Link,
 }
@@ -127,6 +129,7 @@ impl<P> Call<P> {
             backlog: None,
             body: None,
             bytes: 0,
+            usage: None,
             by_place: Link::default(),
             by_client: Link::default(),
         }
@@ -155,15 +158,18 @@ impl<P: Payload> Broker<P> {
     pub(super) fn hold(&mut self, key: Key, body: P) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.bytes = body.size();
-        self.held_bytes += call.bytes;
         call.body = Some(body);
+        let (bytes, usage) = (call.bytes, call.usage);
+        self.held_bytes += bytes;
+        self.count_bytes(usage, bytes);
     }
 
     pub(super) fn let_go(&mut self, key: Key) -> Option<P> {
         let call = self.calls.get_mut(key)?;
-        self.held_bytes = self.held_bytes.saturating_sub(call.bytes);
-        call.bytes = 0;
-        call.body.take()
+        let (bytes, usage, body) = (core::mem::take(&mut call.bytes), call.usage, call.body.take());
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.uncount_bytes(usage, bytes);
+        body
     }
 
     /// Gives a call that is in no list to a worker.
@@ -193,6 +199,7 @@ impl<P: Payload> Broker<P> {
             return self.remove(key);
         }
         let run_timeout = self.config.plain.run_timeout;
+        let peer = self.caller(key);
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
         let room = self.held_bytes + body.size() <= self.config.limits.held_bytes;
         let Some(call) = self.calls.get_mut(key) else { return };
@@ -211,10 +218,7 @@ impl<P: Payload> Broker<P> {
             timeout: deadline - now,
             idempotent: call.idempotent,
             attempt: call.attempt,
-            peer: call
-                .client
-                .and_then(|client| self.sessions.get(client))
-                .map_or_else(no_name, |client| client.id.clone()),
+            peer,
             kind,
             body,
         };
@@ -231,6 +235,13 @@ impl<P: Payload> Broker<P> {
         if kind.is_stream() {
             self.catch_up(now, key, session, out);
         }
+    }
+
+    /// Who made a call, as its worker is told.
+    fn caller(&self, key: Key) -> Name {
+        let client = self.calls.get(key).and_then(|call| call.client);
+        let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
+        session.rights.shown.as_ref().unwrap_or(&session.id).clone()
     }
 
     /// FINAL: counts only from the worker that holds the call.
@@ -460,9 +471,9 @@ impl<P: Payload> Broker<P> {
 
     /// The call is over: it is in no list of a place any more.
     pub(super) fn remove(&mut self, key: Key) {
-        self.forget_caller(key);
         self.let_go(key);
         self.drop_backlog(key);
+        self.forget_caller(key);
         self.call_timer.clear(key.index());
         self.calls.remove(key);
     }
@@ -470,6 +481,9 @@ impl<P: Payload> Broker<P> {
     pub(super) fn forget_caller(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(client) = call.client.take() else { return };
+        let usage = call.usage.take();
+        self.uncount_call(usage);
+        let Some(call) = self.calls.get(key) else { return };
         self.by_number.remove(&(client, call.client_call));
         if let Some(session) = self.sessions.get_mut(client) {
             session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);

@@ -66,9 +66,9 @@ impl<P: Payload> Broker<P> {
 
     /// Nobody waits for the call any more; its slot comes back with FINAL, or when that takes too long.
     pub(super) fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
-        self.forget_caller(key);
         self.let_go(key);
         self.drop_backlog(key);
+        self.forget_caller(key);
         self.running -= 1;
         if let Some(call) = self.calls.get_mut(key) {
             call.place = Place::Overdue(worker);

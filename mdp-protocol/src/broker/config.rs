@@ -1,6 +1,9 @@
 //! The broker's settings.
 
+use alloc::sync::Arc;
+
 use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::time::Span;
 
 /// Settings of a broker. The default is meant for production.
@@ -22,6 +25,8 @@ pub struct Config {
     pub overrun: Span,
     /// For peers of plain MDP.
     pub plain: PlainConfig,
+    /// Who may do what. Without one everybody may do everything.
+    pub policy: Option<Arc<Policy>>,
     /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
     /// collide; fixed in tests.
     pub seed: u64,
@@ -69,6 +74,7 @@ impl Default for Config {
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
             plain: PlainConfig::default(),
+            policy: None,
             seed: 0,
             #[cfg(feature = "planted-bugs")]
             planted: None,

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::plain::FromPlain;
 use super::to_plain::ToPlain;
 use crate::limits::Limit;
+use crate::policy::Policy;
 use crate::slab::Key;
 use crate::time::Span;
 use crate::wire::plain::{Form, Side};
@@ -78,6 +79,8 @@ pub enum Input<'a, P> {
     /// The transport lost a connection and cannot tell whose. Workers that hold calls and are not
     /// heard just now get a HEARTBEAT: sending it finds out.
     ConnectionLost,
+    /// From now on this is who may do what.
+    Policy(Arc<Policy>),
     /// Nothing; time has passed.
     Tick,
     /// Take no new calls, let the running ones end for at most `grace`, then close.
@@ -250,6 +253,8 @@ pub struct Stats {
     pub refused: u64,
     /// FINALs, and what workers said of streams, dropped because the call had ended.
     pub late: u64,
+    /// Calls, offers and questions that the policy did not allow.
+    pub denied: u64,
     /// Replies of workers that their clients cannot take, and that were dropped: partial ones for a client that
     /// takes one reply, or frames that are no message of a typed call.
     pub unwanted: u64,

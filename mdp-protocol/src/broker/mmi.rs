@@ -1,11 +1,12 @@
 //! The broker's own services (RFC 8): who offers what, and what is going on.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Broker;
 use super::io::{Action, Name, Stats};
-use super::refusals::typed_management;
+use super::refusals::{denied, typed_management};
 use super::to_plain::{Content, ToPlain};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -87,6 +88,11 @@ impl<P: Payload> Broker<P> {
     ) {
         if !body.is_raw() {
             return self.refuse(now, from, call, body, typed_management(), out);
+        }
+        if !self.may_manage(from, body.path()) {
+            self.stats.denied += 1;
+            let refusal = denied(&String::from_utf8_lossy(body.path()));
+            return self.refuse(now, from, call, body, refusal, out);
         }
         let listing = self.listing(body.path(), body.last_frame());
         if let Some(form) = self.sessions.get(from).and_then(|session| session.form()) {

@@ -4,7 +4,7 @@
 //! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `cancel`
-//! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `to_plain` (records
+//! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
 //! as messages of plain MDP), `mmi` (the broker's own services), `audit` (what must always be true).
 
 mod audit;
@@ -17,6 +17,7 @@ mod mmi;
 mod plain;
 mod refusals;
 mod requests;
+mod rights;
 mod services;
 mod sessions;
 mod streams;
@@ -37,6 +38,7 @@ pub use to_plain::{Content, ToPlain};
 
 use crate::list::List;
 use crate::payload::Payload;
+use crate::policy::PeerKey;
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
@@ -44,6 +46,7 @@ use crate::wheel::Wheel;
 use crate::wire::{DisconnectReason, Record, RecordError, Reply};
 use calls::Call;
 use requests::Request;
+use rights::Usage;
 use services::{Offer, Registration, Service, Turn};
 use sessions::Session;
 
@@ -59,6 +62,10 @@ pub struct Broker<P> {
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
     gone: plain::Gone,
+    /// Whose messages come next.
+    introduced: Option<PeerKey>,
+    usages: Slab<Usage>,
+    by_principal: HashMap<Name, Key, FixedState>,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
@@ -95,6 +102,9 @@ impl<P: Payload> Broker<P> {
             closed: false,
             timers_done: None,
             gone: plain::Gone::new(config.seed),
+            introduced: None,
+            usages: Slab::new(),
+            by_principal: HashMap::with_hasher(hash()),
             away: None,
             sessions: Slab::new(),
             by_route: HashMap::with_hasher(hash()),
@@ -145,6 +155,7 @@ impl<P: Payload> Broker<P> {
                 self.leave(now, session, Cause::Unreachable, out);
             }
             Input::ConnectionLost => self.look_for_lost(now, out),
+            Input::Policy(policy) => self.new_policy(now, policy, out),
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }

@@ -218,10 +218,16 @@ impl<P: Payload> Broker<P> {
         if self.sessions.len() >= self.config.limits.sessions || self.closing.is_some() {
             return None;
         }
+        let Some(rights) = self.rights_of_newcomer() else {
+            self.stats.denied += 1;
+            return None;
+        };
         let id = self.new_id();
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
         let plain = Plain { form, side, next_call: 0 };
-        Some(self.open(now, Session::new(now, route, id, heartbeat, expiry, Some(plain)), out))
+        let plain = Some(plain);
+        let session = Session::new(now, route, id, heartbeat, expiry, plain, rights);
+        Some(self.open(now, session, out))
     }
 
     /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.

@@ -3,12 +3,13 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::rights::{Over, SOON};
 use crate::limits::Limit;
 use crate::names;
 use crate::status::{Code, Reason, Refusal};
 
 fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
-    Refusal { code, reason, message, not_started }
+    Refusal { code, reason, message, not_started, retry_after: None }
 }
 
 pub(super) fn bad_path(error: names::NameError) -> Refusal {
@@ -76,4 +77,20 @@ pub(super) fn no_such_stream() -> Refusal {
 pub(super) fn typed_management() -> Refusal {
     let message = "the broker's own services (RFC 8) take raw calls only".into();
     refusal(Code::Unimplemented, Reason::BadRequest, message, true)
+}
+
+pub(super) fn denied(service: &str) -> Refusal {
+    let message = format!("the policy does not allow you to call {service}");
+    refusal(Code::PermissionDenied, Reason::Denied, message, true)
+}
+
+/// A principal has used up what the policy gives it.
+pub(super) fn quota_refusal(over: Over) -> Refusal {
+    let message = format!("your quota {} is used up; try again later", over.name());
+    let mut refusal = refusal(Code::ResourceExhausted, Reason::LimitReached, message, true);
+    refusal.retry_after = Some(match over {
+        Over::Rate { retry_after } => retry_after,
+        Over::Calls | Over::Bytes => SOON,
+    });
+    refusal
 }

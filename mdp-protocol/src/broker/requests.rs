@@ -55,7 +55,7 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.hand_back(now, from, request.call, &body, out);
         }
-        let route = match self.route(from, &request, &body, out) {
+        let route = match self.route(now, from, &request, &body, out) {
             Ok(route) => route,
             Err(refusal) => {
                 self.stats.refused += 1;
@@ -74,6 +74,7 @@ impl<P: Payload> Broker<P> {
         if self.sessions.get(from).is_some_and(|session| session.plain.is_some()) {
             call.flow.grant(self.config.limits.window);
         }
+        self.count_call(from, &mut call);
         let key = self.calls.insert(call);
         if let Some(session) = self.sessions.get_mut(from) {
             super::push_by_client(&mut session.calls, &mut self.calls, key);
@@ -97,6 +98,7 @@ impl<P: Payload> Broker<P> {
     /// Where a request goes, or why nowhere.
     fn route(
         &mut self,
+        now: Time,
         from: Key,
         request: &Request<'_>,
         body: &P,
@@ -106,6 +108,7 @@ impl<P: Payload> Broker<P> {
             return Err(deadline_refusal(false));
         }
         let name = service_of(body).map_err(bad_path)?;
+        self.check_rights(now, from, name, body.size())?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
         let found = self.by_name.get(name.as_bytes()).copied();
         if !request.target.is_empty() {

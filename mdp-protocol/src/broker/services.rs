@@ -231,11 +231,15 @@ impl<P: Payload> Broker<P> {
         capacity: u32,
         out: &mut Vec<Action<P>>,
     ) -> Option<DisconnectReason> {
-        let limits = &self.config.limits;
         // RFC 8 M2: nobody registers under `mmi.`.
         if names::check(service).is_err() || service.starts_with(MANAGEMENT) {
             return Some(DisconnectReason::BadName);
         }
+        if !self.may_serve(from, service) {
+            self.stats.denied += 1;
+            return Some(DisconnectReason::Denied);
+        }
+        let limits = &self.config.limits;
         if capacity == 0 || capacity > limits.capacity {
             self.limit_note(from, Limit::Capacity, out);
             return Some(DisconnectReason::LimitReached);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::io::{Action, Cause, Name, Note};
 use super::plain::Plain;
+use super::rights::Rights;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -37,6 +38,7 @@ pub(super) struct Session {
     pub(super) draining: bool,
     /// It speaks plain MDP.
     pub(super) plain: Option<Plain>,
+    pub(super) rights: Rights,
 }
 
 impl Session {
@@ -47,6 +49,7 @@ impl Session {
         heartbeat: Span,
         expiry: Span,
         plain: Option<Plain>,
+        rights: Rights,
     ) -> Self {
         Session {
             route: route.into(),
@@ -60,6 +63,7 @@ impl Session {
             late: 0,
             draining: false,
             plain,
+            rights,
         }
     }
 }
@@ -83,11 +87,15 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.turn_away(route, DisconnectReason::Shutdown, out);
         }
+        let Some(rights) = self.rights_of_newcomer() else {
+            self.stats.denied += 1;
+            return self.turn_away(route, DisconnectReason::Denied, out);
+        };
         let id = if id.is_empty() { self.new_id() } else { Name::from(id) };
         let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
         let liveness = liveness.min(LIVENESS_MOST).max(self.config.liveness);
         let expiry = heartbeat.times(liveness.into());
-        let session = Session::new(now, route, id.clone(), heartbeat, expiry, None);
+        let session = Session::new(now, route, id.clone(), heartbeat, expiry, None, rights);
         let key = self.open(now, session, out);
         let frame_bytes = self.config.limits.frame_bytes as u64;
         let welcome = Record::Welcome { id: id.clone(), heartbeat, liveness, frame_bytes };
@@ -100,6 +108,7 @@ impl<P: Payload> Broker<P> {
         let key = self.sessions.insert(session);
         self.by_route.insert(route.clone(), key);
         self.session_timer.set(key.index(), first);
+        self.show(key);
         out.push(Action::Open { session: key, route });
         out.push(Action::Note(Note::SessionOpened { id }));
         key

@@ -208,6 +208,8 @@ pub enum DisconnectReason {
     LimitReached,
     /// There was no sign of life for too long.
     Silence,
+    /// The policy does not allow it.
+    Denied,
     /// A reason of a newer peer.
     Other(u32),
 }
@@ -226,6 +228,7 @@ impl DisconnectReason {
             DisconnectReason::BadName => 8,
             DisconnectReason::LimitReached => 9,
             DisconnectReason::Silence => 10,
+            DisconnectReason::Denied => 11,
             DisconnectReason::Other(number) => number,
         }
     }
@@ -243,6 +246,7 @@ impl DisconnectReason {
             8 => DisconnectReason::BadName,
             9 => DisconnectReason::LimitReached,
             10 => DisconnectReason::Silence,
+            11 => DisconnectReason::Denied,
             number => DisconnectReason::Other(number),
         }
     }
@@ -261,6 +265,7 @@ impl core::fmt::Display for DisconnectReason {
             DisconnectReason::BadName => "a name is empty or has bytes that names do not have",
             DisconnectReason::LimitReached => "a limit was met",
             DisconnectReason::Silence => "there was no sign of life for too long",
+            DisconnectReason::Denied => "the policy does not allow it",
             DisconnectReason::Other(number) => return write!(f, "reason {number}"),
         })
     }

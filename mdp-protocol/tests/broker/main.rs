@@ -8,6 +8,7 @@ mod cancel;
 mod dispatch;
 mod leaving;
 mod limits;
+mod rights;
 mod sessions;
 mod streams;
 #[path = "../support/mod.rs"]
