@@ -68,7 +68,7 @@ async fn try_to_greet(
         replier.partial(greeting).await?;
     }
     let mut last = Message::new();
-    last.append_str("hello").append_str(&format!("({count} people)"));
+    last.append_str("hello").append_str(format!("({count} people)"));
     Ok(replier.finish(last)?)
 }
 

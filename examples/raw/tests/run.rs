@@ -30,10 +30,14 @@ fn three_programs() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}", folder.path().join("broker").display());
     // Who comes first does not matter: the others wait.
-    let _worker = Process::start(&mut example(&["worker", &endpoint]));
+    let worker = Process::start(&mut example(&["worker", &endpoint]));
     let client = Process::start(&mut example(&["client", &endpoint]));
     let _broker = Process::start(&mut example(&["broker", &endpoint]));
     let ended = client.end();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ended.stdout, SAID, "{ended:?}");
+    // Asked to stop, it leaves its broker and ends well.
+    worker.signal("TERM");
+    let ended = worker.end();
+    assert!(ended.status.success(), "{ended:?}");
 }

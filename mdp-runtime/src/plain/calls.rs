@@ -17,6 +17,8 @@ use crate::peer::Broken;
 
 /// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;
+/// The same of all streams together: 64 MiB.
+const KEPT_MOST_OF_ALL: u32 = 16 * KEPT_MOST;
 
 pub(crate) struct Calls {
     form: Form,
@@ -28,6 +30,8 @@ pub(crate) struct Calls {
     id: Arc<[u8]>,
     inbound: VecDeque<Inbound>,
     calls: HashMap<u64, Open>,
+    /// What is kept of all of them, in units.
+    kept_units: u32,
 }
 
 /// A call that was sent.
@@ -54,6 +58,7 @@ impl Calls {
             id: Arc::from([]),
             inbound: VecDeque::new(),
             calls: HashMap::new(),
+            kept_units: 0,
         }
     }
 
@@ -77,6 +82,7 @@ impl Calls {
         // Nothing of an old connection reaches the new one.
         self.inbound.clear();
         self.calls.clear();
+        self.kept_units = 0;
         self.open = false;
         self.socket = None;
         let Some(endpoint) = endpoint else { return Err(Broken::Connection) };
@@ -100,7 +106,7 @@ impl Calls {
             Record::Request { call, kind, body, .. } => self.request(*call, *kind, body, &record),
             Record::Credit { call, of: Direction::Replies, units } => self.credit(*call, *units),
             // The worker goes on, and what it says finds nobody.
-            Record::Cancel { call } => drop(self.calls.remove(call)),
+            Record::Cancel { call } => self.forget(*call),
             _ => {}
         }
     }
@@ -151,13 +157,20 @@ impl Calls {
                 Kind::Item(cost) => {
                     open.credit -= i64::from(cost);
                     open.kept_units = open.kept_units.saturating_sub(cost);
+                    self.kept_units = self.kept_units.saturating_sub(cost);
                 }
                 kind => ended |= matches!(kind, Kind::Final),
             }
             self.inbound.extend(open.kept.pop_front().map(Inbound::Tunnel));
         }
         if ended {
-            self.calls.remove(&call);
+            self.forget(call);
+        }
+    }
+
+    fn forget(&mut self, call: u64) {
+        if let Some(open) = self.calls.remove(&call) {
+            self.kept_units = self.kept_units.saturating_sub(open.kept_units);
         }
     }
 
@@ -237,16 +250,19 @@ impl Calls {
         if open.kept.is_empty() && (cost == 0 || open.credit > 0) {
             open.credit -= i64::from(cost);
             if last {
-                self.calls.remove(&call);
+                self.forget(call);
             }
             return self.inbound.push_back(Inbound::Tunnel(tunnel));
         }
-        if open.kept_units.saturating_add(cost) > KEPT_MOST {
-            let message = "the reader of the stream is too slow: 4 MiB wait for it, and plain MDP \
-                           has no flow control";
+        let too_much = open.kept_units.saturating_add(cost) > KEPT_MOST
+            || self.kept_units.saturating_add(cost) > KEPT_MOST_OF_ALL;
+        if too_much {
+            let message = "the reader of the stream is too slow, and plain MDP has no flow \
+                           control: 4 MiB are kept of a stream, 64 MiB of all streams of a client";
             return self.end(call, Code::ResourceExhausted, Reason::LimitReached, message);
         }
         open.kept_units += cost;
+        self.kept_units += cost;
         open.kept.push_back(tunnel);
     }
 
@@ -270,7 +286,7 @@ impl Calls {
     }
 
     fn end(&mut self, call: u64, code: Code, reason: Reason, message: &str) {
-        self.calls.remove(&call);
+        self.forget(call);
         let refused = Inbound::refused(call, code, reason, false, message.to_owned());
         self.inbound.push_back(refused);
     }

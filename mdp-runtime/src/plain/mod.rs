@@ -35,7 +35,7 @@ use serving::Serving;
 /// - metadata, statuses with their details, compression and deadlines are as over MDP/RPC;
 /// - a call that its client gives up goes on at the worker until its own deadline: plain MDP has no word for that;
 /// - a stream of replies has no flow control: of one whose reader does not keep up 4 MiB are kept beyond its window,
-///   then the call ends with RESOURCE_EXHAUSTED. A handler's stream goes as fast as the connection takes it;
+///   64 MiB of all streams of a client, then the call ends with RESOURCE_EXHAUSTED. A handler's stream goes as fast as the connection takes it;
 /// - items of a stream have no numbers: what a broker drops, because somebody behind it is slow, is missed by nobody. Ours ends
 ///   the call then;
 /// - a broker that is not of this project knows no deadlines, no wanted worker and no status: a call for a service that

@@ -113,17 +113,13 @@ impl Worker {
     /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
     /// their calls are over.
     pub async fn shutdown(self, grace: Duration) {
-        self.leave(grace).await;
-    }
-
-    pub(crate) async fn leave(&self, grace: Duration) {
         self.drain(grace);
         let mut over = self.over.clone();
         // An error means that the thread is gone, which is the same.
         let _ = over.wait_for(|over| *over).await;
     }
 
-    fn drain(&self, grace: Duration) {
+    pub(crate) fn drain(&self, grace: Duration) {
         // Without a receiver the thread is gone already.
         let _ = self.commands.send(Command::Drain(clock::span(grace)));
     }

@@ -99,6 +99,7 @@ impl Drop for Desk {
 }
 
 fn end(open: &Open) {
-    open.over.send_replace(true);
+    // First the room: who hears that it is over finds it closed.
     open.room.close();
+    open.over.send_replace(true);
 }

@@ -108,14 +108,17 @@ impl RawWorker {
     /// this very moment is lost, or goes to another worker if the broker sees to that: plain MDP has no word for what
     /// comes before leaving.
     pub async fn shutdown(&self, grace: Duration) {
-        let commands = match &self.way {
-            Way::Plain { commands, .. } => commands,
-            Way::Rpc(worker) => return worker.leave(grace).await,
-        };
-        // Without a receiver the thread is gone already.
-        let _ = commands.send(clock::span(grace));
-        // An error means the same.
+        self.stop(grace);
+        // An error means that the thread is gone already.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+
+    fn stop(&self, grace: Duration) {
+        match &self.way {
+            // Without a receiver the thread is gone already.
+            Way::Plain { commands, .. } => drop(commands.send(clock::span(grace))),
+            Way::Rpc(worker) => worker.drain(grace),
+        }
     }
 }
 
@@ -266,9 +269,12 @@ impl RawWorkerBuilder {
         let grace = self.grace;
         let mut worker = self.start()?;
         tokio::select! {
-            () = worker.serve(handler) => {}
+            () = worker.serve(&handler) => {}
             () = crate::signal::stop_asked() => {}
         }
+        worker.stop(grace);
+        // What has come by now is answered, too.
+        worker.serve(&handler).await;
         worker.shutdown(grace).await;
         Ok(())
     }
