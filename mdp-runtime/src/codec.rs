@@ -6,6 +6,7 @@ pub mod details;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use details::RetryInfo;
 use mdp_protocol::{Code, Refusal};
 use prost::Message;
 
@@ -105,8 +106,11 @@ pub(crate) fn status_of(refusal: &Refusal) -> Status {
     };
     let detail =
         Detail { type_url: ERROR_INFO.to_owned(), value: Bytes::from(info.encode_to_vec()) };
-    Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
-        .with_not_started(refusal.not_started)
+    let status = Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
+        .with_not_started(refusal.not_started);
+    let Some(wait) = refusal.retry_after else { return status };
+    let delay = std::time::Duration::from_millis(wait.as_ms()).try_into();
+    status.with_detail(&RetryInfo { retry_delay: delay.ok() })
 }
 
 /// The reason in an `ErrorInfo` of the toolkit's own domain.

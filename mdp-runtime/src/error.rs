@@ -7,6 +7,8 @@ use mdp_protocol::LossCause;
 use mdp_protocol::names::NameError;
 use mdp_schema::SchemaError;
 
+use crate::policy::PolicyError;
+
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -44,6 +46,9 @@ pub enum BindError {
     /// The broker's thread could not be started.
     #[error("could not start the broker's thread")]
     Thread(#[source] io::Error),
+    /// There is no policy to begin with.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
 }
 
 /// Why there is no client.

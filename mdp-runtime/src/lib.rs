@@ -58,6 +58,7 @@ mod pack;
 pub mod patterns;
 mod peer;
 mod plain;
+mod policy;
 mod retry;
 mod signal;
 mod spin;
@@ -160,6 +161,7 @@ pub use plain::raw::{
     PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
     Replier, ReplyError,
 };
+pub use policy::{Policy, PolicyError};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::stop_asked;
 pub use status::{Code, Detail, Status};

@@ -57,6 +57,7 @@ fn counters(stats: &Stats) -> Value {
         "expired": stats.expired,
         "cancelled": stats.cancelled,
         "refused": stats.refused,
+        "denied": stats.denied,
         "late": stats.late,
         "unwanted": stats.unwanted,
         "unanswered": stats.unanswered,

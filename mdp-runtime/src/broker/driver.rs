@@ -21,6 +21,7 @@ use crate::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
+use crate::policy::Policy;
 use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
@@ -37,6 +38,7 @@ const KEEPALIVE_COUNT: i32 = 3;
 pub(super) enum Command {
     Shutdown(Span),
     Stats(oneshot::Sender<Stats>),
+    Policy(Policy),
 }
 
 /// Wakes the thread out of its wait.
@@ -285,6 +287,11 @@ impl Driver {
         while let Ok(command) = inbox.try_recv() {
             match command {
                 Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
+                Command::Policy(policy) => {
+                    let principals = policy.principals().count();
+                    tracing::info!(principals, "policy in force");
+                    self.handle(Input::Policy(policy.core));
+                }
                 Command::Stats(answer) => {
                     // Who asked may have gone.
                     let _ = answer.send(self.core.stats());

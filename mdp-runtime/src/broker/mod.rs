@@ -5,7 +5,8 @@ mod losses;
 mod outbox;
 mod plain;
 
-use std::sync::mpsc;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::BindError;
+use crate::policy::{Policy, PolicyError, Watch};
 use driver::{Command, Driver, Waker};
 
 /// The least [`Limits::window`].
@@ -40,8 +42,9 @@ const LEAST_WINDOW: u32 = 16;
 #[derive(Debug)]
 pub struct Broker {
     endpoints: Vec<String>,
-    commands: mpsc::Sender<Command>,
-    waker: Waker,
+    line: Line,
+    /// Looks after the policy's file, if there is one.
+    watch: Option<Watch>,
     done: watch::Receiver<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,7 +52,12 @@ pub struct Broker {
 impl Broker {
     /// Settings for a broker.
     pub fn builder() -> BrokerBuilder {
-        BrokerBuilder { endpoints: Vec::new(), runtime: None, config: core::Config::default() }
+        BrokerBuilder {
+            endpoints: Vec::new(),
+            runtime: None,
+            config: core::Config::default(),
+            policy_file: None,
+        }
     }
 
     /// The endpoints as they are bound, in the order of the builder's, each with the port it took.
@@ -72,6 +80,33 @@ impl Broker {
         self.join();
     }
 
+    /// Puts a policy in force, in place of the one before. It counts for every peer from its next message on; who lost
+    /// all rights is told to go, and so is a worker that may no longer serve what it offers.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mdp_runtime::{Broker, Policy};
+    ///
+    /// let broker = Broker::builder().bind("tcp://127.0.0.1:*").policy(Policy::parse("")?).start()?;
+    /// // Nobody may do anything. From now on everybody may call the services below `auth.v1`.
+    /// broker.set_policy(Policy::parse("[anonymous]\ncall = ['auth.v1.*']")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_policy(&self, policy: Policy) {
+        self.tell(Command::Policy(policy));
+    }
+
+    /// Reads the policy's file again, whether or not it has changed.
+    ///
+    /// # Errors
+    ///
+    /// It is wrong, and the policy before stays in force; or there is no file.
+    pub fn reload_policy(&self) -> Result<(), PolicyError> {
+        self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
+    }
+
     /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown) or a failure of
     /// its socket bring about.
     pub async fn stopped(&mut self) {
@@ -86,15 +121,28 @@ impl Broker {
     }
 
     fn tell(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
-            self.waker.wake();
-        }
+        self.line.tell(command);
     }
 
     fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             // The thread has nothing to say that is not in the log.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Speaks to the broker's thread.
+#[derive(Clone, Debug)]
+struct Line {
+    commands: mpsc::Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Line {
+    fn tell(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            self.waker.wake();
         }
     }
 }
@@ -113,6 +161,7 @@ pub struct BrokerBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
     config: core::Config,
+    policy_file: Option<PathBuf>,
 }
 
 impl BrokerBuilder {
@@ -126,6 +175,21 @@ impl BrokerBuilder {
     /// The ZeroMQ context; [`Runtime::global`] unless set.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Who may do what. Without a policy everybody may do everything; with one, whoever is not named in it may do
+    /// nothing.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.config.policy = Some(policy.core);
+        self.policy_file = None;
+        self
+    }
+
+    /// The file of the [policy](Self::policy). It is read at the start and whenever it changes, within half a second; one
+    /// that is wrong is told in the log, and the policy before stays in force.
+    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policy_file = Some(path.into());
         self
     }
 
@@ -212,10 +276,14 @@ impl BrokerBuilder {
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let mut config = self.config;
         config.seed = clock::seed();
+        if let Some(path) = &self.policy_file {
+            config.policy = Some(Policy::read(path)?.core);
+        }
         // Below that, receivers may wait for more before they give credit back (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
         let (commands, inbox) = mpsc::channel();
+        let line = Line { commands, waker: Arc::new(waker) };
         let (finished, done) = watch::channel(false);
         let driver = Driver::bind(&runtime, config, &self.endpoints)?;
         let endpoints = driver.endpoints().to_vec();
@@ -227,6 +295,12 @@ impl BrokerBuilder {
             })
             .map_err(BindError::Thread)?;
         tracing::info!(?endpoints, "broker started");
-        Ok(Broker { endpoints, commands, waker, done, thread: Some(thread) })
+        let mut broker = Broker { endpoints, line, watch: None, done, thread: Some(thread) };
+        if let Some(path) = &self.policy_file {
+            let line = broker.line.clone();
+            let watch = Watch::start(path, move |policy| line.tell(Command::Policy(policy)));
+            broker.watch = Some(watch.map_err(BindError::Thread)?);
+        }
+        Ok(broker)
     }
 }

@@ -389,5 +389,6 @@ fn cut_off() -> Status {
 
 /// A status as a broker or its client would give it.
 pub(crate) fn refused(code: Code, reason: Reason, message: &str, not_started: bool) -> Status {
-    Status::from(&Refusal { code, reason, message: message.to_owned(), not_started })
+    let message = message.to_owned();
+    Status::from(&Refusal { code, reason, message, not_started, retry_after: None })
 }

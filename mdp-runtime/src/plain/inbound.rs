@@ -34,7 +34,8 @@ impl Inbound {
         not_started: bool,
         message: String,
     ) -> Self {
-        let refusal = Box::new(Refusal { code, reason, message, not_started });
+        let retry_after = None;
+        let refusal = Box::new(Refusal { code, reason, message, not_started, retry_after });
         Inbound::Refused { call, refusal }
     }
 

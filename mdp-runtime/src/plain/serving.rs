@@ -193,6 +193,7 @@ impl Serving {
             reason: Reason::NotDispatched,
             message: message.to_owned(),
             not_started: true,
+            retry_after: None,
         };
         let record: Record<&[u8], Body> = Record::Final {
             call,

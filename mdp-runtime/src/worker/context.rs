@@ -127,7 +127,22 @@ impl CallContext {
 
     /// The id under which the broker knows the caller. It is a name, not a proof of identity.
     pub fn client(&self) -> &[u8] {
-        &self.state.client
+        self.caller().0
+    }
+
+    /// Who calls, as the broker has proven it: the principal's name in the broker's policy, else the key of its
+    /// connection in Z85; `None` if the connection has no key, or the call came through a broker that says
+    /// nothing of it.
+    pub fn principal(&self) -> Option<&str> {
+        std::str::from_utf8(self.caller().1).ok().filter(|name| !name.is_empty())
+    }
+
+    /// The client's id, and behind a space its principal (wire.md R98).
+    fn caller(&self) -> (&[u8], &[u8]) {
+        let client = &*self.state.client;
+        let space = client.iter().position(|byte| *byte == b' ').unwrap_or(client.len());
+        let (id, rest) = client.split_at(space);
+        (id, rest.get(1..).unwrap_or_default())
     }
 
     /// Whether nobody waits for the reply any more: the deadline has passed, the session with the

@@ -133,7 +133,7 @@ fn messages_that_are_none_are_answered() {
         (vec![later.as_slice()], DisconnectReason::Version),
         (vec![unknown.as_slice()], DisconnectReason::UnknownCommand),
         (vec![b"hello".as_slice()], DisconnectReason::Malformed),
-        (vec![b"".as_slice(), b"MDPC01", b"echo", b"body"], DisconnectReason::Malformed),
+        (vec![b"".as_slice(), b"MDPC03", b"echo", b"body"], DisconnectReason::Malformed),
         (vec![beat.as_slice(), b"not announced"], DisconnectReason::Malformed),
         (many, DisconnectReason::Malformed),
     ] {

@@ -1,0 +1,78 @@
+//! Who may call, serve and manage what: a policy, from a file or made in the program.
+
+mod file;
+mod watch;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use mdp_protocol::policy::{self as core, Grant, Pattern, Quota};
+
+pub use file::PolicyError;
+pub(crate) use watch::Watch;
+
+/// Who may do what at a broker. Whoever is not named in it may do nothing.
+///
+/// Principals are known by the keys of their connections ([CURVE](crate::BrokerBuilder::curve)). A policy is looked at
+/// for each message, so a new one ([`Broker::set_policy`](crate::Broker::set_policy), or a file that changes) counts at once,
+/// for those who are connected, too.
+///
+/// ```
+/// use mdp_runtime::Policy;
+///
+/// let policy = Policy::parse(r#"
+///     [[principal]]
+///     name = "shop"
+///     keys = ["rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"]
+///     call = ["auth.v1.*"]
+///     serve = ["shop.v1.Shop"]
+///     calls_per_second = 1000
+///
+///     [anonymous]                 # who has no key
+///     call = ["status.v1.Status"]
+/// "#)?;
+/// assert_eq!(policy.principals().collect::<Vec<_>>(), ["shop", "anonymous"]);
+/// # Ok::<(), mdp_runtime::PolicyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Policy {
+    pub(crate) core: Arc<core::Policy>,
+    names: Arc<[String]>,
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or says what is none: with the line, what is wrong and what to write.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
+        file::read(path.as_ref())
+    }
+
+    /// Reads a policy from text in the form of the file.
+    ///
+    /// # Errors
+    ///
+    /// The text is no policy.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        file::parse(Path::new("(text)"), text)
+    }
+
+    /// The names of those who may do something, in the order of the file.
+    pub fn principals(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("principals", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// A grant as a file has it, checked.
+fn grant(name: &str, call: Vec<Pattern>, serve: Vec<Pattern>, manage: bool, quota: Quota) -> Grant {
+    Grant { name: Arc::from(name.as_bytes()), call, serve, manage, quota }
+}
