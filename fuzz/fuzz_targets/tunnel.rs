@@ -16,7 +16,7 @@ fuzz_target!(|input: (&[u8], &[u8], Vec<Vec<u8>>)| {
         assert!(matches!(record, Ok(Record::Request { .. })));
         assert!(head.name.of(&body[0]).starts_with(service));
     }
-    if tunnel::is_reply(&head) {
+    if tunnel::is_reply(&head, true) || tunnel::is_reply(&head, false) {
         assert!(matches!(record, Ok(Record::Final { .. } | Record::Data { .. })));
     }
 });

@@ -129,7 +129,7 @@ impl Stage {
     fn raw_is_good(&self, heads: &[Head], frames: &[Vec<u8>]) -> bool {
         heads.iter().all(|head| {
             let body = Body::of(head, &frames[0], &frames[1..]);
-            !mdp_protocol::Payload::is_raw(&body) || body.is_list(self.limits.frames)
+            !mdp_protocol::Payload::is_raw(&body) || body.is_list(self.limits.body_frames())
         })
     }
 
@@ -152,7 +152,7 @@ impl Stage {
             }
             Command::Answer { address, last } => {
                 let reads = self.broker.reads_tunnel(address);
-                let fits = |head: &Head| reads && tunnel::is_reply(head);
+                let fits = |head: &Head| reads && tunnel::is_reply(head, last);
                 FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
             }
             Command::Ready { service } => FromPlain::Ready { service },

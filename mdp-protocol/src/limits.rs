@@ -47,6 +47,17 @@ pub struct Limits {
     pub attempts: u8,
 }
 
+/// The most frames that stand before the body of a plain message.
+const PLAIN_HEADS: usize = 5;
+
+impl Limits {
+    /// Frames in the body of a plain message, and in a raw payload: five fewer than [`frames`](Self::frames), so that
+    /// the message is within that in each dialect and direction.
+    pub const fn body_frames(&self) -> usize {
+        self.frames.saturating_sub(PLAIN_HEADS)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

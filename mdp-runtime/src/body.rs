@@ -308,12 +308,23 @@ impl Payload for Body {
 
     fn detach(mut self) -> Self {
         if !self.own {
-            // A slice would hold the whole packet, which may be a thousand times as large. A payload
-            // frame is the call's own, so it is shared.
+            // A slice would hold the whole packet, which may be a thousand times as large.
             self.bytes = Bytes::copy_from_slice(&self.bytes);
             self.own = true;
         }
+        // A small frame of libzmq's lies in a buffer with others; a large one has its own, and is shared.
+        match self.out.as_deref_mut() {
+            Some(Out::Payload(payload)) => make_own(payload),
+            Some(Out::Frames(frames)) => frames.iter_mut().for_each(make_own),
+            None => {}
+        }
         self
+    }
+}
+
+fn make_own(frame: &mut Bytes) {
+    if !frame.is_empty() && frame.len() <= INLINE_MOST {
+        *frame = Bytes::copy_from_slice(frame);
     }
 }
 

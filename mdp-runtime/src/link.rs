@@ -42,6 +42,10 @@ impl Link {
     fn open(runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
         let socket = runtime.socket(zmq::DEALER)?;
         socket.set_immediate(watched)?;
+        if watched {
+            // A pipe that is full would look like no connection. What waits is bounded by the calls of the client.
+            socket.set_sndhwm(0)?;
+        }
         socket.set_linger(LINGER_MS)?;
         socket.set_maxmsgsize(FRAME_BYTES)?;
         socket.set_reconnect_ivl(RECONNECT_MS)?;

@@ -214,7 +214,7 @@ impl Received {
         for (record, head) in heads.iter().enumerate() {
             if head.flags.has(Flags::RAW) {
                 let payload = self.body(head).payload();
-                wire::split_frames(&payload, limits.frames, |_| {})
+                wire::split_frames(&payload, limits.body_frames(), |_| {})
                     .map_err(|error| WireError::Raw { record, error })?;
             }
         }

@@ -56,7 +56,7 @@ impl Peer {
         state: watch::Sender<ConnectionState>,
     ) -> Self {
         // What a broker sends is bounded by what it was sent; only the largest payload is not ours.
-        let limits = Limits { frame_bytes: 64 << 20, ..Limits::default() };
+        let limits = Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() };
         Peer {
             clock: Clock::start(),
             who,

@@ -15,6 +15,9 @@ use crate::slab::Key;
 use crate::time::Time;
 use crate::wire::{Direction, Part, Record};
 
+/// What an item takes beside its bytes, so that empty ones are bounded, too.
+const ITEM_OVERHEAD: usize = 64;
+
 /// Items that wait for credit, and the end of the call if that is behind them.
 pub(super) struct Backlog<P> {
     items: VecDeque<P>,
@@ -35,7 +38,7 @@ impl<P> core::fmt::Debug for Backlog<P> {
 impl<P: Payload> Broker<P> {
     /// Keeps an item until its client gives credit, or ends the call if there is no room.
     pub(super) fn keep_back(&mut self, now: Time, key: Key, item: P, out: &mut Vec<Action<P>>) {
-        let size = item.size();
+        let size = item.size() + ITEM_OVERHEAD;
         let limits = &self.config.limits;
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(service) = self.services.get_mut(call.service) else { return };
@@ -104,10 +107,11 @@ impl<P: Payload> Broker<P> {
         if !call.flow.pay(size) {
             return None;
         }
-        backlog.bytes = backlog.bytes.saturating_sub(size);
+        let kept = size + ITEM_OVERHEAD;
+        backlog.bytes = backlog.bytes.saturating_sub(kept);
         let item = backlog.items.pop_front();
         let service = call.service;
-        self.forget_bytes(service, size);
+        self.forget_bytes(service, kept);
         item
     }
 

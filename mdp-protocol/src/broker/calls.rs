@@ -139,6 +139,10 @@ impl<P> Call<P> {
         matches!(self.place, Place::Queued(_) | Place::Pinned(_))
     }
 
+    pub(super) fn is_ending(&self) -> bool {
+        self.place == Place::Ending
+    }
+
     pub(super) fn is_running(&self) -> bool {
         matches!(self.place, Place::Running(_))
     }
@@ -448,8 +452,13 @@ impl<P: Payload> Broker<P> {
     /// Ends the running calls that may not run twice, for the broker leaves. After this a client
     /// knows that such a call without an answer was never read.
     pub(super) fn tell_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        // A plain client does not know that it should ask again.
+        let is_plain = |call: &Call<P>| {
+            let client = call.client.and_then(|client| self.sessions.get(client));
+            client.is_some_and(|client| client.plain.is_some())
+        };
         let told = |call: &Call<P>| match call.place {
-            Place::Running(_) => !call.idempotent,
+            Place::Running(_) => !call.idempotent || is_plain(call),
             Place::Ending => true,
             _ => false,
         };
@@ -566,6 +575,7 @@ impl<P: Payload> Broker<P> {
             return;
         }
         call.attempt = call.attempt.saturating_sub(1);
+        self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
         self.leave_worker(key, worker);
         self.let_go(key);
         match self.refuse_again(key, body.size()) {

@@ -116,12 +116,14 @@ pub enum Action<P> {
         /// The message.
         message: ToPlain<P>,
     },
-    /// Send DISCONNECT to a plain worker without a session.
+    /// Send a message to a plain peer without a session.
     AnswerPlain {
         /// The routing id.
         route: Box<[u8]>,
         /// How its messages look.
         form: Form,
+        /// The message.
+        message: ToPlain<P>,
     },
     /// Send a record to somebody without a session.
     Answer {

@@ -11,7 +11,7 @@ use super::to_plain::{Content, ToPlain};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::wire::plain::Dialect;
 use crate::wire::{Record, Reply};
 
@@ -72,9 +72,20 @@ pub struct WorkerLine {
     pub draining: bool,
 }
 
+/// Lists that are made in a second; each costs a look at all that it lists.
+const LISTS_A_SECOND: u32 = 50;
+
 const OK: u16 = 200;
 const NOT_FOUND: u16 = 404;
 const NOT_IMPLEMENTED: u16 = 501;
+const TRY_LATER: u16 = 503;
+
+/// How many lists were made in the second that began then.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    since: Time,
+    made: u32,
+}
 
 impl<P: Payload> Broker<P> {
     /// Answers a request for a service of the broker's own (RFC 8 M1).
@@ -94,7 +105,7 @@ impl<P: Payload> Broker<P> {
             let refusal = denied(&String::from_utf8_lossy(body.path()));
             return self.refuse(now, from, call, body, refusal, out);
         }
-        let listing = self.listing(body.path(), body.last_frame());
+        let listing = self.listing(now, body.path(), body.last_frame());
         if let Some(form) = self.sessions.get(from).and_then(|session| session.form()) {
             let (service, content) = (Name::from(body.path()), Content::Listing(Box::new(listing)));
             let message = ToPlain::Reply { service, last: true, content };
@@ -107,7 +118,11 @@ impl<P: Payload> Broker<P> {
         self.send(now, from, record, out);
     }
 
-    fn listing(&self, service: &[u8], about: &[u8]) -> Listing {
+    fn listing(&mut self, now: Time, service: &[u8], about: &[u8]) -> Listing {
+        let lists = matches!(service, b"mmi.services" | b"mmi.workers");
+        if lists && !self.may_list(now) {
+            return Listing::Status(TRY_LATER);
+        }
         match service {
             b"mmi.service" => {
                 let found = self.by_name.get(about);
@@ -122,6 +137,14 @@ impl<P: Payload> Broker<P> {
             b"mmi.counters" => Listing::Counters(Box::new(self.stats())),
             _ => Listing::Status(NOT_IMPLEMENTED), // RFC 8 M4
         }
+    }
+
+    fn may_list(&mut self, now: Time) -> bool {
+        if now - self.lists.since >= Span::from_secs(1) {
+            self.lists = Lists { since: now, made: 0 };
+        }
+        self.lists.made += 1;
+        self.lists.made <= LISTS_A_SECOND
     }
 
     fn service_lines(&self) -> Vec<ServiceLine> {

@@ -62,6 +62,7 @@ pub struct Broker<P> {
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
     gone: plain::Gone,
+    lists: mmi::Lists,
     /// Whose messages come next.
     introduced: Option<PeerKey>,
     usages: Slab<Usage>,
@@ -102,6 +103,7 @@ impl<P: Payload> Broker<P> {
             closed: false,
             timers_done: None,
             gone: plain::Gone::new(config.seed),
+            lists: mmi::Lists::default(),
             introduced: None,
             usages: Slab::new(),
             by_principal: HashMap::with_hasher(hash()),
@@ -223,6 +225,11 @@ impl<P: Payload> Broker<P> {
     fn record(&mut self, now: Time, from: Key, record: Record<&[u8], P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.seen = now; // any record counts as life
+        if session.plain.is_some() {
+            // wire.md R2: a session belongs to one dialect.
+            self.stats.invalid += 1;
+            return self.expel(now, from, DisconnectReason::Unexpected, out);
+        }
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
                 let (target, leased) = (peer, false);
@@ -356,7 +363,8 @@ impl<P: Payload> Broker<P> {
 
     fn maybe_close(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         let Some(until) = self.closing else { return };
-        if self.running > 0 && now < until {
+        let ending = || self.calls.iter().any(|(_, call)| call.is_ending());
+        if now < until && (self.running > 0 || ending()) {
             return;
         }
         self.tell_running(now, out);

@@ -12,11 +12,13 @@ use super::io::{Action, Cause, Name, Note, Sender};
 use super::requests::Request;
 use super::services::Offer;
 use super::sessions::Session;
-use super::to_plain::streams_fit;
-use super::{Broker, refusals};
+use super::to_plain::{Content, ToPlain, streams_fit};
+use super::{Broker, final_of, refusals};
+use crate::limits::Limit;
+use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::Code;
+use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
 use crate::wire::plain::{Dialect, Form, Side};
 use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
@@ -185,17 +187,19 @@ impl<P: Payload> Broker<P> {
         match said {
             FromPlain::Request { service, content } => {
                 match self.open_plain(now, route, form, Side::Client, out) {
-                    Some(key) => self.plain_request(now, key, form, service, content, out),
-                    None => self.stats.unanswered += 1,
+                    Ok(key) => self.plain_request(now, key, form, service, content, out),
+                    Err(refusal) => {
+                        self.refuse_stranger(route, form, service, &content, refusal, out)
+                    }
                 }
             }
             FromPlain::Ready { service } => {
                 match self.open_plain(now, route, form, Side::Worker, out) {
-                    Some(key) => {
+                    Ok(key) => {
                         let offer = Offer { service, capacity: 1, schema: None };
                         self.ready(now, key, offer, out);
                     }
-                    None => self.turn_plain_away(now, route, form, out),
+                    Err(_) => self.turn_plain_away(now, route, form, out),
                 }
             }
             // RFC 7 W5: it may be said at any time.
@@ -206,7 +210,28 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A session for a plain peer, unless there are too many, or the broker leaves.
+    /// A typed call of somebody who cannot have a session.
+    fn refuse_stranger(
+        &mut self,
+        route: &[u8],
+        form: Form,
+        service: &[u8],
+        content: &Incoming<'_, P>,
+        refusal: Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Incoming::Call(Record::Request { call, .. }) = content else {
+            self.stats.unanswered += 1;
+            return;
+        };
+        self.stats.refused += 1;
+        let content = Content::Call(final_of(*call, 0, refusal));
+        let message = ToPlain::Reply { service: Name::from(service), last: true, content };
+        out.push(Action::AnswerPlain { route: route.into(), form, message });
+    }
+
+    /// A session for a plain peer, or why there is none: there are too many, the broker leaves, or the peer may
+    /// do nothing.
     fn open_plain(
         &mut self,
         now: Time,
@@ -214,20 +239,23 @@ impl<P: Payload> Broker<P> {
         form: Form,
         side: Side,
         out: &mut Vec<Action<P>>,
-    ) -> Option<Key> {
-        if self.sessions.len() >= self.config.limits.sessions || self.closing.is_some() {
-            return None;
+    ) -> Result<Key, Refusal> {
+        if self.closing.is_some() {
+            return Err(refusals::handed_back(0));
+        }
+        if self.sessions.len() >= self.config.limits.sessions {
+            return Err(refusals::limit_refusal(Limit::Sessions));
         }
         let Some(rights) = self.rights_of_newcomer() else {
             self.stats.denied += 1;
-            return None;
+            return Err(refusals::denied("anything"));
         };
         let id = self.new_id();
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
         let plain = Plain { form, side, next_call: 0 };
         let plain = Some(plain);
         let session = Session::new(now, route, id, heartbeat, expiry, plain, rights);
-        Some(self.open(now, session, out))
+        Ok(self.open(now, session, out))
     }
 
     /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.
@@ -243,7 +271,8 @@ impl<P: Payload> Broker<P> {
         }
         self.stats.turned_away += 1;
         self.gone.add(now, route);
-        out.push(Action::AnswerPlain { route: route.into(), form });
+        let message = ToPlain::Disconnect;
+        out.push(Action::AnswerPlain { route: route.into(), form, message });
         let reason = DisconnectReason::NoSession;
         out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
     }
@@ -301,9 +330,14 @@ impl<P: Payload> Broker<P> {
         {
             plain.form = form;
         }
+        if names::check(service).is_err() {
+            // No name is cut to fit: it would be another one.
+            self.stats.refused += 1;
+            self.stats.unanswered += 1;
+            return;
+        }
         match content {
             Incoming::Raw(body) => {
-                debug_assert_eq!(body.path(), service);
                 let request = Request {
                     call: self.next_raw_call(from),
                     timeout: self.config.plain.queue_expiry,

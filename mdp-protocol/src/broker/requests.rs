@@ -104,7 +104,7 @@ impl<P: Payload> Broker<P> {
         body: &P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
-        if request.timeout == Span::ZERO {
+        if request.timeout == Span::ZERO && !request.leased {
             return Err(deadline_refusal(false));
         }
         let name = service_of(body).map_err(bad_path)?;

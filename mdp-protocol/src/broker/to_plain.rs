@@ -170,7 +170,12 @@ impl<P: Payload> Broker<P> {
     pub(super) fn cannot_take(&self, call: Key, worker: Key) -> Option<Refusal> {
         let form = self.plain_form(worker)?;
         let call = self.calls.get(call)?;
-        let fits = call.raw || streams_fit(form, call.flow.kind());
+        let kind = call.flow.kind();
+        // The partial replies to a raw call are simply dropped where they do not fit (R88).
+        let fits = match call.raw {
+            true => !kind.streams(Direction::Requests),
+            false => streams_fit(form, kind),
+        };
         (!fits).then(no_such_stream)
     }
 

@@ -194,6 +194,16 @@ pub fn read<'a, F: AsRef<[u8]>>(
     let command = check_size(&frames, limits)
         .and_then(|()| read_command(reader, side, dialect, &mut frames))
         .map_err(|fault| PlainError::Wrong { form, side, fault })?;
+    if frames.frames.len() - frames.at > limits.body_frames() {
+        return Err(PlainError::Wrong { form, side, fault: Fault::TooMuch(Limit::Frames) });
+    }
+    // As the body would travel in a record (wire.md R85): it may have to.
+    let body = frames.frames.get(frames.at..).unwrap_or_default();
+    let bytes =
+        body.iter().fold(0_usize, |sum, frame| sum.saturating_add(4 + frame.as_ref().len()));
+    if bytes > limits.frame_bytes {
+        return Err(PlainError::Wrong { form, side, fault: Fault::TooMuch(Limit::FrameBytes) });
+    }
     Ok(Message { form, side, command, body: frames.at })
 }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::decode::{Head, decode};
 use super::header::{Command, Flags, SIGNATURE};
 use crate::limits::Limits;
+use crate::names;
 
 /// The record that a body consists of, if it is a tunnel: the first frame is a packet with exactly one record, and
 /// the others are what that announces. The head speaks of the first frame.
@@ -26,12 +27,15 @@ pub fn read<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Head> {
 /// Whether the record is a request for a method of this service.
 pub fn is_request(head: &Head, packet: &[u8], service: &[u8]) -> bool {
     let path = head.name.of(packet);
+    if names::check(path).is_err() {
+        return false;
+    }
     let method = path.strip_prefix(service).and_then(|rest| rest.strip_prefix(b"/"));
     let method = method.is_some_and(|method| !method.is_empty() && !method.contains(&b'/'));
     method && head.command() == Some(Command::Request)
 }
 
-/// Whether the record is one that answers a request.
-pub fn is_reply(head: &Head) -> bool {
-    matches!(head.command(), Some(Command::Final | Command::Data))
+/// Whether the record is one that answers a request: FINAL in the final reply, DATA in a partial one.
+pub fn is_reply(head: &Head, last: bool) -> bool {
+    head.command() == Some(if last { Command::Final } else { Command::Data })
 }

@@ -128,7 +128,7 @@ impl Stage {
             }
             Command::Answer { address, last } => {
                 let reads = self.broker.reads_tunnel(address);
-                let fits = |_: &[u8], head: &_| reads && tunnel::is_reply(head);
+                let fits = |_: &[u8], head: &_| reads && tunnel::is_reply(head, last);
                 FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
             }
             Command::Ready { service } => FromPlain::Ready { service },
@@ -184,8 +184,8 @@ impl Stage {
                 }
                 format!("{} < {}", self.routes[&to], plain_line(form, message))
             }
-            Action::AnswerPlain { route, form } => {
-                let line = plain_line(form, ToPlain::Disconnect);
+            Action::AnswerPlain { route, form, message } => {
+                let line = plain_line(form, message);
                 format!("{} < {line}", String::from_utf8_lossy(&route))
             }
             Action::Note(_) => return,

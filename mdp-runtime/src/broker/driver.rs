@@ -1,5 +1,6 @@
 //! The broker's thread: wait, drain a burst, handle, send.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, mpsc};
 
 use mdp_protocol::Limits;
@@ -77,6 +78,12 @@ impl Waker {
     }
 }
 
+/// A peer that could not be sent something, and the REQUESTs that it has not seen.
+struct Lost {
+    session: Key,
+    requests: Vec<(u64, Body)>,
+}
+
 pub(super) struct Driver {
     runtime: Runtime,
     clock: Clock,
@@ -91,6 +98,8 @@ pub(super) struct Driver {
     /// A message of plain MDP.
     frames: Vec<Frame>,
     writer: plain::Writer,
+    /// What could not be sent, and is still to be told.
+    lost: VecDeque<Lost>,
     spin: Spin,
     closed: bool,
 }
@@ -125,6 +134,7 @@ impl Driver {
             actions: Vec::new(),
             frames: Vec::new(),
             writer: plain::Writer::default(),
+            lost: VecDeque::new(),
             spin: Spin::default(),
             closed: false,
         })
@@ -310,6 +320,17 @@ impl Driver {
         for action in actions.drain(..) {
             self.perform(action);
         }
+        // What could not be sent is told afterwards, one after another: the calls may go to somebody else who is gone.
+        while let Some(lost) = self.lost.pop_front() {
+            let to = lost.session;
+            for (call, body) in lost.requests {
+                self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
+            }
+            self.core.handle(now, Input::Unreachable { session: to }, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+        }
         self.actions = actions;
     }
 
@@ -327,9 +348,8 @@ impl Driver {
                 let _ = send_to(&mut self.router, &route, &mut packer);
             }
             Action::SendPlain { to, form, message } => self.send_plain(to, form, message),
-            Action::AnswerPlain { route, form } => {
+            Action::AnswerPlain { route, form, message } => {
                 // As above.
-                let message = ToPlain::Disconnect;
                 let _ = self.writer.send(&mut self.router, &route, form, message);
             }
             Action::Open { session, route } => self.outbox.open(session, route),
@@ -344,15 +364,13 @@ impl Driver {
         let Err(failed) = self.writer.send(&mut self.router, route, form, message) else { return };
         observe::unreachable(&failed.error);
         self.outbox.break_off(to);
-        if let Some((call, body)) = failed.request {
-            self.handle(Input::Undelivered { to, call, body });
-        }
-        self.handle(Input::Unreachable { session: to });
+        self.lost.push_back(Lost { session: to, requests: failed.request.into_iter().collect() });
     }
 
     fn flush(&mut self) {
         while let Err(failed) = self.outbox.flush(&mut self.router) {
             self.failed(failed);
+            self.handle(Input::Tick);
         }
     }
 
@@ -360,14 +378,12 @@ impl Driver {
     fn failed(&mut self, failed: Failed) {
         observe::unreachable(&failed.error);
         let mut heads = Vec::new();
+        let mut lost = Lost { session: failed.session, requests: Vec::new() };
         if failed.packet.decode(&self.limits, &mut heads).is_ok() {
             let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
-            for head in requests {
-                let body = failed.packet.body(head);
-                self.handle(Input::Undelivered { to: failed.session, call: head.call, body });
-            }
+            lost.requests.extend(requests.map(|head| (head.call, failed.packet.body(head))));
         }
-        self.handle(Input::Unreachable { session: failed.session });
+        self.lost.push_back(lost);
     }
 }
 

@@ -86,7 +86,9 @@ pub(super) fn read(
         Kind::Ready => Said::Ready { service: name },
         Kind::Answer { last } => {
             let tunnel = match core.reads_tunnel(name.as_ref()) {
-                true => Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head)),
+                true => {
+                    Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head, last))
+                }
                 false => None,
             };
             Said::Answer { address: name, last, body, tunnel }

@@ -89,6 +89,9 @@ pub(crate) fn check_sockets(services: &[(Arc<[u8]>, u32)]) -> Result<(), ServeEr
     Ok(())
 }
 
+/// Frames in the body of a raw message: so many travel in each dialect and direction.
+pub(crate) const MOST_FRAMES: usize = 27;
+
 /// What is taken from a broker. What it sends is bounded by what others sent it; see `peer`.
 fn limits() -> Limits {
     Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() }

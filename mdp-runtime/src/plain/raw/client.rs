@@ -21,7 +21,7 @@ use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
-use crate::plain::Dialect;
+use crate::plain::{Dialect, MOST_FRAMES};
 use crate::status::Status;
 use driver::{Command, Driver, Line};
 
@@ -82,6 +82,9 @@ pub enum RawError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// A message has more frames than a broker takes.
+    #[error("the request has {0} frames; at most {MOST_FRAMES} travel")]
+    Frames(usize),
     /// No reply came in time.
     #[error("no reply came within the time allowed; {}", whether(*sent))]
     Timeout {
@@ -103,6 +106,17 @@ pub enum RawError {
         /// It had gone out, so a worker may have begun.
         sent: bool,
     },
+}
+
+/// What can be known to go wrong before a request is made.
+fn check(service: &str, frames: &[Bytes]) -> Result<(), RawError> {
+    if let Err(source) = names::check(service.as_bytes()) {
+        return Err(RawError::Service { name: service.to_owned(), source });
+    }
+    if frames.len() > MOST_FRAMES {
+        return Err(RawError::Frames(frames.len()));
+    }
+    Ok(())
 }
 
 fn whether(sent: bool) -> &'static str {
@@ -139,7 +153,7 @@ impl RawClient {
 
     /// Sends a request and waits for its final reply. Partial ones are passed over; [`request`](Self::request) gives them.
     ///
-    /// A broker of this project takes messages of up to 32 frames, unless it is set otherwise.
+    /// At most 27 frames travel, which together with those of any dialect make the 32 that a broker takes in a message.
     ///
     /// # Errors
     ///
@@ -154,10 +168,14 @@ impl RawClient {
 
     /// Sends a request, as soon as it is its turn. The replies are waited for elsewhere. Dropping that gives the request up.
     pub fn request(&self, service: &str, frames: impl Into<Vec<Bytes>>) -> PendingReply {
+        let frames = frames.into();
+        if let Err(error) = check(service, &frames) {
+            return PendingReply { way: Pending::Refused(Some(error)), ended: false };
+        }
         let (commands, ids) = match &self.way {
             Way::Plain { commands, ids, .. } => (commands, ids),
             Way::Rpc(client) => {
-                let call = client.raw(service, frames.into(), self.timeout);
+                let call = client.raw(service, frames, self.timeout);
                 return PendingReply { way: Pending::Rpc(call), ended: false };
             }
         };
@@ -165,17 +183,11 @@ impl RawClient {
         let (replies, inbox) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicU32::new(0));
         let line = Line { id, replies, waiting: Arc::clone(&waiting) };
-        let checked = names::check(service.as_bytes());
-        match checked {
-            Err(source) => line.end(Err(RawError::Service { name: service.to_owned(), source })),
-            Ok(_) => {
-                let (service, frames) = (Arc::from(service.as_bytes()), frames.into());
-                let patience = clock::span(self.timeout);
-                let command = Command::Request { line, service, frames, patience };
-                if let Err(unsent) = commands.send(command) {
-                    unsent.0.refuse();
-                }
-            }
+        let service = Arc::from(service.as_bytes());
+        let patience = clock::span(self.timeout);
+        let command = Command::Request { line, service, frames, patience };
+        if let Err(unsent) = commands.send(command) {
+            unsent.0.refuse();
         }
         let commands = commands.clone();
         PendingReply { way: Pending::Plain { inbox, waiting, id, commands }, ended: false }
@@ -249,6 +261,8 @@ enum Pending {
     },
     /// The client of a raw one has always a connection of its own.
     Rpc(Option<RawCall>),
+    /// It was never made.
+    Refused(Option<RawError>),
 }
 
 impl PendingReply {
@@ -289,6 +303,9 @@ impl PendingReply {
             Pending::Rpc(Some(call)) => {
                 let reply = ready!(call.poll(cx));
                 reply.map(|(frames, last)| RawReply { frames, last }).map_err(RawError::Status)
+            }
+            Pending::Refused(error) => {
+                Err(error.take().unwrap_or(RawError::Closed { sent: false }))
             }
             Pending::Rpc(None) => Err(RawError::Closed { sent: false }),
         };

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 use crate::body::Body;
 use crate::codec;
+use crate::plain::MOST_FRAMES;
 use crate::status::Status;
 use crate::stream::Purse;
 use crate::worker::CallContext;
@@ -50,6 +51,13 @@ pub enum ReplyError {
     /// MDP/0.1 has one reply to a request.
     #[error("MDP/0.1 has no partial replies")]
     NoPartials,
+    /// A message has more frames than a broker takes.
+    #[error("the reply has {0} frames; at most {MOST_FRAMES} travel")]
+    Frames(usize),
+}
+
+fn check(frames: Vec<Bytes>) -> Result<Vec<Bytes>, ReplyError> {
+    if frames.len() > MOST_FRAMES { Err(ReplyError::Frames(frames.len())) } else { Ok(frames) }
 }
 
 /// Answers one raw request: with any number of [`partial`](Self::partial) replies over MDP/0.2, then with one
@@ -94,13 +102,14 @@ impl Replier {
     ///
     /// # Errors
     ///
-    /// The connection is over, or it is one of MDP/0.1.
+    /// The connection is over, or it is one of MDP/0.1, or there are more than 27 frames.
     pub async fn partial(&self, frames: impl Into<Vec<Bytes>>) -> Result<(), ReplyError> {
+        let frames = check(frames.into())?;
         match &self.way {
             Some(Way::Plain { partials: false, .. }) => Err(ReplyError::NoPartials),
             Some(Way::Plain { open, slot, told, .. }) => {
                 open.room.acquire().await.map_err(|_| ReplyError::Over)?.forget();
-                tell(told, *slot, open, Word::Partial(frames.into()))
+                tell(told, *slot, open, Word::Partial(frames))
             }
             Some(Way::Rpc { cx, purse, .. }) => {
                 // Without a stream nobody wants it.
@@ -108,7 +117,7 @@ impl Replier {
                 let mut purse = purse.lock().await;
                 let ready = poll_fn(|context| purse.poll_ready(flow.half(), context)).await;
                 ready.map_err(|_| ReplyError::Over)?;
-                let body = Body::of_frames(b"", frames.into());
+                let body = Body::of_frames(b"", frames);
                 purse.pay(body.size());
                 flow.send(Part::Item(body));
                 Ok(())
@@ -121,17 +130,19 @@ impl Replier {
     ///
     /// # Errors
     ///
-    /// The connection is over. Whether the reply reaches its client cannot be known in any case.
+    /// The connection is over, or there are more than 27 frames, and the request has no answer then. Whether the reply
+    /// reaches its client cannot be known in any case.
     pub fn finish(mut self, frames: impl Into<Vec<Bytes>>) -> Result<(), ReplyError> {
         if self.is_over() {
             return Err(ReplyError::Over);
         }
+        let frames = check(frames.into())?;
         match self.way.take() {
             Some(Way::Plain { open, slot, told, .. }) => {
-                tell(&told, slot, &open, Word::Finish(frames.into()))
+                tell(&told, slot, &open, Word::Finish(frames))
             }
             Some(Way::Rpc { end, .. }) => {
-                end(Code::Ok, Body::of_frames(b"", frames.into()));
+                end(Code::Ok, Body::of_frames(b"", frames));
                 Ok(())
             }
             None => Err(ReplyError::Over),
