@@ -9,6 +9,7 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record,
 use mdp_protocol::{Key, Span, Time};
 use tokio::sync::oneshot;
 
+use super::identity::Identities;
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use super::plain;
@@ -16,12 +17,14 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
 use crate::context::Runtime;
-use crate::error::BindError;
+use crate::error::{BindError, BrokerFailure};
 use crate::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
+use crate::security::zap::Registration;
+use crate::security::{KeyPair, PublicKey, set_up_server};
 use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
@@ -91,7 +94,9 @@ pub(super) struct Driver {
     /// A message of plain MDP.
     frames: Vec<Frame>,
     writer: plain::Writer,
+    identities: Identities,
     spin: Spin,
+    failure: Option<BrokerFailure>,
     closed: bool,
 }
 
@@ -100,9 +105,13 @@ impl Driver {
         runtime: &Runtime,
         config: Config,
         endpoints: &[String],
+        curve: Option<(&KeyPair, Registration)>,
     ) -> Result<Self, BindError> {
-        let router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
+        let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
         set_up(&router, &config.limits).map_err(BindError::Socket)?;
+        if let Some((keys, registration)) = &curve {
+            set_up_server(&mut router, keys, registration.domain()).map_err(BindError::Socket)?;
+        }
         let mut bound = Vec::with_capacity(endpoints.len());
         for endpoint in endpoints {
             let failed = |source| BindError::Bind { endpoint: endpoint.clone(), source };
@@ -125,6 +134,8 @@ impl Driver {
             actions: Vec::new(),
             frames: Vec::new(),
             writer: plain::Writer::default(),
+            identities: Identities::new(curve.map(|(_, registration)| registration)),
+            failure: None,
             spin: Spin::default(),
             closed: false,
         })
@@ -134,19 +145,41 @@ impl Driver {
         &self.endpoints
     }
 
-    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
+    pub(super) fn run(
+        mut self,
+        inbox: &mpsc::Receiver<Command>,
+        wakeups: &zmq::Socket,
+    ) -> Result<(), BrokerFailure> {
         while !self.closed {
             if let Err(error) = self.turn(inbox, wakeups) {
                 tracing::error!(%error, "the broker's socket failed; the broker stops");
+                self.failure = Some(BrokerFailure::Socket(error));
                 break;
             }
         }
         close::close(&self.runtime, self.router);
         tracing::info!("broker stopped");
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// The public key of the peer behind a routing id, with CURVE.
+    pub(super) fn principal(&self, route: &[u8]) -> Option<PublicKey> {
+        self.identities.principal(route)
+    }
+
+    /// A broker that can let nobody in stops: what it would still do is less than what it promised.
+    fn watch_out(&mut self) {
+        if self.identities.is_blind() && self.failure.is_none() {
+            let failure = BrokerFailure::Authenticator;
+            tracing::error!(error = %failure, "the broker stops");
+            self.failure = Some(failure);
+            self.handle(Input::Shutdown { grace: Span::ZERO });
+        }
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
         let more = self.receive()?;
+        self.watch_out();
         self.commands(inbox);
         // Also after a pause of the process: what waited in the socket was read above.
         let now = self.clock.now();
@@ -190,7 +223,7 @@ impl Driver {
         let mut weight = 0;
         let mut plain = 0;
         while weight < BURST_WEIGHT {
-            let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
+            let mut route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
                 Ok(route) => route,
                 Err(zmq::Error::EAGAIN) => break,
                 Err(error) => return Err(error),
@@ -199,6 +232,13 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
+            if !self.identities.heard(&mut route) {
+                observe::another_key(&route);
+                weight += CALL_WEIGHT;
+                self.pass_over(first)?;
+                continue;
+            }
+            self.core.introduce(self.principal(&route).map(|key| *key.as_bytes()));
             if first.first() == Some(&SIGNATURE) {
                 let message = Received::rest(&self.router, first, &self.limits)?;
                 weight += self.message(&route, &message);
@@ -211,6 +251,14 @@ impl Driver {
         // Plain peers are sent one message for each request: waiting awake for the next takes from them.
         self.spin.heard((weight - plain) / CALL_WEIGHT);
         Ok(weight >= BURST_WEIGHT)
+    }
+
+    /// Reads the rest of a message that counts for nothing.
+    fn pass_over(&self, mut frame: zmq::Message) -> zmq::Result<()> {
+        while frame.get_more() {
+            frame = retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?;
+        }
+        Ok(())
     }
 
     /// Handles a message, and gives the weight of its records.
@@ -332,8 +380,14 @@ impl Driver {
                 let message = ToPlain::Disconnect;
                 let _ = self.writer.send(&mut self.router, &route, form, message);
             }
-            Action::Open { session, route } => self.outbox.open(session, route),
-            Action::Close { session } => self.outbox.close(&mut self.router, session),
+            Action::Open { session, route } => {
+                self.identities.opened(session, &route);
+                self.outbox.open(session, route);
+            }
+            Action::Close { session } => {
+                self.identities.closed(session);
+                self.outbox.close(&mut self.router, session);
+            }
             Action::Note(note) => observe::broker(&note),
             Action::Closed => self.closed = true,
         }
