@@ -443,6 +443,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::security::{AllowList, CurveClient};
+
+    impl Driver {
+        /// The routing ids of all sessions.
+        fn routes(&self) -> Vec<Vec<u8>> {
+            self.outbox.routes().map(<[u8]>::to_vec).collect()
+        }
+    }
 
     /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
     /// not lost.
@@ -483,5 +491,61 @@ mod tests {
             read += 1;
         }
         assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
+    }
+
+    /// The key of each peer that has said something, as long as its session lasts.
+    #[test]
+    fn a_peer_is_known_by_its_key() {
+        let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
+        let peers = [(); 2].map(|()| KeyPair::new().unwrap());
+        let allowed = AllowList::of(peers.iter().map(|peer| *peer.public()));
+        let registration = Registration::new(&runtime, allowed, || {}).unwrap();
+        let endpoints = ["tcp://127.0.0.1:*".to_owned(), "inproc://here".to_owned()];
+        let curve = Some((&keys, registration));
+        let mut driver = Driver::bind(&runtime, Config::default(), &endpoints, curve).unwrap();
+        let connect = |endpoint: &str, own: Option<&KeyPair>| {
+            let socket = runtime.socket(zmq::DEALER).unwrap();
+            socket.set_linger(0).unwrap();
+            if let Some(own) = own {
+                let curve = CurveClient::new(*keys.public()).key_pair(own.clone());
+                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+            }
+            socket.connect(endpoint).unwrap();
+            socket
+        };
+        let hello = |socket: &zmq::Socket| {
+            let mut packer = Packer::default();
+            let span = Span::from_secs(1);
+            packer.put(&Record::Hello { id: &b""[..], heartbeat: span, liveness: 3 });
+            socket.send(&*packer.take().packet, 0).unwrap();
+        };
+        let tcp = driver.endpoints()[0].clone();
+        let sockets = peers.each_ref().map(|peer| connect(&tcp, Some(peer)));
+        let inside = connect("inproc://here", None);
+        sockets.iter().chain([&inside]).for_each(hello);
+        let until = Instant::now() + Duration::from_secs(10);
+        while driver.core.stats().sessions < 3 && Instant::now() < until {
+            driver.receive().unwrap();
+            driver.flush();
+        }
+        let routes: Vec<Vec<u8>> = driver.routes();
+        assert_eq!(routes.len(), 3);
+        let mut found: Vec<_> = routes.iter().map(|route| driver.principal(route)).collect();
+        let mut wanted = vec![None, Some(*peers[0].public()), Some(*peers[1].public())];
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert_eq!(driver.principal(b"nobody"), None);
+        // It is forgotten with the session.
+        for socket in sockets.iter().chain([&inside]) {
+            let mut packer = Packer::default();
+            let reason = DisconnectReason::Shutdown;
+            packer.put(&Record::<&[u8], Body>::Disconnect(reason));
+            socket.send(&*packer.take().packet, 0).unwrap();
+        }
+        while driver.core.stats().sessions > 0 && Instant::now() < until {
+            driver.receive().unwrap();
+        }
+        assert!(routes.iter().all(|route| driver.principal(route).is_none()));
     }
 }

@@ -86,3 +86,103 @@ impl Identities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use mdp_protocol::broker::{Action, Broker, Config, Input};
+    use mdp_protocol::wire::Record;
+    use mdp_protocol::{Span, Time};
+
+    use super::*;
+    use crate::body::Body;
+    use crate::context::Runtime;
+    use crate::security::{AllowList, CurveClient, KeyPair, set_up_server};
+
+    /// The key of a session, which only a machine can make.
+    fn a_session() -> Key {
+        let mut core = Broker::<Body>::new(Config::default());
+        let mut actions = Vec::new();
+        let from = core.sender(b"x");
+        let record = Record::Hello { id: &b""[..], heartbeat: Span::from_secs(1), liveness: 3 };
+        core.handle(Time::from_ms(0), Input::Record { from, record }, &mut actions);
+        let opened = actions.iter().find_map(|action| match action {
+            Action::Open { session, .. } => Some(*session),
+            _ => None,
+        });
+        opened.unwrap()
+    }
+
+    /// A peer takes the routing id of one that has gone, before the broker knows that it has.
+    #[test]
+    fn a_routing_id_of_a_session_is_of_no_use_to_another_key() {
+        let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
+        let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
+        let mut router = runtime.socket(zmq::ROUTER).unwrap();
+        set_up_server(&mut router, &keys, registration.domain()).unwrap();
+        router.set_rcvtimeo(200).unwrap();
+        router.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = router.get_last_endpoint().unwrap().unwrap();
+        let mut identities = Identities::new(Some(registration));
+        let peer = |own: &KeyPair| {
+            let socket = runtime.socket(zmq::DEALER).unwrap();
+            socket.set_linger(0).unwrap();
+            socket.set_identity(b"x").unwrap();
+            let curve = CurveClient::new(*keys.public()).key_pair(own.clone());
+            curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+            socket.connect(&endpoint).unwrap();
+            socket
+        };
+        // Until the routing id is free again, who asks for it is passed over by libzmq.
+        let hears = |own: &KeyPair| {
+            let until = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < until {
+                let socket = peer(own);
+                socket.send("hello", 0).unwrap();
+                if let Ok(route) = router.recv_msg(0) {
+                    assert_eq!(&*router.recv_msg(0).unwrap(), b"hello");
+                    return (socket, route);
+                }
+            }
+            panic!("nobody was heard");
+        };
+        let (ann, eve) = (KeyPair::new().unwrap(), KeyPair::new().unwrap());
+        let (socket, mut route) = hears(&ann);
+        assert!(identities.heard(&mut route));
+        assert_eq!(identities.principal(b"x"), Some(*ann.public()));
+        let session = a_session();
+        identities.opened(session, b"x");
+        drop(socket);
+        let (socket, mut route) = hears(&eve);
+        assert!(!identities.heard(&mut route));
+        assert_eq!(identities.principal(b"x"), Some(*ann.public()));
+        drop(socket);
+        let (socket, mut route) = hears(&ann);
+        assert!(identities.heard(&mut route));
+        drop(socket);
+        // When that session is over, the next one may have it.
+        identities.closed(session);
+        assert_eq!(identities.principal(b"x"), None);
+        let (_socket, mut route) = hears(&eve);
+        assert!(identities.heard(&mut route));
+        assert_eq!(identities.principal(b"x"), Some(*eve.public()));
+    }
+
+    #[test]
+    fn without_curve_nobody_has_a_key_whatever_a_message_says() {
+        let runtime = Runtime::new();
+        let router = runtime.socket(zmq::ROUTER).unwrap();
+        router.set_rcvtimeo(10_000).unwrap();
+        router.bind("tcp://127.0.0.1:*").unwrap();
+        let dealer = runtime.socket(zmq::DEALER).unwrap();
+        dealer.set_linger(0).unwrap();
+        dealer.connect(&router.get_last_endpoint().unwrap().unwrap()).unwrap();
+        dealer.send("hello", 0).unwrap();
+        let mut route = router.recv_msg(0).unwrap();
+        let mut identities = Identities::new(None);
+        assert!(identities.heard(&mut route));
+        assert_eq!(identities.principal(&route), None);
+        assert!(!identities.is_blind());
+    }
+}

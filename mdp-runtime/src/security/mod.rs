@@ -33,6 +33,9 @@ mod curve;
 mod handshake;
 mod key_file;
 mod keys;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
 mod version;
 pub(crate) mod zap;
 

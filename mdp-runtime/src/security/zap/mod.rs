@@ -6,6 +6,7 @@
 
 mod request;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tests;
 
 use std::collections::HashMap;
@@ -142,7 +143,7 @@ impl Handler {
     }
 
     /// Ends the thread, whoever relies on it.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stop) = stop {
             // It cannot be full: nothing else is ever sent on it.
