@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use mdp_runtime::patterns::{Puller, Pusher, StartError};
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, HandshakeFault, KeyPair};
 use mdp_runtime::{
     BindError, Broker, BrokerBuilder, Call, Client, ClientBuilder, ConnectError, ConnectionState,
@@ -226,6 +227,32 @@ fn without_curve_only_this_machine_can_be_served() {
     Broker::builder().bind("tcp://0.0.0.0:*").insecure(true).start().unwrap();
     Broker::builder().bind("tcp://0.0.0.0:*").curve(Keys::new().server()).start().unwrap();
     Broker::builder().bind("tcp://127.0.0.1:*").bind("inproc://insecure").start().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_have_curve_too() {
+    let keys = Keys::new();
+    let puller = Puller::<String>::builder().bind("tcp://127.0.0.1:*").curve_server(keys.server());
+    let mut puller = puller.start().unwrap();
+    let endpoint = puller.endpoints()[0].clone();
+    let pusher = |curve| {
+        let builder = Pusher::<String>::builder().connect(&endpoint).runtime(&Runtime::new());
+        builder.curve(curve).start().unwrap()
+    };
+    let refused = pusher(keys.curve(&keys.stranger));
+    let _ = tokio::time::timeout(SHORT, refused.send(&TOKEN.to_owned())).await;
+    let known = pusher(keys.curve(&keys.known));
+    tokio::time::timeout(DEADLINE, known.send(&"known".to_owned())).await.unwrap().unwrap();
+    let got = tokio::time::timeout(DEADLINE, puller.recv()).await.unwrap().unwrap();
+    assert_eq!(got.as_deref(), Some("known"));
+    let more = tokio::time::timeout(SHORT, puller.recv()).await;
+    assert!(more.is_err(), "nothing comes of a stranger: {more:?}");
+    let sides = Pusher::<String>::builder().bind("tcp://127.0.0.1:*");
+    let sides = sides.connect(&endpoint).curve_server(keys.server()).start();
+    assert!(matches!(sides, Err(StartError::CurveSides)));
+    let two = CurveClient::with_servers([*keys.broker.public(), *keys.known.public()]);
+    let two = Pusher::<String>::builder().connect(&endpoint).curve(two).start();
+    assert!(matches!(two, Err(StartError::ServerKeys(2))));
 }
 
 /// Hands bytes on between clients and a broker, and keeps them.
