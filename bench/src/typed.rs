@@ -28,7 +28,7 @@ pub(crate) fn broker() -> Result<()> {
     runtime(Flavor::Current)?.block_on(async {
         let mut broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
         println!("ready {}", broker.endpoints().join(" "));
-        broker.stopped().await;
+        broker.stopped().await?;
         anyhow::bail!("the broker stopped")
     })
 }

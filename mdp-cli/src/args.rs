@@ -24,8 +24,11 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Runs a broker until SIGINT or SIGTERM; a second signal stops it at once.
     ///
-    /// Prints `bound ENDPOINT` for each endpoint when it is ready.
+    /// Prints `bound ENDPOINT` for each endpoint when it is ready, and with CURVE `public-key KEY` before.
     Broker(BrokerArgs),
+    /// Makes and shows keys, for CURVE.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
     /// `protoc --descriptor_set_out` and `buf build -o` write.
     #[command(subcommand)]
@@ -42,6 +45,27 @@ pub(crate) enum SchemaCommand {
     ///
     /// The exit code is 0 if nothing breaks, 1 if something does, 2 if one of the two cannot be read.
     Check(CheckArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Makes a key pair: NAME.pub for everybody, NAME.key for its owner alone.
+    ///
+    /// Prints the public key and the two files. Nothing is overwritten.
+    New {
+        /// What the files are called: letters, digits, `-`, `_` and `.`.
+        name: String,
+        /// The folder of the files.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Prints the public key of a file, .pub or .key.
+    ///
+    /// The exit code is 1 if it cannot be used: a secret key that others than its owner can read is refused.
+    Show {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +116,10 @@ pub(crate) struct BrokerArgs {
     /// place of the file's `bind`.
     #[arg(long, value_name = "ENDPOINT", num_args = 1..)]
     pub(crate) bind: Vec<String>,
+    /// Listens without encryption where other machines can connect; else the broker does not start there without
+    /// `[curve]` in the file.
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// A TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -24,7 +24,8 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
             "nowhere to listen; give `--bind tcp://127.0.0.1:5555`, or `bind` in the configuration"
         )));
     }
-    let builder = config.apply(Broker::builder());
+    let builder = config.apply(Broker::builder()).map_err(Failure::wrong)?;
+    let builder = if args.insecure { builder.insecure(true) } else { builder };
     let builder = binds.iter().fold(builder, |builder, endpoint| builder.bind(endpoint));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -42,16 +43,17 @@ async fn serve(
     let mut stop =
         Stop::listen().context("could not listen to signals").map_err(Failure::failed)?;
     let mut broker = start().map_err(|error| match error {
-        BindError::Endpoint(_) => Failure::wrong(error),
+        BindError::Endpoint(_) | BindError::Insecure { .. } => Failure::wrong(error),
         _ => Failure::failed(error),
     })?;
-    announce(broker.endpoints())
+    announce(&broker)
         .context("could not say where the broker is bound")
         .map_err(Failure::failed)?;
     tokio::select! {
         () = stop.asked() => {}
-        () = broker.stopped() => {
-            return Err(Failure::failed(anyhow!("the broker's socket failed; see the log")));
+        ended = broker.stopped() => {
+            let ended = ended.err().map_or_else(|| anyhow!("nobody told it to"), Into::into);
+            return Err(Failure::failed(ended.context("the broker stopped")));
         }
     }
     tracing::info!(?grace, "stopping; a second signal stops at once");
@@ -61,10 +63,13 @@ async fn serve(
     }
 }
 
-/// Tells whoever started the program where it listens.
-fn announce(endpoints: &[String]) -> io::Result<()> {
+/// Tells whoever started the program where it listens, and before that by which key it is known.
+fn announce(broker: &Broker) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for endpoint in endpoints {
+    if let Some(key) = broker.public_key() {
+        writeln!(out, "public-key {key}")?;
+    }
+    for endpoint in broker.endpoints() {
         writeln!(out, "bound {endpoint}")?;
     }
     out.flush()

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use mdp_runtime::security::{AllowList, CurveServer, PublicKey};
 use mdp_runtime::{BrokerBuilder, Limits};
 use serde::Deserialize;
 
@@ -20,9 +21,28 @@ pub(crate) struct Config {
     unserved_wait_ms: Option<u64>,
     overrun_ms: Option<u64>,
     #[serde(default)]
+    insecure: bool,
+    curve: Option<CurveConfig>,
+    #[serde(default)]
     plain: PlainConfig,
     #[serde(default)]
     limits: LimitsConfig,
+}
+
+/// The broker's key, and who may connect. Paths are relative to the folder that the program runs in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CurveConfig {
+    secret_key_file: PathBuf,
+    /// Makes that file if there is none.
+    #[serde(default)]
+    generate: bool,
+    #[serde(default)]
+    allowed_keys: Vec<String>,
+    /// A folder of files that end in `.pub`.
+    allowed_keys_dir: Option<PathBuf>,
+    #[serde(default)]
+    allow_any: bool,
 }
 
 /// What holds for peers of plain MDP.
@@ -68,7 +88,11 @@ impl Config {
     }
 
     /// The builder with these settings, the endpoints aside.
-    pub(crate) fn apply(&self, mut builder: BrokerBuilder) -> BrokerBuilder {
+    pub(crate) fn apply(&self, builder: BrokerBuilder) -> Result<BrokerBuilder> {
+        let mut builder = builder.insecure(self.insecure);
+        if let Some(curve) = &self.curve {
+            builder = builder.curve(curve.server().context("`[curve]` cannot be used")?);
+        }
         if let Some(ms) = self.heartbeat_ms {
             builder = builder.heartbeat(Duration::from_millis(ms.get()));
         }
@@ -81,7 +105,40 @@ impl Config {
         if let Some(ms) = self.overrun_ms {
             builder = builder.overrun(Duration::from_millis(ms));
         }
-        self.plain.apply(builder).limits(self.limits.merged())
+        Ok(self.plain.apply(builder).limits(self.limits.merged()))
+    }
+}
+
+impl CurveConfig {
+    fn server(&self) -> Result<CurveServer> {
+        let allowed = self.allowed()?;
+        let file = &self.secret_key_file;
+        let server = match self.generate {
+            true => CurveServer::read_or_create(file)?,
+            false => CurveServer::read(file)?,
+        };
+        Ok(server.allow_list(allowed))
+    }
+
+    fn allowed(&self) -> Result<AllowList> {
+        let some = self.allowed_keys_dir.is_some() || !self.allowed_keys.is_empty();
+        match (some, self.allow_any) {
+            (true, true) => bail!("`allow_any` and a list of keys exclude each other"),
+            (false, true) => return Ok(AllowList::anybody()),
+            (false, false) => bail!(
+                "nobody could connect; give `allowed_keys_dir`, `allowed_keys`, or `allow_any = true`"
+            ),
+            (true, false) => {}
+        }
+        let list = AllowList::nobody();
+        for text in &self.allowed_keys {
+            let key = text.parse().with_context(|| format!("`{text}` in `allowed_keys`"))?;
+            list.add(key);
+        }
+        if let Some(folder) = &self.allowed_keys_dir {
+            PublicKey::read_folder(folder)?.into_iter().for_each(|key| list.add(key));
+        }
+        Ok(list)
     }
 }
 

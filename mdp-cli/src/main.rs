@@ -1,9 +1,11 @@
 //! The `mdp` program.
 //!
 //! `mdp broker --bind tcp://127.0.0.1:5555` runs a broker until SIGINT or SIGTERM. Standard output
-//! has one line `bound ENDPOINT` for each endpoint; all else goes to standard error. The exit code is
+//! has one line `bound ENDPOINT` for each endpoint, and with CURVE a line `public-key KEY` before; all else goes to standard error. The exit code is
 //! 0 after an orderly stop, 1 when something failed, 2 when the command line or the configuration is
 //! wrong.
+//!
+//! `mdp keys new` makes a key pair, `mdp keys show` prints the public key of a file.
 //!
 //! `mdp schema export` prints descriptors as `.proto` text, `mdp schema check` says what breaks between two of
 //! them; there the exit code is 1 if something breaks, and 2 if something cannot be read.
@@ -11,6 +13,7 @@
 mod args;
 mod broker;
 mod config;
+mod keys;
 mod schema;
 mod stop;
 
@@ -23,6 +26,7 @@ use crate::args::{Args, Command, SchemaCommand};
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Broker(args) => broker::run(args).map(|()| 0),
+        Command::Keys(command) => keys::run(&command).map(|()| 0),
         Command::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
         Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
     };

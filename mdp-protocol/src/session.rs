@@ -92,6 +92,9 @@ pub enum LossCause {
     Dismissed,
     /// The connection broke, or could not be made.
     Broken,
+    /// The connection was never secure: keys or mechanisms of the two sides do not fit. Said by drivers, which know
+    /// more of a connection than the machines do.
+    Handshake,
 }
 
 impl core::fmt::Display for LossCause {
@@ -104,6 +107,7 @@ impl core::fmt::Display for LossCause {
             LossCause::Drained => f.write_str("the broker takes no new calls"),
             LossCause::Dismissed => f.write_str("the broker said DISCONNECT"),
             LossCause::Broken => f.write_str("the connection broke"),
+            LossCause::Handshake => f.write_str("there was no secure connection to the broker"),
         }
     }
 }

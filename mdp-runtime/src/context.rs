@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::security::{warn_if_old, zap};
+
 /// A ZeroMQ context with its I/O threads.
 ///
 /// Peers of one `Runtime` reach each other over `inproc://`. All builders use the process-wide one
@@ -17,12 +19,14 @@ use std::sync::OnceLock;
 #[derive(Clone)]
 pub struct Runtime {
     context: zmq::Context,
+    zap: zap::Place,
 }
 
 impl Runtime {
     /// A context of its own, with one I/O thread.
     pub fn new() -> Self {
-        Runtime { context: zmq::Context::new() }
+        warn_if_old();
+        Runtime { context: zmq::Context::new(), zap: zap::Place::default() }
     }
 
     /// The context of the process, made at its first use.
@@ -33,6 +37,13 @@ impl Runtime {
 
     pub(crate) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
         self.context.socket(kind)
+    }
+}
+
+impl Runtime {
+    /// The context's handler of ZAP, if there is one.
+    pub(crate) fn zap(&self) -> &zap::Place {
+        &self.zap
     }
 }
 

@@ -1,6 +1,8 @@
 //! Endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`.
 
-use crate::error::EndpointError;
+use std::net::IpAddr;
+
+use crate::error::{BindError, EndpointError};
 
 /// Checks what libzmq would refuse later with a number, or not at all.
 pub(crate) fn check(endpoint: &str) -> Result<(), EndpointError> {
@@ -16,6 +18,26 @@ pub(crate) fn check(endpoint: &str) -> Result<(), EndpointError> {
         _ if endpoint.contains('\0') => Err(invalid(endpoint, "it has a NUL byte")),
         Some(problem) => Err(invalid(endpoint, problem)),
         None => Ok(()),
+    }
+}
+
+/// Checks that none can be reached from another machine.
+pub(crate) fn check_local(endpoints: &[String]) -> Result<(), BindError> {
+    match endpoints.iter().find(|endpoint| !is_local(endpoint)) {
+        Some(endpoint) => Err(BindError::Insecure { endpoint: endpoint.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether an endpoint, when it is bound, can be reached from this machine only. What is not known to be so is not: a
+/// name is that of a network interface here.
+fn is_local(endpoint: &str) -> bool {
+    let Some(address) = endpoint.strip_prefix("tcp://") else { return true };
+    let Some((host, _)) = address.rsplit_once(':') else { return false };
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse() {
+        Ok(IpAddr::V4(address)) => address.is_loopback(),
+        Ok(IpAddr::V6(address)) => address.is_loopback(),
+        Err(_) => false,
     }
 }
 
@@ -46,6 +68,35 @@ fn check_tcp(address: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_local() {
+        for local in [
+            "tcp://127.0.0.1:*",
+            "tcp://127.9.8.7:1",
+            "tcp://[::1]:80",
+            "ipc:///tmp/x",
+            "inproc://a",
+        ] {
+            assert!(is_local(local), "{local}");
+        }
+        for open in [
+            "tcp://*:1",
+            "tcp://0.0.0.0:1",
+            "tcp://[::]:1",
+            "tcp://[::ffff:0.0.0.0]:1",
+            "tcp://10.0.0.1:1",
+            "tcp://128.0.0.1:1",
+            "tcp://[fe80::1%lo]:1",
+            "tcp://eth0:1",
+            "tcp://lo:1",
+            "tcp://localhost.example:1",
+            "tcp://127.0.0.1.example:1",
+            "tcp://127.1:1",
+        ] {
+            assert!(!is_local(open), "{open}");
+        }
+    }
 
     #[test]
     fn good_ones_pass_and_bad_ones_say_why() {

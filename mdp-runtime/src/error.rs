@@ -8,6 +8,7 @@ use mdp_protocol::names::NameError;
 use mdp_schema::SchemaError;
 
 use crate::policy::PolicyError;
+use crate::security::{CurveUnavailable, HandshakeFault, Unusable};
 
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,22 @@ pub enum BindError {
         /// What ZeroMQ says.
         source: zmq::Error,
     },
+    /// Without CURVE the endpoint can be reached from other machines.
+    #[error(
+        "`{endpoint}` can be reached from other machines, and without CURVE anybody there may call, serve and listen; \
+         switch CURVE on, bind to 127.0.0.1 or [::1], or say that it is to be insecure (`.insecure(true)`, `--insecure`)"
+    )]
+    Insecure {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// CURVE is asked for, and libzmq was built without it.
+    #[error(transparent)]
+    CurveUnavailable(#[from] CurveUnavailable),
+    /// The handler that says which keys may connect could not be started. With EADDRINUSE the ZeroMQ context has one that
+    /// is not this crate's.
+    #[error("could not start the handler of ZAP")]
+    Authenticator(#[source] zmq::Error),
     /// The socket could not be made or set up.
     #[error("could not set up the broker's socket")]
     Socket(#[source] zmq::Error),
@@ -49,6 +66,21 @@ pub enum BindError {
     /// There is no policy to begin with.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+}
+
+/// Why a broker stopped that was not told to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerFailure {
+    /// The socket failed.
+    #[error("the broker's socket failed")]
+    Socket(#[source] zmq::Error),
+    /// The thread ended that says which keys may connect. Nobody new was let in any more.
+    #[error("the handler of ZAP has ended, so nobody new could connect")]
+    Authenticator,
+    /// The broker's thread panicked.
+    #[error("the broker's thread panicked; see the log")]
+    Panicked,
 }
 
 /// Why there is no client.
@@ -67,6 +99,28 @@ pub enum ConnectError {
         within: Duration,
         /// What happened last.
         cause: Option<LossCause>,
+    },
+    /// The keys do not fit those of the broker. Only clients with CURVE find this out; to others such a broker does
+    /// not answer.
+    #[error("no secure connection to {endpoint}: {fault}")]
+    Handshake {
+        /// The endpoint; the first one of which this is so.
+        endpoint: String,
+        /// What happened last.
+        fault: HandshakeFault,
+    },
+    /// CURVE is asked for, and libzmq was built without it.
+    #[error(transparent)]
+    CurveUnavailable(#[from] CurveUnavailable),
+    /// There is neither one key for all endpoints nor one for each.
+    #[error(
+        "{keys} public keys of brokers are given for {endpoints} endpoints; give one for each, or one for all"
+    )]
+    ServerKeys {
+        /// How many keys.
+        keys: usize,
+        /// How many endpoints.
+        endpoints: usize,
     },
     /// The id is not a name.
     #[error("the id `{id}` cannot be used")]
@@ -129,6 +183,19 @@ pub enum ServeError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// CURVE is asked for, and libzmq was built without it.
+    #[error(transparent)]
+    CurveUnavailable(#[from] CurveUnavailable),
+    /// There is neither one key for all endpoints nor one for each.
+    #[error(
+        "{keys} public keys of brokers are given for {endpoints} endpoints; give one for each, or one for all"
+    )]
+    ServerKeys {
+        /// How many keys.
+        keys: usize,
+        /// How many endpoints.
+        endpoints: usize,
+    },
     /// The socket could not be made or set up.
     #[error("could not set up the worker's socket")]
     Socket(#[source] zmq::Error),
@@ -138,6 +205,26 @@ pub enum ServeError {
     /// There is no tokio runtime to run handlers on.
     #[error("a worker runs its handlers on tokio; call this within a runtime")]
     NoTokio,
+}
+
+impl From<Unusable> for ConnectError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::ServerKeys { keys, endpoints } => {
+                ConnectError::ServerKeys { keys, endpoints }
+            }
+        }
+    }
+}
+
+impl From<Unusable> for ServeError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::ServerKeys { keys, endpoints } => ServeError::ServerKeys { keys, endpoints },
+        }
+    }
 }
 
 fn last(cause: &Option<LossCause>) -> String {

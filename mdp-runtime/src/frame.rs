@@ -1,15 +1,27 @@
 //! Where safe Rust and libzmq meet. The only `unsafe` of the project is here: giving libzmq a
-//! payload that it sends without copying it, telling tokio of a socket's descriptor, and an option that the crate
-//! `zmq` has no method for.
+//! payload that it sends without copying it, telling tokio of a socket's descriptor, and what the crate
+//! `zmq` has no method for: two options, the end of a monitor, and the public key of a secret one.
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
 
 use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use zeroize::Zeroizing;
+
+/// libzmq's ZMQ_ZAP_ENFORCE_DOMAIN, which `zmq-sys` does not know.
+const ZAP_ENFORCE_DOMAIN: c_int = 93;
+/// A key as text, and a NUL byte.
+const KEY_TEXT: usize = 41;
+
+// SAFETY: this is libzmq's declaration of it (zmq.h), and `zmq-sys` links libzmq. It is not among what `zmq-sys` shows.
+unsafe extern "C" {
+    fn zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int;
+}
 
 /// A received frame, whose bytes stay where libzmq put them.
 pub(crate) struct Frame(pub(crate) zmq::Message);
@@ -88,8 +100,15 @@ pub(crate) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
 
 /// Whether an XPUB refuses a message with EAGAIN where it would not reach all that it is for (ZMQ_XPUB_NODROP).
 pub(crate) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Result<()> {
-    let value = c_int::from(nodrop);
-    let option = zmq_sys::ZMQ_XPUB_NODROP as c_int;
+    set_int(socket, zmq_sys::ZMQ_XPUB_NODROP as c_int, c_int::from(nodrop))
+}
+
+/// A server with CURVE takes nobody unless the handler of ZAP says so, also when there is none.
+pub(crate) fn set_zap_enforce_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
+    set_int(socket, ZAP_ENFORCE_DOMAIN, 1)
+}
+
+fn set_int(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result<()> {
     // SAFETY: the socket's pointer is valid while the socket, borrowed here, is; libzmq reads an `int` from `value`,
     // whose size it is told, and keeps no pointer to it.
     let set = unsafe {
@@ -101,6 +120,32 @@ pub(crate) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Re
         )
     };
     if set == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Ends the monitor of a socket.
+pub(crate) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
+    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is. Instead of an endpoint libzmq takes a
+    // null pointer, which ends the monitor.
+    let ended = unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) };
+    if ended == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// The public key of a secret one, both as text. `None`: the text is not a key, or libzmq has no CURVE.
+pub(crate) fn curve_public(secret: &str) -> Option<String> {
+    let mut terminated = Zeroizing::new([0_u8; KEY_TEXT]);
+    let (text, _nul) = terminated.split_at_mut_checked(KEY_TEXT - 1)?;
+    if secret.len() != text.len() || secret.contains('\0') {
+        return None;
+    }
+    text.copy_from_slice(secret.as_bytes());
+    let mut public = [0_u8; KEY_TEXT];
+    // SAFETY: libzmq reads a text of 40 characters and the NUL byte behind them, and writes as many into `public`, which
+    // has room for them. It keeps neither pointer.
+    let made = unsafe {
+        zmq_curve_public(public.as_mut_ptr().cast::<c_char>(), terminated.as_ptr().cast::<c_char>())
+    };
+    let text = public.get(..KEY_TEXT - 1)?;
+    if made == 0 { str::from_utf8(text).ok().map(str::to_owned) } else { None }
 }
 
 fn last_error() -> zmq::Error {

@@ -28,6 +28,7 @@
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`patterns`]: records over ZeroMQ's other socket types, without a broker. [`Message`]: plain messages, as a stack of
 //!   frames.
+//! - [`security`]: keys, encryption, and who a peer is.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
 //! Workers and clients run on tokio; the broker has a thread of its own. For programs without tokio there is
@@ -60,6 +61,7 @@ mod peer;
 mod plain;
 mod policy;
 mod retry;
+pub mod security;
 mod signal;
 mod spin;
 mod status;
@@ -152,7 +154,7 @@ pub use client::{
 pub use codegen::record::UnknownFields;
 pub use compress::Compression;
 pub use context::Runtime;
-pub use error::{BindError, ConnectError, EndpointError, ServeError};
+pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError};
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};
 pub use metadata::Metadata;

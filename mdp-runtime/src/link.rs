@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 use crate::context::Runtime;
 use crate::frame::{self, Polled};
 use crate::pack::{Packer, Received, retry_interrupted};
+use crate::security::{ClientKeys, HandshakeFault, Watch};
 
 /// Largest frame that a peer takes from a broker, unless the broker says less.
 const FRAME_BYTES: i64 = 64 << 20;
@@ -23,26 +24,47 @@ const RECONNECT_MOST_MS: i32 = 1_000;
 /// Frames of this many bytes are given to libzmq without copying them; below it a copy costs less.
 const SHARED_FROM: usize = 1_024;
 
-/// A DEALER socket connected to one endpoint.
+/// A DEALER socket connected to one endpoint. It ends by [`into_socket`](Link::into_socket) and is not dropped, for the
+/// sake of its watch.
 pub(crate) struct Link {
     polled: AsyncFd<Polled>,
+    /// With CURVE, until the other side has said something.
+    watch: Option<Watch>,
 }
 
 impl Link {
     /// A new socket, connecting in the background. Must be called on tokio.
-    pub(crate) fn connect(runtime: &Runtime, endpoint: &str) -> zmq::Result<Self> {
-        Link::open(runtime, endpoint, false)
+    ///
+    /// With `keys` it speaks CURVE, to the endpoint of this number, and is watched for handshakes that fail.
+    pub(crate) fn connect(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+    ) -> zmq::Result<Self> {
+        let link = Link::new(runtime, endpoint, keys, false)?;
+        link.begin(runtime, endpoint, keys.is_some())
     }
 
-    /// The same, with room to send only while there is a connection: [`look`](Self::look) then tells whether there is.
-    pub(crate) fn connect_watched(runtime: &Runtime, endpoint: &str) -> zmq::Result<Self> {
-        Link::open(runtime, endpoint, true)
+    /// A new socket that is not watched for handshakes. With `immediate` it has room to send only while there is a connection:
+    /// [`look`](Self::look) then tells whether there is.
+    pub(crate) fn connect_plain(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+        immediate: bool,
+    ) -> zmq::Result<Self> {
+        Link::new(runtime, endpoint, keys, immediate)?.begin(runtime, endpoint, false)
     }
 
-    fn open(runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
+    fn new(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+        immediate: bool,
+    ) -> zmq::Result<Self> {
         let socket = runtime.socket(zmq::DEALER)?;
-        socket.set_immediate(watched)?;
-        if watched {
+        socket.set_immediate(immediate)?;
+        if immediate {
             // A pipe that is full would look like no connection. What waits is bounded by the calls of the client.
             socket.set_sndhwm(0)?;
         }
@@ -52,17 +74,42 @@ impl Link {
         socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
         // With it, libzmq looks names up as IPv6 only, and `localhost` would miss most brokers.
         socket.set_ipv6(endpoint.contains('['))?;
-        socket.connect(endpoint)?;
-        Ok(Link { polled: frame::polled(socket)? })
+        if let Some((keys, number)) = keys {
+            keys.set_up(&socket, number)?;
+        }
+        Ok(Link { polled: frame::polled(socket)?, watch: None })
+    }
+
+    fn begin(mut self, runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
+        if watched && !endpoint.starts_with("inproc://") {
+            self.watch = Some(Watch::begin(runtime, &self.polled.get_ref().socket)?);
+        }
+        let connected = self.polled.get_ref().socket.connect(endpoint);
+        if connected.is_err() {
+            self.unwatch();
+        }
+        connected.map(|()| self)
+    }
+
+    /// What has gone wrong with handshakes since this was asked last.
+    pub(crate) fn fault(&self) -> Option<HandshakeFault> {
+        self.watch.as_ref().and_then(Watch::fault)
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(&mut self.polled.get_mut().socket);
+        }
     }
 
     /// The same socket on another tokio runtime: the one that this is called on.
     pub(crate) fn moved(self) -> zmq::Result<Self> {
-        Ok(Link { polled: frame::polled(self.into_socket())? })
+        Ok(Link { polled: frame::polled(self.into_socket())?, watch: None })
     }
 
     /// The socket, to be closed.
-    pub(crate) fn into_socket(self) -> zmq::Socket {
+    pub(crate) fn into_socket(mut self) -> zmq::Socket {
+        self.unwatch();
         self.polled.into_inner().socket
     }
 
@@ -70,7 +117,11 @@ impl Link {
     pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Received>> {
         let socket = &self.polled.get_ref().socket;
         match retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
-            Ok(first) => Received::rest(socket, first, limits).map(Some),
+            Ok(first) => {
+                let received = Received::rest(socket, first, limits).map(Some);
+                self.unwatch();
+                received
+            }
             Err(zmq::Error::EAGAIN) => Ok(None),
             Err(error) => Err(error),
         }
@@ -141,14 +192,25 @@ impl Link {
 
     /// Waits until there is something to receive or, with `to_send`, room to send.
     pub(crate) async fn ready(&mut self, to_send: bool) -> zmq::Result<()> {
-        let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
-        loop {
-            if self.polled.get_ref().socket.get_events()?.intersects(wanted) {
-                return Ok(());
-            }
-            let mut guard = self.polled.readable_mut().await.map_err(|_| zmq::Error::ETERM)?;
-            // First forget the edge, then look: an edge in between is a new one.
-            guard.clear_ready();
+        let Link { polled, watch } = self;
+        match watch {
+            None => ready(polled, to_send).await,
+            Some(watch) => tokio::select! {
+                ready = ready(polled, to_send) => ready,
+                failed = watch.ready() => failed,
+            },
         }
+    }
+}
+
+async fn ready(polled: &mut AsyncFd<Polled>, to_send: bool) -> zmq::Result<()> {
+    let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
+    loop {
+        if polled.get_ref().socket.get_events()?.intersects(wanted) {
+            return Ok(());
+        }
+        let mut guard = polled.readable_mut().await.map_err(|_| zmq::Error::ETERM)?;
+        // First forget the edge, then look: an edge in between is a new one.
+        guard.clear_ready();
     }
 }

@@ -61,6 +61,11 @@ pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
     tracing::warn!(route = shown(route), %error, "message dropped");
 }
 
+/// A message on a routing id that another peer has a session under.
+pub(crate) fn another_key(route: &[u8]) {
+    tracing::warn!(route = shown(route), "message of another key dropped");
+}
+
 pub(crate) fn unknown(route: &[u8], error: &RecordError) {
     tracing::warn!(route = shown(route), %error, "record dropped");
 }

@@ -4,7 +4,7 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 
 use mdp_protocol::wire::{Head, Record};
-use mdp_protocol::{ConnectionState, Limits, SessionAction, Time};
+use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction, Time};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
@@ -14,8 +14,9 @@ use crate::close;
 use crate::context::Runtime;
 use crate::link::Link;
 use crate::observe;
-use crate::pack::{CALL_WEIGHT, Gather, weight_of};
+use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
 use crate::plain::Side;
+use crate::security::{ClientKeys, Faults};
 
 /// Calls that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
@@ -24,13 +25,25 @@ pub(crate) const BURST: usize = 128;
 /// The same in what records weigh: items of streams are more.
 pub(crate) const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
 
+/// Where a worker or a client connects to, and with which keys.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) runtime: Runtime,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) keys: Option<ClientKeys>,
+}
+
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
     pub(crate) clock: Clock,
     who: &'static str,
-    runtime: Runtime,
-    endpoints: Vec<String>,
+    way: Way,
     link: Option<Link>,
+    /// Of the link's endpoint.
+    endpoint: usize,
+    /// The handshake with this link's endpoint has failed.
+    faulty: bool,
+    faults: Faults,
     gather: Gather,
     limits: Limits,
     heads: Vec<Head>,
@@ -49,20 +62,17 @@ pub(crate) enum Broken {
 }
 
 impl Peer {
-    pub(crate) fn new(
-        who: &'static str,
-        runtime: Runtime,
-        endpoints: Vec<String>,
-        state: watch::Sender<ConnectionState>,
-    ) -> Self {
+    pub(crate) fn new(who: &'static str, way: Way, state: watch::Sender<ConnectionState>) -> Self {
         // What a broker sends is bounded by what it was sent; only the largest payload is not ours.
         let limits = Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() };
         Peer {
             clock: Clock::start(),
             who,
-            runtime,
-            endpoints,
+            way,
             link: None,
+            endpoint: 0,
+            faulty: false,
+            faults: Faults::default(),
             gather: Gather::default(),
             limits,
             heads: Vec::new(),
@@ -72,8 +82,9 @@ impl Peer {
     }
 
     /// A peer whose broker speaks plain MDP. `side` translates.
-    pub(crate) fn over_plain(self, side: Side) -> Self {
-        Peer { plain: Some(side), ..self }
+    pub(crate) fn over_plain(mut self, side: Side) -> Self {
+        self.plain = Some(side);
+        self
     }
 
     pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {
@@ -85,7 +96,7 @@ impl Peer {
                 }
                 action => {
                     let now = self.clock.now();
-                    plain.perform(now, &self.runtime, &self.endpoints, action)
+                    plain.perform(now, &self.way, action)
                 }
             };
         }
@@ -96,6 +107,7 @@ impl Peer {
                 false => Ok(()),
             },
             SessionAction::State(state) => {
+                let state = self.explained(state);
                 self.tell(state);
                 Ok(())
             }
@@ -110,12 +122,35 @@ impl Peer {
         }
     }
 
+    /// What is known of handshakes that have failed.
+    pub(crate) fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
+    /// The machine knows that nobody answered, and not why.
+    fn explained(&mut self, state: ConnectionState) -> ConnectionState {
+        match state {
+            ConnectionState::Disconnected(
+                LossCause::NoAnswer | LossCause::Invalid | LossCause::Broken,
+            ) if self.faulty => ConnectionState::Disconnected(LossCause::Handshake),
+            ConnectionState::Disconnected(_) => {
+                self.faults.set(self.endpoint, None);
+                state
+            }
+            state => state,
+        }
+    }
+
     /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
     fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
-        self.link = None;
-        let Some(endpoint) = self.endpoints.get(endpoint) else { return Err(Broken::Connection) };
-        match Link::connect(&self.runtime, endpoint) {
+        drop(self.unlink());
+        (self.endpoint, self.faulty) = (endpoint, false);
+        let keys = self.way.keys.as_ref().map(|keys| (keys, endpoint));
+        let Some(endpoint) = self.way.endpoints.get(endpoint) else {
+            return Err(Broken::Connection);
+        };
+        match Link::connect(&self.way.runtime, endpoint, keys) {
             Ok(link) => {
                 self.link = Some(link);
                 Ok(())
@@ -137,6 +172,32 @@ impl Peer {
         Ok(())
     }
 
+    /// The next message of the socket, if one is there.
+    fn receive(&mut self) -> Result<Option<Received>, Broken> {
+        let Some(link) = &mut self.link else { return Ok(None) };
+        if let Some(fault) = link.fault() {
+            let endpoint = self.way.endpoints.get(self.endpoint);
+            tracing::warn!(who = self.who, ?endpoint, %fault, "the handshake failed");
+            self.faults.set(self.endpoint, Some(fault));
+            self.faulty = true;
+            // libzmq has given the connection up.
+            if fault.is_final() {
+                return Err(Broken::Connection);
+            }
+        }
+        let received = link.receive(&self.limits).map_err(|error| self.broken(error))?;
+        if received.is_some() && self.faulty {
+            self.faults.set(self.endpoint, None);
+            self.faulty = false;
+        }
+        Ok(received)
+    }
+
+    /// The socket, to be closed.
+    fn unlink(&mut self) -> Option<zmq::Socket> {
+        self.link.take().map(Link::into_socket)
+    }
+
     /// Hands the records of the next message to `take`, which stops at the first that cannot be read, and gives their
     /// weight.
     pub(crate) fn receive_one(
@@ -149,9 +210,7 @@ impl Peer {
             self.tell_news();
             return received;
         }
-        let Some(link) = &mut self.link else { return Ok(None) };
-        let received = link.receive(&self.limits).map_err(|error| self.broken(error))?;
-        let Some(message) = received else { return Ok(None) };
+        let Some(message) = self.receive()? else { return Ok(None) };
         let mut heads = std::mem::take(&mut self.heads);
         let result = match message.decode(&self.limits, &mut heads) {
             Err(error) => {
@@ -207,11 +266,10 @@ impl Peer {
     pub(crate) async fn close(mut self) {
         // A broken socket has lost it anyway.
         let _ = self.flush();
-        let mut sockets: Vec<zmq::Socket> =
-            self.link.take().map(Link::into_socket).into_iter().collect();
+        let mut sockets: Vec<zmq::Socket> = self.unlink().into_iter().collect();
         sockets.extend(self.plain.take().into_iter().flat_map(|plain| plain.into_sockets()));
         if !sockets.is_empty() {
-            let runtime = self.runtime;
+            let runtime = self.way.runtime.clone();
             let closing = tokio::task::spawn_blocking(move || {
                 sockets.into_iter().for_each(|socket| close::close(&runtime, socket));
             });
@@ -232,6 +290,12 @@ impl Peer {
             Some(link) => drop(link.ready(!self.gather.is_empty()).await),
             None => pending().await,
         }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.unlink());
     }
 }
 

@@ -10,6 +10,7 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record,
 use mdp_protocol::{Key, Span, Time};
 use tokio::sync::oneshot;
 
+use super::identity::Identities;
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use super::plain;
@@ -17,12 +18,14 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
 use crate::context::Runtime;
-use crate::error::BindError;
+use crate::error::{BindError, BrokerFailure};
 use crate::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
+use crate::security::zap::Registration;
+use crate::security::{KeyPair, PublicKey, set_up_server};
 use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
@@ -100,7 +103,9 @@ pub(super) struct Driver {
     writer: plain::Writer,
     /// What could not be sent, and is still to be told.
     lost: VecDeque<Lost>,
+    identities: Identities,
     spin: Spin,
+    failure: Option<BrokerFailure>,
     closed: bool,
 }
 
@@ -109,9 +114,13 @@ impl Driver {
         runtime: &Runtime,
         config: Config,
         endpoints: &[String],
+        curve: Option<(&KeyPair, Registration)>,
     ) -> Result<Self, BindError> {
-        let router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
+        let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
         set_up(&router, &config.limits).map_err(BindError::Socket)?;
+        if let Some((keys, registration)) = &curve {
+            set_up_server(&mut router, keys, registration.domain()).map_err(BindError::Socket)?;
+        }
         let mut bound = Vec::with_capacity(endpoints.len());
         for endpoint in endpoints {
             let failed = |source| BindError::Bind { endpoint: endpoint.clone(), source };
@@ -135,6 +144,8 @@ impl Driver {
             frames: Vec::new(),
             writer: plain::Writer::default(),
             lost: VecDeque::new(),
+            identities: Identities::new(curve.map(|(_, registration)| registration)),
+            failure: None,
             spin: Spin::default(),
             closed: false,
         })
@@ -144,19 +155,41 @@ impl Driver {
         &self.endpoints
     }
 
-    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) {
+    pub(super) fn run(
+        mut self,
+        inbox: &mpsc::Receiver<Command>,
+        wakeups: &zmq::Socket,
+    ) -> Result<(), BrokerFailure> {
         while !self.closed {
             if let Err(error) = self.turn(inbox, wakeups) {
                 tracing::error!(%error, "the broker's socket failed; the broker stops");
+                self.failure = Some(BrokerFailure::Socket(error));
                 break;
             }
         }
         close::close(&self.runtime, self.router);
         tracing::info!("broker stopped");
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// The public key of the peer behind a routing id, with CURVE.
+    pub(super) fn principal(&self, route: &[u8]) -> Option<PublicKey> {
+        self.identities.principal(route)
+    }
+
+    /// A broker that can let nobody in stops: what it would still do is less than what it promised.
+    fn watch_out(&mut self) {
+        if self.identities.is_blind() && self.failure.is_none() {
+            let failure = BrokerFailure::Authenticator;
+            tracing::error!(error = %failure, "the broker stops");
+            self.failure = Some(failure);
+            self.handle(Input::Shutdown { grace: Span::ZERO });
+        }
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
         let more = self.receive()?;
+        self.watch_out();
         self.commands(inbox);
         // Also after a pause of the process: what waited in the socket was read above.
         let now = self.clock.now();
@@ -200,7 +233,7 @@ impl Driver {
         let mut weight = 0;
         let mut plain = 0;
         while weight < BURST_WEIGHT {
-            let route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
+            let mut route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
                 Ok(route) => route,
                 Err(zmq::Error::EAGAIN) => break,
                 Err(error) => return Err(error),
@@ -209,6 +242,13 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
+            if !self.identities.heard(&mut route) {
+                observe::another_key(&route);
+                weight += CALL_WEIGHT;
+                self.pass_over(first)?;
+                continue;
+            }
+            self.core.introduce(self.principal(&route).map(|key| *key.as_bytes()));
             if first.first() == Some(&SIGNATURE) {
                 let message = Received::rest(&self.router, first, &self.limits)?;
                 weight += self.message(&route, &message);
@@ -221,6 +261,14 @@ impl Driver {
         // Plain peers are sent one message for each request: waiting awake for the next takes from them.
         self.spin.heard((weight - plain) / CALL_WEIGHT);
         Ok(weight >= BURST_WEIGHT)
+    }
+
+    /// Reads the rest of a message that counts for nothing.
+    fn pass_over(&self, mut frame: zmq::Message) -> zmq::Result<()> {
+        while frame.get_more() {
+            frame = retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?;
+        }
+        Ok(())
     }
 
     /// Handles a message, and gives the weight of its records.
@@ -352,8 +400,14 @@ impl Driver {
                 // As above.
                 let _ = self.writer.send(&mut self.router, &route, form, message);
             }
-            Action::Open { session, route } => self.outbox.open(session, route),
-            Action::Close { session } => self.outbox.close(&mut self.router, session),
+            Action::Open { session, route } => {
+                self.identities.opened(session, &route);
+                self.outbox.open(session, route);
+            }
+            Action::Close { session } => {
+                self.identities.closed(session);
+                self.outbox.close(&mut self.router, session);
+            }
             Action::Note(note) => observe::broker(&note),
             Action::Closed => self.closed = true,
         }
@@ -405,6 +459,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::security::{AllowList, CurveClient};
+
+    impl Driver {
+        /// The routing ids of all sessions.
+        fn routes(&self) -> Vec<Vec<u8>> {
+            self.outbox.routes().map(<[u8]>::to_vec).collect()
+        }
+    }
 
     /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
     /// not lost.
@@ -445,5 +507,61 @@ mod tests {
             read += 1;
         }
         assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
+    }
+
+    /// The key of each peer that has said something, as long as its session lasts.
+    #[test]
+    fn a_peer_is_known_by_its_key() {
+        let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
+        let peers = [(); 2].map(|()| KeyPair::new().unwrap());
+        let allowed = AllowList::of(peers.iter().map(|peer| *peer.public()));
+        let registration = Registration::new(&runtime, allowed, || {}).unwrap();
+        let endpoints = ["tcp://127.0.0.1:*".to_owned(), "inproc://here".to_owned()];
+        let curve = Some((&keys, registration));
+        let mut driver = Driver::bind(&runtime, Config::default(), &endpoints, curve).unwrap();
+        let connect = |endpoint: &str, own: Option<&KeyPair>| {
+            let socket = runtime.socket(zmq::DEALER).unwrap();
+            socket.set_linger(0).unwrap();
+            if let Some(own) = own {
+                let curve = CurveClient::new(*keys.public()).key_pair(own.clone());
+                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+            }
+            socket.connect(endpoint).unwrap();
+            socket
+        };
+        let hello = |socket: &zmq::Socket| {
+            let mut packer = Packer::default();
+            let span = Span::from_secs(1);
+            packer.put(&Record::Hello { id: &b""[..], heartbeat: span, liveness: 3 });
+            socket.send(&*packer.take().packet, 0).unwrap();
+        };
+        let tcp = driver.endpoints()[0].clone();
+        let sockets = peers.each_ref().map(|peer| connect(&tcp, Some(peer)));
+        let inside = connect("inproc://here", None);
+        sockets.iter().chain([&inside]).for_each(hello);
+        let until = Instant::now() + Duration::from_secs(10);
+        while driver.core.stats().sessions < 3 && Instant::now() < until {
+            driver.receive().unwrap();
+            driver.flush();
+        }
+        let routes: Vec<Vec<u8>> = driver.routes();
+        assert_eq!(routes.len(), 3);
+        let mut found: Vec<_> = routes.iter().map(|route| driver.principal(route)).collect();
+        let mut wanted = vec![None, Some(*peers[0].public()), Some(*peers[1].public())];
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert_eq!(driver.principal(b"nobody"), None);
+        // It is forgotten with the session.
+        for socket in sockets.iter().chain([&inside]) {
+            let mut packer = Packer::default();
+            let reason = DisconnectReason::Shutdown;
+            packer.put(&Record::<&[u8], Body>::Disconnect(reason));
+            socket.send(&*packer.take().packet, 0).unwrap();
+        }
+        while driver.core.stats().sessions > 0 && Instant::now() < until {
+            driver.receive().unwrap();
+        }
+        assert!(routes.iter().all(|route| driver.principal(route).is_none()));
     }
 }

@@ -1,6 +1,7 @@
 //! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
 
 mod driver;
+mod identity;
 mod losses;
 mod outbox;
 mod plain;
@@ -18,8 +19,10 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
-use crate::error::BindError;
+use crate::error::{BindError, BrokerFailure};
 use crate::policy::{Policy, PolicyError, Watch};
+use crate::security::zap::{Failed, Registration};
+use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
 use driver::{Command, Driver, Waker};
 
 /// The least [`Limits::window`].
@@ -45,7 +48,8 @@ pub struct Broker {
     line: Line,
     /// Looks after the policy's file, if there is one.
     watch: Option<Watch>,
-    done: watch::Receiver<bool>,
+    done: watch::Receiver<Option<Result<(), BrokerFailure>>>,
+    curve: Option<CurveServer>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,6 +59,8 @@ impl Broker {
         BrokerBuilder {
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
+            insecure: false,
             config: core::Config::default(),
             policy_file: None,
         }
@@ -63,6 +69,16 @@ impl Broker {
     /// The endpoints as they are bound, in the order of the builder's, each with the port it took.
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
+    }
+
+    /// The public key that all who connect have to know, with CURVE.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.curve.as_ref().map(CurveServer::public_key)
+    }
+
+    /// Who may connect, with CURVE; it may be changed while the broker runs. See [`AllowList`].
+    pub fn allowed_keys(&self) -> Option<&AllowList> {
+        self.curve.as_ref().map(CurveServer::allowed)
     }
 
     /// What has happened so far and what is there now; all zero once the broker has stopped.
@@ -76,7 +92,8 @@ impl Broker {
     /// running ones, says DISCONNECT to everybody and stops.
     pub async fn shutdown(mut self, grace: Duration) {
         self.tell(Command::Shutdown(clock::span(grace)));
-        self.stopped().await;
+        // Whoever wants it stopped does not ask why it did.
+        let _ = self.stopped().await;
         self.join();
     }
 
@@ -107,11 +124,17 @@ impl Broker {
         self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
     }
 
-    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown) or a failure of
-    /// its socket bring about.
-    pub async fn stopped(&mut self) {
-        // An error means that the thread is gone, which is the same.
-        let _ = self.done.wait_for(|done| *done).await;
+    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown) or a failure
+    /// bring about.
+    ///
+    /// # Errors
+    ///
+    /// What made it stop without being told to.
+    pub async fn stopped(&mut self) -> Result<(), BrokerFailure> {
+        match self.done.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(ended)) => ended.clone(),
+            _ => Err(BrokerFailure::Panicked),
+        }
     }
 
     /// Stops without grace, and without anybody who waits for it.
@@ -160,6 +183,8 @@ impl Drop for Broker {
 pub struct BrokerBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
+    curve: Option<CurveServer>,
+    insecure: bool,
     config: core::Config,
     policy_file: Option<PathBuf>,
 }
@@ -190,6 +215,20 @@ impl BrokerBuilder {
     /// that is wrong is told in the log, and the policy before stays in force.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
+        self
+    }
+
+    /// Encrypts connections over tcp and ipc, and takes only those of the keys that `curve` allows. Peers without CURVE
+    /// cannot connect then. Not encrypted, and open to whoever reaches the endpoints.
+    pub fn curve(mut self, curve: CurveServer) -> Self {
+        self.curve = Some(curve);
+        self
+    }
+
+    /// Whether the broker may bind endpoints that other machines can reach without [`curve`](Self::curve). `false`: it does
+    /// not start then.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
         self
     }
 
@@ -270,9 +309,13 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one or cannot be bound, or the thread or its sockets cannot be made.
+    /// An endpoint is not one, cannot be bound or is [insecure](Self::insecure), libzmq has no CURVE, or the thread or its
+    /// sockets cannot be made.
     pub fn start(self) -> Result<Broker, BindError> {
         endpoint::check_all(&self.endpoints)?;
+        if !self.insecure && self.curve.is_none() {
+            endpoint::check_local(&self.endpoints)?;
+        }
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let mut config = self.config;
         config.seed = clock::seed();
@@ -282,20 +325,29 @@ impl BrokerBuilder {
         // Below that, receivers may wait for more before they give credit back (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
+        let waker = Arc::new(waker);
+        let curve = self.curve;
+        let secured = curve.as_ref().map(|curve| secure(curve, &runtime, &waker)).transpose()?;
         let (commands, inbox) = mpsc::channel();
-        let line = Line { commands, waker: Arc::new(waker) };
-        let (finished, done) = watch::channel(false);
-        let driver = Driver::bind(&runtime, config, &self.endpoints)?;
+        let line = Line { commands, waker };
+        let (finished, done) = watch::channel(None);
+        let driver = Driver::bind(&runtime, config, &self.endpoints, secured)?;
         let endpoints = driver.endpoints().to_vec();
         let thread = std::thread::Builder::new()
             .name("mdp-broker".into())
             .spawn(move || {
-                driver.run(&inbox, &wakeups);
-                let _ = finished.send(true); // nobody may be waiting
+                let ended = driver.run(&inbox, &wakeups);
+                let _ = finished.send(Some(ended)); // nobody may be waiting
             })
             .map_err(BindError::Thread)?;
-        tracing::info!(?endpoints, "broker started");
-        let mut broker = Broker { endpoints, line, watch: None, done, thread: Some(thread) };
+        match &curve {
+            Some(curve) => {
+                tracing::info!(?endpoints, public_key = %curve.public_key(), "broker started");
+            }
+            None => tracing::info!(?endpoints, "broker started"),
+        }
+        let thread = Some(thread);
+        let mut broker = Broker { endpoints, line, watch: None, done, curve, thread };
         if let Some(path) = &self.policy_file {
             let line = broker.line.clone();
             let watch = Watch::start(path, move |policy| line.tell(Command::Policy(policy)));
@@ -303,4 +355,20 @@ impl BrokerBuilder {
         }
         Ok(broker)
     }
+}
+
+/// What a socket with CURVE needs, before there is one: the handler of ZAP is there first.
+fn secure<'a>(
+    curve: &'a CurveServer,
+    runtime: &Runtime,
+    waker: &Arc<Waker>,
+) -> Result<(&'a KeyPair, Registration), BindError> {
+    curve.check()?;
+    let waker = Arc::clone(waker);
+    let registration = Registration::new(runtime, curve.allowed().clone(), move || waker.wake());
+    let registration = registration.map_err(|failed| match failed {
+        Failed::Socket(error) => BindError::Authenticator(error),
+        Failed::Thread(error) => BindError::Thread(error),
+    })?;
+    Ok((curve.keys(), registration))
 }

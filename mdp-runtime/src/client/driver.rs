@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, watch};
 use super::answer::Answer;
 use crate::body::Body;
 use crate::by_key::ByKey;
-use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
-use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
+use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::calls::Calls;
+use crate::security::Faults;
 use crate::spin::Spin;
 use crate::stream::Flow;
 
@@ -51,14 +51,13 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        runtime: Runtime,
-        endpoints: Vec<String>,
+        way: Way,
         config: Config,
         inbox: mpsc::UnboundedReceiver<Command>,
         state: watch::Sender<ConnectionState>,
     ) -> Self {
         Driver {
-            peer: Peer::new("client", runtime, endpoints, state),
+            peer: Peer::new("client", way, state),
             core: Client::new(config),
             inbox,
             commands: Vec::with_capacity(BURST),
@@ -73,6 +72,11 @@ impl Driver {
     /// The same for a broker that speaks plain MDP of this form.
     pub(super) fn over_plain(self, form: Form) -> Self {
         Driver { peer: self.peer.over_plain(Side::Client(Box::new(Calls::new(form)))), ..self }
+    }
+
+    /// What is known of handshakes that have failed.
+    pub(super) fn faults(&self) -> Faults {
+        self.peer.faults()
     }
 
     pub(super) async fn run(mut self) {

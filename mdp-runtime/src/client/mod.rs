@@ -35,8 +35,10 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
+use crate::peer;
 use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
+use crate::security::{CurveClient, Faults};
 use crate::testing::InMemory;
 use channel::Joined;
 use driver::Driver;
@@ -84,6 +86,9 @@ enum Way {
 struct Link {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
+    faults: Faults,
+    /// How many.
+    endpoints: usize,
     timeouts: Timeouts,
     window: u32,
     packing: Packing,
@@ -124,6 +129,7 @@ impl Client {
         ClientBuilder {
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
             config: core::Config::default(),
             timeouts: Timeouts::default(),
             packing: Packing::default(),
@@ -256,6 +262,33 @@ impl Client {
         }
     }
 
+    /// Whether each of the endpoints has refused the handshake for good.
+    fn is_refused(&self) -> bool {
+        match &self.way {
+            Way::Broker(link) => link.faults.are_final(link.endpoints),
+            Way::Channel(joined) => joined.below().is_some_and(|(client, _)| client.is_refused()),
+        }
+    }
+
+    fn not_connected(
+        &self,
+        endpoints: Vec<String>,
+        within: Duration,
+        cause: Option<LossCause>,
+    ) -> ConnectError {
+        let fault = match &self.way {
+            Way::Broker(link) => link.faults.first(),
+            Way::Channel(joined) => match joined.below() {
+                Some((client, _)) => return client.not_connected(endpoints, within, cause),
+                None => None,
+            },
+        };
+        match fault.and_then(|(number, fault)| Some((endpoints.get(number)?.clone(), fault))) {
+            Some((endpoint, fault)) => ConnectError::Handshake { endpoint, fault },
+            None => ConnectError::NoBroker { endpoints, within, cause },
+        }
+    }
+
     fn timeout(&self, kind: CallKind) -> Duration {
         let timeouts = self.timeouts();
         if kind.is_stream() { timeouts.stream } else { timeouts.unary }
@@ -297,6 +330,7 @@ impl Client {
 pub struct ClientBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
+    curve: Option<CurveClient>,
     config: core::Config,
     timeouts: Timeouts,
     packing: Packing,
@@ -325,6 +359,12 @@ impl ClientBuilder {
     /// The ZeroMQ context; [`Runtime::global`] unless set.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    pub fn curve(mut self, curve: CurveClient) -> Self {
+        self.curve = Some(curve);
         self
     }
 
@@ -447,6 +487,8 @@ impl ClientBuilder {
             let id = String::from_utf8_lossy(id).into_owned();
             return Err(ConnectError::Id { id, source });
         }
+        let count = self.endpoints.len();
+        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
         let window = self.config.window;
         let config = core::Config {
             session: SessionConfig {
@@ -459,13 +501,16 @@ impl ClientBuilder {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
-        let mut driver = Driver::new(runtime, self.endpoints, config, inbox, state_in);
+        let way = peer::Way { runtime, endpoints: self.endpoints, keys };
+        let mut driver = Driver::new(way, config, inbox, state_in);
+        let faults = driver.faults();
         if let Some(form) = self.dialect.form() {
             driver = driver.over_plain(form);
         }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
-        let link = Link { commands, state, timeouts, window, packing, budget };
+        let link =
+            Link { commands, state, faults, endpoints: count, timeouts, window, packing, budget };
         let client = Client { way: Way::Broker(Arc::new(link)) };
         Ok((client.through(self.interceptors), driver))
     }
@@ -482,8 +527,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// As [`open_lazy`](Self::open_lazy), and [`ConnectError::NoBroker`] when none answered within
-    /// [`connect_timeout`](Self::connect_timeout).
+    /// As [`open_lazy`](Self::open_lazy); [`ConnectError::NoBroker`] when none answered within
+    /// [`connect_timeout`](Self::connect_timeout); [`ConnectError::Handshake`] when that is so because the keys do not fit,
+    /// and at once when all brokers say so.
     pub async fn open(self) -> Result<Client, ConnectError> {
         let within = self.connect_timeout;
         let endpoints = self.endpoints.clone();
@@ -491,7 +537,7 @@ impl ClientBuilder {
         let mut cause = None;
         match tokio::time::timeout(within, connected(&client, &mut cause)).await {
             Ok(true) => Ok(client),
-            _ => Err(ConnectError::NoBroker { endpoints, within, cause }),
+            _ => Err(client.not_connected(endpoints, within, cause)),
         }
     }
 
@@ -511,7 +557,7 @@ impl ClientBuilder {
         let mut cause = None;
         match blocking::block_on(connected(&client.handle(), &mut cause), until) {
             Some(true) => Ok(client),
-            _ => Err(ConnectError::NoBroker { endpoints, within, cause }),
+            _ => Err(client.handle().not_connected(endpoints, within, cause)),
         }
     }
 }
@@ -524,6 +570,9 @@ async fn connected(client: &Client, cause: &mut Option<LossCause>) -> bool {
             ConnectionState::Connected { .. } => return true,
             ConnectionState::Disconnected(why) => *cause = Some(*why),
             _ => {}
+        }
+        if client.is_refused() {
+            return false;
         }
     }
     false

@@ -20,6 +20,8 @@ use super::topic::MOST_TOPIC_BYTES;
 use crate::codegen::Record;
 use crate::context::Runtime;
 use crate::endpoint;
+use crate::security::zap::{Failed, Registration};
+use crate::security::{CurveClient, CurveServer, set_up_server};
 
 const HIGH_WATER_MARK: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -61,6 +63,8 @@ const KEEPALIVE_TIMES: i32 = 3;
 pub struct Builder<H> {
     endpoints: Vec<Endpoint>,
     runtime: Option<Runtime>,
+    curve: Option<CurveClient>,
+    curve_server: Option<CurveServer>,
     high_water_mark: u32,
     max_message_bytes: usize,
     /// A subscriber's.
@@ -82,6 +86,8 @@ impl<H> Builder<H> {
         Builder {
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
+            curve_server: None,
             high_water_mark: HIGH_WATER_MARK,
             max_message_bytes: MESSAGE_BYTES,
             topics: Vec::new(),
@@ -111,6 +117,41 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Encrypts what goes over tcp and ipc, where all endpoints are bound, and takes only peers of the keys that `curve`
+    /// allows. Not encrypted.
+    ///
+    /// ```
+    /// use mdp_runtime::patterns::{Publisher, Subscriber};
+    /// use mdp_runtime::security::{CurveClient, CurveServer, KeyPair};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (publisher, ann) = (KeyPair::new()?, KeyPair::new()?);
+    /// let ann_curve = CurveClient::new(*publisher.public()).key_pair(ann.clone());
+    /// let news = Publisher::<String>::builder()
+    ///     .bind("tcp://127.0.0.1:*")
+    ///     .curve_server(CurveServer::new(publisher).allow([*ann.public()]))
+    ///     .start()?;
+    /// let _events = Subscriber::<String>::builder()
+    ///     .connect(&news.endpoints()[0])
+    ///     .curve(ann_curve)
+    ///     .subscribe("")
+    ///     .start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn curve_server(mut self, curve: CurveServer) -> Self {
+        self.curve_server = Some(curve);
+        self
+    }
+
+    /// Encrypts what goes over tcp and ipc, where all endpoints are connected to, and talks to servers of this public key
+    /// only: one for all endpoints. Not encrypted.
+    pub fn curve(mut self, curve: CurveClient) -> Self {
+        self.curve = Some(curve);
+        self
+    }
+
     /// How many messages may wait for each peer that are to be sent, and how many from each that came, at least 1. Between
     /// the socket and its handle wait as many again, at most 64. 1,000.
     pub fn high_water_mark(mut self, messages: u32) -> Self {
@@ -137,7 +178,8 @@ impl<H> Builder<H> {
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::global());
         let layout =
             Layout { topics: matches!(kind, zmq::XPUB | zmq::SUB), most: self.max_message_bytes };
-        let socket = runtime.socket(kind).map_err(StartError::Socket)?;
+        let mut socket = runtime.socket(kind).map_err(StartError::Socket)?;
+        let registration = self.secure(runtime, &mut socket)?;
         self.set_up(&socket, kind).map_err(StartError::Socket)?;
         for topic in &self.topics {
             socket.set_subscribe(&checked(topic)?).map_err(StartError::Socket)?;
@@ -155,6 +197,7 @@ impl<H> Builder<H> {
             commands: orders,
             inbox: matches!(kind, zmq::SUB | zmq::PULL | zmq::PAIR).then_some(arriving),
             publishing,
+            _registration: registration,
             reconnect: None,
             held: None,
             stop: stopped,
@@ -174,6 +217,36 @@ impl<H> Builder<H> {
             most: self.max_message_bytes,
         };
         Ok((remote, Inbox { arrivals, record: PhantomData }))
+    }
+
+    /// Switches CURVE on, if it is asked for.
+    fn secure(
+        &self,
+        runtime: &Runtime,
+        socket: &mut zmq::Socket,
+    ) -> Result<Option<Registration>, StartError> {
+        let binds = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Bind(_));
+        match (&self.curve_server, &self.curve) {
+            (None, None) => Ok(None),
+            (None, Some(curve)) if !self.endpoints.iter().any(binds) => {
+                let keys = curve.prepare(1)?;
+                keys.set_up(socket, 0).map_err(StartError::Socket)?;
+                Ok(None)
+            }
+            (Some(curve), None) if self.endpoints.iter().all(binds) => {
+                curve.check()?;
+                // Whoever is connected stays, should the handler end; nobody else is let in.
+                let registration = Registration::new(runtime, curve.allowed().clone(), || {})
+                    .map_err(|failed| match failed {
+                        Failed::Socket(error) => StartError::Authenticator(error),
+                        Failed::Thread(error) => StartError::Thread(error),
+                    })?;
+                set_up_server(socket, curve.keys(), registration.domain())
+                    .map_err(StartError::Socket)?;
+                Ok(Some(registration))
+            }
+            _ => Err(StartError::CurveSides),
+        }
     }
 
     /// Binds and connects.

@@ -14,6 +14,7 @@ use super::reconnect::Reconnect;
 use super::socket::{Parts, Socket};
 use crate::close;
 use crate::context::Runtime;
+use crate::security::zap::Registration;
 
 /// Messages that are taken before the other side of the loop has its turn.
 const BURST: usize = 128;
@@ -62,6 +63,8 @@ pub(super) struct Driver {
     /// Where messages go that come; `None`: none are read.
     pub(super) inbox: Option<mpsc::Sender<Arrival>>,
     pub(super) publishing: Option<Publishing>,
+    /// Lets peers in, with CURVE, as long as it is held.
+    pub(super) _registration: Option<Registration>,
     /// Of a socket that connects to other programs.
     pub(super) reconnect: Option<Reconnect>,
     /// What the socket had no room for.

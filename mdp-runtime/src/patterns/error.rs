@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::topic::{MOST_TOPIC_BYTES, Topic};
 use crate::error::EndpointError;
+use crate::security::{CurveUnavailable, Unusable};
 
 /// Why a socket did not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +35,39 @@ pub enum StartError {
         /// What ZeroMQ says.
         source: zmq::Error,
     },
+    /// CURVE has two sides, and a socket is one of them.
+    #[error(
+        "with CURVE a socket either binds all its endpoints, with `.curve_server(..)`, or connects to all, with `.curve(..)`"
+    )]
+    CurveSides,
+    /// CURVE is asked for, and libzmq was built without it.
+    #[error(transparent)]
+    CurveUnavailable(#[from] CurveUnavailable),
+    /// There is not one key for all endpoints.
+    #[error("{0} public keys are given; a socket takes one for all its endpoints")]
+    ServerKeys(usize),
+    /// The handler that says which keys may connect could not be started. With EADDRINUSE the ZeroMQ context has one that
+    /// is not this crate's.
+    #[error("could not start the handler of ZAP")]
+    Authenticator(#[source] zmq::Error),
+    /// The thread of that handler could not be started.
+    #[error("could not start the thread of the handler of ZAP")]
+    Thread(#[source] std::io::Error),
     /// The socket could not be made or set up.
     #[error("could not set up the socket")]
     Socket(#[source] zmq::Error),
     /// There is no tokio runtime to run on.
     #[error("a socket needs a tokio runtime with I/O and time enabled; call this within one")]
     NoTokio,
+}
+
+impl From<Unusable> for StartError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::ServerKeys { keys, .. } => StartError::ServerKeys(keys),
+        }
+    }
 }
 
 /// Why a message was not sent.

@@ -12,8 +12,7 @@ use super::inbound::Inbound;
 use super::socket::Socket;
 use super::tunnel::{self, Tunnel};
 use crate::body::Body;
-use crate::context::Runtime;
-use crate::peer::Broken;
+use crate::peer::{Broken, Way};
 
 /// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;
@@ -62,14 +61,9 @@ impl Calls {
         }
     }
 
-    pub(super) fn perform(
-        &mut self,
-        runtime: &Runtime,
-        endpoints: &[String],
-        action: SessionAction<Body>,
-    ) -> Result<(), Broken> {
+    pub(super) fn perform(&mut self, way: &Way, action: SessionAction<Body>) -> Result<(), Broken> {
         match action {
-            SessionAction::Connect { endpoint } => self.connect(runtime, endpoints.get(endpoint)),
+            SessionAction::Connect { endpoint } => self.connect(way, endpoint),
             SessionAction::Send(record) => {
                 self.say(record);
                 Ok(())
@@ -78,15 +72,14 @@ impl Calls {
         }
     }
 
-    fn connect(&mut self, runtime: &Runtime, endpoint: Option<&String>) -> Result<(), Broken> {
+    fn connect(&mut self, way: &Way, endpoint: usize) -> Result<(), Broken> {
         // Nothing of an old connection reaches the new one.
         self.inbound.clear();
         self.calls.clear();
         self.kept_units = 0;
         self.open = false;
         self.socket = None;
-        let Some(endpoint) = endpoint else { return Err(Broken::Connection) };
-        match Socket::watched(runtime, endpoint, self.form) {
+        match Socket::watched(way, endpoint, self.form) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 Ok(())

@@ -20,9 +20,8 @@ use mdp_protocol::wire::plain::Form;
 use mdp_protocol::{ConnectionState, Limits, SessionAction, Span, Time};
 
 use crate::body::Body;
-use crate::context::Runtime;
 use crate::error::ServeError;
-use crate::peer::Broken;
+use crate::peer::{Broken, Way};
 use calls::Calls;
 use serving::Serving;
 
@@ -107,12 +106,11 @@ impl Side {
     pub(crate) fn perform(
         &mut self,
         now: Time,
-        runtime: &Runtime,
-        endpoints: &[String],
+        way: &Way,
         action: SessionAction<Body>,
     ) -> Result<(), Broken> {
         match self {
-            Side::Client(calls) => calls.perform(runtime, endpoints, action),
+            Side::Client(calls) => calls.perform(way, action),
             Side::Worker(serving) => {
                 serving.perform(now, action);
                 Ok(())

@@ -18,7 +18,7 @@ use super::slots::{Event, Slots};
 use super::tunnel::{self, Tunnel};
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::context::Runtime;
+use crate::peer::Way;
 
 /// What a handler may send of a stream before the socket has taken it, in units of 256 bytes.
 const WINDOW: u32 = 1_024;
@@ -59,15 +59,14 @@ struct Held {
 
 impl Serving {
     pub(crate) fn new(
-        runtime: Runtime,
-        endpoints: Vec<String>,
+        way: Way,
         form: Form,
         session: &SessionConfig,
         services: &[(Arc<[u8]>, u32)],
         raw: Handlers,
         clock: Clock,
     ) -> Self {
-        let slots = Slots::new(runtime, endpoints, form, session, services);
+        let slots = Slots::new(way, form, session, services);
         Serving {
             works: vec![None; slots.len()],
             slots,

@@ -10,7 +10,7 @@ use mdp_protocol::wire::plain::{self, Command, Form, Reader};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionConfig, Span, Time};
 
 use super::socket::Socket;
-use crate::context::Runtime;
+use crate::peer::Way;
 
 /// Messages of one worker that may wait for room before those that send more are to wait.
 const OUT_MOST: usize = 64;
@@ -18,8 +18,7 @@ const OUT_MOST: usize = 64;
 const BURST: usize = 64;
 
 pub(super) struct Slots {
-    runtime: Runtime,
-    endpoints: Vec<String>,
+    way: Way,
     form: Form,
     limits: Limits,
     slots: Vec<Slot>,
@@ -61,8 +60,7 @@ pub(super) enum Event {
 impl Slots {
     /// So many workers for each service. They connect at the first [`tick`](Self::tick).
     pub(super) fn new(
-        runtime: Runtime,
-        endpoints: Vec<String>,
+        way: Way,
         form: Form,
         session: &SessionConfig,
         services: &[(Arc<[u8]>, u32)],
@@ -83,8 +81,7 @@ impl Slots {
             }
         }
         Slots {
-            runtime,
-            endpoints,
+            way,
             form,
             limits: super::limits(),
             slots,
@@ -274,8 +271,7 @@ impl Slots {
 
     fn connect(&mut self, number: usize, endpoint: usize) -> bool {
         let Some(slot) = self.slots.get_mut(number) else { return true };
-        let Some(endpoint) = self.endpoints.get(endpoint) else { return false };
-        match Socket::connect(&self.runtime, endpoint, self.form) {
+        match Socket::connect(&self.way, endpoint, self.form) {
             Ok(socket) => {
                 slot.socket = Some(socket);
                 slot.ready = true;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::wire::plain::{self, Command, Form};
 
-use crate::context::Runtime;
 use crate::link::Link;
+use crate::peer::Way;
 
 pub(crate) struct Socket {
     link: Link,
@@ -25,13 +25,19 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A worker's.
-    pub(crate) fn connect(runtime: &Runtime, endpoint: &str, form: Form) -> zmq::Result<Self> {
-        Ok(Socket::new(Link::connect(runtime, endpoint)?, form, false))
+    pub(crate) fn connect(way: &Way, endpoint: usize, form: Form) -> zmq::Result<Self> {
+        Ok(Socket::new(Socket::link(way, endpoint, false)?, form, false))
     }
 
     /// A client's, which knows whether it is connected.
-    pub(crate) fn watched(runtime: &Runtime, endpoint: &str, form: Form) -> zmq::Result<Self> {
-        Ok(Socket::new(Link::connect_watched(runtime, endpoint)?, form, true))
+    pub(crate) fn watched(way: &Way, endpoint: usize, form: Form) -> zmq::Result<Self> {
+        Ok(Socket::new(Socket::link(way, endpoint, true)?, form, true))
+    }
+
+    fn link(way: &Way, number: usize, immediate: bool) -> zmq::Result<Link> {
+        let endpoint = way.endpoints.get(number).ok_or(zmq::Error::EINVAL)?;
+        let keys = way.keys.as_ref().map(|keys| (keys, number));
+        Link::connect_plain(&way.runtime, endpoint, keys, immediate)
     }
 
     fn new(link: Link, form: Form, watched: bool) -> Self {

@@ -18,9 +18,8 @@ use crate::by_key::ByKey;
 use crate::clock::Clock;
 use crate::codec;
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
-use crate::context::Runtime;
 use crate::pack::CALL_WEIGHT;
-use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer};
+use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::raw::{RawHandler, Replier};
 use crate::plain::serving::Serving;
@@ -89,8 +88,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        runtime: Runtime,
-        endpoints: Vec<String>,
+        way: Way,
         config: Config,
         services: Vec<Arc<dyn Service>>,
         pool: Pool,
@@ -99,7 +97,7 @@ impl Driver {
     ) -> Self {
         let methods = methods(&services);
         Driver {
-            peer: Peer::new("worker", runtime, endpoints, state),
+            peer: Peer::new("worker", way, state),
             window: config.window,
             core: Worker::new(config),
             pool: pool.with_gauges(methods.len()),

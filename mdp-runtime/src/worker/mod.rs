@@ -28,9 +28,11 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
 use crate::intercept::{self, Added, Interceptor};
+use crate::peer::Way;
 use crate::plain::raw::{Handlers, RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::plain::{self, Dialect};
+use crate::security::CurveClient;
 use driver::{Command, Driver};
 use pool::Pool;
 use seat::Seat;
@@ -71,6 +73,7 @@ impl Worker {
         WorkerBuilder {
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
             session: SessionConfig::default(),
             dialect: Dialect::default(),
             heartbeat: None,
@@ -144,6 +147,7 @@ impl std::fmt::Debug for Worker {
 pub struct WorkerBuilder {
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
+    curve: Option<CurveClient>,
     session: SessionConfig,
     dialect: Dialect,
     heartbeat: Option<Duration>,
@@ -168,6 +172,12 @@ impl WorkerBuilder {
     /// The ZeroMQ context; [`Runtime::global`] unless set.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    pub fn curve(mut self, curve: CurveClient) -> Self {
+        self.curve = Some(curve);
         self
     }
 
@@ -287,6 +297,8 @@ impl WorkerBuilder {
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
         let plain = self.plain_services(&config)?;
+        let count = self.endpoints.len();
+        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
@@ -294,20 +306,19 @@ impl WorkerBuilder {
         let interceptors = self.interceptors.into_list();
         let around = |(service, _)| intercept::around(service, &interceptors);
         let services = self.services.into_iter().map(around).collect();
-        let endpoints = self.endpoints;
+        let way = Way { runtime, endpoints: self.endpoints, keys };
         let pool = Pool::new(handlers.clone(), self.max_decompressed);
         let session = config.session.clone();
-        let (context, places) = (runtime.clone(), endpoints.clone());
-        let mut driver = Driver::new(runtime, endpoints, config, services, pool, state_in, inbox);
+        let same = way.clone();
+        let mut driver = Driver::new(way, config, services, pool, state_in, inbox);
         let raw = self.raw.into_iter();
         let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
         if plain.is_none() {
             driver = driver.with_raw(raw);
         } else if let Some((form, offers)) = plain {
             let raw = Handlers::new(raw, handlers, form == Form::V02);
-            driver = driver.over_plain(|clock| {
-                Serving::new(context, places, form, &session, &offers, raw, clock)
-            });
+            driver =
+                driver.over_plain(|clock| Serving::new(same, form, &session, &offers, raw, clock));
         }
         let over = driver.over();
         let seat = Arc::new(Seat::new());

@@ -21,7 +21,9 @@ use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ConnectError;
+use crate::peer;
 use crate::plain::{Dialect, MOST_FRAMES};
+use crate::security::CurveClient;
 use crate::status::Status;
 use driver::{Command, Driver, Line};
 
@@ -139,6 +141,7 @@ impl RawClient {
             dialect: Dialect::Mdp02,
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
             config: core::Config::default(),
             timeout: TIMEOUT,
             window: 4_096,
@@ -346,6 +349,7 @@ pub struct RawClientBuilder {
     dialect: Dialect,
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
+    curve: Option<CurveClient>,
     config: core::Config,
     timeout: Duration,
     window: u32,
@@ -371,6 +375,12 @@ impl RawClientBuilder {
     /// The ZeroMQ context; [`Runtime::global`] unless set.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    pub fn curve(mut self, curve: CurveClient) -> Self {
+        self.curve = Some(curve);
         self
     }
 
@@ -410,14 +420,16 @@ impl RawClientBuilder {
         endpoint::check_all(&self.endpoints)?;
         let Some(form) = self.dialect.form() else { return self.open_rpc() };
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
+        let count = self.endpoints.len();
+        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
         let mut config = self.config;
         config.session.endpoints = self.endpoints.len();
         config.session.seed = clock::seed();
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let driver =
-            Driver::new(runtime, self.endpoints, form, config, self.window, inbox, state_in);
+        let way = peer::Way { runtime, endpoints: self.endpoints, keys };
+        let driver = Driver::new(way, form, config, self.window, inbox, state_in);
         tokio.spawn(driver.run());
         let ids = Arc::default();
         Ok(RawClient { way: Way::Plain { commands, state, ids }, timeout: self.timeout })
@@ -430,6 +442,9 @@ impl RawClientBuilder {
             .handshake(self.config.session.handshake);
         if let Some(runtime) = &self.runtime {
             builder = builder.runtime(runtime);
+        }
+        if let Some(curve) = self.curve {
+            builder = builder.curve(curve);
         }
         let builder =
             self.endpoints.into_iter().fold(builder, |builder, endpoint| builder.connect(endpoint));

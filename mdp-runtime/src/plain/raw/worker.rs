@@ -19,9 +19,10 @@ use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::ServeError;
 use crate::observe;
-use crate::peer::Alarm;
+use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
+use crate::security::CurveClient;
 use crate::worker::Worker;
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
@@ -62,6 +63,7 @@ impl RawWorker {
             dialect: Dialect::Mdp02,
             endpoints: Vec::new(),
             runtime: None,
+            curve: None,
             heartbeat: None,
             liveness: SessionConfig::default().liveness,
             capacity: 1,
@@ -136,6 +138,7 @@ pub struct RawWorkerBuilder {
     dialect: Dialect,
     endpoints: Vec<String>,
     runtime: Option<Runtime>,
+    curve: Option<CurveClient>,
     heartbeat: Option<Duration>,
     liveness: u8,
     capacity: u32,
@@ -159,6 +162,12 @@ impl RawWorkerBuilder {
     /// The ZeroMQ context; [`Runtime::global`] unless set.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    pub fn curve(mut self, curve: CurveClient) -> Self {
+        self.curve = Some(curve);
         self
     }
 
@@ -208,11 +217,14 @@ impl RawWorkerBuilder {
             seed: clock::seed(),
             ..SessionConfig::default()
         };
+        let count = self.endpoints.len();
+        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let (commands, orders) = mpsc::unbounded_channel();
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let slots = Slots::new(runtime.clone(), self.endpoints, form, &session, &services);
+        let way = peer::Way { runtime: runtime.clone(), endpoints: self.endpoints, keys };
+        let slots = Slots::new(way, form, &session, &services);
         let driver = Driver {
             runtime,
             clock: Clock::start(),
@@ -243,6 +255,9 @@ impl RawWorkerBuilder {
         }
         if let Some(runtime) = &self.runtime {
             builder = builder.runtime(runtime);
+        }
+        if let Some(curve) = self.curve {
+            builder = builder.curve(curve);
         }
         for endpoint in self.endpoints {
             builder = builder.connect(endpoint);

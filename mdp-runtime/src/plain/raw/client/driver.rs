@@ -15,9 +15,8 @@ use tokio::sync::{mpsc, watch};
 use super::{RawError, RawReply};
 use crate::by_key::ByKey;
 use crate::clock::Clock;
-use crate::context::Runtime;
 use crate::observe;
-use crate::peer::Alarm;
+use crate::peer::{Alarm, Way};
 use crate::plain::socket::Socket;
 
 /// Replies that are handled before commands have their turn.
@@ -61,8 +60,7 @@ pub(super) fn cost(frames: &[Bytes]) -> u32 {
 }
 
 pub(super) struct Driver {
-    runtime: Runtime,
-    endpoints: Vec<String>,
+    way: Way,
     form: Form,
     limits: Limits,
     clock: Clock,
@@ -83,8 +81,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        runtime: Runtime,
-        endpoints: Vec<String>,
+        way: Way,
         form: Form,
         config: Config,
         window: u32,
@@ -92,8 +89,7 @@ impl Driver {
         state: watch::Sender<ConnectionState>,
     ) -> Self {
         Driver {
-            runtime,
-            endpoints,
+            way,
             form,
             limits: crate::plain::limits(),
             clock: Clock::start(),
@@ -289,8 +285,7 @@ impl Driver {
     }
 
     fn connect(&mut self, endpoint: usize) -> bool {
-        let Some(endpoint) = self.endpoints.get(endpoint) else { return false };
-        match Socket::watched(&self.runtime, endpoint, self.form) {
+        match Socket::watched(&self.way, endpoint, self.form) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 true

@@ -1,0 +1,272 @@
+//! What CURVE needs on both sides, and how it gets into a socket.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
+use crate::frame;
+
+/// Asks libzmq whether it has CURVE; tests ask somebody else.
+#[derive(Clone, Copy)]
+struct Capability(fn() -> bool);
+
+impl Capability {
+    fn check(self) -> Result<(), CurveUnavailable> {
+        if (self.0)() { Ok(()) } else { Err(CurveUnavailable) }
+    }
+}
+
+impl Default for Capability {
+    fn default() -> Self {
+        Capability(|| zmq::has("curve") == Some(true))
+    }
+}
+
+/// CURVE for who binds: its key pair, and whose connections it takes. Nobody's, until [`allow`](Self::allow) or
+/// [`allow_list`](Self::allow_list) says otherwise.
+///
+/// ```
+/// use mdp_runtime::security::{AllowList, CurveServer};
+///
+/// let folder = tempfile::tempdir()?;
+/// // Made at the first start, read at all others.
+/// let server = CurveServer::read_or_create(folder.path().join("broker.key"))?;
+/// let server = server.allow_list(AllowList::anybody());
+/// println!("{}", server.public_key());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct CurveServer {
+    keys: KeyPair,
+    allowed: AllowList,
+    capability: Capability,
+}
+
+impl CurveServer {
+    /// With this key pair.
+    pub fn new(keys: KeyPair) -> Self {
+        CurveServer { keys, allowed: AllowList::nobody(), capability: Capability::default() }
+    }
+
+    /// With the key pair of this secret key file.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyPair::read`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
+        KeyPair::read(path).map(CurveServer::new)
+    }
+
+    /// With the key pair of this secret key file, which is made if there is none; the public key lies beside it then, in a
+    /// file that ends in `.pub`.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyPair::read`] and [`KeyPair::create`].
+    pub fn read_or_create(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
+        let path = path.as_ref();
+        match path.symlink_metadata() {
+            Ok(_) => CurveServer::read(path),
+            // Should another program have been quicker, its file is the one to read.
+            Err(_) => match KeyPair::create_at(path) {
+                Err(KeyFileError::Exists { path: taken }) if taken == path => {
+                    CurveServer::read(path)
+                }
+                made => made.map(CurveServer::new),
+            },
+        }
+    }
+
+    /// Takes connections of these keys too.
+    pub fn allow(self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        keys.into_iter().for_each(|key| self.allowed.add(key));
+        self
+    }
+
+    /// Takes connections as this list says, which may be changed later, in place of what was allowed before.
+    pub fn allow_list(mut self, list: AllowList) -> Self {
+        self.allowed = list;
+        self
+    }
+
+    /// The public key, which all who connect have to know.
+    pub fn public_key(&self) -> PublicKey {
+        *self.keys.public()
+    }
+
+    pub(crate) fn allowed(&self) -> &AllowList {
+        &self.allowed
+    }
+
+    pub(crate) fn keys(&self) -> &KeyPair {
+        &self.keys
+    }
+
+    pub(crate) fn check(&self) -> Result<(), CurveUnavailable> {
+        self.capability.check()
+    }
+
+    /// As if libzmq had no CURVE.
+    #[cfg(test)]
+    pub(crate) fn without_curve(mut self) -> Self {
+        self.capability = Capability(|| false);
+        self
+    }
+}
+
+impl fmt::Debug for CurveServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("CurveServer");
+        shown.field("public_key", self.keys.public()).field("allowed", &self.allowed);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// CURVE for who connects: the public key of the broker, and the own key pair. Without one it has a pair that is made for
+/// this connection, which only a server takes that allows anybody.
+///
+/// ```no_run
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::Client;
+/// use mdp_runtime::security::{CurveClient, KeyPair, PublicKey};
+///
+/// let broker = PublicKey::read("broker.pub")?;
+/// let client = Client::builder()
+///     .connect("tcp://10.0.0.1:5555")
+///     .curve(CurveClient::new(broker).key_pair(KeyPair::read("ann.key")?))
+///     .open()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct CurveClient {
+    own: Option<KeyPair>,
+    servers: Vec<PublicKey>,
+    capability: Capability,
+}
+
+impl CurveClient {
+    /// All endpoints have this public key.
+    pub fn new(server: PublicKey) -> Self {
+        CurveClient::with_servers([server])
+    }
+
+    /// The public keys of the endpoints, in the order of the endpoints: one for each, or one for all. While a broker changes
+    /// its key, its endpoint may be given twice, once with either key.
+    pub fn with_servers(servers: impl IntoIterator<Item = PublicKey>) -> Self {
+        let servers = servers.into_iter().collect();
+        CurveClient { own: None, servers, capability: Capability::default() }
+    }
+
+    /// The own key pair.
+    pub fn key_pair(mut self, keys: KeyPair) -> Self {
+        self.own = Some(keys);
+        self
+    }
+
+    /// All that sockets to so many endpoints need.
+    pub(crate) fn prepare(&self, endpoints: usize) -> Result<ClientKeys, Unusable> {
+        self.capability.check().map_err(|_| Unusable::NoCurve)?;
+        let keys = self.servers.len();
+        if keys != 1 && keys != endpoints {
+            return Err(Unusable::ServerKeys { keys, endpoints });
+        }
+        let own = match &self.own {
+            Some(own) => own.clone(),
+            None => KeyPair::new().map_err(|_| Unusable::NoCurve)?,
+        };
+        Ok(ClientKeys { own, servers: self.servers.clone() })
+    }
+
+    /// As if libzmq had no CURVE.
+    #[cfg(test)]
+    pub(crate) fn without_curve(mut self) -> Self {
+        self.capability = Capability(|| false);
+        self
+    }
+}
+
+impl fmt::Debug for CurveClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("CurveClient");
+        shown.field("own", &self.own.as_ref().map(KeyPair::public)).field("servers", &self.servers);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Why CURVE cannot be used for connecting.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    NoCurve,
+    ServerKeys { keys: usize, endpoints: usize },
+}
+
+/// The keys of who connects.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientKeys {
+    own: KeyPair,
+    servers: Vec<PublicKey>,
+}
+
+impl ClientKeys {
+    /// Puts the keys into a socket that is to connect to the endpoint of this number.
+    pub(crate) fn set_up(&self, socket: &zmq::Socket, endpoint: usize) -> zmq::Result<()> {
+        let server = match self.servers.as_slice() {
+            [all] => all,
+            several => several.get(endpoint).ok_or(zmq::Error::EINVAL)?,
+        };
+        socket.set_curve_serverkey(server.as_bytes())?;
+        socket.set_curve_publickey(self.own.public().as_bytes())?;
+        socket.set_curve_secretkey(self.own.secret().expose())
+    }
+}
+
+/// Makes a socket a server that asks the handler of ZAP under this domain, and that takes nobody when there is no
+/// handler.
+pub(crate) fn set_up_server(
+    socket: &mut zmq::Socket,
+    keys: &KeyPair,
+    domain: &str,
+) -> zmq::Result<()> {
+    socket.set_curve_server(true)?;
+    socket.set_curve_publickey(keys.public().as_bytes())?;
+    socket.set_curve_secretkey(keys.secret().expose())?;
+    socket.set_zap_domain(domain)?;
+    frame::set_zap_enforce_domain(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_key_for_each_endpoint_or_one_for_all() {
+        let [a, b] = [(); 2].map(|()| *KeyPair::new().unwrap().public());
+        let several = CurveClient::with_servers([a, b]);
+        assert!(CurveClient::new(a).prepare(3).is_ok());
+        assert!(several.prepare(2).is_ok());
+        let wrong = |curve: CurveClient, endpoints| curve.prepare(endpoints).unwrap_err();
+        assert_eq!(wrong(several.clone(), 3), Unusable::ServerKeys { keys: 2, endpoints: 3 });
+        assert_eq!(wrong(several, 1), Unusable::ServerKeys { keys: 2, endpoints: 1 });
+        let none = CurveClient::with_servers([]);
+        assert_eq!(wrong(none, 1), Unusable::ServerKeys { keys: 0, endpoints: 1 });
+        assert_eq!(wrong(CurveClient::new(a).without_curve(), 1), Unusable::NoCurve);
+    }
+
+    #[test]
+    fn a_server_makes_its_key_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broker.key");
+        let made = CurveServer::read_or_create(&path).unwrap().public_key();
+        assert_eq!(CurveServer::read_or_create(&path).unwrap().public_key(), made);
+        assert_eq!(CurveServer::read(&path).unwrap().public_key(), made);
+        assert_eq!(PublicKey::read(folder.path().join("broker.pub")).unwrap(), made);
+        // A public key without its secret one is somebody's, and stays.
+        std::fs::remove_file(&path).unwrap();
+        let error = CurveServer::read_or_create(&path).unwrap_err();
+        assert!(matches!(error, KeyFileError::Exists { .. }), "{error}");
+    }
+}

@@ -1,0 +1,454 @@
+//! Key files: `NAME.pub` for everybody, `NAME.key` for its owner alone.
+//!
+//! ```text
+//! # MDP/RPC secret key. ...
+//! public-key = "..."
+//! secret-key = "..."
+//! ```
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::CurveUnavailable;
+use super::keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
+
+const PUBLIC_HEADER: &str = "\
+# MDP/RPC public key. It may be shown to anybody: it says who the owner of the secret key is.
+";
+const SECRET_HEADER: &str = "\
+# MDP/RPC secret key. Keep it secret: whoever has it can do all that its owner may do.
+# Copy it over secure ways only, and leave it readable for its owner alone (chmod 600).
+";
+const PUBLIC: &str = "public-key";
+const SECRET: &str = "secret-key";
+
+const PUBLIC_MODE: u32 = 0o644;
+const SECRET_MODE: u32 = 0o600;
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
+/// Far more than a key file has.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// Why a key file was not read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// There is something of this name already. Key files are never overwritten.
+    #[error("{} exists already, and a key file is never overwritten; take another name, or move it away", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A name that cannot be that of a file.
+    #[error("`{name}` cannot be the name of a key; take letters, digits, `-`, `_` and `.`")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A secret key that group or others can read or write.
+    #[error("{path} has the mode {mode:04o}, so others than its owner can read or write it; run `chmod 600 {path}`, and make a new key if somebody may have read this one", path = path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A secret key behind a symbolic link.
+    #[error("{} is a symbolic link; give the path of the secret key file itself", path.display())]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A directory, a pipe, a device.
+    #[error("{} is not a regular file; give the path of a key file", path.display())]
+    NotAFile {
+        /// What it is that is none.
+        path: PathBuf,
+    },
+    /// A file of a secret key where one of a public key is wanted.
+    #[error("{} holds a secret key, where a public key is wanted; give the file that ends in .pub, and keep this one secret", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line that has no place in a key file, or one that is missing.
+    #[error("{} is not a key file: {problem}; make one with `mdp keys new`", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong. Nothing of the file's content.
+        problem: String,
+    },
+    /// A key that is none.
+    #[error("the {name} in {} cannot be used", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Which of its keys.
+        name: &'static str,
+        /// What is wrong with it.
+        source: KeyTextError,
+    },
+    /// The public key does not belong to the secret key.
+    #[error("the two keys in {} do not belong together; make new ones with `mdp keys new`", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system says no.
+    #[error("could not {what} {}", path.display())]
+    Io {
+        /// What could not be done.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// libzmq was built without CURVE.
+    #[error(transparent)]
+    CurveUnavailable(#[from] CurveUnavailable),
+}
+
+impl PublicKey {
+    /// Reads a public key file, as `mdp keys new` and [`KeyPair::create`] write it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is not a public key file. A file with a secret key is none.
+    pub fn read(path: impl AsRef<Path>) -> Result<PublicKey, KeyFileError> {
+        let path = path.as_ref();
+        // Opening a pipe would wait for whoever writes to it.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = file.map_err(|source| failed("read", path, source))?;
+        let content = content(path, file)?;
+        if content.secret.is_some() {
+            return Err(KeyFileError::Secret { path: path.to_owned() });
+        }
+        public_of(path, &content)
+    }
+
+    /// Reads the files of a folder whose names end in `.pub`, sorted by name. Others are passed over.
+    ///
+    /// ```
+    /// use mdp_runtime::security::{KeyPair, PublicKey};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let ann = KeyPair::create(folder.path(), "ann")?;
+    /// assert_eq!(PublicKey::read_folder(folder.path())?, [*ann.public()]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read, or one of the files is not a public key file.
+    pub fn read_folder(folder: impl AsRef<Path>) -> Result<Vec<PublicKey>, KeyFileError> {
+        let folder = folder.as_ref();
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries.map_err(|source| failed("read", folder, source))?;
+        let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
+        paths.sort();
+        paths.iter().map(PublicKey::read).collect()
+    }
+}
+
+impl KeyPair {
+    /// Reads a secret key file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, is a symbolic link or not a regular file, may be read or written by group or others, or is
+    /// not a secret key file. The error says what is wrong and what to do.
+    pub fn read(path: impl AsRef<Path>) -> Result<KeyPair, KeyFileError> {
+        let path = path.as_ref();
+        let mut options = OpenOptions::new();
+        // What is checked below is what was opened here, and no other file of that name.
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(path).map_err(|source| match source.raw_os_error() {
+            Some(libc::ELOOP) => KeyFileError::Symlink { path: path.to_owned() },
+            _ => failed("read", path, source),
+        })?;
+        let found = file.metadata().map_err(|source| failed("read", path, source))?;
+        let mode = found.mode() & 0o7777;
+        if found.is_file() && mode & OTHERS != 0 {
+            return Err(KeyFileError::Mode { path: path.to_owned(), mode });
+        }
+        let content = content(path, file)?;
+        let Some(secret) = &content.secret else {
+            return Err(format(path, format!("it has no line `{SECRET} = ..`")));
+        };
+        let secret = SecretKey::from_text(secret).map_err(|source| KeyFileError::Key {
+            path: path.to_owned(),
+            name: SECRET,
+            source,
+        })?;
+        let pair = KeyPair::from_secret(secret)?;
+        if public_of(path, &content)? != *pair.public() {
+            return Err(KeyFileError::Mismatch { path: path.to_owned() });
+        }
+        Ok(pair)
+    }
+
+    /// Makes a new pair and writes it to `NAME.pub` and `NAME.key` in a folder, each as a whole or not at all. The secret
+    /// file is readable for its owner alone. A name has letters, digits, `-`, `_` and `.`, and does not begin with `.`.
+    ///
+    /// ```
+    /// use mdp_runtime::security::{KeyPair, PublicKey};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let made = KeyPair::create(folder.path(), "broker")?;
+    /// assert_eq!(KeyPair::read(folder.path().join("broker.key"))?.public(), made.public());
+    /// assert_eq!(PublicKey::read(folder.path().join("broker.pub"))?, *made.public());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// One of the files exists already or cannot be written, or libzmq was built without CURVE.
+    pub fn create(folder: impl AsRef<Path>, name: &str) -> Result<KeyPair, KeyFileError> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || name.starts_with('.') || !name.bytes().all(good) {
+            return Err(KeyFileError::Name { name: name.to_owned() });
+        }
+        KeyPair::create_at(&folder.as_ref().join(format!("{name}.key")))
+    }
+
+    /// As [`create`](Self::create), by the path of the secret file; the public one lies beside it.
+    pub(super) fn create_at(secret_path: &Path) -> Result<KeyPair, KeyFileError> {
+        let public_path = secret_path.with_extension("pub");
+        for path in [secret_path, &public_path] {
+            if path.symlink_metadata().is_ok() {
+                return Err(KeyFileError::Exists { path: path.to_owned() });
+            }
+        }
+        let pair = KeyPair::new()?;
+        let public = format!("{PUBLIC} = \"{}\"\n", pair.public());
+        let secret = pair.secret().expose_text();
+        let secret = Zeroizing::new(format!("{SECRET_HEADER}{public}{SECRET} = \"{}\"\n", *secret));
+        write(secret_path, &secret, SECRET_MODE)?;
+        write(&public_path, &format!("{PUBLIC_HEADER}{public}"), PUBLIC_MODE)?;
+        Ok(pair)
+    }
+}
+
+/// What a key file says.
+#[derive(Default)]
+struct Content {
+    public: Option<Zeroizing<String>>,
+    secret: Option<Zeroizing<String>>,
+}
+
+fn content(path: &Path, file: File) -> Result<Content, KeyFileError> {
+    let found = file.metadata().map_err(|source| failed("read", path, source))?;
+    if !found.is_file() {
+        return Err(KeyFileError::NotAFile { path: path.to_owned() });
+    }
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData => format(path, "it is not text".to_owned()),
+        _ => failed("read", path, source),
+    })?;
+    parse(&text).map_err(|problem| format(path, problem))
+}
+
+/// Lines `name = "value"`, comments and empty lines. Says nothing of what stands in a line that is wrong.
+fn parse(text: &str) -> Result<Content, String> {
+    let mut content = Content::default();
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        let number = number + 1;
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let read = line.split_once('=').and_then(|(name, value)| {
+            let value = value.trim().strip_prefix('"')?.strip_suffix('"')?;
+            Some((name.trim(), Zeroizing::new(value.to_owned())))
+        });
+        let place = match &read {
+            Some((PUBLIC, _)) => &mut content.public,
+            Some((SECRET, _)) => &mut content.secret,
+            _ => return Err(format!("line {number} is not `{PUBLIC} = \"..\"`")),
+        };
+        if place.is_some() {
+            return Err(format!("line {number} gives a key for the second time"));
+        }
+        *place = read.map(|(_, value)| value);
+    }
+    Ok(content)
+}
+
+fn public_of(path: &Path, content: &Content) -> Result<PublicKey, KeyFileError> {
+    let Some(text) = &content.public else {
+        return Err(format(path, format!("it has no line `{PUBLIC} = ..`")));
+    };
+    text.parse().map_err(|source| KeyFileError::Key { path: path.to_owned(), name: PUBLIC, source })
+}
+
+/// Writes a file that must not exist yet: under a name of its own first, so that there is never half a file.
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
+    let failed = |source| failed("write", path, source);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".mdp-key-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => KeyFileError::Exists { path: path.to_owned() },
+        _ => failed(error.error),
+    })?;
+    // The name too is to outlive a crash.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+fn failed(what: &'static str, path: &Path, source: io::Error) -> KeyFileError {
+    KeyFileError::Io { what, path: path.to_owned(), source }
+}
+
+fn format(path: &Path, problem: String) -> KeyFileError {
+    KeyFileError::Format { path: path.to_owned(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a25_what_was_written_is_read_and_only_the_owner_can_read_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = KeyPair::create(folder.path(), "a").unwrap();
+        let (key, public) = (folder.path().join("a.key"), folder.path().join("a.pub"));
+        assert_eq!(mode(&key), 0o600);
+        assert_eq!(mode(&public) & 0o133, 0, "{:o}", mode(&public));
+        let read = KeyPair::read(&key).unwrap();
+        assert_eq!(read.secret().expose(), made.secret().expose());
+        assert_eq!(PublicKey::read(&public).unwrap(), *made.public());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
+        let text = fs::read_to_string(&public).unwrap();
+        assert!(text.starts_with("# ") && !text.contains(SECRET), "{text}");
+    }
+
+    #[test]
+    fn a25_a_secret_that_others_can_reach_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        KeyPair::create(folder.path(), "a").unwrap();
+        let key = folder.path().join("a.key");
+        for bad in [0o644, 0o640, 0o620, 0o604, 0o602, 0o610, 0o660, 0o777] {
+            set_mode(&key, bad);
+            let error = KeyPair::read(&key).unwrap_err();
+            assert!(matches!(error, KeyFileError::Mode { mode, .. } if mode == bad), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(&format!("chmod 600 {}", key.display())), "{said}");
+            assert!(said.contains(&format!("{bad:04o}")), "{said}");
+        }
+        for good in [0o600, 0o400] {
+            set_mode(&key, good);
+            KeyPair::read(&key).unwrap();
+        }
+    }
+
+    #[test]
+    fn a25_a_link_a_folder_and_a_pipe_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        KeyPair::create(folder.path(), "a").unwrap();
+        let link = folder.path().join("link.key");
+        symlink(folder.path().join("a.key"), &link).unwrap();
+        assert!(matches!(KeyPair::read(&link), Err(KeyFileError::Symlink { .. })));
+        set_mode(folder.path(), 0o700);
+        assert!(matches!(KeyPair::read(folder.path()), Err(KeyFileError::NotAFile { .. })));
+        assert!(matches!(PublicKey::read(folder.path()), Err(KeyFileError::NotAFile { .. })));
+        let pipe = folder.path().join("pipe.key");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status();
+        assert!(made.unwrap().success());
+        assert!(matches!(KeyPair::read(&pipe), Err(KeyFileError::NotAFile { .. })));
+        assert!(matches!(PublicKey::read(&pipe), Err(KeyFileError::NotAFile { .. })));
+        assert!(matches!(KeyPair::read("/no/such"), Err(KeyFileError::Io { .. })));
+    }
+
+    #[test]
+    fn a25_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let public = folder.path().join("a.pub");
+        let key = folder.path().join("a.key");
+        for taken in [&public, &key] {
+            fs::write(taken, "mine").unwrap();
+            let error = KeyPair::create(folder.path(), "a").unwrap_err();
+            assert!(matches!(&error, KeyFileError::Exists { path } if path == taken), "{error}");
+            assert_eq!(fs::read_to_string(taken).unwrap(), "mine");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            fs::remove_file(taken).unwrap();
+        }
+        // A link that leads nowhere is not followed.
+        symlink(folder.path().join("elsewhere"), &key).unwrap();
+        assert!(matches!(KeyPair::create(folder.path(), "a"), Err(KeyFileError::Exists { .. })));
+        // Of those who come at once, one is first.
+        let made: Vec<bool> = std::thread::scope(|scope| {
+            let one = || scope.spawn(|| KeyPair::create(folder.path(), "b").is_ok());
+            let all: Vec<_> = (0..8).map(|_| one()).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+        let pair = KeyPair::read(folder.path().join("b.key")).unwrap();
+        assert_eq!(PublicKey::read(folder.path().join("b.pub")).unwrap(), *pair.public());
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_file_is_refused_without_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = KeyPair::create(folder.path(), "a").unwrap();
+        let other = KeyPair::create(folder.path(), "b").unwrap();
+        let (public, secret) = (pair.public(), pair.secret().expose_text());
+        let path = folder.path().join("c.key");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            set_mode(&path, 0o600);
+            KeyPair::read(&path).map(|pair| *pair.public())
+        };
+        let secret_line = format!("secret-key = \"{}\"", *secret);
+        let good = format!("\n # x\npublic-key=\"{public}\"\n  {secret_line}  \n");
+        assert_eq!(read(&good).unwrap(), *public);
+        for bad in [
+            String::new(),
+            format!("public-key = \"{public}\""),
+            secret_line.clone(),
+            format!("{good}{secret_line}"),
+            format!("{good}{}", *secret),
+            format!("{good}other = \"{}\"", *secret),
+            format!("public-key = \"{public}\"\nsecret-key = {}", *secret),
+            format!("public-key = \"{public}\"\nsecret-key = \"{}x\"", *secret),
+            format!("public-key = \"{}\"\n{secret_line}", other.public()),
+        ] {
+            let error = read(&bad).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains(secret.as_str()), "{error}");
+        }
+        fs::write(&path, [0xff; 10]).unwrap();
+        assert!(matches!(KeyPair::read(&path), Err(KeyFileError::Format { .. })));
+        let error = PublicKey::read(folder.path().join("a.key")).unwrap_err();
+        assert!(matches!(error, KeyFileError::Secret { .. }), "{error}");
+        fs::remove_file(&path).unwrap();
+        let all = [*public, *other.public()];
+        assert_eq!(PublicKey::read_folder(folder.path()).unwrap(), all, "by name");
+        for name in ["", "..", "a/b", "../c", "a\0b"] {
+            let error = KeyPair::create(folder.path(), name).unwrap_err();
+            assert!(matches!(error, KeyFileError::Name { .. }), "{error}");
+        }
+    }
+}

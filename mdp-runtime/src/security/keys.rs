@@ -1,0 +1,220 @@
+//! Keys: what they are in memory and as text.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::CurveUnavailable;
+use crate::frame;
+
+/// Bytes of a key.
+const BYTES: usize = 32;
+/// Characters of a key as text.
+const CHARACTERS: usize = 40;
+
+/// A public key: who a peer is. It may be shown to anybody.
+///
+/// As text it is Z85 (ZeroMQ's RFC 32): 40 characters of printable ASCII. `Display`, `FromStr` and `Debug` use that.
+///
+/// ```
+/// use mdp_runtime::security::{KeyPair, PublicKey};
+///
+/// let pair = KeyPair::new()?;
+/// let text = pair.public().to_string();
+/// assert_eq!(text.len(), 40);
+/// assert_eq!(text.parse::<PublicKey>()?, *pair.public());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; BYTES]);
+
+impl PublicKey {
+    /// The key of these 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        PublicKey(bytes)
+    }
+
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&z85::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyTextError;
+
+    fn from_str(text: &str) -> Result<Self, KeyTextError> {
+        decode(text).map(|bytes| PublicKey(*bytes))
+    }
+}
+
+/// A secret key. Its bytes are overwritten when the last clone is dropped, and `Debug` shows nothing of them.
+///
+/// ```
+/// let pair = mdp_runtime::security::KeyPair::new()?;
+/// assert_eq!(format!("{:?}", pair.secret()), "SecretKey(..)");
+/// # Ok::<(), mdp_runtime::security::CurveUnavailable>(())
+/// ```
+#[derive(Clone)]
+pub struct SecretKey(Arc<Zeroizing<[u8; BYTES]>>);
+
+impl SecretKey {
+    /// The key of these 32 bytes. The caller's copy of them is the caller's concern.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        SecretKey(Arc::new(Zeroizing::new(bytes)))
+    }
+
+    /// Reads Z85 text of 40 characters.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a key. The error says nothing of the text.
+    pub fn from_text(text: &str) -> Result<Self, KeyTextError> {
+        decode(text).map(|bytes| SecretKey(Arc::new(bytes)))
+    }
+
+    /// Its 32 bytes, for ZeroMQ.
+    pub(crate) fn expose(&self) -> &[u8; BYTES] {
+        &self.0
+    }
+
+    /// Its text, for a key file.
+    pub(super) fn expose_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(z85::encode(self.expose()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// A secret key and the public key that belongs to it: who this program is.
+///
+/// ```
+/// use mdp_runtime::security::KeyPair;
+///
+/// let pair = KeyPair::new()?;
+/// let again = KeyPair::from_secret(pair.secret().clone())?;
+/// assert_eq!(again.public(), pair.public());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyPair {
+    public: PublicKey,
+    secret: SecretKey,
+}
+
+impl KeyPair {
+    /// A new pair, by chance.
+    ///
+    /// # Errors
+    ///
+    /// libzmq was built without CURVE.
+    pub fn new() -> Result<Self, CurveUnavailable> {
+        let mut made = zmq::CurveKeyPair::new().map_err(|_| CurveUnavailable)?;
+        let secret = SecretKey::from_bytes(made.secret_key);
+        made.secret_key.zeroize();
+        Ok(KeyPair { public: PublicKey(made.public_key), secret })
+    }
+
+    /// The pair of a secret key.
+    ///
+    /// # Errors
+    ///
+    /// libzmq was built without CURVE.
+    pub fn from_secret(secret: SecretKey) -> Result<Self, CurveUnavailable> {
+        let text = frame::curve_public(&secret.expose_text()).ok_or(CurveUnavailable)?;
+        let public = text.parse().map_err(|_| CurveUnavailable)?;
+        Ok(KeyPair { public, secret })
+    }
+
+    /// The public key.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The secret key.
+    pub fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+}
+
+/// A text that is not a key. It says nothing of the text, which may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyTextError {
+    /// It is too long or too short.
+    #[error("a key has {CHARACTERS} characters, and this text has {0}")]
+    Length(usize),
+    /// It has the right length, and is not Z85.
+    #[error("the text is not Z85; a key is copied as a whole, with all its punctuation")]
+    Characters,
+}
+
+fn decode(text: &str) -> Result<Zeroizing<[u8; BYTES]>, KeyTextError> {
+    if text.len() != CHARACTERS {
+        return Err(KeyTextError::Length(text.chars().count()));
+    }
+    let bytes = Zeroizing::new(z85::decode(text).map_err(|_| KeyTextError::Characters)?);
+    let bytes: &[u8; BYTES] = bytes.as_slice().try_into().map_err(|_| KeyTextError::Characters)?;
+    Ok(Zeroizing::new(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_bytes_are_those_of_libzmq() {
+        for _ in 0..50 {
+            let pair = KeyPair::new().unwrap();
+            let text = pair.public().to_string();
+            assert_eq!(text, zmq::z85_encode(pair.public().as_bytes()).unwrap());
+            assert_eq!(text.parse::<PublicKey>(), Ok(*pair.public()));
+            assert_eq!(format!("{:?}", pair.public()), format!("PublicKey({text})"));
+            let again = SecretKey::from_text(&pair.secret().expose_text()).unwrap();
+            assert_eq!(again.expose(), pair.secret().expose());
+            assert_eq!(KeyPair::from_secret(again).unwrap().public(), pair.public());
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        let good = KeyPair::new().unwrap().public().to_string();
+        assert_eq!("".parse::<PublicKey>(), Err(KeyTextError::Length(0)));
+        assert_eq!(good[1..].parse::<PublicKey>(), Err(KeyTextError::Length(39)));
+        for bad in ["\"", " ", "\0", "~"] {
+            let text = format!("{bad}{}", &good[1..]);
+            assert_eq!(text.parse::<PublicKey>(), Err(KeyTextError::Characters), "{text}");
+        }
+        // The largest chunk is more than 32 bits can hold, and `#` in front is a longer form's padding.
+        for chunk in ["#####", "##000"] {
+            let text = format!("{}{chunk}", &good[..35]);
+            assert_eq!(text.parse::<PublicKey>(), Err(KeyTextError::Characters), "{text}");
+        }
+        assert!("é".repeat(20).parse::<PublicKey>().is_err());
+    }
+
+    #[test]
+    fn nothing_shows_a_secret() {
+        let pair = KeyPair::new().unwrap();
+        let text = pair.secret().expose_text();
+        assert!(!format!("{pair:?} {:?}", pair.secret()).contains(text.as_str()));
+    }
+}

@@ -1,0 +1,58 @@
+//! Who a peer is: keys, CURVE, and whom a server lets in.
+//!
+//! CURVE (ZeroMQ's RFC 26) encrypts connections over tcp and ipc. Both sides have a key pair: a peer knows the broker's public
+//! key and so talks to no other, and the broker knows each peer by its public key. How to make keys, switch it on and
+//! change keys, what it promises and what not, is in `docs/security.md`.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use mdp_runtime::security::{CurveClient, CurveServer, KeyPair};
+//! use mdp_runtime::{Broker, Client};
+//!
+//! let (broker_keys, ann) = (KeyPair::new()?, KeyPair::new()?); // or KeyPair::read("ann.key")?
+//! let broker_key = *broker_keys.public();
+//! let broker = Broker::builder()
+//!     .bind("tcp://127.0.0.1:*")
+//!     .curve(CurveServer::new(broker_keys).allow([*ann.public()]))
+//!     .start()?;
+//! let client = Client::builder()
+//!     .connect(&broker.endpoints()[0])
+//!     .curve(CurveClient::new(broker_key).key_pair(ann))
+//!     .open()
+//!     .await?;
+//! # drop(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Over inproc there is neither encryption nor a key: both sides are the same process.
+
+mod allow;
+mod curve;
+mod handshake;
+mod key_file;
+mod keys;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
+mod version;
+pub(crate) mod zap;
+
+pub use allow::AllowList;
+pub use curve::{CurveClient, CurveServer};
+pub use handshake::HandshakeFault;
+pub use key_file::KeyFileError;
+pub use keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
+
+pub(crate) use curve::{ClientKeys, Unusable, set_up_server};
+pub(crate) use handshake::{Faults, Watch};
+pub(crate) use version::warn_if_old;
+
+/// libzmq was built without CURVE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "libzmq was built without CURVE; add to the Cargo.toml of the workspace that is built: `[patch.crates-io]` and \
+     below it `zeromq-src = {{ path = \"mdp/zeromq-src\" }}` (see the README), then run `cargo update -p zeromq-src`"
+)]
+pub struct CurveUnavailable;
