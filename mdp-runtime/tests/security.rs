@@ -14,8 +14,9 @@ use std::time::Duration;
 use mdp_runtime::patterns::{Puller, Pusher, StartError};
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, HandshakeFault, KeyPair};
 use mdp_runtime::{
-    BindError, Broker, BrokerBuilder, Call, Client, ClientBuilder, ConnectError, ConnectionState,
-    LossCause, Runtime, ServeError, Worker, WorkerBuilder, blocking,
+    BindError, Broker, BrokerBuilder, Call, Client, ClientBuilder, Code, ConnectError,
+    ConnectionState, Dialect, LossCause, Policy, RawClient, Runtime, ServeError, Worker,
+    WorkerBuilder, blocking,
 };
 use support::{ECHO, echo};
 
@@ -253,6 +254,52 @@ async fn patterns_have_curve_too() {
     let two = CurveClient::with_servers([*keys.broker.public(), *keys.known.public()]);
     let two = Pusher::<String>::builder().connect(&endpoint).curve(two).start();
     assert!(matches!(two, Err(StartError::ServerKeys(2))));
+}
+
+/// Typed over plain MDP, and raw: they take the same keys, and never connect without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_dialects_have_curve_too() {
+    let keys = Keys::new();
+    let broker = on_tcp().curve(keys.server()).start().unwrap();
+    let plain = on_tcp().start().unwrap();
+    for dialect in [Dialect::Mdp01, Dialect::Mdp02] {
+        let endpoint = &broker.endpoints()[0];
+        let curve = || keys.curve(&keys.known);
+        let worker = worker(endpoint).dialect(dialect).curve(curve()).start().unwrap();
+        connected(&worker).await;
+        let typed = client(endpoint).dialect(dialect).curve(curve()).open().await.unwrap();
+        assert_eq!(says(&typed, "typed").await, "typed");
+        let raw = RawClient::builder().connect(endpoint).dialect(dialect);
+        let raw = raw.runtime(&Runtime::new()).curve(curve()).open().unwrap();
+        assert!(tokio::time::timeout(DEADLINE, raw.connected()).await.unwrap());
+        worker.shutdown(Duration::ZERO).await;
+        // The keys are in these sockets too: a broker without CURVE hears nothing of them.
+        let open = client(&plain.endpoints()[0]).connect_timeout(SHORT).dialect(dialect);
+        assert!(open.curve(curve()).open().await.is_err());
+    }
+    assert_eq!(plain.stats().await.sessions, 0);
+}
+
+/// What a policy says of a key holds for the connection that has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_goes_by_the_key_of_the_connection() {
+    let keys = Keys::new();
+    let text = format!(
+        "[[principal]]\nname = 'ann'\nkeys = ['{}']\ncall = ['test.v1.*']\nserve = ['test.v1.*']\n\
+         [[principal]]\nname = 'eve'\nkeys = ['{}']\ncall = ['other.v1.*']\n",
+        keys.known.public(),
+        keys.stranger.public()
+    );
+    let curve = keys.server().allow_list(AllowList::anybody());
+    let broker = on_tcp().curve(curve).policy(Policy::parse(&text).unwrap()).start().unwrap();
+    let endpoint = &broker.endpoints()[0];
+    let worker = worker(endpoint).curve(keys.curve(&keys.known)).start().unwrap();
+    connected(&worker).await;
+    let ann = client(endpoint).curve(keys.curve(&keys.known)).open().await.unwrap();
+    assert_eq!(says(&ann, "ann").await, "ann");
+    let eve = client(endpoint).curve(keys.curve(&keys.stranger)).open().await.unwrap();
+    let call = Call::<String>::new(&eve, &ECHO, &"eve".to_owned()).timeout(DEADLINE);
+    assert_eq!(call.await.unwrap_err().code(), Code::PermissionDenied);
 }
 
 /// Hands bytes on between clients and a broker, and keeps them.
