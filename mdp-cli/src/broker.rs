@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::Failure;
 use crate::args::BrokerArgs;
 use crate::config::Config;
-use crate::stop::Stop;
+use crate::stop::{Reload, Stop};
 
 pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     log(args.log.as_deref())?;
@@ -42,18 +42,28 @@ async fn serve(
     // Before anybody can know that the broker is there, so that no signal is missed.
     let mut stop =
         Stop::listen().context("could not listen to signals").map_err(Failure::failed)?;
+    let mut reload =
+        Reload::listen().context("could not listen to signals").map_err(Failure::failed)?;
     let mut broker = start().map_err(|error| match error {
-        BindError::Endpoint(_) | BindError::Insecure { .. } => Failure::wrong(error),
+        BindError::Endpoint(_) | BindError::Insecure { .. } | BindError::Policy(_) => {
+            Failure::wrong(error)
+        }
         _ => Failure::failed(error),
     })?;
     announce(&broker)
         .context("could not say where the broker is bound")
         .map_err(Failure::failed)?;
-    tokio::select! {
-        () = stop.asked() => {}
-        ended = broker.stopped() => {
-            let ended = ended.err().map_or_else(|| anyhow!("nobody told it to"), Into::into);
-            return Err(Failure::failed(ended.context("the broker stopped")));
+    loop {
+        tokio::select! {
+            () = stop.asked() => break,
+            () = reload.asked() => match broker.reload_policy() {
+                Ok(()) => {}
+                Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+            },
+            ended = broker.stopped() => {
+                let ended = ended.err().map_or_else(|| anyhow!("nobody told it to"), Into::into);
+                return Err(Failure::failed(ended.context("the broker stopped")));
+            }
         }
     }
     tracing::info!(?grace, "stopping; a second signal stops at once");

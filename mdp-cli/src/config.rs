@@ -23,6 +23,8 @@ pub(crate) struct Config {
     #[serde(default)]
     insecure: bool,
     curve: Option<CurveConfig>,
+    /// Who may do what.
+    policy: Option<PathBuf>,
     #[serde(default)]
     plain: PlainConfig,
     #[serde(default)]
@@ -91,7 +93,11 @@ impl Config {
     pub(crate) fn apply(&self, builder: BrokerBuilder) -> Result<BrokerBuilder> {
         let mut builder = builder.insecure(self.insecure);
         if let Some(curve) = &self.curve {
-            builder = builder.curve(curve.server().context("`[curve]` cannot be used")?);
+            let guarded = self.policy.is_some();
+            builder = builder.curve(curve.server(guarded).context("`[curve]` cannot be used")?);
+        }
+        if let Some(path) = &self.policy {
+            builder = builder.policy_file(path);
         }
         if let Some(ms) = self.heartbeat_ms {
             builder = builder.heartbeat(Duration::from_millis(ms.get()));
@@ -110,8 +116,9 @@ impl Config {
 }
 
 impl CurveConfig {
-    fn server(&self) -> Result<CurveServer> {
-        let allowed = self.allowed()?;
+    /// With a policy its keys are those that may connect.
+    fn server(&self, guarded: bool) -> Result<CurveServer> {
+        let allowed = if guarded { AllowList::nobody() } else { self.allowed()? };
         let file = &self.secret_key_file;
         let server = match self.generate {
             true => CurveServer::read_or_create(file)?,
@@ -126,7 +133,7 @@ impl CurveConfig {
             (true, true) => bail!("`allow_any` and a list of keys exclude each other"),
             (false, true) => return Ok(AllowList::anybody()),
             (false, false) => bail!(
-                "nobody could connect; give `allowed_keys_dir`, `allowed_keys`, or `allow_any = true`"
+                "nobody could connect; give `allowed_keys_dir`, `allowed_keys`, `allow_any = true`, or a `policy`"
             ),
             (true, false) => {}
         }

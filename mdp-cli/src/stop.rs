@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM, one after another.
+//! SIGINT and SIGTERM, one after another; and SIGHUP, which asks for the policy to be read again.
 
 use std::io;
 
@@ -40,5 +40,33 @@ impl Stop {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Listens for SIGHUP.
+pub(crate) struct Reload {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Reload {
+    #[cfg(unix)]
+    pub(crate) fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Reload { hangup: signal(SignalKind::hangup())? })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Reload {})
+    }
+
+    /// Waits for the next one; where there is no such signal, for ever.
+    pub(crate) async fn asked(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
     }
 }

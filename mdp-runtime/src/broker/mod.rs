@@ -62,6 +62,7 @@ impl Broker {
             curve: None,
             insecure: false,
             config: core::Config::default(),
+            policy: None,
             policy_file: None,
         }
     }
@@ -112,7 +113,7 @@ impl Broker {
     /// # }
     /// ```
     pub fn set_policy(&self, policy: Policy) {
-        self.tell(Command::Policy(policy));
+        enforce(policy, self.curve.as_ref(), &self.line);
     }
 
     /// Reads the policy's file again, whether or not it has changed.
@@ -186,6 +187,7 @@ pub struct BrokerBuilder {
     curve: Option<CurveServer>,
     insecure: bool,
     config: core::Config,
+    policy: Option<Policy>,
     policy_file: Option<PathBuf>,
 }
 
@@ -206,7 +208,7 @@ impl BrokerBuilder {
     /// Who may do what. Without a policy everybody may do everything; with one, whoever is not named in it may do
     /// nothing.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.config.policy = Some(policy.core);
+        self.policy = Some(policy);
         self.policy_file = None;
         self
     }
@@ -319,9 +321,14 @@ impl BrokerBuilder {
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let mut config = self.config;
         config.seed = clock::seed();
-        if let Some(path) = &self.policy_file {
-            config.policy = Some(Policy::read(path)?.core);
+        let policy = match &self.policy_file {
+            Some(path) => Some(Policy::read(path)?),
+            None => self.policy,
+        };
+        if let (Some(policy), Some(curve)) = (&policy, &self.curve) {
+            policy.admit(curve.allowed());
         }
+        config.policy = policy.map(|policy| policy.core);
         // Below that, receivers may wait for more before they give credit back (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
@@ -349,12 +356,20 @@ impl BrokerBuilder {
         let thread = Some(thread);
         let mut broker = Broker { endpoints, line, watch: None, done, curve, thread };
         if let Some(path) = &self.policy_file {
-            let line = broker.line.clone();
-            let watch = Watch::start(path, move |policy| line.tell(Command::Policy(policy)));
+            let (line, curve) = (broker.line.clone(), broker.curve.clone());
+            let watch = Watch::start(path, move |policy| enforce(policy, curve.as_ref(), &line));
             broker.watch = Some(watch.map_err(BindError::Thread)?);
         }
         Ok(broker)
     }
+}
+
+/// Puts a policy in force: for connections to come, and for the messages of those that are there.
+fn enforce(policy: Policy, curve: Option<&CurveServer>, line: &Line) {
+    if let Some(curve) = curve {
+        policy.admit(curve.allowed());
+    }
+    line.tell(Command::Policy(policy));
 }
 
 /// What a socket with CURVE needs, before there is one: the handler of ZAP is there first.

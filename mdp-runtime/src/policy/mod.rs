@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use mdp_protocol::policy::{self as core, Grant, Pattern, Quota};
 
+use crate::security::{AllowList, PublicKey};
+
 pub use file::PolicyError;
 pub(crate) use watch::Watch;
 
 /// Who may do what at a broker. Whoever is not named in it may do nothing.
 ///
-/// Principals are known by the keys of their connections ([CURVE](crate::BrokerBuilder::curve)). A policy is looked at
-/// for each message, so a new one ([`Broker::set_policy`](crate::Broker::set_policy), or a file that changes) counts at once,
+/// Principals are known by the keys of their connections ([CURVE](crate::BrokerBuilder::curve)); with a policy these keys
+/// are the ones that are let in, whatever the [`AllowList`] said before. A policy is looked at for each message, so a new one ([`Broker::set_policy`](crate::Broker::set_policy), or a file that changes) counts at once,
 /// for those who are connected, too.
 ///
 /// ```
@@ -58,6 +60,14 @@ impl Policy {
     /// The text is no policy.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         file::parse(Path::new("(text)"), text)
+    }
+
+    /// Lets those in who may do something, and no others.
+    pub(crate) fn admit(&self, list: &AllowList) {
+        match self.core.takes_anyone() {
+            true => list.set_anybody(),
+            false => list.set(self.core.keys().map(|key| PublicKey::from_bytes(*key))),
+        }
     }
 
     /// The names of those who may do something, in the order of the file.

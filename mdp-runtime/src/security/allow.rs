@@ -50,6 +50,11 @@ impl AllowList {
         self.change(|allowed| *allowed = Allowed::These(keys));
     }
 
+    /// Lets whoever has a key in.
+    pub fn set_anybody(&self) {
+        self.change(|allowed| *allowed = Allowed::Any);
+    }
+
     /// Lets one more in.
     pub fn add(&self, key: PublicKey) {
         self.change(|allowed| {

@@ -1,0 +1,274 @@
+//! A policy at a broker that runs: attacks that it stops, and how it changes under load.
+
+// A test names its fault by failing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mdp_runtime::details::RetryInfo;
+use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
+use mdp_runtime::{
+    Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient, RawWorker,
+    Runtime, Status, Worker,
+};
+use support::{ECHO, answering, echo};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// The broker's keys, and those of three peers.
+struct Keys {
+    broker: KeyPair,
+    ann: KeyPair,
+    bo: KeyPair,
+    eve: KeyPair,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let [broker, ann, bo, eve] = [(); 4].map(|()| KeyPair::new().unwrap());
+        Keys { broker, ann, bo, eve }
+    }
+
+    /// Ann calls, Bo serves, and so may Eve, but something else.
+    fn policy(&self, ann: &str) -> String {
+        format!(
+            "[[principal]]\nname = 'ann'\nkeys = ['{}']\n{ann}\n\
+             [[principal]]\nname = 'bo'\nkeys = ['{}']\nserve = ['test.v1.*']\n\
+             [[principal]]\nname = 'eve'\nkeys = ['{}']\ncall = ['test.v1.*']\nserve = ['eve.*']\n",
+            self.ann.public(),
+            self.bo.public(),
+            self.eve.public()
+        )
+    }
+
+    fn builder(&self) -> BrokerBuilder {
+        let curve = CurveServer::new(self.broker.clone());
+        Broker::builder().bind("tcp://127.0.0.1:*").curve(curve)
+    }
+
+    fn broker(&self, ann: &str) -> Broker {
+        self.builder().policy(Policy::parse(&self.policy(ann)).unwrap()).start().unwrap()
+    }
+
+    fn curve(&self, own: &KeyPair) -> CurveClient {
+        CurveClient::new(*self.broker.public()).key_pair(own.clone())
+    }
+
+    async fn client(&self, broker: &Broker, own: &KeyPair) -> Client {
+        let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+        builder.curve(self.curve(own)).connect_timeout(DEADLINE).open().await.unwrap()
+    }
+
+    async fn worker(&self, broker: &Broker, own: &KeyPair) -> Worker {
+        let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+        let worker = builder.curve(self.curve(own)).serve(echo()).start().unwrap();
+        tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
+        worker
+    }
+}
+
+async fn says(client: &Client, text: &str) -> Result<String, Status> {
+    Call::<String>::new(client, &ECHO, &text.to_owned()).timeout(DEADLINE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_the_policy_are_those_that_are_let_in() {
+    let keys = Keys::new();
+    let broker = keys.broker("call = ['*']");
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
+    let stranger = KeyPair::new().unwrap();
+    let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let refused = builder.curve(keys.curve(&stranger)).connect_timeout(ms(700)).open().await;
+    assert!(refused.is_err(), "nobody knows this key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_knows_who_calls() {
+    let keys = Keys::new();
+    let broker = keys.broker("call = ['*']");
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let who = answering(|cx, _| async move {
+        let id = String::from_utf8_lossy(cx.client()).into_owned();
+        Ok(format!("{} {id}", cx.principal().unwrap_or("nobody")))
+    });
+    let worker = builder.curve(keys.curve(&keys.bo)).serve(who).start().unwrap();
+    tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
+    // Its id is a claim, the principal is not.
+    let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let ann = builder.curve(keys.curve(&keys.ann)).id("eve").open().await.unwrap();
+    assert_eq!(says(&ann, "hi").await.unwrap(), "ann eve");
+    // Without a policy it is the key.
+    let curve =
+        CurveServer::new(keys.broker.clone()).allow([*keys.ann.public(), *keys.bo.public()]);
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").curve(curve).start().unwrap();
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let who = answering(|cx, _| async move { Ok(cx.principal().unwrap_or("nobody").to_owned()) });
+    let worker = builder.curve(keys.curve(&keys.bo)).serve(who).start().unwrap();
+    tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
+    let ann = keys.client(&broker, &keys.ann).await;
+    assert_eq!(says(&ann, "hi").await.unwrap(), keys.ann.public().to_string());
+}
+
+/// A1: whoever may not serve a service gets none of its requests, however often it says READY.
+#[tokio::test(flavor = "multi_thread")]
+async fn a1_a_worker_that_is_not_listed_gets_nothing() {
+    let mut keys = Keys::new();
+    let eve = zmq::CurveKeyPair::new().unwrap();
+    keys.eve = KeyPair::from_secret(SecretKey::from_bytes(eve.secret_key)).unwrap();
+    let broker = keys.broker("call = ['*']");
+    let endpoint = broker.endpoints()[0].clone();
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    // Eve may connect and serve something else.
+    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(0).unwrap();
+    socket.set_curve_serverkey(keys.broker.public().as_bytes()).unwrap();
+    socket.set_curve_publickey(&eve.public_key).unwrap();
+    socket.set_curve_secretkey(&eve.secret_key).unwrap();
+    socket.connect(&endpoint).unwrap();
+    for turn in 0..100 {
+        for dialect in [["MDPW02", "\x01", "test.v1.Echo"], ["MDPW02", "\x01", "eve.*"]] {
+            socket.send_multipart(dialect, 0).unwrap();
+        }
+        assert_eq!(says(&ann, &turn.to_string()).await.unwrap(), turn.to_string());
+        while let Ok(message) = socket.recv_multipart(0) {
+            assert_ne!(message.get(1).map(Vec::as_slice), Some(b"\x02".as_slice()), "a request");
+        }
+    }
+    assert!(broker.stats().await.denied > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_requests_of_plain_peers_need_the_right_too() {
+    let keys = Keys::new();
+    let broker = keys.broker("call = ['raw.*']\nserve = ['raw.*']");
+    let endpoint = &broker.endpoints()[0];
+    let raw = |service: &str, own: &KeyPair| {
+        let builder = RawWorker::builder(service).dialect(Dialect::Mdp02).connect(endpoint);
+        builder.runtime(&Runtime::new()).curve(keys.curve(own)).start().unwrap()
+    };
+    let mut worker = raw("raw.echo", &keys.ann);
+    tokio::spawn(async move {
+        while let Some((frames, replier)) = worker.recv().await {
+            replier.finish(frames).unwrap();
+        }
+    });
+    let client = |own: &KeyPair| {
+        let builder = RawClient::builder().dialect(Dialect::Mdp01).connect(endpoint);
+        builder.runtime(&Runtime::new()).curve(keys.curve(own)).open().unwrap()
+    };
+    let ann = client(&keys.ann).with_timeout(DEADLINE);
+    assert_eq!(ann.send("raw.echo", vec!["hi".into()]).await.unwrap(), ["hi"]);
+    let eve = client(&keys.eve).with_timeout(ms(500));
+    eve.send("raw.echo", vec!["hi".into()]).await.unwrap_err();
+    // The lists of `mmi.` need a right of their own.
+    eve.send("mmi.services", vec![]).await.unwrap_err();
+    let asked = client(&keys.eve).with_timeout(DEADLINE);
+    assert_eq!(asked.send("mmi.service", vec!["raw.echo".into()]).await.unwrap(), ["200"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_says_how_long_to_wait() {
+    let keys = Keys::new();
+    let broker = keys.broker("call = ['*']\ncalls_per_second = 5");
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    let mut refused = Vec::new();
+    for _ in 0..20 {
+        refused.extend(says(&ann, "hi").await.err());
+    }
+    assert!(!refused.is_empty() && refused.len() <= 15, "{} of 20 refused", refused.len());
+    for status in refused {
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let wait = status.detail::<RetryInfo>().and_then(|info| info.delay()).unwrap();
+        assert!(wait > Duration::ZERO && wait <= ms(200), "{wait:?}");
+        assert!(status.not_started());
+    }
+}
+
+/// A27: a key that is taken back under load counts for nothing from then on, and nobody else notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
+    let keys = Keys::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    let broker = keys.builder().policy_file(&file).start().unwrap();
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (answered, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let start = Instant::now();
+    let mut loads = Vec::new();
+    for own in [&keys.ann, &keys.eve] {
+        let client = keys.client(&broker, own).await;
+        let is_eve = std::ptr::eq(own, &keys.eve);
+        let (stop, answered, last) = (stop.clone(), answered.clone(), last.clone());
+        loads.push(tokio::spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let call = Call::<String>::new(&client, &ECHO, &"hi".to_owned()).timeout(ms(500));
+                match (call.await, is_eve) {
+                    (Ok(_), false) => {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    (Ok(_), true) => {
+                        last.store(start.elapsed().as_millis() as u64, Ordering::Relaxed);
+                    }
+                    (Err(status), false) => panic!("ann: {status}"),
+                    (Err(_), true) => tokio::time::sleep(ms(1)).await,
+                }
+            }
+        }));
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while answered.load(Ordering::Relaxed) < 200 || last.load(Ordering::Relaxed) == 0 {
+        assert!(Instant::now() < deadline, "the load does not run");
+        tokio::time::sleep(ms(10)).await;
+    }
+    let without_eve = keys.policy("call = ['test.v1.*']");
+    let without_eve = without_eve.split("[[principal]]\nname = 'eve'").next().unwrap();
+    let revoked = start.elapsed();
+    std::fs::write(&file, without_eve).unwrap();
+    let before = answered.load(Ordering::Relaxed);
+    tokio::time::sleep(ms(2_500)).await; // the time in which nothing of Eve's may be answered
+    stop.store(true, Ordering::Relaxed);
+    for load in loads {
+        load.await.unwrap();
+    }
+    let after = Duration::from_millis(last.load(Ordering::Relaxed)).saturating_sub(revoked);
+    assert!(after < ms(1_000), "answered {after:?} after the key was taken back");
+    assert!(answered.load(Ordering::Relaxed) > before + 200, "Ann's calls go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_leaves_the_policy_in_force() {
+    let keys = Keys::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    let broker = keys.builder().policy_file(&file).start().unwrap();
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    std::fs::write(&file, "[[principal]]\nname = 'ann'\nkeys = ['short']\n").unwrap();
+    match broker.reload_policy() {
+        Err(PolicyError::Wrong { path, line, .. }) => assert_eq!((path, line), (file.clone(), 3)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
+    std::fs::write(&file, keys.policy("call = []")).unwrap();
+    broker.reload_policy().unwrap();
+    let status = says(&ann, "hi").await.unwrap_err();
+    assert_eq!((status.code(), status.not_started()), (Code::PermissionDenied, true));
+    let none = Broker::builder().bind("inproc://policy.none").start().unwrap();
+    assert!(matches!(none.reload_policy(), Err(PolicyError::NoFile)));
+}
