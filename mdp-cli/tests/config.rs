@@ -202,3 +202,69 @@ fn window_bounds_the_credit_that_a_stream_has() {
     });
     assert_eq!(credit, 20);
 }
+
+/// A plain worker, as RFC 18 has it, and what it hears until the broker tells it to go.
+fn plain_worker(endpoint: &str) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(10_000).unwrap();
+    socket.connect(endpoint).unwrap();
+    socket.send_multipart(["MDPW02", "\x01", "echo"], 0).unwrap();
+    socket
+}
+
+fn plain_request(endpoint: &str) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(10_000).unwrap();
+    socket.connect(endpoint).unwrap();
+    socket.send_multipart(["MDPC02", "\x01", "echo", "hi"], 0).unwrap();
+    socket
+}
+
+/// The next message to a plain worker with this command; how long it took.
+fn wait_command(worker: &zmq::Socket, command: u8) -> Duration {
+    let start = Instant::now();
+    loop {
+        let message = worker.recv_multipart(0).expect("nothing came");
+        if message.get(1).is_some_and(|frame| *frame == [command]) {
+            return start.elapsed();
+        }
+    }
+}
+
+#[test]
+fn plain_expiries_are_those_of_the_file() {
+    let (_broker, endpoint) = broker(
+        "heartbeat_ms = 50\n[plain]\nidle_expiry_ms = 300\nbusy_expiry_ms = 900\nredispatch = false",
+    );
+    let idle = wait_command(&plain_worker(&endpoint), 6);
+    assert!((200..800).contains(&(idle.as_millis() as u64)), "{idle:?}");
+    let worker = plain_worker(&endpoint);
+    let _client = plain_request(&endpoint);
+    wait_command(&worker, 2);
+    let busy = wait_command(&worker, 6);
+    assert!(busy >= Duration::from_millis(700), "{busy:?}");
+    // Not given to another one, for it may have been run.
+    let other = plain_worker(&endpoint);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(200) {
+        let message = other.recv_multipart(0).unwrap();
+        assert_ne!(message.get(1).map(Vec::as_slice), Some([2].as_slice()), "a request");
+    }
+}
+
+#[test]
+fn plain_requests_wait_and_run_as_long_as_the_file_says() {
+    let (_broker, endpoint) =
+        broker("[plain]\nqueue_expiry_ms = 200\nrun_timeout_ms = 300\nbusy_expiry_ms = 400");
+    let client = plain_request(&endpoint);
+    client.set_rcvtimeo(400).unwrap();
+    assert!(client.recv_multipart(0).is_err(), "it has expired without a word");
+    let worker = plain_worker(&endpoint);
+    let _client = plain_request(&endpoint);
+    wait_command(&worker, 2);
+    // Its time is up, nobody waits, and the worker keeps it for as long as it may be busy.
+    let told = wait_command(&worker, 6);
+    assert!(told >= Duration::from_millis(350), "{told:?}");
+}

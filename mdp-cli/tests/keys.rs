@@ -217,3 +217,64 @@ fn without_curve_other_machines_are_served_only_if_that_is_said() {
     let file = said("insecure = false");
     fails(&["broker", "--config", file.path().to_str().unwrap()], 2, &["--insecure"]);
 }
+
+/// The policy of the configuration is in force; SIGHUP reads it again, and a file that is wrong changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_in_force_and_read_again_at_sighup() {
+    use mdp_runtime::{Code, RawClient, RawError, RawWorker};
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str| KeyPair::create(folder.path(), name).unwrap();
+    let (server, ann) = (key("broker"), key("ann"));
+    let policy = folder.path().join("policy.toml");
+    let allow = |call: &str| {
+        let text = format!(
+            "[[principal]]\nname = 'ann'\nkeys = ['{}']\ncall = ['{call}']\nserve = ['echo']\n",
+            ann.public()
+        );
+        fs::write(&policy, text).unwrap();
+    };
+    allow("echo");
+    let file = config(&format!(
+        "bind = ['tcp://127.0.0.1:*']\npolicy = '{}'\n[curve]\nsecret_key_file = '{}'\n",
+        policy.display(),
+        folder.path().join("broker.key").display(),
+    ));
+    let mut process = Process::start(mdp().args(["broker", "--config"]).arg(file.path()));
+    let endpoint = bound(&mut process);
+    let curve = || CurveClient::new(*server.public()).key_pair(ann.clone());
+    let dialect = mdp_runtime::Dialect::Rpc;
+    let worker = RawWorker::builder("echo").dialect(dialect).connect(&endpoint).curve(curve());
+    let mut worker = worker.start().unwrap();
+    tokio::spawn(async move {
+        while let Some((frames, replier)) = worker.recv().await {
+            replier.finish(frames).unwrap();
+        }
+    });
+    let client = RawClient::builder().dialect(dialect).connect(&endpoint).curve(curve());
+    let client =
+        client.runtime(&Runtime::new()).open().unwrap().with_timeout(Duration::from_secs(20));
+    assert_eq!(client.send("echo", vec!["hi".into()]).await.unwrap(), ["hi"]);
+    fs::write(&policy, "[[principal]]\nnonsense").unwrap();
+    process.signal("HUP");
+    assert_eq!(client.send("echo", vec!["hi".into()]).await.unwrap(), ["hi"]);
+    allow("other");
+    process.signal("HUP");
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match client.send("echo", vec!["hi".into()]).await {
+            Err(RawError::Status(status)) if status.code() == Code::PermissionDenied => break,
+            other => assert!(std::time::Instant::now() < deadline, "{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_is_wrong_is_told_at_the_start() {
+    let file = config("bind = ['tcp://127.0.0.1:*']\npolicy = '/nowhere/policy.toml'\n");
+    fails(
+        &["broker", "--config", text(file.path())],
+        2,
+        &["/nowhere/policy.toml", "cannot be read"],
+    );
+}
