@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mdp_fuzz::{Frames, Stage};
+use mdp_fuzz::{Frames, Stage, low};
 use mdp_protocol::broker::{Content, ToPlain};
 use mdp_protocol::wire::plain::Form;
 
@@ -25,8 +25,12 @@ fuzz_target!(|input: (bool, u8, Vec<u8>, Frames)| {
     };
     let heads = frames.len();
     frames.extend(body);
-    frames.truncate(12);
-    let fits = frames.iter().all(|frame| frame.len() <= 256);
+    let limits = low();
+    let body = &frames[heads..];
+    let bytes: usize = body.iter().map(|frame| 4 + frame.len()).sum();
+    let fits = body.len() <= limits.body_frames()
+        && bytes <= limits.frame_bytes
+        && service.len() <= 255;
     stage.message(b"c", &frames);
     // A tunnel would have to name a method of `mmi.`, and is refused.
     let Some((_, form, ToPlain::Reply { service: said, last: true, content })) = stage.plain.pop()

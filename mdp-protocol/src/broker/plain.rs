@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::calls::End;
 use super::io::{Action, Cause, Name, Note, Sender};
-use super::requests::Request;
+use super::requests::{MANAGEMENT, Request};
 use super::services::Offer;
 use super::sessions::Session;
 use super::to_plain::{Content, ToPlain, streams_fit};
@@ -330,8 +330,10 @@ impl<P: Payload> Broker<P> {
         {
             plain.form = form;
         }
-        if names::check(service).is_err() {
-            // No name is cut to fit: it would be another one.
+        // No name is cut to fit: it would be another one. What begins with `mmi.` is the broker's own, whatever
+        // follows (RFC 8 M1).
+        let own = service.starts_with(MANAGEMENT) && service.len() <= names::MAX_NAME;
+        if names::check(service).is_err() && !own {
             self.stats.refused += 1;
             self.stats.unanswered += 1;
             return;
