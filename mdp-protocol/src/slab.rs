@@ -26,6 +26,9 @@ impl Key {
         }
     }
 
+    /// A key that no table has given out.
+    pub(crate) const NOWHERE: Key = Key { index: u32::MAX, generation: NonZeroU32::MAX };
+
     /// The place in the table: small, dense, and used again after the entry is gone.
     pub const fn index(self) -> u32 {
         self.index

@@ -47,6 +47,11 @@ impl Stopwatch {
         lap
     }
 
+    /// The time since the start or the last lap.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
+
     /// The time from the start of `other` to the last lap.
     pub(crate) fn since(&self, other: &Stopwatch) -> Duration {
         self.at.saturating_duration_since(other.at)

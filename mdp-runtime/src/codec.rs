@@ -146,6 +146,16 @@ pub(crate) fn encode_request_metadata(
     Some(encoded)
 }
 
+/// Metadata as it stands in a record, with other entries; what it says of compression stays.
+pub(crate) fn change_metadata(bytes: &Bytes, entries: Vec<(String, Bytes)>) -> Option<Vec<u8>> {
+    let accept = AcceptMessage::decode(bytes.clone()).unwrap_or_default().accept;
+    if entries.is_empty() && accept == 0 {
+        return None;
+    }
+    let entries = entries.into_iter().map(|(key, value)| EntryMessage { key, value }).collect();
+    Some(MetadataMessage { entries, accept }.encode_to_vec())
+}
+
 /// How the replies to a request with this metadata may be compressed.
 pub(crate) fn decode_accept(bytes: &Bytes) -> Option<Compression> {
     let message = AcceptMessage::decode(bytes.clone()).ok()?;

@@ -49,6 +49,7 @@ mod context;
 mod endpoint;
 mod error;
 mod frame;
+pub mod hooks;
 mod intercept;
 mod link;
 mod listing;

@@ -23,7 +23,7 @@ pub(crate) fn broker(note: &Note) {
         Note::SessionClosed { id, cause, moved, ended } => {
             tracing::warn!(id = shown(id), ?cause, moved, ended, "session lost");
         }
-        Note::WorkerReady { id, service, capacity } => {
+        Note::WorkerReady { id, service, capacity, .. } => {
             tracing::info!(id = shown(id), service = shown(service), capacity, "worker ready");
         }
         Note::SchemasDiffer { id, service, schema, other } => {
@@ -49,6 +49,9 @@ pub(crate) fn broker(note: &Note) {
         Note::TurnedAway { route, reason } => {
             tracing::debug!(route = shown(route), %reason, "peer without a session turned away");
         }
+        Note::ClientSeen { who } => tracing::debug!(who = shown(who), "first call"),
+        // The session's end is told besides.
+        Note::WorkerLeft { .. } => {}
         note => tracing::debug!(?note, "broker"),
     }
 }

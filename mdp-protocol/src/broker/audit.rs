@@ -64,7 +64,8 @@ impl<P: Payload> Broker<P> {
             }
             numbered += usize::from(number.is_some());
             running += usize::from(call.is_running());
-            if call.is_waiting() && call.client.is_none() {
+            let unended = call.is_waiting() || call.is_unlisted();
+            if unended && call.client.is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
             if call.is_waiting() && call.flow.has_begun() {
@@ -86,8 +87,8 @@ impl<P: Payload> Broker<P> {
 
     /// Each call is in the list of its place, and in no other.
     fn audit_places(&self) -> Result<(), String> {
-        let ending = self.calls.iter().filter(|(_, call)| call.place == Place::Ending);
-        let mut listed = ending.count();
+        let unlisted = self.calls.iter().filter(|(_, call)| call.is_unlisted());
+        let mut listed = unlisted.count();
         let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
             for key in list.iter::<BY_PLACE, Call<P>>(&self.calls) {
                 listed += 1;

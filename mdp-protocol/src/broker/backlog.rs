@@ -96,8 +96,7 @@ impl<P: Payload> Broker<P> {
         let Some((end, worker)) = call.backlog.take().and_then(|backlog| backlog.end) else {
             return;
         };
-        self.reply(now, key, end, worker, out);
-        self.remove(key);
+        self.conclude(now, key, end, worker, out);
     }
 
     fn next_in_backlog(&mut self, key: Key) -> Option<P> {

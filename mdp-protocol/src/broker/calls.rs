@@ -37,20 +37,23 @@ pub(super) struct Call<P> {
     pub(super) client: Option<Key>,
     /// The client's name for the call.
     pub(super) client_call: u64,
+    /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.
     pub(super) service: Key,
     pub(super) place: Place,
     pub(super) deadline: Time,
     /// The deadline is for waiting or for running, and set anew when that changes.
-    leased: bool,
+    pub(super) leased: bool,
     /// Frames of plain MDP, not a method's message.
     pub(super) raw: bool,
     /// How often it was given to a worker.
     pub(super) attempt: u8,
     idempotent: bool,
     /// It wants one worker and no other.
-    targeted: bool,
+    pub(super) targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
-    maybe_started: bool,
+    pub(super) maybe_started: bool,
+    /// What its client called, where there are hooks: they may have sent it elsewhere.
+    pub(super) path: Option<Name>,
     pub(super) flow: Flow,
     /// What a worker without credit sent beyond what its client allowed.
     pub(super) backlog: Option<Box<Backlog<P>>>,
@@ -75,8 +78,19 @@ pub(super) enum Place {
     Running(Key),
     /// With a worker, though nobody waits any more: the time is up, or it was cancelled.
     Overdue(Key),
+    /// With the hooks.
+    Asked(Stage),
+    /// The hooks want that its client is told nothing.
+    Silenced(Stage),
     /// Its worker has ended it; the client is still to take what is in the backlog.
     Ending,
+}
+
+/// What the hooks are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Request,
+    Reply,
 }
 
 /// A worker's FINAL without its addresses.
@@ -106,17 +120,11 @@ impl<P> Linked<BY_CLIENT> for Call<P> {
 
 impl<P> Call<P> {
     /// A call that is in no list yet.
-    pub(super) fn new(
-        now: Time,
-        client: Key,
-        service: Key,
-        request: &Request<'_>,
-        raw: bool,
-    ) -> Self {
+    pub(super) fn new(now: Time, client: Key, request: &Request<'_>, raw: bool) -> Self {
         Call {
             client: Some(client),
             client_call: request.call,
-            service,
+            service: Key::NOWHERE,
             place: Place::Ending,
             deadline: now + request.timeout,
             leased: request.leased,
@@ -125,6 +133,7 @@ impl<P> Call<P> {
             idempotent: request.idempotent,
             targeted: !request.target.is_empty(),
             maybe_started: false,
+            path: None,
             flow: Flow::new(request.kind),
             backlog: None,
             body: None,
@@ -141,6 +150,15 @@ impl<P> Call<P> {
 
     pub(super) fn is_ending(&self) -> bool {
         self.place == Place::Ending
+    }
+
+    pub(super) fn is_asked_about(&self) -> bool {
+        matches!(self.place, Place::Asked(_))
+    }
+
+    /// In no list of a place.
+    pub(super) fn is_unlisted(&self) -> bool {
+        matches!(self.place, Place::Asked(_) | Place::Silenced(_) | Place::Ending)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -242,10 +260,10 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Who made a call, as its worker is told.
-    fn caller(&self, key: Key) -> Name {
+    pub(super) fn caller(&self, key: Key) -> Name {
         let client = self.calls.get(key).and_then(|call| call.client);
         let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
-        session.rights.shown.as_ref().unwrap_or(&session.id).clone()
+        session.who()
     }
 
     /// FINAL: counts only from the worker that holds the call.
@@ -265,7 +283,11 @@ impl<P: Payload> Broker<P> {
             Place::Running(worker) | Place::Overdue(worker) => {
                 self.registrations.get(worker).map(|found| (worker, found.session))
             }
-            Place::Queued(_) | Place::Pinned(_) | Place::Ending => None,
+            Place::Queued(_)
+            | Place::Pinned(_)
+            | Place::Asked(_)
+            | Place::Silenced(_)
+            | Place::Ending => None,
         };
         match holder {
             Some((worker, session))
@@ -304,10 +326,10 @@ impl<P: Payload> Broker<P> {
                 self.end_later(key, end, id);
                 return self.free_slot(now, worker, out);
             }
-            self.reply(now, key, end, id, out);
-        } else {
-            self.stats.late += 1;
+            self.conclude(now, key, end, id, out);
+            return self.free_slot(now, worker, out);
         }
+        self.stats.late += 1;
         let orphan = self.calls.get(key).is_some_and(|call| call.client.is_none());
         self.remove(key);
         if orphan && self.planted(PlantedBug::LeakSlotOfDeadClient) {
@@ -400,6 +422,7 @@ impl<P: Payload> Broker<P> {
                 }
             }
             Place::Overdue(worker) => self.reclaim(now, key, worker, out),
+            Place::Asked(stage) | Place::Silenced(stage) => self.unjudged(now, key, stage, out),
             Place::Ending => {
                 self.stats.expired += 1;
                 self.tell(now, key, |_| deadline_refusal(true), out);
@@ -459,6 +482,10 @@ impl<P: Payload> Broker<P> {
         };
         let told = |call: &Call<P>| match call.place {
             Place::Running(_) => !call.idempotent || is_plain(call),
+            Place::Asked(Stage::Reply) | Place::Silenced(Stage::Reply) => {
+                !call.idempotent || is_plain(call)
+            }
+            Place::Asked(Stage::Request) => is_plain(call),
             Place::Ending => true,
             _ => false,
         };
@@ -605,6 +632,6 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-fn no_name() -> Name {
+pub(super) fn no_name() -> Name {
     Name::from([])
 }

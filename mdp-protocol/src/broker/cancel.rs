@@ -48,7 +48,7 @@ impl<P: Payload> Broker<P> {
                 self.hold_slot(now, key, worker);
             }
             Place::Overdue(_) => {}
-            Place::Ending => self.remove(key),
+            Place::Asked(_) | Place::Silenced(_) | Place::Ending => self.remove(key),
         }
     }
 

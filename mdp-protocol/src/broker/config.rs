@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::hooks::HookConfig;
 use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::time::Span;
@@ -27,6 +28,8 @@ pub struct Config {
     pub plain: PlainConfig,
     /// Who may do what. Without one everybody may do everything.
     pub policy: Option<Arc<Policy>>,
+    /// What is asked of the operator's own code. Nothing.
+    pub hooks: HookConfig,
     /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
     /// collide; fixed in tests.
     pub seed: u64,
@@ -75,6 +78,7 @@ impl Default for Config {
             overrun: Span::from_secs(1),
             plain: PlainConfig::default(),
             policy: None,
+            hooks: HookConfig::default(),
             seed: 0,
             #[cfg(feature = "planted-bugs")]
             planted: None,

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use super::hooks::{Question, Verdict};
 use super::plain::FromPlain;
 use super::to_plain::ToPlain;
 use crate::limits::Limit;
@@ -81,6 +82,13 @@ pub enum Input<'a, P> {
     ConnectionLost,
     /// From now on this is who may do what.
     Policy(Arc<Policy>),
+    /// What the hooks say to an [`Action::Ask`].
+    Verdict {
+        /// The call that was asked about.
+        call: u64,
+        /// What is to become of it.
+        verdict: Verdict<P>,
+    },
     /// Nothing; time has passed.
     Tick,
     /// Take no new calls, let the running ones end for at most `grace`, then close.
@@ -137,6 +145,9 @@ pub enum Action<P> {
         /// The session.
         session: Key,
     },
+    /// Ask the hooks; [`Input::Verdict`] is the answer. Without one the call ends after
+    /// [`HookConfig::wait`](super::HookConfig::wait).
+    Ask(Question<P>),
     /// Tell the operator.
     Note(Note),
     /// All is done; the broker takes no more input.
@@ -178,14 +189,30 @@ pub enum Note {
         /// Calls that it held and that ended with it.
         ended: usize,
     },
+    /// A session made its first call.
+    ClientSeen {
+        /// The client's id, and behind a space its principal, if that is known.
+        who: Name,
+    },
     /// A worker offers a service.
     WorkerReady {
         /// The worker's id.
         id: Name,
+        /// The same, and behind a space its principal, if that is known.
+        who: Name,
         /// The service.
         service: Name,
         /// Calls at once.
         capacity: u32,
+    },
+    /// A worker is gone, with all the services that it offered.
+    WorkerLeft {
+        /// The worker's id, and behind a space its principal, if that is known.
+        who: Name,
+        /// The services.
+        services: Box<[Name]>,
+        /// Why.
+        cause: Cause,
     },
     /// A worker offers a service by another contract than a worker that is there.
     SchemasDiffer {
@@ -253,6 +280,8 @@ pub struct Stats {
     pub cancelled: u64,
     /// Calls refused or ended by the broker for other reasons.
     pub refused: u64,
+    /// Calls whose clients are told nothing, as the hooks wanted it.
+    pub discarded: u64,
     /// FINALs, and what workers said of streams, dropped because the call had ended.
     pub late: u64,
     /// Calls, offers and questions that the policy did not allow.

@@ -3,7 +3,7 @@
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
 //! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
-//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `cancel`
+//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
 //! as messages of plain MDP), `mmi` (the broker's own services), `audit` (what must always be true).
 
@@ -12,6 +12,7 @@ mod backlog;
 mod calls;
 mod cancel;
 mod config;
+mod hooks;
 mod io;
 mod mmi;
 mod plain;
@@ -30,6 +31,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 pub use config::{Config, PlainConfig, PlantedBug};
+pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
 pub use mmi::{Listing, ServiceLine, WorkerLine};
@@ -158,6 +160,7 @@ impl<P: Payload> Broker<P> {
             }
             Input::ConnectionLost => self.look_for_lost(now, out),
             Input::Policy(policy) => self.new_policy(now, policy, out),
+            Input::Verdict { call, verdict } => self.judged(now, call, verdict, out),
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }
@@ -363,7 +366,8 @@ impl<P: Payload> Broker<P> {
 
     fn maybe_close(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         let Some(until) = self.closing else { return };
-        let ending = || self.calls.iter().any(|(_, call)| call.is_ending());
+        let ending =
+            || self.calls.iter().any(|(_, call)| call.is_ending() || call.is_asked_about());
         if now < until && (self.running > 0 || ending()) {
             return;
         }

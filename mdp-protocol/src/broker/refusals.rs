@@ -54,6 +54,24 @@ pub(super) fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
     refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
 }
 
+/// The operator's hooks gave no verdict in time.
+pub(super) fn no_verdict(started: bool) -> Refusal {
+    let (message, reason) = match started {
+        false => (
+            "the broker's hook gave no verdict in time; no handler was started",
+            Reason::NotDispatched,
+        ),
+        true => ("the broker's hook gave no verdict on the reply in time", Reason::MaybeExecuted),
+    };
+    refusal(Code::Internal, reason, message.into(), !started)
+}
+
+/// A hook sends a reply to another worker, though parts of it are with the client.
+pub(super) fn begun() -> Refusal {
+    let message = "the broker's hook sends a call elsewhere whose streams have begun".into();
+    refusal(Code::Internal, Reason::MaybeExecuted, message, false)
+}
+
 /// Towards a plain client, which hears nothing of CANCEL.
 pub(super) fn handed_back(_: u8) -> Refusal {
     let message = "the broker hands the call back; no handler was started, so make it again".into();

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Broker;
 use super::calls::Call;
-use super::io::Action;
+use super::io::{Action, Name, Note};
 use super::refusals::{bad_path, deadline_refusal, limit_refusal, no_service, worker_gone};
 use crate::limits::Limit;
 use crate::names;
@@ -26,8 +26,17 @@ pub(super) struct Request<'a> {
     pub(super) leased: bool,
 }
 
+/// Where a request wants to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    /// The only worker that is wanted, or empty.
+    pub(super) target: &'a [u8],
+    /// As in [`Request`].
+    pub(super) leased: bool,
+}
+
 /// Where a request may go.
-enum Route {
+pub(super) enum Route {
     /// To this worker, now.
     Now(Key),
     /// Into the queue of this service.
@@ -55,31 +64,76 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.hand_back(now, from, request.call, &body, out);
         }
-        let route = match self.route(now, from, &request, &body, out) {
-            Ok(route) => route,
+        let route = match self.admit(now, from, &request, &body, out) {
+            Ok(_) if self.config.hooks.requests => {
+                return self.ask_about_request(now, from, &request, body, out);
+            }
+            Ok(name) => {
+                let wish = Wish { target: request.target, leased: request.leased };
+                self.find_route(from, name, wish, &body, out)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match route {
+            Ok(route) => {
+                let key = self.accept(now, from, &request, &body, out);
+                self.take_route(now, key, route, body, out);
+            }
             Err(refusal) => {
                 self.stats.refused += 1;
-                return self.refuse(now, from, request.call, &body, refusal, out);
+                self.refuse(now, from, request.call, &body, refusal, out);
             }
-        };
+        }
+    }
+
+    /// A call in no list yet, of a client that may make it.
+    pub(super) fn accept(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: &Request<'_>,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Key {
         self.stats.requests += 1;
-        let service = match route {
-            Route::Queue(service) => service,
-            Route::Now(worker) | Route::Pin(worker) => {
-                let Some(worker) = self.registrations.get(worker) else { return };
-                worker.service
-            }
-        };
-        let mut call = Call::new(now, from, service, &request, body.is_raw());
-        if self.sessions.get(from).is_some_and(|session| session.plain.is_some()) {
-            call.flow.grant(self.config.limits.window);
+        let mut call = Call::new(now, from, request, body.is_raw());
+        if self.has_hooks() {
+            call.path = Some(Name::from(body.path()));
         }
         self.count_call(from, &mut call);
         let key = self.calls.insert(call);
-        if let Some(session) = self.sessions.get_mut(from) {
-            super::push_by_client(&mut session.calls, &mut self.calls, key);
-            self.by_number.insert((from, request.call), key);
+        let Some(session) = self.sessions.get_mut(from) else { return key };
+        super::push_by_client(&mut session.calls, &mut self.calls, key);
+        self.by_number.insert((from, request.call), key);
+        if session.plain.is_some()
+            && let Some(call) = self.calls.get_mut(key)
+        {
+            call.flow.grant(self.config.limits.window);
         }
+        if !core::mem::replace(&mut session.called, true) {
+            let who = session.who();
+            out.push(Action::Note(Note::ClientSeen { who }));
+        }
+        key
+    }
+
+    /// Gives a call that is in no list to a worker, or puts it where it waits for one.
+    pub(super) fn take_route(
+        &mut self,
+        now: Time,
+        key: Key,
+        route: Route,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let service = match route {
+            Route::Queue(service) => Some(service),
+            Route::Now(worker) | Route::Pin(worker) => {
+                self.registrations.get(worker).map(|worker| worker.service)
+            }
+        };
+        let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
+        call.service = service;
         match route {
             Route::Now(worker) => self.dispatch(now, key, worker, body, out),
             Route::Queue(_) => {
@@ -95,36 +149,62 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Where a request goes, or why nowhere.
-    fn route(
+    /// The service that a client calls, or why it may not.
+    fn admit<'b>(
         &mut self,
         now: Time,
         from: Key,
         request: &Request<'_>,
-        body: &P,
+        body: &'b P,
         out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
+    ) -> Result<&'b str, Refusal> {
         if request.timeout == Span::ZERO && !request.leased {
             return Err(deadline_refusal(false));
         }
         let name = service_of(body).map_err(bad_path)?;
         self.check_rights(now, from, name, body.size())?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        Ok(name)
+    }
+
+    /// Where a request goes, or why nowhere.
+    pub(super) fn find_route(
+        &mut self,
+        from: Key,
+        name: &str,
+        wish: Wish<'_>,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<Route, Refusal> {
         let found = self.by_name.get(name.as_bytes()).copied();
-        if !request.target.is_empty() {
-            return self.route_to_worker(from, found, request.target, body, out);
+        if !wish.target.is_empty() {
+            return self.route_to_worker(from, found, wish.target, body, out);
         }
         if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
             return Ok(Route::Now(worker));
         }
         if self.config.unserved_wait == Span::ZERO
-            && !request.leased
+            && !wish.leased
             && !found.is_some_and(|service| self.is_served(service))
         {
             return Err(no_service(0));
         }
         self.check_queue(found, body.size()).map_err(|limit| self.over(from, limit, out))?;
         Ok(Route::Queue(self.service_or_new(name.as_bytes())))
+    }
+
+    /// Whether a worker of this id serves this, and takes calls.
+    pub(super) fn is_there(&self, worker: &[u8], service: &str) -> bool {
+        let service = self.by_name.get(service.as_bytes()).copied();
+        self.worker_of(worker, service).is_some()
+    }
+
+    fn worker_of(&self, worker: &[u8], service: Option<Key>) -> Option<Key> {
+        let session = self.sessions.get(*self.by_id.get(worker)?)?;
+        if session.draining {
+            return None;
+        }
+        self.registration_of(session, service?)
     }
 
     fn route_to_worker(
@@ -135,14 +215,7 @@ impl<P: Payload> Broker<P> {
         body: &P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
-        let worker = self
-            .by_id
-            .get(target)
-            .and_then(|session| self.sessions.get(*session))
-            .filter(|session| !session.draining)
-            .zip(service)
-            .and_then(|(session, service)| self.registration_of(session, service))
-            .ok_or_else(|| worker_gone(0))?;
+        let worker = self.worker_of(target, service).ok_or_else(|| worker_gone(0))?;
         let Some(registration) = self.registrations.get(worker) else {
             return Err(worker_gone(0));
         };

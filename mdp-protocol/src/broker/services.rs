@@ -201,6 +201,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.registrations.push(registration);
         let (id, draining) = (session.id.clone(), session.draining);
+        let who = session.who();
         let Some(entry) = self.services.get_mut(key) else { return };
         if entry.workers == 0 {
             self.unserved -= 1;
@@ -211,6 +212,7 @@ impl<P: Payload> Broker<P> {
         let differing = entry.add_schema(schema);
         out.push(Action::Note(Note::WorkerReady {
             id: id.clone(),
+            who,
             service: service.clone(),
             capacity,
         }));
@@ -435,7 +437,11 @@ impl<P: Payload> Broker<P> {
                 entry.pinned.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
                 Some(entry.service)
             }
-            Place::Running(_) | Place::Overdue(_) | Place::Ending => None,
+            Place::Running(_)
+            | Place::Overdue(_)
+            | Place::Asked(_)
+            | Place::Silenced(_)
+            | Place::Ending => None,
         };
         if let Some(service) = service.and_then(|service| self.services.get_mut(service)) {
             service.queued = service.queued.saturating_sub(1);

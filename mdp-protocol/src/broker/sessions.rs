@@ -36,6 +36,8 @@ pub(super) struct Session {
     /// FINALs that may still come for calls that were taken from it.
     pub(super) late: u32,
     pub(super) draining: bool,
+    /// It has made a call.
+    pub(super) called: bool,
     /// It speaks plain MDP.
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
@@ -62,9 +64,15 @@ impl Session {
             calls: List::default(),
             late: 0,
             draining: false,
+            called: false,
             plain,
             rights,
         }
+    }
+
+    /// How others are told of it: its id, and behind a space its principal, if that is known.
+    pub(super) fn who(&self) -> Name {
+        self.rights.shown.as_ref().unwrap_or(&self.id).clone()
     }
 }
 
@@ -250,6 +258,11 @@ impl<P: Payload> Broker<P> {
         }
         self.session_timer.clear(key.index());
         let Some(session) = self.sessions.remove(key) else { return };
+        if !services.is_empty() {
+            let names = services.iter().filter_map(|service| self.services.get(*service));
+            let services = names.map(|service| service.name.clone()).collect();
+            out.push(Action::Note(Note::WorkerLeft { who: session.who(), services, cause }));
+        }
         self.by_route.remove(&session.route);
         if self.by_id.get(&session.id) == Some(&key) {
             self.by_id.remove(&session.id);

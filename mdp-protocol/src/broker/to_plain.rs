@@ -107,7 +107,11 @@ impl<P: Payload> Broker<P> {
             _ => return None,
         };
         let call = self.by_number.get(&(to, number)).and_then(|key| self.calls.get(*key))?;
-        let service = self.services.get(call.service)?.name.clone();
+        let service = match &call.path {
+            // RFC 7 and RFC 18 F4: the service that was asked, wherever the hooks have sent the call.
+            Some(path) => called_service(path, call.raw),
+            None => self.services.get(call.service)?.name.clone(),
+        };
         let content = match record {
             Record::Cancel { call: number } if !call.raw => {
                 Content::Call(final_of(number, call.attempt, handed_back(0)))
@@ -182,6 +186,15 @@ impl<P: Payload> Broker<P> {
     /// How a worker's messages look, if it is a plain one.
     pub(super) fn plain_form(&self, worker: Key) -> Option<Form> {
         self.sessions.get(self.registrations.get(worker)?.session)?.form()
+    }
+}
+
+/// The service in what a client called.
+fn called_service(path: &Name, raw: bool) -> Name {
+    let typed = core::str::from_utf8(path).ok().filter(|_| !raw);
+    match typed.and_then(|path| path.rsplit_once('/')) {
+        Some((service, _)) => Name::from(service.as_bytes()),
+        None => path.clone(),
     }
 }
 

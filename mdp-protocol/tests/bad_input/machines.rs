@@ -242,6 +242,7 @@ impl World {
                 Action::Close { session } => {
                     assert!(self.routes.remove(&session).is_some(), "closed twice");
                 }
+                Action::Ask(_) => unreachable!("there are no hooks"),
                 Action::Note(_) => {}
                 Action::Closed => panic!("the broker closed"),
             }

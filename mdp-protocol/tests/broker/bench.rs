@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::{at, call, ms, reply, text};
-use mdp_protocol::broker::{Action, Broker, Config, Input, Note, Sender};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Note, Question, Sender};
 use mdp_protocol::wire::{CallKind, Direction, Part, Record, SchemaHash};
 use mdp_protocol::{Code, Key, Limit, Limits};
 
@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) keys: BTreeMap<String, Key>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<Note>,
+    /// What the hooks were asked last.
+    pub(crate) question: Option<Question<Vec<u8>>>,
 }
 
 impl Bench {
@@ -29,6 +31,7 @@ impl Bench {
             keys: BTreeMap::new(),
             lines: Vec::new(),
             notes: Vec::new(),
+            question: None,
         }
     }
 
@@ -167,6 +170,7 @@ impl Bench {
                 self.keys.remove(&name);
                 format!("close {name}")
             }
+            Action::Ask(question) => return self.ask(question),
             Action::Note(note) => return self.notes.push(note),
             Action::Closed => "closed".into(),
         };

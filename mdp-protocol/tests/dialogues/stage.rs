@@ -188,6 +188,7 @@ impl Stage {
                 let line = plain_line(form, message);
                 format!("{} < {line}", String::from_utf8_lossy(&route))
             }
+            Action::Ask(_) => unreachable!("there are no hooks"),
             Action::Note(_) => return,
             Action::Closed => "closed".into(),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mdp_protocol::broker::Broker;
+use mdp_protocol::broker::{Broker, Question};
 use mdp_protocol::client::Client;
 use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Offer, Worker};
@@ -44,6 +44,8 @@ pub(crate) enum Letter {
     Done(Finish),
     /// A user or a handler looks after its streams.
     Pulse(Key),
+    /// The broker's hooks know what is to become of a call.
+    Verdict(u64),
 }
 
 /// The end of a handler's run.
@@ -111,6 +113,8 @@ pub(crate) struct BrokerActor {
     pub(crate) paused: u64,
     /// Its handles of the calls that it gave to workers last.
     pub(crate) handles: VecDeque<u64>,
+    /// What its hooks have been asked and have not said yet.
+    pub(crate) questions: BTreeMap<u64, Question<Body>>,
 }
 
 /// A session as its driver sees it.

@@ -90,7 +90,7 @@ const KINDS: [Kind; 7] =
     [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged, Kind::Ask, Kind::Item, Kind::Opening];
 
 /// The reasons of refusals, so that one can travel as a number.
-const REASONS: [Reason; 8] = [
+const REASONS: [Reason; 9] = [
     Reason::Cancelled,
     Reason::NoService,
     Reason::NoWorker,
@@ -99,6 +99,7 @@ const REASONS: [Reason; 8] = [
     Reason::DeadlineExceeded,
     Reason::LimitReached,
     Reason::BadRequest,
+    Reason::Denied,
 ];
 
 /// The reason in the body of a refusal.

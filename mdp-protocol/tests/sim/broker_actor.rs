@@ -22,6 +22,7 @@ impl World {
         self.broker.machine = Some(Broker::new(self.plan.broker.clone()));
         self.broker.open.clear();
         self.broker.handles.clear();
+        self.broker.questions.clear();
         self.broker.paused = 0;
         self.trace.note(self.now, &[3], || "  the broker starts".into());
         self.arm(Who::Broker);
@@ -91,6 +92,7 @@ impl World {
                 Action::Note(note) => {
                     self.trace.note(self.now, &[4], || format!("  note {note:?}"));
                 }
+                Action::Ask(question) => self.hooks_hear(question),
                 Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
                     unreachable!("nobody here speaks plain MDP")
                 }

@@ -16,6 +16,7 @@ mod body;
 mod broker_actor;
 mod checks;
 mod faults;
+mod hooks;
 mod hostile;
 mod ledger;
 mod link;

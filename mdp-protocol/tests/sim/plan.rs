@@ -194,6 +194,7 @@ fn broker_config(rng: &mut Rng) -> broker::Config {
         heartbeat: Span::from_ms(rng.pick(&[300, 1_000, 1_000])),
         unserved_wait: Span::from_ms(rng.pick(&[0, 500, 5_000])),
         overrun: Span::from_ms(rng.pick(&[100, 1_000])),
+        hooks: crate::hooks::config(rng),
         seed: rng.next(),
         ..broker::Config::default()
     }

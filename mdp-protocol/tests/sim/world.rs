@@ -44,6 +44,11 @@ pub(crate) enum Event {
         life: u32,
         call: Key,
     },
+    /// The hooks say what is to become of a call.
+    Verdict {
+        life: u32,
+        call: u64,
+    },
     /// A user makes a call.
     Call {
         peer: usize,
@@ -216,6 +221,7 @@ impl World {
                     self.give(Who::Peer(peer), Letter::Pulse(call))?;
                 }
             }
+            Event::Verdict { life, call } => self.hooks_speak(life, call)?,
             Event::Call { peer, life } => self.user_calls(peer, life)?,
             Event::Due { uid } => self.check_due(uid)?,
             Event::GiveUp { peer, life, uid, call } => self.give_up(peer, life, uid, call)?,
@@ -264,6 +270,7 @@ impl World {
             (Who::Peer(peer), Letter::FromBroker(socket, msg)) => {
                 self.peer_hears(peer, socket, msg)
             }
+            (Who::Broker, Letter::Verdict(call)) => self.verdict(call),
             (Who::Peer(peer), Letter::Done(finish)) => self.handler_done(peer, finish),
             (Who::Peer(peer), Letter::Pulse(call)) => self.pulse(peer, call),
             _ => Ok(()),

@@ -1,16 +1,18 @@
 //! The broker's thread: wait, drain a burst, handle, send.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use mdp_protocol::Limits;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Stats, ToPlain};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Stats, ToPlain, Verdict};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
 use mdp_protocol::{Key, Span, Time};
 use tokio::sync::oneshot;
 
 use super::identity::Identities;
+use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use super::plain;
@@ -43,12 +45,15 @@ pub(super) enum Command {
     Shutdown(Span),
     Stats(oneshot::Sender<Stats>),
     Policy(Policy),
+    Verdict { call: u64, verdict: Verdict<Body> },
 }
 
 /// Wakes the thread out of its wait.
 #[derive(Debug)]
 pub(super) struct Waker {
     socket: Mutex<SendSocket>,
+    /// It was woken and has not looked yet why.
+    called: AtomicBool,
 }
 
 struct SendSocket(zmq::Socket);
@@ -61,7 +66,7 @@ impl std::fmt::Debug for SendSocket {
 
 impl Waker {
     pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
-        use std::sync::atomic::{AtomicU64, Ordering};
+        use std::sync::atomic::AtomicU64;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let inner = runtime.socket(zmq::PAIR)?;
@@ -70,14 +75,29 @@ impl Waker {
         let outer = runtime.socket(zmq::PAIR)?;
         outer.set_linger(0)?;
         outer.connect(&endpoint)?;
-        Ok((Waker { socket: Mutex::new(SendSocket(outer)) }, inner))
+        let socket = Mutex::new(SendSocket(outer));
+        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
     }
 
     pub(super) fn wake(&self) {
+        if self.called.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if let Ok(socket) = self.socket.lock() {
             // Full means that it is awake, closed that it is gone.
             let _ = socket.0.send("", zmq::DONTWAIT);
         }
+    }
+}
+
+impl Waker {
+    fn is_called(&self) -> bool {
+        self.called.load(Ordering::Acquire)
+    }
+
+    /// Whoever calls from now on is heard by another look.
+    fn look(&self) {
+        self.called.store(false, Ordering::Release);
     }
 }
 
@@ -103,6 +123,10 @@ pub(super) struct Driver {
     writer: plain::Writer,
     /// What could not be sent, and is still to be told.
     lost: VecDeque<Lost>,
+    judges: Option<Judges>,
+    /// Questions that the hooks had no room for.
+    unasked: VecDeque<(u64, Verdict<Body>)>,
+    waker: Arc<Waker>,
     identities: Identities,
     spin: Spin,
     failure: Option<BrokerFailure>,
@@ -115,6 +139,8 @@ impl Driver {
         config: Config,
         endpoints: &[String],
         curve: Option<(&KeyPair, Registration)>,
+        judges: Option<Judges>,
+        waker: Arc<Waker>,
     ) -> Result<Self, BindError> {
         let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
         set_up(&router, &config.limits).map_err(BindError::Socket)?;
@@ -144,6 +170,9 @@ impl Driver {
             frames: Vec::new(),
             writer: plain::Writer::default(),
             lost: VecDeque::new(),
+            judges,
+            unasked: VecDeque::new(),
+            waker,
             identities: Identities::new(curve.map(|(_, registration)| registration)),
             failure: None,
             spin: Spin::default(),
@@ -204,9 +233,10 @@ impl Driver {
 
     /// Under load, waits awake. `true`: there is something to receive.
     fn spin(&mut self) -> bool {
-        let router = &self.router;
+        let (router, waker) = (&self.router, &self.waker);
         // An error shows at the next receive.
-        self.spin.wait(|| router.get_events().map_or(true, |events| events.contains(zmq::POLLIN)))
+        let readable = || router.get_events().map_or(true, |found| found.contains(zmq::POLLIN));
+        self.spin.wait(|| waker.is_called() || readable())
     }
 
     fn wait(&self, wakeups: &zmq::Socket) -> zmq::Result<()> {
@@ -342,8 +372,12 @@ impl Driver {
     }
 
     fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
+        self.waker.look();
         while let Ok(command) = inbox.try_recv() {
             match command {
+                Command::Verdict { call, verdict } => {
+                    self.handle(Input::Verdict { call, verdict });
+                }
                 Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
                 Command::Policy(policy) => {
                     let principals = policy.principals().count();
@@ -368,13 +402,28 @@ impl Driver {
         for action in actions.drain(..) {
             self.perform(action);
         }
-        // What could not be sent is told afterwards, one after another: the calls may go to somebody else who is gone.
-        while let Some(lost) = self.lost.pop_front() {
-            let to = lost.session;
-            for (call, body) in lost.requests {
-                self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
+        self.actions = actions;
+        self.tell_lost(now);
+    }
+
+    /// What could not be sent, or asked, is told one after another: the calls may go to somebody else who is gone.
+    fn tell_lost(&mut self, now: Time) {
+        if self.lost.is_empty() && self.unasked.is_empty() {
+            return;
+        }
+        let mut actions = std::mem::take(&mut self.actions);
+        loop {
+            if let Some((call, verdict)) = self.unasked.pop_front() {
+                self.core.handle(now, Input::Verdict { call, verdict }, &mut actions);
+            } else if let Some(lost) = self.lost.pop_front() {
+                let to = lost.session;
+                for (call, body) in lost.requests {
+                    self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
+                }
+                self.core.handle(now, Input::Unreachable { session: to }, &mut actions);
+            } else {
+                break;
             }
-            self.core.handle(now, Input::Unreachable { session: to }, &mut actions);
             for action in actions.drain(..) {
                 self.perform(action);
             }
@@ -408,7 +457,19 @@ impl Driver {
                 self.identities.closed(session);
                 self.outbox.close(&mut self.router, session);
             }
-            Action::Note(note) => observe::broker(&note),
+            Action::Ask(question) => {
+                let call = question.call;
+                let asked = self.judges.as_mut().map(|judges| judges.ask(question));
+                if let Some(Err(verdict)) = asked {
+                    self.unasked.push_back((call, verdict));
+                }
+            }
+            Action::Note(note) => {
+                observe::broker(&note);
+                if let Some(judges) = &mut self.judges {
+                    judges.note(&note);
+                }
+            }
             Action::Closed => self.closed = true,
         }
     }
@@ -424,7 +485,7 @@ impl Driver {
     fn flush(&mut self) {
         while let Err(failed) = self.outbox.flush(&mut self.router) {
             self.failed(failed);
-            self.handle(Input::Tick);
+            self.tell_lost(self.clock.now());
         }
     }
 
@@ -518,7 +579,9 @@ mod tests {
         let registration = Registration::new(&runtime, allowed, || {}).unwrap();
         let endpoints = ["tcp://127.0.0.1:*".to_owned(), "inproc://here".to_owned()];
         let curve = Some((&keys, registration));
-        let mut driver = Driver::bind(&runtime, Config::default(), &endpoints, curve).unwrap();
+        let waker = Arc::new(Waker::new(&runtime).unwrap().0);
+        let bound = Driver::bind(&runtime, Config::default(), &endpoints, curve, None, waker);
+        let mut driver = bound.unwrap();
         let connect = |endpoint: &str, own: Option<&KeyPair>| {
             let socket = runtime.socket(zmq::DEALER).unwrap();
             socket.set_linger(0).unwrap();

@@ -2,6 +2,7 @@
 
 mod driver;
 mod identity;
+mod judges;
 mod losses;
 mod outbox;
 mod plain;
@@ -20,13 +21,17 @@ use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
 use crate::error::{BindError, BrokerFailure};
+use crate::hooks::BrokerHooks;
 use crate::policy::{Policy, PolicyError, Watch};
 use crate::security::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
 use driver::{Command, Driver, Waker};
+use judges::Judges;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
+/// How long a call waits for the hooks.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running broker. Dropping it stops it without grace.
 ///
@@ -64,6 +69,9 @@ impl Broker {
             config: core::Config::default(),
             policy: None,
             policy_file: None,
+            hooks: None,
+            hook_threads: None,
+            hook_timeout: HOOK_TIMEOUT,
         }
     }
 
@@ -189,6 +197,19 @@ pub struct BrokerBuilder {
     config: core::Config,
     policy: Option<Policy>,
     policy_file: Option<PathBuf>,
+    hooks: Option<Hooks>,
+    hook_threads: Option<usize>,
+    hook_timeout: Duration,
+}
+
+/// The operator's code.
+#[derive(Clone)]
+struct Hooks(Arc<dyn BrokerHooks>);
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hooks")
+    }
 }
 
 impl BrokerBuilder {
@@ -217,6 +238,24 @@ impl BrokerBuilder {
     /// that is wrong is told in the log, and the policy before stays in force.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
+        self
+    }
+
+    /// Code that is asked about each request and each reply, and told who comes and goes; see [`BrokerHooks`].
+    pub fn hooks(mut self, hooks: impl BrokerHooks) -> Self {
+        self.hooks = Some(Hooks(Arc::new(hooks)));
+        self
+    }
+
+    /// How many threads run the [hooks](Self::hooks), at least 1. As many as there are cores, and at least 2.
+    pub fn hook_threads(mut self, threads: usize) -> Self {
+        self.hook_threads = Some(threads);
+        self
+    }
+
+    /// How long a call may wait for the [hooks](Self::hooks); then it ends with INTERNAL. 1 s.
+    pub fn hook_timeout(mut self, timeout: Duration) -> Self {
+        self.hook_timeout = timeout;
         self
     }
 
@@ -331,6 +370,11 @@ impl BrokerBuilder {
         config.policy = policy.map(|policy| policy.core);
         // Below that, receivers may wait for more before they give credit back (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
+        let (threads, timeout) = (self.hook_threads, self.hook_timeout);
+        let hooks = self.hooks.map(|Hooks(hooks)| judges::Settings { hooks, threads, timeout });
+        if let Some(hooks) = &hooks {
+            config.hooks = hooks.config();
+        }
         let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
         let waker = Arc::new(waker);
         let curve = self.curve;
@@ -338,7 +382,15 @@ impl BrokerBuilder {
         let (commands, inbox) = mpsc::channel();
         let line = Line { commands, waker };
         let (finished, done) = watch::channel(None);
-        let driver = Driver::bind(&runtime, config, &self.endpoints, secured)?;
+        let judges = match hooks {
+            Some(hooks) => {
+                let judges = Judges::start(hooks, &config.limits, line.clone());
+                Some(judges.map_err(BindError::Thread)?)
+            }
+            None => None,
+        };
+        let waker = Arc::clone(&line.waker);
+        let driver = Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker)?;
         let endpoints = driver.endpoints().to_vec();
         let thread = std::thread::Builder::new()
             .name("mdp-broker".into())

@@ -1,0 +1,326 @@
+//! Hooks: the operator's own code is asked about each request and each reply before it goes on.
+//!
+//! The machine asks with an action and goes on with everything else; the verdict comes back as an input. A call
+//! that is asked about is in no queue and with no worker. It ends by its deadline, by CANCEL, or when the verdict
+//! takes too long, so code that does not answer costs the calls that it was asked about and nothing else.
+
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::calls::{End, Place, Stage, no_name};
+use super::io::{Action, Name};
+use super::refusals::{bad_path, begun, deadline_refusal, limit_refusal, no_verdict};
+use super::requests::{Request, Wish, service_of};
+use crate::limits::Limit;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Code;
+use crate::time::{Span, Time};
+use crate::wire::{CallKind, Reply};
+
+/// What is asked, and how long a call waits for the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookConfig {
+    /// Ask about each request that the policy and the limits allow. False.
+    pub requests: bool,
+    /// Ask about each reply that ends a call. False.
+    pub replies: bool,
+    /// How long a verdict may take; then the call ends with INTERNAL. 1 s.
+    pub wait: Span,
+}
+
+impl Default for HookConfig {
+    fn default() -> Self {
+        HookConfig { requests: false, replies: false, wait: Span::from_secs(1) }
+    }
+}
+
+/// What the hooks are asked.
+#[derive(Debug)]
+pub struct Question<P> {
+    /// The broker's handle of the call, for the answer.
+    pub call: u64,
+    /// Who made the call: its id, and behind a space its principal, if that is known.
+    pub caller: Name,
+    /// What it called: the method's path, or the service of a raw call.
+    pub path: Name,
+    /// Whether it is a raw call.
+    pub raw: bool,
+    /// The request, or the reply to it.
+    pub about: About<P>,
+}
+
+/// What a question is about.
+#[derive(Debug)]
+pub enum About<P> {
+    /// A request that has not been given to a worker.
+    Request {
+        /// The time that is left.
+        timeout: Span,
+        /// It may be made again when a worker was lost.
+        idempotent: bool,
+        /// Its streams.
+        kind: CallKind,
+        /// The only worker that is wanted, or empty.
+        target: Name,
+        /// The body.
+        body: P,
+    },
+    /// A reply that has not been given to the client.
+    Reply {
+        /// The worker's id.
+        worker: Name,
+        /// How the call ended.
+        code: Code,
+        /// No handler was started.
+        not_started: bool,
+        /// The body, or a refusal.
+        reply: Reply<P>,
+    },
+}
+
+/// What is to become of a call.
+#[derive(Debug)]
+pub enum Verdict<P> {
+    /// It goes to a worker. The body's path says to which service.
+    Dispatch {
+        /// The request, as it was or changed.
+        body: P,
+        /// To which worker.
+        to: Target,
+    },
+    /// It ends so.
+    End {
+        /// The status code.
+        code: Code,
+        /// No handler was started.
+        not_started: bool,
+        /// The worker that is named to the client, or empty.
+        worker: Name,
+        /// The body, or a refusal.
+        reply: Reply<P>,
+    },
+    /// Its client is told nothing before the call's deadline, and then DEADLINE_EXCEEDED.
+    Discard,
+}
+
+/// To which worker a call goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To any that serves it.
+    Any,
+    /// To this one and no other.
+    Only(Name),
+    /// To this one if it is there, else to any.
+    Rather(Name),
+}
+
+impl<P: Payload> Broker<P> {
+    /// Whether the hooks are asked about anything.
+    pub(super) fn has_hooks(&self) -> bool {
+        self.config.hooks.requests || self.config.hooks.replies
+    }
+
+    /// Takes a request in and asks about it.
+    pub(super) fn ask_about_request(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: &Request<'_>,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.held_bytes + body.size() > self.config.limits.held_bytes {
+            let refusal = self.over(from, Limit::HeldBytes, out);
+            self.stats.refused += 1;
+            return self.refuse(now, from, request.call, &body, refusal, out);
+        }
+        let key = self.accept(now, from, request, &body, out);
+        let about = About::Request {
+            timeout: request.timeout,
+            idempotent: request.idempotent,
+            kind: request.kind,
+            target: Name::from(request.target),
+            body: body.detach(),
+        };
+        self.ask(now, key, Stage::Request, about, out);
+    }
+
+    /// A call ends with this, unless the hooks say otherwise. The call is in no list.
+    pub(super) fn conclude(
+        &mut self,
+        now: Time,
+        key: Key,
+        end: End<P>,
+        worker: Name,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if !self.config.hooks.replies {
+            self.reply(now, key, end, worker, out);
+            return self.remove(key);
+        }
+        let End { code, not_started, reply } = end;
+        let reply = match reply {
+            Reply::Body(body) => Reply::Body(body.detach()),
+            refused => refused,
+        };
+        self.let_go(key);
+        if self.held_bytes + size_of(&reply) > self.config.limits.held_bytes {
+            self.stats.refused += 1;
+            let mut refusal = limit_refusal(Limit::HeldBytes);
+            refusal.not_started = not_started;
+            self.tell(now, key, |_| refusal, out);
+            return self.remove(key);
+        }
+        let about = About::Reply { worker, code, not_started, reply };
+        self.ask(now, key, Stage::Reply, about, out);
+    }
+
+    fn ask(
+        &mut self,
+        now: Time,
+        key: Key,
+        stage: Stage,
+        about: About<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let caller = self.caller(key);
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.place = Place::Asked(stage);
+        let path = call.path.clone().unwrap_or_else(no_name);
+        let (raw, until) = (call.raw, call.deadline.min(now + self.config.hooks.wait));
+        self.call_timer.set(key.index(), until);
+        self.hold_elsewhere(key, about.size());
+        out.push(Action::Ask(Question { call: key.as_u64(), caller, path, raw, about }));
+    }
+
+    /// The verdict on a call. One that comes too late finds nothing.
+    pub(super) fn judged(
+        &mut self,
+        now: Time,
+        call: u64,
+        verdict: Verdict<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(key) = Key::from_u64(call) else { return };
+        let Some(Place::Asked(stage)) = self.calls.get(key).map(|call| call.place) else { return };
+        self.let_go(key);
+        match verdict {
+            Verdict::Dispatch { body, to } => self.send_on(now, key, stage, body, to, out),
+            Verdict::End { code, not_started, worker, reply } => {
+                if stage == Stage::Request && code != Code::Ok {
+                    self.stats.refused += 1;
+                }
+                let not_started = not_started && code != Code::Ok;
+                self.reply(now, key, End { code, not_started, reply }, worker, out);
+                self.remove(key);
+            }
+            Verdict::Discard => {
+                self.stats.discarded += 1;
+                // Known until its deadline: a client that hears nothing of a call when the broker leaves takes it
+                // for one that nobody has read (R49).
+                if let Some(call) = self.calls.get_mut(key) {
+                    call.place = Place::Silenced(stage);
+                    self.call_timer.set(key.index(), call.deadline);
+                }
+            }
+        }
+    }
+
+    /// Gives a call that was asked about to a worker or a queue.
+    fn send_on(
+        &mut self,
+        now: Time,
+        key: Key,
+        stage: Stage,
+        body: P,
+        to: Target,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(client) = call.client else { return };
+        if stage == Stage::Reply {
+            if call.flow.has_begun() {
+                self.stats.refused += 1;
+                self.tell(now, key, |_| begun(), out);
+                return self.remove(key);
+            }
+            // One handler has run, whatever becomes of the next.
+            call.maybe_started = true;
+            call.attempt = 0;
+        }
+        call.targeted = matches!(to, Target::Only(_));
+        let leased = call.leased;
+        if self.closing.is_some() {
+            return self.give_back(now, key, out);
+        }
+        let found = match (service_of(&body).map_err(bad_path), &to) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(name), Target::Rather(worker)) if !self.is_there(worker, name) => {
+                self.find_route(client, name, Wish { leased, target: &[] }, &body, out)
+            }
+            (Ok(name), to) => {
+                let target = to.worker();
+                self.find_route(client, name, Wish { leased, target }, &body, out)
+            }
+        };
+        match found {
+            Ok(route) => self.take_route(now, key, route, body, out),
+            Err(refusal) => {
+                self.stats.refused += 1;
+                self.tell(now, key, |_| refusal, out);
+                self.remove(key);
+            }
+        }
+    }
+
+    /// The timer of a call that is asked about has run out.
+    pub(super) fn unjudged(&mut self, now: Time, key: Key, stage: Stage, out: &mut Vec<Action<P>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        let started = stage == Stage::Reply || call.maybe_started;
+        if now >= call.deadline {
+            self.stats.expired += 1;
+            self.tell(now, key, |_| deadline_refusal(started), out);
+        } else {
+            self.stats.refused += 1;
+            self.tell(now, key, |_| no_verdict(started), out);
+        }
+        self.remove(key);
+    }
+
+    /// The hooks' side has the body; it counts here all the same.
+    fn hold_elsewhere(&mut self, key: Key, bytes: usize) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.bytes = bytes;
+        let usage = call.usage;
+        self.held_bytes += bytes;
+        self.count_bytes(usage, bytes);
+    }
+}
+
+impl<P: Payload> About<P> {
+    fn size(&self) -> usize {
+        match self {
+            About::Request { body, .. } => body.size(),
+            About::Reply { reply, .. } => size_of(reply),
+        }
+    }
+}
+
+impl Target {
+    fn worker(&self) -> &[u8] {
+        match self {
+            Target::Any => &[],
+            Target::Only(worker) | Target::Rather(worker) => worker,
+        }
+    }
+}
+
+/// What the limits count of a reply.
+fn size_of<P: Payload>(reply: &Reply<P>) -> usize {
+    match reply {
+        Reply::Body(body) => body.size(),
+        Reply::Refused(refusal) => refusal.message.len(),
+        Reply::Listing(_) => 0,
+    }
+}

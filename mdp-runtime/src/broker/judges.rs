@@ -1,0 +1,296 @@
+//! The threads that run the operator's hooks.
+//!
+//! The broker's own thread never waits for them: it puts a question into a queue that has an end, and hears of the
+//! verdict as of any command. A thread that stays in a hook for longer than a verdict may take is given up, and another
+//! one takes its place, so one question that never ends costs one call and one thread, not the broker.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use mdp_protocol::broker::{About, HookConfig, Note, Question, Verdict};
+use mdp_protocol::wire::Reply;
+use mdp_protocol::{Limits, Payload};
+
+use super::Line;
+use super::driver::Command;
+use crate::body::Body;
+use crate::clock::Stopwatch;
+use crate::hooks::subject::{Called, End};
+use crate::hooks::{self, BrokerHooks, LeaveCause, Peer, verdict};
+use crate::status::Status;
+
+/// The most questions that wait for a thread.
+const MOST_QUESTIONS: usize = 10_000;
+/// The most threads that have been given up and have not come back.
+const MOST_STUCK: usize = 64;
+/// The most events that wait to be told.
+const MOST_EVENTS: usize = 100_000;
+
+/// The hooks, and the threads that run them.
+pub(super) struct Judges {
+    shared: Arc<Shared>,
+    events: mpsc::SyncSender<Note>,
+    /// Events that found no room.
+    missed: u64,
+    most_bytes: usize,
+}
+
+struct Shared {
+    hooks: Arc<dyn BrokerHooks>,
+    line: Line,
+    /// How long a verdict may take.
+    patience: Duration,
+    threads: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Asked>,
+    bytes: usize,
+    /// Threads that wait for work.
+    idle: usize,
+    /// Threads at work, and since when.
+    busy: Vec<(u64, Stopwatch)>,
+    /// Threads that were given up and are still in their hook.
+    stuck: usize,
+    started: u64,
+    over: bool,
+}
+
+struct Asked {
+    question: Question<Body>,
+    bytes: usize,
+    since: Stopwatch,
+}
+
+/// What the operator says about the hooks.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) hooks: Arc<dyn BrokerHooks>,
+    pub(super) threads: Option<usize>,
+    pub(super) timeout: Duration,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hooks")
+            .field("threads", &self.threads)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+impl Settings {
+    /// What the machine has to ask.
+    pub(super) fn config(&self) -> HookConfig {
+        HookConfig {
+            requests: self.hooks.judges_requests(),
+            replies: self.hooks.judges_replies(),
+            wait: crate::clock::span(self.timeout),
+        }
+    }
+}
+
+impl Judges {
+    pub(super) fn start(settings: Settings, limits: &Limits, line: Line) -> std::io::Result<Self> {
+        let Settings { hooks, threads, timeout } = settings;
+        let cores = || thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        let (events, told) = mpsc::sync_channel(MOST_EVENTS);
+        let teller = Arc::clone(&hooks);
+        thread::Builder::new()
+            .name("mdp-hook-events".into())
+            .spawn(move || told.iter().for_each(|note| tell(&*teller, &note)))?;
+        let shared = Arc::new(Shared {
+            hooks,
+            line,
+            patience: timeout,
+            threads: threads.unwrap_or_else(cores).max(1),
+            state: Mutex::default(),
+            work: Condvar::new(),
+        });
+        // The others when there is work for them; that one can be started is seen now.
+        Shared::add_thread(&shared, &mut shared.lock())?;
+        Ok(Judges { shared, events, missed: 0, most_bytes: limits.held_bytes })
+    }
+
+    /// Puts a question to the hooks.
+    ///
+    /// # Errors
+    ///
+    /// What the call ends with: too many questions wait.
+    pub(super) fn ask(&mut self, question: Question<Body>) -> Result<(), Verdict<Body>> {
+        let bytes = size_of(&question.about);
+        let mut state = self.shared.lock();
+        if state.waiting.len() >= MOST_QUESTIONS || state.bytes + bytes > self.most_bytes {
+            let not_started = matches!(question.about, About::Request { .. });
+            let status = Status::resource_exhausted("too many calls wait for the broker's hooks");
+            return Err(verdict::failed(status, not_started));
+        }
+        state.bytes += bytes;
+        state.waiting.push_back(Asked { question, bytes, since: Stopwatch::start() });
+        if state.idle < state.waiting.len() {
+            self.reinforce(&mut state);
+        }
+        drop(state);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Tells the hooks who came or went, if that is what the note says.
+    pub(super) fn note(&mut self, note: &Note) {
+        let of_interest = matches!(
+            note,
+            Note::WorkerReady { .. } | Note::WorkerLeft { .. } | Note::ClientSeen { .. }
+        );
+        if of_interest && self.events.try_send(note.clone()).is_err() {
+            self.missed += 1;
+            if self.missed.is_power_of_two() {
+                tracing::warn!(
+                    missed = self.missed,
+                    "the hooks are behind with events; some are not told"
+                );
+            }
+        }
+    }
+
+    /// Another thread, if there may be one more or one is stuck.
+    fn reinforce(&self, state: &mut State) {
+        if state.busy.len() + state.idle >= self.shared.threads {
+            let patience = self.shared.patience;
+            let stuck = state.busy.iter().position(|(_, since)| since.elapsed() > patience);
+            let Some(stuck) = stuck.filter(|_| state.stuck < MOST_STUCK) else { return };
+            state.busy.swap_remove(stuck);
+            state.stuck += 1;
+            tracing::error!(
+                stuck = state.stuck,
+                "a hook takes too long; another thread takes over"
+            );
+        }
+        if let Err(error) = Shared::add_thread(&self.shared, state) {
+            tracing::error!(%error, "no further thread for the hooks");
+        }
+    }
+}
+
+/// The threads end when they have ended what they are at; nobody waits for them.
+impl Drop for Judges {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.over = true;
+        state.waiting.clear();
+        drop(state);
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn add_thread(shared: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        state.started += 1;
+        let (number, own) = (state.started, Arc::clone(shared));
+        thread::Builder::new().name("mdp-hooks".into()).spawn(move || own.work(number))?;
+        // It counts as waiting from now on, so that it is not started twice.
+        state.idle += 1;
+        Ok(())
+    }
+
+    fn work(&self, number: u64) {
+        let mut state = self.lock();
+        // From here on the thread counts as idle exactly while it waits.
+        while !state.over {
+            let Some(asked) = state.waiting.pop_front() else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.bytes -= asked.bytes;
+            // The machine has ended the call by now.
+            if asked.since.elapsed() > self.patience {
+                continue;
+            }
+            state.idle -= 1;
+            state.busy.push((number, Stopwatch::start()));
+            drop(state);
+            let (call, verdict) = judge(&*self.hooks, asked.question);
+            self.line.tell(Command::Verdict { call, verdict });
+            state = self.lock();
+            let Some(place) = state.busy.iter().position(|(busy, _)| *busy == number) else {
+                // Another one has taken its place.
+                state.stuck -= 1;
+                return;
+            };
+            state.busy.swap_remove(place);
+            state.idle += 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks the hooks. A panic lets nothing pass.
+fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Body>) {
+    let Question { call, caller, path, raw, about } = question;
+    let called = Called::new(&path, raw, &caller);
+    let not_started = matches!(about, About::Request { .. });
+    let verdict = catch_unwind(AssertUnwindSafe(|| match about {
+        About::Request { timeout, idempotent, kind, target, body } => {
+            let request = hooks::Request::new(called, body, target, timeout, idempotent, kind);
+            let said = hooks.request(&request);
+            verdict::on_request(request, said)
+        }
+        About::Reply { worker, code, not_started, reply } => {
+            let (body, refusal) = match reply {
+                Reply::Body(body) => (Some(body), None),
+                Reply::Refused(refusal) => (None, Some(refusal)),
+                Reply::Listing(_) => (None, None),
+            };
+            let end = End { worker, code, not_started, refusal };
+            let reply = hooks::Reply::new(called, end, body);
+            let said = hooks.reply(&reply);
+            verdict::on_reply(reply, said)
+        }
+    }));
+    let verdict = verdict.unwrap_or_else(|panic| {
+        tracing::error!(words = words(panic.as_ref()), "a hook of the broker panicked");
+        verdict::failed(Status::internal("a hook of the broker panicked"), not_started)
+    });
+    (call, verdict)
+}
+
+/// Tells the hooks of an event.
+fn tell(hooks: &dyn BrokerHooks, note: &Note) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let told = catch_unwind(AssertUnwindSafe(|| match note {
+        Note::WorkerReady { who, service, capacity, .. } => {
+            hooks.worker_joined(&Peer::of(who), &text(service), *capacity);
+        }
+        Note::WorkerLeft { who, services, cause } => {
+            let services: Vec<String> = services.iter().map(|service| text(service)).collect();
+            let services: Vec<&str> = services.iter().map(String::as_str).collect();
+            hooks.worker_left(&Peer::of(who), &services, &LeaveCause::of(*cause));
+        }
+        Note::ClientSeen { who } => hooks.client_seen(&Peer::of(who)),
+        _ => {}
+    }));
+    if let Err(panic) = told {
+        tracing::error!(words = words(panic.as_ref()), "a hook of the broker panicked");
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+fn size_of(about: &About<Body>) -> usize {
+    match about {
+        About::Request { body, .. } | About::Reply { reply: Reply::Body(body), .. } => body.size(),
+        About::Reply { .. } => 0,
+    }
+}

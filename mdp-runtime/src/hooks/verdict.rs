@@ -1,0 +1,307 @@
+//! What hooks say, and what the broker's machine makes of it.
+
+use bytes::Bytes;
+use mdp_protocol::Payload;
+use mdp_protocol::broker::{self as core, Name, Target};
+use mdp_protocol::wire;
+
+use super::subject::{Content, End};
+use super::{Reply, Request};
+use crate::body::Body;
+use crate::codec;
+use crate::codegen::{self, Record};
+use crate::status::{Code, Status};
+
+/// What is to become of a request or a reply.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It goes on, as it is or changed.
+    Forward(Forward),
+    /// Nobody is told of it. The client's call ends when its time is up, as one whose answer was lost.
+    Discard,
+    /// The call ends with this status.
+    Reject(Status),
+    /// The call ends with this reply, which no worker has made.
+    Answer(Answer),
+}
+
+impl From<Forward> for Verdict {
+    fn from(forward: Forward) -> Self {
+        Verdict::Forward(forward)
+    }
+}
+
+impl From<Answer> for Verdict {
+    fn from(answer: Answer) -> Self {
+        Verdict::Answer(answer)
+    }
+}
+
+impl From<Status> for Verdict {
+    fn from(status: Status) -> Self {
+        Verdict::Reject(status)
+    }
+}
+
+/// How a request or a reply goes on. [`Forward::new`] changes nothing.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Forward {
+    service: Option<String>,
+    path: Option<String>,
+    worker: Option<Worker>,
+    metadata: Vec<Change>,
+    payload: Option<Bytes>,
+    frames: Option<Vec<Bytes>>,
+}
+
+#[derive(Clone, Debug)]
+enum Worker {
+    Only(String),
+    Rather(String),
+}
+
+/// A change of the metadata.
+#[derive(Clone, Debug)]
+enum Change {
+    Set(String, Bytes),
+    Remove(String),
+}
+
+impl Forward {
+    /// As it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// To another service, to the method of the same name. The policy is not asked again, so it may be one that the
+    /// caller may not call itself.
+    pub fn to_service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// To another method, `package.Service/Method`. As [`to_service`](Self::to_service), which it takes the place of.
+    pub fn to_method(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// To the worker of this id. Without it the call ends with UNAVAILABLE (`NO_WORKER`).
+    pub fn to_worker(mut self, id: impl Into<String>) -> Self {
+        self.worker = Some(Worker::Only(id.into()));
+        self
+    }
+
+    /// To the worker of this id if it is there and takes calls, else to any.
+    pub fn prefer_worker(mut self, id: impl Into<String>) -> Self {
+        self.worker = Some(Worker::Rather(id.into()));
+        self
+    }
+
+    /// Puts a value beside the message, in place of all that the key has: what a hook says in this way, a client cannot
+    /// have said.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.metadata.push(Change::Set(key.into(), value.into()));
+        self
+    }
+
+    /// Takes a key and its values away.
+    pub fn remove_metadata(mut self, key: impl Into<String>) -> Self {
+        self.metadata.push(Change::Remove(key.into()));
+        self
+    }
+
+    /// Puts another message in place of this one, as bytes. Of a reply that is an error the message is the status.
+    pub fn payload(mut self, payload: impl Into<Bytes>) -> Self {
+        self.payload = Some(payload.into());
+        self
+    }
+
+    /// Puts another message in place of this one.
+    pub fn message(self, message: &impl Record) -> Self {
+        self.payload(codegen::encode(message))
+    }
+
+    /// Puts other frames in place of those of a raw call.
+    pub fn frames(mut self, frames: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        self.frames = Some(frames.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn goes_elsewhere(&self) -> bool {
+        self.service.is_some() || self.path.is_some() || self.worker.is_some()
+    }
+
+    /// The path for a worker.
+    fn path(&self, service: &str, method: Option<&str>) -> String {
+        if let Some(path) = &self.path {
+            return path.clone();
+        }
+        let service = self.service.as_deref().unwrap_or(service);
+        match method {
+            Some(method) => format!("{service}/{method}"),
+            None => service.to_owned(),
+        }
+    }
+
+    /// The body with its changes, under this name.
+    fn change(self, name: &str, content: &Content) -> Body {
+        let body = &content.body;
+        if body.is_raw() {
+            return Body::of_frames(name.as_bytes(), self.frames.unwrap_or_else(|| body.frames()));
+        }
+        let same_name = name.as_bytes() == body.path();
+        if same_name && self.metadata.is_empty() && self.payload.is_none() {
+            return body.clone();
+        }
+        let meta = match self.metadata.as_slice() {
+            [] => Some(body.meta().to_vec()).filter(|meta| !meta.is_empty()),
+            changes => codec::change_metadata(&body.meta(), changed(content, changes)),
+        };
+        let compressed = self.payload.is_none() && body.is_compressed();
+        let payload = self.payload.unwrap_or_else(|| body.payload());
+        Body::with_payload(name, meta.as_deref(), payload).compressed(compressed)
+    }
+}
+
+fn changed(content: &Content, changes: &[Change]) -> Vec<(String, Bytes)> {
+    let entries = content.metadata().iter();
+    let mut entries: Vec<(String, Bytes)> =
+        entries.map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    for change in changes {
+        match change {
+            Change::Set(key, value) => {
+                entries.retain(|(found, _)| found != key);
+                entries.push((key.clone(), value.clone()));
+            }
+            Change::Remove(key) => entries.retain(|(found, _)| found != key),
+        }
+    }
+    entries
+}
+
+/// A reply that a hook makes itself.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Answer {
+    payload: Bytes,
+    frames: Option<Vec<Bytes>>,
+    metadata: crate::Metadata,
+}
+
+impl Answer {
+    /// A message.
+    pub fn message(message: &impl Record) -> Self {
+        Answer::bytes(codegen::encode(message))
+    }
+
+    /// A message that is encoded already. To a raw call it is one frame.
+    pub fn bytes(payload: impl Into<Bytes>) -> Self {
+        Answer { payload: payload.into(), ..Answer::default() }
+    }
+
+    /// The frames of the answer to a raw call.
+    pub fn frames(frames: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        Answer { frames: Some(frames.into_iter().map(Into::into).collect()), ..Answer::default() }
+    }
+
+    /// Puts a value beside it.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.metadata.insert(key, value);
+        self
+    }
+
+    fn into_body(self, raw: bool) -> Body {
+        match (raw, self.frames) {
+            (true, Some(frames)) => Body::of_frames(b"", frames),
+            (true, None) => Body::of_frames(b"", vec![self.payload]),
+            (false, frames) => {
+                let payload = frames.map_or(self.payload, |frames| frames.concat().into());
+                let meta = codec::encode_metadata(&self.metadata);
+                Body::with_payload("", meta.as_deref(), payload)
+            }
+        }
+    }
+}
+
+/// What becomes of a request.
+pub(crate) fn on_request(request: Request, verdict: Verdict) -> core::Verdict<Body> {
+    let (called, content) = (&request.called, &request.content);
+    match verdict {
+        Verdict::Forward(forward) => {
+            let to = match &forward.worker {
+                Some(worker) => worker.target(),
+                None if request.target.is_empty() => Target::Any,
+                None => Target::Only(request.target.clone()),
+            };
+            let path = forward.path(request.service(), called.method());
+            core::Verdict::Dispatch { body: forward.change(&path, content), to }
+        }
+        Verdict::Discard => core::Verdict::Discard,
+        Verdict::Reject(status) => rejected(status, no_name(), true),
+        Verdict::Answer(answer) => answered(answer, no_name(), called.raw),
+    }
+}
+
+/// What becomes of a reply.
+pub(crate) fn on_reply(reply: Reply, verdict: Verdict) -> core::Verdict<Body> {
+    let (raw, worker) = (reply.called.raw, reply.end.worker.clone());
+    match verdict {
+        Verdict::Forward(forward) if forward.goes_elsewhere() => {
+            let Some(content) = &reply.content else { return passed(reply, Forward::new()) };
+            let to = forward.worker.as_ref().map_or(Target::Any, Worker::target);
+            let path = forward.path(reply.service(), reply.called.method());
+            core::Verdict::Dispatch { body: forward.change(&path, content), to }
+        }
+        Verdict::Forward(forward) => passed(reply, forward),
+        Verdict::Discard => core::Verdict::Discard,
+        Verdict::Reject(status) => rejected(status, worker, false),
+        Verdict::Answer(answer) => answered(answer, worker, raw),
+    }
+}
+
+/// The calls of hooks that have failed: what they have not allowed does not pass.
+pub(crate) fn failed(status: Status, not_started: bool) -> core::Verdict<Body> {
+    rejected(status, no_name(), not_started)
+}
+
+fn passed(reply: Reply, forward: Forward) -> core::Verdict<Body> {
+    let Reply { called: _, content, end } = reply;
+    let End { worker, code, not_started, refusal } = end;
+    let reply = match (refusal, content) {
+        (Some(refusal), _) => wire::Reply::Refused(refusal),
+        (None, Some(content)) => wire::Reply::Body(forward.change("", &content)),
+        (None, None) => wire::Reply::Body(Body::default()),
+    };
+    core::Verdict::End { code, not_started, worker, reply }
+}
+
+fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Body> {
+    let status = match status.code() {
+        Code::Ok => Status::internal("a hook of the broker rejected a call with OK"),
+        _ => status,
+    };
+    let meta = codec::encode_metadata(status.metadata());
+    let body = Body::with_payload("", meta.as_deref(), codec::encode_status(&status));
+    let (code, reply) = (status.code(), wire::Reply::Body(body));
+    core::Verdict::End { code, not_started, worker, reply }
+}
+
+fn answered(answer: Answer, worker: Name, raw: bool) -> core::Verdict<Body> {
+    let reply = wire::Reply::Body(answer.into_body(raw));
+    core::Verdict::End { code: Code::Ok, not_started: false, worker, reply }
+}
+
+impl Worker {
+    fn target(&self) -> Target {
+        match self {
+            Worker::Only(id) => Target::Only(Name::from(id.as_bytes())),
+            Worker::Rather(id) => Target::Rather(Name::from(id.as_bytes())),
+        }
+    }
+}
+
+fn no_name() -> Name {
+    Name::from([])
+}
