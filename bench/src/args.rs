@@ -1,8 +1,12 @@
 //! What may be said on the command line.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
 
 use crate::load::Load;
+use crate::peers::crowd::CrowdArgs;
+use crate::peers::typed::{BrokerArgs, PeerArgs};
 
 #[derive(Debug, Parser)]
 #[command(about, args_conflicts_with_subcommands = true)]
@@ -22,21 +26,18 @@ pub(crate) struct Settings {
     /// How long one measurement takes, after a quarter of that to warm up.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) seconds: f64,
-    /// Three short rounds, done within a minute.
+    /// Three short rounds of what has a target, done within 90 seconds.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Calls in flight, one case each.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256, 4096])]
-    pub(crate) in_flight: Vec<usize>,
-    /// Only streams.
+    /// Only what this is a part of the name of: a group of cases, or a ratio. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// Where the table, the figures and the plot are written.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    pub(crate) out: PathBuf,
+    /// Only says what there is to measure.
     #[arg(long)]
-    pub(crate) streams: bool,
-    /// Only plain MDP.
-    #[arg(long)]
-    pub(crate) plain: bool,
-    /// Also with the other flavors of tokio in client and worker.
-    #[arg(long)]
-    pub(crate) flavors: bool,
+    pub(crate) list: bool,
 }
 
 /// The program's roles when it starts itself.
@@ -48,7 +49,7 @@ pub(crate) enum Part {
     /// Sends back what it gets.
     #[command(hide = true)]
     RelayWorker { endpoint: String },
-    /// Keeps a window of requests in flight.
+    /// A blocking client of the relay.
     #[command(hide = true)]
     RelayClient {
         endpoint: String,
@@ -81,17 +82,55 @@ pub(crate) enum Part {
         #[command(flatten)]
         load: Load,
     },
+    /// nats-server, and who ends it.
+    #[command(hide = true)]
+    NatsServer,
+    /// Answers requests over NATS.
+    #[command(hide = true)]
+    NatsWorker { endpoint: String },
+    /// Makes requests over NATS.
+    #[command(hide = true)]
+    NatsClient {
+        endpoint: String,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// tonic's server.
+    #[command(hide = true)]
+    TonicWorker,
+    /// tonic's client.
+    #[command(hide = true)]
+    TonicClient {
+        endpoint: String,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// tarpc's server.
+    #[command(hide = true)]
+    TarpcWorker,
+    /// tarpc's client.
+    #[command(hide = true)]
+    TarpcClient {
+        endpoint: String,
+        #[command(flatten)]
+        load: Load,
+    },
     /// This project's broker.
     #[command(hide = true)]
-    TypedBroker,
+    TypedBroker(BrokerArgs),
     /// This project's worker.
     #[command(hide = true)]
-    TypedWorker { endpoint: String, flavor: Flavor },
-    /// This project's client, with a task for each call in flight.
+    TypedWorker {
+        endpoint: String,
+        #[command(flatten)]
+        args: PeerArgs,
+    },
+    /// This project's client.
     #[command(hide = true)]
     TypedClient {
         endpoint: String,
-        flavor: Flavor,
+        #[command(flatten)]
+        args: PeerArgs,
         #[command(flatten)]
         load: Load,
     },
@@ -99,26 +138,24 @@ pub(crate) enum Part {
     #[command(hide = true)]
     StreamClient {
         endpoint: String,
-        flavor: Flavor,
+        #[command(flatten)]
+        args: PeerArgs,
         #[command(flatten)]
         load: Load,
     },
-}
-
-/// A flavor of tokio's runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Flavor {
-    /// All tasks on one thread.
-    Current,
-    /// A thread for each core.
-    Multi,
-}
-
-impl Flavor {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Flavor::Current => "current",
-            Flavor::Multi => "multi",
-        }
-    }
+    /// This project's client, with calls that wait.
+    #[command(hide = true)]
+    QueueClient { endpoint: String, calls: usize },
+    /// Many idle peers of this project.
+    #[command(hide = true)]
+    Crowd(CrowdArgs),
+    /// A ROUTER alone.
+    #[command(hide = true)]
+    BareRouter,
+    /// Many idle DEALERs.
+    #[command(hide = true)]
+    BareDealers { endpoint: String, count: usize },
+    /// The code generator.
+    #[command(hide = true)]
+    Generator,
 }

@@ -1,28 +1,31 @@
-//! Typed calls through the broker against a raw libzmq relay, side by side on this machine.
+//! Typed calls through the broker beside libzmq alone, NATS, tonic and tarpc, on this machine.
 //!
 //! `cargo run --release -p mdp-bench` starts itself again as broker, worker and client of each
 //! side, one after the other in many short rounds, and compares the medians. `docs/performance.md`
 //! says what the figures mean.
 
 mod args;
+mod cases;
 mod load;
-mod one_way;
-mod plain;
+mod machine;
+mod peers;
 mod process;
-mod relay;
 mod report;
 mod rounds;
-mod typed;
+mod tap;
 
 use anyhow::Result;
 use clap::Parser;
 
 use args::{Args, Part};
+use peers::{bare, crowd, generator, nats, one_way, plain, relay, tarpc, tonic, typed};
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    machine::allow_many_files();
     match args.part {
         None => rounds::run(&args.settings),
+        Some(Part::NatsServer) => nats::server(), // ends with its parent by its own means
         Some(part) => {
             process::end_with_parent();
             play(part)
@@ -41,9 +44,21 @@ fn play(part: Part) -> Result<()> {
         Part::PlainRelay => plain::relay(),
         Part::PlainWorker { endpoint } => plain::worker(&endpoint),
         Part::PlainClient { endpoint, load } => plain::client(&endpoint, load),
-        Part::TypedBroker => typed::broker(),
-        Part::TypedWorker { endpoint, flavor } => typed::worker(&endpoint, flavor),
-        Part::TypedClient { endpoint, flavor, load } => typed::client(&endpoint, flavor, load),
-        Part::StreamClient { endpoint, flavor, load } => typed::stream(&endpoint, flavor, load),
+        Part::NatsServer => nats::server(),
+        Part::NatsWorker { endpoint } => nats::worker(&endpoint),
+        Part::NatsClient { endpoint, load } => nats::client(&endpoint, load),
+        Part::TonicWorker => tonic::worker(),
+        Part::TonicClient { endpoint, load } => tonic::client(&endpoint, load),
+        Part::TarpcWorker => tarpc::worker(),
+        Part::TarpcClient { endpoint, load } => tarpc::client(&endpoint, load),
+        Part::TypedBroker(args) => typed::broker(&args),
+        Part::TypedWorker { endpoint, args } => typed::worker(&endpoint, &args),
+        Part::TypedClient { endpoint, args, load } => typed::client(&endpoint, &args, load),
+        Part::StreamClient { endpoint, args, load } => typed::stream(&endpoint, &args, load),
+        Part::QueueClient { endpoint, calls } => typed::queue(&endpoint, calls),
+        Part::Crowd(args) => crowd::run(&args),
+        Part::BareRouter => bare::router(),
+        Part::BareDealers { endpoint, count } => bare::dealers(&endpoint, count),
+        Part::Generator => generator::run(),
     }
 }

@@ -5,18 +5,22 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 /// How long a child may be silent beyond what is expected of it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a child has to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A child, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     role: &'static str,
     child: Child,
+    /// Whose time and memory count: the child's, or those of a program that it has started.
+    id: u32,
     lines: Receiver<String>,
 }
 
@@ -37,7 +41,12 @@ impl Process {
             let mut lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.try_for_each(|line| tell.send(line))
         });
-        Ok(Process { role, child, lines })
+        Ok(Process { role, id: child.id(), child, lines })
+    }
+
+    /// Looks at another process than the child from now on.
+    pub(crate) fn look_at(&mut self, id: u32) {
+        self.id = id;
     }
 
     /// The next line that the child writes, which takes it about `expected`.
@@ -58,20 +67,36 @@ impl Process {
         Ok(words.collect())
     }
 
-    /// The processor time that the child has used, over all its threads.
+    /// The processor time that it has used, over all its threads.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut total = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+        for task in fs::read_dir(format!("/proc/{}/task", self.id))? {
             // A thread may end between the two looks.
             let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
             total += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
         }
         Ok(Duration::from_nanos(total))
     }
+
+    /// The memory that it has for itself, in bytes: what the program's file gives does not count.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.id);
+        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.with_context(|| format!("{path} has no RssAnon"))?.parse()?;
+        Ok(kib * 1024)
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // The end of its input tells it to go, and what it has started with it.
+        drop(self.child.stdin.take());
+        let until = Instant::now() + GRACE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

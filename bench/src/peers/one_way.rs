@@ -1,21 +1,21 @@
 //! The measure for streams: libzmq alone, one way. A DEALER sends as fast as it can, a ROUTER passes on what comes to
 //! another DEALER, which counts. A message is one frame of payload, behind the routing id. Who is too fast waits.
 
-use anyhow::{Context, Result, bail, ensure};
-use zmq::{Message, Socket, SocketType};
+use anyhow::{Context, Result, ensure};
+use zmq::Message;
 
+use super::sockets::{REPLY_MS, bind, socket};
 use crate::load::{Count, ITEMS_A_LOOK, Load, PAYLOAD, Window};
 
 /// Messages that may wait between two parts.
 const HIGH_WATER: i32 = 10_000;
-const PATIENCE_MS: i32 = 10_000;
 const READER: &[u8] = b"reader";
 
 /// Passes on, until the parent ends it.
 pub(crate) fn relay() -> Result<()> {
     let context = zmq::Context::new();
-    let back = socket(&context, zmq::ROUTER)?;
-    let front = socket(&context, zmq::ROUTER)?;
+    let back = socket(&context, zmq::ROUTER, HIGH_WATER)?;
+    let front = socket(&context, zmq::ROUTER, HIGH_WATER)?;
     // What does not fit waits, and is not dropped.
     front.set_router_mandatory(true)?;
     println!("ready {} {}", bind(&front)?, bind(&back)?);
@@ -33,7 +33,7 @@ pub(crate) fn relay() -> Result<()> {
 
 /// Sends, until the parent ends it.
 pub(crate) fn worker(endpoint: &str) -> Result<()> {
-    let socket = socket(&zmq::Context::new(), zmq::DEALER)?;
+    let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
     socket.connect(endpoint)?;
     println!("ready");
     loop {
@@ -43,8 +43,8 @@ pub(crate) fn worker(endpoint: &str) -> Result<()> {
 
 /// Counts.
 pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
-    let socket = socket(&zmq::Context::new(), zmq::DEALER)?;
-    socket.set_rcvtimeo(PATIENCE_MS)?;
+    let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
+    socket.set_rcvtimeo(REPLY_MS)?;
     socket.connect(endpoint)?;
     socket.send(READER, 0)?;
     let (window, bell) = Window::open(load);
@@ -58,21 +58,5 @@ pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
         if !count.add(ITEMS_A_LOOK) {
             return count.tell(bell);
         }
-    }
-}
-
-fn socket(context: &zmq::Context, kind: SocketType) -> Result<Socket> {
-    let socket = context.socket(kind)?;
-    socket.set_sndhwm(HIGH_WATER)?;
-    socket.set_rcvhwm(HIGH_WATER)?;
-    socket.set_linger(0)?;
-    Ok(socket)
-}
-
-fn bind(socket: &Socket) -> Result<String> {
-    socket.bind("tcp://127.0.0.1:*")?;
-    match socket.get_last_endpoint()? {
-        Ok(endpoint) => Ok(endpoint),
-        Err(_) => bail!("the endpoint is not a text"),
     }
 }

@@ -7,23 +7,20 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use zmq::{Message, Socket, SocketType};
+use anyhow::{Context, Result, ensure};
+use zmq::{Message, Socket};
 
+use super::sockets::{HIGH_WATER, REPLY_MS, bind, socket};
 use crate::load::{Load, PAYLOAD, Times, Window};
 
-const HIGH_WATER: i32 = 1_000_000;
-const REPLY_MS: i32 = 10_000;
 /// Workers, each with a socket of its own, in one process.
 const WORKERS: usize = 32;
 const SERVICE: &[u8] = b"echo";
 
 /// Between clients and workers, until the parent ends it.
 pub(crate) fn relay() -> Result<()> {
-    let socket = socket(&zmq::Context::new(), zmq::ROUTER)?;
-    socket.bind("tcp://127.0.0.1:*")?;
-    let Ok(endpoint) = socket.get_last_endpoint()? else { bail!("the endpoint is not a text") };
-    println!("ready {endpoint}");
+    let socket = socket(&zmq::Context::new(), zmq::ROUTER, HIGH_WATER)?;
+    println!("ready {}", bind(&socket)?);
     let mut idle: VecDeque<Message> = VecDeque::new();
     let mut waiting: VecDeque<(Message, Message)> = VecDeque::new();
     loop {
@@ -67,7 +64,7 @@ pub(crate) fn worker(endpoint: &str) -> Result<()> {
     let context = zmq::Context::new();
     let mut workers = Vec::new();
     for _ in 0..WORKERS {
-        let socket = socket(&context, zmq::DEALER)?;
+        let socket = socket(&context, zmq::DEALER, HIGH_WATER)?;
         socket.connect(endpoint)?;
         socket.send_multipart([b"MDPW02".as_slice(), b"\x01", SERVICE], 0)?;
         workers.push(socket);
@@ -117,7 +114,7 @@ fn answer(socket: &Socket) -> Result<()> {
 /// Keeps a window of requests in flight and measures. Replies come in any order, so a request's number is in its
 /// body.
 pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
-    let socket = socket(&zmq::Context::new(), zmq::DEALER)?;
+    let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
     socket.set_rcvtimeo(REPLY_MS)?;
     socket.connect(endpoint)?;
     let (window, bell) = Window::open(load);
@@ -156,12 +153,4 @@ fn receive(socket: &Socket) -> Result<usize> {
     ensure!(body.len() == PAYLOAD, "the reply has {} bytes", body.len());
     let place = *body.first_chunk::<8>().context("a number")?;
     Ok(usize::from_be_bytes(place))
-}
-
-fn socket(context: &zmq::Context, kind: SocketType) -> Result<Socket> {
-    let socket = context.socket(kind)?;
-    socket.set_sndhwm(HIGH_WATER)?;
-    socket.set_rcvhwm(HIGH_WATER)?;
-    socket.set_linger(0)?;
-    Ok(socket)
 }

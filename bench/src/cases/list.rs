@@ -1,0 +1,70 @@
+//! The list of all cases.
+
+use super::growth::Crowd;
+use super::memory::Of;
+use super::{Case, Side, What};
+use crate::load::PAYLOAD;
+
+const MIB: usize = 1 << 20;
+
+/// A side, and its name within a group.
+type Named = (&'static str, Side);
+
+/// Groups of calls: the name, how many are in flight, of how many bytes, and who is compared.
+const CALLS: &[(&str, usize, usize, &[Named])] = &[
+    ("unary-1", 1, PAYLOAD, ALL),
+    ("unary-16", 16, PAYLOAD, ALL),
+    ("unary-256", 256, PAYLOAD, ALL),
+    ("unary-4096", 4_096, PAYLOAD, BROKERED),
+    ("unary-1mib", 8, MIB, &[("typed", Side::Typed), ("raw", Side::Raw)]),
+    ("stream", 1, PAYLOAD, &[("typed", Side::Stream), ("raw", Side::OneWay)]),
+    ("mdp02-256", 256, PAYLOAD, &[("broker", Side::Plain), ("raw", Side::PlainRelay)]),
+    ("curve-1", 1, PAYLOAD, CURVE),
+    ("curve-256", 256, PAYLOAD, CURVE),
+    ("policy-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Policy)]),
+    ("policy-curve-256", 256, PAYLOAD, &[("without", Side::Curve), ("with", Side::CurvePolicy)]),
+];
+
+const ALL: &[Named] = &[
+    ("typed", Side::Typed),
+    ("raw", Side::Raw),
+    ("nats", Side::Nats),
+    ("tonic", Side::Tonic),
+    ("tarpc", Side::Tarpc),
+];
+const BROKERED: &[Named] = &[("typed", Side::Typed), ("raw", Side::Raw), ("nats", Side::Nats)];
+const CURVE: &[Named] = &[("plain", Side::Typed), ("curve", Side::Curve)];
+
+/// Growth: the name of a group, and who else is there.
+const GROWTH: &[(&str, Crowd)] = &[
+    ("growth-workers", Crowd { kind: "workers", processes: 4, each: 250, services: 1 }),
+    ("growth-same-service", Crowd { kind: "same-service", processes: 4, each: 250, services: 0 }),
+    ("growth-clients", Crowd { kind: "clients", processes: 5, each: 1_000, services: 0 }),
+    ("growth-services", Crowd { kind: "workers", processes: 1, each: 10, services: 1_000 }),
+];
+
+/// All cases, those of a group side by side.
+pub(crate) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |group, side, what, slow| cases.push(Case { group, side, what, slow });
+    for &(group, in_flight, bytes, sides) in CALLS {
+        for &(name, side) in sides {
+            add(group, name, What::Calls { side, in_flight, bytes }, false);
+        }
+    }
+    for &(name, side) in ALL {
+        add("overhead-256", name, What::Overhead(side), false);
+    }
+    for &(name, side) in BROKERED {
+        add("open-loop", name, What::Open(side), true);
+    }
+    for &(group, crowd) in GROWTH {
+        add(group, "alone", What::Growth(None), true);
+        add(group, "crowd", What::Growth(Some(crowd)), true);
+    }
+    add("memory-client", "typed", What::Memory(Of::Client), true);
+    add("memory-worker", "typed", What::Memory(Of::Worker), true);
+    add("memory-call", "typed", What::Memory(Of::Call), true);
+    add("generator", "mdp-codegen", What::Generator, true);
+    cases
+}
