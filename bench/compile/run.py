@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """How long the compiler takes for 50 records and 10 services of 5 methods: with the attributes of this
-project, with its .proto front end, and with prost and tonic.
+project, with its .proto front end, with prost and tonic, and with prost for the messages alone.
 
     python3 bench/compile/run.py [--rounds 7] [--profile dev|release]
 
-Three crates with the same contract are made in a temporary folder. Everything that they depend on is built
+Four crates with the same contract are made in a temporary folder. Everything that they depend on is built
 first. Then each round touches the declaration of each crate (the Rust file, or the .proto) and takes the time
 of one whole `cargo build`: the build script if there is one, macros, type checking, code generation. The order
-turns round with each round. Medians are printed.
+turns round with each round. Medians are printed, and what the generated services add to prost's own share.
 """
 
 import argparse
@@ -97,11 +97,21 @@ edition = "2024"
 zeromq-src = {{ path = "{root}/zeromq-src" }}
 """
 
+OURS, MESSAGES = ".proto through mdp-codegen", ".proto through prost, messages alone"
+# What the generated services may add to prost's own share of a build.
+AT_MOST = 1.05
+
 RUNTIME = f'mdp-runtime = {{ path = "{ROOT}/mdp-runtime" }}'
 TONIC_BUILD = """fn main() {
     println!("cargo:rerun-if-changed=bench.proto");
     let files = protox::compile(["bench.proto"], ["."]).expect("the .proto compiles");
     tonic_prost_build::configure().compile_fds(files).expect("the code is generated");
+}
+"""
+PROST_BUILD = """fn main() {
+    println!("cargo:rerun-if-changed=bench.proto");
+    let files = protox::compile(["bench.proto"], ["."]).expect("the .proto compiles");
+    prost_build::compile_fds(files).expect("the code is generated");
 }
 """
 MDP_BUILD = """fn main() {
@@ -132,9 +142,16 @@ def crates(folder):
         "build.rs": TONIC_BUILD,
         "bench.proto": PROTO,
     })
+    # As the others have it: what is built before is the same, and so is what the crate is linked against.
+    messages = make("messages", RUNTIME + '\nprost = "0.14"', 'protox = "0.9"\nprost-build = "0.14"', {
+        "src/lib.rs": 'pub mod pb { include!(concat!(env!("OUT_DIR"), "/bench.v1.rs")); }\n',
+        "build.rs": PROST_BUILD,
+        "bench.proto": PROTO,
+    })
     return [
+        (MESSAGES, messages, "bench.proto"),
         ("attributes (#[derive(MdpRecord)], #[mdp_service])", attributes, "src/lib.rs"),
-        (".proto through mdp-codegen", proto, "bench.proto"),
+        (OURS, proto, "bench.proto"),
         (".proto through prost and tonic", tonic, "bench.proto"),
     ]
 
@@ -173,6 +190,10 @@ def main():
             middle = statistics.median(all_times)
             print(f"{name:52} {middle:6.2f} s  ({min(all_times):.2f} - {max(all_times):.2f})"
                   f"  x{middle / base:.2f}")
+        rounds = [ours / prost for ours, prost in zip(times[OURS], times[MESSAGES])]
+        ratio = statistics.median(times[OURS]) / statistics.median(times[MESSAGES])
+        print(f"ratio build-over-prost {ratio:.2f} target <={AT_MOST:.2f} {'ok' if ratio <= AT_MOST else 'short'}"
+              f" rounds {min(rounds):.2f}..{max(rounds):.2f}")
     finally:
         shutil.rmtree(folder)
 

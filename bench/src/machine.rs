@@ -8,7 +8,7 @@ use crate::peers::nats;
 /// What an output begins with.
 pub(crate) fn describe() -> Vec<String> {
     let (major, minor, patch) = zmq::version();
-    let nats = nats::version().unwrap_or_else(|| format!("{} not found", nats::PROGRAM));
+    let nats = nats::version().unwrap_or_else(|| "not found".into());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     vec![
         format!("date: {}", today()),

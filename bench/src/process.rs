@@ -27,10 +27,20 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this program in a role, with arguments.
     pub(crate) fn start(role: &'static str, arguments: &[String]) -> Result<Self> {
+        Self::start_in(&[], role, arguments)
+    }
+
+    /// As [`start`](Self::start), with something in the environment besides.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
+        role: &'static str,
+        arguments: &[String],
+    ) -> Result<Self> {
         let program = std::env::current_exe().context("the program's own file")?;
         let mut child = Command::new(program)
             .arg(role)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped()) // open as long as this process lives
             .stdout(Stdio::piped())
             .spawn()

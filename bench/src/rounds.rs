@@ -36,6 +36,7 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
         leave_out_nats(&mut series);
     }
     let progress = Progress::new(rounds, settings.quick, &series);
+    let mut failed = 0;
     for round in 0..rounds {
         let mut order: Vec<&mut Series> = series.iter_mut().collect();
         if round % 2 == 1 {
@@ -45,14 +46,24 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
         for one in order {
             if one.missing.is_none() && is_due(&one.case, round, settings.quick) {
                 progress.begins(round, &one.case);
-                let sample = one.case.measure(&stage)?;
-                progress.ended(round, &one.case, &sample);
-                one.samples.push(sample);
+                match one.case.measure(&stage) {
+                    Ok(sample) => {
+                        progress.ended(round, &one.case, &sample);
+                        one.samples.push((round, sample));
+                    }
+                    // What the other rounds and cases gave is worth something all the same.
+                    Err(error) => {
+                        failed += 1;
+                        progress.failed(round, &error);
+                    }
+                }
             }
         }
     }
     progress.clear();
-    report::write(&settings.out, &about, &series)
+    report::write(&settings.out, &about, &series)?;
+    ensure!(failed == 0, "{failed} measurements failed, as told above");
+    Ok(())
 }
 
 /// Whether a case has its turn in this round.
@@ -139,6 +150,17 @@ impl Progress {
             known.map(|(figure, value)| format!("{} {value:.1}", figure.name())).collect();
         let (round, rounds) = (round + 1, self.rounds);
         eprintln!("round {round} of {rounds}: {name:<32} {}", said.join(", "));
+    }
+
+    fn failed(&self, round: u32, error: &anyhow::Error) {
+        let text = format!("round {} of {}: failed: {error:#}", round + 1, self.rounds);
+        match &self.bar {
+            Some(bar) => {
+                bar.inc(1);
+                bar.suspend(|| eprintln!("{text}"));
+            }
+            None => eprintln!("{text}"),
+        }
     }
 
     fn clear(&self) {

@@ -15,6 +15,7 @@ const CALLS: &[(&str, usize, usize, &[Named])] = &[
     ("unary-1", 1, PAYLOAD, ALL),
     ("unary-16", 16, PAYLOAD, ALL),
     ("unary-256", 256, PAYLOAD, ALL),
+    ("unary-256-multi-thread", 256, PAYLOAD, MULTI),
     ("unary-4096", 4_096, PAYLOAD, BROKERED),
     ("unary-1mib", 8, MIB, &[("typed", Side::Typed), ("raw", Side::Raw)]),
     ("stream", 1, PAYLOAD, &[("typed", Side::Stream), ("raw", Side::OneWay)]),
@@ -31,6 +32,12 @@ const ALL: &[Named] = &[
     ("nats", Side::Nats),
     ("tonic", Side::Tonic),
     ("tarpc", Side::Tarpc),
+];
+const MULTI: &[Named] = &[
+    ("typed", Side::TypedMulti),
+    ("nats", Side::NatsMulti),
+    ("tonic", Side::TonicMulti),
+    ("tarpc", Side::TarpcMulti),
 ];
 const BROKERED: &[Named] = &[("typed", Side::Typed), ("raw", Side::Raw), ("nats", Side::Nats)];
 const CURVE: &[Named] = &[("plain", Side::Typed), ("curve", Side::Curve)];

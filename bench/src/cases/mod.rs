@@ -63,9 +63,7 @@ impl Case {
     /// Whether it needs a program that may be missing.
     pub(crate) fn needs_nats(&self) -> bool {
         match self.what {
-            What::Calls { side, .. } | What::Overhead(side) | What::Open(side) => {
-                side == Side::Nats
-            }
+            What::Calls { side, .. } | What::Overhead(side) | What::Open(side) => side.needs_nats(),
             _ => false,
         }
     }

@@ -14,7 +14,7 @@ const RATES: [(f64, [Figure; 4]); 2] = [
 ];
 
 pub(super) fn measure(side: Side, stage: &Stage) -> Result<Sample> {
-    let servers = side.start(stage, false)?;
+    let servers = side.start(stage, true)?;
     let load = stage.closed(IN_FLIGHT, PAYLOAD);
     let capacity = servers.measure(load, None)?.get(Figure::Rate).context("no rate")?;
     let mut sample = Sample::default().with(Figure::Rate, capacity);

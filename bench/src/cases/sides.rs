@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{Figure, Sample, Stage};
 use crate::load::{Found, Load};
+use crate::peers::MULTI_THREAD;
 use crate::process::Process;
 use crate::tap::Tap;
 
@@ -31,6 +32,11 @@ pub(crate) enum Side {
     Nats,
     Tonic,
     Tarpc,
+    /// The same with tokio's other flavor, a thread for each core.
+    TypedMulti,
+    NatsMulti,
+    TonicMulti,
+    TarpcMulti,
 }
 
 /// What clients of a side need.
@@ -43,6 +49,7 @@ pub(crate) struct Servers {
     back: String,
     client: &'static str,
     of_client: Vec<String>,
+    environment: &'static [(&'static str, &'static str)],
 }
 
 /// The processor time of what stands between, the worker and the client.
@@ -52,7 +59,7 @@ impl Side {
     /// The roles of what stands between, the worker and the client.
     fn roles(self) -> (Option<&'static str>, &'static str, &'static str) {
         match self {
-            Side::Typed | Side::Curve | Side::CurvePolicy | Side::Policy => {
+            Side::Typed | Side::TypedMulti | Side::Curve | Side::CurvePolicy | Side::Policy => {
                 (Some("typed-broker"), "typed-worker", "typed-client")
             }
             Side::Stream => (Some("typed-broker"), "typed-worker", "stream-client"),
@@ -60,22 +67,35 @@ impl Side {
             Side::OneWay => (Some("one-way-relay"), "one-way-worker", "one-way-client"),
             Side::Plain => (Some("typed-broker"), "plain-worker", "plain-client"),
             Side::PlainRelay => (Some("plain-relay"), "plain-worker", "plain-client"),
-            Side::Nats => (Some("nats-server"), "nats-worker", "nats-client"),
-            Side::Tonic => (None, "tonic-worker", "tonic-client"),
-            Side::Tarpc => (None, "tarpc-worker", "tarpc-client"),
+            Side::Nats | Side::NatsMulti => (Some("nats-server"), "nats-worker", "nats-client"),
+            Side::Tonic | Side::TonicMulti => (None, "tonic-worker", "tonic-client"),
+            Side::Tarpc | Side::TarpcMulti => (None, "tarpc-worker", "tarpc-client"),
+        }
+    }
+
+    /// Whether it is nats-server that stands between.
+    pub(super) fn needs_nats(self) -> bool {
+        matches!(self, Side::Nats | Side::NatsMulti)
+    }
+
+    /// What client and worker have in their environment.
+    fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Side::TypedMulti | Side::NatsMulti | Side::TonicMulti | Side::TarpcMulti => {
+                &[(MULTI_THREAD, "1")]
+            }
+            _ => &[],
         }
     }
 
     pub(super) fn has_protobuf(self) -> bool {
-        !matches!(
-            self,
-            Side::Raw | Side::OneWay | Side::Plain | Side::PlainRelay | Side::Nats | Side::Tarpc
-        )
+        matches!(self.roles().2, "typed-client" | "stream-client" | "tonic-client")
     }
 
     /// Starts all but the client. `wide`: with room for a crowd.
     pub(super) fn start(self, stage: &Stage, wide: bool) -> Result<Servers> {
         let (middle, worker, client) = self.roles();
+        let environment = self.environment();
         let folder = || stage.keys.path().display().to_string();
         let keys = match self {
             Side::Curve | Side::CurvePolicy => vec!["--keys".into(), folder()],
@@ -87,24 +107,27 @@ impl Side {
             Side::CurvePolicy => of_middle.extend(["--policy".into(), "principal".into()]),
             _ => {}
         }
-        if wide {
+        if wide && middle == Some("typed-broker") {
             of_middle.push("--wide".into());
         }
         let Some(middle) = middle else {
-            let worker = Process::start(worker, &[])?;
+            let worker = Process::start_in(environment, worker, &[])?;
             let front = endpoints(&worker)?.0;
             let (back, of_client) = (front.clone(), Vec::new());
-            return Ok(Servers { middle: None, worker, front, back, client, of_client });
+            let middle = None;
+            return Ok(Servers { middle, worker, front, back, client, of_client, environment });
         };
         let mut middle = Process::start(middle, &of_middle)?;
         let (front, mut back) = endpoints(&middle)?;
-        if self == Side::Nats {
+        if self.needs_nats() {
             middle.look_at(back.parse().context("the server's process")?);
             back.clone_from(&front);
         }
-        let worker = Process::start(worker, &[vec![back.clone()], keys.clone()].concat())?;
+        let of_worker = [vec![back.clone()], keys.clone()].concat();
+        let worker = Process::start_in(environment, worker, &of_worker)?;
         worker.expect("ready", Duration::ZERO)?;
-        Ok(Servers { middle: Some(middle), worker, front, back, client, of_client: keys })
+        let (middle, of_client) = (Some(middle), keys);
+        Ok(Servers { middle, worker, front, back, client, of_client, environment })
     }
 }
 
@@ -131,7 +154,7 @@ impl Servers {
     pub(super) fn measure(&self, load: Load, tap: Option<&Tap>) -> Result<Sample> {
         let front = tap.map_or(self.front.as_str(), Tap::address).to_string();
         let arguments = [vec![front], self.of_client.clone(), load.arguments()].concat();
-        let client = Process::start(self.client, &arguments)?;
+        let client = Process::start_in(self.environment, self.client, &arguments)?;
         let passed = || tap.map_or(0, Tap::bytes);
         client.expect("begin", Duration::from_millis(load.warm_up_ms))?;
         let (bytes, before) = (passed(), self.cpu(&client)?);

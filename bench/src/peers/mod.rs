@@ -12,13 +12,21 @@ pub(crate) mod tarpc;
 pub(crate) mod tonic;
 pub(crate) mod typed;
 
+use std::env;
+
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtime of client and worker: one thread, which does more on a machine with few cores than one for each of
-/// them, for all sides alike.
+/// Set for a child that is to have a thread for each core.
+pub(crate) const MULTI_THREAD: &str = "MDP_BENCH_MULTI_THREAD";
+
+/// The runtime of client and worker, on all sides alike: one thread, unless the parent asks for more.
 pub(crate) fn runtime() -> Result<Runtime> {
-    Builder::new_current_thread().enable_all().build().context("no tokio runtime")
+    let mut builder = match env::var_os(MULTI_THREAD) {
+        None => Builder::new_current_thread(),
+        Some(_) => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().context("no tokio runtime")
 }
 
 #[allow(missing_docs, unreachable_pub)] // what `build.rs` made

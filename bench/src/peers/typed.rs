@@ -24,6 +24,8 @@ use crate::load::{self, Caller, Count, ITEMS_A_LOOK, Load, PAYLOAD, Window};
 
 /// More than any load, so that it is never the queue that is measured.
 const CAPACITY: u32 = 16_384;
+/// Calls that may be under way where there is no other bound.
+const MANY_CALLS: usize = 1_000_000;
 /// How long calls wait where nobody serves them, and that is what is looked at.
 const LONG: Duration = Duration::from_secs(120);
 
@@ -73,10 +75,10 @@ pub(crate) fn broker(args: &BrokerArgs) -> Result<()> {
             builder = builder.unserved_wait(LONG).limits(Limits {
                 services: 20_000,
                 services_per_worker: 1_000,
-                queued_calls_per_service: 1_000_000,
+                queued_calls_per_service: MANY_CALLS,
                 queued_bytes_per_service: 1 << 30,
                 held_bytes: 1 << 30,
-                calls_per_client: 1_000_000,
+                calls_per_client: MANY_CALLS,
                 ..Limits::default()
             });
         }
@@ -119,8 +121,12 @@ pub(crate) fn worker(endpoint: &str, args: &PeerArgs) -> Result<()> {
 /// Calls as the load says, and measures.
 pub(crate) fn client(endpoint: &str, args: &PeerArgs, load: Load) -> Result<()> {
     runtime()?.block_on(async {
-        let client = args.builder(endpoint)?.open().await?;
-        load::run(EchoClient::new(client), load).await
+        let mut builder = args.builder(endpoint)?;
+        if load.rate > 0.0 {
+            // At a fixed rate a stall makes more calls wait than are wanted elsewhere.
+            builder = builder.max_calls(MANY_CALLS).timeout(LONG);
+        }
+        load::run(EchoClient::new(builder.open().await?), load).await
     })
 }
 

@@ -7,7 +7,7 @@ use super::targets::Verdict;
 pub(super) fn rounds(series: &[Series]) -> String {
     let mut text = String::from("group,side,round,figure,value\n");
     for one in series {
-        for (round, sample) in one.samples.iter().enumerate() {
+        for (round, sample) in &one.samples {
             for (figure, value) in sample.figures() {
                 let (group, side) = (one.case.group, one.case.side);
                 let (round, figure) = (round + 1, figure.name());

@@ -6,7 +6,8 @@ use crate::cases::{Case, Figure, Sample};
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) case: Case,
-    pub(crate) samples: Vec<Sample>,
+    /// Each with the number of its round: one may have failed.
+    pub(crate) samples: Vec<(u32, Sample)>,
     /// Why there are none.
     pub(crate) missing: Option<String>,
 }
@@ -22,7 +23,12 @@ pub(crate) struct Spread {
 impl Series {
     /// `None`: it was not measured here.
     pub(crate) fn spread(&self, figure: Figure) -> Option<Spread> {
-        Spread::of(self.samples.iter().filter_map(|sample| sample.get(figure)).collect())
+        Spread::of(self.samples.iter().filter_map(|(_, sample)| sample.get(figure)).collect())
+    }
+
+    /// The figure of one round.
+    pub(crate) fn of_round(&self, round: u32, figure: Figure) -> Option<f64> {
+        self.samples.iter().find(|(number, _)| *number == round)?.1.get(figure)
     }
 
     pub(crate) fn median(&self, figure: Figure) -> Option<f64> {

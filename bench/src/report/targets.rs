@@ -162,9 +162,9 @@ impl Target {
         let over = of(over)?;
         let medians = this.median(self.figure).zip(over.median(self.figure));
         let (ours, theirs) = medians.ok_or_else(nothing)?;
-        let rounds = this.samples.iter().zip(&over.samples);
-        let ratios = rounds
-            .filter_map(|(ours, theirs)| Some(ours.get(self.figure)? / theirs.get(self.figure)?));
+        let ratios = this.samples.iter().filter_map(|(round, ours)| {
+            Some(ours.get(self.figure)? / over.of_round(*round, self.figure)?)
+        });
         let spread = Spread::of(ratios.collect()).ok_or_else(nothing)?;
         Ok(Spread { median: ours / theirs, ..spread })
     }
@@ -232,7 +232,8 @@ mod tests {
 
     fn series(side: &'static str, rates: &[f64], missing: Option<&str>) -> Series {
         let case = all().into_iter().find(|case| case.group == "unary-256" && case.side == side);
-        let samples = rates.iter().map(|rate| Sample::default().with(Rate, *rate)).collect();
+        let samples = rates.iter().map(|rate| Sample::default().with(Rate, *rate));
+        let samples = (0..).zip(samples).collect();
         Series { case: case.unwrap(), samples, missing: missing.map(String::from) }
     }
 
