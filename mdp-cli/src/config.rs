@@ -78,6 +78,7 @@ struct LimitsConfig {
     capacity: Option<NonZeroU16>,
     window: Option<NonZeroU32>,
     attempts: Option<NonZeroU8>,
+    unanswered: Option<NonZeroU8>,
 }
 
 impl Config {
@@ -196,6 +197,7 @@ impl LimitsConfig {
             capacity: self.capacity.map_or(default.capacity, |calls| calls.get().into()),
             window: self.window.map_or(default.window, NonZeroU32::get),
             attempts: self.attempts.map_or(default.attempts, NonZeroU8::get),
+            unanswered: self.unanswered.map_or(default.unanswered, NonZeroU8::get),
         }
     }
 }

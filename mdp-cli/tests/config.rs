@@ -186,6 +186,20 @@ fn attempts_bounds_how_often_a_call_is_given_out() {
 }
 
 #[test]
+fn unanswered_bounds_how_many_slots_are_taken_back() {
+    let (_broker, endpoint) = broker("overrun_ms = 1\n[limits]\nunanswered = 2");
+    let mut worker = RawPeer::worker(&endpoint, SERVICE_NAME, 10);
+    let client = RawPeer::greeted(&endpoint);
+    client.send(&[request(1), Raw::Cancel { call: 1 }]);
+    worker.wait(|record| matches!(record, Raw::Cancel { .. }).then_some(()));
+    // The slot is back, for the first time: the worker still gets calls.
+    client.send(&[request(2)]);
+    worker.wait_request();
+    client.send(&[Raw::Cancel { call: 2 }]);
+    assert_eq!(worker.wait_disconnect(), mdp_protocol::wire::DisconnectReason::Silence);
+}
+
+#[test]
 fn window_bounds_the_credit_that_a_stream_has() {
     let (_broker, endpoint) = broker("[limits]\nwindow = 20");
     let mut worker = RawPeer::worker(&endpoint, SERVICE_NAME, 1);

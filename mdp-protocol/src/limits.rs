@@ -45,6 +45,9 @@ pub struct Limits {
     pub window: u32,
     /// How often a call is given to a worker before the broker gives up. 3.
     pub attempts: u8,
+    /// How often the broker takes slots back from a worker that answers no call in between. With the last time it is told
+    /// to go, and what else it holds moves on or ends. Within the time of an overrun it counts once. 3.
+    pub unanswered: u8,
 }
 
 /// The most frames that stand before the body of a plain message.
@@ -76,6 +79,7 @@ impl Default for Limits {
             capacity: 65_535,
             window: 16_384,
             attempts: 3,
+            unanswered: 3,
         }
     }
 }

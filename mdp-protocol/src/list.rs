@@ -37,6 +37,10 @@ impl List {
         self.head
     }
 
+    pub(crate) fn back(&self) -> Option<Key> {
+        self.tail
+    }
+
     pub(crate) fn push_back<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>, key: Key) {
         let Some(entry) = slab.get_mut(key) else { return };
         *entry.link() = Link { prev: self.tail, next: None };

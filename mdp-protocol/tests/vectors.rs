@@ -255,6 +255,7 @@ fn limits() -> [(Limit, String); 13] {
         calls,
         capacity,
         attempts: _,
+        unanswered: _,
         window: _,
     } = Limits::default();
     let number = |n: usize| n.to_string();

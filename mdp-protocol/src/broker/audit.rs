@@ -119,6 +119,7 @@ impl<P: Payload> Broker<P> {
         let mut unserved = 0;
         for (key, service) in self.services.iter() {
             let mut queued = self.pinned_calls(key);
+            same("pinned calls", queued, service.pinned)?;
             for turn in self.waiting_turns(service) {
                 let turn = self.turns.get(turn).ok_or("a turn is gone")?;
                 if turn.calls.is_empty() {

@@ -311,6 +311,10 @@ impl<P: Payload> Broker<P> {
         // Who has sent a part of a stream cannot say that no handler was started.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow.has_begun());
         self.leave_worker(key, worker);
+        let holder = self.registrations.get(worker).map(|worker| worker.session);
+        if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {
+            holder.unanswered.0 = 0;
+        }
         if running && end.not_started && self.may_retry(now, key) {
             self.requeue(now, key);
             return self.free_slot(now, worker, out);
@@ -390,6 +394,7 @@ impl<P: Payload> Broker<P> {
         let was_one = call.is_some_and(|call| self.calls.was_removed(call));
         if session.late > 0 && was_one {
             session.late -= 1;
+            session.unanswered.0 = 0;
             self.stats.late += 1;
             return;
         }

@@ -94,11 +94,21 @@ impl<P: Payload> Broker<P> {
         let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
         let service = service.map(|service| service.name.clone());
         self.remove(key);
-        let session = self.registrations.get(worker).map(|worker| worker.session);
-        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
-            session.late = session.late.saturating_add(1);
-            let id = session.id.clone();
-            out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
+        let Some(from) = self.registrations.get(worker).map(|worker| worker.session) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        session.late = session.late.saturating_add(1);
+        // Many slots at once may be a short pause of an honest worker, so they count as one.
+        let (times, counted) = session.unanswered;
+        if times == 0 || now - counted >= self.config.overrun {
+            session.unanswered = (times.saturating_add(1), now);
+        }
+        let (id, unanswered) = (session.id.clone(), session.unanswered.0);
+        out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
+        if unanswered >= self.config.limits.unanswered {
+            // It lives and does not work: what it still holds is better off elsewhere.
+            return self.expel(now, from, DisconnectReason::Silence, out);
         }
         self.free_slot(now, worker, out);
     }

@@ -189,7 +189,13 @@ impl<P: Payload> Broker<P> {
         {
             return Err(no_service(0));
         }
-        self.check_queue(found, body.size()).map_err(|limit| self.over(from, limit, out))?;
+        if let Err(limit) = self.check_queue(found, body.size()) {
+            let room =
+                found.is_some_and(|found| self.make_room(self.last, from, found, body.size(), out));
+            if !room {
+                return Err(self.over(from, limit, out));
+            }
+        }
         Ok(Route::Queue(self.service_or_new(name.as_bytes())))
     }
 
@@ -222,8 +228,26 @@ impl<P: Payload> Broker<P> {
         if registration.running < registration.capacity {
             return Ok(Route::Now(worker));
         }
-        self.check_queue(service, body.size()).map_err(|limit| self.over(from, limit, out))?;
+        let size = body.size();
+        let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));
+        check.map_err(|limit| self.over(from, limit, out))?;
         Ok(Route::Pin(worker))
+    }
+
+    /// Calls that want one worker have no turns, so they get no more than half of the queue.
+    fn check_pinned(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        let Some(service) = service.and_then(|service| self.services.get(service)) else {
+            return Ok(());
+        };
+        if service.pinned > 0 && 2 * service.pinned >= limits.queued_calls_per_service {
+            return Err(Limit::QueuedCallsPerService);
+        }
+        let bytes = service.pinned_bytes + size;
+        if service.pinned > 0 && 2 * bytes > limits.queued_bytes_per_service {
+            return Err(Limit::QueuedBytesPerService);
+        }
+        Ok(())
     }
 
     fn check_calls(&self, from: Key) -> Result<(), Limit> {
@@ -238,7 +262,7 @@ impl<P: Payload> Broker<P> {
         Ok(())
     }
 
-    fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
+    pub(super) fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
         let limits = &self.config.limits;
         if self.held_bytes + size > limits.held_bytes {
             return Err(Limit::HeldBytes);

@@ -32,8 +32,13 @@ pub(super) struct Service {
     free: FreeWorkers,
     /// The clients that wait, in the order of their turns.
     turns: List,
+    /// Where most is waiting, as far as that was seen when a call came.
+    longest: Option<Key>,
     queued: usize,
     pub(super) queued_bytes: usize,
+    /// What of this wants one worker and no other.
+    pub(super) pinned: usize,
+    pub(super) pinned_bytes: usize,
 }
 
 /// Workers with a free slot, by load.
@@ -66,6 +71,8 @@ pub(super) struct Registration {
     pub(super) calls: List,
     /// Calls that want this worker and no other.
     pub(super) pinned: List,
+    /// Its last free slot went to one of these though others waited, so the next one is for the others.
+    pinned_last: bool,
     /// The list of [`FreeWorkers`] that it stands in.
     load: Option<u8>,
     /// It gets no new calls.
@@ -79,6 +86,7 @@ pub(super) struct Turn {
     pub(super) session: Key,
     pub(super) service: Key,
     pub(super) calls: List,
+    bytes: usize,
     link: Link,
 }
 
@@ -194,6 +202,7 @@ impl<P: Payload> Broker<P> {
             running: 0,
             calls: List::default(),
             pinned: List::default(),
+            pinned_last: false,
             load: None,
             retired: false,
             link: Link::default(),
@@ -287,8 +296,11 @@ impl<P: Payload> Broker<P> {
             schemas: BTreeMap::new(),
             free: FreeWorkers::default(),
             turns: List::default(),
+            longest: None,
             queued: 0,
             queued_bytes: 0,
+            pinned: 0,
+            pinned_bytes: 0,
         });
         self.unserved += 1;
         self.by_name.insert(name, key);
@@ -347,7 +359,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A slot of this registration is free again: its own waiting calls first, then the queue.
+    /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that
+    /// neither keeps the other out.
     pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(registration) = self.registrations.get_mut(key) else { return };
         registration.running = registration.running.saturating_sub(1);
@@ -356,11 +369,16 @@ impl<P: Payload> Broker<P> {
         if self.planted(PlantedBug::NoPumpAfterFinal) {
             return;
         }
-        while let Some(registration) = self.registrations.get(key) {
-            let Some(call) = registration.pinned.front() else { break };
+        while let Some(registration) = self.registrations.get_mut(key) {
             if registration.load_now().is_none() {
                 break;
             }
+            if core::mem::take(&mut registration.pinned_last) {
+                self.pump(now, service, out);
+                continue;
+            }
+            let Some(call) = registration.pinned.front() else { break };
+            registration.pinned_last = true;
             self.unqueue(call);
             self.dispatch_held(now, call, key, out);
         }
@@ -400,12 +418,60 @@ impl<P: Payload> Broker<P> {
         } else {
             entry.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
         }
+        entry.bytes += bytes;
         if let Some(call) = self.calls.get_mut(key) {
             call.place = Place::Queued(turn);
         }
+        let longest = self.services.get(service).and_then(|service| service.longest);
+        let is_longest = self.share_of(Some(turn)) >= self.share_of(longest);
         if let Some(service) = self.services.get_mut(service) {
             service.queued += 1;
             service.queued_bytes += bytes;
+            if is_longest {
+                service.longest = Some(turn);
+            }
+        }
+    }
+
+    /// How much of its queue the calls of a client take, in calls; bytes count as the calls that they leave no room for.
+    fn share_of(&self, turn: Option<Key>) -> usize {
+        let turn = turn.and_then(|turn| self.turns.get(turn));
+        turn.map_or(0, |turn| self.share(turn.calls.len(), turn.bytes))
+    }
+
+    fn share(&self, calls: usize, bytes: usize) -> usize {
+        let limits = &self.config.limits;
+        let bytes_a_call = limits.queued_bytes_per_service / limits.queued_calls_per_service.max(1);
+        calls + bytes / bytes_a_call.max(1)
+    }
+
+    /// Makes room in a queue that is full: of the client that takes most of it the calls that came last end, if even so it
+    /// takes no less than the one that has come. So nobody keeps the others out. Whether there is room now.
+    pub(super) fn make_room(
+        &mut self,
+        now: Time,
+        from: Key,
+        service: Key,
+        size: usize,
+        out: &mut Vec<Action<P>>,
+    ) -> bool {
+        let own = self.share_of(self.by_turn.get(&(from, service)).copied()) + self.share(1, size);
+        loop {
+            let limit = match self.check_queue(Some(service), size) {
+                Ok(()) => return true,
+                // The other calls need not be of this service.
+                Err(Limit::HeldBytes) => return false,
+                Err(limit) => limit,
+            };
+            let longest = self.services.get(service).and_then(|service| service.longest);
+            let Some(turn) = longest.and_then(|turn| self.turns.get(turn)) else { return false };
+            let (client, call) = (turn.session, turn.calls.back());
+            let Some(call) = call.filter(|_| self.share_of(longest) > own && client != from) else {
+                return false;
+            };
+            self.stats.refused += 1;
+            let refusal = self.over(client, limit, out);
+            self.refuse_waiting(now, call, |_| refusal, out);
         }
     }
 
@@ -417,6 +483,7 @@ impl<P: Payload> Broker<P> {
             session: client,
             service,
             calls: List::default(),
+            bytes: 0,
             link: Link::default(),
         });
         self.by_turn.insert((client, service), turn);
@@ -431,11 +498,16 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get(key) else { return };
         let bytes = call.bytes;
         let service = match call.place {
-            Place::Queued(turn) => self.leave_turn(turn, key),
+            Place::Queued(turn) => self.leave_turn(turn, key, bytes),
             Place::Pinned(registration) => {
                 let Some(entry) = self.registrations.get_mut(registration) else { return };
                 entry.pinned.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
-                Some(entry.service)
+                let service = entry.service;
+                if let Some(service) = self.services.get_mut(service) {
+                    service.pinned = service.pinned.saturating_sub(1);
+                    service.pinned_bytes = service.pinned_bytes.saturating_sub(bytes);
+                }
+                Some(service)
             }
             Place::Running(_)
             | Place::Overdue(_)
@@ -449,8 +521,9 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn leave_turn(&mut self, turn: Key, call: Key) -> Option<Key> {
+    fn leave_turn(&mut self, turn: Key, call: Key, bytes: usize) -> Option<Key> {
         let entry = self.turns.get_mut(turn)?;
+        entry.bytes = entry.bytes.saturating_sub(bytes);
         entry.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, call);
         let service = entry.service;
         if entry.calls.is_empty() {
@@ -474,6 +547,8 @@ impl<P: Payload> Broker<P> {
         if let Some(service) = self.services.get_mut(service) {
             service.queued += 1;
             service.queued_bytes += call.bytes;
+            service.pinned += 1;
+            service.pinned_bytes += call.bytes;
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) calls: List,
     /// FINALs that may still come for calls that were taken from it.
     pub(super) late: u32,
+    /// How often slots were taken from it since it last answered a call, and when that counted last.
+    pub(super) unanswered: (u8, Time),
     pub(super) draining: bool,
     /// It has made a call.
     pub(super) called: bool,
@@ -63,6 +65,7 @@ impl Session {
             registrations: Vec::new(),
             calls: List::default(),
             late: 0,
+            unanswered: (0, now),
             draining: false,
             called: false,
             plain,

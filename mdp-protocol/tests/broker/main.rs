@@ -6,6 +6,7 @@
 mod bench;
 mod cancel;
 mod dispatch;
+mod fairness;
 mod hooks;
 mod leaving;
 mod limits;
