@@ -1,5 +1,8 @@
 //! What the state machines note, as `tracing` events. Nothing behaves otherwise for it.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use mdp_protocol::ConnectionState;
 use mdp_protocol::broker::{Cause, Note};
 use mdp_protocol::wire::plain::PlainError;
@@ -14,6 +17,49 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Lines of one kind in a second that peers can cause. A line costs the broker's thread more than the message behind it, so
+/// without a bound a peer could slow all others by what is said about it, and fill a disk.
+const LINES_A_SECOND: u32 = 20;
+
+/// Bounds the lines of one kind.
+struct Bound(Mutex<Second>);
+
+struct Second {
+    since: Option<Instant>,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Bound {
+    const fn new() -> Self {
+        Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
+    }
+
+    /// Whether there is room for a line now, and then how many were left out before it, if any were.
+    fn room(&self, now: Instant) -> Option<Option<u64>> {
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
+            (second.since, second.lines) = (Some(now), 0);
+        }
+        if second.lines >= LINES_A_SECOND {
+            second.left_out += 1;
+            return None;
+        }
+        second.lines += 1;
+        Some(Some(std::mem::take(&mut second.left_out)).filter(|left_out| *left_out > 0))
+    }
+}
+
+/// An event if there is room for one of its kind; `others` were left out before it.
+macro_rules! bounded {
+    ($level:ident, $($rest:tt)*) => {{
+        static BOUND: Bound = Bound::new();
+        if let Some(others) = BOUND.room(Instant::now()) {
+            tracing::$level!(others, $($rest)*);
+        }
+    }};
+}
+
 pub(crate) fn broker(note: &Note) {
     match note {
         Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
@@ -21,13 +67,14 @@ pub(crate) fn broker(note: &Note) {
             tracing::debug!(id = shown(id), ?cause, moved, ended, "session closed");
         }
         Note::SessionClosed { id, cause, moved, ended } => {
-            tracing::warn!(id = shown(id), ?cause, moved, ended, "session lost");
+            bounded!(warn, id = shown(id), ?cause, moved, ended, "session lost");
         }
         Note::WorkerReady { id, service, capacity, .. } => {
-            tracing::info!(id = shown(id), service = shown(service), capacity, "worker ready");
+            bounded!(info, id = shown(id), service = shown(service), capacity, "worker ready");
         }
         Note::SchemasDiffer { id, service, schema, other } => {
-            tracing::warn!(
+            bounded!(
+                warn,
                 id = shown(id),
                 service = shown(service),
                 schema = hex(schema),
@@ -35,12 +82,13 @@ pub(crate) fn broker(note: &Note) {
                 "workers of one service were built with different schemas"
             );
         }
-        Note::WorkerDraining { id } => tracing::info!(id = shown(id), "worker draining"),
+        Note::WorkerDraining { id } => bounded!(info, id = shown(id), "worker draining"),
         Note::LimitReached { id, limit } => {
-            tracing::warn!(id = shown(id), limit = limit.name(), "limit reached");
+            bounded!(warn, id = shown(id), limit = limit.name(), "limit reached");
         }
         Note::SlotReclaimed { id, service } => {
-            tracing::warn!(
+            bounded!(
+                warn,
                 id = shown(id),
                 service = shown(service),
                 "a worker held a call beyond its deadline; its slot was given back"
@@ -57,20 +105,20 @@ pub(crate) fn broker(note: &Note) {
 }
 
 pub(crate) fn invalid(route: &[u8], error: &WireError) {
-    tracing::warn!(route = shown(route), %error, "message dropped");
+    bounded!(warn, route = shown(route), %error, "message dropped");
 }
 
 pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
-    tracing::warn!(route = shown(route), %error, "message dropped");
+    bounded!(warn, route = shown(route), %error, "message dropped");
 }
 
 /// A message on a routing id that another peer has a session under.
 pub(crate) fn another_key(route: &[u8]) {
-    tracing::warn!(route = shown(route), "message of another key dropped");
+    bounded!(warn, route = shown(route), "message of another key dropped");
 }
 
 pub(crate) fn unknown(route: &[u8], error: &RecordError) {
-    tracing::warn!(route = shown(route), %error, "record dropped");
+    bounded!(warn, route = shown(route), %error, "record dropped");
 }
 
 pub(crate) fn unreachable(error: &zmq::Error) {
@@ -85,5 +133,25 @@ pub(crate) fn state(who: &'static str, state: &ConnectionState) {
         }
         ConnectionState::Disconnected(cause) => tracing::warn!(who, %cause, "disconnected"),
         ConnectionState::Closed => tracing::debug!(who, "closed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_kind_there_are_so_many_lines_in_a_second() {
+        let (bound, start) = (Bound::new(), Instant::now());
+        let lines = |ms: u64, tries: u32| {
+            let now = start + Duration::from_millis(ms);
+            (0..tries).filter_map(|_| bound.room(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(0, 5), [None; 5]);
+        assert_eq!(lines(999, 100), [None; 15]);
+        let next = lines(1_000, 100);
+        assert_eq!(next.len(), 20);
+        assert_eq!((next[0], next[1]), (Some(85), None), "what was left out is told");
+        assert_eq!(lines(5_000, 1), [Some(80)]);
     }
 }
