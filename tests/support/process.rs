@@ -72,6 +72,11 @@ impl Process {
         }
     }
 
+    /// The lines of its standard error that have come by now and were not read yet.
+    pub(crate) fn error_lines(&mut self) -> Vec<String> {
+        self.stderr.try_iter().collect()
+    }
+
     /// Whether it has said `words` by now, on its standard output.
     pub(crate) fn has_said(&mut self, words: &str) -> bool {
         self.said.extend(self.stdout.try_iter());

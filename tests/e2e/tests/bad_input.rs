@@ -7,6 +7,7 @@
 mod process;
 #[path = "../../support/raw.rs"]
 mod raw;
+#[path = "../../support/zmtp.rs"]
 mod zmtp;
 
 use std::process::Command;

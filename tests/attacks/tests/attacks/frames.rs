@@ -1,0 +1,110 @@
+//! Messages of very many frames, and frames of very many bytes.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Target, client, worker};
+use crate::{alone, count, report, together, zmtp};
+
+const MIB: u64 = 1 << 20;
+const FRAMES_AT_ONCE: usize = 10_000;
+
+/// A13: a message of many frames is dropped as one. libzmq gives it to the broker when it has all of it, and until then
+/// it takes memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a13_a_message_of_many_frames_is_one_drop() {
+    let _turn = together().await;
+    let mut target = Target::start();
+    let _worker = target.worker(8).await;
+    target.serves().await;
+    let (endpoint, frames) = (target.endpoint.clone(), count(10_000_000));
+    let before = target.memory();
+    let attack = tokio::task::spawn_blocking(move || {
+        let mut peer = zmtp::Peer::connect(&endpoint);
+        for _ in 0..frames as usize / FRAMES_AT_ONCE {
+            peer.send_empty_parts(FRAMES_AT_ONCE).unwrap();
+        }
+        peer.send_last(b"").unwrap();
+        peer
+    });
+    while !attack.is_finished() {
+        target.serves().await; // meanwhile
+    }
+    let _peer = attack.await.unwrap();
+    target.until("invalid", |invalid| invalid == 1).await;
+    target.serves().await;
+    let after = target.memory().saturating_sub(before) / MIB;
+    report(&format!(
+        "a13: {frames} empty frames: one drop; {after} MiB more than before when it was over"
+    ));
+}
+
+/// A13: a message that does not end takes memory until the process has no more. It is over then, and what starts it
+/// again has its workers and clients back soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a13_a_message_without_an_end_costs_a_restart() {
+    let _turn = alone().await;
+    // As a cgroup's limit would be: 192 MiB of data.
+    let within = "-d 196608";
+    let mut target = Target::start_within(within, "");
+    let endpoint = target.endpoint.clone();
+    let _worker = worker(&endpoint, 8).await;
+    let asks = client(&endpoint).await;
+    target.serves().await;
+    let address = endpoint.clone();
+    let attack = tokio::task::spawn_blocking(move || {
+        let mut peer = zmtp::Peer::connect(&address);
+        let mut frames = 0_u64;
+        while peer.send_empty_parts(FRAMES_AT_ONCE).is_ok() {
+            frames += FRAMES_AT_ONCE as u64;
+            assert!(frames < 100_000_000, "the process outlives it");
+        }
+        frames
+    });
+    let frames = attack.await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while target.process.is_running() {
+        assert!(Instant::now() < deadline, "the process has not ended");
+        tokio::time::sleep(crate::ms(5)).await;
+    }
+    let died = Instant::now();
+    let mut target = Target::start_within(within, &endpoint);
+    crate::cluster::call(&asks, 0, Duration::from_secs(20)).await.unwrap();
+    let took = died.elapsed();
+    target.serves().await;
+    report(&format!(
+        "a13: an endless message ended a process of 192 MiB after {frames} frames; served again after {took:.1?}"
+    ));
+    assert!(took <= Duration::from_secs(3), "{took:?}");
+}
+
+/// A14: what announces a frame beyond the limit is cut off before a byte of it is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a14_a_frame_that_is_too_long_ends_its_connection() {
+    let _turn = together().await;
+    let mut target = Target::start();
+    let _worker = target.worker(8).await;
+    target.serves().await;
+    let (endpoint, times) = (target.endpoint.clone(), count(1_000));
+    let announce = move |times: u64| {
+        for _ in 0..times {
+            for len in [(1 << 63) - 1, u64::MAX, 1 << 63, (4 << 20) + 1, 1 << 40] {
+                let mut peer = zmtp::Peer::connect(&endpoint);
+                // It may be cut off while it speaks.
+                drop(peer.announce(len));
+                peer.wait_closed();
+            }
+        }
+    };
+    let again = announce.clone();
+    tokio::task::spawn_blocking(move || again(times / 10)).await.unwrap();
+    let before = target.memory();
+    tokio::task::spawn_blocking(move || announce(times)).await.unwrap();
+    let grown = target.memory().saturating_sub(before);
+    report(&format!(
+        "a14: {} frames of up to 2^64 bytes announced: all cut off, memory + {} KiB",
+        times * 5,
+        grown / 1024
+    ));
+    assert!(grown <= 5 * MIB, "{grown}");
+    target.serves().await;
+}

@@ -1,0 +1,107 @@
+//! As much of ZMTP 3.0 as it takes to do what libzmq never does: to begin a message and not end it, to announce a
+//! frame that does not come, to say nothing at all.
+
+#![allow(dead_code, clippy::unwrap_used)] // tests, each of which uses its part of it
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const GREETING_BYTES: usize = 64;
+const LAST: u8 = 0;
+const MORE: u8 = 1;
+const LARGE: u8 = 2;
+const COMMAND: u8 = 4;
+
+/// A DEALER over a plain connection.
+pub(crate) struct Peer {
+    stream: TcpStream,
+}
+
+impl Peer {
+    pub(crate) fn connect(endpoint: &str) -> Self {
+        Peer::try_connect(endpoint).unwrap()
+    }
+
+    pub(crate) fn try_connect(endpoint: &str) -> io::Result<Self> {
+        let mut stream = silent(endpoint)?;
+        stream.write_all(&greeting())?;
+        let mut peer = Peer { stream };
+        peer.read(GREETING_BYTES)?;
+        let mut ready = b"\x05READY".to_vec();
+        ready.extend_from_slice(b"\x0bSocket-Type\0\0\0\x06DEALER");
+        peer.send_frame(COMMAND, &ready)?;
+        // The broker's READY: the handshake is over, and it reads messages.
+        let head = peer.read(2)?;
+        assert_eq!(head.first(), Some(&COMMAND));
+        peer.read(head.last().copied().unwrap().into())?;
+        Ok(peer)
+    }
+
+    /// A frame that is not the last of its message.
+    pub(crate) fn send_part(&mut self, frame: &[u8]) {
+        self.send_frame(MORE, frame).unwrap();
+    }
+
+    /// The last frame of a message.
+    pub(crate) fn send_last(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.send_frame(LAST, frame)
+    }
+
+    /// So many empty frames that are not the last of their message.
+    pub(crate) fn send_empty_parts(&mut self, count: usize) -> io::Result<()> {
+        let bytes = [MORE, 0].repeat(count);
+        self.stream.write_all(&bytes)
+    }
+
+    /// Announces a frame of so many bytes, and sends the first of them.
+    pub(crate) fn announce(&mut self, len: u64) -> io::Result<()> {
+        let mut bytes = vec![LARGE];
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(&[0xd3; 100]);
+        self.stream.write_all(&bytes)
+    }
+
+    /// Reads until the other side ends the connection.
+    pub(crate) fn wait_closed(&mut self) {
+        let mut bytes = [0; 256];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
+                Err(error) => panic!("the connection stays: {error}"),
+            }
+        }
+    }
+
+    fn send_frame(&mut self, flags: u8, frame: &[u8]) -> io::Result<()> {
+        let mut bytes = vec![flags, u8::try_from(frame.len()).unwrap()];
+        bytes.extend_from_slice(frame);
+        self.stream.write_all(&bytes)
+    }
+
+    fn read(&mut self, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A connection over which nothing has been said.
+pub(crate) fn silent(endpoint: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+    Ok(stream)
+}
+
+/// Signature, version 3.0, the mechanism NULL, as a client.
+fn greeting() -> [u8; GREETING_BYTES] {
+    let mut greeting = [0; GREETING_BYTES];
+    let beginning = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL";
+    for (byte, said) in greeting.iter_mut().zip(beginning) {
+        *byte = *said;
+    }
+    greeting
+}
