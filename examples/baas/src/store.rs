@@ -1,0 +1,278 @@
+//! Users, their rights and what was tried of late, in one SQLite file that any number of Auth workers share.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior};
+
+/// How long a worker waits while another one writes. Less than a call has.
+const BUSY: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS rights (
+        user TEXT NOT NULL REFERENCES users (name), name TEXT NOT NULL, PRIMARY KEY (user, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS tries (
+        device TEXT NOT NULL, user TEXT NOT NULL, count INTEGER NOT NULL, since INTEGER NOT NULL,
+        PRIMARY KEY (device, user)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS tries_by_age ON tries (since);
+";
+
+/// Why the database has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be made.
+    #[error("the database's file cannot be made: {0}")]
+    File(#[from] io::Error),
+    /// What SQLite says.
+    #[error("the database: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// The database, as one worker has it.
+pub struct Store {
+    // One connection: what takes long in a worker is its hashing, which needs none.
+    connection: Mutex<Connection>,
+}
+
+/// A user as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The hash of the password.
+    pub hash: String,
+    /// The rights, by name.
+    pub rights: Vec<String>,
+}
+
+/// Wrong passwords of late, for one user from one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// How many.
+    pub count: u32,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+}
+
+impl Store {
+    /// Opens the file, and makes it if there is none. Its hashes are nobody else's business, so others on the machine may
+    /// not read it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened, or is no such database.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&path)?;
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        // Readers and a writer do not wait for each other then. It is a property of the file, and stays.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        change.execute_batch(SCHEMA)?;
+        change.commit()?;
+        Ok(Store { connection: Mutex::new(connection) })
+    }
+
+    /// Adds a user. `false`: the name is taken.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn add(&self, name: &str, hash: &str, rights: &[&str]) -> Result<bool, StoreError> {
+        let mut connection = self.lock();
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let insert = "INSERT INTO users (name, hash) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        if change.execute(insert, (name, hash))? == 0 {
+            return Ok(false);
+        }
+        for right in rights {
+            change.execute("INSERT INTO rights (user, name) VALUES (?1, ?2)", (name, right))?;
+        }
+        change.commit()?;
+        Ok(true)
+    }
+
+    /// A user.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
+        let connection = self.lock();
+        let query = "SELECT hash FROM users WHERE name = ?1";
+        let hash = connection.query_row(query, [name], |row| row.get(0)).optional()?;
+        let Some(hash) = hash else { return Ok(None) };
+        let mut query = connection.prepare("SELECT name FROM rights WHERE user = ?1")?;
+        let rights = query.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(Some(User { hash, rights }))
+    }
+
+    /// Gives a user another password, by its hash. `false`: there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn set_hash(&self, name: &str, hash: &str) -> Result<bool, StoreError> {
+        let update = "UPDATE users SET hash = ?2 WHERE name = ?1";
+        Ok(self.lock().execute(update, (name, hash))? > 0)
+    }
+
+    /// Gives a user a right. `false`: there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn grant(&self, name: &str, right: &str) -> Result<bool, StoreError> {
+        let insert = "INSERT INTO rights (user, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        match self.lock().execute(insert, (name, right)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Counts a wrong try for a user from a device. Tries are forgotten a `window` after the first of them, so the table is
+    /// as long as what was tried within one.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn count_try(
+        &self,
+        device: &str,
+        user: &str,
+        now: u64,
+        window: Duration,
+    ) -> Result<Tries, StoreError> {
+        let mut connection = self.lock();
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (now, window) = (stored(now), stored(window.as_secs()));
+        change.execute("DELETE FROM tries WHERE since <= ?1", [now.saturating_sub(window)])?;
+        let count = "INSERT INTO tries (device, user, count, since) VALUES (?1, ?2, 1, ?3)
+            ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count, since";
+        let tries = change.query_row(count, (device, user, now), tries)?;
+        change.commit()?;
+        Ok(tries)
+    }
+
+    /// What was tried for a user from a device within the last `window`.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn tries(
+        &self,
+        device: &str,
+        user: &str,
+        now: u64,
+        window: Duration,
+    ) -> Result<Option<Tries>, StoreError> {
+        let over = stored(now).saturating_sub(stored(window.as_secs()));
+        let query = "SELECT count, since FROM tries WHERE device = ?1 AND user = ?2 AND since > ?3";
+        Ok(self.lock().query_row(query, (device, user, over), tries).optional()?)
+    }
+
+    /// Forgets what was tried for a user from a device.
+    ///
+    /// # Errors
+    ///
+    /// The database has failed.
+    pub fn forget_tries(&self, device: &str, user: &str) -> Result<(), StoreError> {
+        let delete = "DELETE FROM tries WHERE device = ?1 AND user = ?2";
+        self.lock().execute(delete, (device, user))?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a panic has left was rolled back when it was dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tries(row: &Row<'_>) -> rusqlite::Result<Tries> {
+    let since = row.get::<_, i64>(1)?;
+    Ok(Tries { count: row.get(0)?, since: u64::try_from(since).unwrap_or(0) })
+}
+
+/// SQLite's integers have a sign.
+fn stored(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn users_and_rights_are_seen_through_another_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db");
+        let (one, other) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+        assert!(one.add("ann", "h", &["notes"]).unwrap());
+        assert!(!other.add("ann", "x", &[]).unwrap());
+        assert!(other.grant("ann", "notes.admin").unwrap() && other.grant("ann", "notes").unwrap());
+        assert!(!other.grant("ben", "notes").unwrap() && !other.set_hash("ben", "h").unwrap());
+        assert!(other.set_hash("ann", "h2").unwrap());
+        let rights = vec!["notes".into(), "notes.admin".into()];
+        assert_eq!(one.user("ann").unwrap(), Some(User { hash: "h2".into(), rights }));
+        assert_eq!(one.user("ben").unwrap(), None);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            for file in ["users.db", "users.db-wal"] {
+                let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions();
+                assert_eq!(mode.mode() & 0o77, 0, "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn tries_count_by_user_and_device_until_they_are_old_or_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("users.db")).unwrap();
+        let count = |device, user, now| store.count_try(device, user, now, WINDOW).unwrap();
+        assert_eq!(count("a", "ann", 100), Tries { count: 1, since: 100 });
+        assert_eq!(count("a", "ann", 159), Tries { count: 2, since: 100 });
+        assert_eq!((count("b", "ann", 159).count, count("a", "ben", 159).count), (1, 1));
+        assert_eq!(store.tries("a", "ann", 159, WINDOW).unwrap().unwrap().count, 2);
+        assert_eq!(store.tries("a", "ann", 160, WINDOW).unwrap(), None);
+        assert_eq!(count("a", "ann", 160), Tries { count: 1, since: 160 });
+        store.forget_tries("a", "ann").unwrap();
+        assert_eq!(count("a", "ann", 161).count, 1);
+    }
+
+    #[test]
+    fn many_open_the_file_and_count_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db");
+        let count = || {
+            let store = Store::open(&path).unwrap();
+            for _ in 0..5 {
+                store.count_try("a", "ann", 0, WINDOW).unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(count))));
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.count_try("a", "ann", 0, WINDOW).unwrap().count, 41);
+    }
+}
