@@ -196,6 +196,37 @@ async fn a_method_needs_its_right_and_a_token_keeps_the_rights_it_was_made_with(
     }
 }
 
+/// A method of Notes that no rule of the broker's has.
+mod forgotten {
+    #![allow(missing_docs, unreachable_pub)] // generated
+
+    use mdp_runtime::{MdpRecord, Status, mdp_service};
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub struct Copied {
+        #[mdp(1)]
+        pub user: String,
+    }
+
+    #[mdp_service(package = "baas.v1")]
+    pub trait Notes {
+        async fn copy(&self, req: Copied) -> Result<Copied, Status>;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_without_a_rule_can_be_called_by_nobody() {
+    let scene = Scene::new().await;
+    let notes = forgotten::NotesClient::new(scene.laptop.client.clone());
+    let status = notes.copy(forgotten::Copied::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let token = scene.sealed(|claims| claims.rights = vec!["notes".into(), "notes.admin".into()]);
+    let status = notes.copy(forgotten::Copied::default()).metadata(AUTHORIZATION, token);
+    let status = status.await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
+    assert!(status.message().contains("no rule") && status.not_started(), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_see_who_calls_as_the_broker_says_and_never_the_token() {
     let scene = Scene::new().await;
