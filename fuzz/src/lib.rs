@@ -227,6 +227,7 @@ impl Stage {
                 self.plain.push((route, form, message));
             }
             Action::Closed => self.closed = true,
+            Action::Ask(_) => unreachable!("there are no hooks"),
             Action::Answer { .. } | Action::AnswerPlain { .. } | Action::Note(_) => {}
         }
     }
