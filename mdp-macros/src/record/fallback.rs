@@ -49,7 +49,7 @@ fn of_message(item: &DeriveInput) -> TokenStream {
         }
 
         impl __mdp::FieldType for #ident {
-            type Codec = __mdp::Message;
+            type Codec = __mdp::EmbeddedMessage;
         }
 
         impl __mdp::Described for #ident {

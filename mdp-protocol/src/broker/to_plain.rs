@@ -121,7 +121,7 @@ impl<P: Payload> Broker<P> {
             }
             Record::Data { part: Part::Item(body), .. } if call.raw => Content::Raw(body),
             Record::Data { .. } if call.raw => return None,
-            Record::Cancel { .. } | Record::Final { .. } if call.raw => {
+            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.raw => {
                 self.stats.unanswered += 1;
                 return None;
             }

@@ -31,18 +31,15 @@ impl Body {
     }
 
     /// A typed body.
-    #[allow(dead_code)]
     pub fn of_path(path: &[u8], payload: &[u8]) -> Self {
         Body { name: path.into(), payload: payload.into(), ..Body::default() }
     }
 
     /// Whether a raw payload is a list of frames.
-    #[allow(dead_code)]
     pub fn is_list(&self, most: usize) -> bool {
         split_frames(&self.payload, most, |_| {}).is_ok()
     }
 
-    #[allow(dead_code)]
     pub fn of_text(text: &str) -> Self {
         Body { payload: text.into(), ..Body::default() }
     }

@@ -4,7 +4,7 @@
 // A test may end at the first wrong assumption.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[allow(unreachable_pub)] // the fuzz targets use it, too
+#[allow(dead_code, unreachable_pub)] // the fuzz targets use it, too
 mod body;
 mod stage;
 #[path = "../vector_files/mod.rs"]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Policy;
+use crate::security::PublicKey;
 
 /// The longest name of a principal: it stands beside a peer's id.
 const LONGEST_NAME: usize = 64;
@@ -179,8 +180,8 @@ impl Reader<'_> {
     }
 
     fn key(&self, text: &Spanned<String>) -> Result<PeerKey, PolicyError> {
-        let key = zmq::z85_decode(text.get_ref()).ok().and_then(|key| key.try_into().ok());
-        key.ok_or_else(|| {
+        let key: Result<PublicKey, _> = text.get_ref().parse();
+        key.map(|key| *key.as_bytes()).map_err(|_| {
             let message = "the key is none: a public key has 40 characters of Z85, as \
                            `mdp keys show` prints it";
             self.wrong(text.span(), message)
@@ -216,6 +217,7 @@ mod tests {
         let cases = [
             ("[[principal]]\nname = \"two words\"\nkeys = []\n".into(), 2, "0x20"),
             ("[[principal]]\nname = \"a\"\nkeys = [\"short\"]\n".into(), 3, "40 characters"),
+            (good.replace("rq:", "r\u{7e}:"), 3, "40 characters"),
             ("[[principal]]\nname = \"a\"\nkeys = []\ncall = [\"a*b\"]\n".into(), 4, "`a*b` is no"),
             ("[[principal]]\nname = \"a\"\n".into(), 1, "missing field `keys`"),
             ("[anonymous]\nname = \"a\"\n".into(), 2, "unknown field `name`"),

@@ -21,7 +21,7 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
         #wire
         #[automatically_derived]
         impl __mdp::FieldType for #ident {
-            type Codec = __mdp::Message;
+            type Codec = __mdp::EmbeddedMessage;
         }
         #schema
         #clashes

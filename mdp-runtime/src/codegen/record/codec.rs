@@ -262,9 +262,9 @@ bytes! {
 
 /// A message: a record, or what prost made of one.
 #[derive(Debug)]
-pub enum Message {}
+pub enum EmbeddedMessage {}
 
-impl<M: prost::Message + Default + Described> Codec<M> for Message {
+impl<M: prost::Message + Default + Described> Codec<M> for EmbeddedMessage {
     const WIRE: WireType = WireType::LengthDelimited;
 
     fn zero() -> M {

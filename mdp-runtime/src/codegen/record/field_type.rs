@@ -40,19 +40,19 @@ field_types! {
     Vec<u8> => Bytes,
     bytes::Bytes => Bytes,
     // google.protobuf.Empty.
-    () => Message,
-    prost_types::Any => Message,
-    prost_types::Duration => Message,
-    prost_types::FieldMask => Message,
-    prost_types::ListValue => Message,
-    prost_types::Struct => Message,
-    prost_types::Timestamp => Message,
-    prost_types::Value => Message,
+    () => EmbeddedMessage,
+    prost_types::Any => EmbeddedMessage,
+    prost_types::Duration => EmbeddedMessage,
+    prost_types::FieldMask => EmbeddedMessage,
+    prost_types::ListValue => EmbeddedMessage,
+    prost_types::Struct => EmbeddedMessage,
+    prost_types::Timestamp => EmbeddedMessage,
+    prost_types::Value => EmbeddedMessage,
 }
 
 impl<M> FieldType for Box<M>
 where
-    M: prost::Message + Default + Described + FieldType<Codec = codec::Message>,
+    M: prost::Message + Default + Described + FieldType<Codec = codec::EmbeddedMessage>,
 {
-    type Codec = codec::Message;
+    type Codec = codec::EmbeddedMessage;
 }

@@ -27,8 +27,8 @@ pub use super::schema::{
     TypeName,
 };
 pub use codec::{
-    Bool, Bytes, Codec, Double, Enum, Enumeration, Fixed32, Fixed64, Float, Int32, Int64, MapKey,
-    Message, Sfixed32, Sfixed64, Sint32, Sint64, Text, Uint32, Uint64, Unpacked, WithDefault,
+    Bool, Bytes, Codec, Double, EmbeddedMessage, Enum, Enumeration, Fixed32, Fixed64, Float, Int32,
+    Int64, MapKey, Sfixed32, Sfixed64, Sint32, Sint64, Text, Uint32, Uint64, Unpacked, WithDefault,
     default_of,
 };
 pub use field_type::{CodecOf, FieldType};
