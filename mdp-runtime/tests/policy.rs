@@ -5,8 +5,8 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mdp_runtime::details::RetryInfo;
@@ -207,20 +207,19 @@ async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let _bo = keys.worker(&broker, &keys.bo).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let (answered, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (took, last) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
     let start = Instant::now();
     let mut loads = Vec::new();
     for own in [&keys.ann, &keys.eve] {
         let client = keys.client(&broker, own).await;
         let is_eve = std::ptr::eq(own, &keys.eve);
-        let (stop, answered, last) = (stop.clone(), answered.clone(), last.clone());
+        let (stop, took, last) = (stop.clone(), took.clone(), last.clone());
         loads.push(tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
+                let begun = Instant::now();
                 let call = Call::<String>::new(&client, &ECHO, &"hi".to_owned()).timeout(ms(500));
                 match (call.await, is_eve) {
-                    (Ok(_), false) => {
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    }
+                    (Ok(_), false) => took.lock().unwrap().push(begun.elapsed()),
                     (Ok(_), true) => {
                         last.store(start.elapsed().as_millis() as u64, Ordering::Relaxed);
                     }
@@ -230,24 +229,59 @@ async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
             }
         }));
     }
-    let deadline = Instant::now() + DEADLINE;
-    while answered.load(Ordering::Relaxed) < 200 || last.load(Ordering::Relaxed) == 0 {
-        assert!(Instant::now() < deadline, "the load does not run");
-        tokio::time::sleep(ms(10)).await;
+    // The worst but one in a hundred of Ann's calls, and that there were some.
+    let p99 = async |time| {
+        took.lock().unwrap().clear();
+        tokio::time::sleep(time).await; // the time that is looked at
+        let mut took = std::mem::take(&mut *took.lock().unwrap());
+        assert!(took.len() > 200, "Ann's calls go on; {} did", took.len());
+        took.sort();
+        took[took.len() * 99 / 100]
+    };
+    let with_eve = keys.policy("call = ['test.v1.*']");
+    let without_eve = with_eve.split("[[principal]]\nname = 'eve'").next().unwrap();
+    let mut ratios = Vec::new();
+    for _ in 0..4 {
+        std::fs::write(&file, &with_eve).unwrap();
+        let from = start.elapsed();
+        let deadline = Instant::now() + DEADLINE;
+        while ms(last.load(Ordering::Relaxed)) <= from {
+            assert!(Instant::now() < deadline, "Eve's load does not run");
+            tokio::time::sleep(ms(10)).await;
+        }
+        let before = p99(ms(1_500)).await;
+        let revoked = start.elapsed();
+        std::fs::write(&file, without_eve).unwrap();
+        let after = p99(ms(2_000)).await;
+        let late = ms(last.load(Ordering::Relaxed)).saturating_sub(revoked);
+        assert!(late < ms(1_000), "answered {late:?} after the key was taken back");
+        println!(
+            "p99 of the other's calls: {before:?} before, {after:?} after; Eve's last answer after {late:?}"
+        );
+        ratios.push(after.as_secs_f64() / before.as_secs_f64());
     }
-    let without_eve = keys.policy("call = ['test.v1.*']");
-    let without_eve = without_eve.split("[[principal]]\nname = 'eve'").next().unwrap();
-    let revoked = start.elapsed();
-    std::fs::write(&file, without_eve).unwrap();
-    let before = answered.load(Ordering::Relaxed);
-    tokio::time::sleep(ms(2_500)).await; // the time in which nothing of Eve's may be answered
     stop.store(true, Ordering::Relaxed);
     for load in loads {
         load.await.unwrap();
     }
-    let after = Duration::from_millis(last.load(Ordering::Relaxed)).saturating_sub(revoked);
-    assert!(after < ms(1_000), "answered {after:?} after the key was taken back");
-    assert!(answered.load(Ordering::Relaxed) > before + 200, "Ann's calls go on");
+    // Other tests run beside this one.
+    ratios.sort_by(f64::total_cmp);
+    assert!(ratios[1] <= 2.0, "p99 of others after and before: {ratios:?}");
+}
+
+/// The one that was put in force before a call was made is the one that it meets.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_policy_counts_for_the_next_call() {
+    let keys = Keys::new();
+    let broker = keys.broker("call = ['*']");
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    for _ in 0..200 {
+        broker.set_policy(Policy::parse(&keys.policy("call = []")).unwrap());
+        assert_eq!(says(&ann, "hi").await.unwrap_err().code(), Code::PermissionDenied);
+        broker.set_policy(Policy::parse(&keys.policy("call = ['*']")).unwrap());
+        assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

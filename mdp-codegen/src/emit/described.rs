@@ -46,7 +46,7 @@ fn implementations(of: &Generated, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let Generated { path, name, kind, cfgs } = of;
     let (embedded, codec) = match kind {
-        Kind::Message => (quote!(embedded_message), Some(quote!(Message))),
+        Kind::Message => (quote!(embedded_message), Some(quote!(EmbeddedMessage))),
         Kind::Enumeration { zero } => (quote!(embedded_enumeration), zero.then(|| quote!(Enum))),
     };
     let field = codec.map(|codec| {

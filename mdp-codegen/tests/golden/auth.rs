@@ -283,7 +283,7 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::LoginRequest {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
     impl ::mdp_runtime::codegen::Described for self::LoginReply {
         fn describe(
@@ -293,7 +293,7 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::LoginReply {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
     impl ::mdp_runtime::codegen::Described for self::WhoAmIRequest {
         fn describe(
@@ -303,7 +303,7 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::WhoAmIRequest {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
     impl ::mdp_runtime::codegen::Described for self::Account {
         fn describe(
@@ -313,6 +313,6 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Account {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
 };

@@ -277,6 +277,6 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Text {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
 };

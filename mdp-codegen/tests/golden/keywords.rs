@@ -308,7 +308,7 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Result {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
     impl ::mdp_runtime::codegen::Described for self::result::Ok {
         fn describe(
@@ -318,6 +318,6 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::result::Ok {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
 };

@@ -555,6 +555,6 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Nothing {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
 };

@@ -379,7 +379,7 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Chunk {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
     impl ::mdp_runtime::codegen::Described for self::Summary {
         fn describe(
@@ -389,6 +389,6 @@ const _: () = {
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Summary {
-        type Codec = ::mdp_runtime::codegen::record::Message;
+        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
     }
 };

@@ -217,7 +217,7 @@ impl Driver {
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
-        let more = self.receive()?;
+        let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
         // Also after a pause of the process: what waited in the socket was read above.
@@ -259,7 +259,7 @@ impl Driver {
     }
 
     /// Handles what has come. `true`: there may be more.
-    fn receive(&mut self) -> zmq::Result<bool> {
+    fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> zmq::Result<bool> {
         let mut weight = 0;
         let mut plain = 0;
         while weight < BURST_WEIGHT {
@@ -277,6 +277,10 @@ impl Driver {
                 weight += CALL_WEIGHT;
                 self.pass_over(first)?;
                 continue;
+            }
+            // What was asked before this message was sent counts for it: a policy, above all.
+            if self.waker.is_called() {
+                self.commands(inbox);
             }
             self.core.introduce(self.principal(&route).map(|key| *key.as_bytes()));
             if first.first() == Some(&SIGNATURE) {
@@ -582,6 +586,7 @@ mod tests {
         let waker = Arc::new(Waker::new(&runtime).unwrap().0);
         let bound = Driver::bind(&runtime, Config::default(), &endpoints, curve, None, waker);
         let mut driver = bound.unwrap();
+        let (_commands, inbox) = mpsc::channel();
         let connect = |endpoint: &str, own: Option<&KeyPair>| {
             let socket = runtime.socket(zmq::DEALER).unwrap();
             socket.set_linger(0).unwrap();
@@ -604,7 +609,7 @@ mod tests {
         sockets.iter().chain([&inside]).for_each(hello);
         let until = Instant::now() + Duration::from_secs(10);
         while driver.core.stats().sessions < 3 && Instant::now() < until {
-            driver.receive().unwrap();
+            driver.receive(&inbox).unwrap();
             driver.flush();
         }
         let routes: Vec<Vec<u8>> = driver.routes();
@@ -623,7 +628,7 @@ mod tests {
             socket.send(&*packer.take().packet, 0).unwrap();
         }
         while driver.core.stats().sessions > 0 && Instant::now() < until {
-            driver.receive().unwrap();
+            driver.receive(&inbox).unwrap();
         }
         assert!(routes.iter().all(|route| driver.principal(route).is_none()));
     }
