@@ -46,6 +46,7 @@ mod codec;
 pub mod codegen;
 mod compress;
 mod context;
+pub mod dynamic;
 mod endpoint;
 mod error;
 mod frame;

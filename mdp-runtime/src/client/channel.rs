@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::ending::{closed, half_sent};
 use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
-use crate::codegen::Raw;
+use crate::codegen::Encoded;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
 use crate::status::Status;
@@ -94,7 +94,7 @@ impl Channel for Client {
         if request.kind().is_stream() {
             return Err(without_streams(&request));
         }
-        let (mut ending, _) = Call::<Raw>::of_request(self, request).make();
+        let (mut ending, _) = Call::<Encoded>::of_request(self, request).make();
         poll_fn(|cx| ending.poll(cx)).await
     }
 
@@ -104,7 +104,7 @@ impl Channel for Client {
         requests: Requests,
         replies: Replies,
     ) -> Result<Reply, Status> {
-        let (ending, flow) = Call::<Raw>::of_request(self, request.clone()).make();
+        let (ending, flow) = Call::<Encoded>::of_request(self, request.clone()).make();
         match flow {
             Some(flow) => streams::pass_on(&request, ending, flow, requests, replies).await,
             None => Channel::call(self, request).await,

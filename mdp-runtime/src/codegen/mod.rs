@@ -114,10 +114,11 @@ impl<M: prost::Message + Default> Record for M {
     }
 }
 
-/// A message that stays as it is.
-pub(crate) struct Raw(pub(crate) Bytes);
+/// A message that is encoded already, and stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded(pub Bytes);
 
-impl Record for Raw {
+impl Record for Encoded {
     fn encoded_len(&self) -> usize {
         self.0.len()
     }
@@ -127,7 +128,7 @@ impl Record for Raw {
     }
 
     fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError> {
-        Ok(Raw(bytes))
+        Ok(Encoded(bytes))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::body::Body;
 use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
 use crate::codec;
 use crate::codegen::{MethodSpec, Service};
+use crate::dynamic;
 use crate::intercept::{self, Added, Interceptor};
 use crate::status::Status;
 use crate::stream::Flow;
@@ -85,6 +86,14 @@ impl InMemory {
         Client::over(self)
     }
 
+    /// As a worker does it.
+    fn tell_schema(&self, request: &Request) -> Result<Reply, Status> {
+        let services = self.services.iter();
+        let mut services = services.filter(|found| found.spec().name == request.service());
+        let schema = services.next().and_then(|service| handler::schema(&**service));
+        schema.map(Reply::from_bytes).ok_or_else(|| handler::unknown(request.method()))
+    }
+
     fn find(&self, request: &Request) -> Result<(Arc<dyn Service>, &'static MethodSpec), Status> {
         let of_name = |service: &&Arc<dyn Service>| service.spec().name == request.service();
         let service = self.services.iter().find(of_name).ok_or_else(|| {
@@ -104,6 +113,9 @@ impl InMemory {
 
 impl Channel for InMemory {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
+        if request.name() == dynamic::SCHEMA {
+            return self.tell_schema(&request);
+        }
         let (service, method) = self.find(&request)?;
         handled(service, method, request, None).await
     }

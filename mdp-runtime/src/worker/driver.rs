@@ -18,13 +18,15 @@ use crate::by_key::ByKey;
 use crate::clock::Clock;
 use crate::codec;
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
+use crate::compress;
+use crate::dynamic;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::raw::{RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::spin::Spin;
-use crate::status::Status;
+use crate::status::{Code, Status};
 use crate::stream::Flow;
 
 /// How long ends may lie unseen behind a handler that blocks its runner.
@@ -79,6 +81,8 @@ pub(super) struct Driver {
     spin: Spin,
     /// Units of credit for each stream of requests.
     window: u32,
+    /// It tells the schemas of its services.
+    reflects: bool,
     closed: bool,
     /// When handlers whose calls are over need not be waited for any more.
     grace_ends: Option<Time>,
@@ -99,6 +103,7 @@ impl Driver {
         Driver {
             peer: Peer::new("worker", way, state),
             window: config.window,
+            reflects: true,
             core: Worker::new(config),
             pool: pool.with_gauges(methods.len()),
             methods,
@@ -120,6 +125,11 @@ impl Driver {
     /// The same with these for raw requests.
     pub(super) fn with_raw(self, raw: Vec<(Arc<[u8]>, RawHandler)>) -> Self {
         Driver { raw, ..self }
+    }
+
+    /// The same, telling its schemas or not.
+    pub(super) fn reflecting(self, reflects: bool) -> Self {
+        Driver { reflects, ..self }
     }
 
     /// The same for a broker that speaks plain MDP, with what stands in for it.
@@ -343,8 +353,7 @@ impl Driver {
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
         let gauge = place.unwrap_or(usize::MAX);
         let Some(found) = self.methods.get(gauge) else {
-            let path = String::from_utf8_lossy(body.path());
-            return self.refuse(call, &handler::unknown(&path));
+            return self.of_its_own(call, body);
         };
         let spec = found.spec;
         if spec.kind != kind {
@@ -388,6 +397,22 @@ impl Driver {
         self.running.insert(call, cx.clone());
         let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx));
         self.pool.spawn(async move { handler(body.frames(), replier).await });
+    }
+
+    /// A path that is no method of a service: what the toolkit itself serves, or nothing.
+    fn of_its_own(&mut self, call: Key, body: &Body) {
+        let path = String::from_utf8_lossy(body.path());
+        let asked = path.rsplit_once('/').filter(|(_, method)| *method == dynamic::SCHEMA);
+        let service = asked.filter(|_| self.reflects).and_then(|(service, _)| {
+            self.services.iter().find(|found| found.spec().name == service)
+        });
+        let Some(schema) = service.and_then(|service| handler::schema(&**service)) else {
+            return self.refuse(call, &handler::unknown(&path));
+        };
+        let packed = compress::pack(codec::decode_accept(&body.meta()), &schema);
+        let compressed = packed.is_some();
+        let reply = Body::with_payload("", None, packed.unwrap_or(schema)).compressed(compressed);
+        self.handle(Input::Done { call, code: Code::Ok, reply });
     }
 
     fn refuse(&mut self, call: Key, status: &Status) {

@@ -80,6 +80,13 @@ pub(crate) fn unknown(path: &str) -> Status {
     Status::unimplemented(format!("this worker's service has no method {path}"))
 }
 
+/// The descriptors of a service, if it has some.
+pub(crate) fn schema(service: &dyn Service) -> Option<Bytes> {
+    let schema = service.schema();
+    let known = !schema.descriptors().file.is_empty();
+    known.then(|| Bytes::from(schema.to_bytes()))
+}
+
 /// The method is another one here than the caller knows.
 pub(crate) fn other_kind(method: &MethodSpec, called: CallKind) -> Status {
     let words = |kind| match kind {

@@ -81,6 +81,7 @@ impl Worker {
             grace: DEFAULT_GRACE,
             window: core::Config::default().window,
             max_decompressed: Packing::default().most,
+            reflects: true,
             services: Vec::new(),
             raw: Vec::new(),
             interceptors: Added::default(),
@@ -156,6 +157,7 @@ pub struct WorkerBuilder {
     grace: Duration,
     window: u32,
     max_decompressed: usize,
+    reflects: bool,
     services: Vec<(Arc<dyn Service>, Option<u32>)>,
     raw: Vec<(String, RawHandler, Option<u32>)>,
     interceptors: Added,
@@ -283,6 +285,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// Whether the worker tells the schemas of its services to whoever may call them, so that tools can talk to them
+    /// ([`dynamic::schema`](crate::dynamic::schema)). Interceptors do not see these questions. `true`.
+    pub fn reflection(mut self, reflects: bool) -> Self {
+        self.reflects = reflects;
+        self
+    }
+
     /// How long [`run`](Self::run) waits for running calls when it is told to stop. 10 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -311,6 +320,7 @@ impl WorkerBuilder {
         let session = config.session.clone();
         let same = way.clone();
         let mut driver = Driver::new(way, config, services, pool, state_in, inbox);
+        driver = driver.reflecting(self.reflects);
         let raw = self.raw.into_iter();
         let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
         if plain.is_none() {

@@ -14,7 +14,7 @@ use super::{CloseOnDrop, elsewhere};
 use crate::body::Body;
 use crate::client::{Ending, Reply, Request};
 use crate::codec;
-use crate::codegen::{self, Raw, Record};
+use crate::codegen::{self, Encoded, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
 use crate::stream::{Flow, Purse, RequestSender, Streaming, joined};
@@ -24,7 +24,7 @@ type Change = Box<dyn FnMut(Bytes) -> Result<Bytes, Status> + Send>;
 
 /// The requests of a call, as a [`Channel`](super::Channel) gets them.
 pub struct Requests {
-    inner: Streaming<Raw>,
+    inner: Streaming<Encoded>,
     /// From the caller's to the handler's.
     changes: Vec<Change>,
     /// Some may have been read.
@@ -67,7 +67,7 @@ impl Requests {
 
     async fn unchanged(&mut self) -> Result<Option<Bytes>, Status> {
         self.begun = true;
-        Ok(self.inner.message().await?.map(|Raw(bytes)| bytes))
+        Ok(self.inner.message().await?.map(|Encoded(bytes)| bytes))
     }
 
     fn changed(&mut self, bytes: Bytes) -> Result<Bytes, Status> {
@@ -203,24 +203,24 @@ pub(super) async fn pass_on(
     // A call without a stream of requests has no place for the end of one.
     let sender = kind
         .streams(Direction::Requests)
-        .then(|| RequestSender::<Raw>::new(Arc::clone(&flow), request.method));
+        .then(|| RequestSender::<Encoded>::new(Arc::clone(&flow), request.method));
     // That requests cannot be sent is because the call is over, which its end explains.
     let over = |_| None;
     let sending = async move {
         let Some(mut sender) = sender else { return Ok(()) };
         while let Some(bytes) = requests.unchanged().await.map_err(over)? {
             let bytes = requests.changed(bytes).map_err(Some)?;
-            sender.send(Raw(bytes)).await.map_err(over)?;
+            sender.send(Encoded(bytes)).await.map_err(over)?;
         }
         sender.finish();
         Ok::<(), Option<Status>>(())
     };
     let receiving = async move {
-        let mut stream = Streaming::<Raw>::of_replies(flow, request.method, ending);
+        let mut stream = Streaming::<Encoded>::of_replies(flow, request.method, ending);
         poll_fn(|cx| stream.poll_open(cx)).await?;
         if kind.streams(Direction::Replies) {
             replies.open(stream.metadata());
-            while let Some(Raw(bytes)) = stream.message().await? {
+            while let Some(Encoded(bytes)) = stream.message().await? {
                 replies.send_bytes(bytes).await?;
             }
         }

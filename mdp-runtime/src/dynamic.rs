@@ -1,0 +1,165 @@
+//! Calls of methods that a program learns of while it runs: for tools and gateways, which have schemas in place of
+//! generated code.
+//!
+//! ```
+//! # use mdp_runtime::{MdpRecord, Status, mdp_service};
+//! # #[derive(MdpRecord, Clone, Debug, PartialEq)]
+//! # pub struct Greeting { #[mdp(1)] pub text: String }
+//! # #[mdp_service(package = "greet.v1")]
+//! # pub trait Greeter { async fn greet(&self, req: Greeting) -> Result<Greeting, Status>; }
+//! # struct Polite;
+//! # impl Greeter for Polite {
+//! #     async fn greet(&self, req: Greeting) -> Result<Greeting, Status> { Ok(req) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use mdp_runtime::CallKind;
+//! use mdp_runtime::dynamic::{self, Method};
+//! # let broker = mdp_runtime::Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+//! # let endpoint = &broker.endpoints()[0];
+//! # let worker = mdp_runtime::Worker::builder().connect(endpoint).serve(GreeterWorker::new(Polite)).start()?;
+//! # let client = mdp_runtime::Client::connect(endpoint).await?;
+//!
+//! // What the service is, as its worker says.
+//! let schema = dynamic::schema(&client, "greet.v1.Greeter").await?;
+//! assert_eq!(schema.descriptors().file[0].service[0].method[0].name(), "Greet");
+//!
+//! // An encoded message there, and one back.
+//! let greet = Method::new("greet.v1.Greeter/Greet", CallKind::Unary)?;
+//! let reply = greet.call(&client, b"\x0a\x02hi".as_slice().into()).await?;
+//! assert_eq!(&*reply.0, b"\x0a\x02hi");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use mdp_protocol::names::{self, NameError};
+use mdp_protocol::wire::CallKind;
+use mdp_schema::Schema;
+
+use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming};
+pub use crate::codegen::Encoded;
+use crate::codegen::{Idempotency, MethodSpec, OnCancel};
+use crate::status::Status;
+
+/// The method of each service by which a worker tells the service's schema (wire.md R99). No name in protobuf
+/// begins like this.
+pub(crate) const SCHEMA: &str = "-schema";
+
+/// The most methods that a program may learn of: each stays in memory for good.
+const MOST_METHODS: usize = 65_536;
+
+/// A method by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Method(&'static MethodSpec);
+
+/// Why there is no such method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MethodError {
+    /// The path is none.
+    #[error("`{path}` is no method's path, such as `auth.v1.Auth/Login`")]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// The program has made too many.
+    #[error("a program may name {MOST_METHODS} methods, and this one has")]
+    TooMany,
+}
+
+impl Method {
+    /// The method of this path, `package.Service/Method`, and of this kind. Its memory is never given back, but the same
+    /// method takes it once only; a gateway should name methods that there are, not those that it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The path is none, or there are 65,536 methods already.
+    pub fn new(path: &str, kind: CallKind) -> Result<Self, MethodError> {
+        static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+        let wrong = |source| MethodError::Path { path: path.to_owned(), source };
+        names::check(path.as_bytes()).map_err(wrong)?;
+        let (service, name) = names::split(path).map_err(wrong)?;
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        if let Some(found) = known.get(&(path.to_owned(), kind)) {
+            return Ok(Method(found));
+        }
+        if known.len() >= MOST_METHODS {
+            return Err(MethodError::TooMany);
+        }
+        let text = |text: &str| -> &'static str { Box::leak(Box::from(text)) };
+        let spec: &'static MethodSpec = Box::leak(Box::new(MethodSpec {
+            service: text(service),
+            name: text(name),
+            path: text(path),
+            number: 0,
+            kind,
+            idempotency: Idempotency::Unknown,
+            timeout_ms: None,
+            retry_attempts: None,
+            on_cancel: OnCancel::Cancel,
+            deprecated: false,
+        }));
+        known.insert((path.to_owned(), kind), spec);
+        Ok(Method(spec))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &'static str {
+        self.0.path
+    }
+
+    /// Which of its sides stream.
+    pub fn kind(&self) -> CallKind {
+        self.0.kind
+    }
+
+    /// A call with one request and one reply. A method of another kind ends it with UNIMPLEMENTED.
+    pub fn call(&self, client: &Client, request: Bytes) -> Call<Encoded> {
+        Call::new(client, self.0, &Encoded(request))
+    }
+
+    /// A call with one request and a stream of replies.
+    pub fn server_streaming(
+        &self,
+        client: &Client,
+        request: Bytes,
+    ) -> Call<Encoded, ServerStreaming> {
+        Call::server_streaming(client, self.0, &Encoded(request))
+    }
+
+    /// A call with a stream of requests and one reply.
+    pub fn client_streaming(&self, client: &Client) -> Call<Encoded, ClientStreaming<Encoded>> {
+        Call::client_streaming(client, self.0)
+    }
+
+    /// A call with streams both ways.
+    pub fn bidi_streaming(&self, client: &Client) -> Call<Encoded, BidiStreaming<Encoded>> {
+        Call::bidi_streaming(client, self.0)
+    }
+}
+
+type Known = HashMap<(String, CallKind), &'static MethodSpec>;
+
+/// The schema of a service, as one of its workers says. It takes the right to call the service, if the broker has a
+/// policy.
+///
+/// # Errors
+///
+/// How the call ended, if not well: UNIMPLEMENTED from a worker that has no schema or
+/// [does not tell it](crate::WorkerBuilder::reflection); INTERNAL if what it says is none.
+pub async fn schema(client: &Client, service: &str) -> Result<Schema, Status> {
+    let path = format!("{service}/{SCHEMA}");
+    let method = Method::new(&path, CallKind::Unary)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let Encoded(bytes) = method.call(client, Bytes::new()).idempotent().await?;
+    Schema::from_bytes(None, &bytes).map_err(|error| {
+        Status::internal(format!("the schema of {service} cannot be read: {error}"))
+    })
+}
