@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mdp_runtime::details::RetryInfo;
+use mdp_runtime::hooks::{Answer, BrokerHooks, Request, Verdict};
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
 use mdp_runtime::{
     Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient, RawWorker,
@@ -176,6 +177,27 @@ async fn raw_requests_of_plain_peers_need_the_right_too() {
     eve.send("mmi.services", vec![]).await.unwrap_err();
     let asked = client(&keys.eve).with_timeout(DEADLINE);
     assert_eq!(asked.send("mmi.service", vec!["raw.echo".into()]).await.unwrap(), ["200"]);
+}
+
+/// A hook knows the caller by its principal and by its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_knows_who_calls() {
+    struct Who;
+    impl BrokerHooks for Who {
+        fn request(&self, request: &Request) -> Verdict {
+            let key = request.key().map(|key| key.to_string()).unwrap_or_default();
+            let said = format!("{} {key}", request.principal().unwrap_or("nobody"));
+            Answer::message(&said).into()
+        }
+    }
+    let keys = Keys::new();
+    let policy = Policy::parse(&keys.policy("call = ['*']")).unwrap();
+    let broker = keys.builder().policy(policy).hooks(Who).start().unwrap();
+    let ann = keys.client(&broker, &keys.ann).await;
+    assert_eq!(says(&ann, "hi").await.unwrap(), format!("ann {}", keys.ann.public()));
+    // What the policy does not allow no hook is asked about.
+    broker.set_policy(Policy::parse(&keys.policy("call = []")).unwrap());
+    assert_eq!(says(&ann, "hi").await.unwrap_err().code(), Code::PermissionDenied);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,8 +63,8 @@ impl TokenHooks {
         if found.next().is_some() {
             return Err(Fault::Form);
         }
-        let principal = own_principal(request.principal()).ok_or(Fault::Principal)?;
-        self.tokens.check(token, principal)
+        let key = request.key().ok_or(Fault::Key)?;
+        self.tokens.check(token, &key.to_string())
     }
 
     /// The request as the worker gets it: with who calls in place of the token.
@@ -100,13 +100,13 @@ impl TokenHooks {
 
     /// The reply to a login that was approved, with the token beside it.
     fn reward(&self, reply: &Reply) -> Result<Forward, Status> {
-        let principal = own_principal(reply.principal()).ok_or_else(|| {
+        let key = reply.key().ok_or_else(|| {
             Status::failed_precondition("a token is bound to a key, and the connection has none")
         })?;
         let LoginReply { user, rights } = reply.message().map_err(|error| {
             Status::internal(format!("the login's reply makes no sense: {}", error.message()))
         })?;
-        let token = self.tokens.issue(user, rights, principal)?;
+        let token = self.tokens.issue(user, rights, &key.to_string())?;
         Ok(Forward::new()
             .metadata(AUTHORIZATION, format!("{BEARER}{token}"))
             .metadata(EXPIRES_IN, self.tokens.lifetime().as_secs().to_string()))
@@ -115,7 +115,7 @@ impl TokenHooks {
 
 impl BrokerHooks for TokenHooks {
     fn request(&self, request: &Request) -> Verdict {
-        self.admit(request).map_or_else(Verdict::from, Verdict::from)
+        self.admit(request).into()
     }
 
     fn reply(&self, reply: &Reply) -> Verdict {
@@ -123,11 +123,6 @@ impl BrokerHooks for TokenHooks {
         if !login || reply.code() != Code::Ok {
             return Forward::new().into();
         }
-        self.reward(reply).map_or_else(Verdict::from, Verdict::from)
+        self.reward(reply).into()
     }
-}
-
-/// The principal, if it is one peer's. Under `anyone` and `anonymous` a policy has many, which could use each other's tokens.
-fn own_principal(principal: Option<&str>) -> Option<&str> {
-    principal.filter(|name| !matches!(*name, "anyone" | "anonymous"))
 }

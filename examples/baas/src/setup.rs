@@ -82,6 +82,15 @@ impl Setup {
         Ok(CurveClient::new(broker).key_pair(KeyPair::read(self.file(name, "key"))?))
     }
 
+    /// The public key of a part or a device.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or it is none.
+    pub fn public_key(&self, name: &str) -> Result<PublicKey> {
+        Ok(PublicKey::read(self.file(name, "pub"))?)
+    }
+
     fn file(&self, name: &str, kind: &str) -> PathBuf {
         Path::new(&self.folder).join(format!("{name}.{kind}"))
     }

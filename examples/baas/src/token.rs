@@ -38,7 +38,7 @@ pub struct Claims {
     pub exp: u64,
     /// For whom it is: [`AUDIENCE`].
     pub aud: String,
-    /// The principal of the connection over which the user logged in. From any other one the token does not count.
+    /// The public key of the connection over which the user logged in. From any other one the token does not count.
     pub cnf: String,
 }
 
@@ -70,20 +70,15 @@ impl Tokens {
         self.lifetime
     }
 
-    /// A token for a user who has logged in over the connection of this principal.
+    /// A token for a user who has logged in over a connection of this key.
     ///
     /// # Errors
     ///
     /// INTERNAL: it would be too long, or the machine has no random numbers.
-    pub fn issue(
-        &self,
-        user: String,
-        rights: Vec<String>,
-        principal: &str,
-    ) -> Result<String, Status> {
+    pub fn issue(&self, user: String, rights: Vec<String>, key: &str) -> Result<String, Status> {
         let iat = self.clock.seconds();
         let exp = iat.saturating_add(self.lifetime.as_secs());
-        let (aud, cnf) = (AUDIENCE.to_owned(), principal.to_owned());
+        let (aud, cnf) = (AUDIENCE.to_owned(), key.to_owned());
         let token = self.seal(&Claims { sub: user, rights, iat, exp, aud, cnf });
         token
             .filter(|token| token.len() <= MOST_BYTES)
@@ -96,19 +91,19 @@ impl Tokens {
         LocalToken::encrypt(&self.key, &claims, None, None).ok()
     }
 
-    /// What a token says, if it counts for this principal.
+    /// What a token says, if it counts for this key.
     ///
     /// # Errors
     ///
     /// Why it does not count.
-    pub fn check(&self, token: &str, principal: &str) -> Result<Claims, Fault> {
+    pub fn check(&self, token: &str, key: &str) -> Result<Claims, Fault> {
         let claims = self.open(token).ok_or(Fault::Altered)?;
         let now = self.clock.seconds();
         if claims.aud != AUDIENCE {
             return Err(Fault::Audience);
         }
-        if claims.cnf != principal {
-            return Err(Fault::Principal);
+        if claims.cnf != key {
+            return Err(Fault::Key);
         }
         if claims.exp <= now {
             return Err(Fault::Expired);
@@ -155,9 +150,9 @@ pub enum Fault {
     /// It was made for somebody else to take.
     #[error("the token is for another audience")]
     Audience,
-    /// It came over the connection of another principal.
+    /// It came over the connection of another key.
     #[error("the token was given to another key")]
-    Principal,
+    Key,
     /// It was made at a time to come, or lasts too long.
     #[error("the token was made for a time that no token has")]
     Lifetime,
@@ -172,7 +167,7 @@ impl Fault {
             Fault::Altered => "TOKEN_ALTERED",
             Fault::Expired => "TOKEN_EXPIRED",
             Fault::Audience => "TOKEN_AUDIENCE",
-            Fault::Principal => "TOKEN_PRINCIPAL",
+            Fault::Key => "TOKEN_KEY",
             Fault::Lifetime => "TOKEN_LIFETIME",
         }
     }

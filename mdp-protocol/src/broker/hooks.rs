@@ -13,6 +13,7 @@ use super::refusals::{bad_path, begun, deadline_refusal, limit_refusal, no_verdi
 use super::requests::{Request, Wish, service_of};
 use crate::limits::Limit;
 use crate::payload::Payload;
+use crate::policy::PeerKey;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
@@ -42,6 +43,8 @@ pub struct Question<P> {
     pub call: u64,
     /// Who made the call: its id, and behind a space its principal, if that is known.
     pub caller: Name,
+    /// The caller's key, as the transport has proven it. Several keys may be one principal.
+    pub key: Option<PeerKey>,
     /// What it called: the method's path, or the service of a raw call.
     pub path: Name,
     /// Whether it is a raw call.
@@ -185,13 +188,15 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let caller = self.caller(key);
+        let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client?));
+        let own = client.and_then(|client| client.rights.key);
         let Some(call) = self.calls.get_mut(key) else { return };
         call.place = Place::Asked(stage);
         let path = call.path.clone().unwrap_or_else(no_name);
         let (raw, until) = (call.raw, call.deadline.min(now + self.config.hooks.wait));
         self.call_timer.set(key.index(), until);
         self.hold_elsewhere(key, about.size());
-        out.push(Action::Ask(Question { call: key.as_u64(), caller, path, raw, about }));
+        out.push(Action::Ask(Question { call: key.as_u64(), caller, key: own, path, raw, about }));
     }
 
     /// The verdict on a call. One that comes too late finds nothing.

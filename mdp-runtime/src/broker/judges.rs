@@ -21,6 +21,7 @@ use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::hooks::subject::{Called, End};
 use crate::hooks::{self, BrokerHooks, LeaveCause, Peer, verdict};
+use crate::security::PublicKey;
 use crate::status::Status;
 
 /// The most questions that wait for a thread.
@@ -235,8 +236,8 @@ impl Shared {
 
 /// Asks the hooks. A panic lets nothing pass.
 fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Body>) {
-    let Question { call, caller, path, raw, about } = question;
-    let called = Called::new(&path, raw, &caller);
+    let Question { call, caller, key, path, raw, about } = question;
+    let called = Called::new(&path, raw, &caller, key.map(PublicKey::from_bytes));
     let not_started = matches!(about, About::Request { .. });
     let verdict = catch_unwind(AssertUnwindSafe(|| match about {
         About::Request { timeout, idempotent, kind, target, body } => {

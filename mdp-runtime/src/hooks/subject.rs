@@ -14,6 +14,7 @@ use crate::codec;
 use crate::codegen::Record;
 use crate::compress;
 use crate::metadata::Metadata;
+use crate::security::PublicKey;
 use crate::status::{Code, Status};
 
 /// What is known of a call whatever is asked about it.
@@ -22,11 +23,13 @@ pub(crate) struct Called {
     path: String,
     pub(crate) raw: bool,
     client: Peer,
+    key: Option<PublicKey>,
 }
 
 impl Called {
-    pub(crate) fn new(path: &[u8], raw: bool, caller: &[u8]) -> Self {
-        Called { path: String::from_utf8_lossy(path).into_owned(), raw, client: Peer::of(caller) }
+    pub(crate) fn new(path: &[u8], raw: bool, caller: &[u8], key: Option<PublicKey>) -> Self {
+        let path = String::from_utf8_lossy(path).into_owned();
+        Called { path, raw, client: Peer::of(caller), key }
     }
 
     fn service(&self) -> &str {
@@ -94,6 +97,12 @@ macro_rules! about_the_call {
         /// Whom the policy or the connection's key says the caller is; see [`Peer::principal`].
         pub fn principal(&self) -> Option<&str> {
             self.called.client.principal()
+        }
+
+        /// The key of the caller's connection, with CURVE. A [`principal`](Self::principal) may have several keys, and that of
+        /// `[anyone]` has all that nobody owns; what is to hold for one peer alone, a token for instance, is bound to the key.
+        pub fn key(&self) -> Option<PublicKey> {
+            self.called.key
         }
     };
 }

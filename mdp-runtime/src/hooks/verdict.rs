@@ -31,6 +31,13 @@ impl From<Forward> for Verdict {
     }
 }
 
+/// A status rejects.
+impl From<Result<Forward, Status>> for Verdict {
+    fn from(checked: Result<Forward, Status>) -> Self {
+        checked.map_or_else(Verdict::Reject, Verdict::Forward)
+    }
+}
+
 impl From<Answer> for Verdict {
     fn from(answer: Answer) -> Self {
         Verdict::Answer(answer)

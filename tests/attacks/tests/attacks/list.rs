@@ -10,7 +10,7 @@ fn each_attack_has_its_tests_or_a_reason() {
     let list = page.split("\n## ").next().unwrap();
     let rows: Vec<&str> = list.lines().filter(|line| line.starts_with("| A")).collect();
     let mut sources = Vec::new();
-    for folder in ["tests", "mdp-protocol", "mdp-runtime", "mdp-cli", "fuzz"] {
+    for folder in ["tests", "mdp-protocol", "mdp-runtime", "mdp-cli", "examples"] {
         collect(&root.join(folder), &mut sources);
     }
     let ids: Vec<&str> = rows.iter().map(|row| row[2..].split(' ').next().unwrap()).collect();
