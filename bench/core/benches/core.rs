@@ -1,5 +1,7 @@
 //! The time of each case.
 
+#![allow(missing_docs)] // of what the macro makes
+
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn all(criterion: &mut Criterion) {

@@ -102,9 +102,17 @@ async fn a11_unknown_names_leave_nothing() {
 /// Each call has an end. The most services that there were on the way.
 async fn ask_for_unknown(target: &Target, calls: u64, first: u64) -> u64 {
     const PACKET: u64 = 250;
+    /// The most answers that are not read yet.
+    const UNREAD: u64 = 20_000;
     let endpoint = target.endpoint.clone();
     let flood = tokio::task::spawn_blocking(move || {
         let (mut client, mut chance) = (RawPeer::greeted(&endpoint), Chance(1 + first));
+        let (mut open, mut unserved) = (0, 0);
+        let mut hear = |client: &mut RawPeer| match client.wait_final().code {
+            Code::ResourceExhausted => {}
+            Code::Unavailable | Code::DeadlineExceeded => unserved += 1,
+            code => panic!("{code:?}"),
+        };
         for packet in 0..calls / PACKET {
             let numbers = packet * PACKET..(packet + 1) * PACKET;
             let asks = numbers.map(|number| {
@@ -112,15 +120,14 @@ async fn ask_for_unknown(target: &Target, calls: u64, first: u64) -> u64 {
                 request(number, &format!("n{:x}/Do", chance.next()), Span::from_secs(2))
             });
             client.send(&asks.collect::<Vec<_>>());
-        }
-        let mut unserved = 0;
-        for _ in 0..calls / PACKET * PACKET {
-            match client.wait_final().code {
-                Code::ResourceExhausted => {}
-                Code::Unavailable | Code::DeadlineExceeded => unserved += 1,
-                code => panic!("{code:?}"),
+            // Whoever does not read is cut off.
+            while open + PACKET > UNREAD {
+                hear(&mut client);
+                open -= 1;
             }
+            open += PACKET;
         }
+        (0..open).for_each(|_| hear(&mut client));
         assert!(unserved >= 128, "{unserved} waited");
     });
     let mut most = 0;
