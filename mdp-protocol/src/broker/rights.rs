@@ -193,7 +193,7 @@ impl<P: Payload> Broker<P> {
         let found = self.by_name.get(service.as_bytes()).copied();
         let Some(session) = self.sessions.get_mut(from) else { return Err(denied(service)) };
         let rights = &mut session.rights;
-        let Some(grant) = rights.grant.clone() else { return Err(denied(service)) };
+        let Some(grant) = &rights.grant else { return Err(denied(service)) };
         if found.is_none() || rights.called != found {
             if !grant.may_call(service.as_bytes()) {
                 self.stats.denied += 1;
