@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchArgs;
+
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (major, minor, patch) = zmq::version();
     let curve = if zmq::has("curve") == Some(true) { "with" } else { "without" };
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     /// Makes and shows keys, for CURVE.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Puts load on a method of a service that is running, and says how long its calls took.
+    Bench(Box<BenchArgs>),
     /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
     /// `protoc --descriptor_set_out` and `buf build -o` write.
     #[command(subcommand)]
@@ -89,7 +93,7 @@ pub(crate) struct CheckArgs {
     /// What must stay compatible: the bytes, or protobuf's JSON too.
     #[arg(long, value_enum, default_value = "wire")]
     pub(crate) level: LevelArg,
-    /// How it is said.
+    /// How it is said: a line each, or a list of objects with file, element, rule and message.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Output,
 }
@@ -104,9 +108,9 @@ pub(crate) enum LevelArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Output {
-    /// One line each.
+    /// For people.
     Text,
-    /// A list of objects with file, element, rule and message.
+    /// For programs.
     Json,
 }
 
@@ -132,7 +136,7 @@ pub(crate) struct BrokerArgs {
     pub(crate) grace: Duration,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

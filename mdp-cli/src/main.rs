@@ -9,16 +9,23 @@
 //!
 //! `mdp schema export` prints descriptors as `.proto` text, `mdp schema check` says what breaks between two of
 //! them; there the exit code is 1 if something breaks, and 2 if something cannot be read.
+//!
+//! `mdp bench SERVICE/METHOD` puts load on a service; there the exit code is 1 if a call did not end well.
 
 mod args;
+mod bench;
 mod broker;
 mod config;
+mod connect;
 mod keys;
+mod messages;
 mod schema;
 mod stop;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use crate::args::{Args, Command, SchemaCommand};
@@ -29,6 +36,7 @@ fn main() -> ExitCode {
         Command::Keys(command) => keys::run(&command).map(|()| 0),
         Command::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
         Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -36,6 +44,15 @@ fn main() -> ExitCode {
             eprintln!("mdp: {:#}", failure.error);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
     }
 }
 

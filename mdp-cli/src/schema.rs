@@ -1,6 +1,6 @@
 //! `mdp schema`: descriptors as `.proto` text, and what breaks between two of them.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
@@ -20,7 +20,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
         .map_err(Failure::wrong)?;
     match &args.out {
         Some(folder) => files.iter().try_for_each(|file| write(folder, file)),
-        None => print(&all_in_one(&files)),
+        None => crate::print(&all_in_one(&files)),
     }
     .map_err(Failure::failed)
 }
@@ -32,7 +32,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
         Output::Text => found.iter().map(in_words).collect(),
         Output::Json => in_json(&found).map_err(Failure::failed)?,
     };
-    print(&text).map_err(Failure::failed)?;
+    crate::print(&text).map_err(Failure::failed)?;
     Ok(if found.is_empty() { 0 } else { BREAKING })
 }
 
@@ -89,14 +89,6 @@ fn write(folder: &Path, file: &ProtoFile) -> anyhow::Result<()> {
         fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     fs::write(&path, &file.text).with_context(|| path.display().to_string())
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("standard output"),
-    }
 }
 
 fn in_words(found: &Breaking) -> String {

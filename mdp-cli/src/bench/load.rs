@@ -1,0 +1,248 @@
+//! The calls, and how long each took.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+use mdp_runtime::dynamic::Method;
+use mdp_runtime::{CallKind, Client, Code, Status};
+use tokio::task::JoinSet;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) method: Method,
+    pub(super) requests: Vec<Bytes>,
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) concurrency: u32,
+    pub(super) rate: Option<f64>,
+    pub(super) duration: Duration,
+    pub(super) warm_up: Duration,
+    pub(super) timeout: Duration,
+    /// Microseconds, of which none has been counted.
+    pub(super) no_times: Histogram<u64>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Microseconds of the calls that ended well.
+    pub(super) times: Histogram<u64>,
+    /// How often calls ended otherwise, and what the first of them was told.
+    pub(super) failures: BTreeMap<&'static str, (u64, String)>,
+    /// Replies; of streams there are more than of calls.
+    pub(super) replies: u64,
+    /// Bytes of requests and replies, as they were encoded.
+    pub(super) bytes: u64,
+    /// Calls that could not be made at their time, for as many as may be were under way.
+    pub(super) held_up: u64,
+    /// The time in which they were counted.
+    pub(super) counted: Duration,
+}
+
+impl Found {
+    fn new(load: &Load) -> Self {
+        Found {
+            times: load.no_times.clone(),
+            failures: BTreeMap::new(),
+            replies: 0,
+            bytes: 0,
+            held_up: 0,
+            counted: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn succeeded(&self) -> u64 {
+        self.times.len()
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failures.values().map(|(count, _)| count).sum()
+    }
+
+    fn add(&mut self, other: Found) {
+        // Both have the same bounds.
+        let _ = self.times.add(&other.times);
+        for (code, (count, message)) in other.failures {
+            self.failures.entry(code).or_insert((0, message)).0 += count;
+        }
+        self.replies += other.replies;
+        self.bytes += other.bytes;
+        self.held_up += other.held_up;
+    }
+
+    fn count(&mut self, took: Duration, sent: usize, ended: Result<(u64, u64), Status>) {
+        match ended {
+            Ok((replies, bytes)) => {
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+                self.times.saturating_record(micros);
+                self.replies += replies;
+                self.bytes += sent as u64 + bytes;
+            }
+            Err(status) => {
+                let code: Code = status.code();
+                let entry = self.failures.entry(code.name());
+                entry.or_insert_with(|| (0, status.message().to_owned())).0 += 1;
+            }
+        }
+    }
+}
+
+/// Makes the calls, with a bar that shows how far it is.
+pub(super) async fn run(load: Arc<Load>, clients: Vec<Client>) -> Found {
+    let begun = Instant::now();
+    let bar = progress(load.duration);
+    let made = Arc::new(AtomicU64::new(0));
+    let shown = tokio::spawn({
+        let (bar, made) = (bar.clone(), Arc::clone(&made));
+        async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                bar.set_position(begun.elapsed().as_millis() as u64);
+                bar.set_message(format!("{} calls", made.load(Ordering::Relaxed)));
+            }
+        }
+    });
+    let mut found = match load.rate {
+        Some(rate) => open(&load, &clients, &made, begun, rate).await,
+        None => closed(&load, &clients, &made, begun).await,
+    };
+    shown.abort();
+    bar.finish_and_clear();
+    found.counted = load.duration.saturating_sub(load.warm_up);
+    found
+}
+
+/// So many tasks, each of which makes a call when its last one has ended.
+async fn closed(
+    load: &Arc<Load>,
+    clients: &[Client],
+    made: &Arc<AtomicU64>,
+    begun: Instant,
+) -> Found {
+    let mut tasks = JoinSet::new();
+    for (number, client) in (0..load.concurrency as usize).zip(clients.iter().cycle()) {
+        let (load, client, made) = (Arc::clone(load), client.clone(), Arc::clone(made));
+        tasks.spawn(async move {
+            let mut found = Found::new(&load);
+            let mut next = number;
+            while begun.elapsed() < load.duration {
+                let from = Instant::now();
+                let (sent, ended) = one(&load, &client, next).await;
+                let now = Instant::now();
+                // What ends in the time that counts counts.
+                let at = now - begun;
+                if at >= load.warm_up && at < load.duration {
+                    found.count(now - from, sent, ended);
+                }
+                made.fetch_add(1, Ordering::Relaxed);
+                next += load.concurrency as usize;
+            }
+            found
+        });
+    }
+    gathered(load, tasks).await
+}
+
+/// A call at each beat, whatever becomes of those before.
+async fn open(
+    load: &Arc<Load>,
+    clients: &[Client],
+    made: &Arc<AtomicU64>,
+    begun: Instant,
+    rate: f64,
+) -> Found {
+    let mut tasks = JoinSet::new();
+    let mut all = Found::new(load);
+    let mut number = 0_usize;
+    let mut clients = clients.iter().cycle();
+    loop {
+        let due = Duration::from_secs_f64(number as f64 / rate);
+        if due >= load.duration {
+            break;
+        }
+        tokio::time::sleep_until((begun + due).into()).await;
+        if tasks.len() >= load.concurrency as usize {
+            all.held_up += 1;
+            if let Some(Ok(found)) = tasks.join_next().await {
+                all.add(found);
+            }
+        }
+        while let Some(found) = tasks.try_join_next() {
+            if let Ok(found) = found {
+                all.add(found);
+            }
+        }
+        let Some(client) = clients.next().cloned() else { break };
+        let (load, made) = (Arc::clone(load), Arc::clone(made));
+        tasks.spawn(async move {
+            let mut found = Found::new(&load);
+            let (sent, ended) = one(&load, &client, number).await;
+            if due >= load.warm_up {
+                // From when it was due, not from when it was made.
+                found.count((begun + due).elapsed(), sent, ended);
+            }
+            made.fetch_add(1, Ordering::Relaxed);
+            found
+        });
+        number += 1;
+    }
+    all.add(gathered(load, tasks).await);
+    all
+}
+
+async fn gathered(load: &Load, mut tasks: JoinSet<Found>) -> Found {
+    let mut all = Found::new(load);
+    while let Some(found) = tasks.join_next().await {
+        if let Ok(found) = found {
+            all.add(found);
+        }
+    }
+    all
+}
+
+/// A call, and of its reply the messages and their bytes.
+async fn one(load: &Load, client: &Client, number: usize) -> (usize, Result<(u64, u64), Status>) {
+    let at = number % load.requests.len().max(1);
+    let request = load.requests.get(at).cloned().unwrap_or_default();
+    let sent = request.len();
+    let ended = if load.method.kind() == CallKind::ServerStreaming {
+        let call = load.method.server_streaming(client, request).timeout(load.timeout);
+        let call = load
+            .metadata
+            .iter()
+            .fold(call, |call, (key, value)| call.metadata(key.clone(), value.clone()));
+        async {
+            let (mut replies, mut bytes) = (0, 0);
+            let mut stream = call.await?;
+            while let Some(reply) = stream.message().await? {
+                (replies, bytes) = (replies + 1, bytes + reply.0.len() as u64);
+            }
+            Ok((replies, bytes))
+        }
+        .await
+    } else {
+        let call = load.method.call(client, request).timeout(load.timeout);
+        let call = load
+            .metadata
+            .iter()
+            .fold(call, |call, (key, value)| call.metadata(key.clone(), value.clone()));
+        call.await.map(|reply| (1, reply.0.len() as u64))
+    };
+    (sent, ended)
+}
+
+fn progress(duration: Duration) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(duration.as_millis() as u64);
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

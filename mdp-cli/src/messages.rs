@@ -1,0 +1,164 @@
+//! Messages of services that are known by their descriptors only: from JSON, or made up.
+
+use std::io::Read;
+use std::path::Path;
+use std::{fs, io};
+
+use anyhow::{Context, anyhow, bail};
+use mdp_runtime::dynamic::{self, Method};
+use mdp_runtime::{CallKind, Client, Schema};
+use prost_reflect::prost::Message;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
+    MethodDescriptor, Value,
+};
+
+/// How deep made-up messages are within each other.
+const DEEPEST: u32 = 3;
+/// The most elements of a made-up list, and the longest made-up text.
+const MOST_ELEMENTS: u64 = 4;
+const LONGEST_TEXT: u64 = 24;
+
+/// A method, and what it takes and gives.
+pub(crate) struct Called {
+    pub(crate) method: Method,
+    descriptor: MethodDescriptor,
+}
+
+impl Called {
+    /// The method of this path, by the schema in a file or else by what a worker says.
+    pub(crate) async fn find(
+        client: &Client,
+        path: &str,
+        file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let (service, name) = path.rsplit_once('/').with_context(|| {
+            format!("`{path}` is no method's path, such as `auth.v1.Auth/Login`")
+        })?;
+        let schema = match file {
+            Some(file) => {
+                let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+                Schema::from_bytes(None, &bytes).with_context(|| file.display().to_string())?
+            }
+            None => dynamic::schema(client, service).await.with_context(|| {
+                format!("the schema of {service} was not told; give one with --schema FILE")
+            })?,
+        };
+        let pool = DescriptorPool::decode(schema.to_bytes().as_slice())
+            .with_context(|| format!("the schema of {service} is none"))?;
+        let found = pool
+            .get_service_by_name(service)
+            .ok_or_else(|| anyhow!("the schema has no service {service}"))?;
+        let descriptor = found.methods().find(|method| method.name() == name);
+        let Some(descriptor) = descriptor else {
+            let names: Vec<String> = found.methods().map(|found| found.name().to_owned()).collect();
+            bail!("{service} has no method {name}; it has {}", names.join(", "));
+        };
+        let kind =
+            CallKind::new(descriptor.is_client_streaming(), descriptor.is_server_streaming());
+        Ok(Called { method: Method::new(path, kind)?, descriptor })
+    }
+
+    /// A request from JSON, by protobuf's rules for it.
+    pub(crate) fn request(&self, json: &str) -> anyhow::Result<Vec<u8>> {
+        let mut from = serde_json::Deserializer::from_str(json);
+        let input = self.descriptor.input();
+        let name = input.full_name().to_owned();
+        let message = DynamicMessage::deserialize(input, &mut from)
+            .with_context(|| format!("the JSON is no {name}"))?;
+        from.end().with_context(|| format!("something follows the JSON of the {name}"))?;
+        Ok(message.encode_to_vec())
+    }
+
+    /// A request that is made up: of this seed always the same.
+    pub(crate) fn made_up(&self, seed: u64) -> Vec<u8> {
+        Chance(seed).message(&self.descriptor.input(), 0).encode_to_vec()
+    }
+}
+
+/// JSON from the command line: as it is, of the file after `@`, of standard input at `@-`.
+pub(crate) fn json(given: &str) -> anyhow::Result<String> {
+    let Some(from) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
+    if from != "-" {
+        return fs::read_to_string(from).with_context(|| from.to_owned());
+    }
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text).context("standard input")?;
+    Ok(text)
+}
+
+/// SplitMix64.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn up_to(&mut self, most: u64) -> u64 {
+        self.next() % (most + 1)
+    }
+
+    fn message(&mut self, descriptor: &MessageDescriptor, depth: u32) -> DynamicMessage {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        for field in descriptor.fields() {
+            // Of a oneof the last one that is set counts; some fields are left out, as they may be.
+            let deep = depth >= DEEPEST && matches!(field.kind(), Kind::Message(_));
+            if deep || (self.up_to(4) == 0 && !field.is_required()) {
+                continue;
+            }
+            let value = self.field(&field, depth);
+            message.set_field(&field, value);
+        }
+        message
+    }
+
+    fn field(&mut self, field: &FieldDescriptor, depth: u32) -> Value {
+        let count = self.up_to(MOST_ELEMENTS);
+        match field.kind() {
+            Kind::Message(entry) if field.is_map() => {
+                let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
+                let pairs = (0..count).filter_map(|_| {
+                    let key: MapKey = self.value(&key.kind(), depth + 1).into_map_key()?;
+                    Some((key, self.value(&value.kind(), depth + 1)))
+                });
+                Value::Map(pairs.collect())
+            }
+            kind if field.is_list() => {
+                Value::List((0..count).map(|_| self.value(&kind, depth)).collect())
+            }
+            kind => self.value(&kind, depth),
+        }
+    }
+
+    fn value(&mut self, kind: &Kind, depth: u32) -> Value {
+        let bits = self.next();
+        match kind {
+            Kind::Double => Value::F64(bits as f64 / 1e9),
+            Kind::Float => Value::F32(bits as f32 / 1e9),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(bits as i32),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(bits as i64),
+            Kind::Uint32 | Kind::Fixed32 => Value::U32(bits as u32),
+            Kind::Uint64 | Kind::Fixed64 => Value::U64(bits),
+            Kind::Bool => Value::Bool(bits & 1 == 1),
+            Kind::String => Value::String(self.text()),
+            Kind::Bytes => Value::Bytes(self.text().into_bytes().into()),
+            Kind::Message(descriptor) => Value::Message(self.message(descriptor, depth + 1)),
+            Kind::Enum(descriptor) => {
+                let at = self.up_to(descriptor.values().len().saturating_sub(1) as u64);
+                let value = descriptor.values().nth(at as usize);
+                Value::EnumNumber(value.map_or(0, |value| value.number()))
+            }
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let len = self.up_to(LONGEST_TEXT);
+        let letter = |chance: &mut Self| char::from(b'a' + chance.up_to(25) as u8);
+        (0..len).map(|_| letter(self)).collect()
+    }
+}
