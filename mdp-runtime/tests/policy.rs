@@ -138,7 +138,7 @@ async fn a1_a_worker_that_is_not_listed_gets_nothing() {
     socket.set_curve_publickey(&eve.public_key).unwrap();
     socket.set_curve_secretkey(&eve.secret_key).unwrap();
     socket.connect(&endpoint).unwrap();
-    for turn in 0..100 {
+    for turn in 0..500 {
         for dialect in [["MDPW02", "\x01", "test.v1.Echo"], ["MDPW02", "\x01", "eve.*"]] {
             socket.send_multipart(dialect, 0).unwrap();
         }
