@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::BenchArgs;
+use crate::call::CallArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (major, minor, patch) = zmq::version();
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     /// Makes and shows keys, for CURVE.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Makes one call and prints each reply as a line of JSON.
+    Call(Box<CallArgs>),
     /// Puts load on a method of a service that is running, and says how long its calls took.
     Bench(Box<BenchArgs>),
     /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
@@ -134,6 +137,15 @@ pub(crate) struct BrokerArgs {
     /// How many seconds running calls have to end when the broker is told to stop.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
+}
+
+pub(crate) fn metadata(pair: &str) -> Result<(String, String), String> {
+    match pair.split_once(':') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("it is no metadata; write KEY:VALUE".to_owned()),
+    }
 }
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use mdp_runtime::security::{CurveClient, KeyPair, PublicKey};
-use mdp_runtime::{Client, ClientBuilder};
+use mdp_runtime::{Client, ClientBuilder, ConnectError};
 
 use crate::Failure;
 
@@ -33,11 +33,12 @@ impl ConnectArgs {
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let builder = self.builder().map_err(Failure::wrong)?;
         let endpoints = self.endpoint.join(", ");
-        builder
-            .open()
-            .await
-            .with_context(|| format!("no broker at {endpoints}"))
-            .map_err(Failure::failed)
+        builder.open().await.map_err(|error| match error {
+            ConnectError::Endpoint(_) => Failure::wrong(error),
+            _ => Failure::failed(
+                anyhow::Error::new(error).context(format!("no broker at {endpoints}")),
+            ),
+        })
     }
 
     fn builder(&self) -> anyhow::Result<ClientBuilder> {

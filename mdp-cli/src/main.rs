@@ -10,11 +10,14 @@
 //! `mdp schema export` prints descriptors as `.proto` text, `mdp schema check` says what breaks between two of
 //! them; there the exit code is 1 if something breaks, and 2 if something cannot be read.
 //!
+//! `mdp call SERVICE/METHOD` makes one call in JSON; there the exit code is 64 more than the number of the call's status, if that is not OK.
+//!
 //! `mdp bench SERVICE/METHOD` puts load on a service; there the exit code is 1 if a call did not end well.
 
 mod args;
 mod bench;
 mod broker;
+mod call;
 mod config;
 mod connect;
 mod keys;
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Keys(command) => keys::run(&command).map(|()| 0),
         Command::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
         Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
+        Command::Call(args) => call::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

@@ -70,6 +70,28 @@ impl Called {
         Ok(message.encode_to_vec())
     }
 
+    /// Requests out of JSON: one, or where requests stream one behind another.
+    pub(crate) fn requests(&self, json: Option<&str>) -> anyhow::Result<Vec<Vec<u8>>> {
+        if !self.descriptor.is_client_streaming() {
+            return Ok(vec![self.request(json.unwrap_or("{}"))?]);
+        }
+        let input = self.descriptor.input();
+        let values = serde_json::Deserializer::from_str(json.unwrap_or_default()).into_iter();
+        let request = |(number, value): (usize, serde_json::Result<serde_json::Value>)| {
+            let message = value.and_then(|value| DynamicMessage::deserialize(input.clone(), value));
+            let wrong =
+                || format!("the JSON of request {} is no {}", number + 1, input.full_name());
+            message.map(|message| message.encode_to_vec()).with_context(wrong)
+        };
+        values.enumerate().map(request).collect()
+    }
+
+    /// A reply as a line of JSON.
+    pub(crate) fn reply(&self, bytes: &[u8]) -> anyhow::Result<String> {
+        let message = DynamicMessage::decode(self.descriptor.output(), bytes)?;
+        Ok(serde_json::to_string(&message)?)
+    }
+
     /// A request that is made up: of this seed always the same.
     pub(crate) fn made_up(&self, seed: u64) -> Vec<u8> {
         Chance(seed).message(&self.descriptor.input(), 0).encode_to_vec()

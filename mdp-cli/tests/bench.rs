@@ -3,102 +3,19 @@
 // A test names its fault by failing; records need no docs in one.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
-use std::process::{Command, Output};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod shop;
+
+use std::process::Output;
+use std::sync::atomic::Ordering;
 
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, KeyPair};
-use mdp_runtime::stream::Stream;
-use mdp_runtime::{Broker, CallContext, MdpRecord, Status, Worker, mdp_service};
+use mdp_runtime::{Broker, Worker};
 use serde_json::Value;
-
-#[derive(MdpRecord, Clone, Debug, PartialEq)]
-pub struct Size {
-    #[mdp(1)]
-    pub wide: u32,
-    #[mdp(2)]
-    pub high: f64,
-}
-
-#[derive(MdpRecord, Clone, Debug, PartialEq)]
-pub struct Job {
-    #[mdp(1)]
-    pub name: String,
-    #[mdp(2)]
-    pub size: Option<Size>,
-    #[mdp(3)]
-    pub labels: BTreeMap<String, String>,
-    #[mdp(4)]
-    pub parts: Vec<Job>,
-}
-
-#[derive(MdpRecord, Clone, Debug, PartialEq)]
-pub struct Done {
-    #[mdp(1)]
-    pub name: String,
-}
-
-#[mdp_service(package = "shop.v1")]
-pub trait Shop {
-    async fn make(&self, cx: &CallContext, req: Job) -> Result<Done, Status>;
-    async fn follow(&self, req: Job) -> Result<impl Stream<Item = Result<Done, Status>>, Status>;
-    async fn fill(&self, req: mdp_runtime::Streaming<Job>) -> Result<Done, Status>;
-}
-
-#[derive(Clone, Default)]
-struct Counted {
-    calls: Arc<AtomicU64>,
-    named: Arc<AtomicU64>,
-}
-
-impl Shop for Counted {
-    async fn make(&self, cx: &CallContext, req: Job) -> Result<Done, Status> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if req.name == "refused" {
-            return Err(Status::not_found("no such job"));
-        }
-        let tenant = cx.metadata().get_str("tenant") == Some("acme");
-        self.named.fetch_add(u64::from(tenant && !req.name.is_empty()), Ordering::Relaxed);
-        Ok(Done { name: req.name })
-    }
-
-    async fn follow(&self, req: Job) -> Result<impl Stream<Item = Result<Done, Status>>, Status> {
-        let (sender, stream) = mdp_runtime::stream::channel(8);
-        tokio::spawn(async move {
-            for _ in 0..3 {
-                // Whoever asked may have gone.
-                let _ = sender.send(Done { name: req.name.clone() }).await;
-            }
-        });
-        Ok(stream)
-    }
-
-    async fn fill(&self, _: mdp_runtime::Streaming<Job>) -> Result<Done, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-}
-
-struct Scene {
-    counted: Counted,
-    broker: Broker,
-    _worker: Worker,
-}
-
-async fn scene() -> Scene {
-    let broker = Broker::builder().bind("tcp://127.0.0.1:*").start().unwrap();
-    let counted = Counted::default();
-    let builder = Worker::builder().connect(broker.endpoints()[0].clone());
-    let worker = builder.serve(ShopWorker::new(counted.clone())).start().unwrap();
-    worker.connected().await.unwrap();
-    Scene { counted, broker, _worker: worker }
-}
+use shop::{Counted, Scene, ShopWorker, scene, shop_service};
 
 impl Scene {
     async fn bench(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mdp"));
-        command.env("MDP_ENDPOINT", &self.broker.endpoints()[0]).arg("bench").args(args);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        self.mdp("bench", args).await
     }
 
     async fn json(&self, args: &[&str]) -> (Value, Option<i32>) {
@@ -166,7 +83,7 @@ async fn a_schema_comes_from_a_file_and_keys_from_files_and_text() {
     let worker = builder.reflection(false).serve(shop).start().unwrap();
     worker.connected().await.unwrap();
     std::fs::write(path("shop.binpb"), shop_service::schema().to_bytes()).unwrap();
-    let scene = Scene { counted, broker, _worker: worker };
+    let scene = Scene { counted, broker, worker };
     let (key, schema) = (path("own.key"), path("shop.binpb"));
     for server in [server.public().to_string(), path("server.pub")] {
         let keys = ["shop.v1.Shop/Make", "--server-key", &server, "--key", &key];
@@ -202,7 +119,7 @@ async fn what_fails_is_told_by_its_code() {
 async fn what_is_wrong_is_said_before_there_is_load() {
     let scene = scene().await;
     for (args, code, words) in [
-        (&["shop.v1.Shop/Nothing"][..], 1, "it has Make, Follow, Fill"),
+        (&["shop.v1.Shop/Nothing"][..], 1, "it has Make, Follow, Fill, Chat"),
         (&["shop.v1.Shop/Fill"], 2, "takes a stream of requests"),
         (&["nonsense"], 1, "no method's path"),
         (&["shop.v1.Shop/Make", "-d", "{\"colour\": 1}"], 2, "colour"),

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use mdp_runtime::CallKind;
 
 use crate::Failure;
-use crate::args::{Output, seconds};
+use crate::args::{Output, metadata, seconds};
 use crate::connect::ConnectArgs;
 use crate::messages::{self, Called};
 use load::Load;
@@ -38,8 +38,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE.binpb")]
     schema: Option<PathBuf>,
     /// Metadata beside each request, KEY:VALUE. May be given several times.
-    #[arg(short = 'H', long = "metadata", value_name = "KEY:VALUE")]
-    metadata: Vec<String>,
+    #[arg(short = 'H', long = "metadata", value_name = "KEY:VALUE", value_parser = metadata)]
+    metadata: Vec<(String, String)>,
     /// How many calls are under way at a time. With --rate: how many there may be at the most.
     #[arg(long, short = 'c', value_name = "CALLS", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     concurrency: u32,
@@ -76,8 +76,6 @@ async fn bench(args: &BenchArgs) -> Result<u8, Failure> {
     if args.warm_up >= args.duration {
         return Err(Failure::wrong(anyhow!("--warm-up takes all of --duration")));
     }
-    let metadata = args.metadata.iter().map(|pair| split(pair));
-    let metadata: Vec<_> = metadata.collect::<Result<_, _>>().map_err(Failure::wrong)?;
     let mut clients = Vec::new();
     for _ in 0..args.connections {
         clients.push(args.connect.client().await?);
@@ -93,7 +91,7 @@ async fn bench(args: &BenchArgs) -> Result<u8, Failure> {
     let load = Load {
         method: called.method,
         requests: requests.into_iter().map(Into::into).collect(),
-        metadata,
+        metadata: args.metadata.clone(),
         concurrency: args.concurrency,
         rate,
         duration: args.duration,
@@ -124,13 +122,4 @@ fn checked(rate: f64) -> anyhow::Result<f64> {
         bail!("--rate is a number of calls a second, up to 10 million");
     }
     Ok(rate)
-}
-
-fn split(pair: &str) -> anyhow::Result<(String, String)> {
-    match pair.split_once(':') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => bail!("`{pair}` is no metadata; write KEY:VALUE"),
-    }
 }

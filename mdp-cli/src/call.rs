@@ -1,0 +1,201 @@
+//! `mdp call`: one call, in JSON.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use mdp_runtime::details::{
+    BadRequest, DebugInfo, ErrorInfo, Help, LocalizedMessage, PreconditionFailure, QuotaFailure,
+    RequestInfo, ResourceInfo, RetryInfo,
+};
+use mdp_runtime::dynamic::Encoded;
+use mdp_runtime::{CallKind, Client, Detail, Metadata, Status};
+
+use crate::Failure;
+use crate::args::{metadata, seconds};
+use crate::connect::ConnectArgs;
+use crate::messages::{self, Called};
+
+/// What is added to a status' number to make an exit code, so that it is none of the program's own.
+const STATUS: u8 = 64;
+
+/// Makes one call and prints each reply as a line of JSON.
+///
+/// The exit code is 0 if the call ended well, and 64 more than its status' number if not: 80 is UNAUTHENTICATED. 1 means that
+/// it could not be made, 2 that the command line is wrong.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CallArgs {
+    /// The method, `package.Service/Method`.
+    #[arg(value_name = "SERVICE/METHOD")]
+    method: String,
+    /// The request as JSON, or several of them one behind another where requests stream; @FILE takes it from a file, @- from
+    /// standard input. Without this it is empty, and a stream has none.
+    #[arg(short, long, value_name = "JSON")]
+    data: Option<String>,
+    /// The descriptors of the service; without them a worker is asked.
+    #[arg(long, value_name = "FILE.binpb")]
+    schema: Option<PathBuf>,
+    /// Metadata beside the request, KEY:VALUE. May be given several times.
+    #[arg(short = 'H', long = "metadata", value_name = "KEY:VALUE", value_parser = metadata)]
+    metadata: Vec<(String, String)>,
+    /// The worker that is to have the call, by its id.
+    #[arg(long, value_name = "ID")]
+    worker: Option<String>,
+    /// How many seconds the call may take.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+    /// Prints the metadata that comes back to standard error.
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(crate) fn run(args: &CallArgs) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failure::failed)?.block_on(call(args))
+}
+
+async fn call(args: &CallArgs) -> Result<u8, Failure> {
+    let client = args.connect.client().await?;
+    let found = Called::find(&client, &args.method, args.schema.as_deref()).await;
+    let called = found.map_err(Failure::failed)?;
+    let text = args.data.as_deref().map(messages::json).transpose().map_err(Failure::wrong)?;
+    let requests = called.requests(text.as_deref()).map_err(Failure::wrong)?;
+    match made(args, &client, &called, requests).await {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(status)) => {
+            eprint!("{}", in_words(&status));
+            Ok(STATUS.saturating_add(status.code().as_u32().min(64) as u8))
+        }
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// Makes the call. The inner error is how it ended, the outer one that its replies could not be told.
+async fn made(
+    args: &CallArgs,
+    client: &Client,
+    called: &Called,
+    requests: Vec<Vec<u8>>,
+) -> anyhow::Result<Result<(), Status>> {
+    macro_rules! with_options {
+        ($call:expr) => {{
+            let mut call = $call.timeout(args.timeout);
+            for (key, value) in &args.metadata {
+                call = call.metadata(key.clone(), value.clone());
+            }
+            match &args.worker {
+                Some(id) => call.to_worker(id.clone()),
+                None => call,
+            }
+        }};
+    }
+    let method = called.method;
+    let one = || requests.first().cloned().unwrap_or_default().into();
+    let mut ended = match method.kind() {
+        CallKind::Unary => {
+            let response = match with_options!(method.call(client, one())).send().await {
+                Ok(response) => response,
+                Err(status) => return Ok(Err(status)),
+            };
+            told(args, response.metadata());
+            return print(called, response.message()).map(Ok);
+        }
+        CallKind::ClientStreaming => {
+            let (mut sender, reply) = with_options!(method.client_streaming(client)).start();
+            for request in requests {
+                // A call that is over says why with its reply.
+                if sender.send(Encoded(request.into())).await.is_err() {
+                    break;
+                }
+            }
+            sender.finish();
+            return match reply.await {
+                Ok(reply) => print(called, &reply).map(Ok),
+                Err(status) => Ok(Err(status)),
+            };
+        }
+        CallKind::ServerStreaming => {
+            match with_options!(method.server_streaming(client, one())).await {
+                Ok(replies) => replies,
+                Err(status) => return Ok(Err(status)),
+            }
+        }
+        CallKind::BidiStreaming => {
+            let (mut sender, replies) = with_options!(method.bidi_streaming(client)).start();
+            tokio::spawn(async move {
+                for request in requests {
+                    if sender.send(Encoded(request.into())).await.is_err() {
+                        return;
+                    }
+                }
+                sender.finish();
+            });
+            replies
+        }
+    };
+    loop {
+        match ended.message().await {
+            Ok(Some(reply)) => print(called, &reply)?,
+            Ok(None) => {
+                told(args, ended.metadata());
+                ended.trailers().into_iter().for_each(|trailers| told(args, trailers));
+                return Ok(Ok(()));
+            }
+            Err(status) => return Ok(Err(status)),
+        }
+    }
+}
+
+fn print(called: &Called, reply: &Encoded) -> anyhow::Result<()> {
+    let line = called.reply(&reply.0).context("the reply")?;
+    crate::print(&(line + "\n"))
+}
+
+fn told(args: &CallArgs, metadata: &Metadata) {
+    if args.verbose {
+        for (key, value) in metadata.iter() {
+            eprintln!("{key}: {}", value.escape_ascii());
+        }
+    }
+}
+
+/// A status as a person reads it, with its details.
+fn in_words(status: &Status) -> String {
+    let mut text = format!("{status}\n");
+    if status.not_started() {
+        text += "  no handler was started\n";
+    }
+    for detail in status.details() {
+        text += &format!("  {}\n", detail_in_words(status, detail));
+    }
+    text
+}
+
+fn detail_in_words(status: &Status, detail: &Detail) -> String {
+    let name = detail.type_url.rsplit('/').next().unwrap_or_default();
+    macro_rules! known {
+        ($($kind:ident),*) => {
+            $(if name == concat!("google.rpc.", stringify!($kind)) {
+                let one = Status::with_details(status.code(), "", vec![detail.clone()]);
+                if let Some(found) = one.detail::<$kind>() {
+                    return format!("{found:?}");
+                }
+            })*
+        };
+    }
+    known!(
+        ErrorInfo,
+        RetryInfo,
+        QuotaFailure,
+        PreconditionFailure,
+        BadRequest,
+        RequestInfo,
+        ResourceInfo,
+        Help,
+        LocalizedMessage,
+        DebugInfo
+    );
+    format!("{} of {} bytes", name.escape_debug(), detail.value.len())
+}
