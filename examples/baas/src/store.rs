@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior};
 
@@ -74,8 +74,7 @@ impl Store {
         options.open(&path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
-        // Readers and a writer do not wait for each other then. It is a property of the file, and stays.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        write_ahead(&connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         change.execute_batch(SCHEMA)?;
@@ -201,6 +200,23 @@ impl Store {
     }
 }
 
+/// Readers and a writer do not wait for each other then. It is a property of the file, and stays. When several workers
+/// open a new file at once, SQLite refuses some of them without waiting, so they ask again.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}
+
 fn tries(row: &Row<'_>) -> rusqlite::Result<Tries> {
     let since = row.get::<_, i64>(1)?;
     Ok(Tries { count: row.get(0)?, since: u64::try_from(since).unwrap_or(0) })
@@ -219,9 +235,30 @@ impl fmt::Debug for Store {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
     use super::*;
 
     const WINDOW: Duration = Duration::from_secs(60);
+
+    /// Workers that are started together make the file together.
+    #[test]
+    fn many_open_a_new_database_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..30 {
+            let path = folder.path().join(format!("users-{round}.db"));
+            let gate = Barrier::new(6);
+            thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        gate.wait();
+                        Store::open(&path).unwrap();
+                    });
+                }
+            });
+        }
+    }
 
     #[test]
     fn users_and_rights_are_seen_through_another_connection() {
