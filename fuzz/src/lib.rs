@@ -65,6 +65,7 @@ pub fn low() -> Limits {
         capacity: 3,
         window: 16,
         attempts: 2,
+        unanswered: 2,
     }
 }
 
