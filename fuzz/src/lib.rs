@@ -40,6 +40,7 @@ fn frame(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
         5 => b"MDPW02".to_vec(),
         6 => b"echo".to_vec(),
         7 => b"mmi.service".to_vec(),
+        8 => b"mmi.schema".to_vec(),
         _ => {
             let len = noise.int_in_range(0..=64)?;
             noise.bytes(len)?.to_vec()
@@ -64,6 +65,8 @@ pub fn low() -> Limits {
         calls: 20,
         capacity: 3,
         window: 16,
+        schemas: 2,
+        schema_bytes: 30,
         attempts: 2,
         unanswered: 2,
     }

@@ -77,6 +77,8 @@ struct LimitsConfig {
     calls: Option<NonZeroUsize>,
     capacity: Option<NonZeroU16>,
     window: Option<NonZeroU32>,
+    schemas: Option<usize>,
+    schema_bytes: Option<usize>,
     attempts: Option<NonZeroU8>,
     unanswered: Option<NonZeroU8>,
 }
@@ -196,6 +198,8 @@ impl LimitsConfig {
             calls: or(self.calls, default.calls),
             capacity: self.capacity.map_or(default.capacity, |calls| calls.get().into()),
             window: self.window.map_or(default.window, NonZeroU32::get),
+            schemas: self.schemas.unwrap_or(default.schemas),
+            schema_bytes: self.schema_bytes.unwrap_or(default.schema_bytes),
             attempts: self.attempts.map_or(default.attempts, NonZeroU8::get),
             unanswered: self.unanswered.map_or(default.unanswered, NonZeroU8::get),
         }

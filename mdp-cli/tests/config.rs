@@ -217,21 +217,49 @@ fn window_bounds_the_credit_that_a_stream_has() {
     assert_eq!(credit, 20);
 }
 
+#[test]
+fn contracts_are_kept_as_far_as_the_file_says() {
+    // A worker is asked each of three times, or once where its answer is kept.
+    for (setting, asked) in
+        [("schemas = 1", 1), ("schemas = 0", 3), ("schema_bytes = 5", 1), ("schema_bytes = 4", 3)]
+    {
+        let (_broker, endpoint) = broker(&format!("[limits]\n{setting}"));
+        let mut worker = RawPeer::greeted(&endpoint);
+        let service = SERVICE_NAME.into();
+        worker.send(&[Raw::Ready { service, capacity: 1, schema: Some([7; 16]) }]);
+        let client = plain_peer(&endpoint);
+        for number in 0..3 {
+            client.send_multipart(["MDPC02", "\x01", "mmi.schema", SERVICE_NAME], 0).unwrap();
+            if number < asked {
+                let call = worker.wait_request();
+                let reply = mdp_protocol::wire::Reply::Body(b"bytes".to_vec());
+                let (code, attempt, peer) = (Code::Ok, 1, Vec::new());
+                let not_started = false;
+                worker.send(&[Raw::Final { call, code, not_started, attempt, peer, reply }]);
+            }
+            let told = client.recv_multipart(0).unwrap();
+            assert_eq!(told.get(3..5).unwrap(), [&b"200"[..], b"bytes"], "{setting}: {told:?}");
+        }
+    }
+}
+
 /// A plain worker, as RFC 18 has it, and what it hears until the broker tells it to go.
 fn plain_worker(endpoint: &str) -> zmq::Socket {
-    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.set_rcvtimeo(10_000).unwrap();
-    socket.connect(endpoint).unwrap();
+    let socket = plain_peer(endpoint);
     socket.send_multipart(["MDPW02", "\x01", "echo"], 0).unwrap();
     socket
 }
 
-fn plain_request(endpoint: &str) -> zmq::Socket {
+fn plain_peer(endpoint: &str) -> zmq::Socket {
     let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
     socket.set_linger(0).unwrap();
     socket.set_rcvtimeo(10_000).unwrap();
     socket.connect(endpoint).unwrap();
+    socket
+}
+
+fn plain_request(endpoint: &str) -> zmq::Socket {
+    let socket = plain_peer(endpoint);
     socket.send_multipart(["MDPC02", "\x01", "echo", "hi"], 0).unwrap();
     socket
 }

@@ -43,6 +43,11 @@ pub struct Limits {
     /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. 16,384; below 16
     /// a stream may come to a standstill, for receivers keep a few units back (`wire.md` R71).
     pub window: u32,
+    /// Contracts of services that the broker keeps, once somebody has asked for them; beyond that it forgets the one that
+    /// nobody wanted for longest. 256.
+    pub schemas: usize,
+    /// Bytes of these. A longer one is told and not kept. 16 MiB.
+    pub schema_bytes: usize,
     /// How often a call is given to a worker before the broker gives up. 3.
     pub attempts: u8,
     /// How often the broker takes slots back from a worker that answers no call in between. With the last time it is told
@@ -78,6 +83,8 @@ impl Default for Limits {
             calls: 1_000_000,
             capacity: 65_535,
             window: 16_384,
+            schemas: 256,
+            schema_bytes: 16 << 20,
             attempts: 3,
             unanswered: 3,
         }

@@ -30,6 +30,19 @@ pub trait Payload: Sized {
         self.size()
     }
 
+    /// The request that has this path, and neither metadata nor a message: what the broker itself asks of a worker.
+    /// `None`: there is none of this kind, and the broker asks nothing.
+    fn request(path: &[u8]) -> Option<Self> {
+        let _ = path;
+        None
+    }
+
+    /// The message in a reply, where it stands in one piece and as it was encoded: for what the broker keeps and tells to
+    /// others, who look into it.
+    fn message(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// A second handle on the same body, for a call that may have to be sent again. It must not pin
     /// more memory than [`size`](Payload::size) says.
     fn keep(&self) -> Self;
@@ -47,6 +60,14 @@ impl Payload for Vec<u8> {
 
     fn size(&self) -> usize {
         self.len()
+    }
+
+    fn request(path: &[u8]) -> Option<Self> {
+        Some(path.into())
+    }
+
+    fn message(&self) -> Option<&[u8]> {
+        Some(self)
     }
 
     fn keep(&self) -> Self {

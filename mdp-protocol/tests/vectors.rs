@@ -256,6 +256,8 @@ fn limits() -> [(Limit, String); 13] {
         capacity,
         attempts: _,
         unanswered: _,
+        schemas: _,
+        schema_bytes: _,
         window: _,
     } = Limits::default();
     let number = |n: usize| n.to_string();

@@ -294,6 +294,21 @@ impl Payload for Body {
         payload.get(last).unwrap_or_default()
     }
 
+    fn request(path: &[u8]) -> Option<Self> {
+        let path = std::str::from_utf8(path).ok()?;
+        Some(Body::new(path, None, 0, |_| {}))
+    }
+
+    fn message(&self) -> Option<&[u8]> {
+        let inline = || self.bytes.get(self.meta_range().1..).unwrap_or_default();
+        match self.out.as_deref() {
+            _ if self.raw || self.compressed => None,
+            Some(Out::Payload(payload)) => Some(payload),
+            Some(Out::Frames(_)) => None,
+            None => Some(inline()),
+        }
+    }
+
     fn size(&self) -> usize {
         self.bytes.len() + self.out_len()
     }

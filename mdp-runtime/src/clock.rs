@@ -1,6 +1,6 @@
 //! The only place that reads a clock. The state machines are told the time as a value.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mdp_protocol::{Span, Time};
 
@@ -26,6 +26,12 @@ impl Clock {
             .checked_add(Duration::from_millis(time.as_ms()))
             .unwrap_or_else(|| self.zero + Duration::from_secs(u32::MAX.into()))
     }
+}
+
+/// Milliseconds since 1970, for people and for whoever compares clocks; nothing is decided by it.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Measures how long things take.

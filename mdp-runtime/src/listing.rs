@@ -1,9 +1,13 @@
-//! The answers of the broker's own services (RFC 8) as frames: a status, then JSON.
+//! The answers of the broker's own services (RFC 8) as frames: a status, then JSON, or what a worker told of its service.
 
 use bytes::Bytes;
-use mdp_protocol::broker::{Listing, Name, ServiceLine, Stats, WorkerLine};
+use mdp_protocol::Limits;
+use mdp_protocol::broker::{BrokerLine, Listing, Name, ServiceLine, Stats, WorkerLine};
+use mdp_protocol::wire::SchemaHash;
 use mdp_protocol::wire::plain::Dialect;
 use serde_json::{Value, json};
+
+use crate::clock;
 
 /// The body of a reply.
 pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
@@ -12,6 +16,11 @@ pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
         Listing::Services(services) => Some(services.iter().map(service).collect::<Value>()),
         Listing::Workers(workers) => Some(workers.iter().map(worker).collect()),
         Listing::Counters(stats) => Some(counters(stats)),
+        Listing::Broker(line) => Some(broker(line)),
+        Listing::Schema { hash, set } => {
+            frames.extend([Bytes::from_owner(set.clone()), Bytes::copy_from_slice(hash)]);
+            None
+        }
         _ => None,
     };
     frames.extend(json.map(|json| Bytes::from(json.to_string())));
@@ -25,6 +34,8 @@ fn service(line: &ServiceLine) -> Value {
         "capacity": line.capacity,
         "running": line.running,
         "queued": line.queued,
+        "draining": line.draining,
+        "schemas": line.schemas.iter().map(hex).collect::<Value>(),
     })
 }
 
@@ -40,6 +51,42 @@ fn worker(line: &WorkerLine) -> Value {
         "capacity": line.capacity,
         "running": line.running,
         "draining": line.draining,
+        "schema": line.schema.as_ref().map(hex),
+    })
+}
+
+fn broker(line: &BrokerLine) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time_ms": clock::unix_ms(),
+        "heartbeat_ms": line.heartbeat.as_ms(),
+        "liveness": line.liveness,
+        "draining": line.draining,
+        "policy": line.guarded,
+        "limits": limits(&line.limits),
+    })
+}
+
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "frame_bytes": limits.frame_bytes,
+        "frames": limits.frames,
+        "records": limits.records,
+        "sessions": limits.sessions,
+        "services": limits.services,
+        "unserved_services": limits.unserved_services,
+        "services_per_worker": limits.services_per_worker,
+        "queued_calls_per_service": limits.queued_calls_per_service,
+        "queued_bytes_per_service": limits.queued_bytes_per_service,
+        "held_bytes": limits.held_bytes,
+        "calls_per_client": limits.calls_per_client,
+        "calls": limits.calls,
+        "capacity": limits.capacity,
+        "window": limits.window,
+        "schemas": limits.schemas,
+        "schema_bytes": limits.schema_bytes,
+        "attempts": limits.attempts,
+        "unanswered": limits.unanswered,
     })
 }
 
@@ -64,6 +111,11 @@ fn counters(stats: &Stats) -> Value {
         "invalid": stats.invalid,
         "turned_away": stats.turned_away,
     })
+}
+
+/// As `mdp` and logs show the identity of a contract.
+fn hex(hash: &SchemaHash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names are printable ASCII.

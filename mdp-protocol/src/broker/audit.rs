@@ -82,6 +82,8 @@ impl<P: Payload> Broker<P> {
         if of_principals != self.counted() {
             return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
         }
+        let (schemas, kept) = self.schemas.recount();
+        same("bytes of contracts", schemas, kept)?;
         same("call timers", self.calls.len(), self.call_timer.len())
     }
 

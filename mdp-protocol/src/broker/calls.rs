@@ -351,7 +351,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client else { return };
+        let Some(client) = call.client else { return self.schema_told(now, key, &end, out) };
         let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.raw);
         if no_message {
             return self.tell(now, key, |_| no_tunnel(), out);

@@ -18,7 +18,9 @@ use crate::wire::{DisconnectReason, Record};
 impl<P: Payload> Broker<P> {
     /// CANCEL from a client. One that has crossed with FINAL finds nothing.
     pub(super) fn cancel(&mut self, now: Time, from: Key, call: u64, out: &mut Vec<Action<P>>) {
-        let Some(key) = self.by_number.get(&(from, call)).copied() else { return };
+        let Some(key) = self.by_number.get(&(from, call)).copied() else {
+            return self.forget_question(from, call);
+        };
         self.stats.cancelled += 1;
         self.give_up(now, key, None, out);
     }

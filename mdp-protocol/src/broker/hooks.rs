@@ -158,7 +158,8 @@ impl<P: Payload> Broker<P> {
         worker: Name,
         out: &mut Vec<Action<P>>,
     ) {
-        if !self.config.hooks.replies {
+        let own = || self.calls.get(key).is_some_and(|call| call.client.is_none());
+        if !self.config.hooks.replies || own() {
             self.reply(now, key, end, worker, out);
             return self.remove(key);
         }

@@ -2,18 +2,20 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Broker;
 use super::io::{Action, Name, Stats};
 use super::refusals::{denied, typed_management};
 use super::to_plain::{Content, ToPlain};
+use super::{Broker, schemas};
+use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::plain::Dialect;
-use crate::wire::{Record, Reply};
+use crate::wire::{DisconnectReason, Record, Reply, SchemaHash};
 
 /// The most entries of a list.
 const LIST_MOST: usize = 10_000;
@@ -22,7 +24,7 @@ const LIST_MOST: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listing {
-    /// A status of RFC 8 and nothing more: 200, 404 or 501.
+    /// A status of RFC 8 and nothing more: 200, 403, 404, 501, 503 or 504.
     Status(u16),
     /// The services.
     Services(Vec<ServiceLine>),
@@ -30,6 +32,30 @@ pub enum Listing {
     Workers(Vec<WorkerLine>),
     /// The counters.
     Counters(Box<Stats>),
+    /// What a service is.
+    Schema {
+        /// The identity of the contract.
+        hash: SchemaHash,
+        /// What a worker told: a `google.protobuf.FileDescriptorSet`.
+        set: Arc<[u8]>,
+    },
+    /// The broker's settings, as far as they concern others.
+    Broker(Box<BrokerLine>),
+}
+
+/// The broker, as `mmi.broker` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerLine {
+    /// How often it gives and wants a sign of life.
+    pub heartbeat: Span,
+    /// How many silent intervals mean that a peer is gone.
+    pub liveness: u8,
+    /// It takes no new calls: it is to end.
+    pub draining: bool,
+    /// It has a policy.
+    pub guarded: bool,
+    /// What it accepts.
+    pub limits: Limits,
 }
 
 impl Listing {
@@ -55,6 +81,10 @@ pub struct ServiceLine {
     pub running: u64,
     /// Calls that wait.
     pub queued: usize,
+    /// Its workers that take no new calls.
+    pub draining: usize,
+    /// The contracts that its other workers say they have.
+    pub schemas: Vec<SchemaHash>,
 }
 
 /// One worker of a service, as `mmi.workers` lists it.
@@ -70,15 +100,18 @@ pub struct WorkerLine {
     pub running: u32,
     /// It takes no new ones.
     pub draining: bool,
+    /// The contract that it says it has.
+    pub schema: Option<SchemaHash>,
 }
 
 /// Lists that are made in a second; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;
 
 const OK: u16 = 200;
-const NOT_FOUND: u16 = 404;
-const NOT_IMPLEMENTED: u16 = 501;
-const TRY_LATER: u16 = 503;
+pub(super) const NOT_FOUND: u16 = 404;
+pub(super) const NOT_IMPLEMENTED: u16 = 501;
+pub(super) const TRY_LATER: u16 = 503;
+pub(super) const TIMED_OUT: u16 = 504;
 
 /// How many lists were made in the second that began then.
 #[derive(Debug, Default)]
@@ -100,22 +133,45 @@ impl<P: Payload> Broker<P> {
         if !body.is_raw() {
             return self.refuse(now, from, call, body, typed_management(), out);
         }
-        if !self.may_manage(from, body.path()) {
+        let about = body.last_frame();
+        if !self.may_manage(from, body.path(), about) {
             self.stats.denied += 1;
             let refusal = denied(&String::from_utf8_lossy(body.path()));
             return self.refuse(now, from, call, body, refusal, out);
         }
-        let listing = self.listing(now, body.path(), body.last_frame());
+        if self.is_asked(from, call) {
+            self.stats.invalid += 1;
+            return self.expel(now, from, DisconnectReason::Unexpected, out); // wire.md R16
+        }
+        let listing = match body.path() {
+            schemas::SERVICE if !self.may_list(now) => Listing::Status(TRY_LATER),
+            schemas::SERVICE => match self.look_up_schema(now, from, call, about, out) {
+                Some(listing) => listing,
+                None => return,
+            },
+            service => self.listing(now, service, about),
+        };
         if let Some(form) = self.sessions.get(from).and_then(|session| session.form()) {
-            let (service, content) = (Name::from(body.path()), Content::Listing(Box::new(listing)));
-            let message = ToPlain::Reply { service, last: true, content };
+            let message = plain_reply(body.path(), listing);
             return out.push(Action::SendPlain { to: from, form, message });
         }
+        self.answer_management(now, from, call, listing, out);
+    }
+
+    /// Answers a client of MDP/RPC.
+    pub(super) fn answer_management(
+        &mut self,
+        now: Time,
+        to: Key,
+        call: u64,
+        listing: Listing,
+        out: &mut Vec<Action<P>>,
+    ) {
         let reply = Reply::Listing(Box::new(listing));
         let peer = Name::from([]);
         let (code, not_started) = (Code::Ok, false);
         let record = Record::Final { call, code, not_started, attempt: 0, peer, reply };
-        self.send(now, from, record, out);
+        self.send(now, to, record, out);
     }
 
     fn listing(&mut self, now: Time, service: &[u8], about: &[u8]) -> Listing {
@@ -135,6 +191,7 @@ impl<P: Payload> Broker<P> {
                 None => Listing::Status(NOT_FOUND),
             },
             b"mmi.counters" => Listing::Counters(Box::new(self.stats())),
+            b"mmi.broker" => Listing::Broker(Box::new(self.broker_line())),
             _ => Listing::Status(NOT_IMPLEMENTED), // RFC 8 M4
         }
     }
@@ -145,6 +202,16 @@ impl<P: Payload> Broker<P> {
         }
         self.lists.made += 1;
         self.lists.made <= LISTS_A_SECOND
+    }
+
+    fn broker_line(&self) -> BrokerLine {
+        BrokerLine {
+            heartbeat: self.config.heartbeat,
+            liveness: self.config.liveness,
+            draining: self.closing.is_some(),
+            guarded: self.is_guarded(),
+            limits: self.config.limits.clone(),
+        }
     }
 
     fn service_lines(&self) -> Vec<ServiceLine> {
@@ -158,6 +225,8 @@ impl<P: Payload> Broker<P> {
                 capacity: 0,
                 running: 0,
                 queued: service.queued(),
+                draining: 0,
+                schemas: service.schemas().keys().copied().collect(),
             });
         }
         for (_, worker) in self.registrations.iter() {
@@ -165,6 +234,7 @@ impl<P: Payload> Broker<P> {
             if let Some(line) = place.and_then(|place| lines.get_mut(*place)) {
                 line.capacity += u64::from(worker.capacity);
                 line.running += u64::from(worker.running);
+                line.draining += usize::from(worker.retired);
             }
         }
         lines.sort_unstable_by(|a, b| a.service.cmp(&b.service));
@@ -181,8 +251,15 @@ impl<P: Payload> Broker<P> {
                 capacity: worker.capacity,
                 running: worker.running,
                 draining: worker.retired,
+                schema: worker.schema,
             })
         });
         lines.take(LIST_MOST).collect()
     }
+}
+
+/// An answer to a plain client.
+pub(super) fn plain_reply<P>(service: &[u8], listing: Listing) -> ToPlain<P> {
+    let (service, content) = (Name::from(service), Content::Listing(Box::new(listing)));
+    ToPlain::Reply { service, last: true, content }
 }

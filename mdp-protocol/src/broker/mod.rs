@@ -5,7 +5,7 @@
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `mmi` (the broker's own services), `audit` (what must always be true).
+//! as messages of plain MDP), `mmi` (the broker's own services), `schemas` (what services are), `audit` (what must always be true).
 
 mod audit;
 mod backlog;
@@ -19,6 +19,7 @@ mod plain;
 mod refusals;
 mod requests;
 mod rights;
+mod schemas;
 mod services;
 mod sessions;
 mod streams;
@@ -34,7 +35,7 @@ pub use config::{Config, PlainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
-pub use mmi::{Listing, ServiceLine, WorkerLine};
+pub use mmi::{BrokerLine, Listing, ServiceLine, WorkerLine};
 pub use plain::{FromPlain, Incoming};
 pub use to_plain::{Content, ToPlain};
 
@@ -65,6 +66,7 @@ pub struct Broker<P> {
     timers_done: Option<Time>,
     gone: plain::Gone,
     lists: mmi::Lists,
+    schemas: schemas::Schemas,
     /// Whose messages come next.
     introduced: Option<PeerKey>,
     usages: Slab<Usage>,
@@ -106,6 +108,7 @@ impl<P: Payload> Broker<P> {
             timers_done: None,
             gone: plain::Gone::new(config.seed),
             lists: mmi::Lists::default(),
+            schemas: schemas::Schemas::default(),
             introduced: None,
             usages: Slab::new(),
             by_principal: HashMap::with_hasher(hash()),
@@ -176,7 +179,9 @@ impl<P: Payload> Broker<P> {
     /// When `handle` wants to be called with [`Input::Tick`] at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
         let away = self.away.is_some().then_some(self.last);
-        let timers = [self.session_timer.next(), self.call_timer.next(), self.closing, away];
+        let lookups = self.schemas.next();
+        let timers =
+            [self.session_timer.next(), self.call_timer.next(), self.closing, away, lookups];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
@@ -347,6 +352,7 @@ impl<P: Payload> Broker<P> {
                 self.session_due(now, session, out);
             }
         }
+        self.see_to_lookups(now, out);
     }
 
     fn shut_down(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
@@ -362,6 +368,7 @@ impl<P: Payload> Broker<P> {
         for call in waiting {
             self.give_back(now, call, out);
         }
+        self.end_lookups(now, out);
     }
 
     fn maybe_close(&mut self, now: Time, out: &mut Vec<Action<P>>) {

@@ -169,10 +169,15 @@ impl<P: Payload> Broker<P> {
         !self.is_guarded() || self.grant_of(session).is_some_and(|grant| grant.may_serve(service))
     }
 
-    /// Whether a peer may use one of the broker's own services.
-    pub(super) fn may_manage(&self, session: Key, service: &[u8]) -> bool {
-        let asks = service == b"mmi.service";
-        !self.is_guarded() || self.grant_of(session).is_some_and(|grant| asks || grant.manage)
+    /// Whether a peer may use one of the broker's own services. Who may call a service may ask what it is.
+    pub(super) fn may_manage(&self, session: Key, service: &[u8], about: &[u8]) -> bool {
+        let asks = |grant: &Grant| match service {
+            b"mmi.service" => true,
+            super::schemas::SERVICE => grant.may_call(about),
+            _ => false,
+        };
+        !self.is_guarded()
+            || self.grant_of(session).is_some_and(|grant| grant.manage || asks(grant))
     }
 
     fn grant_of(&self, session: Key) -> Option<&Arc<Grant>> {

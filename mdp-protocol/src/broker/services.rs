@@ -366,6 +366,7 @@ impl<P: Payload> Broker<P> {
         registration.running = registration.running.saturating_sub(1);
         let service = registration.service;
         self.reload(key);
+        self.ask_first(now, key, out);
         if self.planted(PlantedBug::NoPumpAfterFinal) {
             return;
         }

@@ -88,6 +88,14 @@ impl Payload for Body {
         &self.payload[last]
     }
 
+    fn request(path: &[u8]) -> Option<Self> {
+        Some(Body::of_path(path, b""))
+    }
+
+    fn message(&self) -> Option<&[u8]> {
+        (!self.raw).then_some(&self.payload)
+    }
+
     fn size(&self) -> usize {
         self.name.len() + self.meta.as_ref().map_or(0, |meta| meta.len() + 4) + self.payload.len()
     }

@@ -37,6 +37,8 @@ impl Stage {
                 "busy_expiry_ms" => config.plain.busy_expiry = span,
                 "redispatch" => config.plain.redispatch = number != 0,
                 "services" => config.limits.services = number as usize,
+                "schemas" => config.limits.schemas = number as usize,
+                "schema_bytes" => config.limits.schema_bytes = number as usize,
                 "queued_bytes" => config.limits.queued_bytes_per_service = number as usize,
                 _ => panic!("`{key}` is no setting"),
             }
@@ -248,6 +250,7 @@ fn listing_frames(listing: &Listing) -> Vec<Vec<u8>> {
     let status = listing.status().to_string().into_bytes();
     match listing {
         Listing::Status(_) => vec![status],
+        Listing::Schema { hash, set } => vec![status, set.to_vec(), hash.to_vec()],
         // As JSON in the runtime.
         listing => vec![status, format!("{listing:?}").replace('"', "'").into_bytes()],
     }

@@ -55,6 +55,24 @@ async fn their_partial_replies() {
     broker.shutdown(Duration::from_secs(1)).await;
 }
 
+/// A client that knows nothing of us but the address reads what our workers serve.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Python with the packages pyzmq and protobuf; .ci/python has it"]
+async fn their_clients_read_our_schemas() {
+    let (broker, endpoint) = broker();
+    let worker = Worker::builder().connect(&endpoint).serve(EchoWorker::new(Parrot));
+    let worker = worker.start().unwrap();
+    worker.connected().await.unwrap();
+    for asks in NAMES {
+        let mut client = Python::start("schema.py", &[asks, &endpoint, "interop.v1.Echo"]);
+        let said = tokio::task::spawn_blocking(move || (client.line(), client.line()));
+        let (method, _) = said.await.unwrap();
+        assert_eq!(method, "Same interop.v1.Words interop.v1.Words", "{asks}");
+    }
+    worker.shutdown(Duration::ZERO).await;
+    broker.shutdown(Duration::from_secs(1)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typed_calls_between_all_dialects() {
     for works in ALL {

@@ -1,0 +1,337 @@
+//! What the services are, as their workers say: `mmi.schema` (`wire.md` R100).
+//!
+//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives it to
+//! all who asked in the meantime. It looks into none of it.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::calls::{Call, End};
+use super::io::{Action, Name};
+use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
+use super::requests::Request;
+use crate::limits::Limits;
+use crate::names::MAX_NAME;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Code;
+use crate::time::{Span, Time};
+use crate::wire::plain::Form;
+use crate::wire::{CallKind, Reply, SchemaHash};
+
+/// The method by which a worker tells its service's schema (`wire.md` R99).
+const METHOD: &[u8] = b"/-schema";
+/// How long a worker has for its answer.
+const PATIENCE: Span = Span::from_secs(2);
+/// How soon another worker is looked for, if the last one could not be asked or is gone.
+const AGAIN: Span = Span::from_ms(50);
+/// Contracts that are asked for at once, and who waits for them.
+const LOOKUPS_MOST: usize = 64;
+const ASKERS_MOST: usize = 1_024;
+
+/// What is known, and what is being asked for.
+#[derive(Debug, Default)]
+pub(super) struct Schemas {
+    known: BTreeMap<(Name, SchemaHash), Known>,
+    /// Bytes of what is known.
+    bytes: usize,
+    /// How often something known was used.
+    uses: u64,
+    lookups: Vec<Lookup>,
+}
+
+#[derive(Debug)]
+struct Known {
+    set: Arc<[u8]>,
+    last_use: u64,
+}
+
+/// A contract that a worker is asked for.
+#[derive(Debug)]
+struct Lookup {
+    service: Key,
+    name: Name,
+    hash: SchemaHash,
+    until: Time,
+    /// When to see to it again.
+    next: Time,
+    /// The call to the worker, once one has a free slot.
+    call: Option<Key>,
+    tries: u8,
+    askers: Vec<Asker>,
+}
+
+/// Who waits for an answer. A plain client has a session only while something of its own goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asker {
+    Session { session: Key, call: u64 },
+    Plain { route: Arc<[u8]>, form: Form },
+}
+
+impl Schemas {
+    /// When a lookup is to be seen to.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.lookups.iter().map(|lookup| lookup.next.min(lookup.until)).min()
+    }
+
+    fn find(&mut self, name: &Name, hash: SchemaHash) -> Option<Listing> {
+        let known = self.known.get_mut(&(name.clone(), hash))?;
+        self.uses += 1;
+        known.last_use = self.uses;
+        Some(Listing::Schema { hash, set: known.set.clone() })
+    }
+
+    fn keep(&mut self, limits: &Limits, name: Name, hash: SchemaHash, set: Arc<[u8]>) {
+        if set.len() > limits.schema_bytes || limits.schemas == 0 {
+            return;
+        }
+        while self.bytes + set.len() > limits.schema_bytes || self.known.len() >= limits.schemas {
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.last_use);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
+            let gone = self.known.remove(&oldest);
+            self.bytes -= gone.map_or(0, |known| known.set.len());
+        }
+        self.uses += 1;
+        self.bytes += set.len();
+        let before = self.known.insert((name, hash), Known { set, last_use: self.uses });
+        self.bytes -= before.map_or(0, |known| known.set.len());
+    }
+
+    fn askers(&self) -> usize {
+        self.lookups.iter().map(|lookup| lookup.askers.len()).sum()
+    }
+
+    /// Bytes of what is known: counted, and kept.
+    pub(super) fn recount(&self) -> (usize, usize) {
+        (self.known.values().map(|known| known.set.len()).sum(), self.bytes)
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// The answer to `mmi.schema`, if it is known at once; else it is told later.
+    pub(super) fn look_up_schema(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        about: &[u8],
+        out: &mut Vec<Action<P>>,
+    ) -> Option<Listing> {
+        let refused = |status| Some(Listing::Status(status));
+        let found = self.by_name.get(about).copied();
+        let Some(service) = found.filter(|service| self.is_served(*service)) else {
+            return refused(NOT_FOUND);
+        };
+        let Some((name, hash)) = self.contract_of(service) else { return refused(NOT_IMPLEMENTED) };
+        if let Some(known) = self.schemas.find(&name, hash) {
+            return Some(known);
+        }
+        let full =
+            self.schemas.askers() >= ASKERS_MOST || self.calls.len() >= self.config.limits.calls;
+        let Some(asker) = self.asker(from, call).filter(|_| !full && self.closing.is_none()) else {
+            return refused(TRY_LATER);
+        };
+        let lookups = &mut self.schemas.lookups;
+        if let Some(same) =
+            lookups.iter_mut().find(|same| same.service == service && same.hash == hash)
+        {
+            same.askers.push(asker);
+            return None;
+        }
+        if lookups.len() >= LOOKUPS_MOST {
+            return refused(TRY_LATER);
+        }
+        let (until, askers) = (now + PATIENCE, Vec::from([asker]));
+        let lookup = Lookup { service, name, hash, until, next: now, call: None, tries: 0, askers };
+        lookups.push(lookup);
+        self.see_to_lookups(now, out);
+        None
+    }
+
+    /// The contract of most workers of a service that say theirs and take calls.
+    fn contract_of(&self, service: Key) -> Option<(Name, SchemaHash)> {
+        let service = self.services.get(service)?;
+        let most = service.schemas().iter().max_by_key(|(_, workers)| **workers)?;
+        Some((service.name.clone(), *most.0))
+    }
+
+    fn asker(&self, from: Key, call: u64) -> Option<Asker> {
+        let session = self.sessions.get(from)?;
+        Some(match session.form() {
+            Some(form) => Asker::Plain { route: Arc::from(&*session.route), form },
+            None => Asker::Session { session: from, call },
+        })
+    }
+
+    /// Whether a client's number is that of a question which is not answered yet.
+    pub(super) fn is_asked(&self, session: Key, call: u64) -> bool {
+        let asker = Asker::Session { session, call };
+        self.schemas.lookups.iter().any(|lookup| lookup.askers.contains(&asker))
+    }
+
+    /// CANCEL for what is no call: perhaps a question.
+    pub(super) fn forget_question(&mut self, session: Key, call: u64) {
+        let asker = Asker::Session { session, call };
+        for lookup in &mut self.schemas.lookups {
+            lookup.askers.retain(|other| *other != asker);
+        }
+    }
+
+    /// Asks where nobody is asked yet, and gives up what takes too long.
+    pub(super) fn see_to_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        let mut place = 0;
+        while let Some(lookup) = self.schemas.lookups.get(place) {
+            if lookup.next.min(lookup.until) > now {
+                place += 1;
+            } else if let Some(status) = self.see_to_lookup(now, place, out) {
+                self.end_lookup(now, place, &Listing::Status(status), out);
+            } else {
+                place += 1;
+            }
+        }
+    }
+
+    /// Why a lookup ends, if it does.
+    fn see_to_lookup(&mut self, now: Time, place: usize, out: &mut Vec<Action<P>>) -> Option<u16> {
+        let attempts = self.config.limits.attempts;
+        let lookup = self.schemas.lookups.get_mut(place)?;
+        lookup.next = now + AGAIN;
+        if now >= lookup.until {
+            return Some(TIMED_OUT);
+        }
+        if lookup.call.is_some_and(|call| self.calls.get(call).is_some_and(Call::is_running)) {
+            return None;
+        }
+        lookup.call = None;
+        let (service, hash, tries) = (lookup.service, lookup.hash, lookup.tries);
+        if !self.is_served(service) {
+            return Some(NOT_FOUND);
+        }
+        if tries >= attempts {
+            return Some(TRY_LATER);
+        }
+        let workers = self.registrations.iter().filter(|(_, worker)| {
+            worker.service == service && worker.schema == Some(hash) && !worker.retired
+        });
+        // One with a free slot, if there is one.
+        let worker = workers.max_by_key(|(_, worker)| worker.running < worker.capacity);
+        match worker.map(|(key, worker)| (key, worker.running < worker.capacity)) {
+            Some((worker, true)) => self.ask_worker(now, place, worker, out),
+            Some(_) => None,
+            None => Some(TRY_LATER),
+        }
+    }
+
+    /// A slot of a worker is free: whoever asks for its contract comes first.
+    pub(super) fn ask_first(&mut self, now: Time, worker: Key, out: &mut Vec<Action<P>>) {
+        if self.schemas.lookups.is_empty() {
+            return;
+        }
+        let Some(found) = self.registrations.get(worker) else { return };
+        let free = found.running < found.capacity && !found.retired;
+        let (service, hash) = (found.service, found.schema);
+        let waits = |lookup: &Lookup| {
+            lookup.call.is_none() && lookup.service == service && Some(lookup.hash) == hash
+        };
+        let Some(place) = self.schemas.lookups.iter().position(waits).filter(|_| free) else {
+            return;
+        };
+        if let Some(status) = self.ask_worker(now, place, worker, out) {
+            self.end_lookup(now, place, &Listing::Status(status), out);
+        }
+    }
+
+    /// Asks a worker that has a free slot. Why that cannot be, if it cannot.
+    fn ask_worker(
+        &mut self,
+        now: Time,
+        place: usize,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> Option<u16> {
+        let lookup = self.schemas.lookups.get_mut(place)?;
+        let path = [&*lookup.name, METHOD].concat();
+        let Some(body) =
+            Some(path).filter(|path| path.len() <= MAX_NAME).and_then(|path| P::request(&path))
+        else {
+            return Some(NOT_IMPLEMENTED);
+        };
+        let request = Request {
+            call: 0,
+            timeout: lookup.until - now,
+            idempotent: false,
+            target: b"",
+            kind: CallKind::Unary,
+            leased: false,
+        };
+        let mut call = Call::new(now, Key::NOWHERE, &request, false);
+        call.client = None;
+        call.service = lookup.service;
+        let key = self.calls.insert(call);
+        lookup.call = Some(key);
+        lookup.tries = lookup.tries.saturating_add(1);
+        self.dispatch(now, key, worker, body, out);
+        None
+    }
+
+    /// A worker's FINAL for a call that the broker made itself.
+    pub(super) fn schema_told(
+        &mut self,
+        now: Time,
+        call: Key,
+        end: &End<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        // Nothing was passed on to a client.
+        self.stats.replies = self.stats.replies.saturating_sub(1);
+        let found = self.schemas.lookups.iter().position(|lookup| lookup.call == Some(call));
+        let Some((place, lookup)) = found.and_then(|at| Some((at, self.schemas.lookups.get(at)?)))
+        else {
+            return;
+        };
+        let (name, hash) = (lookup.name.clone(), lookup.hash);
+        let set = match (end.code, &end.reply) {
+            (Code::Ok, Reply::Body(body)) => body.message().map(Arc::<[u8]>::from),
+            _ => None,
+        };
+        let listing = match (set, end.code) {
+            (Some(set), _) => {
+                self.schemas.keep(&self.config.limits, name, hash, set.clone());
+                Listing::Schema { hash, set }
+            }
+            (None, Code::Ok | Code::Unimplemented) => Listing::Status(NOT_IMPLEMENTED),
+            (None, Code::DeadlineExceeded) => Listing::Status(TIMED_OUT),
+            (None, _) => Listing::Status(TRY_LATER),
+        };
+        self.end_lookup(now, place, &listing, out);
+    }
+
+    /// The broker leaves: nobody is asked any more.
+    pub(super) fn end_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        while !self.schemas.lookups.is_empty() {
+            self.end_lookup(now, 0, &Listing::Status(TRY_LATER), out);
+        }
+    }
+
+    fn end_lookup(&mut self, now: Time, place: usize, listing: &Listing, out: &mut Vec<Action<P>>) {
+        if place >= self.schemas.lookups.len() {
+            return;
+        }
+        for asker in self.schemas.lookups.swap_remove(place).askers {
+            match asker {
+                Asker::Session { session, call } => {
+                    self.answer_management(now, session, call, listing.clone(), out);
+                }
+                Asker::Plain { route, form } => {
+                    let message = super::mmi::plain_reply(SERVICE, listing.clone());
+                    out.push(Action::AnswerPlain { route: (&*route).into(), form, message });
+                }
+            }
+        }
+    }
+}
+
+/// The service of the broker's own that is answered here.
+pub(super) const SERVICE: &[u8] = b"mmi.schema";
