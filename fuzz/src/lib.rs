@@ -63,6 +63,7 @@ pub fn low() -> Limits {
         held_bytes: 1_500,
         calls_per_client: 5,
         calls: 20,
+        methods: 3,
         capacity: 3,
         window: 16,
         schemas: 2,

@@ -39,6 +39,9 @@ pub struct Limits {
     pub calls: usize,
     /// Calls at once that one worker may offer for one service. 65,535.
     pub capacity: u32,
+    /// Methods that have counters of their own, over all services; and so many services. What is called beyond it counts for
+    /// its service, or for the rest. 4,096.
+    pub methods: usize,
     /// Units of credit that one side of a stream may give the other at once, each for an item of up to
     /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. 16,384; below 16
     /// a stream may come to a standstill, for receivers keep a few units back (`wire.md` R71).
@@ -82,6 +85,7 @@ impl Default for Limits {
             calls_per_client: 10_000,
             calls: 1_000_000,
             capacity: 65_535,
+            methods: 4_096,
             window: 16_384,
             schemas: 256,
             schema_bytes: 16 << 20,

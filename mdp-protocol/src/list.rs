@@ -3,11 +3,20 @@
 
 use crate::slab::{Key, Slab};
 
-/// The two neighbours of an entry in one list.
-#[derive(Clone, Copy, Debug, Default)]
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// The two neighbours of an entry in one list, by their places: who is in a list is in the table.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
-    prev: Option<Key>,
-    next: Option<Key>,
+    prev: u32,
+    next: u32,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link { prev: NONE, next: NONE }
+    }
 }
 
 /// The ends of a list and its length.
@@ -43,12 +52,12 @@ impl List {
 
     pub(crate) fn push_back<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>, key: Key) {
         let Some(entry) = slab.get_mut(key) else { return };
-        *entry.link() = Link { prev: self.tail, next: None };
-        match self.tail.and_then(|tail| slab.get_mut(tail)) {
-            Some(tail) => tail.link().next = Some(key),
+        let before = self.tail.replace(key);
+        *entry.link() = Link { prev: before.map_or(NONE, Key::index), next: NONE };
+        match before.and_then(|before| slab.at_mut(before.index())) {
+            Some(before) => before.link().next = key.index(),
             None => self.head = Some(key),
         }
-        self.tail = Some(key);
         self.len += 1;
     }
 
@@ -58,33 +67,41 @@ impl List {
         key: Key,
     ) {
         let Some(entry) = slab.get_mut(key) else { return };
-        *entry.link() = Link { prev: None, next: self.head };
-        match self.head.and_then(|head| slab.get_mut(head)) {
-            Some(head) => head.link().prev = Some(key),
+        let behind = self.head.replace(key);
+        *entry.link() = Link { prev: NONE, next: behind.map_or(NONE, Key::index) };
+        match behind.and_then(|behind| slab.at_mut(behind.index())) {
+            Some(behind) => behind.link().prev = key.index(),
             None => self.tail = Some(key),
         }
-        self.head = Some(key);
         self.len += 1;
     }
 
     /// Takes `key` out. It must be in this list.
     pub(crate) fn remove<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>, key: Key) {
         let Some(entry) = slab.get_mut(key) else { return };
-        let link = core::mem::take(entry.link());
-        match link.prev.and_then(|prev| slab.get_mut(prev)) {
-            Some(prev) => prev.link().next = link.next,
-            None => self.head = link.next,
+        let Link { prev, next } = core::mem::take(entry.link());
+        match slab.at_mut(prev) {
+            Some(before) => before.link().next = next,
+            None => self.head = slab.key_at(next),
         }
-        match link.next.and_then(|next| slab.get_mut(next)) {
-            Some(next) => next.link().prev = link.prev,
-            None => self.tail = link.prev,
+        match slab.at_mut(next) {
+            Some(behind) => behind.link().prev = prev,
+            None => self.tail = slab.key_at(prev),
         }
         self.len = self.len.saturating_sub(1);
     }
 
+    /// Moves the first entry to the end.
+    pub(crate) fn rotate<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>) {
+        if let Some(first) = self.front().filter(|_| self.len > 1) {
+            self.remove(slab, first);
+            self.push_back(slab, first);
+        }
+    }
+
     /// The entry behind `key` in its list.
     pub(crate) fn after<const N: usize, T: Linked<N>>(slab: &Slab<T>, key: Key) -> Option<Key> {
-        slab.get(key)?.link_ref().next
+        slab.key_at(slab.get(key)?.link_ref().next)
     }
 
     /// The entries from front to back.

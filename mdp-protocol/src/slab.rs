@@ -126,6 +126,14 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The entry that now lives at `index`.
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        match self.entries.get_mut(index as usize)? {
+            Entry { slot: Slot::Full(value), .. } => Some(value),
+            _ => None,
+        }
+    }
+
     /// The key of the entry that now lives at `index`.
     pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
         match self.entries.get(index as usize)? {

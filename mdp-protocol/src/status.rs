@@ -131,6 +131,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 9] = [
+        Reason::NoService,
+        Reason::NoWorker,
+        Reason::NotDispatched,
+        Reason::MaybeExecuted,
+        Reason::DeadlineExceeded,
+        Reason::Cancelled,
+        Reason::LimitReached,
+        Reason::BadRequest,
+        Reason::Denied,
+    ];
+
     /// The word in `ErrorInfo.reason`.
     pub const fn name(self) -> &'static str {
         match self {

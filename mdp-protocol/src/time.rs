@@ -61,6 +61,14 @@ impl Span {
     }
 }
 
+impl Add for Span {
+    type Output = Span;
+
+    fn add(self, more: Span) -> Span {
+        Span(self.0.saturating_add(more.0))
+    }
+}
+
 impl Add<Span> for Time {
     type Output = Time;
 

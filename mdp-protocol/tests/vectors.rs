@@ -258,6 +258,7 @@ fn limits() -> [(Limit, String); 13] {
         unanswered: _,
         schemas: _,
         schema_bytes: _,
+        methods: _,
         window: _,
     } = Limits::default();
     let number = |n: usize| n.to_string();

@@ -1,10 +1,14 @@
 //! The answers of the broker's own services (RFC 8) as frames: a status, then JSON, or what a worker told of its service.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use mdp_protocol::Limits;
-use mdp_protocol::broker::{BrokerLine, Listing, Name, ServiceLine, Stats, WorkerLine};
+use mdp_protocol::broker::{
+    BrokerLine, Listing, MethodLine, Name, ServiceLine, Stats, Tally, WorkerLine,
+};
 use mdp_protocol::wire::SchemaHash;
 use mdp_protocol::wire::plain::Dialect;
+use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -15,6 +19,7 @@ pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
     let json = match listing {
         Listing::Services(services) => Some(services.iter().map(service).collect::<Value>()),
         Listing::Workers(workers) => Some(workers.iter().map(worker).collect()),
+        Listing::Methods(methods) => Some(methods.iter().map(method).collect()),
         Listing::Counters(stats) => Some(counters(stats)),
         Listing::Broker(line) => Some(broker(line)),
         Listing::Schema { hash, set } => {
@@ -52,6 +57,7 @@ fn worker(line: &WorkerLine) -> Value {
         "running": line.running,
         "draining": line.draining,
         "schema": line.schema.as_ref().map(hex),
+        "done": tally(&line.tally, line.since_error),
     })
 }
 
@@ -87,6 +93,28 @@ fn limits(limits: &Limits) -> Value {
         "schema_bytes": limits.schema_bytes,
         "attempts": limits.attempts,
         "unanswered": limits.unanswered,
+        "methods": limits.methods,
+    })
+}
+
+fn method(line: &MethodLine) -> Value {
+    json!({
+        "service": text(&line.service),
+        "method": text(&line.method),
+        "done": tally(&line.tally, line.since_error),
+    })
+}
+
+/// Times in milliseconds, summed over all calls.
+fn tally(tally: &Tally, since_error: Option<Span>) -> Value {
+    json!({
+        "requests": tally.requests,
+        "errors": tally.errors,
+        "redispatched": tally.redispatched,
+        "queued_ms": tally.queued.as_ms(),
+        "running_ms": tally.running.as_ms(),
+        "last_error": tally.last_error.map(|(code, _)| code.name()),
+        "last_error_ms_ago": since_error.map(Span::as_ms),
     })
 }
 
@@ -110,6 +138,7 @@ fn counters(stats: &Stats) -> Value {
         "unanswered": stats.unanswered,
         "invalid": stats.invalid,
         "turned_away": stats.turned_away,
+        "reasons": stats.reasons.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
     })
 }
 

@@ -53,7 +53,13 @@ pub(super) struct Call<P> {
     /// A worker was lost while it held the call, so a handler may have run.
     pub(super) maybe_started: bool,
     /// What its client called, where there are hooks: they may have sent it elsewhere.
-    pub(super) path: Option<Name>,
+    pub(super) path: Option<Box<Name>>,
+    /// Where it counts.
+    pub(super) row: Option<Key>,
+    /// When it came, was lost by a worker, or was given to one.
+    pub(super) since: Time,
+    /// How long it waited for its worker, in milliseconds.
+    pub(super) waited: u32,
     pub(super) flow: Flow,
     /// What a worker without credit sent beyond what its client allowed.
     pub(super) backlog: Option<Box<Backlog<P>>>,
@@ -134,6 +140,9 @@ impl<P> Call<P> {
             targeted: !request.target.is_empty(),
             maybe_started: false,
             path: None,
+            row: request.row,
+            since: now,
+            waited: 0,
             flow: Flow::new(request.kind),
             backlog: None,
             body: None,
@@ -245,8 +254,10 @@ impl<P: Payload> Broker<P> {
             body,
         };
         registration.running += 1;
+        registration.tally.requests += 1;
         registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
         self.reload(worker);
+        self.count_dispatch(now, key);
         self.running += 1;
         self.stats.dispatched += 1;
         self.call_timer.set(key.index(), deadline);
@@ -319,6 +330,7 @@ impl<P: Payload> Broker<P> {
             self.requeue(now, key);
             return self.free_slot(now, worker, out);
         }
+        self.count_answer(now, key, worker, end.code);
         if running {
             let id = self
                 .registrations
@@ -356,6 +368,7 @@ impl<P: Payload> Broker<P> {
         if no_message {
             return self.tell(now, key, |_| no_tunnel(), out);
         }
+        let code = end.code;
         let record = if end.not_started && call.maybe_started {
             // The worker speaks for its own attempt only.
             final_of(call.client_call, call.attempt, Refusal::of_last_attempt(end.code))
@@ -369,6 +382,7 @@ impl<P: Payload> Broker<P> {
                 reply: end.reply,
             }
         };
+        self.count_end(now, key, code);
         self.send(now, client, record, out);
     }
 
@@ -448,7 +462,10 @@ impl<P: Payload> Broker<P> {
         if let Some(client) = call.client {
             let mut refusal = refusal(call.attempt);
             refusal.not_started &= !call.maybe_started;
+            self.stats.reasons.count(refusal.reason);
+            let code = refusal.code;
             let record = final_of(call.client_call, call.attempt, refusal);
+            self.count_end(now, key, code);
             self.send(now, client, record, out);
         }
     }
@@ -490,7 +507,7 @@ impl<P: Payload> Broker<P> {
             Place::Asked(Stage::Reply) | Place::Silenced(Stage::Reply) => {
                 !call.idempotent || is_plain(call)
             }
-            Place::Asked(Stage::Request) => is_plain(call),
+            Place::Asked(Stage::Request) | Place::Silenced(Stage::Request) => is_plain(call),
             Place::Ending => true,
             _ => false,
         };
@@ -545,6 +562,7 @@ impl<P: Payload> Broker<P> {
             if let Some(call) = self.calls.get_mut(key) {
                 call.maybe_started = true;
             }
+            self.count_loss(key);
             self.requeue(now, key);
             return true;
         }
@@ -583,8 +601,11 @@ impl<P: Payload> Broker<P> {
     /// accepted once.
     fn requeue(&mut self, now: Time, key: Key) {
         let wait = self.config.plain.queue_expiry;
-        if let Some(call) = self.calls.get_mut(key).filter(|call| call.leased) {
-            call.deadline = now + wait;
+        if let Some(call) = self.calls.get_mut(key) {
+            call.since = now;
+            if call.leased {
+                call.deadline = now + wait;
+            }
         }
         self.enqueue(key, true);
         self.arm_waiting(now, key);

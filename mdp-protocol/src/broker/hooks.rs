@@ -4,13 +4,14 @@
 //! that is asked about is in no queue and with no worker. It ends by its deadline, by CANCEL, or when the verdict
 //! takes too long, so code that does not answer costs the calls that it was asked about and nothing else.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
 use super::calls::{End, Place, Stage, no_name};
 use super::io::{Action, Name};
 use super::refusals::{bad_path, begun, deadline_refusal, limit_refusal, no_verdict};
-use super::requests::{Request, Wish, service_of};
+use super::requests::{Request, Wish};
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::policy::PeerKey;
@@ -193,11 +194,12 @@ impl<P: Payload> Broker<P> {
         let own = client.and_then(|client| client.rights.key);
         let Some(call) = self.calls.get_mut(key) else { return };
         call.place = Place::Asked(stage);
-        let path = call.path.clone().unwrap_or_else(no_name);
+        let path = call.path.as_deref().cloned().unwrap_or_else(no_name);
         let (raw, until) = (call.raw, call.deadline.min(now + self.config.hooks.wait));
         self.call_timer.set(key.index(), until);
         self.hold_elsewhere(key, about.size());
-        out.push(Action::Ask(Question { call: key.as_u64(), caller, key: own, path, raw, about }));
+        let question = Question { call: key.as_u64(), caller, key: own, path, raw, about };
+        out.push(Action::Ask(Box::new(question)));
     }
 
     /// The verdict on a call. One that comes too late finds nothing.
@@ -260,14 +262,14 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
-        let found = match (service_of(&body).map_err(bad_path), &to) {
+        let found = match (self.called(&body).map_err(bad_path), &to) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(name), Target::Rather(worker)) if !self.is_there(worker, name) => {
-                self.find_route(client, name, Wish { leased, target: &[] }, &body, out)
+            (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
+                self.find_route(client, called, Wish { leased, target: &[] }, &body, out)
             }
-            (Ok(name), to) => {
+            (Ok(called), to) => {
                 let target = to.worker();
-                self.find_route(client, name, Wish { leased, target }, &body, out)
+                self.find_route(client, called, Wish { leased, target }, &body, out)
             }
         };
         match found {

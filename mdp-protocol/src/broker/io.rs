@@ -9,6 +9,7 @@ use super::to_plain::ToPlain;
 use crate::limits::Limit;
 use crate::policy::Policy;
 use crate::slab::Key;
+use crate::status::Reason;
 use crate::time::Span;
 use crate::wire::plain::{Form, Side};
 use crate::wire::{DisconnectReason, Record, SchemaHash};
@@ -147,7 +148,7 @@ pub enum Action<P> {
     },
     /// Ask the hooks; [`Input::Verdict`] is the answer. Without one the call ends after
     /// [`HookConfig::wait`](super::HookConfig::wait).
-    Ask(Question<P>),
+    Ask(Box<Question<P>>),
     /// Tell the operator.
     Note(Note),
     /// All is done; the broker takes no more input.
@@ -295,4 +296,23 @@ pub struct Stats {
     pub invalid: u64,
     /// Peers without a session that were told so.
     pub turned_away: u64,
+    /// Calls that the broker itself ended, by the reason that their clients were given.
+    pub reasons: Reasons,
+}
+
+/// How often each reason was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reasons([u64; Reason::ALL.len()]);
+
+impl Reasons {
+    pub(super) fn count(&mut self, reason: Reason) {
+        if let Some(count) = self.0.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.0)
+    }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::io::{Action, Name, Stats};
 use super::refusals::{denied, typed_management};
+use super::tallies::{MethodLine, Tally};
 use super::to_plain::{Content, ToPlain};
 use super::{Broker, schemas};
 use crate::limits::Limits;
@@ -32,6 +33,8 @@ pub enum Listing {
     Workers(Vec<WorkerLine>),
     /// The counters.
     Counters(Box<Stats>),
+    /// The counters of methods.
+    Methods(Vec<MethodLine>),
     /// What a service is.
     Schema {
         /// The identity of the contract.
@@ -102,6 +105,10 @@ pub struct WorkerLine {
     pub draining: bool,
     /// The contract that it says it has.
     pub schema: Option<SchemaHash>,
+    /// What it has done so far.
+    pub tally: Tally,
+    /// How long ago its last error was.
+    pub since_error: Option<Span>,
 }
 
 /// Lists that are made in a second; each costs a look at all that it lists.
@@ -175,7 +182,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn listing(&mut self, now: Time, service: &[u8], about: &[u8]) -> Listing {
-        let lists = matches!(service, b"mmi.services" | b"mmi.workers");
+        let lists = matches!(service, b"mmi.services" | b"mmi.workers" | b"mmi.methods");
         if lists && !self.may_list(now) {
             return Listing::Status(TRY_LATER);
         }
@@ -190,10 +197,21 @@ impl<P: Payload> Broker<P> {
                 Some(service) => Listing::Workers(self.worker_lines(*service)),
                 None => Listing::Status(NOT_FOUND),
             },
+            b"mmi.methods" => self.list_methods(about),
             b"mmi.counters" => Listing::Counters(Box::new(self.stats())),
             b"mmi.broker" => Listing::Broker(Box::new(self.broker_line())),
             _ => Listing::Status(NOT_IMPLEMENTED), // RFC 8 M4
         }
+    }
+
+    /// Those of a service, or of all where none is named.
+    fn list_methods(&self, about: &[u8]) -> Listing {
+        let mut lines = self.method_lines(Some(about).filter(|about| !about.is_empty()));
+        if lines.is_empty() && !about.is_empty() {
+            return Listing::Status(NOT_FOUND);
+        }
+        lines.truncate(LIST_MOST);
+        Listing::Methods(lines)
     }
 
     fn may_list(&mut self, now: Time) -> bool {
@@ -252,6 +270,8 @@ impl<P: Payload> Broker<P> {
                 running: worker.running,
                 draining: worker.retired,
                 schema: worker.schema,
+                tally: worker.tally,
+                since_error: worker.tally.last_error.map(|(_, at)| self.last - at),
             })
         });
         lines.take(LIST_MOST).collect()

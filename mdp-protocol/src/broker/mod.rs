@@ -3,7 +3,7 @@
 //! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
 //! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
-//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `cancel`
+//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
 //! as messages of plain MDP), `mmi` (the broker's own services), `schemas` (what services are), `audit` (what must always be true).
 
@@ -23,6 +23,7 @@ mod schemas;
 mod services;
 mod sessions;
 mod streams;
+mod tallies;
 mod to_plain;
 
 use alloc::boxed::Box;
@@ -37,6 +38,7 @@ pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
 pub use mmi::{BrokerLine, Listing, ServiceLine, WorkerLine};
 pub use plain::{FromPlain, Incoming};
+pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
 
 use crate::list::List;
@@ -93,6 +95,7 @@ pub struct Broker<P> {
     call_timer: Wheel,
     running: usize,
     held_bytes: usize,
+    tallies: tallies::Tallies,
     stats: Stats,
 }
 
@@ -129,6 +132,7 @@ impl<P: Payload> Broker<P> {
             call_timer: Wheel::new(),
             running: 0,
             held_bytes: 0,
+            tallies: tallies::Tallies::new(hash),
             stats: Stats::default(),
             config,
         }
@@ -241,7 +245,8 @@ impl<P: Payload> Broker<P> {
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
                 let (target, leased) = (peer, false);
-                let request = Request { call, timeout, idempotent, target, kind, leased };
+                let row = None;
+                let request = Request { call, timeout, idempotent, target, kind, leased, row };
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {

@@ -347,6 +347,7 @@ impl<P: Payload> Broker<P> {
                     target: &[],
                     kind: CallKind::new(false, form.dialect == Dialect::V02),
                     leased: true,
+                    row: None,
                 };
                 self.request(now, from, request, body, out);
             }
@@ -365,7 +366,8 @@ impl<P: Payload> Broker<P> {
                     return self.refuse(now, from, call, &body, refusal, out);
                 }
                 let target = peer;
-                let request = Request { call, timeout, idempotent, target, kind, leased: false };
+                let request =
+                    Request { call, timeout, idempotent, target, kind, leased: false, row: None };
                 self.request(now, from, request, body, out);
             }
             Incoming::Call(_) => self.expel(now, from, DisconnectReason::Unexpected, out),

@@ -1,11 +1,13 @@
 //! REQUESTs as they come in: what is refused, and where the others go.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
 use super::calls::Call;
 use super::io::{Action, Name, Note};
 use super::refusals::{bad_path, deadline_refusal, limit_refusal, no_service, worker_gone};
+use super::tallies::Called;
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
@@ -24,6 +26,8 @@ pub(super) struct Request<'a> {
     pub(super) kind: CallKind,
     /// It has no deadline of its own: the time is for waiting, and another one for running.
     pub(super) leased: bool,
+    /// Where it counts, once that is known.
+    pub(super) row: Option<Key>,
 }
 
 /// Where a request wants to go.
@@ -50,7 +54,7 @@ impl<P: Payload> Broker<P> {
         &mut self,
         now: Time,
         from: Key,
-        request: Request<'_>,
+        mut request: Request<'_>,
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
@@ -65,12 +69,14 @@ impl<P: Payload> Broker<P> {
             return self.hand_back(now, from, request.call, &body, out);
         }
         let route = match self.admit(now, from, &request, &body, out) {
-            Ok(_) if self.config.hooks.requests => {
+            Ok(called) if self.config.hooks.requests => {
+                request.row = called.row;
                 return self.ask_about_request(now, from, &request, body, out);
             }
-            Ok(name) => {
+            Ok(called) => {
+                request.row = called.row;
                 let wish = Wish { target: request.target, leased: request.leased };
-                self.find_route(from, name, wish, &body, out)
+                self.find_route(from, called, wish, &body, out)
             }
             Err(refusal) => Err(refusal),
         };
@@ -98,7 +104,10 @@ impl<P: Payload> Broker<P> {
         self.stats.requests += 1;
         let mut call = Call::new(now, from, request, body.is_raw());
         if self.has_hooks() {
-            call.path = Some(Name::from(body.path()));
+            call.path = Some(Box::new(Name::from(body.path())));
+        }
+        if request.row.is_some() {
+            self.count_request(request.row);
         }
         self.count_call(from, &mut call);
         let key = self.calls.insert(call);
@@ -157,26 +166,26 @@ impl<P: Payload> Broker<P> {
         request: &Request<'_>,
         body: &'b P,
         out: &mut Vec<Action<P>>,
-    ) -> Result<&'b str, Refusal> {
+    ) -> Result<Called<'b>, Refusal> {
         if request.timeout == Span::ZERO && !request.leased {
             return Err(deadline_refusal(false));
         }
-        let name = service_of(body).map_err(bad_path)?;
-        self.check_rights(now, from, name, body.size())?;
+        let called = self.called(body).map_err(bad_path)?;
+        self.check_rights(now, from, called, body.size())?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
-        Ok(name)
+        Ok(called)
     }
 
     /// Where a request goes, or why nowhere.
     pub(super) fn find_route(
         &mut self,
         from: Key,
-        name: &str,
+        called: Called<'_>,
         wish: Wish<'_>,
         body: &P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
-        let found = self.by_name.get(name.as_bytes()).copied();
+        let Called { name, service: found, row: _ } = called;
         if !wish.target.is_empty() {
             return self.route_to_worker(from, found, wish.target, body, out);
         }
@@ -196,12 +205,11 @@ impl<P: Payload> Broker<P> {
                 return Err(self.over(from, limit, out));
             }
         }
-        Ok(Route::Queue(self.service_or_new(name.as_bytes())))
+        Ok(Route::Queue(self.service_or_new(name)))
     }
 
     /// Whether a worker of this id serves this, and takes calls.
-    pub(super) fn is_there(&self, worker: &[u8], service: &str) -> bool {
-        let service = self.by_name.get(service.as_bytes()).copied();
+    pub(super) fn is_there(&self, worker: &[u8], service: Option<Key>) -> bool {
         self.worker_of(worker, service).is_some()
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A session looks its grant up once, and again when the policy changes, so a change counts from the next message.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use super::Broker;
 use super::calls::Call;
 use super::io::{Action, Name};
 use super::refusals::{denied, quota_refusal};
+use super::tallies::Called;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
 use crate::policy::{Grant, PeerKey, Policy, Quota};
@@ -189,20 +191,24 @@ impl<P: Payload> Broker<P> {
         &mut self,
         now: Time,
         from: Key,
-        service: &str,
+        called: Called<'_>,
         size: usize,
     ) -> Result<(), Refusal> {
         if !self.is_guarded() {
             return Ok(());
         }
-        let found = self.by_name.get(service.as_bytes()).copied();
-        let Some(session) = self.sessions.get_mut(from) else { return Err(denied(service)) };
+        let Called { name: service, service: found, row: _ } = called;
+        let Some(session) = self.sessions.get_mut(from) else {
+            return Err(denied(&String::from_utf8_lossy(service)));
+        };
         let rights = &mut session.rights;
-        let Some(grant) = &rights.grant else { return Err(denied(service)) };
+        let Some(grant) = &rights.grant else {
+            return Err(denied(&String::from_utf8_lossy(service)));
+        };
         if found.is_none() || rights.called != found {
-            if !grant.may_call(service.as_bytes()) {
+            if !grant.may_call(service) {
                 self.stats.denied += 1;
-                return Err(denied(service));
+                return Err(denied(&String::from_utf8_lossy(service)));
             }
             rights.called = found;
         }

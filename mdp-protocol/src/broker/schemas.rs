@@ -265,6 +265,7 @@ impl<P: Payload> Broker<P> {
             target: b"",
             kind: CallKind::Unary,
             leased: false,
+            row: None,
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
         call.client = None;

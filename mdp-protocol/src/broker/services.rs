@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::calls::{Call, Place};
 use super::io::{Action, Name, Note};
 use super::requests::MANAGEMENT;
+use super::tallies::Tally;
 use super::{BY_PLACE, Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::{Link, Linked, List};
@@ -27,6 +28,8 @@ pub(super) struct Service {
     pub(super) workers: usize,
     /// Workers that get new calls.
     serving: usize,
+    /// Where its calls count that have no row of their own.
+    pub(super) row: Option<Key>,
     /// The contracts of those that get new calls and said theirs, and how many say each.
     schemas: BTreeMap<SchemaHash, usize>,
     free: FreeWorkers,
@@ -64,9 +67,12 @@ pub(super) struct Registration {
     pub(super) session: Key,
     pub(super) service: Key,
     pub(super) capacity: u32,
+    /// What one slot is of the load, in 2^-32 of a list: a multiplication costs less than a division.
+    share: u64,
     pub(super) schema: Option<SchemaHash>,
     /// Slots taken; equal to the length of `calls`.
     pub(super) running: u32,
+    pub(super) tally: Tally,
     /// The calls that it holds.
     pub(super) calls: List,
     /// Calls that want this worker and no other.
@@ -149,7 +155,7 @@ impl Registration {
         if self.retired || self.running >= self.capacity {
             return None;
         }
-        Some((u64::from(self.running) * 64 / u64::from(self.capacity.max(1))).min(63) as u8)
+        Some((u64::from(self.running) * self.share >> 32).min(63) as u8)
     }
 }
 
@@ -165,6 +171,11 @@ impl FreeWorkers {
         let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
         list.push_back(all, key);
         self.occupied |= 1 << load;
+    }
+
+    /// Whether a list has one worker only.
+    fn is_alone(&self, load: u8) -> bool {
+        self.by_load.get(usize::from(load)).is_some_and(|list| list.len() == 1)
     }
 
     fn remove(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
@@ -198,8 +209,10 @@ impl<P: Payload> Broker<P> {
             session: from,
             service: key,
             capacity,
+            share: (64_u64 << 32).div_ceil(u64::from(capacity.max(1))),
             schema,
             running: 0,
+            tally: Tally::default(),
             calls: List::default(),
             pinned: List::default(),
             pinned_last: false,
@@ -214,6 +227,7 @@ impl<P: Payload> Broker<P> {
         let Some(entry) = self.services.get_mut(key) else { return };
         if entry.workers == 0 {
             self.unserved -= 1;
+            entry.row = self.tallies.of_service(&entry.name, key, self.config.limits.methods);
         }
         entry.workers += 1;
         entry.serving += 1;
@@ -293,6 +307,7 @@ impl<P: Payload> Broker<P> {
             name: name.clone(),
             workers: 0,
             serving: 0,
+            row: None,
             schemas: BTreeMap::new(),
             free: FreeWorkers::default(),
             turns: List::default(),
@@ -328,6 +343,9 @@ impl<P: Payload> Broker<P> {
         let (was, is) = (registration.load, registration.load_now());
         registration.load = is;
         let Some(service) = self.services.get_mut(registration.service) else { return };
+        if was == is && is.is_some_and(|load| service.free.is_alone(load)) {
+            return;
+        }
         if let Some(load) = was {
             service.free.remove(&mut self.registrations, load, key);
         }
@@ -399,10 +417,7 @@ impl<P: Payload> Broker<P> {
     fn next_waiting(&mut self, key: Key) -> Option<Key> {
         let service = self.services.get_mut(key)?;
         let turn = service.turns.front()?;
-        if service.turns.len() > 1 {
-            service.turns.remove(&mut self.turns, turn);
-            service.turns.push_back(&mut self.turns, turn);
-        }
+        service.turns.rotate(&mut self.turns);
         self.turns.get(turn)?.calls.front()
     }
 

@@ -9,6 +9,7 @@ use super::mmi::Listing;
 use super::refusals::{handed_back, no_such_stream};
 use super::requests::service_of;
 use super::{Broker, final_of};
+use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
@@ -108,7 +109,7 @@ impl<P: Payload> Broker<P> {
         };
         let call = self.by_number.get(&(to, number)).and_then(|key| self.calls.get(*key))?;
         let service = match &call.path {
-            // RFC 7 and RFC 18 F4: the service that was asked, wherever the hooks have sent the call.
+            // RFC 7 and RFC 18 F1, F6: the service that was asked, wherever the hooks have sent the call.
             Some(path) => called_service(path, call.raw),
             None => self.services.get(call.service)?.name.clone(),
         };
@@ -140,6 +141,7 @@ impl<P: Payload> Broker<P> {
         refusal: Refusal,
         out: &mut Vec<Action<P>>,
     ) {
+        self.stats.reasons.count(refusal.reason);
         let record = final_of(call, 0, refusal);
         let Some(form) = self.sessions.get(from).and_then(|session| session.form()) else {
             return self.send(now, from, record, out);
@@ -192,7 +194,7 @@ impl<P: Payload> Broker<P> {
 /// The service in what a client called.
 fn called_service(path: &Name, raw: bool) -> Name {
     let typed = core::str::from_utf8(path).ok().filter(|_| !raw);
-    match typed.and_then(|path| path.rsplit_once('/')) {
+    match typed.and_then(|path| names::split(path).ok()) {
         Some((service, _)) => Name::from(service.as_bytes()),
         None => path.clone(),
     }

@@ -170,7 +170,7 @@ impl Bench {
                 self.keys.remove(&name);
                 format!("close {name}")
             }
-            Action::Ask(question) => return self.ask(question),
+            Action::Ask(question) => return self.ask(*question),
             Action::Note(note) => return self.notes.push(note),
             Action::Closed => "closed".into(),
         };

@@ -15,3 +15,4 @@ mod sessions;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod tallies;

@@ -92,7 +92,7 @@ impl World {
                 Action::Note(note) => {
                     self.trace.note(self.now, &[4], || format!("  note {note:?}"));
                 }
-                Action::Ask(question) => self.hooks_hear(question),
+                Action::Ask(question) => self.hooks_hear(*question),
                 Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
                     unreachable!("nobody here speaks plain MDP")
                 }

@@ -463,7 +463,7 @@ impl Driver {
             }
             Action::Ask(question) => {
                 let call = question.call;
-                let asked = self.judges.as_mut().map(|judges| judges.ask(question));
+                let asked = self.judges.as_mut().map(|judges| judges.ask(*question));
                 if let Some(Err(verdict)) = asked {
                     self.unasked.push_back((call, verdict));
                 }

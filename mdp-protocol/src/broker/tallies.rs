@@ -1,0 +1,336 @@
+//! What each method, service and worker has done so far, and which service a method's path means.
+//!
+//! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until
+//! then it is on trial, and there are few such rows: whoever calls methods that nobody has makes no new ones. What is
+//! counted for a row that is gone counts for its service.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::Broker;
+use super::io::Name;
+use super::services::Service;
+use crate::names;
+use crate::payload::Payload;
+use crate::slab::{Key, Slab};
+use crate::status::Code;
+use crate::time::{Span, Time};
+
+/// Rows on trial at once.
+const ON_TRIAL: usize = 64;
+/// Paths that are found without a look into the map.
+const RECENT: usize = 16;
+
+/// Counters of a method, a service or a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Calls accepted; of a worker, calls given to it.
+    pub requests: u64,
+    /// Calls that ended otherwise than with OK, as their clients were told.
+    pub errors: u64,
+    /// Calls that went to another worker after the first was lost.
+    pub redispatched: u64,
+    /// How long calls waited for a worker, together. In whole milliseconds each, rounded so that sums are right.
+    pub queued: Span,
+    /// How long workers held calls till they answered, together.
+    pub running: Span,
+    /// The last error, and when that was.
+    pub last_error: Option<(Code, Time)>,
+}
+
+/// The counters of a method or of a whole service, as `mmi.methods` lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodLine {
+    /// The service.
+    pub service: Name,
+    /// The method; empty for raw calls, and for typed ones of methods that no worker has.
+    pub method: Name,
+    /// What was counted.
+    pub tally: Tally,
+    /// How long ago the last error was.
+    pub since_error: Option<Span>,
+}
+
+/// The rows, and how they are found.
+#[derive(Debug)]
+pub(super) struct Tallies {
+    rows: Slab<Row>,
+    by_path: HashMap<Name, Key, FixedState>,
+    by_service: HashMap<Name, Key, FixedState>,
+    trial: VecDeque<Key>,
+    recent: [Option<Key>; RECENT],
+    /// What has no row.
+    rest: Tally,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// A method's path, or a service's name.
+    name: Name,
+    /// How much of it is the service.
+    service_len: u8,
+    /// The service, as it was last found.
+    service: Key,
+    /// The row of the service; `None` for that itself.
+    parent: Option<Key>,
+    tally: Tally,
+}
+
+/// What a path means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Called<'a> {
+    pub(super) name: &'a [u8],
+    /// The service, if it is known.
+    pub(super) service: Option<Key>,
+    /// Where the call counts, if that is known by now.
+    pub(super) row: Option<Key>,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.redispatched += other.redispatched;
+        self.queued = self.queued + other.queued;
+        self.running = self.running + other.running;
+        self.last_error = match (self.last_error, other.last_error) {
+            (Some(own), Some(other)) if own.1 > other.1 => Some(own),
+            (own, other) => other.or(own),
+        };
+    }
+
+    pub(super) fn count_error(&mut self, now: Time, code: Code) {
+        if code != Code::Ok {
+            self.errors += 1;
+            self.last_error = Some((code, now));
+        }
+    }
+}
+
+impl Tallies {
+    pub(super) fn new(hash: impl Fn() -> FixedState) -> Self {
+        Tallies {
+            rows: Slab::new(),
+            by_path: HashMap::with_hasher(hash()),
+            by_service: HashMap::with_hasher(hash()),
+            trial: VecDeque::new(),
+            recent: [None; RECENT],
+            rest: Tally::default(),
+        }
+    }
+
+    /// The row of a service that gets its first worker.
+    pub(super) fn of_service(&mut self, name: &Name, service: Key, most: usize) -> Option<Key> {
+        if let Some(key) = self.by_service.get(name).copied() {
+            self.rows.get_mut(key)?.service = service;
+            return Some(key);
+        }
+        if self.by_service.len() >= most {
+            return None;
+        }
+        let service_len = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        let tally = Tally::default();
+        let row = Row { name: name.clone(), service_len, service, parent: None, tally };
+        let key = self.rows.insert(row);
+        self.by_service.insert(name.clone(), key);
+        Some(key)
+    }
+
+    fn find(&mut self, path: &[u8]) -> Option<Key> {
+        let place = place_of(path);
+        let recent = self.recent.get(place).copied().flatten();
+        if recent.and_then(|key| self.rows.get(key)).is_some_and(|row| *row.name == *path) {
+            return recent;
+        }
+        let found = self.by_path.get(path).copied()?;
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = Some(found);
+        }
+        Some(found)
+    }
+
+    /// A row on trial for a method of a service that has workers.
+    fn on_trial(&mut self, path: &[u8], service_len: usize, of: &Service, key: Key) -> Option<Key> {
+        let parent = of.row?;
+        if self.trial.len() >= ON_TRIAL
+            && let Some(oldest) = self.trial.pop_front()
+        {
+            self.forget(oldest);
+        }
+        let name = Name::from(path);
+        let service_len = u8::try_from(service_len).unwrap_or(u8::MAX);
+        let (parent, tally) = (Some(parent), Tally::default());
+        let row =
+            self.rows.insert(Row { name: name.clone(), service_len, service: key, parent, tally });
+        self.by_path.insert(name, row);
+        self.trial.push_back(row);
+        Some(row)
+    }
+
+    fn forget(&mut self, key: Key) {
+        let Some(row) = self.rows.remove(key) else { return };
+        self.by_path.remove(&row.name);
+        self.of(row.parent).add(&row.tally);
+    }
+
+    /// A worker has answered a call of this method.
+    fn answered(&mut self, key: Key, code: Code, most: usize) {
+        if code == Code::Unimplemented || self.trial.is_empty() {
+            return;
+        }
+        let Some(place) = self.trial.iter().position(|trial| *trial == key) else { return };
+        if self.by_path.len() - self.trial.len() < most {
+            self.trial.remove(place);
+        }
+    }
+
+    /// Where this counts.
+    pub(super) fn of(&mut self, row: Option<Key>) -> &mut Tally {
+        match row.and_then(|row| self.rows.get_mut(row)) {
+            Some(row) => &mut row.tally,
+            None => &mut self.rest,
+        }
+    }
+}
+
+/// Paths of one service differ in their ends, those of several in their lengths.
+fn place_of(path: &[u8]) -> usize {
+    let last = path.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
+    let mixed = (last ^ path.len() as u32).wrapping_mul(0x9e37_79b1);
+    (mixed >> 28) as usize % RECENT
+}
+
+impl<P: Payload> Broker<P> {
+    /// What the path of a request means.
+    pub(super) fn called<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
+        if body.is_raw() {
+            let name = names::check(body.path())?.as_bytes();
+            let service = self.by_name.get(name).copied();
+            let row = service.and_then(|service| self.services.get(service)?.row);
+            return Ok(Called { name, service, row });
+        }
+        let path = body.path();
+        if let Some(key) = self.tallies.find(path)
+            && let Some(row) = self.tallies.rows.get_mut(key)
+            && let Some(name) = path.get(..row.service_len.into())
+        {
+            if self.services.get(row.service).is_none() {
+                match self.by_name.get(name) {
+                    Some(service) => row.service = *service,
+                    None => return Ok(Called { name, service: None, row: Some(key) }),
+                }
+            }
+            return Ok(Called { name, service: Some(row.service), row: Some(key) });
+        }
+        let (name, _) = names::split(names::check(path)?)?;
+        let name = name.as_bytes();
+        let service = self.by_name.get(name).copied();
+        let of = service.and_then(|key| Some((key, self.services.get(key)?)));
+        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of, key));
+        Ok(Called { name, service, row })
+    }
+
+    /// Where a call counts: for its method, or for its service.
+    fn tally(&mut self, call: Key) -> Option<&mut Tally> {
+        let call = self.calls.get_mut(call)?;
+        if call.row.is_none_or(|row| self.tallies.rows.get(row).is_none()) {
+            call.row = self.services.get(call.service).and_then(|service| service.row);
+        }
+        Some(self.tallies.of(call.row))
+    }
+
+    /// A call is accepted.
+    pub(super) fn count_request(&mut self, row: Option<Key>) {
+        self.tallies.of(row).requests += 1;
+    }
+
+    /// The client of a call is told how it ended.
+    pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
+        if code != Code::Ok
+            && let Some(tally) = self.tally(call)
+        {
+            tally.count_error(now, code);
+        }
+    }
+
+    /// A worker that held this call was lost, and another one gets it.
+    pub(super) fn count_loss(&mut self, call: Key) {
+        if let Some(tally) = self.tally(call) {
+            tally.redispatched += 1;
+        }
+    }
+
+    /// A call is given to a worker.
+    pub(super) fn count_dispatch(&mut self, now: Time, key: Key) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if call.client.is_none() {
+            return; // the broker's own
+        }
+        let (waited, uncounted) = (now - call.since, call.row.is_none());
+        (call.since, call.waited) = (now, waited.as_wire_ms());
+        if let Some(tally) = self.tally(key) {
+            tally.requests += u64::from(uncounted);
+            tally.queued = tally.queued + waited;
+        }
+    }
+
+    /// A worker has answered a call that it held.
+    pub(super) fn count_answer(&mut self, now: Time, key: Key, worker: Key, code: Code) {
+        let Some(call) = self.calls.get(key) else { return };
+        let held = now - call.since;
+        if let Some(row) = call.row {
+            self.tallies.answered(row, code, self.config.limits.methods);
+            if let Some(tally) = self.tally(key) {
+                tally.running = tally.running + held;
+            }
+        }
+        let Some(worker) = self.registrations.get_mut(worker) else { return };
+        worker.tally.running = worker.tally.running + held;
+        worker.tally.count_error(now, code);
+    }
+
+    /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
+    /// worker. `None`: no worker holds it.
+    pub fn waited(&self, call: u64) -> Option<Span> {
+        let call = self.calls.get(Key::from_u64(call)?)?;
+        call.is_running().then(|| Span::from_ms(call.waited.into()))
+    }
+
+    /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
+    pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
+        let on_trial = |key: &Key| self.tallies.trial.contains(key);
+        let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> =
+            HashMap::with_hasher(self.by_name.hasher().clone());
+        for (_, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_none()) {
+            lines.insert(&row.name, alloc::vec![self.line(row, Name::from([]), row.tally)]);
+        }
+        for (key, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_some()) {
+            let (name, method) =
+                row.name.split_at_checked(row.service_len.into()).unwrap_or_default();
+            let Some(of_service) = lines.get_mut(name) else { continue };
+            match (on_trial(&key), of_service.first_mut()) {
+                (true, Some(whole)) => whole.tally.add(&row.tally),
+                _ => of_service.push(self.line(
+                    row,
+                    Name::from(method.get(1..).unwrap_or_default()),
+                    row.tally,
+                )),
+            }
+        }
+        let wanted =
+            lines.into_iter().filter(|(name, _)| service.is_none_or(|service| service == *name));
+        let mut lines: Vec<MethodLine> = wanted.flat_map(|(_, lines)| lines).collect();
+        lines.sort_unstable_by(|a, b| (&a.service, &a.method).cmp(&(&b.service, &b.method)));
+        lines
+    }
+
+    fn line(&self, row: &Row, method: Name, tally: Tally) -> MethodLine {
+        let service = Name::from(row.name.get(..row.service_len.into()).unwrap_or_default());
+        let since_error = tally.last_error.map(|(_, at)| self.last - at);
+        MethodLine { service, method, tally, since_error }
+    }
+}
