@@ -8,6 +8,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::BenchArgs;
 use crate::call::CallArgs;
+use crate::completion::CompletionArgs;
+use crate::describe::DescribeArgs;
+use crate::doctor::DoctorArgs;
+use crate::drain::DrainArgs;
+use crate::list::ListArgs;
+use crate::ping::PingArgs;
+use crate::watch::WatchArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (major, minor, patch) = zmq::version();
@@ -25,7 +32,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs a broker until SIGINT or SIGTERM; a second signal stops it at once.
+    /// Runs a broker until SIGINT, SIGTERM or `mdp drain broker`; a second signal stops it at once.
     ///
     /// Prints `bound ENDPOINT` for each endpoint when it is ready, and with CURVE `public-key KEY` before.
     Broker(BrokerArgs),
@@ -36,6 +43,20 @@ pub(crate) enum Command {
     Call(Box<CallArgs>),
     /// Puts load on a method of a service that is running, and says how long its calls took.
     Bench(Box<BenchArgs>),
+    /// Lists the services that a broker knows, and their workers.
+    List(ListArgs),
+    /// Prints what a service is, as .proto text.
+    Describe(DescribeArgs),
+    /// Measures the way to a broker, and through it to workers.
+    Ping(PingArgs),
+    /// Prints which workers join and leave.
+    Watch(WatchArgs),
+    /// Looks for what is wrong between here, a broker and its workers, and says what to mend.
+    Doctor(DoctorArgs),
+    /// Ends workers or a broker in good order.
+    Drain(DrainArgs),
+    /// Prints a script by which a shell completes commands and options.
+    Completion(CompletionArgs),
     /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
     /// `protoc --descriptor_set_out` and `buf build -o` write.
     #[command(subcommand)]
@@ -65,6 +86,9 @@ pub(crate) enum KeysCommand {
         /// The folder of the files.
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
+        /// How it is said.
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
     /// Prints the public key of a file, .pub or .key.
     ///
@@ -72,6 +96,9 @@ pub(crate) enum KeysCommand {
     Show {
         /// The file.
         file: PathBuf,
+        /// How it is said.
+        #[arg(long, value_enum, default_value = "text")]
+        output: Output,
     },
 }
 
@@ -83,6 +110,9 @@ pub(crate) struct ExportArgs {
     /// Writes each file below this folder, in place of printing them.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// How it is printed: the text, or a list of objects with name and text.
+    #[arg(long, value_enum, default_value = "text", conflicts_with = "out")]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +157,9 @@ pub(crate) struct BrokerArgs {
     /// `[curve]` in the file.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Lets everybody who is let in end workers and the broker with `mdp drain`; with a policy it takes the right `drain`.
+    #[arg(long)]
+    pub(crate) allow_drain: bool,
     /// A TOML file with settings.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -134,7 +167,7 @@ pub(crate) struct BrokerArgs {
     /// RUST_LOG is given.
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
-    /// How many seconds running calls have to end when the broker is told to stop.
+    /// How many seconds running calls have to end when the broker is told to stop, by a signal or by `mdp drain broker`.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
 }

@@ -26,6 +26,8 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     }
     let builder = config.apply(Broker::builder()).map_err(Failure::wrong)?;
     let builder = if args.insecure { builder.insecure(true) } else { builder };
+    let builder = if args.allow_drain { builder.allow_drain(true) } else { builder };
+    let builder = builder.drain_grace(args.grace);
     let builder = binds.iter().fold(builder, |builder, endpoint| builder.bind(endpoint));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,8 +63,9 @@ async fn serve(
                 Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
             },
             ended = broker.stopped() => {
-                let ended = ended.err().map_or_else(|| anyhow!("nobody told it to"), Into::into);
-                return Err(Failure::failed(ended.context("the broker stopped")));
+                ended.context("the broker stopped").map_err(Failure::failed)?;
+                tracing::info!("the broker was drained");
+                return Ok(());
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Config {
     overrun_ms: Option<u64>,
     #[serde(default)]
     insecure: bool,
+    #[serde(default)]
+    allow_drain: bool,
     curve: Option<CurveConfig>,
     /// Who may do what.
     policy: Option<PathBuf>,
@@ -95,7 +97,7 @@ impl Config {
 
     /// The builder with these settings, the endpoints aside.
     pub(crate) fn apply(&self, builder: BrokerBuilder) -> Result<BrokerBuilder> {
-        let mut builder = builder.insecure(self.insecure);
+        let mut builder = builder.insecure(self.insecure).allow_drain(self.allow_drain);
         if let Some(curve) = &self.curve {
             let guarded = self.policy.is_some();
             builder = builder.curve(curve.server(guarded).context("`[curve]` cannot be used")?);

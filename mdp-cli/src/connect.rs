@@ -1,57 +1,101 @@
 //! How the program gets to a broker as a client.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use mdp_runtime::security::{CurveClient, KeyPair, PublicKey};
 use mdp_runtime::{Client, ClientBuilder, ConnectError};
 
 use crate::Failure;
+use crate::profile::Profile;
 
-/// Where the broker is, and with which keys.
-#[derive(Debug, clap::Args)]
+/// Where a broker is if nobody says it.
+const ENDPOINT: &str = "tcp://127.0.0.1:5555";
+
+/// Where the broker is, and with which keys. What the command line says counts before the environment, that before the
+/// profile, that before the default; each setting on its own.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
-    /// The broker's endpoint; several are tried in turn.
-    #[arg(
-        long,
-        value_name = "ENDPOINT",
-        env = "MDP_ENDPOINT",
-        default_value = "tcp://127.0.0.1:5555",
-        value_delimiter = ','
-    )]
+    /// The broker's endpoint; several are tried in turn. Without one here and in the profile tcp://127.0.0.1:5555.
+    #[arg(long, value_name = "ENDPOINT", env = "MDP_ENDPOINT", value_delimiter = ',')]
     pub(crate) endpoint: Vec<String>,
     /// The broker's public key, as text or as a .pub file: the connection is encrypted.
     #[arg(long, value_name = "KEY", env = "MDP_SERVER_KEY")]
     pub(crate) server_key: Option<String>,
     /// The program's own .key file; without one it has a key for this time only.
-    #[arg(long, value_name = "FILE", env = "MDP_KEY", requires = "server_key")]
+    #[arg(long, value_name = "FILE", env = "MDP_KEY")]
     pub(crate) key: Option<PathBuf>,
+    /// A profile: the table of this name in mdp/profiles.toml of the user's configuration directory, with `endpoint` (a
+    /// list), `server_key` and `key`.
+    #[arg(long, value_name = "NAME", env = "MDP_PROFILE")]
+    pub(crate) profile: Option<String>,
+}
+
+/// The same, with all that was said elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) curve: Option<CurveClient>,
 }
 
 impl ConnectArgs {
     /// A connected client.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        let builder = self.builder().map_err(Failure::wrong)?;
-        let endpoints = self.endpoint.join(", ");
-        builder.open().await.map_err(|error| match error {
-            ConnectError::Endpoint(_) => Failure::wrong(error),
-            _ => Failure::failed(
-                anyhow::Error::new(error).context(format!("no broker at {endpoints}")),
+        self.connection()?.client().await
+    }
+
+    /// What all sources together say.
+    pub(crate) fn connection(&self) -> Result<Connection, Failure> {
+        self.merged().map_err(Failure::wrong)
+    }
+
+    fn merged(&self) -> anyhow::Result<Connection> {
+        let profile = match self.profile.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => Profile::find(name)?,
+            None => Profile::default(),
+        };
+        let endpoints =
+            [&self.endpoint, &profile.endpoint].into_iter().find(|list| !list.is_empty());
+        let endpoints = endpoints.cloned().unwrap_or_else(|| vec![ENDPOINT.to_owned()]);
+        let server = self.server_key.as_ref().or(profile.server_key.as_ref());
+        let key = self.key.as_ref().or(profile.key.as_ref());
+        let curve = match (server, key) {
+            (None, None) => None,
+            (None, Some(_)) => bail!(
+                "a key of one's own is of use with that of the broker only; give --server-key too"
             ),
+            (Some(server), None) => Some(CurveClient::new(public_key(server)?)),
+            (Some(server), Some(file)) => {
+                Some(CurveClient::new(public_key(server)?).key_pair(KeyPair::read(file)?))
+            }
+        };
+        Ok(Connection { endpoints, curve })
+    }
+}
+
+impl Connection {
+    /// A connected client.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        let endpoints = self.endpoints.join(", ");
+        self.builder().open().await.map_err(|error| match error {
+            ConnectError::Endpoint(_) => Failure::wrong(error),
+            error => Failure::failed(anyhow!(error).context(format!("no broker at {endpoints}"))),
         })
     }
 
-    fn builder(&self) -> anyhow::Result<ClientBuilder> {
-        let mut builder = Client::builder();
-        for endpoint in &self.endpoint {
-            builder = builder.connect(endpoint);
+    /// A client that has so long to connect.
+    pub(crate) async fn client_within(&self, time: Duration) -> Result<Client, ConnectError> {
+        self.builder().connect_timeout(time).open().await
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        let builder = self.endpoints.iter().fold(Client::builder(), ClientBuilder::connect);
+        match &self.curve {
+            Some(curve) => builder.curve(curve.clone()),
+            None => builder,
         }
-        let Some(server) = &self.server_key else { return Ok(builder) };
-        let mut curve = CurveClient::new(public_key(server)?);
-        if let Some(file) = &self.key {
-            curve = curve.key_pair(KeyPair::read(file)?);
-        }
-        Ok(builder.curve(curve))
     }
 }
 

@@ -12,18 +12,29 @@
 //!
 //! `mdp call SERVICE/METHOD` makes one call in JSON; there the exit code is 64 more than the number of the call's status, if that is not OK.
 //!
+//! `mdp list`, `describe`, `ping`, `watch`, `doctor` and `drain` see to a broker that runs, over its own services (RFC 8).
+//!
 //! `mdp bench SERVICE/METHOD` puts load on a service; there the exit code is 1 if a call did not end well.
 
 mod args;
 mod bench;
 mod broker;
 mod call;
+mod completion;
 mod config;
 mod connect;
+mod describe;
+mod doctor;
+mod drain;
 mod keys;
+mod list;
+mod management;
 mod messages;
+mod ping;
+mod profile;
 mod schema;
 mod stop;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,6 +52,13 @@ fn main() -> ExitCode {
         Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
         Command::Call(args) => call::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::List(args) => on_tokio(list::run(&args)),
+        Command::Describe(args) => on_tokio(describe::run(&args)),
+        Command::Ping(args) => on_tokio(ping::run(&args)),
+        Command::Watch(args) => on_tokio(watch::run(&args)),
+        Command::Doctor(args) => on_tokio(doctor::run(&args)),
+        Command::Drain(args) => on_tokio(drain::run(&args)),
+        Command::Completion(args) => completion::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -49,6 +67,12 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Runs what talks to a broker now and then.
+fn on_tokio(done: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::failed)?.block_on(done)
 }
 
 /// Writes to standard output.

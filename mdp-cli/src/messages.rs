@@ -94,7 +94,7 @@ impl Called {
 
     /// A request that is made up: of this seed always the same.
     pub(crate) fn made_up(&self, seed: u64) -> Vec<u8> {
-        Chance(seed).message(&self.descriptor.input(), 0).encode_to_vec()
+        Chance(fastrand::Rng::with_seed(seed)).message(&self.descriptor.input(), 0).encode_to_vec()
     }
 }
 
@@ -109,20 +109,12 @@ pub(crate) fn json(given: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// SplitMix64.
-struct Chance(u64);
+/// Makes messages up.
+struct Chance(fastrand::Rng);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn up_to(&mut self, most: u64) -> u64 {
-        self.next() % (most + 1)
+        self.0.u64(0..=most)
     }
 
     fn message(&mut self, descriptor: &MessageDescriptor, depth: u32) -> DynamicMessage {
@@ -158,7 +150,7 @@ impl Chance {
     }
 
     fn value(&mut self, kind: &Kind, depth: u32) -> Value {
-        let bits = self.next();
+        let bits = self.0.u64(..);
         match kind {
             Kind::Double => Value::F64(bits as f64 / 1e9),
             Kind::Float => Value::F32(bits as f32 / 1e9),
@@ -180,7 +172,6 @@ impl Chance {
 
     fn text(&mut self) -> String {
         let len = self.up_to(LONGEST_TEXT);
-        let letter = |chance: &mut Self| char::from(b'a' + chance.up_to(25) as u8);
-        (0..len).map(|_| letter(self)).collect()
+        (0..len).map(|_| self.0.lowercase()).collect()
     }
 }

@@ -20,9 +20,18 @@ pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
         .map_err(Failure::wrong)?;
     match &args.out {
         Some(folder) => files.iter().try_for_each(|file| write(folder, file)),
-        None => crate::print(&all_in_one(&files)),
+        None => printed(&files, args.output).and_then(|text| crate::print(&text)),
     }
     .map_err(Failure::failed)
+}
+
+fn printed(files: &[ProtoFile], output: Output) -> anyhow::Result<String> {
+    if let Output::Text = output {
+        return Ok(all_in_one(files));
+    }
+    let object = |file: &ProtoFile| serde_json::json!({ "name": file.name, "text": file.text });
+    let list: Vec<_> = files.iter().map(object).collect();
+    Ok(serde_json::to_string(&list)? + "\n")
 }
 
 /// Says what breaks; succeeds if nothing does.
@@ -68,7 +77,7 @@ fn read(path: &Path) -> anyhow::Result<Schema> {
 }
 
 /// One file as it is; several behind a line with the name of each.
-fn all_in_one(files: &[ProtoFile]) -> String {
+pub(crate) fn all_in_one(files: &[ProtoFile]) -> String {
     match files {
         [only] => only.text.clone(),
         files => {

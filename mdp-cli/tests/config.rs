@@ -243,6 +243,20 @@ fn contracts_are_kept_as_far_as_the_file_says() {
     }
 }
 
+#[test]
+fn allow_drain_lets_everybody_end_the_broker() {
+    for (text, status) in [("", "403"), ("allow_drain = true", "200")] {
+        let (process, endpoint) = broker(text);
+        let client = plain_peer(&endpoint);
+        client.send_multipart(["MDPC02", "\x01", "mmi.drain.broker", ""], 0).unwrap();
+        let told = client.recv_multipart(0).unwrap();
+        assert_eq!(told.get(3).map(Vec::as_slice), Some(status.as_bytes()), "{told:?}");
+        if status == "200" {
+            assert_eq!(process.end().status.code(), Some(0));
+        }
+    }
+}
+
 /// A plain worker, as RFC 18 has it, and what it hears until the broker tells it to go.
 fn plain_worker(endpoint: &str) -> zmq::Socket {
     let socket = plain_peer(endpoint);

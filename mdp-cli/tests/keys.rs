@@ -69,6 +69,18 @@ fn a25_new_writes_two_files_and_show_reads_them() {
 }
 
 #[test]
+fn keys_are_told_in_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(&["keys", "new", "ann", "--dir", text(folder.path()), "--output", "json"]);
+    let made: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
+    for file in ["public_file", "secret_file"] {
+        let shown = run(&["keys", "show", made[file].as_str().unwrap(), "--output", "json"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(shown["public_key"], made["public_key"]);
+    }
+}
+
+#[test]
 fn a25_new_overwrites_nothing_and_without_a_folder_takes_this_one() {
     let folder = tempfile::tempdir().unwrap();
     let here = |args: &[&str]| Process::start(mdp().current_dir(&folder).args(args)).end();

@@ -79,6 +79,15 @@ fn export_prints_one_file_as_it_is() {
 }
 
 #[test]
+fn export_prints_a_list_in_json() {
+    let folder = Folder::new();
+    let old = folder.compile("old.binpb", OLD);
+    let output = schema(&[&"export", &old, &"--output", &"json"], b"");
+    let list: serde_json::Value = serde_json::from_str(&ended(&output, 0).0).unwrap();
+    assert_eq!(list[0]["text"], OLD);
+}
+
+#[test]
 fn export_writes_each_file_below_a_folder() {
     let folder = Folder::new();
     let old = folder.compile("old.binpb", OLD);

@@ -65,6 +65,8 @@ pub struct Grant {
     pub serve: Vec<Pattern>,
     /// Whether it may use the broker's own services, `mmi.`, beyond `mmi.service`.
     pub manage: bool,
+    /// Whether it may ask for workers, or the broker, to end: `mmi.drain.`.
+    pub drain: bool,
     /// What it may use at once.
     pub quota: Quota,
 }

@@ -17,7 +17,7 @@ use crate::status::{Code, Reason, Refusal};
 use crate::stream::{DEFAULT_WINDOW, Ends};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{CallKind, Direction, Part, Record, Reply, SchemaHash};
+use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply, SchemaHash};
 
 /// Settings of a worker.
 #[derive(Clone, Debug)]
@@ -490,6 +490,16 @@ impl Worker {
             self.free(call);
             out.push(Action::Abort { call, cause: AbortCause::SessionLost });
         }
+        // wire.md R101: it is not to come back.
+        if cause == LossCause::Said(DisconnectReason::Drained) {
+            self.become_closed(now, out);
+        }
+    }
+
+    fn become_closed<P>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        self.session.close(now, out);
+        self.closed = true;
+        out.push(Action::Closed);
     }
 
     fn timers<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
@@ -536,7 +546,7 @@ impl Worker {
     }
 
     fn maybe_close<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        let Some(leaving) = &self.leaving else { return };
+        let Some(leaving) = self.leaving.as_ref().filter(|_| !self.closed) else { return };
         let idle = self.slots.is_empty() && (leaving.drained || !self.session.is_open());
         if !idle && now < leaving.until {
             return;
@@ -547,9 +557,7 @@ impl Worker {
             let refusal = started(refusal(Code::Unavailable, Reason::MaybeExecuted, message));
             self.abort(now, call, AbortCause::Shutdown, refusal, out);
         }
-        self.session.close(now, out);
-        self.closed = true;
-        out.push(Action::Closed);
+        self.become_closed(now, out);
     }
 }
 

@@ -34,6 +34,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_protocol::names::{self, NameError};
@@ -48,6 +49,9 @@ use crate::status::Status;
 /// The method of each service by which a worker tells the service's schema (wire.md R99). No name in protobuf
 /// begins like this.
 pub(crate) const SCHEMA: &str = "-schema";
+
+/// The method of each service by which a worker shows that it is there (wire.md R99).
+pub(crate) const PING: &str = "-ping";
 
 /// The most methods that a program may learn of: each stays in memory for good.
 const MOST_METHODS: usize = 65_536;
@@ -146,6 +150,28 @@ impl Method {
 }
 
 type Known = HashMap<(String, CallKind), &'static MethodSpec>;
+
+/// Asks a worker of a service, or the one of this id, for a sign of life. It goes the way of a call, but no handler sees it. It takes the
+/// right to call the service, if the broker has a policy.
+///
+/// # Errors
+///
+/// How the call ended, if not well: UNAVAILABLE if there is no such worker; UNIMPLEMENTED from a worker of an older version.
+pub async fn ping(
+    client: &Client,
+    service: &str,
+    worker: Option<&str>,
+    timeout: Duration,
+) -> Result<(), Status> {
+    let path = format!("{service}/{PING}");
+    let method = Method::new(&path, CallKind::Unary)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let call = method.call(client, Bytes::new()).timeout(timeout);
+    match worker {
+        Some(id) => call.to_worker(id).await.map(drop),
+        None => call.idempotent().await.map(drop),
+    }
+}
 
 /// The schema of a service, as one of its workers says. It takes the right to call the service, if the broker has a
 /// policy.

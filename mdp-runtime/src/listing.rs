@@ -21,6 +21,7 @@ pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
         Listing::Workers(workers) => Some(workers.iter().map(worker).collect()),
         Listing::Methods(methods) => Some(methods.iter().map(method).collect()),
         Listing::Counters(stats) => Some(counters(stats)),
+        Listing::Drained(workers) => Some(json!({ "workers": workers })),
         Listing::Broker(line) => Some(broker(line)),
         Listing::Schema { hash, set } => {
             frames.extend([Bytes::from_owner(set.clone()), Bytes::copy_from_slice(hash)]);
@@ -52,6 +53,7 @@ fn worker(line: &WorkerLine) -> Value {
     };
     json!({
         "id": text(&line.id),
+        "service": text(&line.service),
         "dialect": dialect,
         "capacity": line.capacity,
         "running": line.running,

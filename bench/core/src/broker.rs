@@ -131,6 +131,7 @@ fn with_policy() -> Config {
         call: Pattern::new("bench.*").into_iter().collect(),
         serve: Pattern::new("bench.*").into_iter().collect(),
         manage: false,
+        drain: false,
         quota: Quota { calls_in_flight: Some(1_000), ..Quota::default() },
     };
     policy.grant_anonymous(grant.into());

@@ -175,6 +175,9 @@ impl<P: Payload> Broker<P> {
         same("routes", self.sessions.len(), self.by_route.len())?;
         same("session timers", self.sessions.len(), self.session_timer.len())?;
         for (key, session) in self.sessions.iter() {
+            if self.is_seen_off(key) {
+                return Err(format!("session {key:?} is dismissed and was not told to go"));
+            }
             let own = |call: Key| self.calls.get(call).is_some_and(|call| call.client == Some(key));
             if !session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).all(own) {
                 return Err(format!("session {key:?} lists a call that is not its own"));

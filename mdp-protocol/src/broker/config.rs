@@ -28,6 +28,8 @@ pub struct Config {
     pub plain: PlainConfig,
     /// Who may do what. Without one everybody may do everything.
     pub policy: Option<Arc<Policy>>,
+    /// Who may ask for workers or the broker to end, and how.
+    pub drain: DrainConfig,
     /// What is asked of the operator's own code. Nothing.
     pub hooks: HookConfig,
     /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
@@ -55,6 +57,21 @@ pub struct PlainConfig {
     pub redispatch: bool,
 }
 
+/// What holds for `mmi.drain.` (`wire.md` R101).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainConfig {
+    /// Without a policy, whether everybody may ask for it. With one it takes the right. False.
+    pub anybody: bool,
+    /// How long calls may still run when the broker is to end. 10 s.
+    pub grace: Span,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        DrainConfig { anybody: false, grace: Span::from_secs(10) }
+    }
+}
+
 impl Default for PlainConfig {
     fn default() -> Self {
         PlainConfig {
@@ -78,6 +95,7 @@ impl Default for Config {
             overrun: Span::from_secs(1),
             plain: PlainConfig::default(),
             policy: None,
+            drain: DrainConfig::default(),
             hooks: HookConfig::default(),
             seed: 0,
             #[cfg(feature = "planted-bugs")]

@@ -9,7 +9,7 @@ use super::io::{Action, Name, Stats};
 use super::refusals::{denied, typed_management};
 use super::tallies::{MethodLine, Tally};
 use super::to_plain::{Content, ToPlain};
-use super::{Broker, schemas};
+use super::{Broker, drain, schemas};
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -29,12 +29,14 @@ pub enum Listing {
     Status(u16),
     /// The services.
     Services(Vec<ServiceLine>),
-    /// The workers of a service.
+    /// The workers of a service, or of all.
     Workers(Vec<WorkerLine>),
     /// The counters.
     Counters(Box<Stats>),
     /// The counters of methods.
     Methods(Vec<MethodLine>),
+    /// How many workers are to end.
+    Drained(usize),
     /// What a service is.
     Schema {
         /// The identity of the contract.
@@ -95,6 +97,8 @@ pub struct ServiceLine {
 pub struct WorkerLine {
     /// Its id.
     pub id: Name,
+    /// The service that it offers.
+    pub service: Name,
     /// What it speaks; `None` is MDP/RPC.
     pub dialect: Option<Dialect>,
     /// Calls that it takes at once.
@@ -156,13 +160,22 @@ impl<P: Payload> Broker<P> {
                 Some(listing) => listing,
                 None => return,
             },
+            service if service.starts_with(drain::SERVICES) => {
+                self.asked_to_drain(now, from, service, about, out)
+            }
             service => self.listing(now, service, about),
         };
-        if let Some(form) = self.sessions.get(from).and_then(|session| session.form()) {
-            let message = plain_reply(body.path(), listing);
-            return out.push(Action::SendPlain { to: from, form, message });
+        let ends = body.path() == drain::BROKER && listing.status() == OK;
+        match self.sessions.get(from).and_then(|session| session.form()) {
+            Some(form) => {
+                let message = plain_reply(body.path(), listing);
+                out.push(Action::SendPlain { to: from, form, message });
+            }
+            None => self.answer_management(now, from, call, listing, out),
         }
-        self.answer_management(now, from, call, listing, out);
+        if ends {
+            self.shut_down(now, self.config.drain.grace, out);
+        }
     }
 
     /// Answers a client of MDP/RPC.
@@ -193,8 +206,9 @@ impl<P: Payload> Broker<P> {
                 Listing::Status(if served { OK } else { NOT_FOUND }) // RFC 8 M3
             }
             b"mmi.services" => Listing::Services(self.service_lines()),
+            b"mmi.workers" if about.is_empty() => Listing::Workers(self.worker_lines(None)),
             b"mmi.workers" => match self.by_name.get(about) {
-                Some(service) => Listing::Workers(self.worker_lines(*service)),
+                Some(service) => Listing::Workers(self.worker_lines(Some(*service))),
                 None => Listing::Status(NOT_FOUND),
             },
             b"mmi.methods" => self.list_methods(about),
@@ -259,12 +273,14 @@ impl<P: Payload> Broker<P> {
         lines
     }
 
-    fn worker_lines(&self, service: Key) -> Vec<WorkerLine> {
-        let workers = self.registrations.iter().filter(|(_, worker)| worker.service == service);
+    fn worker_lines(&self, service: Option<Key>) -> Vec<WorkerLine> {
+        let wanted = |worker: Key| service.is_none_or(|service| service == worker);
+        let workers = self.registrations.iter().filter(|(_, worker)| wanted(worker.service));
         let lines = workers.filter_map(|(_, worker)| {
             let session = self.sessions.get(worker.session)?;
             Some(WorkerLine {
                 id: session.id.clone(),
+                service: self.services.get(worker.service)?.name.clone(),
                 dialect: session.form().map(|form| form.dialect),
                 capacity: worker.capacity,
                 running: worker.running,

@@ -5,13 +5,14 @@
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `mmi` (the broker's own services), `schemas` (what services are), `audit` (what must always be true).
+//! as messages of plain MDP), `mmi` (the broker's own services), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
 
 mod audit;
 mod backlog;
 mod calls;
 mod cancel;
 mod config;
+mod drain;
 mod hooks;
 mod io;
 mod mmi;
@@ -32,7 +33,7 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-pub use config::{Config, PlainConfig, PlantedBug};
+pub use config::{Config, DrainConfig, PlainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};

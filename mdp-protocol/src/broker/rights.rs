@@ -176,10 +176,18 @@ impl<P: Payload> Broker<P> {
         let asks = |grant: &Grant| match service {
             b"mmi.service" => true,
             super::schemas::SERVICE => grant.may_call(about),
-            _ => false,
+            _ => service.starts_with(super::drain::SERVICES) && grant.drain,
         };
         !self.is_guarded()
             || self.grant_of(session).is_some_and(|grant| grant.manage || asks(grant))
+    }
+
+    /// Whether a peer may ask for workers, or the broker, to end.
+    pub(super) fn may_drain(&self, session: Key) -> bool {
+        match self.is_guarded() {
+            true => self.grant_of(session).is_some_and(|grant| grant.drain),
+            false => self.config.drain.anybody,
+        }
     }
 
     fn grant_of(&self, session: Key) -> Option<&Arc<Grant>> {

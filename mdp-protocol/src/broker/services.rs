@@ -155,7 +155,7 @@ impl Registration {
         if self.retired || self.running >= self.capacity {
             return None;
         }
-        Some((u64::from(self.running) * self.share >> 32).min(63) as u8)
+        Some(((u64::from(self.running) * self.share) >> 32).min(63) as u8)
     }
 }
 
@@ -383,6 +383,10 @@ impl<P: Payload> Broker<P> {
         let Some(registration) = self.registrations.get_mut(key) else { return };
         registration.running = registration.running.saturating_sub(1);
         let service = registration.service;
+        if registration.retired && registration.running == 0 {
+            let session = registration.session;
+            self.see_off_dismissed(now, session, out);
+        }
         self.reload(key);
         self.ask_first(now, key, out);
         if self.planted(PlantedBug::NoPumpAfterFinal) {

@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// How often slots were taken from it since it last answered a call, and when that counted last.
     pub(super) unanswered: (u8, Time),
     pub(super) draining: bool,
+    /// It is to end when it holds no call.
+    pub(super) dismissed: bool,
     /// It has made a call.
     pub(super) called: bool,
     /// It speaks plain MDP.
@@ -67,6 +69,7 @@ impl Session {
             late: 0,
             unanswered: (0, now),
             draining: false,
+            dismissed: false,
             called: false,
             plain,
             rights,

@@ -210,6 +210,8 @@ pub enum DisconnectReason {
     Silence,
     /// The policy does not allow it.
     Denied,
+    /// An operator wants the worker to end: it is not to come back.
+    Drained,
     /// A reason of a newer peer.
     Other(u32),
 }
@@ -229,6 +231,7 @@ impl DisconnectReason {
             DisconnectReason::LimitReached => 9,
             DisconnectReason::Silence => 10,
             DisconnectReason::Denied => 11,
+            DisconnectReason::Drained => 12,
             DisconnectReason::Other(number) => number,
         }
     }
@@ -247,6 +250,7 @@ impl DisconnectReason {
             9 => DisconnectReason::LimitReached,
             10 => DisconnectReason::Silence,
             11 => DisconnectReason::Denied,
+            12 => DisconnectReason::Drained,
             number => DisconnectReason::Other(number),
         }
     }
@@ -266,6 +270,7 @@ impl core::fmt::Display for DisconnectReason {
             DisconnectReason::LimitReached => "a limit was met",
             DisconnectReason::Silence => "there was no sign of life for too long",
             DisconnectReason::Denied => "the policy does not allow it",
+            DisconnectReason::Drained => "it is to end",
             DisconnectReason::Other(number) => return write!(f, "reason {number}"),
         })
     }

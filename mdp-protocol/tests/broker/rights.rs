@@ -21,6 +21,7 @@ fn grant(name: &str, call: &[&str], serve: &[&str]) -> Grant {
         call: patterns(call),
         serve: patterns(serve),
         manage: false,
+        drain: false,
         quota: Quota::default(),
     }
 }

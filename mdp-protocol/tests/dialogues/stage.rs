@@ -37,6 +37,7 @@ impl Stage {
                 "busy_expiry_ms" => config.plain.busy_expiry = span,
                 "redispatch" => config.plain.redispatch = number != 0,
                 "services" => config.limits.services = number as usize,
+                "allow_drain" => config.drain.anybody = number != 0,
                 "schemas" => config.limits.schemas = number as usize,
                 "schema_bytes" => config.limits.schema_bytes = number as usize,
                 "queued_bytes" => config.limits.queued_bytes_per_service = number as usize,

@@ -133,8 +133,8 @@ impl Broker {
         self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
     }
 
-    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown) or a failure
-    /// bring about.
+    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown), a failure, or a peer that may
+    /// [drain](BrokerBuilder::allow_drain) it bring about.
     ///
     /// # Errors
     ///
@@ -337,6 +337,19 @@ impl BrokerBuilder {
     /// this does no harm. `true`.
     pub fn plain_redispatch(mut self, redispatch: bool) -> Self {
         self.config.plain.redispatch = redispatch;
+        self
+    }
+
+    /// Without a policy, whether every peer may ask for workers or the broker to end, as `mdp drain` does. With one it takes the
+    /// right `drain` of the [`Policy`], whatever is said here. `false`: nobody may.
+    pub fn allow_drain(mut self, allow: bool) -> Self {
+        self.config.drain.anybody = allow;
+        self
+    }
+
+    /// How long calls may still run when a peer asks for the broker to end; see [`allow_drain`](Self::allow_drain). 10 s.
+    pub fn drain_grace(mut self, grace: Duration) -> Self {
+        self.config.drain.grace = clock::span(grace);
         self
     }
 

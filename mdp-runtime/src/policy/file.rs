@@ -64,6 +64,8 @@ struct Named {
     serve: Vec<Spanned<String>>,
     #[serde(default)]
     manage: bool,
+    #[serde(default)]
+    drain: bool,
     calls_in_flight: Option<usize>,
     calls_per_second: Option<u32>,
     queued_bytes: Option<usize>,
@@ -78,6 +80,8 @@ struct Rights {
     serve: Vec<Spanned<String>>,
     #[serde(default)]
     manage: bool,
+    #[serde(default)]
+    drain: bool,
     calls_in_flight: Option<usize>,
     calls_per_second: Option<u32>,
     queued_bytes: Option<usize>,
@@ -153,7 +157,9 @@ impl Reader<'_> {
             queued_bytes: named.queued_bytes,
         };
         let (call, serve) = (self.patterns(&named.call)?, self.patterns(&named.serve)?);
-        Ok(super::grant(named.name.get_ref(), call, serve, named.manage, quota))
+        let Named { manage, drain, .. } = *named;
+        let name = Arc::from(named.name.get_ref().as_bytes());
+        Ok(Grant { name, call, serve, manage, drain, quota })
     }
 
     fn rights(&self, name: &str, rights: &Rights) -> Result<Grant, PolicyError> {
@@ -163,7 +169,8 @@ impl Reader<'_> {
             queued_bytes: rights.queued_bytes,
         };
         let (call, serve) = (self.patterns(&rights.call)?, self.patterns(&rights.serve)?);
-        Ok(super::grant(name, call, serve, rights.manage, quota))
+        let Rights { manage, drain, .. } = *rights;
+        Ok(Grant { name: Arc::from(name.as_bytes()), call, serve, manage, drain, quota })
     }
 
     fn patterns(&self, texts: &[Spanned<String>]) -> Result<Vec<Pattern>, PolicyError> {
@@ -200,13 +207,13 @@ mod tests {
     fn a_file_is_who_may_do_what() {
         let text = format!(
             "[[principal]]\nname = \"shop\"\nkeys = [\"{KEY}\", \"{OTHER}\"]\ncall = [\"a.*\"]\n\
-             serve = [\"b.B\"]\nmanage = true\nqueued_bytes = 7\n[anyone]\ncall = [\"c.C\"]\n"
+             serve = [\"b.B\"]\nmanage = true\ndrain = true\nqueued_bytes = 7\n[anyone]\ncall = [\"c.C\"]\n"
         );
         let policy = Policy::parse(&text).unwrap();
         let key: PeerKey = zmq::z85_decode(OTHER).unwrap().try_into().unwrap();
         let grant = policy.core.of(Some(&key)).unwrap();
         assert!(grant.may_call(b"a.A") && !grant.may_call(b"b.B") && grant.may_serve(b"b.B"));
-        assert!(grant.manage && grant.quota.queued_bytes == Some(7));
+        assert!(grant.manage && grant.drain && grant.quota.queued_bytes == Some(7));
         assert!(policy.core.of(Some(&[7; 32])).unwrap().may_call(b"c.C"));
         assert!(policy.core.of(None).is_none());
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use mdp_protocol::policy::{self as core, Grant, Pattern, Quota};
+use mdp_protocol::policy as core;
 
 use crate::security::{AllowList, PublicKey};
 
@@ -80,9 +80,4 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy").field("principals", &self.names).finish_non_exhaustive()
     }
-}
-
-/// A grant as a file has it, checked.
-fn grant(name: &str, call: Vec<Pattern>, serve: Vec<Pattern>, manage: bool, quota: Quota) -> Grant {
-    Grant { name: Arc::from(name.as_bytes()), call, serve, manage, quota }
 }

@@ -172,15 +172,20 @@ impl Driver {
                 io.block_on(self.wait(&mut alarm));
             }
         }
-        let Driver { peer, pool, mut inbox, grace_ends, over, .. } = *self;
+        let Driver { peer, pool, mut inbox, mut grace_ends, over, .. } = *self;
         let clock = peer.clock;
         io.block_on(peer.close());
         io.block_on(async {
-            tokio::select! {
-                () = pool.none_detached() => {}
-                () = alarm.wait(&clock, grace_ends) => {}
-                // Whoever held the worker has dropped it meanwhile.
-                _ = inbox.recv() => {}
+            loop {
+                let command = tokio::select! {
+                    () = pool.none_detached() => break,
+                    () = alarm.wait(&clock, grace_ends) => break,
+                    command = inbox.recv() => command,
+                };
+                // Without a sender whoever held the worker has dropped it meanwhile.
+                let Some(Command::Drain(grace)) = command else { break };
+                let until = clock.now() + grace;
+                grace_ends = Some(grace_ends.map_or(until, |before| before.min(until)));
             }
         });
         over.send_replace(true);
@@ -402,7 +407,12 @@ impl Driver {
     /// A path that is no method of a service: what the toolkit itself serves, or nothing.
     fn of_its_own(&mut self, call: Key, body: &Body) {
         let path = String::from_utf8_lossy(body.path());
-        let asked = path.rsplit_once('/').filter(|(_, method)| *method == dynamic::SCHEMA);
+        let (_, method) = path.rsplit_once('/').unwrap_or_default();
+        if method == dynamic::PING {
+            let (code, reply) = (Code::Ok, Body::default());
+            return self.handle(Input::Done { call, code, reply });
+        }
+        let asked = path.rsplit_once('/').filter(|_| method == dynamic::SCHEMA);
         let service = asked.filter(|_| self.reflects).and_then(|(service, _)| {
             self.services.iter().find(|found| found.spec().name == service)
         });

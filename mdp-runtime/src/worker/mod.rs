@@ -113,6 +113,25 @@ impl Worker {
         }
     }
 
+    /// Waits until the worker has left its broker for good: somebody [drains](crate::BrokerBuilder::allow_drain) it, and its
+    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that detach.
+    ///
+    /// ```no_run
+    /// # async fn doc(worker: mdp_runtime::Worker) {
+    /// use std::time::Duration;
+    ///
+    /// tokio::select! {
+    ///     () = mdp_runtime::stop_asked() => {}
+    ///     () = worker.stopped() => {}
+    /// }
+    /// worker.shutdown(Duration::from_secs(10)).await;
+    /// # }
+    /// ```
+    pub async fn stopped(&self) {
+        // An error means that the thread is gone, which is the same.
+        let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
+    }
+
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
     /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
     /// their calls are over.
@@ -340,7 +359,7 @@ impl WorkerBuilder {
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
-    /// [`grace`](Self::grace).
+    /// [`grace`](Self::grace); or until somebody [drains](crate::BrokerBuilder::allow_drain) it.
     ///
     /// # Errors
     ///
@@ -348,7 +367,10 @@ impl WorkerBuilder {
     pub async fn run(self) -> Result<(), ServeError> {
         let grace = self.grace;
         let worker = self.start()?;
-        crate::signal::stop_asked().await;
+        tokio::select! {
+            () = crate::signal::stop_asked() => {}
+            () = worker.stopped() => {}
+        }
         worker.shutdown(grace).await;
         Ok(())
     }

@@ -148,6 +148,13 @@ impl RawClient {
         }
     }
 
+    /// A client of MDP/RPC as one for raw requests, over the same connection: also for the broker's own services, such as
+    /// `mmi.services` (RFC 8). One without a connection of its own, in memory for instance, ends each request with
+    /// [`RawError::Closed`].
+    pub fn over(client: &Client) -> RawClient {
+        RawClient { way: Way::Rpc(client.clone()), timeout: TIMEOUT }
+    }
+
     /// The same connection, for requests that wait so long for each reply.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> RawClient {

@@ -1,0 +1,153 @@
+//! What a broker says of itself and of its services.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Finding;
+use crate::management::{AskError, BrokerLine, Management, ServiceLine, WorkerLine};
+
+/// Clocks that are further apart make logs of several machines hard to read, and tokens expire too early.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
+/// From how much of a limit in use on it is worth a look.
+const NEARLY_FULL: f64 = 0.8;
+
+pub(super) async fn look(broker: &Management) -> Vec<Finding> {
+    let start = Instant::now();
+    let mut findings = match broker.broker().await {
+        Ok(line) => of_broker(broker, &line, start.elapsed()).await,
+        Err(error) => vec![refused("broker", error)],
+    };
+    match (broker.services().await, broker.workers("").await) {
+        (Ok(services), Ok(workers)) => findings.extend(of_services(&services, &workers)),
+        (Err(error), _) | (_, Err(error)) => findings.push(refused("services", error)),
+    }
+    findings
+}
+
+fn refused(check: &'static str, error: AskError) -> Finding {
+    let mend = match error {
+        AskError::Denied(_) => "give this key `manage = true` in the broker's policy",
+        AskError::NotThere(_) => "bring the broker to this program's version",
+        _ => "try again; see the broker's log if it stays so",
+    };
+    Finding::failed(check, format!("{:#}", anyhow::anyhow!(error)), mend)
+}
+
+async fn of_broker(broker: &Management, line: &BrokerLine, way: Duration) -> Vec<Finding> {
+    let mut findings = vec![version(&line.version), clock(line.time_ms, way)];
+    findings.push(match line.draining {
+        false => Finding::ok("draining", "the broker takes calls"),
+        true => {
+            let mend = "nothing, if it is to end; else start it anew";
+            Finding::warning("draining", "the broker is to end and takes no new calls", mend)
+        }
+    });
+    match broker.counters().await {
+        Ok(counters) => findings.push(limits(line, &counters)),
+        Err(error) => findings.push(refused("limits", error)),
+    }
+    findings
+}
+
+fn version(broker: &str) -> Finding {
+    let own = env!("CARGO_PKG_VERSION");
+    match broker == own {
+        true => Finding::ok("version", format!("the broker is mdp {broker}, as this program")),
+        false => {
+            let found = format!("the broker is mdp {broker}, this program {own}");
+            Finding::warning("version", found, "bring both to the same version")
+        }
+    }
+}
+
+/// The broker read its clock somewhere between question and answer.
+fn clock(broker_ms: u64, way: Duration) -> Finding {
+    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let apart = own.abs_diff(Duration::from_millis(broker_ms)).saturating_sub(way);
+    match apart <= CLOCKS_APART {
+        true => Finding::ok("clocks", format!("at most {:.0?} apart", apart.max(way))),
+        false => {
+            let found = format!("the broker's clock and this one are {apart:.1?} apart");
+            Finding::warning("clocks", found, "let both machines keep their time by NTP")
+        }
+    }
+}
+
+fn limits(line: &BrokerLine, counters: &crate::management::Numbers) -> Finding {
+    let used = [("sessions", "sessions"), ("held_bytes", "held_bytes"), ("services", "services")];
+    let near = used.iter().filter_map(|(limit, counter)| {
+        let (most, now) = (*line.limits.get(*limit)?, *counters.get(*counter)?);
+        let near = most > 0 && now as f64 >= most as f64 * NEARLY_FULL;
+        near.then(|| format!("{limit}: {now} of {most}"))
+    });
+    let near: Vec<String> = near.collect();
+    match near.is_empty() {
+        true => Finding::ok("limits", "none is nearly reached"),
+        false => {
+            let mend = "raise the limit under [limits] in the broker's configuration, or find out who takes so much";
+            Finding::warning("limits", near.join(", "), mend)
+        }
+    }
+}
+
+fn of_services(services: &[ServiceLine], workers: &[WorkerLine]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for line in services {
+        let name = &line.service;
+        let taking = line.workers.saturating_sub(line.draining);
+        if taking == 0 {
+            let found = format!("{name} has no worker that takes calls, and {} wait", line.queued);
+            findings.push(Finding::warning(
+                "workers",
+                found,
+                "start a worker, or correct the service's name",
+            ));
+        } else if line.queued > 0 && line.running >= line.capacity {
+            let found = format!(
+                "{name}: all {} slots are taken, and {} calls wait",
+                line.capacity, line.queued
+            );
+            findings.push(Finding::warning(
+                "capacity",
+                found,
+                "start more workers, or give them more capacity",
+            ));
+        }
+        if line.schemas.len() > 1 {
+            findings.push(differing(line, workers));
+        }
+    }
+    let draining = workers.iter().filter(|worker| worker.draining);
+    for worker in draining {
+        let found = format!(
+            "{} of {} drains and holds {} calls",
+            worker.id, worker.service, worker.running
+        );
+        let mend =
+            "nothing, if it is to end; a worker that stays so holds calls whose deadlines are far";
+        findings.push(Finding::warning("draining", found, mend));
+    }
+    if findings.is_empty() {
+        let found =
+            format!("{} services, {} workers, all take calls", services.len(), workers.len());
+        findings.push(Finding::ok("services", found));
+    }
+    findings
+}
+
+fn differing(line: &ServiceLine, workers: &[WorkerLine]) -> Finding {
+    let groups = line.schemas.iter().map(|schema| {
+        let own = workers.iter().filter(|worker| {
+            worker.service == line.service && worker.schema.as_ref() == Some(schema)
+        });
+        let ids: Vec<&str> = own.map(|worker| worker.id.as_str()).collect();
+        format!("{} has {}", ids.join(" and "), schema.get(..8).unwrap_or(schema))
+    });
+    let groups: Vec<String> = groups.collect();
+    let found = format!(
+        "the workers of {} were built of different schemas: {}",
+        line.service,
+        groups.join("; ")
+    );
+    let mend = "`mdp schema check` says whether they get on with each other; bring all workers to one version";
+    Finding::warning("schemas", found, mend)
+}

@@ -1,0 +1,184 @@
+//! The broker's own services (RFC 8, `mmi.`), as the commands use them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use mdp_runtime::{Client, Code, RawClient, RawError, Schema};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+use crate::connect::ConnectArgs;
+
+/// How long the broker has for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection to a broker whose own services are asked.
+#[derive(Debug)]
+pub(crate) struct Management {
+    pub(crate) client: Client,
+    raw: RawClient,
+}
+
+/// Why there is no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error(
+        "the broker's policy does not let you use {0}; its grant for you needs `manage = true`"
+    )]
+    Denied(&'static str),
+    #[error(
+        "you may not drain; start the broker with --allow-drain, or give your principal `drain = true` in its policy"
+    )]
+    MayNotDrain,
+    #[error("the broker does not know {0}; it is of an older version, or another program")]
+    NotThere(&'static str),
+    #[error("the broker knows no `{about}`")]
+    Unknown { about: String },
+    #[error("the workers of {about} do not tell what it is")]
+    NotTold { about: String },
+    #[error("the broker answered {service} with the status {status}; try again")]
+    Busy { service: &'static str, status: String },
+    #[error("the broker did not answer {service}")]
+    NoAnswer { service: &'static str, source: RawError },
+    #[error("the broker answered {service} with what cannot be read")]
+    Unreadable { service: &'static str, source: serde_json::Error },
+}
+
+/// A service, as `mmi.services` lists it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct ServiceLine {
+    pub(crate) service: String,
+    pub(crate) workers: u64,
+    pub(crate) capacity: u64,
+    pub(crate) running: u64,
+    pub(crate) queued: u64,
+    #[serde(default)]
+    pub(crate) draining: u64,
+    #[serde(default)]
+    pub(crate) schemas: Vec<String>,
+}
+
+/// A worker of a service, as `mmi.workers` lists it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub(crate) struct WorkerLine {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) service: String,
+    pub(crate) dialect: String,
+    pub(crate) capacity: u64,
+    pub(crate) running: u64,
+    pub(crate) draining: bool,
+    pub(crate) schema: Option<String>,
+}
+
+/// The broker, as `mmi.broker` tells it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct BrokerLine {
+    pub(crate) version: String,
+    pub(crate) time_ms: u64,
+    pub(crate) draining: bool,
+    pub(crate) limits: Numbers,
+}
+
+/// Limits, or counters, by name.
+pub(crate) type Numbers = BTreeMap<String, u64>;
+
+#[derive(Debug, Deserialize)]
+struct Drained {
+    workers: u64,
+}
+
+impl Management {
+    /// Connects.
+    pub(crate) async fn open(args: &ConnectArgs) -> Result<Self, Failure> {
+        Ok(Self::over(args.client().await?))
+    }
+
+    pub(crate) fn over(client: Client) -> Self {
+        let raw = RawClient::over(&client).with_timeout(PATIENCE);
+        Management { client, raw }
+    }
+
+    pub(crate) async fn services(&self) -> Result<Vec<ServiceLine>, AskError> {
+        self.json("mmi.services", "").await
+    }
+
+    /// The workers of a service, or of all if the name is empty.
+    pub(crate) async fn workers(&self, service: &str) -> Result<Vec<WorkerLine>, AskError> {
+        self.json("mmi.workers", service).await
+    }
+
+    /// The counters that are numbers.
+    pub(crate) async fn counters(&self) -> Result<Numbers, AskError> {
+        let all: BTreeMap<String, serde_json::Value> = self.json("mmi.counters", "").await?;
+        Ok(all.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect())
+    }
+
+    pub(crate) async fn broker(&self) -> Result<BrokerLine, AskError> {
+        self.json("mmi.broker", "").await
+    }
+
+    /// What a service is, and the identity of its contract in hex.
+    pub(crate) async fn schema(&self, service: &str) -> anyhow::Result<(Schema, String)> {
+        let name = "mmi.schema";
+        let mut frames = self.frames(name, service).await?.into_iter();
+        let (set, hash) = (frames.next().unwrap_or_default(), frames.next().unwrap_or_default());
+        let schema = Schema::from_bytes(Some(service), &set)
+            .with_context(|| format!("the schema of {service} cannot be read"))?;
+        Ok((schema, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// Ends whoever is meant; how many workers that are.
+    pub(crate) async fn drain(&self, service: &'static str, about: &str) -> Result<u64, AskError> {
+        self.json(service, about).await.map(|drained: Drained| drained.workers)
+    }
+
+    /// Asks for nothing that takes a right: how long the way to the broker and back is.
+    pub(crate) async fn is_served(&self, service: &str) -> Result<bool, AskError> {
+        match self.frames("mmi.service", service).await {
+            Ok(_) => Ok(true),
+            Err(AskError::Unknown { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        service: &'static str,
+        about: &str,
+    ) -> Result<T, AskError> {
+        let frames = self.frames(service, about).await?;
+        let json = frames.first().map(|frame| &**frame).unwrap_or_default();
+        serde_json::from_slice(json).map_err(|source| AskError::Unreadable { service, source })
+    }
+
+    /// The frames behind the status.
+    async fn frames(&self, service: &'static str, about: &str) -> Result<Vec<Bytes>, AskError> {
+        let asked = self.raw.send(service, vec![Bytes::copy_from_slice(about.as_bytes())]).await;
+        let mut frames = asked.map_err(|source| match source {
+            RawError::Status(status) if status.code() == Code::PermissionDenied => {
+                if service.starts_with("mmi.drain.") {
+                    return AskError::MayNotDrain;
+                }
+                AskError::Denied(service)
+            }
+            source => AskError::NoAnswer { service, source },
+        })?;
+        if frames.is_empty() {
+            return Err(AskError::NotThere(service));
+        }
+        let status = frames.remove(0);
+        let about = about.to_owned();
+        match &*status {
+            b"200" => Ok(frames),
+            b"403" => Err(AskError::MayNotDrain),
+            b"404" => Err(AskError::Unknown { about }),
+            b"501" if service == "mmi.schema" => Err(AskError::NotTold { about }),
+            b"501" => Err(AskError::NotThere(service)),
+            status => Err(AskError::Busy { service, status: status.escape_ascii().to_string() }),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Profiles: how to get to which broker, in a file of the user's.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use etcetera::BaseStrategy;
+use serde::Deserialize;
+
+/// The file, below the user's configuration directory.
+const FILE: &str = "mdp/profiles.toml";
+
+/// How to get to a broker; what it does not say is left to the program's defaults.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    #[serde(default)]
+    pub(crate) endpoint: Vec<String>,
+    /// The broker's public key, as text or as a .pub file.
+    pub(crate) server_key: Option<String>,
+    /// The user's own .key file.
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// Why there is no such profile.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProfileError {
+    #[error(
+        "there is no home directory, and so no place for profiles; set HOME or XDG_CONFIG_HOME"
+    )]
+    NoHome,
+    #[error("the profile `{name}` was asked for, and {} cannot be read", path.display())]
+    Read { name: String, path: PathBuf, source: io::Error },
+    #[error("the profiles in {} are wrong", path.display())]
+    Wrong { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{} has no profile `{name}`; it has {known}", path.display())]
+    Unknown { name: String, path: PathBuf, known: String },
+}
+
+impl Profile {
+    /// The profile of this name. Files that it names are relative to the folder of the profiles.
+    pub(crate) fn find(name: &str) -> Result<Self, ProfileError> {
+        let base = etcetera::choose_base_strategy().map_err(|_| ProfileError::NoHome)?;
+        let path = base.config_dir().join(FILE);
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|source| {
+            let (name, path) = (name.to_owned(), path.clone());
+            ProfileError::Read { name, path, source }
+        })?;
+        Self::of(name, &path, &text)
+    }
+
+    fn of(name: &str, path: &Path, text: &str) -> Result<Self, ProfileError> {
+        let profiles = toml::from_str(text);
+        let mut profiles: BTreeMap<String, Profile> = profiles.map_err(|source| {
+            ProfileError::Wrong { path: path.to_owned(), source: Box::new(source) }
+        })?;
+        let Some(mut profile) = profiles.remove(name) else {
+            let known: Vec<String> = profiles.into_keys().collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(ProfileError::Unknown {
+                name: name.to_owned(),
+                path: path.to_owned(),
+                known,
+            });
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        profile.key = profile.key.map(|key| folder.join(key));
+        profile.server_key = profile.server_key.map(|key| match folder.join(&key) {
+            // Text may be a key; a file that is there is meant.
+            file if file.is_file() => file.display().to_string(),
+            _ => key,
+        });
+        Ok(profile)
+    }
+}

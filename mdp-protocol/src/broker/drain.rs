@@ -1,0 +1,87 @@
+//! Whom an operator wants to end: workers, or the broker itself (`wire.md` R101).
+//!
+//! A worker that is dismissed gets no new calls, finishes those that it holds, and is then told to go for good.
+
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::io::{Action, Note};
+use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::time::Time;
+use crate::wire::DisconnectReason;
+
+/// How the names of these services begin.
+pub(super) const SERVICES: &[u8] = b"mmi.drain.";
+/// The service that ends the broker.
+pub(super) const BROKER: &[u8] = b"mmi.drain.broker";
+
+const FORBIDDEN: u16 = 403;
+
+impl<P: Payload> Broker<P> {
+    /// The answer to `mmi.drain.` and what follows. The broker itself is told once this is said.
+    pub(super) fn asked_to_drain(
+        &mut self,
+        now: Time,
+        from: Key,
+        service: &[u8],
+        about: &[u8],
+        out: &mut Vec<Action<P>>,
+    ) -> Listing {
+        if !self.may_drain(from) {
+            self.stats.denied += 1;
+            return Listing::Status(FORBIDDEN);
+        }
+        let found: Vec<Key> = match service {
+            b"mmi.drain.worker" => self.by_id.get(about).copied().into_iter().collect(),
+            b"mmi.drain.service" => self.workers_of(about),
+            BROKER => return Listing::Drained(0),
+            _ => return Listing::Status(NOT_IMPLEMENTED),
+        };
+        if found.is_empty() {
+            return Listing::Status(NOT_FOUND);
+        }
+        for session in &found {
+            self.dismiss(now, *session, out);
+        }
+        Listing::Drained(found.len())
+    }
+
+    fn workers_of(&self, service: &[u8]) -> Vec<Key> {
+        let Some(service) = self.by_name.get(service) else { return Vec::new() };
+        let workers = self.registrations.iter().filter(|(_, worker)| worker.service == *service);
+        workers.map(|(_, worker)| worker.session).collect()
+    }
+
+    fn dismiss(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.dismissed = true;
+        if !core::mem::replace(&mut session.draining, true) {
+            let id = session.id.clone();
+            self.stop_dispatch(now, key);
+            let registrations = self.sessions.get(key).map(|session| session.registrations.clone());
+            for registration in registrations.unwrap_or_default() {
+                self.refuse_pinned(now, registration, out);
+            }
+            out.push(Action::Note(Note::WorkerDraining { id }));
+        }
+        self.see_off_dismissed(now, key, out);
+    }
+
+    /// Tells a dismissed worker to go, once it holds no call.
+    pub(super) fn see_off_dismissed(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        if self.is_seen_off(key) {
+            self.expel(now, key, DisconnectReason::Drained, out);
+        }
+    }
+
+    /// Whether a worker is dismissed and holds no call.
+    pub(super) fn is_seen_off(&self, key: Key) -> bool {
+        let Some(session) = self.sessions.get(key).filter(|session| session.dismissed) else {
+            return false;
+        };
+        let mut own = session.registrations.iter().filter_map(|key| self.registrations.get(*key));
+        own.all(|found| found.running == 0)
+    }
+}
