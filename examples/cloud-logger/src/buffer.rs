@@ -49,8 +49,10 @@ pub struct Buffer {
     under_way: UnderWay,
     /// Dropped, and not told of in any batch, by level.
     dropped: [u64; LEVELS],
-    /// All that were ever dropped.
-    dropped_ever: u64,
+    /// Whether some of these were refused by the logger, and not for want of room.
+    refused: bool,
+    /// The lowest number of these.
+    dropped_first: Option<u64>,
 }
 
 /// TRACE to ERROR.
@@ -71,16 +73,14 @@ struct UnderWay {
     bytes: usize,
     /// The number of its first event.
     first: Option<u64>,
-    /// The dropped ones that it tells of, by level.
+    /// The dropped ones that it tells of, by level, and the lowest number of these.
     dropped: [u64; LEVELS],
+    dropped_first: Option<u64>,
 }
 
 /// A point in what was logged, to wait until all before it is settled.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    number: u64,
-    dropped: u64,
-}
+pub struct Mark(u64);
 
 impl Buffer {
     /// An empty one.
@@ -93,7 +93,8 @@ impl Buffer {
             bytes: 0,
             under_way: UnderWay::default(),
             dropped: [0; LEVELS],
-            dropped_ever: 0,
+            refused: false,
+            dropped_first: None,
         }
     }
 
@@ -102,19 +103,19 @@ impl Buffer {
         let (level, bytes) = (place(&event), size(&event));
         self.next += 1;
         if bytes > self.bounds.bytes {
-            self.drop_one(level);
+            self.drop_one(level, self.next);
             return;
         }
         while self.events >= self.bounds.events || self.bytes + bytes > self.bounds.bytes {
             let lowest = self.queues.iter_mut().take(level + 1).enumerate();
             let oldest = lowest.filter_map(|(at, queue)| Some((at, queue.pop_front()?))).next();
             let Some((at, out)) = oldest else {
-                self.drop_one(level);
+                self.drop_one(level, self.next);
                 return;
             };
             self.events -= 1;
             self.bytes -= out.bytes;
-            self.drop_one(at);
+            self.drop_one(at, out.number);
         }
         self.events += 1;
         self.bytes += bytes;
@@ -156,26 +157,30 @@ impl Buffer {
 
     /// What was taken will never be stored: these events are dropped too, and what was to be told waits again.
     pub fn refuse(&mut self, batch: &[Event]) {
+        let first = self.under_way.first.unwrap_or(self.next);
         for event in batch.iter().filter(|event| event.dropped == 0) {
-            self.drop_one(place(event));
+            self.drop_one(place(event), first);
         }
         for (count, again) in self.dropped.iter_mut().zip(self.under_way.dropped) {
             *count += again;
         }
+        let firsts = [self.dropped_first, self.under_way.dropped_first];
+        self.dropped_first = firsts.into_iter().flatten().min();
+        self.refused = true;
         self.settle();
     }
 
     /// Where what was logged ends now.
     pub fn mark(&self) -> Mark {
-        Mark { number: self.next, dropped: self.dropped_ever }
+        Mark(self.next)
     }
 
     /// Whether all before a mark is settled, and what was dropped is told.
     pub fn is_settled(&self, mark: Mark) -> bool {
-        let waiting = self.queues.iter().filter_map(|queue| Some(queue.front()?.number)).min();
-        let oldest = self.under_way.first.into_iter().chain(waiting).min();
-        let told = self.dropped_ever - self.untold();
-        oldest.is_none_or(|oldest| oldest > mark.number) && told >= mark.dropped
+        let waiting = self.queues.iter().filter_map(|queue| Some(queue.front()?.number));
+        let way = &self.under_way;
+        let firsts = [way.first, way.dropped_first, self.dropped_first];
+        waiting.chain(firsts.into_iter().flatten()).all(|number| number > mark.0)
     }
 
     /// Whether nothing waits, is under way or has to be told.
@@ -216,8 +221,8 @@ impl Buffer {
         Some((at, front.bytes))
     }
 
-    fn drop_one(&mut self, level: usize) {
-        self.dropped_ever += 1;
+    fn drop_one(&mut self, level: usize, number: u64) {
+        self.dropped_first = Some(self.dropped_first.map_or(number, |first| first.min(number)));
         if let Some(count) = self.dropped.get_mut(level) {
             *count += 1;
         }
@@ -230,6 +235,13 @@ impl Buffer {
             return None;
         }
         self.under_way.dropped = counts;
+        self.under_way.dropped_first = self.dropped_first.take();
+        let refused = std::mem::take(&mut self.refused);
+        let why = if refused {
+            "the buffer was full, or the logger refused them"
+        } else {
+            "the buffer was full"
+        };
         let by_level = counts.iter().zip(NAMES).rev().filter(|(count, _)| **count > 0);
         let by_level: Vec<_> = by_level.map(|(count, name)| format!("{name} {count}")).collect();
         let what =
@@ -238,7 +250,7 @@ impl Buffer {
             time: now,
             level: Level::Warn.into(),
             target: "cloud_logger".into(),
-            message: format!("{what} dropped, as the buffer was full: {}", by_level.join(", ")),
+            message: format!("{what} dropped, as {why}: {}", by_level.join(", ")),
             dropped,
             ..Event::default()
         })
@@ -251,7 +263,7 @@ fn place(event: &Event) -> usize {
 }
 
 /// What an event takes in memory, roughly: its texts, and for each part what holds it.
-fn size(event: &Event) -> usize {
+pub(crate) fn size(event: &Event) -> usize {
     const PART: usize = 48;
     let fields = |fields: &[crate::pb::Field]| -> usize {
         fields.iter().map(|field| PART + field.name.len() + field.value.len()).sum()

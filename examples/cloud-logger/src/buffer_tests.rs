@@ -91,6 +91,7 @@ fn each_dropped_event_is_told_once_also_when_a_batch_is_refused() {
     assert_eq!((buffer.events(), buffer.untold()), (0, 3));
     let batch = buffer.take(10, 1_000_000, 0);
     assert_eq!((batch.len(), batch[0].dropped), (1, 3));
+    assert!(batch[0].message.contains("or the logger refused them: INFO 3"), "{:?}", batch[0]);
     buffer.settle();
     assert!(buffer.is_empty() && !buffer.has_waiting());
 }
@@ -109,5 +110,24 @@ fn a_mark_is_settled_when_all_before_it_is() {
     assert!(!buffer.is_settled(mark), "it is under way only");
     buffer.settle();
     assert!(buffer.is_settled(mark), "what came after it does not count");
+    assert!(!buffer.is_settled(buffer.mark()));
+}
+
+#[test]
+fn a_mark_is_not_settled_while_a_dropped_event_before_it_is_untold() {
+    let mut buffer = few(1);
+    buffer.push(event(Level::Info, "a"));
+    let mark = buffer.mark();
+    // What is dropped after the mark, and was logged before it.
+    let batch = buffer.take(10, 1_000_000, 0);
+    buffer.refuse(&batch);
+    assert!(!buffer.is_settled(mark));
+    let batch = buffer.take(10, 1_000_000, 0);
+    assert_eq!(batch[0].dropped, 1);
+    assert!(!buffer.is_settled(mark), "it is under way only");
+    buffer.push(event(Level::Info, "b"));
+    buffer.push(event(Level::Info, "c"));
+    buffer.settle();
+    assert!(buffer.is_settled(mark), "what was dropped after it does not count");
     assert!(!buffer.is_settled(buffer.mark()));
 }

@@ -7,12 +7,12 @@ use mdp_runtime::stream::{ReplySender, channel};
 use mdp_runtime::{CallContext, Status, Stream};
 use tokio::sync::watch;
 
+use crate::buffer::size;
 use crate::filter::Filter;
 use crate::pb::log_worker::Log;
 use crate::pb::view_worker::View;
 use crate::pb::{
-    Event, Level, QueryReply, QueryRequest, Record, WatchReply, WatchRequest, WriteReply,
-    WriteRequest,
+    Level, QueryReply, QueryRequest, Record, WatchReply, WatchRequest, WriteReply, WriteRequest,
 };
 use crate::store::{Page, Store, StoreError};
 
@@ -21,12 +21,15 @@ pub const NAME_BYTES: usize = 128;
 const ID_BYTES: usize = 64;
 /// The most events of a batch, and their bytes.
 const BATCH_EVENTS: usize = 1_000;
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes of an event, so that it fits into a message to those who watch. The layer's have 48 KiB at the most.
+const EVENT_BYTES: usize = 128 * 1024;
 /// The most records of a page of the past, and how many it has if nobody says.
 const PAGE: u32 = 1_000;
 const PAGE_IF_UNSAID: u32 = 100;
-/// The most records of a message to those who watch, and how many such messages may wait.
+/// The most records of a message to those who watch, the bytes after which it is full, and how many such messages may wait.
 const BUNCH: usize = 100;
+const BUNCH_BYTES: usize = 256 * 1024;
 const BUNCHES: usize = 2;
 /// How often the file is looked at for what other workers have written into it.
 const LOOK: Duration = Duration::from_millis(500);
@@ -77,16 +80,19 @@ impl Log for Logger {
                 req.events.len()
             ));
         }
-        let bytes: usize = req.events.iter().map(text_bytes).sum();
+        let bytes: usize = req.events.iter().map(size).sum();
         if bytes > BATCH_BYTES {
-            return refuse(format!(
-                "the texts of a batch have up to {BATCH_BYTES} bytes, not {bytes}"
-            ));
+            return refuse(format!("a batch has up to {BATCH_BYTES} bytes, not {bytes}"));
         }
-        let unknown =
-            |event: &Event| matches!(Level::try_from(event.level), Err(_) | Ok(Level::Unspecified));
-        if let Some(place) = req.events.iter().position(unknown) {
-            return refuse(format!("event {place} of the batch has no level"));
+        for (place, event) in req.events.iter().enumerate() {
+            if matches!(Level::try_from(event.level), Err(_) | Ok(Level::Unspecified)) {
+                return refuse(format!("event {place} of the batch has no level"));
+            }
+            if size(event) > EVENT_BYTES {
+                return refuse(format!(
+                    "event {place} of the batch has more than {EVENT_BYTES} bytes"
+                ));
+            }
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let stored = self.store.write(&source, req.sequence, &req.events, now.as_secs());
@@ -204,11 +210,8 @@ fn messages(records: Vec<Record>, cursor: u64, is_news: bool) -> impl Iterator<I
     while records.peek().is_some() {
         let mut bytes = 0;
         let mut bunch: Vec<Record> = Vec::new();
-        // The bytes of one event are bounded by those of a batch.
-        while let Some(record) =
-            records.next_if(|_| bunch.len() < BUNCH && bytes < BATCH_BYTES / 16)
-        {
-            bytes += record.event.as_ref().map_or(0, text_bytes);
+        while let Some(record) = records.next_if(|_| bunch.len() < BUNCH && bytes < BUNCH_BYTES) {
+            bytes += record.event.as_ref().map_or(0, size);
             bunch.push(record);
         }
         let last = bunch.last().map_or(cursor, |record| record.id);
@@ -216,14 +219,6 @@ fn messages(records: Vec<Record>, cursor: u64, is_news: bool) -> impl Iterator<I
         bunches.push(WatchReply { records: bunch, cursor });
     }
     bunches.into_iter().chain(empty.then(|| WatchReply { records: Vec::new(), cursor }))
-}
-
-fn text_bytes(event: &Event) -> usize {
-    let fields = |fields: &[crate::pb::Field]| -> usize {
-        fields.iter().map(|field| field.name.len() + field.value.len()).sum()
-    };
-    let spans = event.spans.iter().map(|span| span.name.len() + fields(&span.fields));
-    event.target.len() + event.message.len() + fields(&event.fields) + spans.sum::<usize>()
 }
 
 fn filter(filter: Option<crate::pb::Filter>) -> Result<Filter, Status> {

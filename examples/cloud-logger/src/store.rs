@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior};
 
+use crate::buffer::size;
 use crate::filter::Filter;
 use crate::pb::{Event, Field, Record, Source, Span};
 
@@ -18,6 +19,8 @@ const BUSY: Duration = Duration::from_secs(4);
 const LOOK: u32 = 2_000;
 /// How many are looked at for a page of the past.
 const LOOK_BACK: u64 = 100_000;
+/// The bytes after which a page of the past is full: with the event that fills it, it fits into a frame of the broker's.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// For how long a source without events is remembered, in seconds: a batch of its may be sent again until then.
 const REMEMBER: u64 = 7 * 24 * 60 * 60;
 
@@ -160,7 +163,8 @@ impl Store {
         Ok(page)
     }
 
-    /// Events before a record, up to `limit`, of those the newest. It looks at 100,000 at the most; then there may be more.
+    /// Events before a record, up to `limit`, of those the newest. It looks at 100,000 at the
+    /// most, and gives about 1 MiB; then there may be more.
     ///
     /// # Errors
     ///
@@ -173,15 +177,18 @@ impl Store {
         let mut query = reader.prepare(&query)?;
         let mut rows = query.query((signed(before), filter.level()))?;
         let mut page = Page { cursor: before, ..Page::default() };
-        let mut looked = 0;
+        let (mut looked, mut bytes) = (0, 0);
         while let Some(row) = rows.next()? {
-            if page.records.len() >= limit || looked >= LOOK_BACK {
+            if page.records.len() >= limit || looked >= LOOK_BACK || bytes >= PAGE_BYTES {
                 page.more = true;
                 break;
             }
             page.cursor = unsigned(row.get(0)?);
             looked += 1;
-            page.records.extend(record(row, filter)?);
+            if let Some(record) = record(row, filter)? {
+                bytes += record.event.as_ref().map_or(0, size);
+                page.records.push(record);
+            }
         }
         page.records.reverse();
         Ok(page)
