@@ -457,3 +457,41 @@ async fn a_profile_has_keys_and_is_told_apart() {
     let ended = run(plain(none.path(), &["list", "--profile", "a"])).await;
     assert!(ended.status.code() == Some(2) && ended.stderr.contains("profiles.toml"), "{ended:?}");
 }
+
+/// A worker of RFC 18 in Python, which nobody of us wrote a line for.
+struct Pyzmq(std::process::Child);
+
+impl Drop for Pyzmq {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python with the package pyzmq; .ci/python has it"]
+async fn a_plain_worker_in_python_is_seen_and_drained() {
+    let (_broker, endpoint) = broker(&["--allow-drain"]);
+    let python = std::env::var_os("MDP_PYTHON").unwrap_or_else(|| "python3".into());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/interop/python/worker.py");
+    let mut command = Command::new(python);
+    command.arg(script).args(["0.2", &endpoint, "echo"]).stdin(std::process::Stdio::piped());
+    let _worker = Pyzmq(command.spawn().unwrap());
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let line = loop {
+        let list = json_of(&endpoint, &["list", "--workers"]).await;
+        if !list[0].is_null() {
+            break list[0].clone();
+        }
+        assert!(std::time::Instant::now() < deadline, "it never came");
+    };
+    assert_eq!((&line["service"], &line["capacity"]), (&json!("echo"), &json!(1)));
+    assert_eq!((&line["list"][0]["dialect"], &line["schemas"]), (&json!("0.2"), &json!([])));
+    let (code, _, err) = told(&endpoint, &["describe", "echo"]).await;
+    assert!(code == Some(1) && err.contains("do not tell what it is"), "{err}");
+    let (code, out, _) = told(&endpoint, &["doctor"]).await;
+    assert_eq!(code, Some(0), "{out}");
+    let drained = json_of(&endpoint, &["drain", "echo"]).await;
+    assert_eq!((&drained["workers"], &drained["left"]), (&json!(1), &json!(true)));
+}

@@ -1,9 +1,11 @@
 //! The parts that the tests run as processes: a broker, a worker, a client.
 //!
 //! ```text
-//! e2e-part broker                              prints `bound ENDPOINT`
+//! e2e-part broker [ENDPOINT]                   prints `bound ENDPOINT`; may be drained
 //! e2e-part worker ENDPOINT LEDGER              appends `METHOD NUMBER` to the ledger as each handler starts
+//! e2e-part member ENDPOINT LEDGER ID           the same with room for all, and an id
 //! e2e-part client ENDPOINT FIRST COUNT         prints `METHOD NUMBER OUTCOME` for each call
+//! e2e-part load ENDPOINT RATE                  so many calls a second until SIGTERM, then the same of each
 //! ```
 
 use std::error::Error;
@@ -29,6 +31,8 @@ mod pb {
 /// Few slots and many callers, so that a killed worker always holds something.
 const CAPACITY: u32 = 2;
 const CALLS_AT_ONCE: usize = 16;
+/// For a worker that is to keep up with all calls.
+const ROOMY: u32 = 64;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A call has an outcome by then, come what may.
 const HUNG: Duration = Duration::from_secs(35);
@@ -40,27 +44,34 @@ async fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
-        ["broker"] => broker().await,
-        ["worker", endpoint, ledger] => worker(endpoint, ledger).await,
+        ["broker"] => broker("tcp://127.0.0.1:*").await,
+        ["broker", endpoint] => broker(endpoint).await,
+        ["worker", endpoint, ledger] => worker(endpoint, ledger, "", CAPACITY).await,
+        ["member", endpoint, ledger, id] => worker(endpoint, ledger, id, ROOMY).await,
+        ["load", endpoint, rate] => load(endpoint, rate.parse()?).await,
         ["client", endpoint, first, count] => {
             client(endpoint, first.parse()?, count.parse()?).await
         }
-        _ => Err("broker | worker ENDPOINT LEDGER | client ENDPOINT FIRST COUNT".into()),
+        _ => Err("what it may be is said at the top of its source".into()),
     }
 }
 
-async fn broker() -> Outcome {
-    let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+async fn broker(endpoint: &str) -> Outcome {
+    let mut broker = Broker::builder().bind(endpoint).allow_drain(true).start()?;
     println!("bound {}", broker.endpoints().join(" "));
-    mdp_runtime::stop_asked().await;
+    tokio::select! {
+        () = mdp_runtime::stop_asked() => {}
+        ended = broker.stopped() => return Ok(ended?),
+    }
     broker.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }
 
-async fn worker(endpoint: &str, ledger: &str) -> Outcome {
+async fn worker(endpoint: &str, ledger: &str, id: &str, capacity: u32) -> Outcome {
     let ledger = OpenOptions::new().append(true).create(true).open(ledger)?;
     let service = WorkWorker::new(Writer { ledger });
-    Worker::builder().connect(endpoint).capacity(CAPACITY).serve(service).run().await?;
+    let builder = Worker::builder().connect(endpoint).id(id).capacity(capacity);
+    builder.serve(service).run().await?;
     Ok(())
 }
 
@@ -125,6 +136,32 @@ async fn client(endpoint: &str, first: u64, count: u64) -> Outcome {
     }
     for call in calls {
         call.await?;
+    }
+    Ok(())
+}
+
+/// Calls by the clock, whatever becomes of those before, until the process is told to stop.
+async fn load(endpoint: &str, rate: u32) -> Outcome {
+    let work = WorkClient::new(Client::connect(endpoint).await?);
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut calls = Vec::new();
+    let stop = mdp_runtime::stop_asked();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            _ = ticks.tick() => {}
+        }
+        let (work, number) = (work.clone(), calls.len() as u64);
+        if number == 0 {
+            println!("begun");
+        }
+        calls.push(tokio::spawn(async move { one_call(&work, number).await }));
+    }
+    for call in calls {
+        println!("{}", call.await?);
     }
     Ok(())
 }
