@@ -28,6 +28,7 @@
 //! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
 //! - [`patterns`]: records over ZeroMQ's other socket types, without a broker. [`Message`]: plain messages, as a stack of
 //!   frames.
+//! - `otel`: spans and metrics of calls for OpenTelemetry, behind the feature `opentelemetry`.
 //! - [`security`]: keys, encryption, and who a peer is.
 //! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
 //!
@@ -38,6 +39,7 @@ pub mod blocking;
 mod body;
 mod broker;
 mod by_key;
+mod carried;
 mod client;
 mod clock;
 mod close;
@@ -57,6 +59,8 @@ mod listing;
 mod message;
 mod metadata;
 mod observe;
+#[cfg(feature = "opentelemetry")]
+pub mod otel;
 mod pack;
 pub mod patterns;
 mod peer;

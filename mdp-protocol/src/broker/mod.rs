@@ -207,6 +207,13 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the call.
+    /// `None` if it is over, or nobody waits for it any more.
+    pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
+        let call = self.calls.get(Key::from_u64(call)?)?;
+        Some((call.client?, call.client_call))
+    }
+
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config

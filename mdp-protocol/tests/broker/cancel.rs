@@ -1,8 +1,8 @@
 //! Calls that nobody wants any more.
 
 use crate::bench::*;
-use crate::support::ms;
-use mdp_protocol::broker::Config;
+use crate::support::{call, ms};
+use mdp_protocol::broker::{Config, Sender};
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 #[test]
@@ -127,4 +127,17 @@ fn a_number_that_is_in_use_ends_the_session() {
     bench.request("c", 1, "s.S/M");
     let told = bench.take();
     assert!(told.contains(&"c: DISCONNECT Unexpected".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_call_is_known_as_its_clients_until_nobody_waits_for_it() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker("w", "s.S", 1);
+    bench.hello("c");
+    bench.request("c", 7, "s.S/M");
+    let Sender::Session(client) = bench.broker.sender(b"c") else { panic!("no session") };
+    assert_eq!(bench.broker.caller_of(call("0v1")), Some((client, 7)));
+    assert_eq!(bench.broker.caller_of(call("1v1")), None);
+    bench.say("c", Record::Cancel { call: 7 });
+    assert_eq!(bench.broker.caller_of(call("0v1")), None, "the worker has it still");
 }

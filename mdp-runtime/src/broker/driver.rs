@@ -16,6 +16,7 @@ use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use super::plain;
+use super::waits::Waits;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
@@ -124,6 +125,7 @@ pub(super) struct Driver {
     /// What could not be sent, and is still to be told.
     lost: VecDeque<Lost>,
     judges: Option<Judges>,
+    waits: Waits,
     /// Questions that the hooks had no room for.
     unasked: VecDeque<(u64, Verdict<Body>)>,
     waker: Arc<Waker>,
@@ -171,6 +173,7 @@ impl Driver {
             writer: plain::Writer::default(),
             lost: VecDeque::new(),
             judges,
+            waits: Waits::default(),
             unasked: VecDeque::new(),
             waker,
             identities: Identities::new(curve.map(|(_, registration)| registration)),
@@ -178,6 +181,10 @@ impl Driver {
             spin: Spin::default(),
             closed: false,
         })
+    }
+
+    pub(super) fn with_waits(self, waits: Waits) -> Self {
+        Driver { waits, ..self }
     }
 
     pub(super) fn endpoints(&self) -> &[String] {
@@ -318,7 +325,10 @@ impl Driver {
             // HELLO makes a session of a stranger, and much makes a stranger of a session.
             from = self.core.sender_again(route, from);
             match Record::read(head, &message.packet, |head| message.body(head)) {
-                Ok(record) => self.handle_at(now, Input::Record { from, record }),
+                Ok(record) => {
+                    self.waits.came(from, &record);
+                    self.handle_at(now, Input::Record { from, record });
+                }
                 Err(error) => {
                     observe::unknown(route, &error);
                     self.handle_at(now, Input::Invalid { from, reason: error.into() });
@@ -438,6 +448,7 @@ impl Driver {
     fn perform(&mut self, action: Action<Body>) {
         match action {
             Action::Send { to, record } => {
+                self.waits.sent(&self.core, to, &record);
                 if let Err(failed) = self.outbox.put(&mut self.router, to, &record) {
                     self.failed(failed);
                 }
@@ -448,7 +459,12 @@ impl Driver {
                 // A stranger who does not listen gets no second answer.
                 let _ = send_to(&mut self.router, &route, &mut packer);
             }
-            Action::SendPlain { to, form, message } => self.send_plain(to, form, message),
+            Action::SendPlain { to, form, message } => {
+                if let ToPlain::Task { call, .. } = &message {
+                    self.waits.dispatched(&self.core, *call);
+                }
+                self.send_plain(to, form, message);
+            }
             Action::AnswerPlain { route, form, message } => {
                 // As above.
                 let _ = self.writer.send(&mut self.router, &route, form, message);
@@ -458,6 +474,7 @@ impl Driver {
                 self.outbox.open(session, route);
             }
             Action::Close { session } => {
+                self.waits.closed(session);
                 self.identities.closed(session);
                 self.outbox.close(&mut self.router, session);
             }

@@ -6,6 +6,7 @@ mod judges;
 mod losses;
 mod outbox;
 mod plain;
+mod waits;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -27,6 +28,7 @@ use crate::security::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
 use driver::{Command, Driver, Waker};
 use judges::Judges;
+use waits::Waits;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
@@ -72,6 +74,7 @@ impl Broker {
             hooks: None,
             hook_threads: None,
             hook_timeout: HOOK_TIMEOUT,
+            waits: waits::Settings::default(),
         }
     }
 
@@ -200,6 +203,7 @@ pub struct BrokerBuilder {
     hooks: Option<Hooks>,
     hook_threads: Option<usize>,
     hook_timeout: Duration,
+    waits: waits::Settings,
 }
 
 /// The operator's code.
@@ -238,6 +242,13 @@ impl BrokerBuilder {
     /// that is wrong is told in the log, and the policy before stays in force.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
+        self
+    }
+
+    /// Makes a span of the time that each call waits whose client records a trace; see [`otel`](crate::otel). No such spans.
+    #[cfg(feature = "opentelemetry")]
+    pub fn telemetry(mut self, telemetry: crate::otel::Telemetry) -> Self {
+        self.waits.telemetry = Some(telemetry);
         self
     }
 
@@ -403,7 +414,9 @@ impl BrokerBuilder {
             None => None,
         };
         let waker = Arc::clone(&line.waker);
+        let waits = Waits::new(self.waits, &config.limits);
         let driver = Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker)?;
+        let driver = driver.with_waits(waits);
         let endpoints = driver.endpoints().to_vec();
         let thread = std::thread::Builder::new()
             .name("mdp-broker".into())

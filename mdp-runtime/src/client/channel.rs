@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::ending::{closed, half_sent};
 use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
+use crate::carried;
 use crate::codegen::Encoded;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
@@ -310,6 +311,7 @@ where
             "the thread for calls without a tokio runtime could not be started",
         ))));
     };
+    let call = carried::with_context(call);
     let (answer, answered) = oneshot::channel();
     let given_up = AbortOnDrop(tokio.spawn(async move {
         // Whoever waited may have gone.

@@ -416,6 +416,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Makes a span and a measurement of each call, [intercepting](Self::intercept) it; the broker's address is the endpoint's, if
+    /// one was given so far and no more. See [`otel`](crate::otel).
+    #[cfg(feature = "opentelemetry")]
+    pub fn telemetry(self, telemetry: crate::otel::Telemetry) -> Self {
+        let telemetry = telemetry.towards(&self.endpoints);
+        self.intercept(telemetry)
+    }
+
     /// Tries calls again that have failed, as [`Client::retry`] does.
     pub fn retry(self, policy: RetryPolicy) -> Self {
         self.intercept(Retrying::new(policy, None))

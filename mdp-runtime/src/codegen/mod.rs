@@ -16,6 +16,7 @@ pub use schema::{
     Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
 };
 
+use crate::carried;
 use crate::worker::current;
 
 pub use crate::stream::{Stream, Streaming, send_replies};
@@ -163,11 +164,12 @@ where
 {
     handling(async move {
         let method = cx.method();
+        let context = carried::current();
         let run = move || match cx.is_cancelled() {
             // Nobody reads this: the call ended before a thread was free.
             true => Err(Status::cancelled("the call was over before its handler began")),
             false => {
-                let _scope = current::enter_blocking(cx.deadline());
+                let _scope = (current::enter_blocking(cx.deadline()), context.enter());
                 handler(&cx)
             }
         };

@@ -8,6 +8,7 @@ use mdp_protocol::wire::Direction;
 use tokio::sync::oneshot;
 
 use super::{Interceptors, Next};
+use crate::carried;
 use crate::client::{self, Channel, Replies, Reply, Request, Requests};
 use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
 use crate::status::Status;
@@ -126,10 +127,10 @@ async fn ended(mut handling: Handling, cx: &CallContext) -> Result<Bytes, Status
     }
     let (answer, end) = oneshot::channel();
     let cx = cx.clone();
-    tokio::spawn(async move {
+    tokio::spawn(carried::with_context(async move {
         // Whoever waited may have gone.
         let _ = answer.send(poll_fn(|context| handler::poll(&mut handling, &cx, context)).await);
-    });
+    }));
     let gone = |_| Err(Status::unavailable("the runtime of the handlers was shut down"));
     end.await.unwrap_or_else(gone)
 }

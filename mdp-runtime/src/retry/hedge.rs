@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Answering, Codes, RetryBudget, after, budget_of};
+use crate::carried;
 use crate::client::{Reply, Request};
 use crate::codegen::Idempotency;
 use crate::intercept::{Interceptor, Next};
@@ -149,6 +150,7 @@ pub(super) async fn hedged(
         }
         tracing::debug!(method = request.method(), begun, "the call is made beside itself");
         begun += 1;
+        carried::attempt(begun);
         running.0.push(attempt(request.clone()));
     }
 }

@@ -12,6 +12,7 @@ pub use budget::RetryBudget;
 pub use hedge::HedgePolicy;
 pub(crate) use hedge::Hedging;
 
+use crate::carried;
 use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
 use crate::clock;
 use crate::codec::details::RetryInfo;
@@ -328,6 +329,7 @@ async fn retried(
                 return Err(status);
             }
         }
+        carried::attempt(made.saturating_add(1));
     }
 }
 

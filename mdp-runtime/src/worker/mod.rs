@@ -265,6 +265,12 @@ impl WorkerBuilder {
         self
     }
 
+    /// Makes a span and a measurement of each call, [intercepting](Self::intercept) it. See [`otel`](crate::otel).
+    #[cfg(feature = "opentelemetry")]
+    pub fn telemetry(self, telemetry: crate::otel::Telemetry) -> Self {
+        self.intercept(telemetry)
+    }
+
     /// Puts a layer of tower's around the handlers of all services, as [`intercept`](Self::intercept) does with an
     /// interceptor. See [`Client::layer`](crate::Client::layer).
     #[cfg(feature = "tower")]

@@ -1,0 +1,126 @@
+//! One call from its begin to its end: a span and a measurement.
+
+use std::time::Instant;
+
+use opentelemetry::metrics::Histogram;
+use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+
+use super::{Telemetry, carrier, common, names};
+use crate::client::{Reply, Request};
+use crate::status::{Code, Status};
+use crate::worker::CallContext;
+
+/// A call under way. Dropped before its [`end`](Self::end) it is one that was given up, or whose time was up.
+pub(super) struct Observed {
+    /// With the call's span in it.
+    context: Context,
+    duration: Histogram<f64>,
+    /// What span and measurement have in common.
+    attributes: Vec<KeyValue>,
+    is_error: fn(Code) -> bool,
+    start: Instant,
+    until: Option<Instant>,
+    ended: bool,
+}
+
+impl Observed {
+    /// A call that is made here. Whoever makes it is the span's parent, and its metadata gets the span's context.
+    pub(super) fn client(telemetry: &Telemetry, request: &mut Request) -> Self {
+        let mut attributes = common(request.method());
+        attributes.extend(telemetry.server.iter().flat_map(|server| server.attributes()));
+        let span = telemetry.parts.tracer.span_builder(request.method());
+        let span = span.with_kind(SpanKind::Client).with_attributes(attributes.clone());
+        let context = Context::current().with_span(telemetry.parts.tracer.build(span));
+        carrier::inject(&context, request.metadata_mut());
+        let start = Instant::now();
+        let until = start.checked_add(request.timeout());
+        let duration = telemetry.parts.client.clone();
+        let is_error = |code| code != Code::Ok;
+        Observed { context, duration, attributes, is_error, start, until, ended: false }
+    }
+
+    /// A call that is handled here. Its parent is what the metadata tells.
+    pub(super) fn server(telemetry: &Telemetry, request: &Request, cx: &CallContext) -> Self {
+        let attributes = common(request.method());
+        let mut of_span = attributes.clone();
+        if cx.attempt() > 1 {
+            of_span.push(KeyValue::new(names::ATTEMPT, i64::from(cx.attempt())));
+        }
+        let parent = carrier::extract(request.metadata());
+        let span = telemetry.parts.tracer.span_builder(request.method());
+        let span = span.with_kind(SpanKind::Server).with_attributes(of_span);
+        let span = telemetry.parts.tracer.build_with_context(span, &parent);
+        let context = parent.with_span(span);
+        let duration = telemetry.parts.server.clone();
+        let (start, until) = (Instant::now(), Some(cx.deadline()));
+        let is_error = is_fault_of_server;
+        Observed { context, duration, attributes, is_error, start, until, ended: false }
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(super) fn end(mut self, end: &Result<Reply, Status>) {
+        match end {
+            Ok(reply) => {
+                self.set_answer(reply);
+                self.finish(Code::Ok, "");
+            }
+            Err(status) => self.finish(status.code(), status.message()),
+        }
+    }
+
+    fn set_answer(&self, reply: &Reply) {
+        let span = self.context.span();
+        if reply.attempts > 1 {
+            span.set_attribute(KeyValue::new(names::ATTEMPTS, i64::from(reply.attempts)));
+        }
+        if let Ok(worker) = std::str::from_utf8(&reply.worker)
+            && !worker.is_empty()
+        {
+            span.set_attribute(KeyValue::new(names::WORKER, worker.to_owned()));
+        }
+    }
+
+    fn finish(&mut self, code: Code, message: &str) {
+        self.ended = true;
+        let (span, mut of_end) = (self.context.span(), end_attributes(code, (self.is_error)(code)));
+        span.set_attributes(of_end.iter().cloned());
+        if (self.is_error)(code) {
+            span.set_status(SpanStatus::error(message.to_owned()));
+        }
+        self.attributes.append(&mut of_end);
+        // While the span is current, so that the measurement can refer to it.
+        let _current = self.context.clone().attach();
+        self.duration.record(self.start.elapsed().as_secs_f64(), &self.attributes);
+        span.end();
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if self.until.is_some_and(|until| until <= Instant::now()) {
+            self.finish(Code::DeadlineExceeded, "the deadline passed");
+        } else {
+            self.finish(Code::Cancelled, "the call was given up");
+        }
+    }
+}
+
+/// How something ended.
+pub(super) fn end_attributes(code: Code, is_error: bool) -> Vec<KeyValue> {
+    let status = KeyValue::new(names::STATUS_CODE, code.name());
+    let error = is_error.then(|| KeyValue::new(names::ERROR_TYPE, code.name()));
+    std::iter::once(status).chain(error).collect()
+}
+
+/// The codes that are errors of a server's span, as the conventions have it for gRPC: the others are the caller's affair.
+fn is_fault_of_server(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
