@@ -76,9 +76,11 @@ impl Telemetry {
     /// ```
     /// use mdp_runtime::otel::Telemetry;
     /// use opentelemetry::global;
+    /// use opentelemetry::trace::noop::NoopTracerProvider;
     ///
-    /// let (tracers, meters) = (global::tracer_provider(), global::meter_provider());
-    /// let telemetry = Telemetry::with_providers(&tracers, &meters);
+    /// // Metrics, and no spans.
+    /// let telemetry =
+    ///     Telemetry::with_providers(&NoopTracerProvider::new(), global::meter_provider().as_ref());
     /// ```
     pub fn with_providers<T, M>(tracers: &T, meters: &M) -> Self
     where
