@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -170,6 +171,9 @@ pub(crate) struct BrokerArgs {
     /// How many seconds running calls have to end when the broker is told to stop, by a signal or by `mdp drain broker`.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
+    /// Serves /metrics (Prometheus), /healthz and /readyz over HTTP here, without encryption: 127.0.0.1:9464 for instance.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 pub(crate) fn metadata(pair: &str) -> Result<(String, String), String> {

@@ -1,6 +1,7 @@
 //! `mdp broker`: from the settings to a broker that runs and stops.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -11,6 +12,7 @@ use crate::Failure;
 use crate::args::BrokerArgs;
 use crate::config::Config;
 use crate::stop::{Reload, Stop};
+use crate::{metrics, supervisor};
 
 pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     log(args.log.as_deref())?;
@@ -34,11 +36,12 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
         .build()
         .context("could not start tokio")
         .map_err(Failure::failed)?;
-    runtime.block_on(serve(args.grace, || builder.start()))
+    runtime.block_on(serve(args.grace, args.metrics, || builder.start()))
 }
 
 async fn serve(
     grace: Duration,
+    metrics: Option<SocketAddr>,
     start: impl FnOnce() -> Result<Broker, BindError>,
 ) -> Result<(), Failure> {
     // Before anybody can know that the broker is there, so that no signal is missed.
@@ -52,9 +55,15 @@ async fn serve(
         }
         _ => Failure::failed(error),
     })?;
-    announce(&broker)
+    let monitor = broker.monitor();
+    let metrics = match metrics {
+        Some(at) => Some(metrics::serve(at, monitor.clone()).await.map_err(Failure::failed)?),
+        None => None,
+    };
+    announce(&broker, metrics)
         .context("could not say where the broker is bound")
         .map_err(Failure::failed)?;
+    supervisor::ready(broker.endpoints(), monitor);
     loop {
         tokio::select! {
             () = stop.asked() => break,
@@ -70,6 +79,7 @@ async fn serve(
         }
     }
     tracing::info!(?grace, "stopping; a second signal stops at once");
+    supervisor::stopping(grace);
     tokio::select! {
         () = broker.shutdown(grace) => Ok(()),
         () = stop.asked() => Err(Failure::failed(anyhow!("stopped at once by a second signal"))),
@@ -77,13 +87,16 @@ async fn serve(
 }
 
 /// Tells whoever started the program where it listens, and before that by which key it is known.
-fn announce(broker: &Broker) -> io::Result<()> {
+fn announce(broker: &Broker, metrics: Option<SocketAddr>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if let Some(key) = broker.public_key() {
         writeln!(out, "public-key {key}")?;
     }
     for endpoint in broker.endpoints() {
         writeln!(out, "bound {endpoint}")?;
+    }
+    if let Some(address) = metrics {
+        writeln!(out, "metrics http://{address}/metrics")?;
     }
     out.flush()
 }

@@ -30,10 +30,12 @@ mod keys;
 mod list;
 mod management;
 mod messages;
+mod metrics;
 mod ping;
 mod profile;
 mod schema;
 mod stop;
+mod supervisor;
 mod watch;
 
 use std::io::{self, Write};

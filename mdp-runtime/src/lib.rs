@@ -58,6 +58,7 @@ mod link;
 mod listing;
 mod message;
 mod metadata;
+pub mod metrics;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
@@ -151,7 +152,7 @@ pub use mdp_macros::MdpRecord;
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 
-pub use broker::{Broker, BrokerBuilder, BrokerStats};
+pub use broker::{Broker, BrokerBuilder, BrokerReport, BrokerStats, Monitor};
 pub use client::{
     BidiStreaming, Call, CallFuture, Channel, Client, ClientBuilder, ClientStreaming,
     DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Replies, Reply, Request, Requests,

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::io::{Action, Name, Stats};
 use super::refusals::{denied, typed_management};
+use super::services::Registration;
 use super::tallies::{MethodLine, Tally};
 use super::to_plain::{Content, ToPlain};
 use super::{Broker, drain, schemas};
@@ -246,7 +247,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn service_lines(&self) -> Vec<ServiceLine> {
+    pub(super) fn service_lines(&self) -> Vec<ServiceLine> {
         let mut lines: Vec<ServiceLine> = Vec::new();
         let mut places = hashbrown::HashMap::with_hasher(self.by_name.hasher().clone());
         for (key, service) in self.services.iter().take(LIST_MOST) {
@@ -276,21 +277,22 @@ impl<P: Payload> Broker<P> {
     fn worker_lines(&self, service: Option<Key>) -> Vec<WorkerLine> {
         let wanted = |worker: Key| service.is_none_or(|service| service == worker);
         let workers = self.registrations.iter().filter(|(_, worker)| wanted(worker.service));
-        let lines = workers.filter_map(|(_, worker)| {
-            let session = self.sessions.get(worker.session)?;
-            Some(WorkerLine {
-                id: session.id.clone(),
-                service: self.services.get(worker.service)?.name.clone(),
-                dialect: session.form().map(|form| form.dialect),
-                capacity: worker.capacity,
-                running: worker.running,
-                draining: worker.retired,
-                schema: worker.schema,
-                tally: worker.tally,
-                since_error: worker.tally.last_error.map(|(_, at)| self.last - at),
-            })
-        });
-        lines.take(LIST_MOST).collect()
+        workers.filter_map(|(_, worker)| self.worker_line(worker)).take(LIST_MOST).collect()
+    }
+
+    pub(super) fn worker_line(&self, worker: &Registration) -> Option<WorkerLine> {
+        let session = self.sessions.get(worker.session)?;
+        Some(WorkerLine {
+            id: session.id.clone(),
+            service: self.services.get(worker.service)?.name.clone(),
+            dialect: session.form().map(|form| form.dialect),
+            capacity: worker.capacity,
+            running: worker.running,
+            draining: worker.retired,
+            schema: worker.schema,
+            tally: worker.tally,
+            since_error: worker.tally.last_error.map(|(_, at)| self.last - at),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `mmi` (the broker's own services), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
+//! as messages of plain MDP), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
 
 mod audit;
 mod backlog;
@@ -18,6 +18,7 @@ mod io;
 mod mmi;
 mod plain;
 mod refusals;
+mod report;
 mod requests;
 mod rights;
 mod schemas;
@@ -39,6 +40,7 @@ pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
 pub use mmi::{BrokerLine, Listing, ServiceLine, WorkerLine};
 pub use plain::{FromPlain, Incoming};
+pub use report::Report;
 pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
 

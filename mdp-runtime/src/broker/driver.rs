@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use mdp_protocol::Limits;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Stats, ToPlain, Verdict};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Stats, ToPlain, Verdict};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
 use mdp_protocol::{Key, Span, Time};
@@ -45,6 +45,7 @@ const KEEPALIVE_COUNT: i32 = 3;
 pub(super) enum Command {
     Shutdown(Span),
     Stats(oneshot::Sender<Stats>),
+    Report(oneshot::Sender<Report>),
     Policy(Policy),
     Verdict { call: u64, verdict: Verdict<Body> },
 }
@@ -401,6 +402,9 @@ impl Driver {
                 Command::Stats(answer) => {
                     // Who asked may have gone.
                     let _ = answer.send(self.core.stats());
+                }
+                Command::Report(answer) => {
+                    let _ = answer.send(self.core.report());
                 }
             }
         }

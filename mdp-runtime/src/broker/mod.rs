@@ -4,6 +4,7 @@ mod driver;
 mod identity;
 mod judges;
 mod losses;
+mod monitor;
 mod outbox;
 mod plain;
 mod waits;
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 use mdp_protocol::Limits;
 use mdp_protocol::broker as core;
-pub use mdp_protocol::broker::Stats as BrokerStats;
+pub use mdp_protocol::broker::{Report as BrokerReport, Stats as BrokerStats};
+pub use monitor::Monitor;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
@@ -98,6 +100,11 @@ impl Broker {
         let (answer, stats) = oneshot::channel();
         self.tell(Command::Stats(answer));
         stats.await.unwrap_or_default()
+    }
+
+    /// Sees what the broker does, also while it is being shut down.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.line.clone())
     }
 
     /// Takes no new calls, hands waiting ones back to their clients, waits up to `grace` for the

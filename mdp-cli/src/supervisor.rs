@@ -1,0 +1,40 @@
+//! What systemd is told, where it has started the program with `Type=notify`; see `sd_notify(3)`.
+
+use std::time::Duration;
+
+use mdp_runtime::Monitor;
+use sd_notify::NotifyState;
+
+/// The broker is bound and takes calls. With `WatchdogSec=` a sign of life follows at half of that time, as long as the
+/// broker's thread answers.
+pub(crate) fn ready(endpoints: &[String], monitor: Monitor) {
+    let status = format!("bound to {}", endpoints.join(", "));
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    let mut micros = 0;
+    if sd_notify::watchdog_enabled(false, &mut micros) && micros > 0 {
+        tokio::spawn(watch(Duration::from_micros(micros) / 2, monitor));
+    }
+}
+
+/// The broker ends what runs.
+pub(crate) fn stopping(grace: Duration) {
+    let status = format!("ends what runs, for {} s at the most", grace.as_secs_f32());
+    tell(&[NotifyState::Stopping, NotifyState::Status(&status)]);
+}
+
+async fn watch(every: Duration, monitor: Monitor) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        if monitor.report().await.is_some() {
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    // Without a supervisor nobody listens, and that is no error.
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}

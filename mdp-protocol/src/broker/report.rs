@@ -1,0 +1,42 @@
+//! What an operator's tools are told: everything that is counted, at one moment.
+
+use alloc::vec::Vec;
+
+use super::Broker;
+use super::io::Stats;
+use super::mmi::{ServiceLine, WorkerLine};
+use super::tallies::MethodLine;
+use crate::payload::Payload;
+
+/// All that is counted, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The broker as a whole.
+    pub stats: Stats,
+    /// It takes no new calls: it is to end.
+    pub draining: bool,
+    /// The services that are there now.
+    pub services: Vec<ServiceLine>,
+    /// The methods that were called since the start, and for each service a line without method for the rest.
+    pub methods: Vec<MethodLine>,
+    /// The workers that are there now, a line for each service that they offer.
+    pub workers: Vec<WorkerLine>,
+}
+
+impl<P: Payload> Broker<P> {
+    /// Everything that is counted. Costs a look at each service, method and worker.
+    pub fn report(&self) -> Report {
+        let workers = self.registrations.iter();
+        let mut workers: Vec<WorkerLine> =
+            workers.filter_map(|(_, worker)| self.worker_line(worker)).collect();
+        workers.sort_unstable_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));
+        Report {
+            stats: self.stats(),
+            draining: self.closing.is_some(),
+            services: self.service_lines(),
+            methods: self.method_lines(None),
+            workers,
+        }
+    }
+}

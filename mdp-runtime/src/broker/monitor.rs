@@ -1,0 +1,51 @@
+//! What the operator's tools see of a broker while it runs.
+
+use std::time::Duration;
+
+use mdp_protocol::broker::Report;
+use tokio::sync::oneshot;
+
+use super::Line;
+use super::driver::Command;
+use crate::metrics;
+
+/// A broker that has not answered for so long is not well.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Sees what a broker does, and keeps seeing it while somebody else shuts the broker down.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mdp_runtime::Broker;
+///
+/// let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+/// let monitor = broker.monitor();
+/// let report = monitor.report().await.expect("it is there");
+/// assert_eq!((report.stats.sessions, report.draining), (0, false));
+/// assert!(monitor.prometheus().await.expect("it is there").contains("\nmdp_sessions 0\n"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    line: Line,
+}
+
+impl Monitor {
+    pub(super) fn new(line: Line) -> Self {
+        Monitor { line }
+    }
+
+    /// Everything that is counted. `None`: the broker has stopped, or does not answer within a second.
+    pub async fn report(&self) -> Option<Report> {
+        let (answer, report) = oneshot::channel();
+        self.line.tell(Command::Report(answer));
+        tokio::time::timeout(PATIENCE, report).await.ok()?.ok()
+    }
+
+    /// The same in Prometheus' text format, see [`metrics`](crate::metrics). `None` as above.
+    pub async fn prometheus(&self) -> Option<String> {
+        Some(metrics::prometheus(&self.report().await?))
+    }
+}
