@@ -15,6 +15,7 @@ use crate::doctor::DoctorArgs;
 use crate::drain::DrainArgs;
 use crate::list::ListArgs;
 use crate::ping::PingArgs;
+use crate::stats::StatsArgs;
 use crate::watch::WatchArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Prints what a service is, as .proto text.
     Describe(DescribeArgs),
+    /// Shows what a broker has counted of each method.
+    Stats(StatsArgs),
     /// Measures the way to a broker, and through it to workers.
     Ping(PingArgs),
     /// Prints which workers join and leave.

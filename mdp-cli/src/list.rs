@@ -117,7 +117,7 @@ fn align(table: &mut Table, column: usize) {
 }
 
 /// Without the blanks around each line.
-fn in_lines(table: &Table) -> String {
+pub(crate) fn in_lines(table: &Table) -> String {
     let lines = table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned() + "\n");
     lines.collect()
 }

@@ -34,6 +34,7 @@ mod metrics;
 mod ping;
 mod profile;
 mod schema;
+mod stats;
 mod stop;
 mod supervisor;
 mod watch;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::List(args) => on_tokio(list::run(&args)),
         Command::Describe(args) => on_tokio(describe::run(&args)),
+        Command::Stats(args) => on_tokio(stats::run(&args)),
         Command::Ping(args) => on_tokio(ping::run(&args)),
         Command::Watch(args) => on_tokio(watch::run(&args)),
         Command::Doctor(args) => on_tokio(doctor::run(&args)),

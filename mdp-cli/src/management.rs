@@ -86,6 +86,26 @@ pub(crate) struct BrokerLine {
 /// Limits, or counters, by name.
 pub(crate) type Numbers = BTreeMap<String, u64>;
 
+/// A method, as `mmi.methods` lists it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct MethodLine {
+    pub(crate) service: String,
+    pub(crate) method: String,
+    pub(crate) done: Done,
+}
+
+/// What was counted of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Done {
+    pub(crate) requests: u64,
+    pub(crate) errors: u64,
+    pub(crate) redispatched: u64,
+    pub(crate) queued_ms: u64,
+    pub(crate) running_ms: u64,
+    pub(crate) last_error: Option<String>,
+    pub(crate) last_error_ms_ago: Option<u64>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Drained {
     workers: u64,
@@ -109,6 +129,11 @@ impl Management {
     /// The workers of a service, or of all if the name is empty.
     pub(crate) async fn workers(&self, service: &str) -> Result<Vec<WorkerLine>, AskError> {
         self.json("mmi.workers", service).await
+    }
+
+    /// What was counted of the methods of a service, or of all if the name is empty.
+    pub(crate) async fn methods(&self, service: &str) -> Result<Vec<MethodLine>, AskError> {
+        self.json("mmi.methods", service).await
     }
 
     /// The counters that are numbers.

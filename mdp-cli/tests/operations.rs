@@ -119,6 +119,31 @@ async fn describe_prints_what_a_service_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stats_counts_calls_and_errors_by_method() {
+    let (_broker, endpoint) = broker(&[]);
+    let _worker = worker(&endpoint, "w-1").await;
+    let make = |name: &'static str| ["call", "shop.v1.Shop/Make", "-d", name];
+    for (data, code) in
+        [(r#"{"name": "one"}"#, 0), (r#"{"name": "two"}"#, 0), (r#"{"name": "refused"}"#, 64 + 5)]
+    {
+        assert_eq!(told(&endpoint, &make(data)).await.0, Some(code));
+    }
+    let list = json_of(&endpoint, &["stats", SHOP]).await;
+    let made = list.as_array().unwrap().iter().find(|line| line["method"] == "Make").unwrap();
+    let done = &made["done"];
+    assert_eq!((&done["requests"], &done["errors"]), (&json!(3), &json!(1)), "{list}");
+    assert_eq!(done["last_error"], "NOT_FOUND");
+    let (code, out, _) = told(&endpoint, &["stats"]).await;
+    assert_eq!(code, Some(0));
+    let line = out.lines().find(|line| line.starts_with("shop.v1.Shop/Make ")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!((words[1], words[2], words[3]), ("3", "1", "0"), "{out}");
+    assert!(line.contains("NOT_FOUND, "), "{out}");
+    let (code, _, err) = told(&endpoint, &["stats", "nobody.v1.Nobody"]).await;
+    assert!(code == Some(1) && err.contains("knows no `nobody.v1.Nobody`"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ping_measures_the_way_to_all() {
     let (_broker, endpoint) = broker(&[]);
     let _workers = [worker(&endpoint, "w-1").await, worker(&endpoint, "w-2").await];
