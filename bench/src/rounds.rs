@@ -1,6 +1,6 @@
 //! The rounds: each case in turn, again and again, so that what disturbs the machine meets all.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -20,8 +20,11 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     let mut series = selection(settings);
     ensure!(!series.is_empty(), "nothing has such a name; --list shows what there is");
     if settings.list {
-        list(&series);
-        return Ok(());
+        return match list(&series) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            listed => Ok(listed?),
+        };
     }
     let about = machine::describe();
     for line in &about {
@@ -88,16 +91,18 @@ fn selection(settings: &Settings) -> Vec<Series> {
     all.map(|case| Series { case, samples: Vec::new(), missing: None }).collect()
 }
 
-fn list(series: &[Series]) {
+fn list(series: &[Series]) -> io::Result<()> {
+    let mut out = stdout().lock();
     for one in series {
-        println!("{} {}", one.case.group, one.case.side);
+        writeln!(out, "{} {}", one.case.group, one.case.side)?;
     }
     for target in TARGETS
         .iter()
         .filter(|target| series.iter().any(|one| target.needs(one.case.group, one.case.side)))
     {
-        println!("ratio {}", target.name);
+        writeln!(out, "ratio {}", target.name)?;
     }
+    Ok(())
 }
 
 fn leave_out_nats(series: &mut [Series]) {

@@ -22,6 +22,7 @@ const CALLS: &[(&str, usize, usize, &[Named])] = &[
     ("mdp02-256", 256, PAYLOAD, &[("broker", Side::Plain), ("raw", Side::PlainRelay)]),
     ("curve-1", 1, PAYLOAD, CURVE),
     ("curve-256", 256, PAYLOAD, CURVE),
+    ("metrics-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Scraped)]),
     ("policy-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Policy)]),
     ("policy-curve-256", 256, PAYLOAD, &[("without", Side::Curve), ("with", Side::CurvePolicy)]),
 ];

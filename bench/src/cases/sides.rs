@@ -21,6 +21,8 @@ pub(crate) enum Side {
     CurvePolicy,
     /// With a policy for peers without a key.
     Policy,
+    /// With a broker whose counters are looked at ten times a second.
+    Scraped,
     /// libzmq alone.
     Raw,
     /// libzmq alone, one way.
@@ -59,9 +61,12 @@ impl Side {
     /// The roles of what stands between, the worker and the client.
     fn roles(self) -> (Option<&'static str>, &'static str, &'static str) {
         match self {
-            Side::Typed | Side::TypedMulti | Side::Curve | Side::CurvePolicy | Side::Policy => {
-                (Some("typed-broker"), "typed-worker", "typed-client")
-            }
+            Side::Typed
+            | Side::TypedMulti
+            | Side::Curve
+            | Side::CurvePolicy
+            | Side::Policy
+            | Side::Scraped => (Some("typed-broker"), "typed-worker", "typed-client"),
             Side::Stream => (Some("typed-broker"), "typed-worker", "stream-client"),
             Side::Raw => (Some("relay-proxy"), "relay-worker", "relay-client"),
             Side::OneWay => (Some("one-way-relay"), "one-way-worker", "one-way-client"),
@@ -103,6 +108,7 @@ impl Side {
         };
         let mut of_middle = keys.clone();
         match self {
+            Side::Scraped => of_middle.extend(["--scrapes".into(), "10".into()]),
             Side::Policy => of_middle.extend(["--policy".into(), "anonymous".into()]),
             Side::CurvePolicy => of_middle.extend(["--policy".into(), "principal".into()]),
             _ => {}

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, PublicKey};
 use mdp_runtime::{
-    Broker, CallContext, Client, ClientBuilder, Limits, Policy, Status, Stream, Worker,
+    Broker, CallContext, Client, ClientBuilder, Limits, Monitor, Policy, Status, Stream, Worker,
     WorkerBuilder,
 };
 
@@ -38,6 +38,9 @@ pub(crate) struct BrokerArgs {
     /// Whom a policy is for.
     #[arg(long)]
     pub(crate) policy: Option<Who>,
+    /// So many times a second all counters are made into a text for Prometheus.
+    #[arg(long, default_value = "0")]
+    pub(crate) scrapes: u32,
     /// With limits for crowds.
     #[arg(long)]
     pub(crate) wide: bool,
@@ -84,9 +87,19 @@ pub(crate) fn broker(args: &BrokerArgs) -> Result<()> {
         }
         let mut broker = builder.start()?;
         println!("ready {}", broker.endpoints().join(" "));
+        if let Some(every) = Duration::from_secs(1).checked_div(args.scrapes) {
+            tokio::spawn(scrape(broker.monitor(), every));
+        }
         broker.stopped().await?;
         anyhow::bail!("the broker stopped")
     })
+}
+
+async fn scrape(monitor: Monitor, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    while monitor.prometheus().await.is_some() {
+        ticks.tick().await;
+    }
 }
 
 /// A policy that allows what is measured. It names others too, as policies do.

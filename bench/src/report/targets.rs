@@ -72,6 +72,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ratio("mdp02-256-over-raw", "mdp02-256", Rate, ["broker", "raw"], AtLeast(0.8)),
     ratio("curve-256-over-plain", "curve-256", Rate, ["curve", "plain"], Bound::None),
     ratio("curve-1-p50-over-plain", "curve-1", P50, ["curve", "plain"], Bound::None),
+    ratio("metrics-256", "metrics-256", Rate, ["with", "without"], AtLeast(0.98)),
     ratio("policy-256", "policy-256", Rate, ["with", "without"], AtLeast(0.97)),
     ratio("policy-curve-256", "policy-curve-256", Rate, ["with", "without"], AtLeast(0.97)),
     typed("open-loop-20-p99-over-raw", "open-loop", P99At20, "raw", Bound::None),
