@@ -16,6 +16,7 @@ use crate::drain::DrainArgs;
 use crate::list::ListArgs;
 use crate::ping::PingArgs;
 use crate::stats::StatsArgs;
+use crate::top::TopArgs;
 use crate::watch::WatchArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// Shows what a broker has counted of each method.
     Stats(StatsArgs),
+    /// Shows live what goes on at a broker.
+    Top(TopArgs),
     /// Measures the way to a broker, and through it to workers.
     Ping(PingArgs),
     /// Prints which workers join and leave.

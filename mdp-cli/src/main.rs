@@ -37,6 +37,7 @@ mod schema;
 mod stats;
 mod stop;
 mod supervisor;
+mod top;
 mod watch;
 
 use std::io::{self, Write};
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::List(args) => on_tokio(list::run(&args)),
         Command::Describe(args) => on_tokio(describe::run(&args)),
         Command::Stats(args) => on_tokio(stats::run(&args)),
+        Command::Top(args) => on_tokio(top::run(&args)),
         Command::Ping(args) => on_tokio(ping::run(&args)),
         Command::Watch(args) => on_tokio(watch::run(&args)),
         Command::Doctor(args) => on_tokio(doctor::run(&args)),

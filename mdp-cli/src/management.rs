@@ -72,6 +72,8 @@ pub(crate) struct WorkerLine {
     pub(crate) running: u64,
     pub(crate) draining: bool,
     pub(crate) schema: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) done: Option<Done>,
 }
 
 /// The broker, as `mmi.broker` tells it.
@@ -95,7 +97,7 @@ pub(crate) struct MethodLine {
 }
 
 /// What was counted of it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) requests: u64,
     pub(crate) errors: u64,

@@ -1,0 +1,123 @@
+//! `mdp top`: what goes on at a broker, live.
+
+mod rates;
+mod view;
+
+use std::io::{IsTerminal, stdout};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::Failure;
+use crate::args::seconds;
+use crate::connect::ConnectArgs;
+use crate::management::{AskError, Management};
+use crate::stop::Stop;
+use rates::Sample;
+use view::View;
+
+/// How often the broker is asked at the most: one look is four lists, and it makes 50 in a second, for all who ask.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+/// Shows services, their workers and their methods, with calls a second, errors and times, until `q`.
+///
+/// Up and down choose a service, Tab shows its methods in place of its workers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TopArgs {
+    /// How many seconds lie between two looks, at least 0.2.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    interval: Duration,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(crate) async fn run(args: &TopArgs) -> Result<u8, Failure> {
+    if args.interval < SHORTEST {
+        return Err(Failure::wrong(anyhow!("--interval is 0.2 s at the least")));
+    }
+    if !stdout().is_terminal() {
+        let hint = "`mdp list` and `mdp stats` print the same, also as JSON";
+        return Err(Failure::wrong(anyhow!(
+            "top draws on a terminal, and standard output is none; {hint}"
+        )));
+    }
+    let mut stop = Stop::listen().map_err(Failure::failed)?;
+    let broker = Management::open(&args.connect).await?;
+    let mut terminal = ratatui::try_init().map_err(Failure::failed)?;
+    let ended = follow(args, &broker, &mut stop, &mut terminal).await;
+    // Before anything is said about how it ended.
+    ratatui::restore();
+    ended.map(|()| 0)
+}
+
+async fn follow(
+    args: &TopArgs,
+    broker: &Management,
+    stop: &mut Stop,
+    terminal: &mut DefaultTerminal,
+) -> Result<(), Failure> {
+    let mut events = events();
+    let mut ticks = tokio::time::interval(args.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut view = View::default();
+    loop {
+        tokio::select! {
+            () = stop.asked() => return Ok(()),
+            event = events.recv() => match event {
+                Some(Event::Key(key)) if key.kind == KeyEventKind::Press => {
+                    if !pressed(&mut view, key) {
+                        return Ok(());
+                    }
+                }
+                Some(_) => {}
+                None => return Err(Failure::failed(anyhow!("the terminal cannot be read"))),
+            },
+            _ = ticks.tick() => match look(broker).await {
+                Ok(sample) => view.take(sample),
+                // The next look is soon enough.
+                Err(AskError::Busy { .. }) => {}
+                Err(AskError::NoAnswer { .. }) => view.lost = true,
+                Err(error) => return Err(Failure::failed(error)),
+            },
+        }
+        terminal.draw(|frame| view.draw(frame)).map_err(Failure::failed)?;
+    }
+}
+
+/// What a key does. `false`: it ends the program.
+fn pressed(view: &mut View, key: KeyEvent) -> bool {
+    match key.code {
+        KeyCode::Char('q') | KeyCode::Esc => return false,
+        // Without it the terminal would keep Ctrl-C for itself.
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return false,
+        KeyCode::Up | KeyCode::Char('k') => view.choose(-1),
+        KeyCode::Down | KeyCode::Char('j') => view.choose(1),
+        KeyCode::Tab => view.turn(),
+        _ => {}
+    }
+    true
+}
+
+async fn look(broker: &Management) -> Result<Sample, AskError> {
+    let (services, workers) = (broker.services().await?, broker.workers("").await?);
+    let (methods, counters) = (broker.methods("").await?, broker.counters().await?);
+    Ok(Sample::new(services, workers, methods, counters))
+}
+
+/// What happens at the terminal, read by a thread of its own, for reading waits. The thread ends with the program.
+fn events() -> mpsc::UnboundedReceiver<Event> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if sender.send(event).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
