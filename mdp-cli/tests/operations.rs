@@ -517,6 +517,10 @@ async fn a_plain_worker_in_python_is_seen_and_drained() {
     assert!(code == Some(1) && err.contains("do not tell what it is"), "{err}");
     let (code, out, _) = told(&endpoint, &["doctor"]).await;
     assert_eq!(code, Some(0), "{out}");
+    let (code, _, err) = told(&endpoint, &["call", "echo/Say", "-d", "{}"]).await;
+    assert!(code.is_some_and(|code| code > 0) && err.contains("echo"), "{code:?}: {err}");
+    let stats = json_of(&endpoint, &["stats", "echo"]).await;
+    assert_eq!((&stats[0]["service"], &stats[0]["method"]), (&json!("echo"), &json!("")));
     let drained = json_of(&endpoint, &["drain", "echo"]).await;
     assert_eq!((&drained["workers"], &drained["left"]), (&json!(1), &json!(true)));
 }

@@ -1,4 +1,5 @@
-//! The only place that reads a clock. The state machines are told the time as a value.
+//! Where the time of the state machines comes from: they are told it as a value. What measures a stretch of time for itself alone, such as a
+//! retry or a bound on log lines, may read a clock of its own.
 
 use std::time::{Duration, Instant, SystemTime};
 
