@@ -1,7 +1,7 @@
 //! The commands at examples/auth, as programs that know nothing of each other.
 
 // A test names its fault by failing; records need no docs in one.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "../../tests/support/process.rs"]
 mod process;

@@ -6,7 +6,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_runtime::{Broker, Client, Code, ConnectionState, Dialect, Policy, RawClient, Worker};
