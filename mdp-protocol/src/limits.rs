@@ -40,7 +40,7 @@ pub struct Limits {
     /// Calls at once that one worker may offer for one service. 65,535.
     pub capacity: u32,
     /// Methods that have counters of their own, over all services; and so many services. What is called beyond it counts for
-    /// its service, or for the rest. 4,096.
+    /// its service, or for the broker as a whole only. 4,096.
     pub methods: usize,
     /// Units of credit that one side of a stream may give the other at once, each for an item of up to
     /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. 16,384; below 16

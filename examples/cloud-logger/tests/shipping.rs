@@ -96,14 +96,21 @@ fn with_the_broker_away_the_buffer_is_bounded_and_what_is_dropped_is_told() {
     let told: u64 = rows.iter().map(|row| row.dropped).sum();
     let kept: BTreeSet<u64> = rows.iter().filter_map(|row| row.number).collect();
     assert_eq!(kept.len() as u64 + told, 5_000, "each event is kept or told");
-    assert_eq!((kept.len(), rows.len()), (400, 401));
+    assert_eq!(kept.len(), 400);
+    // What was under way when the buffer was full may tell of the first ones, and the rest of the others.
+    let tellers = rows.len() - kept.len();
+    assert!((1..=2).contains(&tellers), "{tellers}");
     // But for what was under way by then, the errors of the end have pushed all else out.
     let errors: Vec<u64> =
         rows.iter().filter(|row| row.level == 5).filter_map(|row| row.number).collect();
     assert!(errors.len() >= 300 && errors.ends_with(&[4_980, 4_990, 5_000]), "{errors:?}");
     let shown = world.past(&["--target", "cloud_logger"]);
-    assert_eq!(shown.len(), 1);
-    assert!(shown[0].contains("4600 events were dropped, as the buffer was full: "), "{shown:?}");
+    assert_eq!(shown.len(), tellers, "{shown:?}");
+    let words = |line: &String| line.contains(" dropped, as the buffer was full: ");
+    assert!(shown.iter().all(words), "{shown:?}");
+    if tellers == 1 {
+        assert!(shown[0].contains("4600 events were dropped, "), "{shown:?}");
+    }
 }
 
 #[test]

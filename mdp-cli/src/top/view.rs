@@ -24,8 +24,18 @@ const HEAD: Style = Style::new().add_modifier(Modifier::BOLD);
 const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
 const BAD: Style = Style::new().fg(Color::Red);
 
-/// The columns with numbers.
-const NUMBERS: [Constraint; 5] = [Constraint::Length(12); 5];
+/// The columns: a name, what is there, what happened between the last two looks, the last error.
+const WIDTHS: [Constraint; 9] = [
+    Constraint::Fill(2),
+    Constraint::Length(8),
+    Constraint::Length(12),
+    Constraint::Length(8),
+    Constraint::Length(12),
+    Constraint::Length(12),
+    Constraint::Length(12),
+    Constraint::Length(12),
+    Constraint::Fill(1),
+];
 
 impl View {
     pub(super) fn take(&mut self, sample: Sample) {
@@ -66,9 +76,12 @@ impl View {
         };
         frame.render_widget(self.summary(now), head);
         self.services(frame, services, now);
-        match self.methods {
-            true => self.methods_of(frame, below, now),
-            false => self.workers_of(frame, below, now),
+        if let Some(chosen) = now.services.get(self.chosen_line(now)) {
+            let table = match self.methods {
+                true => self.methods_of(&chosen.service, now),
+                false => self.workers_of(&chosen.service, now),
+            };
+            frame.render_widget(table, below);
         }
         let keys = "q quits   up and down choose a service   Tab shows methods or workers";
         frame.render_widget(Paragraph::new(keys), foot);
@@ -100,89 +113,57 @@ impl View {
 
     fn services(&self, frame: &mut Frame<'_>, area: Rect, now: &Sample) {
         let rows = now.services.iter().map(|line| {
-            let of = Of::Service(line.service.clone());
             let slots = format!("{}/{}", line.running, line.capacity);
-            let first =
-                [line.service.clone(), line.workers.to_string(), slots, line.queued.to_string()];
+            let (workers, queued) = (line.workers.to_string(), line.queued.to_string());
+            let first = [line.service.clone(), workers, slots, queued];
             let style = if line.workers == 0 { BAD } else { Style::default() };
-            row(first, self.rates(now, &of), last_error(now, &of)).style(style)
+            self.row(now, first, &Of::Service(line.service.clone())).style(style)
         });
-        let names = ["SERVICE", "WORKERS", "IN USE", "QUEUED"];
-        let widths = [
-            Constraint::Fill(2),
-            Constraint::Length(8),
-            Constraint::Length(12),
-            Constraint::Length(8),
-        ];
-        let table = table(rows, names, widths, "LAST ERROR").row_highlight_style(CHOSEN);
+        let table = table(rows, ["SERVICE", "WORKERS", "IN USE", "QUEUED"]);
         let mut state = TableState::default().with_selected(self.chosen_line(now));
-        frame.render_stateful_widget(table, area, &mut state);
+        frame.render_stateful_widget(table.row_highlight_style(CHOSEN), area, &mut state);
     }
 
-    fn workers_of(&self, frame: &mut Frame<'_>, area: Rect, now: &Sample) {
-        let Some(service) = now.services.get(self.chosen_line(now)) else { return };
-        let rows = now.workers.iter().filter(|line| line.service == service.service).map(|line| {
-            let of = Of::Worker(line.service.clone(), line.id.clone());
+    fn workers_of(&self, service: &str, now: &Sample) -> Table<'static> {
+        let rows = now.workers.iter().filter(|line| line.service == service).map(|line| {
             let slots = format!("{}/{}", line.running, line.capacity);
             let state = if line.draining { "draining" } else { "serving" };
             let first = [line.id.clone(), line.dialect.clone(), slots, state.to_owned()];
-            row(first, self.rates(now, &of), last_error(now, &of))
+            self.row(now, first, &Of::Worker(line.service.clone(), line.id.clone()))
         });
-        let names = ["WORKER", "DIALECT", "IN USE", "STATE"];
-        let widths = [
-            Constraint::Fill(2),
-            Constraint::Length(8),
-            Constraint::Length(12),
-            Constraint::Length(8),
-        ];
-        frame.render_widget(table(rows, names, widths, "LAST ERROR"), area);
+        table(rows, ["WORKER", "DIALECT", "IN USE", "STATE"])
     }
 
-    fn methods_of(&self, frame: &mut Frame<'_>, area: Rect, now: &Sample) {
-        let Some(service) = now.services.get(self.chosen_line(now)) else { return };
-        let rows = now.methods.iter().filter(|line| line.service == service.service).map(|line| {
-            let of = Of::Method(line.service.clone(), line.method.clone());
+    fn methods_of(&self, service: &str, now: &Sample) -> Table<'static> {
+        let rows = now.methods.iter().filter(|line| line.service == service).map(|line| {
             let name = if line.method.is_empty() { "(others)" } else { &line.method };
             let (calls, errors) = (line.done.requests.to_string(), line.done.errors.to_string());
             let first = [name.to_owned(), calls, errors, line.done.redispatched.to_string()];
-            row(first, self.rates(now, &of), last_error(now, &of))
+            self.row(now, first, &Of::Method(line.service.clone(), line.method.clone()))
         });
-        let names = ["METHOD", "CALLS", "ERRORS", "RETRIES"];
-        let widths = [
-            Constraint::Fill(2),
-            Constraint::Length(8),
-            Constraint::Length(12),
-            Constraint::Length(8),
+        table(rows, ["METHOD", "CALLS", "ERRORS", "RETRIES"])
+    }
+
+    /// A line of what is there, with what happened to it.
+    fn row(&self, now: &Sample, first: [String; 4], of: &Of) -> Row<'static> {
+        let rates = self.rates(now, of);
+        let mean = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
+        let errors = Cell::from(format!("{:.1}", rates.errors));
+        let numbers = [
+            Cell::from(format!("{:.1}", rates.calls)),
+            if rates.errors > 0.0 { errors.style(BAD) } else { errors },
+            Cell::from(mean(rates.waited)),
+            Cell::from(mean(rates.ran)),
+            Cell::from(last_error(now, of)),
         ];
-        frame.render_widget(table(rows, names, widths, "LAST ERROR"), area);
+        Row::new(first.into_iter().map(Cell::from).chain(numbers))
     }
 }
 
-fn row(first: [String; 4], rates: Rates, last_error: String) -> Row<'static> {
-    let mean = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
-    let errors = Cell::from(format!("{:.1}", rates.errors));
-    let errors = if rates.errors > 0.0 { errors.style(BAD) } else { errors };
-    let numbers = [
-        Cell::from(format!("{:.1}", rates.calls)),
-        errors,
-        Cell::from(mean(rates.waited)),
-        Cell::from(mean(rates.ran)),
-        Cell::from(last_error),
-    ];
-    Row::new(first.into_iter().map(Cell::from).chain(numbers))
-}
-
-fn table<'a>(
-    rows: impl Iterator<Item = Row<'a>>,
-    names: [&'static str; 4],
-    widths: [Constraint; 4],
-    last: &'static str,
-) -> Table<'a> {
-    let all = ["CALLS/s", "ERRORS/s", "WAITED ms", "RAN ms", last];
+fn table(rows: impl Iterator<Item = Row<'static>>, names: [&'static str; 4]) -> Table<'static> {
+    let all = ["CALLS/s", "ERRORS/s", "WAITED ms", "RAN ms", "LAST ERROR"];
     let head = Row::new(names.into_iter().chain(all)).style(HEAD);
-    let [numbers @ .., _] = NUMBERS;
-    let widths = widths.into_iter().chain(numbers).chain([Constraint::Fill(1)]);
-    Table::new(rows, widths).header(head).column_spacing(1)
+    Table::new(rows, WIDTHS).header(head).column_spacing(1)
 }
 
 fn last_error(now: &Sample, of: &Of) -> String {

@@ -233,6 +233,7 @@ impl<P: Payload> Broker<P> {
         let peer = self.caller(key);
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
         let room = self.held_bytes + body.size() <= self.config.limits.held_bytes;
+        self.count_dispatch(now, key, &body);
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(registration) = self.registrations.get_mut(worker) else { return };
         call.attempt = call.attempt.saturating_add(1);
@@ -257,7 +258,6 @@ impl<P: Payload> Broker<P> {
         registration.tally.requests += 1;
         registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
         self.reload(worker);
-        self.count_dispatch(now, key);
         self.running += 1;
         self.stats.dispatched += 1;
         self.call_timer.set(key.index(), deadline);

@@ -1,7 +1,6 @@
 //! The broker's own services (RFC 8): who offers what, and what is going on.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -148,7 +147,7 @@ impl<P: Payload> Broker<P> {
         let about = body.last_frame();
         if !self.may_manage(from, body.path(), about) {
             self.stats.denied += 1;
-            let refusal = denied(&String::from_utf8_lossy(body.path()));
+            let refusal = denied(body.path());
             return self.refuse(now, from, call, body, refusal, out);
         }
         if self.is_asked(from, call) {

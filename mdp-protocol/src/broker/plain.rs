@@ -248,7 +248,7 @@ impl<P: Payload> Broker<P> {
         }
         let Some(rights) = self.rights_of_newcomer() else {
             self.stats.denied += 1;
-            return Err(refusals::denied("anything"));
+            return Err(refusals::denied(b"anything"));
         };
         let id = self.new_id();
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);

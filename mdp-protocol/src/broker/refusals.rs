@@ -97,7 +97,8 @@ pub(super) fn typed_management() -> Refusal {
     refusal(Code::Unimplemented, Reason::BadRequest, message, true)
 }
 
-pub(super) fn denied(service: &str) -> Refusal {
+pub(super) fn denied(service: &[u8]) -> Refusal {
+    let service = String::from_utf8_lossy(service);
     let message = format!("the policy does not allow you to call {service}");
     refusal(Code::PermissionDenied, Reason::Denied, message, true)
 }

@@ -106,9 +106,7 @@ impl<P: Payload> Broker<P> {
         if self.has_hooks() {
             call.path = Some(Box::new(Name::from(body.path())));
         }
-        if request.row.is_some() {
-            self.count_request(request.row);
-        }
+        self.count_request(request.row);
         self.count_call(from, &mut call);
         let key = self.calls.insert(call);
         let Some(session) = self.sessions.get_mut(from) else { return key };

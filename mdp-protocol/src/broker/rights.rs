@@ -2,7 +2,6 @@
 //!
 //! A session looks its grant up once, and again when the policy changes, so a change counts from the next message.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -207,16 +206,16 @@ impl<P: Payload> Broker<P> {
         }
         let Called { name: service, service: found, row: _ } = called;
         let Some(session) = self.sessions.get_mut(from) else {
-            return Err(denied(&String::from_utf8_lossy(service)));
+            return Err(denied(service));
         };
         let rights = &mut session.rights;
         let Some(grant) = &rights.grant else {
-            return Err(denied(&String::from_utf8_lossy(service)));
+            return Err(denied(service));
         };
         if found.is_none() || rights.called != found {
             if !grant.may_call(service) {
                 self.stats.denied += 1;
-                return Err(denied(&String::from_utf8_lossy(service)));
+                return Err(denied(service));
             }
             rights.called = found;
         }

@@ -63,8 +63,6 @@ pub(super) struct Tallies {
     by_service: HashMap<Name, Key, FixedState>,
     trial: VecDeque<Key>,
     recent: [Option<Key>; RECENT],
-    /// What has no row.
-    rest: Tally,
 }
 
 #[derive(Debug)]
@@ -119,7 +117,6 @@ impl Tallies {
             by_service: HashMap::with_hasher(hash()),
             trial: VecDeque::new(),
             recent: [None; RECENT],
-            rest: Tally::default(),
         }
     }
 
@@ -174,7 +171,9 @@ impl Tallies {
     fn forget(&mut self, key: Key) {
         let Some(row) = self.rows.remove(key) else { return };
         self.by_path.remove(&row.name);
-        self.of(row.parent).add(&row.tally);
+        if let Some(service) = self.of(row.parent) {
+            service.add(&row.tally);
+        }
     }
 
     /// A worker has answered a call of this method.
@@ -188,12 +187,8 @@ impl Tallies {
         }
     }
 
-    /// Where this counts.
-    pub(super) fn of(&mut self, row: Option<Key>) -> &mut Tally {
-        match row.and_then(|row| self.rows.get_mut(row)) {
-            Some(row) => &mut row.tally,
-            None => &mut self.rest,
-        }
+    fn of(&mut self, row: Option<Key>) -> Option<&mut Tally> {
+        Some(&mut self.rows.get_mut(row?)?.tally)
     }
 }
 
@@ -234,18 +229,20 @@ impl<P: Payload> Broker<P> {
         Ok(Called { name, service, row })
     }
 
-    /// Where a call counts: for its method, or for its service.
+    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
     fn tally(&mut self, call: Key) -> Option<&mut Tally> {
         let call = self.calls.get_mut(call)?;
         if call.row.is_none_or(|row| self.tallies.rows.get(row).is_none()) {
             call.row = self.services.get(call.service).and_then(|service| service.row);
         }
-        Some(self.tallies.of(call.row))
+        self.tallies.of(call.row)
     }
 
     /// A call is accepted.
     pub(super) fn count_request(&mut self, row: Option<Key>) {
-        self.tallies.of(row).requests += 1;
+        if let Some(tally) = self.tallies.of(row) {
+            tally.requests += 1;
+        }
     }
 
     /// The client of a call is told how it ended.
@@ -264,17 +261,28 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A call is given to a worker.
-    pub(super) fn count_dispatch(&mut self, now: Time, key: Key) {
+    /// A call is given to a worker. One that came before its service had any worker counts from here.
+    pub(super) fn count_dispatch(&mut self, now: Time, key: Key, body: &P) {
         let Some(call) = self.calls.get_mut(key) else { return };
         if call.client.is_none() {
             return; // the broker's own
         }
         let (waited, uncounted) = (now - call.since, call.row.is_none());
         (call.since, call.waited) = (now, waited.as_wire_ms());
+        if uncounted {
+            self.find_row(key, body);
+        }
         if let Some(tally) = self.tally(key) {
             tally.requests += u64::from(uncounted);
             tally.queued = tally.queued + waited;
+        }
+    }
+
+    #[cold]
+    fn find_row(&mut self, key: Key, body: &P) {
+        let row = self.called(body).ok().and_then(|called| called.row);
+        if let Some(call) = self.calls.get_mut(key) {
+            call.row = row;
         }
     }
 

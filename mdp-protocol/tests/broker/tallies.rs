@@ -94,7 +94,7 @@ fn a_call_that_a_lost_worker_held_counts_once() {
 }
 
 #[test]
-fn a_call_for_which_there_was_no_service_yet_counts_for_that_service() {
+fn a_call_for_which_there_was_no_service_yet_counts_once_it_has_a_worker() {
     let mut bench = Bench::new(Config::default());
     bench.hello("c");
     bench.request("c", 1, "s.S/M");
@@ -103,11 +103,11 @@ fn a_call_for_which_there_was_no_service_yet_counts_for_that_service() {
     bench.worker("w", "s.S", 1);
     let held = handle(&mut bench);
     bench.done("w", &held);
-    assert_eq!(lines(&bench), ["s.S/ 1 0 0 40 0"]);
+    assert_eq!(lines(&bench), ["s.S/ 0 0 0 0 0", "s.S/M 1 0 0 40 0"]);
     // The service's worker goes and comes again: its lines stay.
     bench.say("w", Record::Disconnect(DisconnectReason::Shutdown));
     bench.worker("w", "s.S", 1);
-    assert_eq!(lines(&bench), ["s.S/ 1 0 0 40 0"]);
+    assert_eq!(lines(&bench), ["s.S/ 0 0 0 0 0", "s.S/M 1 0 0 40 0"]);
 }
 
 #[test]
