@@ -174,6 +174,8 @@ pub struct Client<P, T> {
     last_loss: Option<LossCause>,
     /// The call of the last input.
     newest: Option<Key>,
+    /// The last path that was found to be one, or nothing: calls of the same method are not checked again.
+    known: Vec<u8>,
     closing: Option<Time>,
     closed: bool,
     /// The millisecond whose timers have been looked at.
@@ -224,6 +226,7 @@ impl<P: Payload, T> Client<P, T> {
             draining: false,
             last_loss: None,
             newest: None,
+            known: Vec::new(),
             closing: None,
             closed: false,
             timers_done: None,
@@ -322,7 +325,7 @@ impl<P: Payload, T> Client<P, T> {
         }
     }
 
-    fn check(&self, call: &Call<P, T>) -> Result<(), Refusal> {
+    fn check(&mut self, call: &Call<P, T>) -> Result<(), Refusal> {
         if self.closing.is_some() {
             return Err(closed_refusal());
         }
@@ -330,15 +333,7 @@ impl<P: Payload, T> Client<P, T> {
             let message = format!("the client's limit of {} calls is reached", self.config.calls);
             return Err(refusal(Code::ResourceExhausted, Reason::LimitReached, &message));
         }
-        let path = names::check(call.body.path());
-        let path = match call.body.is_raw() {
-            true => path.map(|_| ()),
-            false => path.and_then(names::split).map(|_| ()),
-        };
-        if let Err(error) = path {
-            let message = format!("the method's path cannot be sent: {error}");
-            return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));
-        }
+        self.check_path(&call.body)?;
         if !call.worker.is_empty()
             && let Err(error) = names::check(&call.worker)
         {
@@ -346,6 +341,24 @@ impl<P: Payload, T> Client<P, T> {
             return Err(refusal(Code::InvalidArgument, Reason::BadRequest, &message));
         }
         self.check_size(&call.body)
+    }
+
+    fn check_path(&mut self, body: &P) -> Result<(), Refusal> {
+        let raw = body.is_raw();
+        if !raw && !self.known.is_empty() && body.path() == self.known {
+            return Ok(());
+        }
+        let path = names::check(body.path());
+        let path = if raw { path.map(|_| ()) } else { path.and_then(names::split).map(|_| ()) };
+        path.map_err(|error| {
+            let message = format!("the method's path cannot be sent: {error}");
+            refusal(Code::InvalidArgument, Reason::BadRequest, &message)
+        })?;
+        if !raw {
+            self.known.clear();
+            self.known.extend_from_slice(body.path());
+        }
+        Ok(())
     }
 
     /// A frame above the broker's limit would end the connection, so it is never sent.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -167,6 +168,8 @@ pub struct Worker {
     /// Calls held, by the place of the service in the configuration.
     held: Vec<u32>,
     leaving: Option<Leaving>,
+    /// The last good path of a REQUEST, or nothing, and the place of its service: the next one is most often of the same method.
+    known: (Vec<u8>, usize),
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
@@ -199,6 +202,7 @@ impl Worker {
             timer: Wheel::new(),
             held: alloc::vec![0; config.services.len()],
             leaving: None,
+            known: (Vec::new(), 0),
             nobody: Arc::from([]),
             closed: false,
             timers_done: None,
@@ -304,7 +308,21 @@ impl Worker {
         }
     }
 
-    fn admit<P: Payload>(&self, body: &P) -> Result<usize, Refusal> {
+    fn admit<P: Payload>(&mut self, body: &P) -> Result<usize, Refusal> {
+        let (path, place) = &self.known;
+        let known = !body.is_raw() && !path.is_empty() && body.path() == path;
+        let place = if known { *place } else { self.place_of(body)? };
+        let offer = self.config.services.get(place).zip(self.held.get(place));
+        if let Some((offer, held)) = offer.filter(|(offer, held)| **held >= offer.capacity) {
+            let service = String::from_utf8_lossy(&offer.service);
+            let message = format!("this worker holds {held} calls of {service} already");
+            return Err(refusal(Code::Unavailable, Reason::NotDispatched, message));
+        }
+        Ok(place)
+    }
+
+    /// The place of the service that a REQUEST names.
+    fn place_of<P: Payload>(&mut self, body: &P) -> Result<usize, Refusal> {
         let path = names::check(body.path());
         let service = match body.is_raw() {
             true => path,
@@ -314,15 +332,16 @@ impl Worker {
             let message = format!("the REQUEST's name is not a method's path: {error}");
             refusal(Code::InvalidArgument, Reason::BadRequest, message)
         })?;
-        let mut offers = self.config.services.iter().zip(&self.held).enumerate();
-        let found = offers.find(|(_, (offer, _))| *offer.service == *service.as_bytes());
-        let Some((place, (offer, held))) = found else {
+        let mut offers = self.config.services.iter();
+        let place = offers.position(|offer| *offer.service == *service.as_bytes());
+        let place = place.ok_or_else(|| {
             let message = format!("this worker does not offer the service {service}");
-            return Err(refusal(Code::Unimplemented, Reason::NotDispatched, message));
-        };
-        if *held >= offer.capacity {
-            let message = format!("this worker holds {held} calls of {service} already");
-            return Err(refusal(Code::Unavailable, Reason::NotDispatched, message));
+            refusal(Code::Unimplemented, Reason::NotDispatched, message)
+        })?;
+        if !body.is_raw() {
+            self.known.0.clear();
+            self.known.0.extend_from_slice(body.path());
+            self.known.1 = place;
         }
         Ok(place)
     }

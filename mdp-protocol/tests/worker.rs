@@ -174,6 +174,25 @@ fn it_refuses_what_it_does_not_offer_or_cannot_read() {
 }
 
 #[test]
+fn each_path_is_looked_up_whatever_was_called_before() {
+    let mut bench = Bench::registered();
+    let paths = ["", "t.T/A", "", "t.T/A", "s.S/A", "t.T/B", "t.T/", "t.T/B"];
+    for (number, path) in (1..).zip(paths) {
+        bench.request(number, path, 500);
+    }
+    let lines = bench.take();
+    let found = |line: &String| match line.split_once(" of service ") {
+        Some((_, rest)) => rest.split(' ').next().unwrap_or_default().to_owned(),
+        None if line.contains("INVALID_ARGUMENT") => "not a path".into(),
+        None if line.contains("UNAVAILABLE") => "full".into(),
+        None => line.clone(),
+    };
+    let found: Vec<String> = lines.iter().map(found).collect();
+    let (bad, full) = ("not a path", "full");
+    assert_eq!(found, [bad, "1:", bad, "1:", "0:", full, bad, full], "{lines:?}");
+}
+
+#[test]
 fn a_deadline_stops_the_handler_and_ends_the_call() {
     let mut bench = Bench::registered();
     bench.request(7, "s.S/M", 500);

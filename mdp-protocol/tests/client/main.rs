@@ -301,6 +301,19 @@ fn names_are_checked_before_anything_is_sent() {
 }
 
 #[test]
+fn each_path_is_checked_whatever_was_called_before() {
+    let mut bench = Bench::connected(Config::default());
+    let paths = ["", "s.S/M", "", "s.S/M", "s.S/", "s.S/M", "t.T/M", "s.S/Mm"];
+    for (number, path) in (1..).zip(paths) {
+        bench.call_to(number, 9_000, false, path, "");
+    }
+    let refused = |line: &String| line.contains("INVALID_ARGUMENT not started BAD_REQUEST");
+    let lines = bench.take();
+    let refused: Vec<bool> = lines.iter().map(refused).collect();
+    assert_eq!(refused, [true, false, true, false, true, false, false, false], "{lines:?}");
+}
+
+#[test]
 fn a_request_above_the_brokers_limit_is_never_sent() {
     let mut bench = Bench::new(Config::default());
     // This one waits for the session, so the limit is not known when it is made.
