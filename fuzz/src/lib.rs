@@ -177,7 +177,7 @@ impl Stage {
         match tunnel::read(body, &self.limits).filter(fits) {
             Some(head) => {
                 let of = |head: &Head| Body::of(head, &body[0], &body[1..]);
-                Incoming::Call(Record::read(&head, &body[0], of).expect("its command was looked at"))
+                Incoming::Call(Box::new(Record::read(&head, &body[0], of).expect("its command was looked at")))
             }
             None => Incoming::Raw(Body::of_frames(service, body)),
         }

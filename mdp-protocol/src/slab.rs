@@ -63,6 +63,11 @@ enum Slot<T> {
 
 const NONE: u32 = u32::MAX;
 
+/// The next tenant's generation. After 2^32 tenants it starts again.
+fn after(generation: NonZeroU32) -> NonZeroU32 {
+    generation.checked_add(1).unwrap_or(NonZeroU32::MIN)
+}
+
 impl<T> Slab<T> {
     pub(crate) fn new() -> Self {
         Slab { entries: Vec::new(), free: NONE, len: 0 }
@@ -116,14 +121,26 @@ impl<T> Slab<T> {
             return None;
         }
         let slot = core::mem::replace(&mut entry.slot, Slot::Free { next: self.free });
-        // After 2^32 tenants it starts again.
-        entry.generation = entry.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        entry.generation = after(entry.generation);
         self.free = key.index;
         self.len -= 1;
         match slot {
             Slot::Full(value) => Some(value),
             Slot::Free { .. } => None,
         }
+    }
+
+    /// Drops an entry where it is, and says whether there was one.
+    pub(crate) fn discard(&mut self, key: Key) -> bool {
+        let Some(entry) = self.entries.get_mut(key.index as usize) else { return false };
+        if entry.generation != key.generation || !matches!(entry.slot, Slot::Full(_)) {
+            return false;
+        }
+        entry.slot = Slot::Free { next: self.free };
+        entry.generation = after(entry.generation);
+        self.free = key.index;
+        self.len -= 1;
+        true
     }
 
     /// The entry that now lives at `index`.
@@ -177,6 +194,7 @@ mod tests {
         assert_eq!(second.index(), first.index());
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.remove(first), None);
+        assert!(!slab.discard(first));
         assert_eq!(slab.get(second), Some(&"second"));
         assert!(slab.was_removed(first) && !slab.was_removed(second));
         assert_eq!(Key::from_u64(second.as_u64()), Some(second));
@@ -188,7 +206,10 @@ mod tests {
         let mut slab = Slab::new();
         let keys: Vec<Key> = (0..10).map(|n| slab.insert(n)).collect();
         for key in &keys {
-            slab.remove(*key).unwrap();
+            match key.index() % 2 {
+                0 => assert!(slab.remove(*key).is_some()),
+                _ => assert!(slab.discard(*key)),
+            }
         }
         assert!(slab.is_empty());
         for n in 0..10 {

@@ -8,14 +8,15 @@ pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 
 /// Units that may be sent. One item may overdraw it, see [`units`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Balance(i64);
+pub(crate) struct Balance(i32);
 
 impl Balance {
     /// Adds units, at most so many that the balance is `most`, and gives how many it added.
     pub(crate) fn add(&mut self, units: u32, most: u32) -> u32 {
-        let room = (i64::from(most) - self.0).max(0);
+        let most = i64::from(most.min(i32::MAX as u32));
+        let room = (most - i64::from(self.0)).max(0);
         let added = u32::try_from(i64::from(units).min(room)).unwrap_or(u32::MAX);
-        self.0 += i64::from(added);
+        self.0 = self.0.saturating_add_unsigned(added);
         added
     }
 
@@ -23,14 +24,14 @@ impl Balance {
     pub(crate) fn take(&mut self, units: u32) -> bool {
         let any = self.0 > 0;
         if any {
-            self.0 -= i64::from(units);
+            self.0 = self.0.saturating_sub_unsigned(units);
         }
         any
     }
 
     /// What there is; none if it is overdrawn.
     pub(crate) fn units(self) -> u32 {
-        u32::try_from(self.0.max(0)).unwrap_or(u32::MAX)
+        self.0.max(0).unsigned_abs()
     }
 }
 

@@ -31,16 +31,29 @@ struct Level {
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    at: u64,
+    /// When it is due, in 60 bits, and the level that the node is in, in four: [`NOWHERE`] when it is not set.
+    due: u64,
     prev: u32,
     next: u32,
-    /// Level and slot that the node is in; `level == NOWHERE` when it is not set.
-    level: u8,
-    slot: u8,
 }
 
-const NOWHERE: u8 = u8::MAX;
-const UNSET: Node = Node { at: 0, prev: NONE, next: NONE, level: NOWHERE, slot: 0 };
+const NOWHERE: u32 = 15;
+const UNSET: Node = Node { due: NOWHERE as u64, prev: NONE, next: NONE };
+
+impl Node {
+    fn at(&self) -> u64 {
+        self.due >> 4
+    }
+
+    fn level(&self) -> u32 {
+        self.due as u32 & 15
+    }
+}
+
+/// The slot of a level in which this time lies.
+fn slot_of(at: u64, level: u32) -> usize {
+    (at >> (BITS * level)) as usize % SLOTS
+}
 
 impl Wheel {
     pub(crate) fn new() -> Self {
@@ -66,7 +79,7 @@ impl Wheel {
 
     /// Clears the timer of `index`, if it has one.
     pub(crate) fn clear(&mut self, index: u32) {
-        if self.nodes.get(index as usize).is_some_and(|node| node.level != NOWHERE) {
+        if self.nodes.get(index as usize).is_some_and(|node| node.level() != NOWHERE) {
             self.unlink(index);
             self.len -= 1;
         }
@@ -93,7 +106,7 @@ impl Wheel {
             }
             self.now = self.now.max(due);
             let index = self.take_first(due)?;
-            let at = self.nodes.get(index as usize)?.at;
+            let at = self.nodes.get(index as usize)?.at();
             if at <= now {
                 self.len -= 1;
                 return Some(index);
@@ -117,9 +130,9 @@ impl Wheel {
     }
 
     fn place(&mut self, index: u32, at: u64) {
-        let reach = at.max(self.now).min(END);
-        let level = level_of(self.now, reach);
-        let slot = (reach >> (BITS * level)) as usize % SLOTS;
+        let at = at.max(self.now).min(END);
+        let level = level_of(self.now, at);
+        let slot = slot_of(at, level);
         let Some(row) = self.levels.get_mut(level as usize) else { return };
         let Some(head) = row.heads.get_mut(slot) else { return };
         let next = core::mem::replace(head, index);
@@ -128,14 +141,15 @@ impl Wheel {
             node.prev = index;
         }
         if let Some(node) = self.nodes.get_mut(index as usize) {
-            *node = Node { at, prev: NONE, next, level: level as u8, slot: slot as u8 };
+            *node = Node { due: at << 4 | u64::from(level), prev: NONE, next };
         }
     }
 
     fn unlink(&mut self, index: u32) {
         let Some(node) = self.nodes.get_mut(index as usize) else { return };
-        let Node { prev, next, level, slot, .. } = *node;
-        node.level = NOWHERE;
+        let Node { prev, next, .. } = *node;
+        let (level, at) = (node.level(), node.at());
+        node.due |= u64::from(NOWHERE);
         if let Some(node) = self.nodes.get_mut(next as usize) {
             node.prev = prev;
         }
@@ -144,7 +158,8 @@ impl Wheel {
             return;
         }
         let Some(row) = self.levels.get_mut(level as usize) else { return };
-        if let Some(head) = row.heads.get_mut(slot as usize) {
+        let slot = slot_of(at, level);
+        if let Some(head) = row.heads.get_mut(slot) {
             *head = next;
         }
         if next == NONE {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mdp_protocol::Payload;
-use mdp_protocol::wire::{self, Head, Tail};
+use mdp_protocol::wire::{self, Flags, Head, Tail};
 
 use crate::compress;
 use crate::status::Status;
@@ -21,13 +21,10 @@ pub(crate) struct Body {
     payload_len: u32,
     peer_len: u8,
     name_len: u8,
-    meta: bool,
-    /// The payload is compressed.
-    compressed: bool,
+    /// META: there is metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a plain message.
+    flags: Flags,
     /// `bytes` is an allocation of its own, not a part of a packet.
     own: bool,
-    /// The payload is the frames of a plain message.
-    raw: bool,
 }
 
 /// A payload outside of its packet.
@@ -70,10 +67,8 @@ impl Body {
             payload_len: u32::try_from(len).unwrap_or(u32::MAX),
             peer_len: 0,
             name_len: name.len().min(255) as u8,
-            meta: meta.is_some(),
-            compressed: false,
+            flags: Flags::when(Flags::META, meta.is_some()),
             own: true,
-            raw: false,
         }
     }
 
@@ -83,8 +78,8 @@ impl Body {
             bytes: Bytes::copy_from_slice(service),
             out: Some(Box::new(Out::Frames(frames))),
             name_len: service.len().min(255) as u8,
+            flags: Flags::RAW,
             own: true,
-            raw: true,
             ..Body::default()
         }
     }
@@ -134,10 +129,8 @@ impl Body {
             payload_len: head.payload_len,
             peer_len: head.peer.len() as u8,
             name_len: head.name.len() as u8,
-            meta: head.flags.has(wire::Flags::META),
-            compressed: head.flags.has(wire::Flags::COMPRESSED),
+            flags: head.flags.of(Flags::META | Flags::COMPRESSED | Flags::RAW),
             own: false,
-            raw: head.flags.has(wire::Flags::RAW),
         }
     }
 
@@ -173,7 +166,7 @@ impl Body {
     pub(crate) fn frames(&self) -> Vec<Bytes> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => frames.clone(),
-            _ if self.raw => {
+            _ if self.is_raw() => {
                 let (payload, mut frames) = (self.payload(), Vec::new());
                 // Checked when it came.
                 let _ = wire::split_frames(&payload, usize::MAX, |range| {
@@ -203,21 +196,22 @@ impl Body {
             out,
             payload_len: u32::try_from(len).unwrap_or(u32::MAX),
             name_len: self.name_len,
+            flags: Flags::RAW,
             own: true,
-            raw: true,
             ..Body::default()
         })
     }
 
     /// Says that the payload is compressed.
     pub(crate) fn compressed(mut self, compressed: bool) -> Self {
-        self.compressed = compressed;
+        let others = self.flags.of(Flags::META | Flags::RAW);
+        self.flags = others | Flags::when(Flags::COMPRESSED, compressed);
         self
     }
 
     /// Whether the payload is compressed.
     pub(crate) fn is_compressed(&self) -> bool {
-        self.compressed
+        self.flags.has(Flags::COMPRESSED)
     }
 
     /// The payload as it was before it was compressed, of at most so many bytes.
@@ -227,7 +221,7 @@ impl Body {
     /// It is too large, or cannot be decompressed.
     pub(crate) fn plain(&self, most: usize) -> Result<Bytes, Status> {
         let payload = self.payload();
-        if self.compressed { compress::unpack(&payload, most) } else { Ok(payload) }
+        if self.is_compressed() { compress::unpack(&payload, most) } else { Ok(payload) }
     }
 
     /// The payload's frame, if it has one of its own.
@@ -242,12 +236,16 @@ impl Body {
         Tail {
             bytes: self.bytes.get(usize::from(self.peer_len)..).unwrap_or_default(),
             name_len: self.name_len,
-            meta: self.meta,
+            meta: self.has_meta(),
             payload_len: self.payload_len,
             out: self.out().is_some(),
-            compressed: self.compressed,
-            raw: self.raw,
+            compressed: self.is_compressed(),
+            raw: self.is_raw(),
         }
+    }
+
+    fn has_meta(&self) -> bool {
+        self.flags.has(Flags::META)
     }
 
     /// As the payload travels in a record.
@@ -263,7 +261,7 @@ impl Body {
     fn meta_range(&self) -> (usize, usize) {
         let name_end = usize::from(self.peer_len) + usize::from(self.name_len);
         let name_end = name_end.min(self.bytes.len());
-        if !self.meta {
+        if !self.has_meta() {
             return (name_end, name_end);
         }
         let rest = self.bytes.get(name_end..).unwrap_or_default();
@@ -280,7 +278,7 @@ impl Payload for Body {
     }
 
     fn is_raw(&self) -> bool {
-        self.raw
+        self.flags.has(Flags::RAW)
     }
 
     fn last_frame(&self) -> &[u8] {
@@ -302,7 +300,7 @@ impl Payload for Body {
     fn message(&self) -> Option<&[u8]> {
         let inline = || self.bytes.get(self.meta_range().1..).unwrap_or_default();
         match self.out.as_deref() {
-            _ if self.raw || self.compressed => None,
+            _ if self.is_raw() || self.is_compressed() => None,
             Some(Out::Payload(payload)) => Some(payload),
             Some(Out::Frames(_)) => None,
             None => Some(inline()),

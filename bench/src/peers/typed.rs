@@ -10,8 +10,8 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, PublicKey};
 use mdp_runtime::{
-    Broker, CallContext, Client, ClientBuilder, Limits, Monitor, Policy, Status, Stream, Worker,
-    WorkerBuilder,
+    Broker, CallContext, Client, ClientBuilder, Limits, Monitor, Policy, RawClient, Status, Stream,
+    Worker, WorkerBuilder,
 };
 
 use super::pb::Ball;
@@ -28,6 +28,8 @@ const CAPACITY: u32 = 16_384;
 const MANY_CALLS: usize = 1_000_000;
 /// How long calls wait where nobody serves them, and that is what is looked at.
 const LONG: Duration = Duration::from_secs(120);
+/// So many of them are made at once.
+const TOGETHER: usize = 1_000;
 
 /// How a broker is to be.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -171,9 +173,10 @@ pub(crate) fn stream(endpoint: &str, args: &PeerArgs, load: Load) -> Result<()> 
 /// Makes calls that nobody serves, and stays.
 pub(crate) fn queue(endpoint: &str, calls: usize) -> Result<()> {
     runtime()?.block_on(async {
-        let client = Client::builder().connect(endpoint).timeout(LONG).max_calls(calls);
-        let echo = EchoClient::new(client.open().await?);
-        for _ in 0..calls {
+        let client = Client::builder().connect(endpoint).timeout(LONG).max_calls(calls + 1);
+        let client = client.open().await?;
+        let (raw, echo) = (RawClient::over(&client), EchoClient::new(client));
+        for number in 1..=calls {
             let echo = echo.clone();
             tokio::spawn(async move {
                 let body = Bytes::from_static(&[7; PAYLOAD]);
@@ -181,6 +184,11 @@ pub(crate) fn queue(endpoint: &str, calls: usize) -> Result<()> {
                 // The parent waits in vain then, and says so.
                 eprintln!("a call that was to wait ended: {ended:?}");
             });
+            if number % TOGETHER == 0 {
+                // The broker answers what came last when it has read the rest: no packets pile up in libzmq.
+                tokio::task::yield_now().await;
+                raw.request("mmi.service", vec![Bytes::from_static(b"none")]).last().await?;
+            }
         }
         println!("ready");
         std::future::pending().await

@@ -6,7 +6,7 @@ use alloc::string::String;
 
 use hashbrown::HashMap;
 
-use super::calls::{Call, Place};
+use super::calls::{Call, Place, UNCOUNTED};
 use super::{BY_CLIENT, BY_PLACE, Broker};
 use crate::list::List;
 use crate::payload::Payload;
@@ -57,7 +57,7 @@ impl<P: Payload> Broker<P> {
         let (mut held, mut numbered) = (0, 0);
         let mut running = 0;
         for (key, call) in self.calls.iter() {
-            held += call.bytes + Self::backlog_bytes(call);
+            held += call.bytes as usize + Self::backlog_bytes(call);
             let number = call.client.map(|client| (client, call.client_call));
             if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
                 return Err(format!("call {key:?} is not found by its number"));
@@ -76,9 +76,9 @@ impl<P: Payload> Broker<P> {
         same("numbered calls", numbered, self.by_number.len())?;
         same("held bytes", held, self.held_bytes)?;
         same("running calls", running, self.running)?;
-        let counted = self.calls.iter().filter(|(_, call)| call.usage.is_some());
-        let of_principals =
-            counted.fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes));
+        let counted = self.calls.iter().filter(|(_, call)| call.usage != UNCOUNTED);
+        let of_principals = counted
+            .fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes as usize));
         if of_principals != self.counted() {
             return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
         }
@@ -115,7 +115,7 @@ impl<P: Payload> Broker<P> {
     fn audit_services(&self) -> Result<(), String> {
         let mut bytes = HashMap::with_hasher(self.by_name.hasher().clone());
         for (_, call) in self.calls.iter() {
-            let waits = if call.is_waiting() { call.bytes } else { 0 };
+            let waits = if call.is_waiting() { call.bytes as usize } else { 0 };
             *bytes.entry(call.service).or_insert(0) += waits + Self::backlog_bytes(call);
         }
         let mut unserved = 0;

@@ -27,7 +27,7 @@ use crate::list::{Link, Linked};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Record, Reply};
 
 /// A call that has not ended, or whose slot is still taken.
@@ -56,8 +56,8 @@ pub(super) struct Call<P> {
     pub(super) path: Option<Box<Name>>,
     /// Where it counts.
     pub(super) row: Option<Key>,
-    /// When it came, was lost by a worker, or was given to one.
-    pub(super) since: Time,
+    /// When it came, was lost by a worker, or was given to one: the low bits of the milliseconds.
+    since: u32,
     /// How long it waited for its worker, in milliseconds.
     pub(super) waited: u32,
     pub(super) flow: Flow,
@@ -65,12 +65,19 @@ pub(super) struct Call<P> {
     pub(super) backlog: Option<Box<Backlog<P>>>,
     /// Kept while it waits, and for another attempt if that is safe.
     body: Option<P>,
-    /// The body's size while it is kept.
-    pub(super) bytes: usize,
-    /// What its caller's principal uses, while that counts it.
-    pub(super) usage: Option<Key>,
+    /// The body's size while it is kept, in bytes.
+    pub(super) bytes: u32,
+    /// The place of what its caller's principal uses, which stays there while it counts this call; or [`UNCOUNTED`].
+    pub(super) usage: u32,
     by_place: Link,
     by_client: Link,
+}
+
+/// The usage of a call that counts for no principal.
+pub(super) const UNCOUNTED: u32 = u32::MAX;
+
+fn low_bits(now: Time) -> u32 {
+    now.as_ms() as u32
 }
 
 /// Where a call is.
@@ -141,16 +148,28 @@ impl<P> Call<P> {
             maybe_started: false,
             path: None,
             row: request.row,
-            since: now,
+            since: low_bits(now),
             waited: 0,
             flow: Flow::new(request.kind),
             backlog: None,
             body: None,
             bytes: 0,
-            usage: None,
+            usage: UNCOUNTED,
             by_place: Link::default(),
             by_client: Link::default(),
         }
+    }
+
+    /// How long ago [`since`](Self::since) is, which begins anew. Calls last for less than 49 days: their time has 32 bits on the wire.
+    pub(super) fn lap(&mut self, now: Time) -> Span {
+        let passed = self.passed(now);
+        self.since = low_bits(now);
+        passed
+    }
+
+    /// How long ago [`since`](Self::since) is.
+    pub(super) fn passed(&self, now: Time) -> Span {
+        Span::from_ms(low_bits(now).wrapping_sub(self.since).into())
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -188,16 +207,17 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn hold(&mut self, key: Key, body: P) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.bytes = body.size();
+        call.bytes = u32::try_from(body.size()).unwrap_or(u32::MAX);
         call.body = Some(body);
-        let (bytes, usage) = (call.bytes, call.usage);
+        let (bytes, usage) = (call.bytes as usize, call.usage);
         self.held_bytes += bytes;
         self.count_bytes(usage, bytes);
     }
 
     pub(super) fn let_go(&mut self, key: Key) -> Option<P> {
         let call = self.calls.get_mut(key)?;
-        let (bytes, usage, body) = (core::mem::take(&mut call.bytes), call.usage, call.body.take());
+        let (usage, body) = (call.usage, call.body.take());
+        let bytes = core::mem::take(&mut call.bytes) as usize;
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         self.uncount_bytes(usage, bytes);
         body
@@ -533,13 +553,13 @@ impl<P: Payload> Broker<P> {
         self.drop_backlog(key);
         self.forget_caller(key);
         self.call_timer.clear(key.index());
-        self.calls.remove(key);
+        self.calls.discard(key);
     }
 
     pub(super) fn forget_caller(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(client) = call.client.take() else { return };
-        let usage = call.usage.take();
+        let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
         self.uncount_call(usage);
         let Some(call) = self.calls.get(key) else { return };
         self.by_number.remove(&(client, call.client_call));
@@ -602,7 +622,7 @@ impl<P: Payload> Broker<P> {
     fn requeue(&mut self, now: Time, key: Key) {
         let wait = self.config.plain.queue_expiry;
         if let Some(call) = self.calls.get_mut(key) {
-            call.since = now;
+            call.lap(now);
             if call.leased {
                 call.deadline = now + wait;
             }

@@ -299,8 +299,8 @@ impl<P: Payload> Broker<P> {
     /// The hooks' side has the body; it counts here all the same.
     fn hold_elsewhere(&mut self, key: Key, bytes: usize) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.bytes = bytes;
-        let usage = call.usage;
+        call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let (bytes, usage) = (call.bytes as usize, call.usage);
         self.held_bytes += bytes;
         self.count_bytes(usage, bytes);
     }

@@ -63,7 +63,7 @@ pub enum Incoming<'a, P> {
     /// Frames.
     Raw(P),
     /// The record of a tunnel (R86).
-    Call(Record<&'a [u8], P>),
+    Call(Box<Record<&'a [u8], P>>),
 }
 
 /// What a session knows of its plain peer.
@@ -220,12 +220,19 @@ impl<P: Payload> Broker<P> {
         refusal: Refusal,
         out: &mut Vec<Action<P>>,
     ) {
-        let Incoming::Call(Record::Request { call, .. }) = content else {
+        let call = match content {
+            Incoming::Call(record) => match **record {
+                Record::Request { call, .. } => Some(call),
+                _ => None,
+            },
+            Incoming::Raw(_) => None,
+        };
+        let Some(call) = call else {
             self.stats.unanswered += 1;
             return;
         };
         self.stats.refused += 1;
-        let content = Content::Call(final_of(*call, 0, refusal));
+        let content = Content::Call(Box::new(final_of(call, 0, refusal)));
         let message = ToPlain::Reply { service: Name::from(service), last: true, content };
         out.push(Action::AnswerPlain { route: route.into(), form, message });
     }
@@ -351,27 +358,30 @@ impl<P: Payload> Broker<P> {
                 };
                 self.request(now, from, request, body, out);
             }
-            Incoming::Call(Record::Request {
-                call,
-                timeout,
-                idempotent,
-                attempt: _,
-                peer,
-                kind,
-                body,
-            }) => {
-                if !streams_fit(form, kind) {
-                    self.stats.refused += 1;
-                    let refusal = refusals::no_such_stream();
-                    return self.refuse(now, from, call, &body, refusal, out);
-                }
-                let target = peer;
-                let request =
-                    Request { call, timeout, idempotent, target, kind, leased: false, row: None };
-                self.request(now, from, request, body, out);
-            }
-            Incoming::Call(_) => self.expel(now, from, DisconnectReason::Unexpected, out),
+            Incoming::Call(record) => self.tunnelled_request(now, from, form, *record, out),
         }
+    }
+
+    fn tunnelled_request(
+        &mut self,
+        now: Time,
+        from: Key,
+        form: Form,
+        record: Record<&[u8], P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } = record
+        else {
+            return self.expel(now, from, DisconnectReason::Unexpected, out);
+        };
+        if !streams_fit(form, kind) {
+            self.stats.refused += 1;
+            let refusal = refusals::no_such_stream();
+            return self.refuse(now, from, call, &body, refusal, out);
+        }
+        let (target, leased, row) = (peer, false, None);
+        let request = Request { call, timeout, idempotent, target, kind, leased, row };
+        self.request(now, from, request, body, out);
     }
 
     fn next_raw_call(&mut self, from: Key) -> u64 {
@@ -403,10 +413,12 @@ impl<P: Payload> Broker<P> {
         if last {
             let end = match content {
                 Incoming::Raw(body) => Some((Code::Ok, false, Reply::Body(body))),
-                Incoming::Call(Record::Final { code, not_started, reply, .. }) => {
-                    Some((code, not_started && code != Code::Ok, reply))
-                }
-                Incoming::Call(_) => None,
+                Incoming::Call(record) => match *record {
+                    Record::Final { code, not_started, reply, .. } => {
+                        Some((code, not_started && code != Code::Ok, reply))
+                    }
+                    _ => None,
+                },
             };
             let (code, not_started, reply) = end.unwrap_or_else(|| {
                 let refusal = refusals::no_tunnel();
@@ -416,8 +428,10 @@ impl<P: Payload> Broker<P> {
         }
         let part = match content {
             Incoming::Raw(body) => Some(Part::Item(body)),
-            Incoming::Call(Record::Data { of: Direction::Replies, part, .. }) => Some(part),
-            Incoming::Call(_) => None,
+            Incoming::Call(record) => match *record {
+                Record::Data { of: Direction::Replies, part, .. } => Some(part),
+                _ => None,
+            },
         };
         let known = Key::from_u64(call).is_some_and(|key| self.calls.get(key).is_some());
         if !known {

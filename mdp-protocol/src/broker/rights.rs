@@ -228,28 +228,32 @@ impl<P: Payload> Broker<P> {
     /// A call counts for its caller's principal from now on.
     pub(super) fn count_call(&mut self, from: Key, call: &mut Call<P>) {
         let usage = self.sessions.get(from).and_then(|session| session.rights.usage);
-        let Some(found) = usage.and_then(|usage| self.usages.get_mut(usage)) else { return };
+        let Some((usage, found)) =
+            usage.and_then(|usage| Some((usage, self.usages.get_mut(usage)?)))
+        else {
+            return;
+        };
         found.calls += 1;
-        call.usage = usage;
+        call.usage = usage.index();
     }
 
     /// The caller of a call waits for it no longer.
-    pub(super) fn uncount_call(&mut self, usage: Option<Key>) {
-        if let Some(usage) = usage.and_then(|usage| self.usages.get_mut(usage)) {
+    pub(super) fn uncount_call(&mut self, usage: u32) {
+        if let Some(usage) = self.usages.at_mut(usage) {
             usage.calls = usage.calls.saturating_sub(1);
         }
     }
 
     /// The broker holds more bytes of a principal's calls.
-    pub(super) fn count_bytes(&mut self, usage: Option<Key>, bytes: usize) {
-        if let Some(usage) = usage.and_then(|usage| self.usages.get_mut(usage)) {
+    pub(super) fn count_bytes(&mut self, usage: u32, bytes: usize) {
+        if let Some(usage) = self.usages.at_mut(usage) {
             usage.bytes += bytes;
         }
     }
 
     /// It holds less.
-    pub(super) fn uncount_bytes(&mut self, usage: Option<Key>, bytes: usize) {
-        if let Some(usage) = usage.and_then(|usage| self.usages.get_mut(usage)) {
+    pub(super) fn uncount_bytes(&mut self, usage: u32, bytes: usize) {
+        if let Some(usage) = self.usages.at_mut(usage) {
             usage.bytes = usage.bytes.saturating_sub(bytes);
         }
     }

@@ -428,7 +428,8 @@ impl<P: Payload> Broker<P> {
     /// Puts a call into the queue of its service, behind its client's other calls or before them.
     pub(super) fn enqueue(&mut self, key: Key, front: bool) {
         let Some(call) = self.calls.get(key) else { return };
-        let (Some(client), service, bytes) = (call.client, call.service, call.bytes) else {
+        let (Some(client), service, bytes) = (call.client, call.service, call.bytes as usize)
+        else {
             return;
         };
         let turn = self.turn_or_new(client, service);
@@ -516,7 +517,7 @@ impl<P: Payload> Broker<P> {
     /// Takes a waiting call out of its queue.
     pub(super) fn unqueue(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
-        let bytes = call.bytes;
+        let bytes = call.bytes as usize;
         let service = match call.place {
             Place::Queued(turn) => self.leave_turn(turn, key, bytes),
             Place::Pinned(registration) => {
@@ -566,9 +567,9 @@ impl<P: Payload> Broker<P> {
         call.place = Place::Pinned(registration);
         if let Some(service) = self.services.get_mut(service) {
             service.queued += 1;
-            service.queued_bytes += call.bytes;
+            service.queued_bytes += call.bytes as usize;
             service.pinned += 1;
-            service.pinned_bytes += call.bytes;
+            service.pinned_bytes += call.bytes as usize;
         }
     }
 

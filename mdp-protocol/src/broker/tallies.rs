@@ -267,8 +267,8 @@ impl<P: Payload> Broker<P> {
         if call.client.is_none() {
             return; // the broker's own
         }
-        let (waited, uncounted) = (now - call.since, call.row.is_none());
-        (call.since, call.waited) = (now, waited.as_wire_ms());
+        let (waited, uncounted) = (call.lap(now), call.row.is_none());
+        call.waited = waited.as_wire_ms();
         if uncounted {
             self.find_row(key, body);
         }
@@ -289,7 +289,7 @@ impl<P: Payload> Broker<P> {
     /// A worker has answered a call that it held.
     pub(super) fn count_answer(&mut self, now: Time, key: Key, worker: Key, code: Code) {
         let Some(call) = self.calls.get(key) else { return };
-        let held = now - call.since;
+        let held = call.passed(now);
         if let Some(row) = call.row {
             self.tallies.answered(row, code, self.config.limits.methods);
             if let Some(tally) = self.tally(key) {

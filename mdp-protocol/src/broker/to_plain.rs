@@ -48,7 +48,7 @@ pub enum Content<P> {
     /// The frames of a raw call.
     Raw(P),
     /// A record in a tunnel (R86).
-    Call(Outgoing<P>),
+    Call(Box<Outgoing<P>>),
     /// The answer of a service of the broker's own.
     Listing(Box<Listing>),
 }
@@ -115,7 +115,7 @@ impl<P: Payload> Broker<P> {
         };
         let content = match record {
             Record::Cancel { call: number } if !call.raw => {
-                Content::Call(final_of(number, call.attempt, handed_back(0)))
+                Content::Call(Box::new(final_of(number, call.attempt, handed_back(0))))
             }
             Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.raw => {
                 Content::Raw(body)
@@ -126,7 +126,7 @@ impl<P: Payload> Broker<P> {
                 self.stats.unanswered += 1;
                 return None;
             }
-            record => Content::Call(record),
+            record => Content::Call(Box::new(record)),
         };
         Some(ToPlain::Reply { service, last, content })
     }
@@ -152,7 +152,8 @@ impl<P: Payload> Broker<P> {
         }
         let Ok(service) = service_of(body) else { return };
         let service = Name::from(service.as_bytes());
-        let message = ToPlain::Reply { service, last: true, content: Content::Call(record) };
+        let message =
+            ToPlain::Reply { service, last: true, content: Content::Call(Box::new(record)) };
         out.push(Action::SendPlain { to: from, form, message });
     }
 
@@ -211,7 +212,9 @@ fn for_worker<P: Payload>(record: Outgoing<P>) -> Option<ToPlain<P>> {
         Record::Request { call, body, .. } if body.is_raw() => {
             ToPlain::Task { call, content: Content::Raw(body) }
         }
-        Record::Request { call, .. } => ToPlain::Task { call, content: Content::Call(record) },
+        Record::Request { call, .. } => {
+            ToPlain::Task { call, content: Content::Call(Box::new(record)) }
+        }
         Record::Heartbeat => ToPlain::Heartbeat,
         Record::Disconnect(_) => ToPlain::Disconnect,
         _ => return None,

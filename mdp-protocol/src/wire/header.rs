@@ -130,6 +130,11 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// Those that are among `others`, too.
+    pub const fn of(self, others: Flags) -> Flags {
+        Flags(self.0 & others.0)
+    }
+
     /// `flag` if `on`, else nothing.
     pub const fn when(flag: Flags, on: bool) -> Flags {
         if on { flag } else { Flags::NONE }

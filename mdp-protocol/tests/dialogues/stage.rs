@@ -152,7 +152,7 @@ impl Stage {
         match tunnel::read(body, &self.limits).filter(|head| fits(&body[0], head)) {
             Some(head) => {
                 let of = |head: &_| Body::of(head, &body[0], &body[1..]);
-                Incoming::Call(Record::read(&head, &body[0], of).unwrap())
+                Incoming::Call(Box::new(Record::read(&head, &body[0], of).unwrap()))
             }
             None => Incoming::Raw(Body::of_frames(service, body)),
         }
@@ -272,7 +272,7 @@ fn plain_line(form: Form, message: ToPlain<Body>) -> String {
     match message.into_content() {
         None => {}
         Some(Content::Raw(body)) => frames.extend(body.frames()),
-        Some(Content::Call(record)) => frames.push(packet(record)),
+        Some(Content::Call(record)) => frames.push(packet(*record)),
         Some(Content::Listing(listing)) => frames.extend(listing_frames(&listing)),
     }
     let words: Vec<String> = frames.iter().map(|frame| word(frame)).collect();

@@ -123,7 +123,7 @@ fn incoming<'a>(
     tunnel: Option<&'a Tunnel>,
 ) -> Incoming<'a, Body> {
     match tunnel.and_then(Tunnel::record) {
-        Some(record) => Incoming::Call(record),
+        Some(record) => Incoming::Call(Box::new(record)),
         None => Incoming::Raw(Body::of_frames(service, body)),
     }
 }
@@ -217,7 +217,7 @@ fn frames(content: &Content<Body>) -> Vec<Bytes> {
         Content::Listing(listing) => listing::frames(listing),
         Content::Call(record) => {
             let mut packer = Packer::default();
-            packer.put(record);
+            packer.put(&**record);
             let Received { packet, frames } = packer.take();
             std::iter::once(packet).chain(frames).collect()
         }
@@ -226,7 +226,11 @@ fn frames(content: &Content<Body>) -> Vec<Bytes> {
 
 fn into_body(content: Content<Body>) -> Option<Body> {
     match content {
-        Content::Raw(body) | Content::Call(Record::Request { body, .. }) => Some(body),
-        _ => None,
+        Content::Raw(body) => Some(body),
+        Content::Call(record) => match *record {
+            Record::Request { body, .. } => Some(body),
+            _ => None,
+        },
+        Content::Listing(_) => None,
     }
 }
