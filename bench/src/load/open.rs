@@ -12,6 +12,10 @@ use tokio::sync::mpsc;
 
 use super::{Caller, Load, Times, Window};
 
+/// Calls that become due within this time begin together: to wake for each would take a processor of its own. They
+/// count from when they were due all the same.
+const STEP: Duration = Duration::from_micros(200);
+
 /// The calls that have become due together: the first one's number, and how many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ticks {
@@ -52,7 +56,7 @@ impl Pace {
                     return;
                 }
                 first = due;
-                thread::sleep(self.due(due).saturating_duration_since(Instant::now()));
+                thread::sleep(self.due(due).saturating_duration_since(Instant::now()).max(STEP));
             }
         });
     }
