@@ -200,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_balance_stays_within_its_bounds() {
+        let mut balance = Balance::default();
+        let most = i32::MAX as u32;
+        assert_eq!(balance.add(u32::MAX, u32::MAX), most);
+        assert_eq!((balance.add(1, u32::MAX), balance.units()), (0, most));
+        assert!(balance.take(u32::MAX) && !balance.take(1));
+        assert_eq!(balance.units(), 0);
+        // What was overdrawn comes on top.
+        assert_eq!(balance.add(u32::MAX, 1), u32::MAX - most + 1);
+        assert_eq!(balance.units(), 1);
+    }
+
+    #[test]
     fn a_stream_is_sent_within_its_credit_until_it_ends() {
         let mut client = Ends::new(CallKind::ClientStreaming, Direction::Requests);
         let mut worker = Ends::new(CallKind::ClientStreaming, Direction::Replies);

@@ -151,3 +151,52 @@ fn differing(line: &ServiceLine, workers: &[WorkerLine]) -> Finding {
     let mend = "`mdp schema check` says whether they get on with each other; bring all workers to one version";
     Finding::warning("schemas", found, mend)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+    use crate::management::Numbers;
+
+    fn ms_ago(ms: u64) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or_default() - ms
+    }
+
+    #[test]
+    fn clocks_may_be_a_second_apart_and_as_long_as_the_way_takes() {
+        assert_eq!(clock(ms_ago(0), Duration::ZERO).state, State::Ok);
+        assert_eq!(clock(ms_ago(5_000), Duration::from_secs(5)).state, State::Ok);
+        let early = clock(ms_ago(5_000), Duration::from_millis(10));
+        assert!(early.state == State::Warning && early.found.contains("5.0s apart"), "{early:?}");
+        let late = clock(ms_ago(0) + 60_000, Duration::from_millis(10));
+        assert!(late.state == State::Warning && late.mend.is_some(), "{late:?}");
+    }
+
+    #[test]
+    fn another_version_is_told() {
+        assert_eq!(version(env!("CARGO_PKG_VERSION")).state, State::Ok);
+        let other = version("0.0.1");
+        assert!(other.state == State::Warning && other.found.contains("mdp 0.0.1"), "{other:?}");
+    }
+
+    #[test]
+    fn limits_that_are_nearly_reached_are_named() {
+        let numbers = |list: &[(&str, u64)]| -> Numbers {
+            list.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
+        };
+        let limits_are = |most: &[(&str, u64)], now: &[(&str, u64)]| {
+            let (version, limits) = (String::new(), numbers(most));
+            let line = BrokerLine { version, time_ms: 0, draining: false, limits };
+            super::limits(&line, &numbers(now))
+        };
+        let most = [("sessions", 10), ("held_bytes", 1_000), ("services", 0)];
+        let well = limits_are(&most, &[("sessions", 7), ("held_bytes", 799), ("services", 5)]);
+        assert_eq!(well.state, State::Ok);
+        let near = limits_are(&most, &[("sessions", 8), ("held_bytes", 1_000)]);
+        assert_eq!(near.state, State::Warning);
+        assert_eq!(near.found, "sessions: 8 of 10, held_bytes: 1000 of 1000");
+        // A broker that tells neither is no fault.
+        assert_eq!(limits_are(&[], &[]).state, State::Ok);
+    }
+}

@@ -55,6 +55,25 @@ fn calls_count_for_their_method_with_the_time_they_waited_and_ran() {
     assert!(bench.broker.method_lines(Some(b"other")).is_empty());
 }
 
+/// A call keeps 32 bits of the time.
+#[test]
+fn times_are_right_when_the_clock_passes_49_days() {
+    let mut bench = Bench::new(Config::default());
+    bench.now = (1 << 32) - 20;
+    bench.worker("w", "s.S", 1);
+    bench.hello("c");
+    bench.request("c", 1, "s.S/M");
+    bench.request("c", 2, "s.S/M");
+    let first = handle(&mut bench);
+    bench.pass(30);
+    bench.done("w", &first);
+    let second = handle(&mut bench);
+    assert_eq!(bench.broker.waited(call(&second)), Some(Span::from_ms(30)));
+    bench.pass(5);
+    bench.done("w", &second);
+    assert_eq!(lines(&bench), ["s.S/ 0 0 0 0 0", "s.S/M 2 0 0 30 35"]);
+}
+
 #[test]
 fn what_the_broker_ends_is_an_error_with_its_reason() {
     let mut bench = Bench::new(Config::default());
