@@ -58,6 +58,7 @@ pub fn low() -> Limits {
         services: 4,
         unserved_services: 3,
         services_per_worker: 2,
+        registrations: 8,
         queued_calls_per_service: 6,
         queued_bytes_per_service: 600,
         held_bytes: 1_500,
@@ -117,11 +118,11 @@ impl Stage {
         let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
         let mut heads = Vec::new();
         if decode(&frames[0], &lens, &self.limits, &mut heads).is_err() || !self.raw_is_good(&heads, frames) {
-            let from = self.broker.sender(route);
+            let from = self.broker.sender(route, self.identity(route));
             return self.handle(Input::Invalid { from, reason: DisconnectReason::Malformed });
         }
         for head in heads {
-            let from = self.broker.sender(route);
+            let from = self.broker.sender(route, self.identity(route));
             let of = |head: &Head| Body::of(head, &frames[0], &frames[1..]);
             let input = match Record::read(&head, &frames[0], of) {
                 Ok(record) => Input::Record { from, record },
@@ -139,7 +140,7 @@ impl Stage {
     }
 
     fn plain_message(&mut self, route: &[u8], frames: &[Vec<u8>]) {
-        let from = self.broker.sender(route);
+        let from = self.broker.sender(route, self.identity(route));
         let message = match plain::read(Reader::Broker, frames, &self.limits) {
             Ok(message) => message,
             Err(PlainError::Signature) => {
@@ -152,12 +153,11 @@ impl Stage {
         let body = &frames[message.body..];
         let said = match message.command {
             Command::Request { service } => {
-                let fits = |head: &Head| tunnel::is_request(head, &body[0], service);
+                let fits = |head: &Head| tunnel::is_request(head);
                 FromPlain::Request { service, content: self.content(service, body, fits) }
             }
             Command::Answer { address, last } => {
-                let reads = self.broker.reads_tunnel(address);
-                let fits = |head: &Head| reads && tunnel::is_reply(head, last);
+                let fits = |head: &Head| tunnel::is_reply(head, last);
                 FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
             }
             Command::Ready { service } => FromPlain::Ready { service },

@@ -72,6 +72,7 @@ struct LimitsConfig {
     services: Option<NonZeroUsize>,
     unserved_services: Option<usize>,
     services_per_worker: Option<NonZeroUsize>,
+    registrations: Option<NonZeroUsize>,
     queued_calls_per_service: Option<usize>,
     queued_bytes_per_service: Option<usize>,
     held_bytes: Option<usize>,
@@ -190,6 +191,7 @@ impl LimitsConfig {
             services: or(self.services, default.services),
             unserved_services: self.unserved_services.unwrap_or(default.unserved_services),
             services_per_worker: or(self.services_per_worker, default.services_per_worker),
+            registrations: or(self.registrations, default.registrations),
             queued_calls_per_service: self
                 .queued_calls_per_service
                 .unwrap_or(default.queued_calls_per_service),

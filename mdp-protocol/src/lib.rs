@@ -14,14 +14,15 @@
 //! the time and the input, so whole clusters run in a test over a time that the test makes up.
 //!
 //! ```
-//! use mdp_protocol::broker::{Action, Broker, Config, Input, Sender};
+//! use mdp_protocol::broker::{Action, Broker, Config, Input};
 //! use mdp_protocol::wire::Record;
-//! use mdp_protocol::{Span, Time};
+//! use mdp_protocol::{Identity, Span, Time};
 //!
 //! let mut broker: Broker<Vec<u8>> = Broker::new(Config::default());
 //! let mut actions = Vec::new();
 //! let hello = Record::Hello { id: b"".as_slice(), heartbeat: Span::from_secs(1), liveness: 3 };
-//! let input = Input::Record { from: Sender::Stranger(b"route"), record: hello };
+//! let from = broker.sender(b"route", Identity::anonymous());
+//! let input = Input::Record { from, record: hello };
 //! broker.handle(Time::from_ms(0), input, &mut actions);
 //! assert!(matches!(actions.first(), Some(Action::Open { .. })));
 //! ```
@@ -41,6 +42,8 @@ extern crate std;
 mod backoff;
 pub mod broker;
 pub mod client;
+mod hash;
+mod identity;
 mod limits;
 mod list;
 pub mod names;
@@ -58,6 +61,7 @@ pub mod wire;
 pub mod worker;
 mod z85;
 
+pub use identity::Identity;
 pub use limits::{Limit, Limits};
 pub use payload::Payload;
 pub use session::{ConnectionState, LossCause, SessionAction, SessionConfig};

@@ -27,6 +27,9 @@ pub struct Limits {
     pub unserved_services: usize,
     /// Services that one worker's connection may offer. 256.
     pub services_per_worker: usize,
+    /// Services that all workers' connections offer together, each counted for each connection. Lists and reports look at
+    /// each of them. Default: 65,536.
+    pub registrations: usize,
     /// Calls that wait for a worker of one service. 10,000.
     pub queued_calls_per_service: usize,
     /// Bytes of calls that wait for a worker of one service. 64 MiB.
@@ -79,6 +82,7 @@ impl Default for Limits {
             services: 1_024,
             unserved_services: 128,
             services_per_worker: 256,
+            registrations: 65_536,
             queued_calls_per_service: 10_000,
             queued_bytes_per_service: 64 << 20,
             held_bytes: 256 << 20,
@@ -113,6 +117,8 @@ pub enum Limit {
     UnservedServices,
     /// [`Limits::services_per_worker`].
     ServicesPerWorker,
+    /// [`Limits::registrations`].
+    Registrations,
     /// [`Limits::queued_calls_per_service`].
     QueuedCallsPerService,
     /// [`Limits::queued_bytes_per_service`].
@@ -138,6 +144,7 @@ impl Limit {
             Limit::Services => "services",
             Limit::UnservedServices => "unserved_services",
             Limit::ServicesPerWorker => "services_per_worker",
+            Limit::Registrations => "registrations",
             Limit::QueuedCallsPerService => "queued_calls_per_service",
             Limit::QueuedBytesPerService => "queued_bytes_per_service",
             Limit::HeldBytes => "held_bytes",

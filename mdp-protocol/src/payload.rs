@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+use crate::limits::Limits;
+use crate::wire::Command;
+
 /// The body of a REQUEST, of a part of a stream or of a FINAL: name, metadata and payload together.
 /// The state machines move it and never look into the payload.
 ///
@@ -18,6 +21,13 @@ pub trait Payload: Sized {
     /// The last frame of a raw body, for the broker's own services; empty if there is none.
     fn last_frame(&self) -> &[u8] {
         &[]
+    }
+
+    /// The command of the record that the frames of a body are a tunnel of (`wire.md` R86); `None`: they are no tunnel.
+    /// A message that is not raw is one frame. [`wire::tunnel::read`](crate::wire::tunnel::read) tells it from the frames.
+    fn tunnel(&self, limits: &Limits) -> Option<Command> {
+        let _ = limits;
+        None
     }
 
     /// The bytes that the body occupies while it is held, for the limits. Of an item of a stream those

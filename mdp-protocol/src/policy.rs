@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::identity::Identity;
+
 /// A peer's key as the transport has proven it: 32 bytes of CURVE.
 pub type PeerKey = [u8; 32];
 
@@ -113,8 +115,8 @@ impl Policy {
     }
 
     /// What a peer may do; `None` is nothing.
-    pub fn of(&self, key: Option<&PeerKey>) -> Option<&Arc<Grant>> {
-        match key {
+    pub fn of(&self, peer: &Identity) -> Option<&Arc<Grant>> {
+        match peer.key() {
             None => self.anonymous.as_ref(),
             Some(key) => self.by_key.get(key).or(self.anyone.as_ref()),
         }

@@ -239,7 +239,7 @@ const FLAGS: [(Flags, &str); 9] = [
     (Flags::REPLIES, "REPLIES"),
 ];
 
-fn limits() -> [(Limit, String); 13] {
+fn limits() -> [(Limit, String); 14] {
     let Limits {
         frame_bytes,
         frames,
@@ -248,6 +248,7 @@ fn limits() -> [(Limit, String); 13] {
         services,
         unserved_services,
         services_per_worker,
+        registrations,
         queued_calls_per_service,
         queued_bytes_per_service,
         held_bytes,
@@ -270,6 +271,7 @@ fn limits() -> [(Limit, String); 13] {
         (Limit::Services, number(services)),
         (Limit::UnservedServices, number(unserved_services)),
         (Limit::ServicesPerWorker, number(services_per_worker)),
+        (Limit::Registrations, number(registrations)),
         (Limit::QueuedCallsPerService, number(queued_calls_per_service)),
         (Limit::QueuedBytesPerService, number(queued_bytes_per_service)),
         (Limit::HeldBytes, number(held_bytes)),

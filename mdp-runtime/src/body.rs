@@ -1,8 +1,8 @@
 //! The body of a call as it moves: a slice of the packet it came in, or bytes of its own.
 
 use bytes::Bytes;
-use mdp_protocol::Payload;
-use mdp_protocol::wire::{self, Flags, Head, Tail};
+use mdp_protocol::wire::{self, Command, Flags, Head, Tail};
+use mdp_protocol::{Limits, Payload};
 
 use crate::compress;
 use crate::status::Status;
@@ -244,6 +244,18 @@ impl Body {
         }
     }
 
+    /// Whether the first frame begins as a packet does: a look at a byte, before all is taken apart.
+    fn may_be_tunnel(&self) -> bool {
+        // In a raw payload the length of the first frame stands before it.
+        let at = if self.is_raw() { 4 } else { 0 };
+        let first = match self.out.as_deref() {
+            Some(Out::Frames(frames)) => frames.first().and_then(|frame| frame.first()),
+            Some(Out::Payload(payload)) => payload.get(at),
+            None => self.bytes.get(self.meta_range().1 + at),
+        };
+        first == Some(&wire::SIGNATURE)
+    }
+
     fn has_meta(&self) -> bool {
         self.flags.has(Flags::META)
     }
@@ -279,6 +291,10 @@ impl Payload for Body {
 
     fn is_raw(&self) -> bool {
         self.flags.has(Flags::RAW)
+    }
+
+    fn tunnel(&self, limits: &Limits) -> Option<Command> {
+        if self.may_be_tunnel() { wire::tunnel::command(&self.frames(), limits) } else { None }
     }
 
     fn last_frame(&self) -> &[u8] {

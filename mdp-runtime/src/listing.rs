@@ -84,6 +84,7 @@ fn limits(limits: &Limits) -> Value {
         "services": limits.services,
         "unserved_services": limits.unserved_services,
         "services_per_worker": limits.services_per_worker,
+        "registrations": limits.registrations,
         "queued_calls_per_service": limits.queued_calls_per_service,
         "queued_bytes_per_service": limits.queued_bytes_per_service,
         "held_bytes": limits.held_bytes,

@@ -97,6 +97,13 @@ pub(crate) fn broker(note: &Note) {
         Note::TurnedAway { route, reason } => {
             tracing::debug!(route = shown(route), %reason, "peer without a session turned away");
         }
+        Note::Impostor { route } => {
+            bounded!(
+                warn,
+                route = shown(route),
+                "message dropped: another key has the session of its routing id"
+            );
+        }
         Note::ClientSeen { who } => tracing::debug!(who = shown(who), "first call"),
         // The session's end is told besides.
         Note::WorkerLeft { .. } => {}
@@ -113,8 +120,12 @@ pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
 }
 
 /// A message on a routing id that another peer has a session under.
-pub(crate) fn another_key(route: &[u8]) {
-    bounded!(warn, route = shown(route), "message of another key dropped");
+pub(crate) fn unproven(route: &[u8]) {
+    bounded!(
+        warn,
+        route = shown(route),
+        "message dropped: its connection should have a key, and has none"
+    );
 }
 
 pub(crate) fn unknown(route: &[u8], error: &RecordError) {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use mdp_protocol::broker::{Action, Broker, Config, Input, Sender};
 use mdp_protocol::policy::{Grant, Pattern, Policy, Quota};
 use mdp_protocol::wire::{CallKind, Record, Reply};
-use mdp_protocol::{Code, Key, Span, Time};
+use mdp_protocol::{Code, Identity, Key, Span, Time};
 
 use crate::{Case, Item};
 
@@ -19,6 +19,8 @@ pub struct Calls {
     broker: Broker<Item>,
     now: u64,
     clients: Vec<Key>,
+    /// Who sends, by the place of the session's key: as a driver finds it once for each message.
+    senders: Vec<Sender<'static>>,
     number: u64,
     idempotent: bool,
     actions: Vec<Action<Item>>,
@@ -33,6 +35,7 @@ impl Calls {
             broker: Broker::new(config),
             now: 1_000,
             clients: Vec::new(),
+            senders: Vec::new(),
             number: 0,
             idempotent,
             actions: Vec::new(),
@@ -53,18 +56,22 @@ impl Calls {
     fn hello(&mut self, name: &str) -> Key {
         let hello =
             Record::Hello { id: name.as_bytes(), heartbeat: Span::from_secs(60), liveness: 3 };
-        let from = Sender::Stranger(name.as_bytes());
+        let route: &'static [u8] = Box::leak(Box::<[u8]>::from(name.as_bytes()));
+        let from = self.broker.sender(route, Identity::anonymous());
         let input = Input::Record { from, record: hello };
         self.broker.handle(Time::from_ms(self.now), input, &mut self.actions);
         let opened = self.actions.drain(..).find_map(|action| match action {
             Action::Open { session, .. } => Some(session),
             _ => None,
         });
+        // Sessions are opened one after another, and none is closed.
+        self.senders.push(self.broker.sender(route, Identity::anonymous()));
         opened.unwrap_or(Key::from_u64(1 << 32).unwrap_or_else(|| unreachable!()))
     }
 
     fn input(&mut self, from: Key, record: Record<&[u8], Item>) {
-        let input = Input::Record { from: Sender::Session(from), record };
+        let Some(from) = self.senders.get(from.index() as usize).copied() else { return };
+        let input = Input::Record { from, record };
         self.broker.handle(Time::from_ms(self.now), input, &mut self.actions);
         for action in self.actions.drain(..) {
             match black_box(action) {

@@ -18,10 +18,10 @@ const SMALL: usize = 512;
 
 impl<P: Payload> Broker<P> {
     #[cfg(debug_assertions)]
-    pub(super) fn audit_sometimes(&self) {
+    pub(super) fn audit_sometimes(&mut self) {
         let size = self.calls.len() + self.sessions.len() + self.registrations.len();
-        let handled = self.stats.requests + self.stats.replies + self.stats.late;
-        let due = size <= SMALL || handled.is_multiple_of(256);
+        self.handled += 1;
+        let due = size <= SMALL || self.handled.is_multiple_of(256);
         if due && let Err(fault) = self.audit() {
             panic!("the broker broke an invariant: {fault}");
         }
@@ -58,14 +58,14 @@ impl<P: Payload> Broker<P> {
         let mut running = 0;
         for (key, call) in self.calls.iter() {
             held += call.bytes as usize + Self::backlog_bytes(call);
-            let number = call.client.map(|client| (client, call.client_call));
+            let number = call.client().map(|client| (client, call.client_call));
             if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
                 return Err(format!("call {key:?} is not found by its number"));
             }
             numbered += usize::from(number.is_some());
             running += usize::from(call.is_running());
             let unended = call.is_waiting() || call.is_unlisted();
-            if unended && call.client.is_none() {
+            if unended && call.client().is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
             if call.is_waiting() && call.flow.has_begun() {
@@ -82,9 +82,30 @@ impl<P: Payload> Broker<P> {
         if of_principals != self.counted() {
             return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
         }
+        self.audit_owners()?;
         let (schemas, kept) = self.schemas.recount();
         same("bytes of contracts", schemas, kept)?;
         same("call timers", self.calls.len(), self.call_timer.len())
+    }
+
+    /// A call that its client has given up counts for it, and for its principal, until it is over.
+    fn audit_owners(&self) -> Result<(), String> {
+        let mut abandoned = HashMap::with_hasher(self.by_name.hasher().clone());
+        for (key, call) in self.calls.iter().filter(|(_, call)| call.owner() != Key::NOWHERE) {
+            if call.client().is_none() {
+                *abandoned.entry(call.owner()).or_insert(0) += 1;
+            }
+            let owner = self.sessions.get(call.owner());
+            let known = owner.is_some_and(|owner| self.has_usage(owner));
+            if known && call.usage == UNCOUNTED {
+                return Err(format!("call {key:?} counts for no principal"));
+            }
+        }
+        for (key, session) in self.sessions.iter() {
+            let counted = abandoned.remove(&key).unwrap_or(0);
+            same("calls that were given up", counted, session.abandoned)?;
+        }
+        Ok(())
     }
 
     /// Each call is in the list of its place, and in no other.
@@ -178,12 +199,13 @@ impl<P: Payload> Broker<P> {
             if self.is_seen_off(key) {
                 return Err(format!("session {key:?} is dismissed and was not told to go"));
             }
-            let own = |call: Key| self.calls.get(call).is_some_and(|call| call.client == Some(key));
+            let own =
+                |call: Key| self.calls.get(call).is_some_and(|call| call.client() == Some(key));
             if !session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).all(own) {
                 return Err(format!("session {key:?} lists a call that is not its own"));
             }
         }
-        let owned = self.calls.iter().filter(|(_, call)| call.client.is_some()).count();
+        let owned = self.calls.iter().filter(|(_, call)| call.client().is_some()).count();
         same("owned calls", owned, self.sessions.iter().map(|(_, s)| s.calls.len()).sum())
     }
 }

@@ -17,7 +17,8 @@ use alloc::vec::Vec;
 use super::backlog::Backlog;
 use super::io::{Action, Name};
 use super::refusals::{
-    broker_gone, deadline_refusal, limit_refusal, no_service, no_tunnel, worker_gone, worker_lost,
+    broker_gone, deadline_refusal, hidden_reply, limit_refusal, no_service, no_tunnel, worker_gone,
+    worker_lost,
 };
 use super::requests::Request;
 use super::streams::Flow;
@@ -33,8 +34,10 @@ use crate::wire::{DisconnectReason, Record, Reply};
 /// A call that has not ended, or whose slot is still taken.
 #[derive(Debug)]
 pub(super) struct Call<P> {
-    /// The client, while it is there and waits for an answer.
-    pub(super) client: Option<Key>,
+    /// The client's session, which may be gone; [`Key::NOWHERE`] for a call of the broker's own.
+    owner: Key,
+    /// The client is there, and waits for an answer.
+    waits: bool,
     /// The client's name for the call.
     pub(super) client_call: u64,
     /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.
@@ -135,7 +138,8 @@ impl<P> Call<P> {
     /// A call that is in no list yet.
     pub(super) fn new(now: Time, client: Key, request: &Request<'_>, raw: bool) -> Self {
         Call {
-            client: Some(client),
+            owner: client,
+            waits: client != Key::NOWHERE,
             client_call: request.call,
             service: Key::NOWHERE,
             place: Place::Ending,
@@ -170,6 +174,16 @@ impl<P> Call<P> {
     /// How long ago [`since`](Self::since) is.
     pub(super) fn passed(&self, now: Time) -> Span {
         Span::from_ms(low_bits(now).wrapping_sub(self.since).into())
+    }
+
+    /// The client, while it is there and waits for an answer.
+    pub(super) fn client(&self) -> Option<Key> {
+        self.waits.then_some(self.owner)
+    }
+
+    /// The session of the client that made it, which may be gone.
+    pub(super) fn owner(&self) -> Key {
+        self.owner
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -292,7 +306,7 @@ impl<P: Payload> Broker<P> {
 
     /// Who made a call, as its worker is told.
     pub(super) fn caller(&self, key: Key) -> Name {
-        let client = self.calls.get(key).and_then(|call| call.client);
+        let client = self.calls.get(key).and_then(|call| call.client());
         let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
         session.who()
     }
@@ -366,7 +380,7 @@ impl<P: Payload> Broker<P> {
             return self.free_slot(now, worker, out);
         }
         self.stats.late += 1;
-        let orphan = self.calls.get(key).is_some_and(|call| call.client.is_none());
+        let orphan = self.calls.get(key).is_some_and(|call| call.client().is_none());
         self.remove(key);
         if orphan && self.planted(PlantedBug::LeakSlotOfDeadClient) {
             return;
@@ -383,10 +397,13 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client else { return self.schema_told(now, key, &end, out) };
+        let Some(client) = call.client() else { return self.schema_told(now, key, &end, out) };
         let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.raw);
         if no_message {
             return self.tell(now, key, |_| no_tunnel(), out);
+        }
+        if matches!(&end.reply, Reply::Body(body) if self.hides_reply(call, body)) {
+            return self.tell(now, key, |_| hidden_reply(), out);
         }
         let code = end.code;
         let record = if end.not_started && call.maybe_started {
@@ -479,7 +496,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        if let Some(client) = call.client {
+        if let Some(client) = call.client() {
             let mut refusal = refusal(call.attempt);
             refusal.not_started &= !call.maybe_started;
             self.stats.reasons.count(refusal.reason);
@@ -506,7 +523,7 @@ impl<P: Payload> Broker<P> {
     /// handler may have run is refused instead.
     pub(super) fn give_back(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client.filter(|_| !call.maybe_started) else {
+        let Some(client) = call.client().filter(|_| !call.maybe_started) else {
             return self.refuse_waiting(now, key, |attempt| worker_lost("", attempt, attempt), out);
         };
         let record = Record::Cancel { call: call.client_call };
@@ -519,7 +536,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn tell_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         // A plain client does not know that it should ask again.
         let is_plain = |call: &Call<P>| {
-            let client = call.client.and_then(|client| self.sessions.get(client));
+            let client = call.client().and_then(|client| self.sessions.get(client));
             client.is_some_and(|client| client.plain.is_some())
         };
         let told = |call: &Call<P>| match call.place {
@@ -547,24 +564,30 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// The call is over: it is in no list of a place any more.
+    /// The call is over: it is in no list of a place any more, and holds no slot.
     pub(super) fn remove(&mut self, key: Key) {
         self.let_go(key);
         self.drop_backlog(key);
         self.forget_caller(key);
+        self.uncount_call(key);
         self.call_timer.clear(key.index());
         self.calls.discard(key);
     }
 
+    /// The client waits for the call no longer. What the call takes of a quota or a limit stays taken until it is over:
+    /// a worker may be at work on it.
     pub(super) fn forget_caller(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(client) = call.client.take() else { return };
-        let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
-        self.uncount_call(usage);
+        let Some(client) = call.client() else { return };
+        call.waits = false;
+        if self.planted(PlantedBug::ForgetAbandonedCalls) {
+            self.uncount_call(key);
+        }
         let Some(call) = self.calls.get(key) else { return };
         self.by_number.remove(&(client, call.client_call));
         if let Some(session) = self.sessions.get_mut(client) {
             session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
+            session.abandoned += 1;
         }
     }
 
@@ -597,7 +620,7 @@ impl<P: Payload> Broker<P> {
             Some(call) if call.idempotent => attempts,
             _ => 1,
         };
-        if self.calls.get(key).is_some_and(|call| call.client.is_some()) {
+        if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
             self.stats.refused += 1;
         }
         self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
@@ -609,7 +632,7 @@ impl<P: Payload> Broker<P> {
         self.calls.get(key).is_some_and(|call| {
             call.is_running()
                 && (!call.flow.has_begun() || self.planted(PlantedBug::MoveBegunCalls))
-                && call.client.is_some()
+                && call.client().is_some()
                 && call.body.is_some()
                 && !call.targeted
                 && now < call.deadline
@@ -670,7 +693,7 @@ impl<P: Payload> Broker<P> {
     /// Why a call whose REQUEST came back cannot wait for another worker.
     fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
         let call = self.calls.get(key)?;
-        if call.targeted || call.client.is_none() {
+        if call.targeted || call.client().is_none() {
             return Some(worker_gone(0));
         }
         let full = self.held_bytes + size > self.config.limits.held_bytes;

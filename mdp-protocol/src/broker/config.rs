@@ -144,4 +144,10 @@ pub enum PlantedBug {
     ForgetCredit,
     /// END that was said while the call waited is not passed on.
     ForgetEnd,
+    /// A raw call whose body is a typed call is given to its worker.
+    LetTunnelsPass,
+    /// A peer whose session ends while its message is looked at counts as one without a key.
+    ForgetIdentity,
+    /// A call that its client has given up counts for nobody, though a worker is at work on it.
+    ForgetAbandonedCalls,
 }

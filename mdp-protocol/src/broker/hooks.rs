@@ -159,7 +159,7 @@ impl<P: Payload> Broker<P> {
         worker: Name,
         out: &mut Vec<Action<P>>,
     ) {
-        let own = || self.calls.get(key).is_some_and(|call| call.client.is_none());
+        let own = || self.calls.get(key).is_some_and(|call| call.client().is_none());
         if !self.config.hooks.replies || own() {
             self.reply(now, key, end, worker, out);
             return self.remove(key);
@@ -190,8 +190,8 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let caller = self.caller(key);
-        let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client?));
-        let own = client.and_then(|client| client.rights.key);
+        let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client()?));
+        let own = client.and_then(|client| client.rights.key());
         let Some(call) = self.calls.get_mut(key) else { return };
         call.place = Place::Asked(stage);
         let path = call.path.as_deref().cloned().unwrap_or_else(no_name);
@@ -246,7 +246,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(client) = call.client else { return };
+        let Some(client) = call.client() else { return };
         if stage == Stage::Reply {
             if call.flow.has_begun() {
                 self.stats.refused += 1;
@@ -262,7 +262,8 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
-        let found = match (self.called(&body).map_err(bad_path), &to) {
+        let called = self.check_body(&body).and_then(|()| self.called(&body).map_err(bad_path));
+        let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
                 self.find_route(client, called, Wish { leased, target: &[] }, &body, out)

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::hooks::{Question, Verdict};
 use super::plain::FromPlain;
 use super::to_plain::ToPlain;
+use crate::identity::Identity;
 use crate::limits::Limit;
 use crate::policy::Policy;
 use crate::slab::Key;
@@ -20,13 +21,21 @@ pub type Name = Arc<[u8]>;
 /// A record on its way out.
 pub type Outgoing<P> = Record<Name, P>;
 
-/// Who sent something: a session, or somebody who has none.
+/// Who sent the message in hand: its routing id, and the identity that the transport has proven for it.
+/// [`Broker::sender`](super::Broker::sender) makes one, for each message anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender<'a> {
-    /// A peer that said HELLO.
-    Session(Key),
-    /// Anybody else, by the routing id of the transport.
-    Stranger(&'a [u8]),
+pub struct Sender<'a> {
+    pub(super) route: &'a [u8],
+    pub(super) identity: Identity,
+    /// The session that the routing id had when this was made. What happens since then is looked at again.
+    pub(super) session: Option<Key>,
+}
+
+impl Sender<'_> {
+    /// The session that the message belongs to, as far as that was known when this was made.
+    pub const fn session(&self) -> Option<Key> {
+        self.session
+    }
 }
 
 /// What happened.
@@ -244,6 +253,12 @@ pub enum Note {
         id: Name,
         /// The service.
         service: Name,
+    },
+    /// A message came under the routing id of another peer's session: the key of its connection is another one. It
+    /// was dropped.
+    Impostor {
+        /// The routing id.
+        route: Box<[u8]>,
     },
     /// Somebody without a session was turned away.
     TurnedAway {

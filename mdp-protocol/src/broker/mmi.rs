@@ -115,7 +115,7 @@ pub struct WorkerLine {
     pub since_error: Option<Span>,
 }
 
-/// Lists that are made in a second; each costs a look at all that it lists.
+/// Lists that a principal is given in a second, or a peer without one; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;
 
 const OK: u16 = 200;
@@ -124,11 +124,23 @@ pub(super) const NOT_IMPLEMENTED: u16 = 501;
 pub(super) const TRY_LATER: u16 = 503;
 pub(super) const TIMED_OUT: u16 = 504;
 
-/// How many lists were made in the second that began then.
+/// How many lists somebody was given in the second that began then.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     since: Time,
     made: u32,
+}
+
+impl Lists {
+    /// Whether there may be another one; if so it counts.
+    fn take(&mut self, now: Time) -> bool {
+        if now - self.since >= Span::from_secs(1) {
+            *self = Lists { since: now, made: 0 };
+        }
+        let room = self.made < LISTS_A_SECOND;
+        self.made += u32::from(room);
+        room
+    }
 }
 
 impl<P: Payload> Broker<P> {
@@ -155,7 +167,7 @@ impl<P: Payload> Broker<P> {
             return self.expel(now, from, DisconnectReason::Unexpected, out); // wire.md R16
         }
         let listing = match body.path() {
-            schemas::SERVICE if !self.may_list(now) => Listing::Status(TRY_LATER),
+            _ if !self.count_question(now, from) => Listing::Status(TRY_LATER),
             schemas::SERVICE => match self.look_up_schema(now, from, call, about, out) {
                 Some(listing) => listing,
                 None => return,
@@ -163,7 +175,7 @@ impl<P: Payload> Broker<P> {
             service if service.starts_with(drain::SERVICES) => {
                 self.asked_to_drain(now, from, service, about, out)
             }
-            service => self.listing(now, service, about),
+            service => self.listing(now, from, service, about),
         };
         let ends = body.path() == drain::BROKER && listing.status() == OK;
         match self.sessions.get(from).and_then(|session| session.form()) {
@@ -194,15 +206,16 @@ impl<P: Payload> Broker<P> {
         self.send(now, to, record, out);
     }
 
-    fn listing(&mut self, now: Time, service: &[u8], about: &[u8]) -> Listing {
+    fn listing(&mut self, now: Time, from: Key, service: &[u8], about: &[u8]) -> Listing {
         let lists = matches!(service, b"mmi.services" | b"mmi.workers" | b"mmi.methods");
-        if lists && !self.may_list(now) {
+        if lists && !self.may_list(now, from) {
             return Listing::Status(TRY_LATER);
         }
         match service {
             b"mmi.service" => {
                 let found = self.by_name.get(about);
-                let served = found.is_some_and(|service| self.is_served(*service));
+                let served = found.is_some_and(|service| self.is_served(*service))
+                    && self.may_know(from, about);
                 Listing::Status(if served { OK } else { NOT_FOUND }) // RFC 8 M3
             }
             b"mmi.services" => Listing::Services(self.service_lines()),
@@ -228,12 +241,9 @@ impl<P: Payload> Broker<P> {
         Listing::Methods(lines)
     }
 
-    fn may_list(&mut self, now: Time) -> bool {
-        if now - self.lists.since >= Span::from_secs(1) {
-            self.lists = Lists { since: now, made: 0 };
-        }
-        self.lists.made += 1;
-        self.lists.made <= LISTS_A_SECOND
+    /// Whether a peer may have another list now.
+    pub(super) fn may_list(&mut self, now: Time, from: Key) -> bool {
+        self.lists_of(from).is_some_and(|lists| lists.take(now))
     }
 
     fn broker_line(&self) -> BrokerLine {

@@ -44,9 +44,10 @@ pub use report::Report;
 pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
 
+use crate::hash::{BytesState, NumberState};
+use crate::identity::Identity;
 use crate::list::List;
 use crate::payload::Payload;
-use crate::policy::PeerKey;
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
@@ -70,17 +71,14 @@ pub struct Broker<P> {
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
     gone: plain::Gone,
-    lists: mmi::Lists,
     schemas: schemas::Schemas,
-    /// Whose messages come next.
-    introduced: Option<PeerKey>,
     usages: Slab<Usage>,
     by_principal: HashMap<Name, Key, FixedState>,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
     sessions: Slab<Session>,
-    by_route: HashMap<Box<[u8]>, Key, FixedState>,
+    by_route: HashMap<Box<[u8]>, Key, BytesState>,
     by_id: HashMap<Name, Key, FixedState>,
     session_timer: Wheel,
     ids_given: u64,
@@ -94,12 +92,15 @@ pub struct Broker<P> {
 
     calls: Slab<Call<P>>,
     /// The calls that somebody waits for, by client and the client's number.
-    by_number: HashMap<(Key, u64), Key, FixedState>,
+    by_number: HashMap<(Key, u64), Key, NumberState>,
     call_timer: Wheel,
     running: usize,
     held_bytes: usize,
     tallies: tallies::Tallies,
     stats: Stats,
+    /// Inputs so far, for the audit of debug builds.
+    #[cfg(debug_assertions)]
+    handled: u64,
 }
 
 impl<P: Payload> Broker<P> {
@@ -113,14 +114,12 @@ impl<P: Payload> Broker<P> {
             closed: false,
             timers_done: None,
             gone: plain::Gone::new(config.seed),
-            lists: mmi::Lists::default(),
             schemas: schemas::Schemas::default(),
-            introduced: None,
             usages: Slab::new(),
             by_principal: HashMap::with_hasher(hash()),
             away: None,
             sessions: Slab::new(),
-            by_route: HashMap::with_hasher(hash()),
+            by_route: HashMap::with_hasher(BytesState::with_seed(config.seed)),
             by_id: HashMap::with_hasher(hash()),
             session_timer: Wheel::new(),
             ids_given: 0,
@@ -131,12 +130,14 @@ impl<P: Payload> Broker<P> {
             turns: Slab::new(),
             by_turn: HashMap::with_hasher(hash()),
             calls: Slab::new(),
-            by_number: HashMap::with_hasher(hash()),
+            by_number: HashMap::with_hasher(NumberState::with_seed(config.seed)),
             call_timer: Wheel::new(),
             running: 0,
             held_bytes: 0,
             tallies: tallies::Tallies::new(hash),
             stats: Stats::default(),
+            #[cfg(debug_assertions)]
+            handled: 0,
             config,
         }
     }
@@ -153,12 +154,11 @@ impl<P: Payload> Broker<P> {
         let timers_due =
             self.timers_done != Some(now) || matches!(input, Input::Tick | Input::ConnectionLost);
         match input {
-            Input::Record { from: Sender::Session(from), record } => {
-                self.record(now, from, record, out)
-            }
-            Input::Record { from: Sender::Stranger(route), record } => {
-                self.stranger(now, route, record, out)
-            }
+            Input::Record { from, record } => match self.whose(&from, out) {
+                Whose::Session(session) => self.record(now, session, record, out),
+                Whose::Stranger => self.stranger(now, from, record, out),
+                Whose::Nobody => {}
+            },
             Input::Plain { from, form, said } => self.plain(now, from, form, said, out),
             Input::InvalidPlain { from, form, side } => {
                 self.invalid_plain(now, from, form, side, out);
@@ -192,28 +192,33 @@ impl<P: Payload> Broker<P> {
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
-    /// Who `route` is, to be asked before each record. `before` is what the last answer was, if it was
-    /// about the same route: asking again is then cheap.
-    pub fn sender_again<'r>(&self, route: &'r [u8], before: Sender<'r>) -> Sender<'r> {
-        match before {
-            Sender::Session(session) if self.sessions.get(session).is_some() => before,
-            _ => self.sender(route),
-        }
+    /// Who sent the message in hand: whose routing id it has, and which identity the transport has proven for this
+    /// message. It serves for all records of the message, whatever becomes of the session between two of them.
+    pub fn sender<'r>(&self, route: &'r [u8], identity: Identity) -> Sender<'r> {
+        Sender { route, identity, session: self.by_route.get(route).copied() }
     }
 
-    /// Who `route` is.
-    pub fn sender<'r>(&self, route: &'r [u8]) -> Sender<'r> {
-        match self.by_route.get(route) {
-            Some(session) => Sender::Session(*session),
-            None => Sender::Stranger(route),
+    /// Whom an input counts for, now. This is the one place where messages get a session, or none.
+    fn whose(&mut self, from: &Sender<'_>, out: &mut Vec<Action<P>>) -> Whose {
+        // A key that was valid once is never valid for another session.
+        let known = from.session.filter(|session| self.sessions.get(*session).is_some());
+        let Some(key) = known.or_else(|| self.by_route.get(from.route).copied()) else {
+            return Whose::Stranger;
+        };
+        let Some(session) = self.sessions.get(key) else { return Whose::Stranger };
+        if session.rights.identity() == from.identity {
+            return Whose::Session(key);
         }
+        self.stats.invalid += 1;
+        out.push(Action::Note(Note::Impostor { route: from.route.into() }));
+        Whose::Nobody
     }
 
     /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the call.
     /// `None` if it is over, or nobody waits for it any more.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
-        Some((call.client?, call.client_call))
+        Some((call.client()?, call.client_call))
     }
 
     /// The settings.
@@ -282,13 +287,18 @@ impl<P: Payload> Broker<P> {
     fn stranger(
         &mut self,
         now: Time,
-        route: &[u8],
+        from: Sender<'_>,
         record: Record<&[u8], P>,
         out: &mut Vec<Action<P>>,
     ) {
+        let mut from = from;
+        if from.session.is_some() && self.planted(PlantedBug::ForgetIdentity) {
+            from.identity = Identity::anonymous();
+        }
+        let route = from.route;
         match record {
             Record::Hello { id, heartbeat, liveness } => {
-                self.hello(now, route, id, heartbeat, liveness, out);
+                self.hello(now, from, id, heartbeat, liveness, out);
             }
             // Never an answer to an answer.
             Record::Disconnect(_) => {}
@@ -311,13 +321,13 @@ impl<P: Payload> Broker<P> {
         let Some(away) = self.away.take() else { return };
         match input {
             Input::Record {
-                from: Sender::Stranger(route),
+                from,
                 record:
                     Record::Request { .. }
                     | Record::Data { .. }
                     | Record::Credit { .. }
                     | Record::Cancel { .. },
-            } if **route == *away => self.away = Some(away),
+            } if *from.route == *away => self.away = Some(away),
             _ => self.turn_away(&away, DisconnectReason::NoSession, out),
         }
     }
@@ -329,11 +339,14 @@ impl<P: Payload> Broker<P> {
         reason: DisconnectReason,
         out: &mut Vec<Action<P>>,
     ) {
-        self.stats.invalid += 1;
-        match from {
+        let whose = self.whose(&from, out);
+        self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
+        match whose {
             // RFC 7, RFC 18 B11: drop the message and treat the peer as invalid.
-            Sender::Session(from) => self.expel(now, from, reason, out),
-            Sender::Stranger(route) => self.turn_away(route, reason, out),
+            Whose::Session(from) => self.expel(now, from, reason, out),
+            Whose::Stranger => self.turn_away(from.route, reason, out),
+            // It was counted.
+            Whose::Nobody => {}
         }
     }
 
@@ -405,6 +418,14 @@ impl<P: Payload> Broker<P> {
     fn planted(&self, bug: PlantedBug) -> bool {
         self.config.planted(bug)
     }
+}
+
+/// Whom a message counts for.
+enum Whose {
+    Session(Key),
+    Stranger,
+    /// Another peer has the session of this routing id: the message counts for nothing.
+    Nobody,
 }
 
 /// Why a record that could be framed is no record for a session.

@@ -4,16 +4,16 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::calls::End;
 use super::io::{Action, Cause, Name, Note, Sender};
-use super::requests::{MANAGEMENT, Request};
+use super::requests::{MANAGEMENT, Request, service_of};
 use super::services::Offer;
 use super::sessions::Session;
-use super::to_plain::{Content, ToPlain, streams_fit};
-use super::{Broker, final_of, refusals};
+use super::to_plain::{Content, ToPlain, plain_final, streams_fit};
+use super::{Broker, Whose, final_of, refusals};
+use crate::hash::BytesState;
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
@@ -78,13 +78,13 @@ pub(super) struct Plain {
 /// Peers that were told to go, or went: they get no second answer.
 #[derive(Debug)]
 pub(super) struct Gone {
-    until: HashMap<Name, Time, FixedState>,
+    until: HashMap<Name, Time, BytesState>,
     order: VecDeque<Name>,
 }
 
 impl Gone {
     pub(super) fn new(seed: u64) -> Self {
-        let until = HashMap::with_hasher(FixedState::with_seed(seed));
+        let until = HashMap::with_hasher(BytesState::with_seed(seed));
         Gone { until, order: VecDeque::new() }
     }
 
@@ -123,15 +123,6 @@ impl Session {
 }
 
 impl<P: Payload> Broker<P> {
-    /// Whether the body of a worker's answer with this address is to be read as a tunnel where it is one.
-    /// What goes from a plain worker to a plain client in a raw call passes as it is (RFC 7 and RFC 18 F9).
-    pub fn reads_tunnel(&self, address: &[u8]) -> bool {
-        let key = handle(address).and_then(Key::from_u64);
-        let Some(call) = key.and_then(|key| self.calls.get(key)) else { return false };
-        let client = call.client.and_then(|client| self.sessions.get(client));
-        !call.raw || client.is_some_and(|client| client.plain.is_none())
-    }
-
     pub(super) fn plain(
         &mut self,
         now: Time,
@@ -140,16 +131,14 @@ impl<P: Payload> Broker<P> {
         said: FromPlain<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let (key, plain) = match from {
-            Sender::Stranger(route) => return self.plain_stranger(now, route, form, said, out),
-            Sender::Session(key) => match self.sessions.get_mut(key) {
-                Some(session) => {
-                    session.seen = now;
-                    (key, session.plain)
-                }
-                None => return,
-            },
+        let key = match self.whose(&from, out) {
+            Whose::Stranger => return self.plain_stranger(now, from, form, said, out),
+            Whose::Session(key) => key,
+            Whose::Nobody => return,
         };
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.seen = now;
+        let plain = session.plain;
         let Some(plain) = plain.filter(|plain| plain.form.dialect == form.dialect) else {
             // Another dialect than that of the session.
             self.stats.invalid += 1;
@@ -179,14 +168,15 @@ impl<P: Payload> Broker<P> {
     fn plain_stranger(
         &mut self,
         now: Time,
-        route: &[u8],
+        from: Sender<'_>,
         form: Form,
         said: FromPlain<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
+        let route = from.route;
         match said {
             FromPlain::Request { service, content } => {
-                match self.open_plain(now, route, form, Side::Client, out) {
+                match self.open_plain(now, from, form, Side::Client, out) {
                     Ok(key) => self.plain_request(now, key, form, service, content, out),
                     Err(refusal) => {
                         self.refuse_stranger(route, form, service, &content, refusal, out)
@@ -194,7 +184,7 @@ impl<P: Payload> Broker<P> {
                 }
             }
             FromPlain::Ready { service } => {
-                match self.open_plain(now, route, form, Side::Worker, out) {
+                match self.open_plain(now, from, form, Side::Worker, out) {
                     Ok(key) => {
                         let offer = Offer { service, capacity: 1, schema: None };
                         self.ready(now, key, offer, out);
@@ -242,7 +232,7 @@ impl<P: Payload> Broker<P> {
     fn open_plain(
         &mut self,
         now: Time,
-        route: &[u8],
+        from: Sender<'_>,
         form: Form,
         side: Side,
         out: &mut Vec<Action<P>>,
@@ -253,7 +243,7 @@ impl<P: Payload> Broker<P> {
         if self.sessions.len() >= self.config.limits.sessions {
             return Err(refusals::limit_refusal(Limit::Sessions));
         }
-        let Some(rights) = self.rights_of_newcomer() else {
+        let Some(rights) = self.rights_of_newcomer(from.identity) else {
             self.stats.denied += 1;
             return Err(refusals::denied(b"anything"));
         };
@@ -261,7 +251,7 @@ impl<P: Payload> Broker<P> {
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
         let plain = Plain { form, side, next_call: 0 };
         let plain = Some(plain);
-        let session = Session::new(now, route, id, heartbeat, expiry, plain, rights);
+        let session = Session::new(now, from.route, id, heartbeat, expiry, plain, rights);
         Ok(self.open(now, session, out))
     }
 
@@ -314,13 +304,14 @@ impl<P: Payload> Broker<P> {
         side: Side,
         out: &mut Vec<Action<P>>,
     ) {
-        self.stats.invalid += 1;
-        match from {
-            Sender::Session(key) => self.expel(now, key, DisconnectReason::Malformed, out),
-            Sender::Stranger(route) if side == Side::Worker => {
-                self.turn_plain_away(now, route, form, out);
+        let whose = self.whose(&from, out);
+        self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
+        match whose {
+            Whose::Session(key) => self.expel(now, key, DisconnectReason::Malformed, out),
+            Whose::Stranger if side == Side::Worker => {
+                self.turn_plain_away(now, from.route, form, out);
             }
-            Sender::Stranger(_) => {}
+            Whose::Stranger | Whose::Nobody => {}
         }
     }
 
@@ -358,7 +349,9 @@ impl<P: Payload> Broker<P> {
                 };
                 self.request(now, from, request, body, out);
             }
-            Incoming::Call(record) => self.tunnelled_request(now, from, form, *record, out),
+            Incoming::Call(record) => {
+                self.tunnelled_request(now, from, form, service, *record, out);
+            }
         }
     }
 
@@ -367,6 +360,7 @@ impl<P: Payload> Broker<P> {
         now: Time,
         from: Key,
         form: Form,
+        service: &[u8],
         record: Record<&[u8], P>,
         out: &mut Vec<Action<P>>,
     ) {
@@ -374,10 +368,17 @@ impl<P: Payload> Broker<P> {
         else {
             return self.expel(now, from, DisconnectReason::Unexpected, out);
         };
-        if !streams_fit(form, kind) {
+        let refusal = match service_of(&body) {
+            Err(error) => Some(refusals::bad_path(error)),
+            Ok(found) if found.as_bytes() != service => Some(refusals::other_service()),
+            Ok(_) if !streams_fit(form, kind) => Some(refusals::no_such_stream()),
+            Ok(_) => None,
+        };
+        if let Some(refusal) = refusal {
             self.stats.refused += 1;
-            let refusal = refusals::no_such_stream();
-            return self.refuse(now, from, call, &body, refusal, out);
+            self.stats.reasons.count(refusal.reason);
+            // The answer names the service of the message (RFC 7 and RFC 18 F1), which need not be that of the path.
+            return out.push(plain_final(from, form, service, final_of(call, 0, refusal)));
         }
         let (target, leased, row) = (peer, false, None);
         let request = Request { call, timeout, idempotent, target, kind, leased, row };

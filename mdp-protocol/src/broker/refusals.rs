@@ -84,6 +84,30 @@ pub(super) fn no_tunnel() -> Refusal {
     refusal(Code::Internal, Reason::MaybeExecuted, message, false)
 }
 
+/// A typed call in the body of a raw one, which its receiver would take for one that the broker made.
+pub(super) fn hidden_call() -> Refusal {
+    let message = "the body of the raw call is a typed call (wire.md R86): make it as a typed call";
+    refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
+}
+
+/// A tunnel of a plain client whose path is not one of the service that its message names.
+pub(super) fn other_service() -> Refusal {
+    let message = "the message names another service than the path of the typed call in its body";
+    refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
+}
+
+/// A raw call for a service whose name reads like a method's path, where hooks are asked about paths.
+pub(super) fn looks_like_a_path() -> Refusal {
+    let message = "a raw call names a service, and this name has a `/` as methods' paths have";
+    refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
+}
+
+/// A raw reply that its receiver would take for a status of the broker's.
+pub(super) fn hidden_reply() -> Refusal {
+    let message = "the worker answered the raw call with frames that are a record of MDP/RPC";
+    refusal(Code::Internal, Reason::MaybeExecuted, message.into(), false)
+}
+
 /// A plain peer cannot have these streams.
 pub(super) fn no_such_stream() -> Refusal {
     let message = "plain MDP carries one request, and a stream of replies over MDP/0.2 only; \
@@ -101,6 +125,13 @@ pub(super) fn denied(service: &[u8]) -> Refusal {
     let service = String::from_utf8_lossy(service);
     let message = format!("the policy does not allow you to call {service}");
     refusal(Code::PermissionDenied, Reason::Denied, message, true)
+}
+
+/// The policy changed under a call.
+pub(super) fn denied_now(service: &[u8], waiting: bool) -> Refusal {
+    let service = String::from_utf8_lossy(service);
+    let message = format!("the policy has changed and no longer allows you to call {service}");
+    refusal(Code::PermissionDenied, Reason::Denied, message, waiting)
 }
 
 /// A principal has used up what the policy gives it.

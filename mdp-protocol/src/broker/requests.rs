@@ -3,18 +3,21 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Broker;
 use super::calls::Call;
 use super::io::{Action, Name, Note};
-use super::refusals::{bad_path, deadline_refusal, limit_refusal, no_service, worker_gone};
+use super::refusals::{
+    bad_path, deadline_refusal, hidden_call, limit_refusal, looks_like_a_path, no_service,
+    worker_gone,
+};
 use super::tallies::Called;
+use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
-use crate::wire::{CallKind, DisconnectReason};
+use crate::wire::{CallKind, Command, DisconnectReason};
 
 /// A REQUEST without its body.
 pub(super) struct Request<'a> {
@@ -168,10 +171,27 @@ impl<P: Payload> Broker<P> {
         if request.timeout == Span::ZERO && !request.leased {
             return Err(deadline_refusal(false));
         }
+        self.check_body(body)?;
         let called = self.called(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
         Ok(called)
+    }
+
+    /// Whether a request is what it says, however it came: from a client of any dialect, or from a hook.
+    pub(super) fn check_body(&self, body: &P) -> Result<(), Refusal> {
+        if !body.is_raw() {
+            return Ok(());
+        }
+        if body.tunnel(&self.config.limits) == Some(Command::Request)
+            && !self.planted(PlantedBug::LetTunnelsPass)
+        {
+            return Err(hidden_call());
+        }
+        if self.has_hooks() && body.path().contains(&b'/') {
+            return Err(looks_like_a_path());
+        }
+        Ok(())
     }
 
     /// Where a request goes, or why nowhere.
@@ -258,7 +278,8 @@ impl<P: Payload> Broker<P> {
 
     fn check_calls(&self, from: Key) -> Result<(), Limit> {
         let limits = &self.config.limits;
-        let own = self.sessions.get(from).map_or(0, |session| session.calls.len());
+        let own =
+            self.sessions.get(from).map_or(0, |session| session.calls.len() + session.abandoned);
         if own >= limits.calls_per_client {
             return Err(Limit::CallsPerClient);
         }

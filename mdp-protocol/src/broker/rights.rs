@@ -2,14 +2,19 @@
 //!
 //! A session looks its grant up once, and again when the policy changes, so a change counts from the next message.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Broker;
-use super::calls::Call;
+use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
-use super::refusals::{denied, quota_refusal};
+use super::mmi::Lists;
+use super::refusals::{denied, denied_now, quota_refusal};
+use super::sessions::Session;
 use super::tallies::Called;
+use super::to_plain::called_service;
+use super::{BY_CLIENT, Broker};
+use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
 use crate::policy::{Grant, PeerKey, Policy, Quota};
@@ -20,10 +25,9 @@ use crate::wire::DisconnectReason;
 use crate::z85;
 
 /// What is known of the peer of a session.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Rights {
-    /// The peer's key, as the transport has proven it.
-    pub(super) key: Option<PeerKey>,
+    identity: Identity,
     /// What it may do; `None` is nothing.
     grant: Option<Arc<Grant>>,
     /// What its principal uses.
@@ -32,6 +36,23 @@ pub(super) struct Rights {
     pub(super) shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
     called: Option<Key>,
+}
+
+impl Rights {
+    /// A peer may do nothing until the policy is asked.
+    fn none(identity: Identity) -> Self {
+        Rights { identity, grant: None, usage: None, shown: None, called: None }
+    }
+
+    /// Whose session it is, for as long as it lasts.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The peer's key, as the transport has proven it.
+    pub(super) fn key(&self) -> Option<PeerKey> {
+        self.identity.key().copied()
+    }
 }
 
 /// What a principal uses, over all its sessions.
@@ -43,6 +64,7 @@ pub(super) struct Usage {
     /// Thousandths of calls that may be made at once, when that was counted.
     tokens: u64,
     counted: Time,
+    lists: Lists,
 }
 
 /// Which quota is used up.
@@ -67,27 +89,18 @@ impl Over {
 pub(super) const SOON: Span = Span::from_ms(100);
 
 impl<P: Payload> Broker<P> {
-    /// Says whose messages come next, by the key that the transport has proven. It is looked at when a peer
-    /// without a session opens one.
-    pub fn introduce(&mut self, key: Option<PeerKey>) {
-        self.introduced = key;
-    }
-
     /// Whether there is a policy.
     pub(super) fn is_guarded(&self) -> bool {
         self.config.policy.is_some()
     }
 
     /// The rights of whoever opens a session now; `None`: it may do nothing at all.
-    pub(super) fn rights_of_newcomer(&mut self) -> Option<Rights> {
-        let key = self.introduced;
-        let Some(policy) = self.config.policy.clone() else {
-            return Some(Rights { key, ..Rights::default() });
-        };
-        let grant = Arc::clone(policy.of(key.as_ref())?);
+    pub(super) fn rights_of_newcomer(&mut self, identity: Identity) -> Option<Rights> {
+        let none = Rights::none(identity);
+        let Some(policy) = self.config.policy.clone() else { return Some(none) };
+        let grant = Arc::clone(policy.of(&identity)?);
         let usage = self.usage_of(&grant);
-        let grant = Some(grant);
-        Some(Rights { key, grant, usage: Some(usage), ..Rights::default() })
+        Some(Rights { grant: Some(grant), usage: Some(usage), ..none })
     }
 
     /// Notes how workers are told of a peer: its id, and behind a space its principal, if that is known.
@@ -95,7 +108,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get_mut(session) else { return };
         let rights = &mut session.rights;
         let key;
-        let principal: &[u8] = match (&rights.grant, &rights.key) {
+        let principal: &[u8] = match (&rights.grant, rights.identity.key()) {
             (Some(grant), _) => &grant.name,
             (None, Some(known)) => {
                 key = z85::encode(known);
@@ -111,20 +124,22 @@ impl<P: Payload> Broker<P> {
         rights.shown = Some(Name::from([id, b" ", principal].concat()));
     }
 
-    /// A new policy: it counts for all from their next message on. Who lost all rights, or serves what it may
-    /// no longer serve, is told to go.
+    /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that lost
+    /// all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer make
+    /// ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
-        self.config.policy = Some(Arc::clone(&policy));
+        let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
             let Some(found) = self.sessions.get(session) else { continue };
-            let grant = policy.of(found.rights.key.as_ref()).map(Arc::clone);
+            let grant = policy.of(&found.rights.identity).map(Arc::clone);
             let serves = found.registrations.iter();
             let serves = serves.filter_map(|key| self.registrations.get(*key));
             let names = serves.filter_map(|found| self.services.get(found.service));
             let allowed =
                 |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(&service.name));
             let stays = grant.as_ref().is_some_and(allowed);
+            let changed = found.rights.grant != grant;
             let usage = grant.as_ref().map(|grant| self.usage_of(grant));
             if let Some(found) = self.sessions.get_mut(session) {
                 found.rights.grant = grant;
@@ -134,9 +149,57 @@ impl<P: Payload> Broker<P> {
             self.show(session);
             if !stays {
                 self.expel(now, session, DisconnectReason::Denied, out);
+            } else if changed {
+                self.end_forbidden_calls(now, session, out);
             }
         }
+        if first {
+            self.count_all_calls();
+        }
         self.forget_idle_usage();
+    }
+
+    /// Ends the calls of a client that it may not make any more.
+    fn end_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
+        let Some(session) = self.sessions.get(client) else { return };
+        let Some(grant) = session.rights.grant.clone() else { return };
+        let calls: Vec<Key> = session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).collect();
+        for key in calls {
+            let Some(call) = self.calls.get(key) else { continue };
+            let service = match &call.path {
+                // What was called, wherever the hooks have sent it.
+                Some(path) => Some(called_service(path, call.raw)),
+                None => self.services.get(call.service).map(|service| service.name.clone()),
+            };
+            let Some(service) = service.filter(|service| !grant.may_call(service)) else {
+                continue;
+            };
+            // The hooks want that the client of a discarded call is told nothing.
+            if matches!(call.place, Place::Silenced(_)) {
+                continue;
+            }
+            let waiting = call.is_waiting() || call.place == Place::Asked(Stage::Request);
+            self.stats.denied += 1;
+            self.tell(now, key, |_| denied_now(&service, waiting), out);
+            self.give_up(now, key, None, out);
+        }
+    }
+
+    /// Counts the calls that are under way for their principals, who are known from now on.
+    fn count_all_calls(&mut self) {
+        let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in calls {
+            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage == UNCOUNTED) else {
+                continue;
+            };
+            let session = self.sessions.get(call.owner());
+            let Some(usage) = session.and_then(|session| session.rights.usage) else { continue };
+            call.usage = usage.index();
+            if let Some(usage) = self.usages.get_mut(usage) {
+                usage.calls += 1;
+                usage.bytes += call.bytes as usize;
+            }
+        }
     }
 
     fn usage_of(&mut self, grant: &Arc<Grant>) -> Key {
@@ -145,7 +208,8 @@ impl<P: Payload> Broker<P> {
         }
         let tokens = grant.quota.calls_per_second.map_or(0, |rate| u64::from(rate) * 1_000);
         let name = Arc::clone(&grant.name);
-        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: self.last };
+        let lists = Lists::default();
+        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: self.last, lists };
         let key = self.usages.insert(usage);
         self.by_principal.insert(Arc::clone(&grant.name), key);
         key
@@ -153,12 +217,13 @@ impl<P: Payload> Broker<P> {
 
     /// Principals that nobody is any more, and of which nothing is left.
     fn forget_idle_usage(&mut self) {
-        let used =
-            |key: Key| self.sessions.iter().any(|(_, found)| found.rights.usage == Some(key));
+        let sessions = self.sessions.iter();
+        let used: BTreeSet<Key> =
+            sessions.filter_map(|(_, session)| session.rights.usage).collect();
         let idle = self
             .usages
             .iter()
-            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used(*key));
+            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used.contains(key));
         let idle: Vec<(Key, Name)> = idle.map(|(key, usage)| (key, usage.name.clone())).collect();
         for (key, name) in idle {
             self.usages.remove(key);
@@ -168,6 +233,33 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn may_serve(&self, session: Key, service: &[u8]) -> bool {
         !self.is_guarded() || self.grant_of(session).is_some_and(|grant| grant.may_serve(service))
+    }
+
+    /// Whether a peer may know of a service: it may call it, serve it, or manage the broker.
+    pub(super) fn may_know(&self, session: Key, service: &[u8]) -> bool {
+        let knows = |grant: &Arc<Grant>| {
+            grant.manage || grant.may_call(service) || grant.may_serve(service)
+        };
+        !self.is_guarded() || self.grant_of(session).is_some_and(knows)
+    }
+
+    /// Counts a question to the broker itself as a call of its principal in a second. Whether it may be asked.
+    pub(super) fn count_question(&mut self, now: Time, from: Key) -> bool {
+        let Some(session) = self.sessions.get(from) else { return false };
+        let (Some(grant), Some(usage)) = (&session.rights.grant, session.rights.usage) else {
+            return true;
+        };
+        let usage = self.usages.get_mut(usage);
+        usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
+    }
+
+    /// The lists that a peer's principal was given of late; without a policy, that the peer was given.
+    pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
+        let session = self.sessions.get_mut(session)?;
+        match session.rights.usage {
+            Some(usage) => Some(&mut self.usages.get_mut(usage)?.lists),
+            None => Some(&mut session.lists),
+        }
     }
 
     /// Whether a peer may use one of the broker's own services. Who may call a service may ask what it is.
@@ -237,8 +329,14 @@ impl<P: Payload> Broker<P> {
         call.usage = usage.index();
     }
 
-    /// The caller of a call waits for it no longer.
-    pub(super) fn uncount_call(&mut self, usage: u32) {
+    /// A call is over, and its slot is back: it counts no longer, neither for its client nor for its principal.
+    pub(super) fn uncount_call(&mut self, key: Key) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
+        let owner = call.owner();
+        if let Some(client) = self.sessions.get_mut(owner) {
+            client.abandoned = client.abandoned.saturating_sub(1);
+        }
         if let Some(usage) = self.usages.at_mut(usage) {
             usage.calls = usage.calls.saturating_sub(1);
         }
@@ -258,6 +356,11 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    /// Whether what a session does counts for a principal.
+    pub(super) fn has_usage(&self, session: &Session) -> bool {
+        session.rights.usage.is_some()
+    }
+
     /// Calls and bytes that are counted for principals, for the audit.
     pub(super) fn counted(&self) -> (usize, usize) {
         let usages = self.usages.iter();
@@ -273,6 +376,11 @@ impl Usage {
         if quota.queued_bytes.is_some_and(|most| self.bytes + size > most) {
             return Err(Over::Bytes);
         }
+        self.take_token(now, quota)
+    }
+
+    /// Takes one of the calls that may be made in a second.
+    fn take_token(&mut self, now: Time, quota: &Quota) -> Result<(), Over> {
         let Some(rate) = quota.calls_per_second else { return Ok(()) };
         let rate = u64::from(rate);
         let passed = (now - self.counted).as_ms();

@@ -140,12 +140,12 @@ impl<P: Payload> Broker<P> {
             same.askers.push(asker);
             return None;
         }
-        if lookups.len() >= LOOKUPS_MOST {
+        if lookups.len() >= LOOKUPS_MOST || !self.may_list(now, from) {
             return refused(TRY_LATER);
         }
         let (until, askers) = (now + PATIENCE, Vec::from([asker]));
         let lookup = Lookup { service, name, hash, until, next: now, call: None, tries: 0, askers };
-        lookups.push(lookup);
+        self.schemas.lookups.push(lookup);
         self.see_to_lookups(now, out);
         None
     }
@@ -268,7 +268,6 @@ impl<P: Payload> Broker<P> {
             row: None,
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
-        call.client = None;
         call.service = lookup.service;
         let key = self.calls.insert(call);
         lookup.call = Some(key);

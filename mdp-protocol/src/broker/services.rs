@@ -278,6 +278,10 @@ impl<P: Payload> Broker<P> {
             self.limit_note(from, Limit::ServicesPerWorker, out);
             return Some(DisconnectReason::LimitReached);
         }
+        if self.registrations.len() >= limits.registrations {
+            self.limit_note(from, Limit::Registrations, out);
+            return Some(DisconnectReason::LimitReached);
+        }
         let served = found
             .and_then(|service| self.services.get(service))
             .is_some_and(|service| service.workers > 0);
@@ -428,7 +432,7 @@ impl<P: Payload> Broker<P> {
     /// Puts a call into the queue of its service, behind its client's other calls or before them.
     pub(super) fn enqueue(&mut self, key: Key, front: bool) {
         let Some(call) = self.calls.get(key) else { return };
-        let (Some(client), service, bytes) = (call.client, call.service, call.bytes as usize)
+        let (Some(client), service, bytes) = (call.client(), call.service, call.bytes as usize)
         else {
             return;
         };

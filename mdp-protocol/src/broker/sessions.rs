@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::io::{Action, Cause, Name, Note};
+use super::io::{Action, Cause, Name, Note, Sender};
+use super::mmi::Lists;
 use super::plain::Plain;
 use super::rights::Rights;
 use super::{Broker, PlantedBug};
@@ -31,8 +32,10 @@ pub(super) struct Session {
     expiry: Span,
     /// The services it offers, as a worker.
     pub(super) registrations: Vec<Key>,
-    /// The calls it made, as a client.
+    /// The calls it made, as a client, and waits for.
     pub(super) calls: List,
+    /// The calls that it made and no longer waits for, and that are not over: a worker holds them.
+    pub(super) abandoned: usize,
     /// FINALs that may still come for calls that were taken from it.
     pub(super) late: u32,
     /// How often slots were taken from it since it last answered a call, and when that counted last.
@@ -45,6 +48,7 @@ pub(super) struct Session {
     /// It speaks plain MDP.
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
+    pub(super) lists: Lists,
 }
 
 impl Session {
@@ -66,6 +70,7 @@ impl Session {
             expiry,
             registrations: Vec::new(),
             calls: List::default(),
+            abandoned: 0,
             late: 0,
             unanswered: (0, now),
             draining: false,
@@ -73,6 +78,7 @@ impl Session {
             called: false,
             plain,
             rights,
+            lists: Lists::default(),
         }
     }
 
@@ -86,12 +92,13 @@ impl<P: Payload> Broker<P> {
     pub(super) fn hello(
         &mut self,
         now: Time,
-        route: &[u8],
+        from: Sender<'_>,
         id: &[u8],
         heartbeat: Span,
         liveness: u8,
         out: &mut Vec<Action<P>>,
     ) {
+        let route = from.route;
         if !id.is_empty() && names::check(id).is_err() {
             return self.turn_away(route, DisconnectReason::BadName, out);
         }
@@ -101,7 +108,7 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.turn_away(route, DisconnectReason::Shutdown, out);
         }
-        let Some(rights) = self.rights_of_newcomer() else {
+        let Some(rights) = self.rights_of_newcomer(from.identity) else {
             self.stats.denied += 1;
             return self.turn_away(route, DisconnectReason::Denied, out);
         };

@@ -136,14 +136,15 @@ impl<P: Payload> Broker<P> {
         let of = Direction::Replies;
         let from_plain = self.is_plain(from);
         let Some(call) = self.calls.get(key) else { return };
-        let to_plain = call.client.is_some_and(|client| self.is_plain(client));
+        let to_plain = call.client().is_some_and(|client| self.is_plain(client));
         let item = match &part {
             Part::Item(item) => Some(item),
             _ => None,
         };
         // What the client has no use for (R88).
         let no_message = item.is_some_and(|item| item.is_raw() && !call.raw);
-        if no_message || (from_plain && !call.flow.kind.streams(of)) {
+        let hidden = item.is_some_and(|item| self.hides_reply(call, item));
+        if no_message || hidden || (from_plain && !call.flow.kind.streams(of)) {
             self.stats.unwanted += 1;
             return;
         }
@@ -320,7 +321,7 @@ impl<P: Payload> Broker<P> {
         record: impl FnOnce(u64) -> super::io::Outgoing<P>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client else { return };
+        let Some(client) = call.client() else { return };
         let number = call.client_call;
         self.send(now, client, record(number), out);
     }

@@ -264,7 +264,7 @@ impl<P: Payload> Broker<P> {
     /// A call is given to a worker. One that came before its service had any worker counts from here.
     pub(super) fn count_dispatch(&mut self, now: Time, key: Key, body: &P) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        if call.client.is_none() {
+        if call.client().is_none() {
             return; // the broker's own
         }
         let (waited, uncounted) = (call.lap(now), call.row.is_none());

@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::calls::Call;
 use super::io::{Action, Name, Outgoing};
 use super::mmi::Listing;
 use super::refusals::{handed_back, no_such_stream};
@@ -14,8 +15,8 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
 use crate::time::Time;
-use crate::wire::plain::{Command, Dialect, Form, Side, put};
-use crate::wire::{CallKind, Direction, Part, Record, Reply};
+use crate::wire::plain::{self, Dialect, Form, Side, put};
+use crate::wire::{CallKind, Command, Direction, Part, Record, Reply};
 
 /// A message to a plain peer.
 #[derive(Debug)]
@@ -60,11 +61,11 @@ impl<P> ToPlain<P> {
         let command = match self {
             ToPlain::Task { call, .. } => {
                 address = call.to_be_bytes();
-                Command::Task { address: &address }
+                plain::Command::Task { address: &address }
             }
-            ToPlain::Reply { service, last, .. } => Command::Reply { service, last: *last },
-            ToPlain::Heartbeat => Command::Heartbeat,
-            ToPlain::Disconnect => Command::Disconnect,
+            ToPlain::Reply { service, last, .. } => plain::Command::Reply { service, last: *last },
+            ToPlain::Heartbeat => plain::Command::Heartbeat,
+            ToPlain::Disconnect => plain::Command::Disconnect,
         };
         put(form, command, frame);
     }
@@ -131,6 +132,15 @@ impl<P: Payload> Broker<P> {
         Some(ToPlain::Reply { service, last, content })
     }
 
+    /// Whether the reply to a raw call would be taken for a record of the broker's: a plain client reads tunnels, also
+    /// in the replies to raw calls (R88).
+    pub(super) fn hides_reply(&self, call: &Call<P>, body: &P) -> bool {
+        let client = call.client().filter(|_| call.raw);
+        let client = client.and_then(|client| self.sessions.get(client));
+        client.is_some_and(|client| client.plain.is_some())
+            && matches!(body.tunnel(&self.config.limits), Some(Command::Final | Command::Data))
+    }
+
     /// Ends a request that never became a call.
     pub(super) fn refuse(
         &mut self,
@@ -151,10 +161,7 @@ impl<P: Payload> Broker<P> {
             return;
         }
         let Ok(service) = service_of(body) else { return };
-        let service = Name::from(service.as_bytes());
-        let message =
-            ToPlain::Reply { service, last: true, content: Content::Call(Box::new(record)) };
-        out.push(Action::SendPlain { to: from, form, message });
+        out.push(plain_final(from, form, service.as_bytes(), record));
     }
 
     /// Hands a request back that never became a call: the broker shuts down.
@@ -192,8 +199,19 @@ impl<P: Payload> Broker<P> {
     }
 }
 
+/// The end of a typed call that a plain client made of this service.
+pub(super) fn plain_final<P>(
+    to: Key,
+    form: Form,
+    service: &[u8],
+    record: Outgoing<P>,
+) -> Action<P> {
+    let (service, content) = (Name::from(service), Content::Call(Box::new(record)));
+    Action::SendPlain { to, form, message: ToPlain::Reply { service, last: true, content } }
+}
+
 /// The service in what a client called.
-fn called_service(path: &Name, raw: bool) -> Name {
+pub(super) fn called_service(path: &Name, raw: bool) -> Name {
     let typed = core::str::from_utf8(path).ok().filter(|_| !raw);
     match typed.and_then(|path| names::split(path).ok()) {
         Some((service, _)) => Name::from(service.as_bytes()),

@@ -24,15 +24,25 @@ pub fn read<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Head> {
     }
 }
 
+/// The command of the record that a body consists of; `None`: the body is no tunnel, or its command is not known.
+pub fn command<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Command> {
+    read(body, limits)?.command()
+}
+
+/// Whether the record is a request.
+pub fn is_request(head: &Head) -> bool {
+    head.command() == Some(Command::Request)
+}
+
 /// Whether the record is a request for a method of this service.
-pub fn is_request(head: &Head, packet: &[u8], service: &[u8]) -> bool {
+pub fn is_request_of(head: &Head, packet: &[u8], service: &[u8]) -> bool {
     let path = head.name.of(packet);
     if names::check(path).is_err() {
         return false;
     }
     let method = path.strip_prefix(service).and_then(|rest| rest.strip_prefix(b"/"));
     let method = method.is_some_and(|method| !method.is_empty() && !method.contains(&b'/'));
-    method && head.command() == Some(Command::Request)
+    method && is_request(head)
 }
 
 /// Whether the record is one that answers a request: FINAL in the final reply, DATA in a partial one.

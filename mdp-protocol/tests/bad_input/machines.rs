@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use mdp_protocol::broker::{Action, Broker, Config, Input, Outgoing, Sender};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Outgoing};
 use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Record, WireError, decode};
-use mdp_protocol::{Code, Key, Limits, Payload, Span, Time, client, worker};
+use mdp_protocol::{Code, Identity, Key, Limits, Payload, Span, Time, client, worker};
 
 /// A body: its path, and how many bytes it is said to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl World {
     }
 
     pub(crate) fn say(&mut self, route: &[u8], record: Record<&[u8], Body>) {
-        let from = self.broker.sender(route);
+        let from = self.broker.sender(route, Identity::anonymous());
         self.handle(Input::Record { from, record });
     }
 
@@ -199,7 +199,7 @@ impl World {
 
     pub(crate) fn message(&mut self, route: &[u8], heard: &[Heard<'_>]) {
         for one in heard {
-            let from = self.broker.sender(route);
+            let from = self.broker.sender(route, Identity::anonymous());
             let input = match one {
                 Ok(record) => Input::Record { from, record: record.clone() },
                 Err(reason) => Input::Invalid { from, reason: *reason },
@@ -219,7 +219,7 @@ impl World {
     }
 
     pub(crate) fn unreachable(&mut self, route: &[u8]) {
-        if let Sender::Session(session) = self.broker.sender(route) {
+        if let Some(session) = self.broker.sender(route, Identity::anonymous()).session() {
             self.handle(Input::Unreachable { session });
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::{at, call, ms, reply, text};
 use mdp_protocol::broker::{Action, Broker, Config, Input, Note, Question, Sender};
 use mdp_protocol::wire::{CallKind, Direction, Part, Record, SchemaHash};
-use mdp_protocol::{Code, Key, Limit, Limits};
+use mdp_protocol::{Code, Identity, Key, Limit, Limits};
 
 pub(crate) const NO_SERVICE: &str = "UNAVAILABLE not started NO_SERVICE: \
                           no worker offers the service, and none came in time";
@@ -16,6 +16,8 @@ pub(crate) struct Bench {
     pub(crate) now: u64,
     pub(crate) names: BTreeMap<Key, String>,
     pub(crate) keys: BTreeMap<String, Key>,
+    /// Whose messages are not anonymous.
+    pub(crate) identities: BTreeMap<String, Identity>,
     pub(crate) lines: Vec<String>,
     pub(crate) notes: Vec<Note>,
     /// What the hooks were asked last.
@@ -29,6 +31,7 @@ impl Bench {
             now: 1_000,
             names: BTreeMap::new(),
             keys: BTreeMap::new(),
+            identities: BTreeMap::new(),
             lines: Vec::new(),
             notes: Vec::new(),
             question: None,
@@ -100,6 +103,14 @@ impl Bench {
 
     /// A call with streams and a timeout of 10 s.
     pub(crate) fn stream(&mut self, name: &str, number: u64, kind: CallKind, idempotent: bool) {
+        self.stream_to(name, number, "s.S/M", kind, idempotent);
+    }
+
+    pub(crate) fn stream_of(&mut self, name: &str, number: u64, path: &str, kind: CallKind) {
+        self.stream_to(name, number, path, kind, false);
+    }
+
+    fn stream_to(&mut self, name: &str, number: u64, path: &str, kind: CallKind, idempotent: bool) {
         self.say(
             name,
             Record::Request {
@@ -109,7 +120,7 @@ impl Bench {
                 attempt: 1,
                 peer: b"",
                 kind,
-                body: b"s.S/M".to_vec(),
+                body: path.as_bytes().to_vec(),
             },
         );
     }
@@ -133,11 +144,14 @@ impl Bench {
     }
 
     pub(crate) fn say(&mut self, name: &str, record: Record<&[u8], Vec<u8>>) {
-        let from = match self.keys.get(name) {
-            Some(key) => Sender::Session(*key),
-            None => Sender::Stranger(name.as_bytes()),
-        };
+        let from = self.sender(name);
         self.input(Input::Record { from, record });
+    }
+
+    /// Who sends the next message under this routing id.
+    pub(crate) fn sender<'n>(&self, name: &'n str) -> Sender<'n> {
+        let identity = self.identities.get(name).copied().unwrap_or(Identity::anonymous());
+        self.broker.sender(name.as_bytes(), identity)
     }
 
     pub(crate) fn input(&mut self, input: Input<'_, Vec<u8>>) {
@@ -153,7 +167,7 @@ impl Bench {
         let line = match action {
             Action::Open { session, route } => {
                 let name = crate::support::string(&route);
-                assert_eq!(self.broker.sender(&route), Sender::Session(session));
+                assert_eq!(self.sender(&name).session(), Some(session));
                 self.keys.insert(name.clone(), session);
                 self.names.insert(session, name);
                 return;

@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use crate::support::{call, ms};
-use mdp_protocol::broker::{Config, Sender};
+use mdp_protocol::broker::Config;
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 #[test]
@@ -135,7 +135,7 @@ fn a_call_is_known_as_its_clients_until_nobody_waits_for_it() {
     bench.worker("w", "s.S", 1);
     bench.hello("c");
     bench.request("c", 7, "s.S/M");
-    let Sender::Session(client) = bench.broker.sender(b"c") else { panic!("no session") };
+    let client = bench.keys["c"];
     assert_eq!(bench.broker.caller_of(call("0v1")), Some((client, 7)));
     assert_eq!(bench.broker.caller_of(call("1v1")), None);
     bench.say("c", Record::Cancel { call: 7 });

@@ -134,6 +134,20 @@ fn services_of_one_worker_are_limited() {
 }
 
 #[test]
+fn registrations_of_all_workers_are_limited() {
+    let mut bench = Bench::with_limits(|limits| limits.registrations = 2);
+    bench.worker("w1", "s.S", 1);
+    bench.worker("w2", "s.S", 1);
+    bench.worker("w3", "s.S", 1);
+    assert_eq!(bench.take(), ["w3: DISCONNECT LimitReached", "close w3"]);
+    assert_eq!(bench.limits_met(), [Limit::Registrations]);
+    // One that leaves makes room.
+    bench.say("w1", Record::Disconnect(DisconnectReason::Shutdown));
+    bench.worker("w4", "s.S", 1);
+    assert_eq!(bench.take(), ["close w1"]);
+}
+
+#[test]
 fn a_capacity_is_limited_and_not_zero() {
     for capacity in [0, 3] {
         let mut bench = Bench::with_limits(|limits| limits.capacity = 2);

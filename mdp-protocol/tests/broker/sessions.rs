@@ -1,7 +1,7 @@
 //! What a session may say, and what ends it.
 
 use crate::support::{at, ms};
-use mdp_protocol::broker::{Config, Input, Note, Sender};
+use mdp_protocol::broker::{Config, Input, Note};
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::bench::*;
@@ -84,10 +84,11 @@ fn records_without_a_place_end_the_session() {
 fn what_cannot_be_read_ends_the_session() {
     let mut bench = Bench::new(Config::default());
     bench.hello("p");
-    let (from, reason) = (Sender::Session(bench.keys["p"]), DisconnectReason::Malformed);
+    let (from, reason) = (bench.sender("p"), DisconnectReason::Malformed);
     bench.input(Input::Invalid { from, reason });
     assert_eq!(bench.take(), ["p: DISCONNECT Malformed", "close p"]);
-    bench.input(Input::Invalid { from: Sender::Stranger(b"r"), reason });
+    let from = bench.sender("r");
+    bench.input(Input::Invalid { from, reason });
     assert_eq!(bench.take(), ["(r): DISCONNECT Malformed"]);
     assert_eq!(bench.broker.stats().invalid, 2);
 }

@@ -1,7 +1,7 @@
 //! A body as bytes, of records and of plain messages.
 
-use mdp_protocol::Payload;
 use mdp_protocol::wire::{self, Head, Tail, put_frame, split_frames};
+use mdp_protocol::{Limits, Payload};
 
 #[derive(Clone, Debug, Default)]
 pub struct Body {
@@ -80,6 +80,10 @@ impl Payload for Body {
 
     fn is_raw(&self) -> bool {
         self.raw
+    }
+
+    fn tunnel(&self, limits: &Limits) -> Option<wire::Command> {
+        wire::tunnel::command(&self.frames(), limits)
     }
 
     fn last_frame(&self) -> &[u8] {

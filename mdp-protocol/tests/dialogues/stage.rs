@@ -7,7 +7,7 @@ use mdp_protocol::broker::{
 };
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
 use mdp_protocol::wire::{DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, tunnel};
-use mdp_protocol::{Key, Limits, Span, Time};
+use mdp_protocol::{Identity, Key, Limits, Span, Time};
 
 use crate::body::Body;
 use crate::vector_files::text;
@@ -95,7 +95,7 @@ impl Stage {
         for head in heads {
             let record =
                 Record::read(&head, &frames[0], |head| Body::of(head, &frames[0], &frames[1..]));
-            let from = self.broker.sender(who.as_bytes());
+            let from = self.broker.sender(who.as_bytes(), Identity::anonymous());
             let mut out = Vec::new();
             let input = Input::Record { from, record: record.unwrap() };
             self.broker_handle(input, &mut out);
@@ -111,7 +111,7 @@ impl Stage {
 
     fn plain(&mut self, who: &str, frames: &[Vec<u8>]) {
         let message = plain::read(Reader::Broker, frames, &self.limits);
-        let from = self.broker.sender(who.as_bytes());
+        let from = self.broker.sender(who.as_bytes(), Identity::anonymous());
         let mut out = Vec::new();
         let message = match message {
             Ok(message) => message,
@@ -126,12 +126,11 @@ impl Stage {
         let body = &frames[message.body..];
         let said = match message.command {
             Command::Request { service } => {
-                let fits = |packet: &[u8], head: &_| tunnel::is_request(head, packet, service);
+                let fits = |_: &[u8], head: &_| tunnel::is_request(head);
                 FromPlain::Request { service, content: self.content(service, body, fits) }
             }
             Command::Answer { address, last } => {
-                let reads = self.broker.reads_tunnel(address);
-                let fits = |_: &[u8], head: &_| reads && tunnel::is_reply(head, last);
+                let fits = |_: &[u8], head: &_| tunnel::is_reply(head, last);
                 FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
             }
             Command::Ready { service } => FromPlain::Ready { service },

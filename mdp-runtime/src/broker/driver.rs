@@ -8,7 +8,7 @@ use mdp_protocol::Limits;
 use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Stats, ToPlain, Verdict};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
-use mdp_protocol::{Key, Span, Time};
+use mdp_protocol::{Identity, Key, Span, Time};
 use tokio::sync::oneshot;
 
 use super::identity::Identities;
@@ -28,7 +28,7 @@ use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, 
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
 use crate::security::zap::Registration;
-use crate::security::{KeyPair, PublicKey, set_up_server};
+use crate::security::{KeyPair, set_up_server};
 use crate::spin::Spin;
 
 /// Silent connects and half-open connections end after this.
@@ -209,11 +209,6 @@ impl Driver {
         self.failure.map_or(Ok(()), Err)
     }
 
-    /// The public key of the peer behind a routing id, with CURVE.
-    pub(super) fn principal(&self, route: &[u8]) -> Option<PublicKey> {
-        self.identities.principal(route)
-    }
-
     /// A broker that can let nobody in stops: what it would still do is less than what it promised.
     fn watch_out(&mut self) {
         if self.identities.is_blind() && self.failure.is_none() {
@@ -280,22 +275,21 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
-            if !self.identities.heard(&mut route) {
-                observe::another_key(&route);
+            let Ok(identity) = self.identities.of(&mut route) else {
+                observe::unproven(&route);
                 weight += CALL_WEIGHT;
                 self.pass_over(first)?;
                 continue;
-            }
+            };
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);
             }
-            self.core.introduce(self.principal(&route).map(|key| *key.as_bytes()));
             if first.first() == Some(&SIGNATURE) {
                 let message = Received::rest(&self.router, first, &self.limits)?;
-                weight += self.message(&route, &message);
+                weight += self.message(&route, identity, &message);
             } else {
-                self.plain_message(&route, first)?;
+                self.plain_message(&route, identity, first)?;
                 weight += CALL_WEIGHT;
                 plain += CALL_WEIGHT;
             }
@@ -314,17 +308,16 @@ impl Driver {
     }
 
     /// Handles a message, and gives the weight of its records.
-    fn message(&mut self, route: &[u8], message: &Received) -> usize {
+    fn message(&mut self, route: &[u8], identity: Identity, message: &Received) -> usize {
         let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
         if let Err(error) = message.decode(&self.limits, &mut heads) {
             observe::invalid(route, &error);
-            self.invalid(route, reason_for(error));
+            let (from, reason) = (self.core.sender(route, identity), reason_for(error));
+            self.handle_at(now, Input::Invalid { from, reason });
         }
-        let mut from = self.core.sender(route);
+        let from = self.core.sender(route, identity);
         for head in &heads {
-            // HELLO makes a session of a stranger, and much makes a stranger of a session.
-            from = self.core.sender_again(route, from);
             match Record::read(head, &message.packet, |head| message.body(head)) {
                 Ok(record) => {
                     self.waits.came(from, &record);
@@ -343,7 +336,12 @@ impl Driver {
     }
 
     /// Handles a message that is not one of MDP/RPC.
-    fn plain_message(&mut self, route: &[u8], first: zmq::Message) -> zmq::Result<()> {
+    fn plain_message(
+        &mut self,
+        route: &[u8],
+        identity: Identity,
+        first: zmq::Message,
+    ) -> zmq::Result<()> {
         let mut frames = std::mem::take(&mut self.frames);
         let mut more = first.get_more();
         frames.push(Frame(first));
@@ -356,8 +354,8 @@ impl Driver {
             }
         }
         let now = self.clock.now();
-        let read = plain::read(&mut frames, &self.core, &self.limits);
-        let from = self.core.sender(route);
+        let read = plain::read(&mut frames, &self.limits);
+        let from = self.core.sender(route, identity);
         match read {
             Ok(mut read) => {
                 let form = read.form;
@@ -379,11 +377,6 @@ impl Driver {
         frames.clear();
         self.frames = frames;
         Ok(())
-    }
-
-    fn invalid(&mut self, route: &[u8], reason: DisconnectReason) {
-        let from = self.core.sender(route);
-        self.handle(Input::Invalid { from, reason });
     }
 
     fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
@@ -473,13 +466,9 @@ impl Driver {
                 // As above.
                 let _ = self.writer.send(&mut self.router, &route, form, message);
             }
-            Action::Open { session, route } => {
-                self.identities.opened(session, &route);
-                self.outbox.open(session, route);
-            }
+            Action::Open { session, route } => self.outbox.open(session, route),
             Action::Close { session } => {
                 self.waits.closed(session);
-                self.identities.closed(session);
                 self.outbox.close(&mut self.router, session);
             }
             Action::Ask(question) => {
@@ -545,14 +534,6 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::security::{AllowList, CurveClient};
-
-    impl Driver {
-        /// The routing ids of all sessions.
-        fn routes(&self) -> Vec<Vec<u8>> {
-            self.outbox.routes().map(<[u8]>::to_vec).collect()
-        }
-    }
 
     /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
     /// not lost.
@@ -593,64 +574,5 @@ mod tests {
             read += 1;
         }
         assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
-    }
-
-    /// The key of each peer that has said something, as long as its session lasts.
-    #[test]
-    fn a_peer_is_known_by_its_key() {
-        let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
-        let peers = [(); 2].map(|()| KeyPair::new().unwrap());
-        let allowed = AllowList::of(peers.iter().map(|peer| *peer.public()));
-        let registration = Registration::new(&runtime, allowed, || {}).unwrap();
-        let endpoints = ["tcp://127.0.0.1:*".to_owned(), "inproc://here".to_owned()];
-        let curve = Some((&keys, registration));
-        let waker = Arc::new(Waker::new(&runtime).unwrap().0);
-        let bound = Driver::bind(&runtime, Config::default(), &endpoints, curve, None, waker);
-        let mut driver = bound.unwrap();
-        let (_commands, inbox) = mpsc::channel();
-        let connect = |endpoint: &str, own: Option<&KeyPair>| {
-            let socket = runtime.socket(zmq::DEALER).unwrap();
-            socket.set_linger(0).unwrap();
-            if let Some(own) = own {
-                let curve = CurveClient::new(*keys.public()).key_pair(own.clone());
-                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
-            }
-            socket.connect(endpoint).unwrap();
-            socket
-        };
-        let hello = |socket: &zmq::Socket| {
-            let mut packer = Packer::default();
-            let span = Span::from_secs(1);
-            packer.put(&Record::Hello { id: &b""[..], heartbeat: span, liveness: 3 });
-            socket.send(&*packer.take().packet, 0).unwrap();
-        };
-        let tcp = driver.endpoints()[0].clone();
-        let sockets = peers.each_ref().map(|peer| connect(&tcp, Some(peer)));
-        let inside = connect("inproc://here", None);
-        sockets.iter().chain([&inside]).for_each(hello);
-        let until = Instant::now() + Duration::from_secs(10);
-        while driver.core.stats().sessions < 3 && Instant::now() < until {
-            driver.receive(&inbox).unwrap();
-            driver.flush();
-        }
-        let routes: Vec<Vec<u8>> = driver.routes();
-        assert_eq!(routes.len(), 3);
-        let mut found: Vec<_> = routes.iter().map(|route| driver.principal(route)).collect();
-        let mut wanted = vec![None, Some(*peers[0].public()), Some(*peers[1].public())];
-        found.sort();
-        wanted.sort();
-        assert_eq!(found, wanted);
-        assert_eq!(driver.principal(b"nobody"), None);
-        // It is forgotten with the session.
-        for socket in sockets.iter().chain([&inside]) {
-            let mut packer = Packer::default();
-            let reason = DisconnectReason::Shutdown;
-            packer.put(&Record::<&[u8], Body>::Disconnect(reason));
-            socket.send(&*packer.take().packet, 0).unwrap();
-        }
-        while driver.core.stats().sessions > 0 && Instant::now() < until {
-            driver.receive(&inbox).unwrap();
-        }
-        assert!(routes.iter().all(|route| driver.principal(route).is_none()));
     }
 }

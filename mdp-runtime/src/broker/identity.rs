@@ -1,10 +1,7 @@
-//! Who is behind a routing id, as the handler of ZAP has told libzmq.
+//! Who sent the message in hand, as the handler of ZAP has told libzmq.
 
-use std::collections::HashMap;
+use mdp_protocol::Identity;
 
-use mdp_protocol::Key;
-
-use crate::by_key::ByKey;
 use crate::security::PublicKey;
 use crate::security::zap::Registration;
 
@@ -12,25 +9,25 @@ use crate::security::zap::Registration;
 /// read where ZAP is asked and nowhere else.
 const USER_ID: &str = "User-Id";
 
-/// The public keys of peers, by routing id. Without CURVE it is empty, and costs nothing.
-///
-/// It holds the sessions that are open, and whoever spoke last: no more than the broker holds of peers anyway.
+/// A property of each message that came over a network connection, whatever its mechanism (ZMTP's READY has it).
+/// What comes from the broker's own process, over inproc, has no properties.
+const SOCKET_TYPE: &str = "Socket-Type";
+
+/// Tells who sent a message. This is the one place where an identity is made.
 pub(super) struct Identities {
+    /// `None`: the broker has no CURVE, and all peers are anonymous.
     registration: Option<Registration>,
-    sessions: HashMap<Box<[u8]>, Principal>,
-    routes: ByKey<Box<[u8]>>,
-    last: Option<(Box<[u8]>, Principal)>,
+    /// The key that was read last, with its text. One peer often sends several messages in a row.
+    last: Option<(Box<str>, Identity)>,
 }
 
-/// A key, and its text as ZAP gave it, which is what is compared.
-struct Principal {
-    key: PublicKey,
-    text: Box<str>,
-}
+/// A message over an encrypted endpoint whose connection has no key. It must count for nobody.
+#[derive(Debug)]
+pub(super) struct Unproven;
 
 impl Identities {
     pub(super) fn new(registration: Option<Registration>) -> Self {
-        Identities { registration, sessions: HashMap::new(), routes: ByKey::default(), last: None }
+        Identities { registration, last: None }
     }
 
     /// Nobody new can connect any more.
@@ -38,151 +35,129 @@ impl Identities {
         self.registration.as_ref().is_some_and(Registration::is_gone)
     }
 
-    /// Takes in whose message this is, from its first frame. `false`: it is not that of the peer whose session the routing
-    /// id has, for a peer can ask for a routing id that another one had; the message counts for nothing.
-    pub(super) fn heard(&mut self, route: &mut zmq::Message) -> bool {
+    /// Who sent the message whose first frame this is.
+    ///
+    /// # Errors
+    ///
+    /// The broker has CURVE, the message came over the network, and its connection has no key.
+    pub(super) fn of(&mut self, route: &mut zmq::Message) -> Result<Identity, Unproven> {
         if self.registration.is_none() {
-            return true;
+            return Ok(Identity::anonymous());
         }
-        let bytes: Box<[u8]> = (**route).into();
-        let text = route.gets(USER_ID);
-        let text = text.filter(|text| !text.is_empty());
-        if let Some(known) = self.sessions.get(&bytes) {
-            return text == Some(&*known.text);
+        let known = match route.gets(USER_ID) {
+            Some(text) if !text.is_empty() => Some(self.of_text(text)?),
+            _ => None,
+        };
+        match known {
+            Some(identity) => Ok(identity),
+            None if route.gets(SOCKET_TYPE).is_some() => Err(Unproven),
+            None => Ok(Identity::anonymous()),
         }
-        if let Some((last, known)) = &self.last
-            && *last == bytes
-            && text == Some(&*known.text)
+    }
+
+    fn of_text(&mut self, text: &str) -> Result<Identity, Unproven> {
+        if let Some((last, identity)) = &self.last
+            && **last == *text
         {
-            return true;
+            return Ok(*identity);
         }
-        // Without a key: over inproc.
-        self.last = text.and_then(|text| {
-            let key = text.parse().ok()?;
-            Some((bytes, Principal { key, text: text.into() }))
-        });
-        true
-    }
-
-    /// The public key of the peer behind a routing id. `None`: the broker has no CURVE, the peer is in the same process
-    /// (inproc), or it has gone.
-    pub(super) fn principal(&self, route: &[u8]) -> Option<PublicKey> {
-        let last = self.last.as_ref().filter(|(last, _)| **last == *route);
-        self.sessions.get(route).or(last.map(|(_, principal)| principal)).map(|found| found.key)
-    }
-
-    /// There is a session with whoever spoke last.
-    pub(super) fn opened(&mut self, session: Key, route: &[u8]) {
-        if let Some((last, principal)) = self.last.take_if(|(last, _)| **last == *route) {
-            tracing::debug!(key = %principal.key, "session of this key");
-            self.routes.insert(session, last.clone());
-            self.sessions.insert(last, principal);
-        }
-    }
-
-    pub(super) fn closed(&mut self, session: Key) {
-        if let Some(route) = self.routes.remove(session) {
-            self.sessions.remove(&route);
-        }
+        let key: PublicKey = text.parse().map_err(|_| Unproven)?;
+        let identity = Identity::of_key(*key.as_bytes());
+        self.last = Some((text.into(), identity));
+        Ok(identity)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
-    use mdp_protocol::broker::{Action, Broker, Config, Input};
-    use mdp_protocol::wire::Record;
-    use mdp_protocol::{Span, Time};
-
     use super::*;
-    use crate::body::Body;
     use crate::context::Runtime;
     use crate::security::{AllowList, CurveClient, KeyPair, set_up_server};
 
-    /// The key of a session, which only a machine can make.
-    fn a_session() -> Key {
-        let mut core = Broker::<Body>::new(Config::default());
-        let mut actions = Vec::new();
-        let from = core.sender(b"x");
-        let record = Record::Hello { id: &b""[..], heartbeat: Span::from_secs(1), liveness: 3 };
-        core.handle(Time::from_ms(0), Input::Record { from, record }, &mut actions);
-        let opened = actions.iter().find_map(|action| match action {
-            Action::Open { session, .. } => Some(*session),
-            _ => None,
-        });
-        opened.unwrap()
+    /// A router with the broker's way of knowing its peers.
+    struct Server {
+        runtime: Runtime,
+        keys: KeyPair,
+        router: zmq::Socket,
+        identities: Identities,
     }
 
-    /// A peer takes the routing id of one that has gone, before the broker knows that it has.
-    #[test]
-    fn a_routing_id_of_a_session_is_of_no_use_to_another_key() {
-        let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
-        let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
-        let mut router = runtime.socket(zmq::ROUTER).unwrap();
-        set_up_server(&mut router, &keys, registration.domain()).unwrap();
-        router.set_rcvtimeo(200).unwrap();
-        router.bind("tcp://127.0.0.1:*").unwrap();
-        let endpoint = router.get_last_endpoint().unwrap().unwrap();
-        let mut identities = Identities::new(Some(registration));
-        let peer = |own: &KeyPair| {
-            let socket = runtime.socket(zmq::DEALER).unwrap();
-            socket.set_linger(0).unwrap();
-            socket.set_identity(b"x").unwrap();
-            let curve = CurveClient::new(*keys.public()).key_pair(own.clone());
-            curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
-            socket.connect(&endpoint).unwrap();
-            socket
-        };
-        // Until the routing id is free again, who asks for it is passed over by libzmq.
-        let hears = |own: &KeyPair| {
-            let until = Instant::now() + Duration::from_secs(10);
-            while Instant::now() < until {
-                let socket = peer(own);
-                socket.send("hello", 0).unwrap();
-                if let Ok(route) = router.recv_msg(0) {
-                    assert_eq!(&*router.recv_msg(0).unwrap(), b"hello");
-                    return (socket, route);
-                }
+    impl Server {
+        /// With CURVE at its socket, or with a handler of ZAP alone.
+        fn new(curve: bool) -> Self {
+            let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
+            let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
+            let mut router = runtime.socket(zmq::ROUTER).unwrap();
+            if curve {
+                set_up_server(&mut router, &keys, registration.domain()).unwrap();
             }
-            panic!("nobody was heard");
-        };
-        let (ann, eve) = (KeyPair::new().unwrap(), KeyPair::new().unwrap());
-        let (socket, mut route) = hears(&ann);
-        assert!(identities.heard(&mut route));
-        assert_eq!(identities.principal(b"x"), Some(*ann.public()));
-        let session = a_session();
-        identities.opened(session, b"x");
-        drop(socket);
-        let (socket, mut route) = hears(&eve);
-        assert!(!identities.heard(&mut route));
-        assert_eq!(identities.principal(b"x"), Some(*ann.public()));
-        drop(socket);
-        let (socket, mut route) = hears(&ann);
-        assert!(identities.heard(&mut route));
-        drop(socket);
-        // When that session is over, the next one may have it.
-        identities.closed(session);
-        assert_eq!(identities.principal(b"x"), None);
-        let (_socket, mut route) = hears(&eve);
-        assert!(identities.heard(&mut route));
-        assert_eq!(identities.principal(b"x"), Some(*eve.public()));
+            router.set_rcvtimeo(10_000).unwrap();
+            let identities = Identities::new(Some(registration));
+            Server { runtime, keys, router, identities }
+        }
+
+        fn bind(&self, endpoint: &str) -> String {
+            self.router.bind(endpoint).unwrap();
+            self.router.get_last_endpoint().unwrap().unwrap()
+        }
+
+        fn peer(&self, endpoint: &str, own: Option<&KeyPair>) -> zmq::Socket {
+            let socket = self.runtime.socket(zmq::DEALER).unwrap();
+            socket.set_linger(0).unwrap();
+            if let Some(own) = own {
+                let curve = CurveClient::new(*self.keys.public()).key_pair(own.clone());
+                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+            }
+            socket.connect(endpoint).unwrap();
+            socket
+        }
+
+        /// Who sent the next message.
+        fn hears(&mut self) -> Result<Identity, Unproven> {
+            let mut route = self.router.recv_msg(0).unwrap();
+            assert_eq!(&*self.router.recv_msg(0).unwrap(), b"hello");
+            self.identities.of(&mut route)
+        }
     }
 
     #[test]
-    fn without_curve_nobody_has_a_key_whatever_a_message_says() {
-        let runtime = Runtime::new();
-        let router = runtime.socket(zmq::ROUTER).unwrap();
-        router.set_rcvtimeo(10_000).unwrap();
-        router.bind("tcp://127.0.0.1:*").unwrap();
-        let dealer = runtime.socket(zmq::DEALER).unwrap();
-        dealer.set_linger(0).unwrap();
-        dealer.connect(&router.get_last_endpoint().unwrap().unwrap()).unwrap();
-        dealer.send("hello", 0).unwrap();
-        let mut route = router.recv_msg(0).unwrap();
-        let mut identities = Identities::new(None);
-        assert!(identities.heard(&mut route));
-        assert_eq!(identities.principal(&route), None);
-        assert!(!identities.is_blind());
+    fn each_message_tells_whose_it_is() {
+        let mut server = Server::new(true);
+        let (tcp, inproc) = (server.bind("tcp://127.0.0.1:*"), server.bind("inproc://here"));
+        let ipc = server.bind("ipc://*");
+        let keys = [(); 2].map(|()| KeyPair::new().unwrap());
+        let [ann, bo] = [(&tcp, &keys[0]), (&ipc, &keys[1])]
+            .map(|(endpoint, own)| server.peer(endpoint, Some(own)));
+        let inside = server.peer(&inproc, None);
+        for _ in 0..3 {
+            for (peer, own) in [(&ann, Some(&keys[0])), (&bo, Some(&keys[1])), (&inside, None)] {
+                peer.send("hello", 0).unwrap();
+                let wanted = own.map(|own| *own.public().as_bytes());
+                assert_eq!(server.hears().unwrap().key().copied(), wanted);
+            }
+        }
+    }
+
+    /// It must not count as one of the broker's own process, which has no key either.
+    #[test]
+    fn a_message_from_outside_without_a_key_is_nobodys() {
+        let mut server = Server::new(false);
+        for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+            let peer = server.peer(&server.bind(endpoint), None);
+            peer.send("hello", 0).unwrap();
+            server.hears().unwrap_err();
+        }
+        let inside = server.peer(&server.bind("inproc://here"), None);
+        inside.send("hello", 0).unwrap();
+        assert_eq!(server.hears().unwrap(), Identity::anonymous());
+    }
+
+    #[test]
+    fn without_curve_all_peers_are_anonymous() {
+        let mut server = Server::new(false);
+        server.identities = Identities::new(None);
+        let peer = server.peer(&server.bind("tcp://127.0.0.1:*"), None);
+        peer.send("hello", 0).unwrap();
+        assert_eq!(server.hears().unwrap(), Identity::anonymous());
     }
 }

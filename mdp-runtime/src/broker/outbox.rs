@@ -72,12 +72,6 @@ impl Outbox {
         peer.filter(|peer| peer.key == to && !peer.broken).map(|peer| &*peer.route)
     }
 
-    /// Where all sessions are.
-    #[cfg(test)]
-    pub(super) fn routes(&self) -> impl Iterator<Item = &[u8]> {
-        self.peers.iter().flatten().map(|peer| &*peer.route)
-    }
-
     /// Nothing more is sent to a session.
     pub(super) fn break_off(&mut self, to: Key) {
         if let Some(peer) = peer(&mut self.peers, to) {

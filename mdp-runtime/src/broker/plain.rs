@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
-use mdp_protocol::broker::{Broker, Content, FromPlain, Incoming, ToPlain};
+use mdp_protocol::broker::{Content, FromPlain, Incoming, ToPlain};
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
 use mdp_protocol::wire::{Head, Record, tunnel};
 
@@ -48,21 +48,13 @@ impl Tunnel {
         })
     }
 
-    fn asks_for(&self, service: &[u8]) -> bool {
-        tunnel::is_request(&self.head, &self.received.packet, service)
-    }
-
     fn record(&self) -> Option<Record<&[u8], Body>> {
         Record::read(&self.head, &self.received.packet, |head| self.received.body(head)).ok()
     }
 }
 
 /// Reads a message, and takes its frames.
-pub(super) fn read(
-    frames: &mut Vec<Frame>,
-    core: &Broker<Body>,
-    limits: &Limits,
-) -> Result<Read, PlainError> {
+pub(super) fn read(frames: &mut Vec<Frame>, limits: &Limits) -> Result<Read, PlainError> {
     let message = plain::read(Reader::Broker, frames, limits)?;
     let plain::Message { form, command, body, .. } = message;
     let kind = match command {
@@ -80,17 +72,14 @@ pub(super) fn read(
     let name = frames.drain(..).rev().nth(behind).ok_or(PlainError::Signature)?;
     let said = match kind {
         Kind::Request => {
-            let tunnel = Tunnel::read(&body, limits).filter(|found| found.asks_for(name.as_ref()));
+            let tunnel =
+                Tunnel::read(&body, limits).filter(|found| tunnel::is_request(&found.head));
             Said::Request { service: name, body, tunnel }
         }
         Kind::Ready => Said::Ready { service: name },
         Kind::Answer { last } => {
-            let tunnel = match core.reads_tunnel(name.as_ref()) {
-                true => {
-                    Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head, last))
-                }
-                false => None,
-            };
+            let tunnel =
+                Tunnel::read(&body, limits).filter(|found| tunnel::is_reply(&found.head, last));
             Said::Answer { address: name, last, body, tunnel }
         }
     };

@@ -27,7 +27,7 @@ impl Tunnel {
 
     /// Whether it is a call of this service.
     pub(crate) fn asks_for(&self, service: &[u8]) -> bool {
-        tunnel::is_request(&self.head, &self.received.packet, service)
+        tunnel::is_request_of(&self.head, &self.received.packet, service)
     }
 
     /// The record; `None` if its command is not known.

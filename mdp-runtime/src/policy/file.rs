@@ -198,6 +198,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use mdp_protocol::Identity;
+
     use super::*;
 
     const KEY: &str = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
@@ -211,11 +213,11 @@ mod tests {
         );
         let policy = Policy::parse(&text).unwrap();
         let key: PeerKey = zmq::z85_decode(OTHER).unwrap().try_into().unwrap();
-        let grant = policy.core.of(Some(&key)).unwrap();
+        let grant = policy.core.of(&Identity::of_key(key)).unwrap();
         assert!(grant.may_call(b"a.A") && !grant.may_call(b"b.B") && grant.may_serve(b"b.B"));
         assert!(grant.manage && grant.drain && grant.quota.queued_bytes == Some(7));
-        assert!(policy.core.of(Some(&[7; 32])).unwrap().may_call(b"c.C"));
-        assert!(policy.core.of(None).is_none());
+        assert!(policy.core.of(&Identity::of_key([7; 32])).unwrap().may_call(b"c.C"));
+        assert!(policy.core.of(&Identity::anonymous()).is_none());
     }
 
     #[test]
