@@ -12,7 +12,7 @@ fuzz_target!(|input: (&[u8], &[u8], Vec<Vec<u8>>)| {
     body.extend(frames);
     let Some(head) = tunnel::read(&body, &Limits::default()) else { return };
     let record = Record::read(&head, &body[0], |head| Body::of(head, &body[0], &body[1..]));
-    if tunnel::is_request(&head, &body[0], service) {
+    if tunnel::is_request_of(&head, &body[0], service) {
         assert!(matches!(record, Ok(Record::Request { .. })));
         assert!(head.name.of(&body[0]).starts_with(service));
     }

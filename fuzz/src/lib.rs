@@ -2,14 +2,18 @@
 
 #[path = "../../mdp-protocol/tests/dialogues/body.rs"]
 pub mod body;
+pub mod events;
+mod guard;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use body::Body;
 use mdp_protocol::broker::{
     Action, Broker, Config, Content, FromPlain, Incoming, Input, Outgoing, ToPlain,
 };
+use mdp_protocol::policy::Policy;
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader, Side};
 use mdp_protocol::wire::{DisconnectReason, Head, Record, SIGNATURE, decode, tunnel};
 use mdp_protocol::{Key, Limits, Span, Time};
@@ -85,6 +89,10 @@ pub struct Stage {
     /// Messages to plain peers since they were asked for.
     pub plain: Vec<(Vec<u8>, Form, ToPlain<Body>)>,
     pub closed: bool,
+    /// The policy, if there is one.
+    policy: Option<Arc<Policy>>,
+    /// A policy that comes between the moment at which the next message is attributed and the one at which it is handled.
+    pub between: Option<u16>,
 }
 
 impl Default for Stage {
@@ -101,6 +109,8 @@ impl Default for Stage {
             last: BTreeMap::new(),
             plain: Vec::new(),
             closed: false,
+            policy: None,
+            between: None,
         }
     }
 }
@@ -184,6 +194,9 @@ impl Stage {
     }
 
     pub fn handle(&mut self, input: Input<'_, Body>) {
+        if let Some(bits) = self.between.take() {
+            self.set_policy(bits);
+        }
         let mut out = Vec::new();
         self.broker.handle(Time::from_ms(self.now), input, &mut out);
         for action in out {
@@ -225,8 +238,17 @@ impl Stage {
             }
             Action::SendPlain { to, form, message } => {
                 let route = self.routes.get(&to).expect("sends to an open session").clone();
-                if let ToPlain::Task { call, .. } = &message {
+                if let ToPlain::Task { call, content } = &message {
                     self.last.insert(route.clone(), *call);
+                    match content {
+                        Content::Raw(body) => self.check_caller(*call, None, body),
+                        Content::Call(record) => {
+                            if let Record::Request { peer, body, .. } = &**record {
+                                self.check_caller(*call, Some(peer), body);
+                            }
+                        }
+                        Content::Listing(_) => {}
+                    }
                 }
                 check_plain(form, &message);
                 self.plain.push((route, form, message));
@@ -238,8 +260,9 @@ impl Stage {
     }
 
     fn check_record(&mut self, route: Vec<u8>, record: &Outgoing<Body>) {
-        if let Record::Request { call, .. } = record {
+        if let Record::Request { call, peer, body, .. } = record {
             self.last.insert(route, *call);
+            self.check_caller(*call, Some(peer), body);
         }
         let mut packet = Vec::new();
         record.body().cloned().unwrap_or_default().put(&mut packet, record);

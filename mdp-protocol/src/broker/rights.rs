@@ -130,6 +130,8 @@ impl<P: Payload> Broker<P> {
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        let mut leaving = Vec::new();
+        let mut changed = Vec::new();
         for session in sessions {
             let Some(found) = self.sessions.get(session) else { continue };
             let grant = policy.of(&found.rights.identity).map(Arc::clone);
@@ -139,7 +141,11 @@ impl<P: Payload> Broker<P> {
             let allowed =
                 |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(&service.name));
             let stays = grant.as_ref().is_some_and(allowed);
-            let changed = found.rights.grant != grant;
+            if !stays {
+                leaving.push(session);
+            } else if found.rights.grant != grant {
+                changed.push(session);
+            }
             let usage = grant.as_ref().map(|grant| self.usage_of(grant));
             if let Some(found) = self.sessions.get_mut(session) {
                 found.rights.grant = grant;
@@ -147,11 +153,16 @@ impl<P: Payload> Broker<P> {
                 found.rights.called = None;
             }
             self.show(session);
-            if !stays {
-                self.expel(now, session, DisconnectReason::Denied, out);
-            } else if changed {
-                self.end_forbidden_calls(now, session, out);
-            }
+        }
+        // No call goes to another worker that its client may no longer make: these end before any worker leaves.
+        for session in &leaving {
+            self.forget_client(now, *session, out);
+        }
+        for session in changed {
+            self.end_forbidden_calls(now, session, out);
+        }
+        for session in leaving {
+            self.expel(now, session, DisconnectReason::Denied, out);
         }
         if first {
             self.count_all_calls();

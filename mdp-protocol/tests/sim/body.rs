@@ -43,11 +43,32 @@ pub(crate) struct Body {
     /// An item's number in its stream, from 0; on a reply how many items the handler has sent.
     pub(crate) n: u32,
     pub(crate) size: u32,
+    pub(crate) form: Shape,
+}
+
+/// What the frames of a body are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Shape {
+    /// A method's message.
+    Typed,
+    /// Frames of a raw call.
+    Raw,
+    /// Frames of a raw call that are a typed one.
+    Tunnel,
 }
 
 impl Payload for Body {
     fn path(&self) -> &[u8] {
         &self.path
+    }
+
+    fn is_raw(&self) -> bool {
+        self.form != Shape::Typed
+    }
+
+    fn tunnel(&self, _: &Limits) -> Option<wire::Command> {
+        self.hides_a_call().then_some(wire::Command::Request)
     }
 
     fn size(&self) -> usize {
@@ -65,7 +86,8 @@ impl Payload for Body {
 
 impl Body {
     pub(crate) fn reply(kind: Kind, uid: u32, by: usize, run: u32) -> Self {
-        Body { path: Arc::from([]), kind, uid, by: by as u32, run, n: 0, size: 16 }
+        let form = Shape::Typed;
+        Body { path: Arc::from([]), kind, uid, by: by as u32, run, n: 0, size: 16, form }
     }
 
     /// An item of a stream, or what comes before the first.
@@ -73,8 +95,13 @@ impl Body {
         Body { n, size, ..Body::reply(kind, uid, by, run) }
     }
 
+    pub(crate) fn hides_a_call(&self) -> bool {
+        self.form == Shape::Tunnel
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
-        let words = [self.kind as u32, self.uid, self.by, self.run, self.n, self.size];
+        let form = self.form as u32;
+        let words = [self.kind as u32, self.uid, self.by, self.run, self.n, self.size, form];
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
@@ -82,7 +109,9 @@ impl Body {
         let word = |n: usize| u32::from_be_bytes(bytes[4 * n..][..4].try_into().unwrap());
         let kind = KINDS[word(0) as usize];
         let path = Arc::from(path);
-        Body { path, kind, uid: word(1), by: word(2), run: word(3), n: word(4), size: word(5) }
+        let form = [Shape::Typed, Shape::Raw, Shape::Tunnel][word(6) as usize];
+        let (uid, by, run, n, size) = (word(1), word(2), word(3), word(4), word(5));
+        Body { path, kind, uid, by, run, n, size, form }
     }
 }
 
@@ -189,7 +218,8 @@ pub(crate) fn through_bytes(record: &Msg) -> Msg {
             } else {
                 bytes.extend_from_slice(&payload);
             }
-            let tail = Tail { bytes: &bytes, name_len, payload_len, out, ..Tail::default() };
+            let raw = body.is_raw();
+            let tail = Tail { bytes: &bytes, name_len, payload_len, out, raw, ..Tail::default() };
             wire::put_tail(&mut packet, record, tail);
         }
     }

@@ -1,13 +1,14 @@
 //! The broker's driver: what the real one does with a socket, here with the simulated network.
 
 use mdp_protocol::Key;
-use mdp_protocol::broker::{Action, Broker, Input, Outgoing, Sender};
+use mdp_protocol::broker::{self, Action, Broker, Input, Outgoing, Sender};
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::actors::{Opened, Role};
 use crate::body::{Body, Msg, incoming, outgoing};
 use crate::ledger::{Broken, Check, broken};
 use crate::net::{ConnId, Net};
+use crate::policy::Guard;
 use crate::world::{Event, Who, World};
 
 /// How much longer than agreed a silent peer may be given calls.
@@ -19,7 +20,9 @@ pub(crate) const BROKER: usize = 999;
 impl World {
     pub(crate) fn start_broker(&mut self) {
         self.broker.process.restart();
-        self.broker.machine = Some(Broker::new(self.plan.broker.clone()));
+        let policy = self.guard.as_ref().map(Guard::policy);
+        let config = broker::Config { policy, ..self.plan.broker.clone() };
+        self.broker.machine = Some(Broker::new(config));
         self.broker.open.clear();
         self.broker.handles.clear();
         self.broker.questions.clear();
@@ -31,13 +34,15 @@ impl World {
     pub(crate) fn broker_hears(&mut self, conn: ConnId, msg: Msg) -> Check {
         let route = World::route_of(conn);
         let Some(machine) = &self.broker.machine else { return Ok(()) };
-        let from = machine.sender(&route);
+        let identity = self.identity_of(self.net.conns[conn].peer);
+        let from = machine.sender(&route, identity);
         let heard = self.broker.process.machine_time(self.now);
-        if let Sender::Session(session) = from
+        if let Some(session) = from.session()
             && let Some(opened) = self.broker.open.get_mut(&session)
         {
             opened.heard = heard;
         }
+        self.policy_in_between(&msg)?;
         self.broker_input(Input::Record { from, record: incoming(&msg) })?;
         Ok(())
     }
@@ -45,7 +50,8 @@ impl World {
     pub(crate) fn broker_hears_noise(&mut self, conn: ConnId) -> Check {
         let route = World::route_of(conn);
         let Some(machine) = &self.broker.machine else { return Ok(()) };
-        let from: Sender<'_> = machine.sender(&route);
+        let identity = self.identity_of(self.net.conns[conn].peer);
+        let from: Sender<'_> = machine.sender(&route, identity);
         self.broker_input(Input::Invalid { from, reason: DisconnectReason::Malformed })?;
         Ok(())
     }
@@ -117,7 +123,8 @@ impl World {
                 broken("I14", format!("peer {peer} is turned out, and keeps to the protocol"))?;
             }
         }
-        if let Record::Request { call, body, .. } = &record {
+        if let Record::Request { call, peer: caller, body, .. } = &record {
+            self.check_caller(caller, body)?;
             let now = self.broker.process.machine_time(self.now);
             let patience = self.plan.broker.heartbeat.as_ms() + SLACK;
             if now > (heard + expiry).max(self.broker.paused) + patience {

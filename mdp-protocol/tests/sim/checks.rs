@@ -73,6 +73,8 @@ impl World {
         }
         self.thaw_now(Who::Broker);
         self.unblock();
+        // Behind what thaws.
+        self.after(1, Event::NewPolicy);
     }
 
     fn thaw_now(&mut self, who: Who) {

@@ -6,7 +6,7 @@ use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Part, Record, Re
 use mdp_protocol::{Code, Key, Span};
 
 use crate::actors::{HostileActor, Role};
-use crate::body::{Body, Kind, Msg, NOBODY, outgoing};
+use crate::body::{Body, Kind, Msg, NOBODY, Shape, outgoing};
 use crate::world::{Event, Who, World};
 
 impl World {
@@ -26,6 +26,15 @@ impl World {
             self.hostile_connects(peer);
         }
         let Some(socket) = self.peers[peer].socket else { return };
+        if self.hostile_comes_again() {
+            // As if its session had ended meanwhile; where that is so, what is it now?
+            let (heartbeat, liveness) = (Span::from_secs(1), 3);
+            let hello = Record::Hello { id: Arc::from([]), heartbeat, liveness };
+            self.send_up(socket, outgoing(hello, peer));
+            let request = self.plain_request(peer);
+            self.send_up(socket, outgoing(request, peer));
+            return;
+        }
         let msg = self.hostile_word(peer);
         self.send_up(socket, outgoing(msg, peer));
     }
@@ -109,8 +118,8 @@ impl World {
     fn hostile_request(&mut self, peer: usize) -> Msg {
         let path = self.rng.pick(&["s0.S/M", "s1.S/M", "own.S/M", "none.S/X", "", "//"]);
         let size = self.rng.range(0, self.plan.size) as u32;
-        let path = Arc::from(path.as_bytes());
         let by = peer as u32;
+        let (path, form) = self.some_shape(path);
         let call = self.some_handle();
         let kind = CallKind::new(self.rng.percent(40), self.rng.percent(40));
         if let Role::Hostile(hostile) = &mut self.peers[peer].role {
@@ -123,8 +132,31 @@ impl World {
             attempt: self.rng.range(0, 255) as u8,
             peer: if self.rng.percent(20) { self.hostile_id() } else { Arc::from([]) },
             kind,
-            body: Body { path, kind: Kind::Request, uid: NOBODY, by, run: 0, n: 0, size },
+            body: Body { path, kind: Kind::Request, uid: NOBODY, by, run: 0, n: 0, size, form },
         }
+    }
+
+    /// A call as an honest client makes it.
+    fn plain_request(&mut self, peer: usize) -> Msg {
+        let (path, form) = (Arc::from(&b"s0.S/M"[..]), Shape::Typed);
+        let (by, kind) = (peer as u32, Kind::Request);
+        Record::Request {
+            call: self.rng.range(1 << 40, 1 << 50),
+            timeout: Span::from_secs(5),
+            idempotent: true,
+            attempt: 1,
+            peer: Arc::from([]),
+            kind: CallKind::Unary,
+            body: Body { path, kind, uid: NOBODY, by, run: 0, n: 0, size: 10, form },
+        }
+    }
+
+    /// Most calls are typed, some are raw, and some are raw and hide a typed one.
+    fn some_shape(&mut self, path: &str) -> (Arc<[u8]>, Shape) {
+        let form = self.rng.pick(&[Shape::Typed, Shape::Typed, Shape::Raw, Shape::Tunnel]);
+        let service = path.split('/').next().unwrap_or_default();
+        let name = if form == Shape::Typed { path } else { service };
+        (Arc::from(name.as_bytes()), form)
     }
 
     /// A part or credit for a call that it has or made, or for any call that there may be.

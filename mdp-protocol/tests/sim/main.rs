@@ -25,6 +25,7 @@ mod peers;
 mod plan;
 #[cfg(feature = "planted-bugs")]
 mod planted;
+mod policy;
 mod rng;
 mod runner;
 mod streams;

@@ -7,7 +7,7 @@ use mdp_protocol::wire::CallKind;
 use mdp_protocol::{Code, Key, Reason, Span};
 
 use crate::actors::Role;
-use crate::body::{Body, Kind};
+use crate::body::{Body, Kind, Shape};
 use crate::ledger::{Check, broken};
 use crate::world::{Event, Who, World};
 
@@ -110,6 +110,7 @@ impl World {
             run: 0,
             n: 0,
             size: wish.size,
+            form: Shape::Typed,
         };
         let worker = wish.target.map(|number| format!("w{number}").into_bytes());
         let begin_within = match wish.probe {

@@ -9,6 +9,7 @@ use crate::actors::{BrokerActor, Finish, Letter, Peer, Role};
 use crate::ledger::{Broken, Check, Ledger, Tally, broken};
 use crate::net::{ConnId, Net, SocketId};
 use crate::plan::Plan;
+use crate::policy::Guard;
 use crate::rng::Rng;
 use crate::trace::Trace;
 
@@ -72,6 +73,8 @@ pub(crate) enum Event {
     },
     /// Something goes wrong.
     Fault,
+    /// The operator changes the policy.
+    NewPolicy,
     /// A frozen process goes on.
     Thaw {
         who: Who,
@@ -122,6 +125,8 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) net: Net,
     pub(crate) broker: BrokerActor,
+    /// The policy, where there is one.
+    pub(crate) guard: Option<Guard>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
@@ -150,6 +155,7 @@ impl World {
             settings,
             net: Net::default(),
             broker: BrokerActor::default(),
+            guard: None,
             peers: Vec::new(),
             ledger: Ledger::default(),
             trace: Trace::new(settings.loud),
@@ -159,7 +165,9 @@ impl World {
             ahead: BinaryHeap::new(),
             numbered: 0,
         };
+        world.guard = Guard::new(seed, &world.plan);
         world.populate();
+        world.plan_policy();
         world
     }
 
@@ -227,6 +235,7 @@ impl World {
             Event::GiveUp { peer, life, uid, call } => self.give_up(peer, life, uid, call)?,
             Event::Hostile { peer, life } => self.hostile_speaks(peer, life),
             Event::Fault => self.fault()?,
+            Event::NewPolicy => self.new_policy()?,
             Event::Thaw { who, life } => self.thaw(who, life)?,
             Event::Restart { who, life } => self.restart(who, life)?,
         }

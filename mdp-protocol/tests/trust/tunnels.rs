@@ -17,11 +17,11 @@ fn with_hooks(requests: bool, replies: bool) -> Config {
 
 /// What a client was told: FINAL with a code.
 fn code_of(said: &[Said]) -> Option<Code> {
-    let ends = said.iter().filter_map(record_in).filter_map(|record| match record {
+    let mut ends = said.iter().filter_map(record_in).filter_map(|record| match record {
         Record::Final { code, .. } => Some(*code),
         _ => None,
     });
-    ends.last()
+    ends.next_back()
 }
 
 /// A worker got no call whose caller is another one than the broker says.
