@@ -38,7 +38,13 @@ impl<P: Payload> Broker<P> {
     }
 
     /// To the session that leaves nothing is sent any more, be it the worker that holds the call.
-    fn give_up(&mut self, now: Time, key: Key, leaves: Option<Key>, out: &mut Vec<Action<P>>) {
+    pub(super) fn give_up(
+        &mut self,
+        now: Time,
+        key: Key,
+        leaves: Option<Key>,
+        out: &mut Vec<Action<P>>,
+    ) {
         let Some(place) = self.calls.get(key).map(|call| call.place) else { return };
         match place {
             Place::Queued(_) | Place::Pinned(_) => self.drop_waiting(key),
