@@ -315,7 +315,7 @@ impl Worker {
         let known = !body.is_raw() && !path.is_empty() && body.path() == path;
         let place = if known { *place } else { self.place_of(body)? };
         check_metadata(body.metadata()).map_err(|error| {
-            let message = format!("the metadata of the REQUEST cannot be read: {error}");
+            let message = format!("the REQUEST cannot be taken: {error}");
             refusal(Code::InvalidArgument, Reason::BadRequest, message)
         })?;
         let offer = self.config.services.get(place).zip(self.held.get(place));

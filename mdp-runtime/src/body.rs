@@ -281,6 +281,11 @@ impl Payload for Body {
         self.flags.has(Flags::RAW)
     }
 
+    fn metadata(&self) -> &[u8] {
+        let (start, end) = self.meta_range();
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
     fn last_frame(&self) -> &[u8] {
         let payload = match self.out.as_deref() {
             Some(Out::Frames(frames)) => return frames.last().map_or(&[], |frame| &**frame),

@@ -19,19 +19,19 @@ pub(super) fn bad_path(error: names::NameError) -> Refusal {
 }
 
 pub(super) fn bad_metadata(error: MetadataError) -> Refusal {
-    let message = format!("the metadata of the REQUEST cannot be read: {error}");
+    let message = format!("the REQUEST cannot be taken: {error}");
     refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
 }
 
 /// A hook has made a request whose metadata is invalid.
 pub(super) fn bad_metadata_of_hook(error: MetadataError) -> Refusal {
-    let message = format!("the broker's hook made metadata that cannot be read: {error}");
+    let message = format!("what the broker's hook made cannot be sent: {error}");
     refusal(Code::Internal, Reason::NotDispatched, message, true)
 }
 
 /// What a worker, or a hook in its place, said beside its reply.
 pub(super) fn bad_reply_metadata(error: MetadataError) -> Refusal {
-    let message = format!("the metadata of the reply cannot be read: {error}");
+    let message = format!("the reply cannot be read: {error}");
     refusal(Code::Internal, Reason::MaybeExecuted, message, false)
 }
 

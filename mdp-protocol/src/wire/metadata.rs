@@ -31,13 +31,13 @@ pub enum KeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// It is cut off, or is not protobuf, or a field of it has another type.
-    #[error("from byte {at} on it is not a `mdp.rpc.v1.Metadata`")]
+    #[error("the metadata is no `mdp.rpc.v1.Metadata` from byte {at} on")]
     Encoding {
         /// Where the field begins that cannot be read.
         at: usize,
     },
     /// An entry has a key that breaks the rule, or none.
-    #[error("the key of the entry at byte {at} is invalid: {error}")]
+    #[error("the key of the metadata's entry at byte {at} is invalid: {error}")]
     Key {
         /// Where the entry begins.
         at: usize,
