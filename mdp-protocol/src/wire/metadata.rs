@@ -258,7 +258,9 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<(Vec<(String, Vec<u8>)>, u32), MetadataError> {
+    type Entries = Vec<(String, Vec<u8>)>;
+
+    fn read(bytes: &[u8]) -> Result<(Entries, u32), MetadataError> {
         let mut found = Vec::new();
         let accept = read_metadata(bytes, |key, value| {
             found.push((String::from_utf8(bytes[key].to_vec()).unwrap(), bytes[value].to_vec()));
