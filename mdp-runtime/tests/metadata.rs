@@ -7,8 +7,8 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mdp_protocol::Span;
 use mdp_protocol::wire::{self, CallKind, Record, Reply as WireReply, Tail};
+use mdp_protocol::{Limits, Span};
 use mdp_runtime::hooks::{self, Answer, BrokerHooks, Forward, Verdict};
 use mdp_runtime::testing::InMemory;
 use mdp_runtime::{
@@ -280,11 +280,15 @@ const BAD_KEY: &[u8] = b"\x0a\x0f\x0a\x05token\x12\x06secret\x0a\x03\x0a\x01\xff
 
 /// A record whose body is this metadata, behind a name.
 fn send(peer: &RawPeer, record: &Record<Vec<u8>, Vec<u8>>, name: &[u8], meta: &[u8]) {
+    peer.send_frames(&[&packet(record, name, meta)]);
+}
+
+fn packet(record: &Record<Vec<u8>, Vec<u8>>, name: &[u8], meta: &[u8]) -> Vec<u8> {
     let bytes = [name, &(meta.len() as u32).to_be_bytes(), meta].concat();
     let tail = Tail { bytes: &bytes, name_len: name.len() as u8, meta: true, ..Tail::default() };
     let mut packet = Vec::new();
     wire::put_tail(&mut packet, record, tail);
-    peer.send_frames(&[&packet]);
+    packet
 }
 
 fn request(number: u64) -> Record<Vec<u8>, Vec<u8>> {
@@ -362,6 +366,27 @@ async fn a_reply_whose_metadata_cannot_be_read_is_internal() {
     assert_eq!((status.code(), status.not_started()), (Code::Internal, false), "{status:?}");
     assert_eq!(status.reason().as_deref(), Some("MAYBE_EXECUTED"));
     until(async || broker.stats().await.invalid == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_a_tunnel_of_plain_mdp_is_held_to_the_same() {
+    let broker = broker();
+    let _worker = worker(&broker, echo()).await;
+    let plain = RawPeer::connect(&broker);
+    for (meta, wanted) in [(BAD_KEY, Code::InvalidArgument), (&BAD_KEY[..17], Code::Ok)] {
+        let tunnel = packet(&request(7), PATH, meta);
+        plain.send_frames(&[b"MDPC02", b"\x01", b"test.v1.Echo", &tunnel]);
+        let frames = plain.receive_frames();
+        let (answer, mut heads) = (frames.last().unwrap(), Vec::new());
+        wire::decode(answer, &[], &Limits::default(), &mut heads).unwrap();
+        match Record::read(&heads[0], answer, |_| ()).unwrap() {
+            Record::Final { call: 7, code, not_started, .. } => {
+                assert_eq!((code, not_started), (wanted, wanted != Code::Ok));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(broker.stats().await.invalid, 1);
 }
 
 /// Hooks that give keys which cannot be sent.
