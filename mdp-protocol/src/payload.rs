@@ -18,6 +18,12 @@ pub trait Payload: Sized {
         false
     }
 
+    /// The metadata as it was encoded; empty if there is none. The broker and a worker refuse a call whose metadata cannot
+    /// be read (`wire.md` R103).
+    fn metadata(&self) -> &[u8] {
+        &[]
+    }
+
     /// The last frame of a raw body, for the broker's own services; empty if there is none.
     fn last_frame(&self) -> &[u8] {
         &[]

@@ -18,7 +18,9 @@ use crate::status::{Code, Reason, Refusal};
 use crate::stream::{DEFAULT_WINDOW, Ends};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply, SchemaHash};
+use crate::wire::{
+    CallKind, Direction, DisconnectReason, Part, Record, Reply, SchemaHash, check_metadata,
+};
 
 /// Settings of a worker.
 #[derive(Clone, Debug)]
@@ -312,6 +314,10 @@ impl Worker {
         let (path, place) = &self.known;
         let known = !body.is_raw() && !path.is_empty() && body.path() == path;
         let place = if known { *place } else { self.place_of(body)? };
+        check_metadata(body.metadata()).map_err(|error| {
+            let message = format!("the REQUEST cannot be taken: {error}");
+            refusal(Code::InvalidArgument, Reason::BadRequest, message)
+        })?;
         let offer = self.config.services.get(place).zip(self.held.get(place));
         if let Some((offer, held)) = offer.filter(|(offer, held)| **held >= offer.capacity) {
             let service = String::from_utf8_lossy(&offer.service);

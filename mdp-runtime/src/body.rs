@@ -297,6 +297,11 @@ impl Payload for Body {
         if self.may_be_tunnel() { wire::tunnel::command(&self.frames(), limits) } else { None }
     }
 
+    fn metadata(&self) -> &[u8] {
+        let (start, end) = self.meta_range();
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
     fn last_frame(&self) -> &[u8] {
         let payload = match self.out.as_deref() {
             Some(Out::Frames(frames)) => return frames.last().map_or(&[], |frame| &**frame),

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use details::RetryInfo;
-use mdp_protocol::{Code, Refusal};
+use mdp_protocol::wire::{self, MetadataError};
+use mdp_protocol::{Code, Reason, Refusal};
 use prost::Message;
 
 use crate::compress::Compression;
-use crate::metadata::Metadata;
+use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
 /// The domain of the reasons that the toolkit itself gives.
@@ -50,13 +51,6 @@ struct ErrorInfoMessage {
 struct MetadataMessage {
     #[prost(message, repeated, tag = "1")]
     entries: Vec<EntryMessage>,
-    #[prost(uint32, tag = "2")]
-    accept: u32,
-}
-
-/// A [`MetadataMessage`] of which only this is wanted: the entries are passed over.
-#[derive(Clone, Copy, PartialEq, Message)]
-struct AcceptMessage {
     #[prost(uint32, tag = "2")]
     accept: u32,
 }
@@ -113,6 +107,17 @@ pub(crate) fn status_of(refusal: &Refusal) -> Status {
     status.with_detail(&RetryInfo { retry_delay: delay.ok() })
 }
 
+/// The end of a call whose metadata cannot be sent, or read: no handler was started.
+pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
+    status_of(&Refusal {
+        code: Code::InvalidArgument,
+        reason: Reason::BadRequest,
+        message: format!("the call cannot be made: {error}"),
+        not_started: true,
+        retry_after: None,
+    })
+}
+
 /// The reason in an `ErrorInfo` of the toolkit's own domain.
 pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
     if detail.type_url != ERROR_INFO {
@@ -123,50 +128,95 @@ pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
 }
 
 /// Metadata as it stands in a record; `None` if there is none.
-pub(crate) fn encode_metadata(metadata: &Metadata) -> Option<Vec<u8>> {
-    if metadata.is_empty() {
-        return None;
+///
+/// # Errors
+///
+/// A key is invalid.
+pub(crate) fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, BadKey> {
+    encode_request_metadata(metadata, None)
+}
+
+/// The metadata of a request, which also says how its replies may be compressed.
+///
+/// # Errors
+///
+/// A key is invalid.
+pub(crate) fn encode_request_metadata(
+    metadata: &Metadata,
+    accept: Option<Compression>,
+) -> Result<Option<Vec<u8>>, BadKey> {
+    encode(metadata, accept.map_or(0, |accept| accept.number().into()))
+}
+
+/// Metadata as it stands in a record, with other entries; what it says of compression stays.
+///
+/// # Errors
+///
+/// A key is invalid.
+pub(crate) fn change_metadata(
+    before: &EncodedMetadata,
+    metadata: &Metadata,
+) -> Result<Option<Vec<u8>>, BadKey> {
+    encode(metadata, before.accept)
+}
+
+fn encode(metadata: &Metadata, accept: u32) -> Result<Option<Vec<u8>>, BadKey> {
+    metadata.check()?;
+    if metadata.is_empty() && accept == 0 {
+        return Ok(None);
     }
     let entries = metadata
         .iter()
         .map(|(key, value)| EntryMessage { key: key.to_owned(), value: value.clone() });
-    Some(MetadataMessage { entries: entries.collect(), accept: 0 }.encode_to_vec())
+    Ok(Some(MetadataMessage { entries: entries.collect(), accept }.encode_to_vec()))
 }
 
-/// The metadata of a request, which also says how its replies may be compressed.
-pub(crate) fn encode_request_metadata(
-    metadata: &Metadata,
-    accept: Option<Compression>,
-) -> Option<Vec<u8>> {
-    let Some(accept) = accept else { return encode_metadata(metadata) };
-    let mut encoded = encode_metadata(metadata).unwrap_or_default();
-    let accept = MetadataMessage { entries: Vec::new(), accept: accept.number().into() };
-    // Messages that stand one behind another are one message.
-    encoded.extend(accept.encode_to_vec());
-    Some(encoded)
+/// Metadata as it stands in a record, read once and found to be valid. Its entries are decoded when somebody wants them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EncodedMetadata {
+    bytes: Bytes,
+    accept: u32,
 }
 
-/// Metadata as it stands in a record, with other entries; what it says of compression stays.
-pub(crate) fn change_metadata(bytes: &Bytes, entries: Vec<(String, Bytes)>) -> Option<Vec<u8>> {
-    let accept = AcceptMessage::decode(bytes.clone()).unwrap_or_default().accept;
-    if entries.is_empty() && accept == 0 {
-        return None;
+impl EncodedMetadata {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, and where it stands (wire.md R102).
+    pub(crate) fn read(bytes: Bytes) -> Result<Self, MetadataError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let accept = wire::read_metadata(&bytes, |_, _| {})?;
+        Ok(EncodedMetadata { bytes, accept })
     }
-    let entries = entries.into_iter().map(|(key, value)| EntryMessage { key, value }).collect();
-    Some(MetadataMessage { entries, accept }.encode_to_vec())
-}
 
-/// How the replies to a request with this metadata may be compressed.
-pub(crate) fn decode_accept(bytes: &Bytes) -> Option<Compression> {
-    let message = AcceptMessage::decode(bytes.clone()).ok()?;
-    Compression::of(u8::try_from(message.accept).ok()?)
-}
-
-/// Metadata out of a record. What cannot be read is none: it is no part of the request itself.
-pub(crate) fn decode_metadata(bytes: Bytes) -> Metadata {
-    if bytes.is_empty() {
-        return Metadata::default();
+    /// How the replies to a request with this metadata may be compressed.
+    pub(crate) fn accept(&self) -> Option<Compression> {
+        Compression::of(u8::try_from(self.accept).ok()?)
     }
-    let message = MetadataMessage::decode(bytes).unwrap_or_default();
-    message.entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+
+    /// The entries.
+    pub(crate) fn decode(&self) -> Metadata {
+        let mut entries = Vec::new();
+        // It was read to its end before.
+        let _ = wire::read_metadata(&self.bytes, |key, value| {
+            let key = self.bytes.get(key).unwrap_or_default();
+            entries.push((String::from_utf8_lossy(key), self.bytes.slice(value)));
+        });
+        entries.into_iter().collect()
+    }
 }
+
+/// Metadata out of a record.
+///
+/// # Errors
+///
+/// What cannot be read, and where it stands (wire.md R102).
+pub(crate) fn decode_metadata(bytes: Bytes) -> Result<Metadata, MetadataError> {
+    EncodedMetadata::read(bytes).map(|encoded| encoded.decode())
+}
+
+#[cfg(test)]
+mod tests;

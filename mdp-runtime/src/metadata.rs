@@ -1,18 +1,30 @@
 //! What travels beside a message: keys with values, of the request and of the reply.
 
 use bytes::Bytes;
+use mdp_protocol::wire::{KeyError, check_key};
 
 /// Keys with values, in the order in which they were added; a key may have several.
+///
+/// A key is 1 to 255 bytes of lower-case ASCII letters, digits, `-`, `_` and `.` (wire.md R102). ASCII letters may be given
+/// in upper case and are taken for lower-case ones, also when a key is looked up. Any other key is kept as it is and is not sent:
+/// a call with one ends with INVALID_ARGUMENT before it is sent, and a handler's reply with one becomes INTERNAL. Both name the key.
+///
+/// The other side says what it likes here. What a guard in this process has found out belongs into
+/// [`Extensions`](crate::Extensions), or is set with [`insert`](Self::insert), which leaves nothing of what the peer said.
 ///
 /// ```
 /// use mdp_runtime::Metadata;
 /// let mut metadata = Metadata::new();
-/// metadata.insert("tenant", "acme");
-/// assert_eq!(metadata.get_str("tenant"), Some("acme"));
-/// assert_eq!(metadata.get("trace"), None);
+/// metadata.append("tenant", "acme");
+/// metadata.append("tenant", "globex");
+/// assert_eq!(metadata.get_str("Tenant"), Some("acme"));
+/// assert_eq!(metadata.insert("tenant", "initech"), Some("acme".into()));
+/// assert_eq!(metadata.remove("tenant"), ["initech"]);
+/// assert_eq!(metadata.get("tenant"), None);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
+    /// The keys have no upper-case ASCII letter.
     entries: Vec<(String, Bytes)>,
 }
 
@@ -22,9 +34,32 @@ impl Metadata {
         Self::default()
     }
 
-    /// Adds a value; those that the key has already stay.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Bytes>) {
-        self.entries.push((key.into(), value.into()));
+    /// Puts a value in place of all values that the key has. Returns the first of these.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Option<Bytes> {
+        let key = key.into();
+        let before = self.remove(&key).into_iter().next();
+        self.append(key, value);
+        before
+    }
+
+    /// Adds a value; those that the key has already stay before it.
+    pub fn append(&mut self, key: impl Into<String>, value: impl Into<Bytes>) {
+        let mut key = key.into();
+        key.make_ascii_lowercase();
+        self.entries.push((key, value.into()));
+    }
+
+    /// Takes all values of a key away, and returns them in order.
+    pub fn remove(&mut self, key: &str) -> Vec<Bytes> {
+        let mut removed = Vec::new();
+        self.entries.retain_mut(|(found, value)| {
+            let stays = !found.eq_ignore_ascii_case(key);
+            if !stays {
+                removed.push(std::mem::take(value));
+            }
+            stays
+        });
+        removed
     }
 
     /// The first value of a key.
@@ -39,7 +74,8 @@ impl Metadata {
 
     /// All values of a key, in order.
     pub fn get_all(&self, key: &str) -> impl Iterator<Item = &Bytes> {
-        self.entries.iter().filter(move |(found, _)| found == key).map(|(_, value)| value)
+        let entries = self.entries.iter();
+        entries.filter(move |(found, _)| found.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
 
     /// All entries, in order.
@@ -56,11 +92,67 @@ impl Metadata {
     pub fn len(&self) -> usize {
         self.entries.len()
     }
+
+    /// Whether it can be sent.
+    pub(crate) fn check(&self) -> Result<(), BadKey> {
+        self.entries.iter().try_for_each(|(key, _)| {
+            check_key(key.as_bytes()).map(|_| ()).map_err(|error| BadKey::new(key, error))
+        })
+    }
 }
 
+/// Entries add up: a key that comes twice has two values.
 impl<K: Into<String>, V: Into<Bytes>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
-        Metadata { entries: entries.collect() }
+        let mut metadata = Metadata::new();
+        entries.into_iter().for_each(|(key, value)| metadata.append(key, value));
+        metadata
+    }
+}
+
+/// A key that cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the metadata key `{key}` is invalid: {error}")]
+pub(crate) struct BadKey {
+    /// Its beginning, with escapes.
+    key: String,
+    error: KeyError,
+}
+
+impl BadKey {
+    /// As much of a key as a message shows.
+    const SHOWN: usize = 64;
+
+    fn new(key: &str, error: KeyError) -> Self {
+        BadKey { key: key.escape_debug().take(Self::SHOWN).collect(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn insert_replaces_append_adds_and_remove_takes_all() {
+        let mut metadata = Metadata::from_iter([("user", "root"), ("a", "1"), ("User", "admin")]);
+        assert_eq!(metadata.get_all("user").collect::<Vec<_>>(), ["root", "admin"]);
+        assert_eq!(metadata.insert("USER", "ann"), Some("root".into()));
+        assert_eq!(metadata.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["a", "user"]);
+        assert_eq!(metadata.get_str("user"), Some("ann"));
+        assert_eq!(metadata.insert("b", "2"), None);
+        metadata.append("b", vec![0xff]);
+        assert_eq!((metadata.get_all("b").count(), metadata.len()), (2, 4));
+        assert_eq!(metadata.remove("b"), [Bytes::from("2"), Bytes::from(vec![0xff])]);
+        assert_eq!((metadata.remove("b").len(), metadata.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_bad_key_is_named() {
+        assert_eq!(Metadata::from_iter([("X-User", ""), ("a.b_c-1", "")]).check(), Ok(()));
+        let bad = |key: &str| Metadata::from_iter([("good", ""), (key, "")]).check().unwrap_err();
+        let said = bad("Bad Key\n").to_string();
+        assert!(said.starts_with("the metadata key `bad key\\n` is invalid: byte 3"), "{said}");
+        assert!(bad("").to_string().contains("it is empty"));
+        assert!(bad(&"ä".repeat(9_999)).to_string().len() < 300);
     }
 }

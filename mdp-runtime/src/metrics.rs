@@ -95,7 +95,7 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 14] {
             "Raw calls of plain clients that ended without an answer.",
             stats.unanswered,
         ),
-        ("mdp_invalid_total", "Messages or records that have no place.", stats.invalid),
+        ("mdp_invalid_total", "Messages, records and metadata that are invalid.", stats.invalid),
         ("mdp_turned_away_total", "Peers without a session that were told so.", stats.turned_away),
     ]
 }

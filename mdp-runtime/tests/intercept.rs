@@ -68,7 +68,7 @@ fn text(bytes: &Bytes) -> String {
 impl Interceptor for Marker {
     async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
         self.trace(">");
-        request.metadata_mut().insert("way", self.0);
+        request.metadata_mut().append("way", self.0);
         let marked = format!("{}{}", text(request.bytes()), self.0);
         request.set_bytes(codegen::encode(&marked));
         let mut end = next.call(request).await;
@@ -77,9 +77,9 @@ impl Interceptor for Marker {
             Ok(reply) => {
                 let marked = format!("{}{}", reply.message::<String>()?, self.0.to_uppercase());
                 reply.set_bytes(codegen::encode(&marked));
-                reply.metadata_mut().insert("back", self.0);
+                reply.metadata_mut().append("back", self.0);
             }
-            Err(status) => status.metadata_mut().insert("back", self.0),
+            Err(status) => status.metadata_mut().append("back", self.0),
         }
         end
     }
@@ -549,7 +549,7 @@ impl Interceptor for Kinds {
         if request.metadata().get("deny").is_some() {
             return Err(Status::permission_denied(self.0));
         }
-        request.metadata_mut().insert("way", self.0);
+        request.metadata_mut().append("way", self.0);
         let twice = request.metadata().get("twice").is_some().then(|| request.clone());
         let mut end = next.call(request).await;
         if let Some(again) = twice {

@@ -113,7 +113,7 @@ struct Mark(&'static str);
 
 impl Interceptor for Mark {
     async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
-        request.metadata_mut().insert("way", self.0);
+        request.metadata_mut().append("way", self.0);
         next.call(request).await
     }
 }
@@ -126,7 +126,7 @@ async fn layers_and_interceptors_are_in_the_order_in_which_they_are_added() {
     });
     let mark = |name: &'static str| {
         tower::util::MapRequestLayer::new(move |mut request: Request| {
-            request.metadata_mut().insert("way", name);
+            request.metadata_mut().append("way", name);
             request
         })
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use mdp_runtime::details::{BadRequest, FieldViolation, RetryInfo};
 use mdp_runtime::{CallContext, Status};
 
+use crate::caller::caller;
 use crate::clock::Clock;
-use crate::hooks::USER;
 use crate::passwords;
 use crate::pb::auth_worker::Auth;
 use crate::pb::{
@@ -111,7 +111,7 @@ impl Auth for Accounts {
         cx: &CallContext,
         req: ChangePasswordRequest,
     ) -> Result<ChangePasswordReply, Status> {
-        let user = caller(cx)?;
+        let user = &caller(cx)?.name;
         check([
             password_fault("old_password", &req.old_password),
             new_password_fault("new_password", &req.new_password),
@@ -125,15 +125,6 @@ impl Auth for Accounts {
             false => Err(Status::not_found(format!("{user} has no account"))),
         }
     }
-}
-
-/// The user who calls, as the broker says. Without the broker's hooks there is none.
-///
-/// # Errors
-///
-/// INTERNAL: the broker has not said it.
-pub fn caller(cx: &CallContext) -> Result<&str, Status> {
-    cx.metadata().get_str(USER).ok_or_else(|| Status::internal("the broker has not said who calls"))
 }
 
 type Fault = Option<FieldViolation>;

@@ -69,7 +69,7 @@ impl TokenHooks {
 
     /// The request as the worker gets it: with who calls in place of the token.
     fn admit(&self, request: &Request) -> Result<Forward, Status> {
-        // Whatever the client says under these keys does not reach the worker.
+        // Whatever the client says under these keys does not reach the worker, also where nobody is let in by a token.
         let clean = Forward::new()
             .remove_metadata(AUTHORIZATION)
             .remove_metadata(USER)

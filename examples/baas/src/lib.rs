@@ -4,6 +4,7 @@
 //! checks the token, tells the worker who calls, and takes the token away.
 
 pub mod auth;
+pub mod caller;
 pub mod clock;
 pub mod hooks;
 pub mod notes;

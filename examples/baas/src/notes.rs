@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mdp_runtime::{CallContext, Status};
 
-use crate::auth::caller;
+use crate::caller::caller;
 use crate::pb::notes_worker::Notes;
 use crate::pb::{AddReply, AddRequest, ListReply, ListRequest, PurgeReply, PurgeRequest};
 
@@ -33,7 +33,7 @@ impl Notebook {
 
 impl Notes for Notebook {
     async fn add(&self, cx: &CallContext, req: AddRequest) -> Result<AddReply, Status> {
-        let user = caller(cx)?;
+        let user = &caller(cx)?.name;
         if req.text.is_empty() || req.text.len() > LONGEST_NOTE {
             let message = format!("a note has 1 to {LONGEST_NOTE} bytes");
             return Err(Status::invalid_argument(message));
@@ -49,7 +49,7 @@ impl Notes for Notebook {
     }
 
     async fn list(&self, cx: &CallContext, _: ListRequest) -> Result<ListReply, Status> {
-        let user = caller(cx)?;
+        let user = &caller(cx)?.name;
         let notes = self.notes().get(user).cloned().unwrap_or_default();
         Ok(ListReply { user: user.to_owned(), notes })
     }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use mdp_runtime::{Broker, Client, ClientBuilder, Worker, WorkerBuilder};
 
 use crate::auth::Accounts;
+use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::hooks::TokenHooks;
 use crate::notes::Notebook;
@@ -48,6 +49,7 @@ pub fn auth(
         .curve(setup.curve(AUTH)?)
         .id(id)
         .capacity(u32::try_from(capacity).unwrap_or(u32::MAX))
+        .intercept(Callers)
         .serve(AuthWorker::new(accounts)))
 }
 
@@ -58,7 +60,8 @@ pub fn auth(
 /// A key cannot be read.
 pub fn notes(setup: &Setup, endpoint: &str) -> Result<WorkerBuilder> {
     let service = NotesWorker::new(Notebook::new());
-    Ok(Worker::builder().connect(endpoint).curve(setup.curve(NOTES)?).serve(service))
+    let builder = Worker::builder().connect(endpoint).curve(setup.curve(NOTES)?);
+    Ok(builder.intercept(Callers).serve(service))
 }
 
 /// A client on a device. It is nobody's yet: a [`Session`](crate::session::Session) logs a user in.

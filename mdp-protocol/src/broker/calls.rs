@@ -364,6 +364,7 @@ impl<P: Payload> Broker<P> {
             self.requeue(now, key);
             return self.free_slot(now, worker, out);
         }
+        let end = if running { self.with_readable_metadata(end) } else { end };
         self.count_answer(now, key, worker, end.code);
         if running {
             let id = self

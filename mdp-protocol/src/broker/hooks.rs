@@ -10,7 +10,9 @@ use alloc::vec::Vec;
 use super::Broker;
 use super::calls::{End, Place, Stage, no_name};
 use super::io::{Action, Name};
-use super::refusals::{bad_path, begun, deadline_refusal, limit_refusal, no_verdict};
+use super::refusals::{
+    bad_metadata_of_hook, bad_path, begun, deadline_refusal, limit_refusal, no_verdict,
+};
 use super::requests::{Request, Wish};
 use crate::limits::Limit;
 use crate::payload::Payload;
@@ -18,7 +20,7 @@ use crate::policy::PeerKey;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wire::{CallKind, Reply};
+use crate::wire::{CallKind, Reply, check_metadata};
 
 /// What is asked, and how long a call waits for the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +222,8 @@ impl<P: Payload> Broker<P> {
                     self.stats.refused += 1;
                 }
                 let not_started = not_started && code != Code::Ok;
-                self.reply(now, key, End { code, not_started, reply }, worker, out);
+                let end = self.with_readable_metadata(End { code, not_started, reply });
+                self.reply(now, key, end, worker, out);
                 self.remove(key);
             }
             Verdict::Discard => {
@@ -262,7 +265,10 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
-        let called = self.check_body(&body).and_then(|()| self.called(&body).map_err(bad_path));
+        let called = check_metadata(body.metadata())
+            .map_err(bad_metadata_of_hook)
+            .and_then(|()| self.check_body(&body))
+            .and_then(|()| self.called(&body).map_err(bad_path));
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {

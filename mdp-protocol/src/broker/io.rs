@@ -307,7 +307,7 @@ pub struct Stats {
     pub unwanted: u64,
     /// Raw calls of plain clients that the broker ended, for which plain MDP has no words.
     pub unanswered: u64,
-    /// Messages that could not be read, or records that have no place.
+    /// Messages that could not be read, records that have no place, and metadata that could not be read.
     pub invalid: u64,
     /// Peers without a session that were told so.
     pub turned_away: u64,

@@ -15,6 +15,7 @@ mod config;
 mod drain;
 mod hooks;
 mod io;
+mod metadata;
 mod mmi;
 mod plain;
 mod refusals;

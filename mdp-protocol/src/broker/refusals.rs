@@ -7,6 +7,7 @@ use super::rights::{Over, SOON};
 use crate::limits::Limit;
 use crate::names;
 use crate::status::{Code, Reason, Refusal};
+use crate::wire::MetadataError;
 
 fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
     Refusal { code, reason, message, not_started, retry_after: None }
@@ -15,6 +16,23 @@ fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Re
 pub(super) fn bad_path(error: names::NameError) -> Refusal {
     let message = format!("the REQUEST's name is not a method's path: {error}");
     refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
+}
+
+pub(super) fn bad_metadata(error: MetadataError) -> Refusal {
+    let message = format!("the REQUEST cannot be taken: {error}");
+    refusal(Code::InvalidArgument, Reason::BadRequest, message, true)
+}
+
+/// A hook has made a request whose metadata is invalid.
+pub(super) fn bad_metadata_of_hook(error: MetadataError) -> Refusal {
+    let message = format!("what the broker's hook made cannot be sent: {error}");
+    refusal(Code::Internal, Reason::NotDispatched, message, true)
+}
+
+/// What a worker, or a hook in its place, said beside its reply.
+pub(super) fn bad_reply_metadata(error: MetadataError) -> Refusal {
+    let message = format!("the reply cannot be read: {error}");
+    refusal(Code::Internal, Reason::MaybeExecuted, message, false)
 }
 
 pub(super) fn limit_refusal(limit: Limit) -> Refusal {

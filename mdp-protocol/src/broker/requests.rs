@@ -174,6 +174,7 @@ impl<P: Payload> Broker<P> {
         self.check_body(body)?;
         let called = self.called(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
+        self.check_metadata_of_request(body)?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
         Ok(called)
     }

@@ -10,7 +10,7 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::stream::{Balance, DEFAULT_WINDOW};
 use crate::time::Time;
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, units};
+use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, check_metadata, units};
 
 /// What the broker knows of a call's streams.
 #[derive(Debug)]
@@ -165,6 +165,11 @@ impl<P: Payload> Broker<P> {
                 return;
             }
             return self.unexpected(now, from, out);
+        }
+        if let Part::Open(body) = &part
+            && let Err(error) = check_metadata(body.metadata())
+        {
+            return self.end_badly_opened(now, key, error, out);
         }
         self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
         if let Some(size) = size.filter(|_| to_plain && !from_plain) {

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod frames;
 mod header;
+mod metadata;
 pub mod plain;
 mod record;
 pub mod tunnel;
@@ -18,6 +19,7 @@ pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
 pub use frames::{FramesError, put_frame, split_frames};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
+pub use metadata::{KeyError, MAX_KEY, MetadataError, check_key, check_metadata, read_metadata};
 pub use record::{
     CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply, SchemaHash,
 };

@@ -7,22 +7,31 @@ use mdp_protocol::broker::{Action, Broker, Config, Input, Outgoing};
 use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Record, WireError, decode};
 use mdp_protocol::{Code, Identity, Key, Limits, Payload, Span, Time, client, worker};
 
-/// A body: its path, and how many bytes it is said to have.
+/// A body: its path, its metadata, and how many bytes it is said to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) path: Vec<u8>,
+    pub(crate) meta: Vec<u8>,
     pub(crate) size: usize,
 }
 
 impl Body {
     pub(crate) fn of(path: &[u8]) -> Self {
-        Body { path: path.into(), size: path.len() }
+        Body::with_meta(path, b"")
+    }
+
+    pub(crate) fn with_meta(path: &[u8], meta: &[u8]) -> Self {
+        Body { path: path.into(), meta: meta.into(), size: path.len() + meta.len() }
     }
 }
 
 impl Payload for Body {
     fn path(&self) -> &[u8] {
         &self.path
+    }
+
+    fn metadata(&self) -> &[u8] {
+        &self.meta
     }
 
     fn size(&self) -> usize {
@@ -79,6 +88,7 @@ pub(crate) fn hear<'a>(packet: &'a [u8], frames: &[usize], limits: &Limits) -> V
         assert_eq!(payload, head.payload_len as usize);
         let body = |head: &mdp_protocol::wire::Head| Body {
             path: head.name.of(packet).into(),
+            meta: head.meta.of(packet).into(),
             size: head.tail.len() + payload,
         };
         heard.push(Record::read(head, packet, body).map_err(DisconnectReason::from));
@@ -109,15 +119,15 @@ pub(crate) enum Role {
 
 pub(crate) const ROLES: [Role; 3] = [Role::Stranger, Role::Client, Role::Worker];
 
-const GOOD_CLIENT: &[u8] = b"good client's route";
-const GOOD_WORKER: &[u8] = b"good worker's route";
-const BAD: &[u8] = b"bad peer's route";
+pub(crate) const GOOD_CLIENT: &[u8] = b"good client's route";
+pub(crate) const GOOD_WORKER: &[u8] = b"good worker's route";
+pub(crate) const BAD: &[u8] = b"bad peer's route";
 const GOOD_SERVICE: &[u8] = b"good.v1.Echo";
-const GOOD_PATH: &[u8] = b"good.v1.Echo/Say";
+pub(crate) const GOOD_PATH: &[u8] = b"good.v1.Echo/Say";
 const BAD_SERVICE: &[u8] = b"auth.v1.Auth";
-const BAD_PATH: &[u8] = b"auth.v1.Auth/Login";
+pub(crate) const BAD_PATH: &[u8] = b"auth.v1.Auth/Login";
 /// The good client's call that the bad worker holds.
-const VICTIM: u64 = 1 << 40;
+pub(crate) const VICTIM: u64 = 1 << 40;
 /// The bad client's call with streams, as the vectors from a client to the broker name it.
 const STREAM: u64 = 1 << 32 | 8;
 /// It is the second that the good worker is given.
@@ -174,7 +184,7 @@ impl World {
     }
 
     /// The handle of the REQUEST of this number that a worker was given.
-    fn handle_of(&self, worker: &[u8], number: usize) -> u64 {
+    pub(crate) fn handle_of(&self, worker: &[u8], number: usize) -> u64 {
         let mut requests = self.mail.iter().filter_map(|(to, record)| match record {
             Record::Request { call, .. } if **to == *worker => Some(*call),
             _ => None,
@@ -251,10 +261,15 @@ impl World {
 
     /// What the bad peer was told since the last time, in order.
     pub(crate) fn told_bad(&mut self) -> Vec<Outgoing<Body>> {
-        let (bad, rest) = self.mail.drain(..).partition(|(to, _)| **to == *BAD);
+        self.told(BAD)
+    }
+
+    /// The same of any peer.
+    pub(crate) fn told(&mut self, route: &[u8]) -> Vec<Outgoing<Body>> {
+        let (told, rest) = self.mail.drain(..).partition(|(to, _)| **to == *route);
         self.mail = rest;
-        let bad: Vec<_> = bad;
-        bad.into_iter().map(|(_, record)| record).collect()
+        let told: Vec<_> = told;
+        told.into_iter().map(|(_, record)| record).collect()
     }
 
     /// The broker is alive: a normal call goes through it and back.
@@ -315,7 +330,7 @@ pub(crate) fn request(call: u64, path: &[u8], timeout: Span) -> Record<&'static 
 }
 
 /// A call with streams both ways.
-fn streamed(number: u64, path: &[u8]) -> Record<&'static [u8], Body> {
+pub(crate) fn streamed(number: u64, path: &[u8]) -> Record<&'static [u8], Body> {
     let mut record = request(number, path, Span::from_ms(500));
     if let Record::Request { kind, .. } = &mut record {
         *kind = CallKind::BidiStreaming;
@@ -323,7 +338,7 @@ fn streamed(number: u64, path: &[u8]) -> Record<&'static [u8], Body> {
     record
 }
 
-fn credit(call: u64, of: Direction) -> Record<&'static [u8], Body> {
+pub(crate) fn credit(call: u64, of: Direction) -> Record<&'static [u8], Body> {
     Record::Credit { call, of, units: 2 }
 }
 
@@ -338,7 +353,7 @@ fn reply(call: u64) -> Record<&'static [u8], Body> {
     }
 }
 
-const WELCOME: Record<&[u8], Body> = Record::Welcome {
+pub(crate) const WELCOME: Record<&[u8], Body> = Record::Welcome {
     id: b"p-1",
     heartbeat: Span::from_secs(1),
     liveness: 3,

@@ -6,6 +6,7 @@
 
 mod limits;
 mod machines;
+mod metadata;
 mod mutations;
 mod random;
 #[allow(dead_code)] // what writes the vectors is for the test `vectors`

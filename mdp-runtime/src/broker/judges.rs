@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use mdp_protocol::broker::{About, HookConfig, Note, Question, Verdict};
-use mdp_protocol::wire::Reply;
+use mdp_protocol::wire::{MetadataError, Reply};
 use mdp_protocol::{Limits, Payload};
 
 use super::Line;
@@ -241,9 +241,9 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
     let not_started = matches!(about, About::Request { .. });
     let verdict = catch_unwind(AssertUnwindSafe(|| match about {
         About::Request { timeout, idempotent, kind, target, body } => {
-            let request = hooks::Request::new(called, body, target, timeout, idempotent, kind);
+            let request = hooks::Request::new(called, body, target, timeout, idempotent, kind)?;
             let said = hooks.request(&request);
-            verdict::on_request(request, said)
+            Ok(verdict::on_request(request, said))
         }
         About::Reply { worker, code, not_started, reply } => {
             let (body, refusal) = match reply {
@@ -252,11 +252,16 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
                 Reply::Listing(_) => (None, None),
             };
             let end = End { worker, code, not_started, refusal };
-            let reply = hooks::Reply::new(called, end, body);
+            let reply = hooks::Reply::new(called, end, body)?;
             let said = hooks.reply(&reply);
-            verdict::on_reply(reply, said)
+            Ok(verdict::on_reply(reply, said))
         }
     }));
+    let unread = |error: MetadataError| {
+        let message = format!("a hook of the broker cannot be asked: {error}");
+        verdict::failed(Status::internal(message), not_started)
+    };
+    let verdict = verdict.map(|verdict| verdict.unwrap_or_else(unread));
     let verdict = verdict.unwrap_or_else(|panic| {
         tracing::error!(words = words(panic.as_ref()), "a hook of the broker panicked");
         verdict::failed(Status::internal("a hook of the broker panicked"), not_started)

@@ -1,11 +1,11 @@
 //! A call: what to ask, with which options, and the future of its reply.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,7 +21,8 @@ use crate::clock;
 use crate::codec;
 use crate::codegen::{CallKind, Idempotency, MethodSpec, Record};
 use crate::compress::{self, Compression, Packing};
-use crate::metadata::Metadata;
+use crate::extensions::Extensions;
+use crate::metadata::{BadKey, Metadata};
 use crate::retry::{Again, Choice, HedgePolicy, RetryPolicy};
 use crate::status::Status;
 use crate::stream::Flow;
@@ -53,6 +54,7 @@ pub struct Call<Rep, K = Unary> {
     method: &'static MethodSpec,
     body: Body,
     metadata: Metadata,
+    extensions: Extensions,
     timeout: Duration,
     /// The time for a stream to begin.
     begin_within: Duration,
@@ -84,6 +86,7 @@ impl<Rep, K> Call<Rep, K> {
             method,
             body,
             metadata: Metadata::new(),
+            extensions: Extensions::new(),
             timeout: own.unwrap_or_else(|| client.timeout(method.kind)),
             begin_within: own.unwrap_or_else(|| client.timeout(CallKind::Unary)),
             idempotent: method.idempotency != Idempotency::Unknown,
@@ -116,9 +119,16 @@ impl<Rep, K> Call<Rep, K> {
         self.timeout(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Adds metadata, which the handler sees in its `CallContext`.
+    /// Adds metadata, which the handler sees in its `CallContext`. Values that the key has already stay. With a key that
+    /// [`Metadata`] cannot send the call ends with INVALID_ARGUMENT and is not started.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.metadata.insert(key, value);
+        self.metadata.append(key, value);
+        self
+    }
+
+    /// Puts a value into the call's [`Extensions`], for the client's interceptors. It is not sent.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
         self
     }
 
@@ -261,6 +271,10 @@ impl<Rep, K> Call<Rep, K> {
             self.timeout = self.timeout.min(left);
         }
         let method = self.method;
+        // Before any interceptor: what the caller has said.
+        if let Err(bad) = self.metadata.check() {
+            return refused(method, &bad);
+        }
         let link = match &self.client.way {
             Way::Broker(link) if !self.asks() => link,
             Way::Channel(joined) if !self.asks() || joined.below().is_some() => {
@@ -274,7 +288,10 @@ impl<Rep, K> Call<Rep, K> {
         };
         let packing = Packing { with: self.compression, ..link.packing };
         let packed = packing.with.and_then(|_| compress::pack(packing.with, &self.body.payload()));
-        let meta = codec::encode_request_metadata(&self.metadata, packing.with);
+        let meta = match codec::encode_request_metadata(&self.metadata, packing.with) {
+            Ok(meta) => meta,
+            Err(bad) => return refused(method, &bad),
+        };
         if packed.is_some() || meta.is_some() {
             let compressed = packed.is_some();
             let payload = packed.unwrap_or_else(|| self.body.payload());
@@ -306,6 +323,7 @@ impl<Rep, K> Call<Rep, K> {
     fn request(self) -> Request {
         let mut request = Request::new(self.method, self.body.payload(), self.worker);
         request.metadata = self.metadata;
+        request.extensions = self.extensions;
         request.timeout = self.timeout;
         request.begin_within = self.begin_within;
         request.idempotent = self.idempotent;
@@ -322,6 +340,7 @@ impl<Rep, K> Call<Rep, K> {
         let own = if said { None } else { client.compression() };
         Call {
             metadata: request.metadata,
+            extensions: request.extensions,
             timeout: request.timeout,
             begin_within: request.begin_within.min(request.timeout),
             idempotent: request.idempotent,
@@ -425,7 +444,7 @@ impl<Rep: Record> Future for SendFuture<Rep> {
             self.state = State::Sent(call.make().0, method);
         }
         let State::Sent(ending, method) = &mut self.state else { return Poll::Pending };
-        let response = ready!(ending.poll(cx)).and_then(|reply| decoded(method, reply));
+        let response = task::ready!(ending.poll(cx)).and_then(|reply| decoded(method, reply));
         Poll::Ready(response.map_err(|status| status.with_method(method.path)))
     }
 }
@@ -460,6 +479,12 @@ impl<Rep: Record> Future for CallFuture<Rep> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.inner).poll(cx).map_ok(Response::into_message)
     }
+}
+
+/// A call that cannot be sent with this key in its metadata.
+fn refused(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<Flow>>) {
+    let flow = method.kind.is_stream().then(Flow::closed);
+    (Ending::channel(Box::pin(ready(Err(codec::bad_metadata(bad)))), None), flow)
 }
 
 fn decoded<Rep: Record>(

@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use mdp_protocol::Reason;
 use mdp_protocol::client::Outcome;
 
 use super::answer::Waiting;
-use super::channel::Answering;
+use super::channel::{Answering, refused};
 use super::request::Reply;
 use crate::body::Body;
 use crate::codec;
+use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 use crate::stream::Flow;
 
@@ -74,14 +77,47 @@ pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Sta
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
         Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
             payload: body.plain(most).map_err(at_client)?,
-            metadata: codec::decode_metadata(body.meta()),
+            metadata: metadata(body.meta(), false)?,
             worker: body.peer(),
             attempts: attempt,
         }),
         Outcome::Final { code, not_started, attempt: _, body } => {
             Err(codec::decode_status(code, body.payload())
                 .with_not_started(not_started)
-                .with_metadata(codec::decode_metadata(body.meta())))
+                .with_metadata(metadata(body.meta(), not_started)?))
+        }
+    }
+}
+
+/// What the handler said beside its reply, or before its replies.
+///
+/// # Errors
+///
+/// INTERNAL: it cannot be read (wire.md R103).
+pub(crate) fn metadata(bytes: Bytes, not_started: bool) -> Result<Metadata, Status> {
+    codec::decode_metadata(bytes).map_err(|error| {
+        let message = format!("the reply cannot be read: {error}");
+        let reason = if not_started { Reason::NotDispatched } else { Reason::MaybeExecuted };
+        refused(Code::Internal, reason, &message, not_started)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_whose_metadata_cannot_be_read_is_internal() {
+        for meta in [&b"\x0a"[..], b"\x0a\x03\x0a\x01\xff", b"\x0a\x00"] {
+            for (code, not_started) in
+                [(Code::Ok, false), (Code::NotFound, false), (Code::Unavailable, true)]
+            {
+                let body = Body::with_payload("", Some(meta), Bytes::new());
+                let end = Outcome::Final { code, not_started, attempt: 1, body };
+                let status = answered(end, 0).unwrap_err();
+                assert_eq!((status.code(), status.not_started()), (Code::Internal, not_started));
+                assert!(status.message().contains("metadata"), "{status}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub use call::{Call, CallFuture, Response, SendFuture};
 pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused, without_streams};
 pub use channel::{Channel, Replies, Requests};
 pub(crate) use driver::Command;
-pub(crate) use ending::{Ending, answered, at_client};
+pub(crate) use ending::{Ending, answered, at_client, metadata};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
 pub use request::{Reply, Request};

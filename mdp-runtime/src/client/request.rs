@@ -10,6 +10,7 @@ use mdp_protocol::wire::CallKind;
 use super::channel::{Replies, Requests};
 use crate::codegen::{self, Idempotency, MethodSpec, Record};
 use crate::compress::Compression;
+use crate::extensions::Extensions;
 #[cfg(feature = "tower")]
 use crate::intercept::Next;
 use crate::metadata::Metadata;
@@ -26,6 +27,7 @@ pub struct Request {
     pub(crate) method: &'static MethodSpec,
     pub(crate) payload: Bytes,
     pub(crate) metadata: Metadata,
+    pub(crate) extensions: Extensions,
     pub(crate) timeout: Duration,
     /// The time for a stream to begin.
     pub(crate) begin_within: Duration,
@@ -50,6 +52,7 @@ impl Request {
             method,
             payload,
             metadata: Metadata::new(),
+            extensions: Extensions::new(),
             timeout: Duration::ZERO,
             begin_within: Duration::MAX,
             idempotent: method.idempotency != Idempotency::Unknown,
@@ -118,6 +121,17 @@ impl Request {
         &mut self.metadata
     }
 
+    /// What code of this process knows of the call, by type. It is not sent: at a client the interceptors further in see it,
+    /// at a worker they and the handler do ([`CallContext::extensions`]).
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The same, to be changed.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
     /// The time that the caller gives the call, counted from now on.
     pub fn timeout(&self) -> Duration {
         self.timeout
@@ -172,6 +186,7 @@ impl fmt::Debug for Request {
             .field("method", &self.method.path)
             .field("bytes", &self.payload.len())
             .field("metadata", &self.metadata)
+            .field("extensions", &self.extensions)
             .field("timeout", &self.timeout)
             .field("idempotent", &self.idempotent)
             .field("worker", &self.worker())
@@ -200,9 +215,9 @@ impl Reply {
         Reply { payload, metadata, worker: Bytes::new(), attempts: 1 }
     }
 
-    /// Adds what goes beside the message.
+    /// Adds what goes beside the message. Values that the key has already stay.
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.metadata.insert(key, value);
+        self.metadata.append(key, value);
         self
     }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::Span;
 use mdp_protocol::broker::Name;
-use mdp_protocol::wire::CallKind;
+use mdp_protocol::wire::{CallKind, MetadataError};
 
 use super::Peer;
 use crate::body::Body;
-use crate::codec;
+use crate::codec::{self, EncodedMetadata};
 use crate::codegen::Record;
 use crate::compress;
 use crate::metadata::Metadata;
@@ -48,16 +48,18 @@ impl Called {
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) body: Body,
+    pub(crate) encoded: EncodedMetadata,
     metadata: OnceLock<Metadata>,
 }
 
 impl Content {
-    fn new(body: Body) -> Self {
-        Content { body, metadata: OnceLock::new() }
+    fn new(body: Body) -> Result<Self, MetadataError> {
+        let encoded = EncodedMetadata::read(body.meta())?;
+        Ok(Content { body, encoded, metadata: OnceLock::new() })
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {
-        self.metadata.get_or_init(|| codec::decode_metadata(self.body.meta()))
+        self.metadata.get_or_init(|| self.encoded.decode())
     }
 
     fn message<M: Record>(&self, what: &str) -> Result<M, Status> {
@@ -126,9 +128,9 @@ impl Request {
         timeout: Span,
         idempotent: bool,
         kind: CallKind,
-    ) -> Self {
-        let timeout = Duration::from_millis(timeout.as_ms());
-        Request { called, content: Content::new(body), target, timeout, idempotent, kind }
+    ) -> Result<Self, MetadataError> {
+        let (timeout, content) = (Duration::from_millis(timeout.as_ms()), Content::new(body)?);
+        Ok(Request { called, content, target, timeout, idempotent, kind })
     }
 
     about_the_call!();
@@ -203,8 +205,8 @@ pub(crate) struct End {
 }
 
 impl Reply {
-    pub(crate) fn new(called: Called, end: End, body: Option<Body>) -> Self {
-        Reply { called, content: body.map(Content::new), end }
+    pub(crate) fn new(called: Called, end: End, body: Option<Body>) -> Result<Self, MetadataError> {
+        Ok(Reply { called, content: body.map(Content::new).transpose()?, end })
     }
 
     about_the_call!();

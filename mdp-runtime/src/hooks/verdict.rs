@@ -10,6 +10,7 @@ use super::{Reply, Request};
 use crate::body::Body;
 use crate::codec;
 use crate::codegen::{self, Record};
+use crate::metadata::{BadKey, Metadata};
 use crate::status::{Code, Status};
 
 /// What is to become of a request or a reply.
@@ -106,8 +107,8 @@ impl Forward {
         self
     }
 
-    /// Puts a value beside the message, in place of all that the key has: what a hook says in this way, a client cannot
-    /// have said.
+    /// Puts a value beside the message, in place of all values that the key has: what a hook says in this way, a client
+    /// cannot have said. A key that [`Metadata`] cannot send ends the call with INTERNAL.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.metadata.push(Change::Set(key.into(), value.into()));
         self
@@ -153,39 +154,35 @@ impl Forward {
     }
 
     /// The body with its changes, under this name.
-    fn change(self, name: &str, content: &Content) -> Body {
+    fn change(self, name: &str, content: &Content) -> Result<Body, BadKey> {
         let body = &content.body;
         if body.is_raw() {
-            return Body::of_frames(name.as_bytes(), self.frames.unwrap_or_else(|| body.frames()));
+            let frames = self.frames.unwrap_or_else(|| body.frames());
+            return Ok(Body::of_frames(name.as_bytes(), frames));
         }
         let same_name = name.as_bytes() == body.path();
         if same_name && self.metadata.is_empty() && self.payload.is_none() {
-            return body.clone();
+            return Ok(body.clone());
         }
         let meta = match self.metadata.as_slice() {
             [] => Some(body.meta().to_vec()).filter(|meta| !meta.is_empty()),
-            changes => codec::change_metadata(&body.meta(), changed(content, changes)),
+            changes => codec::change_metadata(&content.encoded, &changed(content, changes))?,
         };
         let compressed = self.payload.is_none() && body.is_compressed();
         let payload = self.payload.unwrap_or_else(|| body.payload());
-        Body::with_payload(name, meta.as_deref(), payload).compressed(compressed)
+        Ok(Body::with_payload(name, meta.as_deref(), payload).compressed(compressed))
     }
 }
 
-fn changed(content: &Content, changes: &[Change]) -> Vec<(String, Bytes)> {
-    let entries = content.metadata().iter();
-    let mut entries: Vec<(String, Bytes)> =
-        entries.map(|(key, value)| (key.to_owned(), value.clone())).collect();
+fn changed(content: &Content, changes: &[Change]) -> Metadata {
+    let mut metadata = content.metadata().clone();
     for change in changes {
         match change {
-            Change::Set(key, value) => {
-                entries.retain(|(found, _)| found != key);
-                entries.push((key.clone(), value.clone()));
-            }
-            Change::Remove(key) => entries.retain(|(found, _)| found != key),
+            Change::Set(key, value) => drop(metadata.insert(key, value.clone())),
+            Change::Remove(key) => drop(metadata.remove(key)),
         }
     }
-    entries
+    metadata
 }
 
 /// A reply that a hook makes itself.
@@ -194,7 +191,7 @@ fn changed(content: &Content, changes: &[Change]) -> Vec<(String, Bytes)> {
 pub struct Answer {
     payload: Bytes,
     frames: Option<Vec<Bytes>>,
-    metadata: crate::Metadata,
+    metadata: Metadata,
 }
 
 impl Answer {
@@ -213,22 +210,22 @@ impl Answer {
         Answer { frames: Some(frames.into_iter().map(Into::into).collect()), ..Answer::default() }
     }
 
-    /// Puts a value beside it.
+    /// Adds a value beside it; a key may have several. A key that [`Metadata`] cannot send ends the call with INTERNAL.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.metadata.insert(key, value);
+        self.metadata.append(key, value);
         self
     }
 
-    fn into_body(self, raw: bool) -> Body {
-        match (raw, self.frames) {
+    fn into_body(self, raw: bool) -> Result<Body, BadKey> {
+        Ok(match (raw, self.frames) {
             (true, Some(frames)) => Body::of_frames(b"", frames),
             (true, None) => Body::of_frames(b"", vec![self.payload]),
             (false, frames) => {
                 let payload = frames.map_or(self.payload, |frames| frames.concat().into());
-                let meta = codec::encode_metadata(&self.metadata);
+                let meta = codec::encode_metadata(&self.metadata)?;
                 Body::with_payload("", meta.as_deref(), payload)
             }
-        }
+        })
     }
 }
 
@@ -243,11 +240,14 @@ pub(crate) fn on_request(request: Request, verdict: Verdict) -> core::Verdict<Bo
                 None => Target::Only(request.target.clone()),
             };
             let path = forward.path(request.service(), called.method());
-            core::Verdict::Dispatch { body: forward.change(&path, content), to }
+            match forward.change(&path, content) {
+                Ok(body) => core::Verdict::Dispatch { body, to },
+                Err(bad) => rejected(bad_key(&bad), no_name(), true),
+            }
         }
         Verdict::Discard => core::Verdict::Discard,
         Verdict::Reject(status) => rejected(status, no_name(), true),
-        Verdict::Answer(answer) => answered(answer, no_name(), called.raw),
+        Verdict::Answer(answer) => answered(answer, no_name(), called.raw, true),
     }
 }
 
@@ -259,12 +259,15 @@ pub(crate) fn on_reply(reply: Reply, verdict: Verdict) -> core::Verdict<Body> {
             let Some(content) = &reply.content else { return passed(reply, Forward::new()) };
             let to = forward.worker.as_ref().map_or(Target::Any, Worker::target);
             let path = forward.path(reply.service(), reply.called.method());
-            core::Verdict::Dispatch { body: forward.change(&path, content), to }
+            match forward.change(&path, content) {
+                Ok(body) => core::Verdict::Dispatch { body, to },
+                Err(bad) => rejected(bad_key(&bad), worker, false),
+            }
         }
         Verdict::Forward(forward) => passed(reply, forward),
         Verdict::Discard => core::Verdict::Discard,
         Verdict::Reject(status) => rejected(status, worker, false),
-        Verdict::Answer(answer) => answered(answer, worker, raw),
+        Verdict::Answer(answer) => answered(answer, worker, raw, false),
     }
 }
 
@@ -278,7 +281,10 @@ fn passed(reply: Reply, forward: Forward) -> core::Verdict<Body> {
     let End { worker, code, not_started, refusal } = end;
     let reply = match (refusal, content) {
         (Some(refusal), _) => wire::Reply::Refused(refusal),
-        (None, Some(content)) => wire::Reply::Body(forward.change("", &content)),
+        (None, Some(content)) => match forward.change("", &content) {
+            Ok(body) => wire::Reply::Body(body),
+            Err(bad) => return rejected(bad_key(&bad), worker, not_started),
+        },
         (None, None) => wire::Reply::Body(Body::default()),
     };
     core::Verdict::End { code, not_started, worker, reply }
@@ -289,15 +295,29 @@ fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Bo
         Code::Ok => Status::internal("a hook of the broker rejected a call with OK"),
         _ => status,
     };
-    let meta = codec::encode_metadata(status.metadata());
+    let (status, meta) = match codec::encode_metadata(status.metadata()) {
+        Ok(meta) => (status, meta),
+        Err(bad) => (bad_key(&bad), None),
+    };
     let body = Body::with_payload("", meta.as_deref(), codec::encode_status(&status));
     let (code, reply) = (status.code(), wire::Reply::Body(body));
     core::Verdict::End { code, not_started, worker, reply }
 }
 
-fn answered(answer: Answer, worker: Name, raw: bool) -> core::Verdict<Body> {
-    let reply = wire::Reply::Body(answer.into_body(raw));
-    core::Verdict::End { code: Code::Ok, not_started: false, worker, reply }
+fn answered(answer: Answer, worker: Name, raw: bool, not_started: bool) -> core::Verdict<Body> {
+    match answer.into_body(raw) {
+        Ok(body) => {
+            let reply = wire::Reply::Body(body);
+            core::Verdict::End { code: Code::Ok, not_started: false, worker, reply }
+        }
+        Err(bad) => rejected(bad_key(&bad), worker, not_started),
+    }
+}
+
+/// What a hook says cannot be sent with this key.
+fn bad_key(bad: &BadKey) -> Status {
+    tracing::error!(%bad, "a hook of the broker gave metadata that cannot be sent");
+    Status::internal(format!("from a hook of the broker: {bad}"))
 }
 
 impl Worker {

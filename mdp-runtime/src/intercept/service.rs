@@ -96,7 +96,7 @@ impl Handler {
             let theirs = outer.deadline();
             let deadline = Instant::now().checked_add(request.timeout);
             let deadline = deadline.map_or(theirs, |deadline| deadline.min(theirs));
-            let cx = outer.inner(deadline, request.metadata, flow);
+            let cx = outer.inner(deadline, request.metadata, request.extensions, flow);
             let mut given_up = GivenUp(Some(&cx));
             let handling = handler::begin(&*service, method, &cx, request.payload)?;
             let end = ended(handling, &cx);

@@ -156,7 +156,8 @@ fn parent_of(body: &Body) -> Option<SpanContext> {
     if meta.is_empty() || body.is_raw() {
         return None;
     }
-    let context = carrier::extract(&codec::decode_metadata(meta));
+    // The broker refuses a call whose metadata cannot be read, so it does not wait.
+    let context = carrier::extract(&codec::decode_metadata(meta).ok()?);
     let span = context.span();
     let found = span.span_context();
     if !found.is_valid() || !found.is_sampled() {

@@ -18,7 +18,7 @@ use crate::codec;
 use crate::codegen::Record;
 use crate::compress::{self, Compression};
 use crate::status::Status;
-use crate::worker::CallContext;
+use crate::worker::{CallContext, handler};
 
 /// Items, or bytes of them, after which they go to the driver, and others have their turn.
 const TURN: usize = 512;
@@ -28,7 +28,7 @@ const TURN_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 ///
-/// The stream's own status; CANCELLED if the call is over before it.
+/// The stream's own status; CANCELLED if the call is over before it; INTERNAL if a key of the metadata cannot be sent.
 pub async fn send_replies<S, T>(cx: &CallContext, replies: S) -> Result<Bytes, Status>
 where
     S: Stream<Item = Result<T, Status>>,
@@ -36,6 +36,7 @@ where
 {
     let flow = cx.flow().ok_or_else(no_stream)?;
     let meta = codec::encode_metadata(&cx.take_reply_metadata());
+    let meta = meta.map_err(|bad| handler::bad_key(cx, &bad))?;
     flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
     let mut pump = Pump { flow, purse: Purse::default(), batch: Batch::new(flow.packing().with) };
     let mut replies = pin!(replies);

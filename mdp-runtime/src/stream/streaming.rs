@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_core::Stream;
 
 use super::flow::{self, Flow, InboxEnd};
 use crate::body::Body;
-use crate::client::{Ending, Reply, at_client};
-use crate::codec;
+use crate::client::{self, Ending, Reply, at_client};
 use crate::codegen::{MethodSpec, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
@@ -119,7 +119,7 @@ impl<T> Streaming<T> {
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         let end = self.poll_end(cx);
         match self.flow.half().poll_open(cx) {
-            Poll::Ready(meta) => self.metadata = codec::decode_metadata(meta),
+            Poll::Ready(meta) => self.hear_open(meta)?,
             Poll::Pending if end.is_pending() => return Poll::Pending,
             Poll::Pending => {}
         }
@@ -129,6 +129,21 @@ impl<T> Streaming<T> {
             state => {
                 self.state = state;
                 Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// What the handler says before its replies. If that cannot be read, the call is given up.
+    fn hear_open(&mut self, meta: Bytes) -> Result<(), Status> {
+        match client::metadata(meta, false) {
+            Ok(metadata) => {
+                self.metadata = metadata;
+                Ok(())
+            }
+            Err(status) => {
+                self.state = State::Over;
+                self.items.clear();
+                Err(status.with_method(self.method.path))
             }
         }
     }
@@ -160,8 +175,10 @@ impl<T> Streaming<T> {
             // First the call's end, then what came before it.
             let ended = self.poll_end(cx).is_ready();
             let polled = self.flow.half().poll_items(cx, &mut self.items);
-            if let Some(meta) = self.flow.half().take_opened() {
-                self.metadata = codec::decode_metadata(meta);
+            if let Some(meta) = self.flow.half().take_opened()
+                && let Err(status) = self.hear_open(meta)
+            {
+                return Poll::Ready(Some(Err(status)));
             }
             match polled {
                 Poll::Ready(None) => continue,
@@ -260,4 +277,58 @@ impl<T> fmt::Debug for Streaming<T> {
 
 fn cut() -> Status {
     Status::cancelled("the call ended before its requests did")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use mdp_protocol::Code;
+    use mdp_protocol::wire::Part;
+
+    use super::*;
+    use crate::codegen::{CallKind, Idempotency, OnCancel};
+    use crate::stream::joined;
+
+    static METHOD: MethodSpec = MethodSpec {
+        path: "test.v1.Test/Tell",
+        service: "test.v1.Test",
+        name: "Tell",
+        number: 0,
+        kind: CallKind::ServerStreaming,
+        idempotency: Idempotency::Unknown,
+        timeout_ms: None,
+        retry_attempts: None,
+        on_cancel: OnCancel::Cancel,
+        deprecated: false,
+    };
+
+    /// A client's stream that is opened with this metadata, and has an item.
+    fn opened(meta: &[u8]) -> Streaming<u64> {
+        let (flow, _) = joined(10);
+        flow.half().put(Part::Open(Body::with_payload("", Some(meta), Bytes::new())));
+        flow.half().put(Part::Item(Body::of_shared(Bytes::new())));
+        let ending = Ending::channel(Box::pin(pending()), None);
+        Streaming::of_replies(Arc::new(flow), &METHOD, ending)
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_opened_with_metadata_that_cannot_be_read_is_given_up() {
+        for meta in [&b"\x0a"[..], b"\x0a\x03\x0a\x01\xff", b"\x0a\x00"] {
+            let is_bad = |status: &Status| {
+                assert_eq!((status.code(), status.method()), (Code::Internal, Some(METHOD.path)));
+            };
+            let mut stream = opened(meta);
+            is_bad(&poll_fn(|cx| stream.poll_open(cx)).await.unwrap_err());
+            assert!(matches!(stream.state, State::Over));
+            assert_eq!(stream.message().await, Ok(None));
+            let mut stream = opened(meta);
+            is_bad(&stream.message().await.unwrap_err());
+            assert!(matches!(stream.state, State::Over));
+            assert_eq!(stream.message().await, Ok(None));
+        }
+        let mut stream = opened(b"\x0a\x03\x0a\x01a");
+        assert_eq!(stream.message().await, Ok(Some(0)));
+        assert_eq!(stream.metadata().get_str("a"), Some(""));
+    }
 }

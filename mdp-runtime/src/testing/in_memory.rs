@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::body::Body;
 use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
-use crate::codec;
+use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{MethodSpec, Service};
 use crate::dynamic;
 use crate::intercept::{self, Added, Interceptor};
@@ -144,9 +144,12 @@ async fn handled(
     }
     let now = Instant::now();
     let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
-    let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
+    let metadata = codec::encode_metadata(request.metadata());
+    let metadata = metadata.map_err(|bad| codec::bad_metadata(&bad))?.unwrap_or_default();
+    let metadata = EncodedMetadata::read(metadata.into());
+    let metadata = metadata.map_err(|error| codec::bad_metadata(&error))?;
     let client = Bytes::from_static(ID);
-    let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow);
+    let cx = CallContext::new(method, deadline, 1, client, metadata, flow);
     let waiting = Waiting { cx: cx.clone(), ended: false };
     let (answer, outcome) = oneshot::channel();
     tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::codec;
+use crate::codec::EncodedMetadata;
 use crate::codegen::{MethodSpec, OnCancel};
 use crate::compress::Compression;
+use crate::extensions::Extensions;
 use crate::metadata::Metadata;
 use crate::stream::{Flow, Streaming};
 
@@ -26,8 +27,9 @@ struct CallState {
     deadline: Instant,
     attempt: u8,
     client: Bytes,
-    encoded: Bytes,
+    encoded: EncodedMetadata,
     metadata: OnceLock<Metadata>,
+    extensions: Extensions,
     reply: Mutex<Metadata>,
     cancelled: AtomicBool,
     cancel: Notify,
@@ -43,7 +45,7 @@ impl CallContext {
         deadline: Instant,
         attempt: u8,
         client: Bytes,
-        metadata: Bytes,
+        metadata: EncodedMetadata,
         flow: Option<Arc<Flow>>,
     ) -> Self {
         CallContext {
@@ -54,6 +56,7 @@ impl CallContext {
                 client,
                 encoded: metadata,
                 metadata: OnceLock::new(),
+                extensions: Extensions::new(),
                 reply: Mutex::default(),
                 cancelled: AtomicBool::new(false),
                 cancel: Notify::new(),
@@ -68,6 +71,7 @@ impl CallContext {
         &self,
         deadline: Instant,
         metadata: Metadata,
+        extensions: Extensions,
         flow: Option<Arc<Flow>>,
     ) -> Self {
         let (method, attempt, client) =
@@ -78,8 +82,9 @@ impl CallContext {
                 deadline,
                 attempt,
                 client,
-                encoded: Bytes::new(),
+                encoded: EncodedMetadata::default(),
                 metadata: OnceLock::from(metadata),
+                extensions,
                 reply: Mutex::default(),
                 cancelled: AtomicBool::new(false),
                 cancel: Notify::new(),
@@ -98,16 +103,35 @@ impl CallContext {
         self.state.method.path
     }
 
-    /// What came beside the request.
+    /// What came beside the request: the caller's word. What a guard of this worker has found out is in the
+    /// [`extensions`](Self::extensions).
     pub fn metadata(&self) -> &Metadata {
-        self.state.metadata.get_or_init(|| codec::decode_metadata(self.state.encoded.clone()))
+        self.state.metadata.get_or_init(|| self.state.encoded.decode())
     }
 
-    /// Adds what goes back beside the reply, or beside the status if the handler fails. Where replies stream,
-    /// what is there when the handler returns its stream goes before the first of them, the rest with the end.
+    /// What the worker's interceptors have put on the request, by type. Empty without any; no peer can write it.
+    ///
+    /// ```
+    /// use mdp_runtime::{CallContext, Status};
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// /// The user whom the guard has let in.
+    /// fn user(cx: &CallContext) -> Result<&User, Status> {
+    ///     cx.extensions().get().ok_or_else(|| Status::unauthenticated("no guard has let you in"))
+    /// }
+    /// ```
+    pub fn extensions(&self) -> &Extensions {
+        &self.state.extensions
+    }
+
+    /// Adds what goes back beside the reply, or beside the status if the handler fails. Values that the key has already
+    /// stay. Where replies stream, what is there when the handler returns its stream goes before the first of them, the
+    /// rest with the end. A key that [`Metadata`] cannot send ends the call with INTERNAL.
     pub fn reply_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
-        reply.insert(key, value);
+        reply.append(key, value);
     }
 
     /// The moment at which the caller stops waiting.
@@ -194,7 +218,7 @@ impl CallContext {
 
     /// How the caller takes a compressed reply.
     pub(crate) fn accepts(&self) -> Option<Compression> {
-        codec::decode_accept(&self.state.encoded)
+        self.state.encoded.accept()
     }
 
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {

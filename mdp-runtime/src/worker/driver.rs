@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
@@ -16,7 +15,7 @@ use super::seat::Seat;
 use crate::body::Body;
 use crate::by_key::ByKey;
 use crate::clock::Clock;
-use crate::codec;
+use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::compress;
 use crate::dynamic;
@@ -368,11 +367,11 @@ impl Driver {
         // A stream may last for a day, and its packet may be large and of many calls.
         let kept = kind.is_stream().then(|| body.keep());
         let body = kept.as_ref().unwrap_or(body);
-        let meta = body.meta();
-        let flow = kind.is_stream().then(|| {
-            let accepts = codec::decode_accept(&meta);
-            self.pool.flow(call, self.window, accepts)
-        });
+        let meta = match EncodedMetadata::read(body.meta()) {
+            Ok(meta) => meta,
+            Err(error) => return self.refuse(call, &codec::bad_metadata(&error)),
+        };
+        let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, meta.accept()));
         let deadline = self.peer.clock.instant(deadline);
         let cx = CallContext::new(spec, deadline, attempt, body.peer(), meta, flow);
         self.running.insert(call, cx.clone());
@@ -398,7 +397,14 @@ impl Driver {
         let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, None));
         let deadline = self.peer.clock.instant(deadline);
         let body = body.keep();
-        let cx = CallContext::new(&RAW, deadline, attempt, body.peer(), Bytes::new(), flow);
+        let cx = CallContext::new(
+            &RAW,
+            deadline,
+            attempt,
+            body.peer(),
+            EncodedMetadata::default(),
+            flow,
+        );
         self.running.insert(call, cx.clone());
         let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx));
         self.pool.spawn(async move { handler(body.frames(), replier).await });
@@ -419,7 +425,11 @@ impl Driver {
         let Some(schema) = service.and_then(|service| handler::schema(&**service)) else {
             return self.refuse(call, &handler::unknown(&path));
         };
-        let packed = compress::pack(codec::decode_accept(&body.meta()), &schema);
+        let meta = match EncodedMetadata::read(body.meta()) {
+            Ok(meta) => meta,
+            Err(error) => return self.refuse(call, &codec::bad_metadata(&error)),
+        };
+        let packed = compress::pack(meta.accept(), &schema);
         let compressed = packed.is_some();
         let reply = Body::with_payload("", None, packed.unwrap_or(schema)).compressed(compressed);
         self.handle(Input::Done { call, code: Code::Ok, reply });

@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
 use crate::compress;
-use crate::metadata::Metadata;
+use crate::metadata::{BadKey, Metadata};
 use crate::status::{Code, Status};
 
 /// Calls the service. A panic is INTERNAL.
@@ -62,7 +62,10 @@ pub(crate) async fn finish(
 pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Body) {
     match result {
         Ok(payload) => {
-            let meta = codec::encode_metadata(&cx.take_reply_metadata());
+            let meta = match codec::encode_metadata(&cx.take_reply_metadata()) {
+                Ok(meta) => meta,
+                Err(bad) => return failed(cx, bad_key(cx, &bad)),
+            };
             let packed = match payload.len() {
                 compress::FROM.. => compress::pack(cx.accepts(), &payload),
                 _ => None,
@@ -101,9 +104,18 @@ pub(crate) fn other_kind(method: &MethodSpec, called: CallKind) -> Status {
 
 fn failed(cx: &CallContext, status: Status) -> (Code, Body) {
     let status = with_metadata(cx, status);
-    let meta = codec::encode_metadata(status.metadata());
+    let (status, meta) = match codec::encode_metadata(status.metadata()) {
+        Ok(meta) => (status, meta),
+        Err(bad) => (bad_key(cx, &bad), None),
+    };
     let payload = codec::encode_status(&status);
     (status.code(), Body::with_payload("", meta.as_deref(), payload))
+}
+
+/// A handler's reply cannot be sent with this key beside it.
+pub(crate) fn bad_key(cx: &CallContext, bad: &BadKey) -> Status {
+    tracing::error!(method = cx.method(), %bad, "a handler gave metadata that cannot be sent");
+    Status::internal(format!("beside the reply of {}: {bad}", cx.method()))
 }
 
 /// A handler's status with what goes back beside it.
@@ -118,7 +130,7 @@ pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
         status = status.without_method().with_metadata(Metadata::new()).with_not_started(false);
     }
     for (key, value) in cx.take_reply_metadata().iter() {
-        status.metadata_mut().insert(key, value.clone());
+        status.metadata_mut().append(key, value.clone());
     }
     status
 }

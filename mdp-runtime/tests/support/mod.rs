@@ -126,6 +126,11 @@ impl RawPeer {
         self.socket.send_multipart(frames, 0).unwrap();
     }
 
+    /// The next message as it is.
+    pub fn receive_frames(&self) -> Vec<Vec<u8>> {
+        self.socket.recv_multipart(0).unwrap()
+    }
+
     /// The records of the next message.
     pub fn receive(&self) -> Vec<Raw> {
         let frames = self.socket.recv_multipart(0).unwrap();

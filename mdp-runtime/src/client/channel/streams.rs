@@ -105,13 +105,19 @@ impl Replies {
 
     /// Says that replies will come, and what goes before them; the first reply says so too. Only the first time
     /// counts.
-    pub fn open(&mut self, metadata: &Metadata) {
-        if std::mem::replace(&mut self.opened, true) {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL: the metadata has a key that cannot be sent. Nothing was said.
+    pub fn open(&mut self, metadata: &Metadata) -> Result<(), Status> {
+        if self.opened {
+            return Ok(());
         }
-        self.begun = true;
         let meta = codec::encode_metadata(metadata);
+        let meta = meta.map_err(|bad| Status::internal(format!("before the replies: {bad}")))?;
+        (self.opened, self.begun) = (true, true);
         self.flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
+        Ok(())
     }
 
     /// Sends a reply, as soon as the caller has room for it.
@@ -219,7 +225,7 @@ pub(super) async fn pass_on(
         let mut stream = Streaming::<Encoded>::of_replies(flow, request.method, ending);
         poll_fn(|cx| stream.poll_open(cx)).await?;
         if kind.streams(Direction::Replies) {
-            replies.open(stream.metadata());
+            replies.open(stream.metadata())?;
             while let Some(Encoded(bytes)) = stream.message().await? {
                 replies.send_bytes(bytes).await?;
             }

@@ -13,9 +13,9 @@ fn each_attack_has_its_tests_or_a_reason() {
     for folder in ["tests", "mdp-protocol", "mdp-runtime", "mdp-cli", "examples"] {
         collect(&root.join(folder), &mut sources);
     }
-    let ids: Vec<&str> = rows.iter().map(|row| row[2..].split(' ').next().unwrap()).collect();
-    let wanted: Vec<String> = (1..=30).map(|number| format!("A{number}")).collect();
-    assert_eq!(ids, wanted);
+    let ids = rows.iter().map(|row| row[3..].split(' ').next().unwrap());
+    let ids: Vec<u32> = ids.map(|id| id.parse().unwrap()).collect();
+    assert!(ids.len() > 30 && ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [_, attack, stopped, tests, numbers] = cells[..] else {

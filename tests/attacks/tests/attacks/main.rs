@@ -12,6 +12,7 @@ mod ids;
 mod list;
 mod load;
 mod log;
+mod metadata;
 mod names;
 #[path = "../../../support/process.rs"]
 mod process;

@@ -1,0 +1,121 @@
+//! What code in this process knows of a call, by type: no peer writes it, and none sees it.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+
+/// Values of a call, at most one of each type. They stay in this process: nothing of them is sent, and no peer can put one
+/// there. So this is the place for what an interceptor has found out, such as the user whom a token names;
+/// [`Metadata`](crate::Metadata) is what the other side says.
+///
+/// A worker's interceptor puts a value on the [`Request`](crate::Request), and the handler reads it with
+/// [`CallContext::extensions`](crate::CallContext::extensions). At a client the interceptors further in see it.
+///
+/// ```
+/// use mdp_runtime::Extensions;
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct User(String);
+///
+/// let mut extensions = Extensions::new();
+/// assert_eq!(extensions.insert(User("ann".into())), None);
+/// assert_eq!(extensions.get::<User>(), Some(&User("ann".into())));
+/// assert_eq!(extensions.remove::<User>(), Some(User("ann".into())));
+/// assert!(extensions.get::<User>().is_none());
+/// ```
+#[derive(Default)]
+pub struct Extensions {
+    // There are few, so a look at each is as good as a table.
+    values: Vec<(TypeId, Box<dyn Value>)>,
+}
+
+impl Extensions {
+    /// Without values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a value in place of the one of its type, which is returned. A request may be cloned for another attempt, and
+    /// its values with it.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
+        let before = self.remove::<T>();
+        self.values.push((TypeId::of::<T>(), Box::new(value)));
+        before
+    }
+
+    /// The value of this type.
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let value: &dyn Any = &**value;
+        value.downcast_ref()
+    }
+
+    /// The value of this type, to be changed.
+    pub fn get_mut<T: 'static>(&mut self) -> Option<&mut T> {
+        let (_, value) = self.values.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let value: &mut dyn Any = &mut **value;
+        value.downcast_mut()
+    }
+
+    /// Takes the value of this type away.
+    pub fn remove<T: 'static>(&mut self) -> Option<T> {
+        let place = self.values.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
+        let value: Box<dyn Any> = self.values.swap_remove(place).1;
+        value.downcast().ok().map(|value| *value)
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl Clone for Extensions {
+    fn clone(&self) -> Self {
+        let values = self.values.iter();
+        Extensions { values: values.map(|(id, value)| (*id, (**value).to_boxed())).collect() }
+    }
+}
+
+/// Shows how many values there are, and none of them: one may be a secret.
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Any value that can be cloned behind a box.
+trait Value: Any + Send + Sync {
+    fn to_boxed(&self) -> Box<dyn Value>;
+}
+
+impl<T: Clone + Send + Sync + 'static> Value for T {
+    fn to_boxed(&self) -> Box<dyn Value> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_value_of_each_type() {
+        let mut extensions = Extensions::new();
+        assert_eq!(extensions.insert(7_u32), None);
+        assert_eq!(extensions.insert("seven"), None);
+        assert_eq!(extensions.insert(8_u32), Some(7));
+        assert_eq!((extensions.get(), extensions.get()), (Some(&8_u32), Some(&"seven")));
+        assert_eq!(extensions.get::<u64>(), None);
+        *extensions.get_mut::<u32>().unwrap() += 1;
+        let copy = extensions.clone();
+        assert_eq!(extensions.remove::<u32>(), Some(9));
+        assert_eq!((extensions.remove::<u32>(), extensions.len()), (None, 1));
+        assert_eq!((copy.get(), copy.len(), copy.is_empty()), (Some(&9_u32), 2, false));
+        assert_eq!(format!("{copy:?}"), "Extensions { len: 2, .. }");
+    }
+}
