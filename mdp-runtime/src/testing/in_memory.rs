@@ -146,7 +146,7 @@ async fn handled(
     let deadline = now.checked_add(request.timeout()).unwrap_or_else(|| now + LONG);
     let metadata = codec::encode_metadata(request.metadata()).unwrap_or_default();
     let client = Bytes::from_static(ID);
-    let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow);
+    let cx = CallContext::new(method, deadline, 1, client, Bytes::from(metadata), flow, None);
     let waiting = Waiting { cx: cx.clone(), ended: false };
     let (answer, outcome) = oneshot::channel();
     tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::permits::{CallPermit, ServicePermits};
 use crate::codec;
 use crate::codegen::{MethodSpec, OnCancel};
 use crate::compress::Compression;
@@ -35,6 +36,8 @@ struct CallState {
     flow: Option<Arc<Flow>>,
     /// The call as the worker has it, if this is what interceptors have made of it.
     outer: Option<CallContext>,
+    /// Of the call as the worker has it.
+    permit: CallPermit,
 }
 
 impl CallContext {
@@ -45,6 +48,7 @@ impl CallContext {
         client: Bytes,
         metadata: Bytes,
         flow: Option<Arc<Flow>>,
+        permits: Option<Arc<ServicePermits>>,
     ) -> Self {
         CallContext {
             state: Arc::new(CallState {
@@ -59,6 +63,7 @@ impl CallContext {
                 cancel: Notify::new(),
                 flow,
                 outer: None,
+                permit: CallPermit::of(permits),
             }),
         }
     }
@@ -85,6 +90,7 @@ impl CallContext {
                 cancel: Notify::new(),
                 flow,
                 outer: Some(self.clone()),
+                permit: CallPermit::default(),
             }),
         }
     }
@@ -168,6 +174,16 @@ impl CallContext {
                 () = Box::pin(outer.cancelled()) => {}
             },
         }
+    }
+
+    /// The call as the worker has it, whatever interceptors have made of it.
+    pub(super) fn outermost(&self) -> &CallContext {
+        self.state.outer.as_ref().map_or(self, CallContext::outermost)
+    }
+
+    /// What the call has of its service's capacity, if it is the [outermost](Self::outermost).
+    pub(super) fn permit(&self) -> &CallPermit {
+        &self.state.permit
     }
 
     pub(crate) fn on_cancel(&self) -> OnCancel {

@@ -1,10 +1,12 @@
 //! The worker: services, a capacity, and a thread of its own for the socket.
 
+mod admission;
 mod context;
 pub(crate) mod current;
 mod deferred;
 mod driver;
 pub(crate) mod handler;
+mod permits;
 mod pool;
 mod seat;
 
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use context::CallContext;
 pub use deferred::{Deferred, Responder};
+pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 
 use crate::clock;
 use crate::codegen::Service;
@@ -352,8 +355,9 @@ impl WorkerBuilder {
             driver = driver.with_raw(raw);
         } else if let Some((form, offers)) = plain {
             let raw = Handlers::new(raw, handlers, form == Form::V02);
-            driver =
-                driver.over_plain(|clock| Serving::new(same, form, &session, &offers, raw, clock));
+            driver = driver.over_plain(|clock, permits| {
+                Serving::new(same, form, &session, &offers, raw.within(permits), clock)
+            });
         }
         let over = driver.over();
         let seat = Arc::new(Seat::new());
