@@ -117,7 +117,7 @@ impl Worker {
     }
 
     /// Waits until the worker has left its broker for good: somebody [drains](crate::BrokerBuilder::allow_drain) it, and its
-    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that detach.
+    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that run on.
     ///
     /// ```no_run
     /// # async fn doc(worker: mdp_runtime::Worker) {
@@ -136,8 +136,8 @@ impl Worker {
     }
 
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
-    /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
-    /// their calls are over.
+    /// UNAVAILABLE, and leaves the broker. Handlers that run on though their calls are over (those that block their thread
+    /// or detach, and raw ones) are waited for too within the grace.
     pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
         let mut over = self.over.clone();
@@ -222,6 +222,11 @@ impl WorkerBuilder {
     /// How many calls the worker takes at once for each service that is given after this, 1 to
     /// 65,535. 64. Over plain MDP each of them has a connection of its own, so the default is the number of processors, and
     /// all services together have 256 at the most.
+    ///
+    /// A call counts until it has ended and its handler has: a handler that blocks its thread or detaches, and a raw one,
+    /// may run on after its call. A call that comes meanwhile and has no place waits, for half of its time and at most 5 s; then it
+    /// ends with UNAVAILABLE and [`not_started`](crate::Status::not_started), or goes to another worker if it is idempotent, and a
+    /// warning is logged. What a handler leaves to tasks and threads of its own is not counted.
     pub fn capacity(mut self, calls: u32) -> Self {
         self.capacity = Some(calls);
         self

@@ -14,8 +14,8 @@ fn each_attack_has_its_tests_or_a_reason() {
         collect(&root.join(folder), &mut sources);
     }
     let ids: Vec<&str> = rows.iter().map(|row| row[2..].split(' ').next().unwrap()).collect();
-    let wanted: Vec<String> = (1..=30).map(|number| format!("A{number}")).collect();
-    assert_eq!(ids, wanted);
+    let numbers: Vec<u32> = ids.iter().map(|id| id[1..].parse().unwrap()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [_, attack, stopped, tests, numbers] = cells[..] else {
