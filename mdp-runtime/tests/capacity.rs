@@ -8,9 +8,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use mdp_runtime::{
-    Bytes, CallContext, Code, ConnectionState, Dialect, Interceptor, MdpRecord, Next, RawClient,
-    Reply, Request, Status, Worker, mdp_service,
+    CallContext, Code, ConnectionState, Dialect, Interceptor, MdpRecord, Next, RawClient, Reply,
+    Request, Status, Worker, mdp_service,
 };
 use support::{broker, client, until, within};
 
@@ -161,7 +162,7 @@ async fn one_that_waits_in_vain_was_not_started() {
     let _worker = worker(&broker, &gate, 1).await;
     let client = GatesClient::new(client(&broker).await);
     leave_behind(&client, &gate, 1).await;
-    let refused = client.once(number(2)).timeout(Duration::from_millis(400));
+    let refused = client.once(number(2)).timeout(Duration::from_secs(4));
     let status = within(refused.into_future()).await.unwrap_err();
     assert_eq!((status.code(), status.not_started()), (Code::Unavailable, true), "{status}");
     assert_eq!(status.reason().as_deref(), Some("NOT_DISPATCHED"));
@@ -297,22 +298,23 @@ async fn raw_handlers_keep_their_place() {
     assert_eq!(gate.most(), 1);
 }
 
+#[mdp_service(package = "test.v1")]
+trait Keeper {
+    #[mdp(blocking)]
+    fn keep(&self, cx: &CallContext) -> Result<(), Status>;
+}
+#[derive(Default)]
+struct Kept(Mutex<Vec<CallContext>>);
+impl Keeper for Kept {
+    fn keep(&self, cx: &CallContext) -> Result<(), Status> {
+        self.0.lock().unwrap().push(cx.clone());
+        Ok(())
+    }
+}
+
 /// What a handler hears of a call does not matter: only its end does.
 #[tokio::test]
 async fn a_context_that_is_kept_keeps_no_place() {
-    #[mdp_service(package = "test.v1")]
-    trait Keeper {
-        #[mdp(blocking)]
-        fn keep(&self, cx: &CallContext) -> Result<(), Status>;
-    }
-    #[derive(Default)]
-    struct Kept(Mutex<Vec<CallContext>>);
-    impl Keeper for Kept {
-        fn keep(&self, cx: &CallContext) -> Result<(), Status> {
-            self.0.lock().unwrap().push(cx.clone());
-            Ok(())
-        }
-    }
     let broker = broker();
     let worker = Worker::builder().connect(&broker.endpoints()[0]).capacity(1);
     let worker = worker.serve(KeeperWorker::new(Kept::default())).start().unwrap();
