@@ -71,7 +71,8 @@ async fn a46_sign_ups_in_a_hurry_keep_the_worker_small() {
     laptop.login("ann", PASSWORD).await.unwrap();
     let peak = peak(worker.id());
     let cores = available_parallelism().unwrap().get() as u64;
-    let most = (60 + 24 * cores).max(200);
+    // With two processors 53 MiB; 131 MiB where hashes of ended calls do not count, some 3 GiB where each takes its own memory too.
+    let most = 60 + 24 * cores;
     assert!(peak < most << 20, "{} MiB, and {ended} in time", peak >> 20);
 }
 
