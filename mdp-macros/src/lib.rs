@@ -34,9 +34,9 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// It runs on a thread of tokio's `spawn_blocking`, of which a runtime has 512 unless told otherwise; what comes then
-/// waits for one. There `.wait()` makes calls, which end with the handler's deadline. A call that is over frees its
-/// slot at once, but a thread cannot be stopped: a handler that takes long asks `cx.is_cancelled()` from time to
-/// time. It takes one request and gives one reply.
+/// waits for one. There `.wait()` makes calls, which end with the handler's deadline. A thread cannot be stopped: a call
+/// that is over ends for its caller, but counts for the worker's capacity until its handler returns. A handler that takes
+/// long asks `cx.is_cancelled()` from time to time. It takes one request and gives one reply.
 ///
 /// Documentation, `#[cfg(..)]` and `#[deprecated]` on the trait and on its methods go where they belong.
 ///
@@ -85,8 +85,8 @@ use proc_macro::TokenStream;
 ///
 /// # A call that is over before its handler
 ///
-/// When a call is cancelled, its time is up or the session with the broker is lost, its slot is free at once and its
-/// handler is dropped. With `#[mdp(detach)]` the handler runs to its end: what it has begun shall be done as a whole,
+/// When a call is cancelled, its time is up or the session with the broker is lost, its handler is dropped and its place in
+/// the worker's capacity is free. With `#[mdp(detach)]` the handler runs to its end, and keeps its place until then: what it has begun shall be done as a whole,
 /// whoever waits for it. It is told through `cx.is_cancelled()` and `cx.cancelled()`, and what it gives goes nowhere: its
 /// requests end with an error, and the stream of its replies is dropped with the next reply, which nobody takes; one that
 /// may wait for long has to look whether it is told. Calls that it makes keep its deadline but for those that are `.detached()`. A worker that is shut down

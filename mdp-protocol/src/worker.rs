@@ -68,6 +68,14 @@ pub enum Input<'a, P> {
         /// The reply, or the status that explains the code.
         reply: P,
     },
+    /// No handler was started for a call, and none will be: the worker has no room for it in time. The call ends with
+    /// UNAVAILABLE and NOT_STARTED (wire.md R35).
+    NotStarted {
+        /// The call, as [`Action::Start`] named it.
+        call: Key,
+        /// Why, for people.
+        message: String,
+    },
     /// A handler opens its stream of replies or has an item for it.
     Part {
         /// The call.
@@ -229,6 +237,12 @@ impl Worker {
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
+            Input::NotStarted { call, message } => {
+                if let Some(slot) = self.free(call) {
+                    let refusal = refusal(Code::Unavailable, Reason::NotDispatched, message);
+                    self.refuse(now, slot.call, refusal, out);
+                }
+            }
             Input::Part { call, part } => self.send_part(now, call, part, out),
             Input::Taken { call, units } => self.taken(now, call, units, out),
             Input::Tick => {}

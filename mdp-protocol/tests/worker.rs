@@ -192,6 +192,24 @@ fn each_path_is_looked_up_whatever_was_called_before() {
     assert_eq!(found, [bad, "1:", bad, "1:", "0:", full, bad, full], "{lines:?}");
 }
 
+/// The worker has no room, though the broker has given it no more than it offered: handlers of ended calls still run.
+#[test]
+fn a_call_that_was_not_started_says_so_and_its_slot_is_free() {
+    let mut bench = Bench::registered();
+    bench.request(11, "s.S/Do", 5_000);
+    let call = Key::from_u64(call("0v1")).unwrap();
+    bench.take();
+    let input = |call| Input::NotStarted { call, message: "no room".into() };
+    bench.input(input(call));
+    let said = bench.take();
+    assert!(said.len() == 1 && said[0].contains("NOT_DISPATCHED"), "{said:?}");
+    assert!(said[0].contains("not started"), "{said:?}");
+    bench.input(input(call));
+    assert_eq!(bench.take(), Vec::<String>::new());
+    bench.request(12, "s.S/Do", 5_000);
+    assert!(bench.take()[0].starts_with("start"), "the slot is free");
+}
+
 #[test]
 fn a_deadline_stops_the_handler_and_ends_the_call() {
     let mut bench = Bench::registered();

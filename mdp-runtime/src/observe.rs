@@ -136,6 +136,18 @@ pub(crate) fn unreachable(error: &zmq::Error) {
     tracing::debug!(%error, "a packet could not be sent");
 }
 
+/// A worker refuses a call, for its capacity is taken by handlers whose calls have ended.
+pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
+    let service = shown(service);
+    bounded!(
+        warn,
+        service,
+        capacity,
+        outlasting,
+        "call refused: handlers of calls that have ended still run"
+    );
+}
+
 pub(crate) fn state(who: &'static str, state: &ConnectionState) {
     match state {
         ConnectionState::Connecting { endpoint } => tracing::debug!(who, endpoint, "connecting"),

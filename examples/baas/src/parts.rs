@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use anyhow::Result;
 use mdp_runtime::{Broker, Client, ClientBuilder, Worker, WorkerBuilder};
 
-use crate::auth::Accounts;
+use crate::auth::{Accounts, Limits};
 use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::hooks::TokenHooks;
@@ -30,7 +30,7 @@ pub fn broker(setup: &Setup, endpoint: &str, tokens: Arc<Tokens>) -> Result<Brok
 }
 
 /// An Auth worker on this database. It takes as many calls at once as there are processors: each hash keeps one of them
-/// busy, and takes 19 MiB.
+/// busy, and takes 19 MiB. A hash whose call has ended counts until it is done.
 ///
 /// # Errors
 ///
@@ -41,8 +41,9 @@ pub fn auth(
     id: &str,
     database: &Path,
     clock: Clock,
+    limits: Limits,
 ) -> Result<WorkerBuilder> {
-    let accounts = Accounts::new(Store::open(database)?, clock)?;
+    let accounts = Accounts::new(Store::open(database)?, clock, limits)?;
     let capacity = available_parallelism().map_or(1, NonZero::get);
     Ok(Worker::builder()
         .connect(endpoint)

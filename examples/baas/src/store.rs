@@ -50,7 +50,21 @@ pub struct User {
     pub rights: Vec<String>,
 }
 
-/// Wrong passwords of late, for one user from one device.
+/// All devices together, or all users: neither has such a name.
+pub const ALL: &str = " ";
+
+/// A key under which something is counted, and how often it may be done within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound<'a> {
+    /// The device, or [`ALL`].
+    pub device: &'a str,
+    /// The user, or [`ALL`], or what else is counted.
+    pub user: &'a str,
+    /// How often.
+    pub most: u32,
+}
+
+/// What was done of late under one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tries {
     /// How many.
@@ -142,53 +156,66 @@ impl Store {
         }
     }
 
-    /// Counts a wrong try for a user from a device. Tries are forgotten a `window` after the first of them, so the table is
-    /// as long as what was tried within one.
+    /// Counts something once under each of these keys, unless it was done as often as it may be under one of them. Then
+    /// nothing is counted, and the key that is full is told. Counts are forgotten a `window` after their first one, so the
+    /// table is as long as what was counted within one.
     ///
     /// # Errors
     ///
     /// The database has failed.
-    pub fn count_try(
+    pub fn count(
         &self,
-        device: &str,
-        user: &str,
+        bounds: &[Bound<'_>],
         now: u64,
         window: Duration,
-    ) -> Result<Tries, StoreError> {
+    ) -> Result<Result<(), Tries>, StoreError> {
         let mut connection = self.lock();
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (now, window) = (stored(now), stored(window.as_secs()));
         change.execute("DELETE FROM tries WHERE since <= ?1", [now.saturating_sub(window)])?;
         let count = "INSERT INTO tries (device, user, count, since) VALUES (?1, ?2, 1, ?3)
             ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count, since";
-        let tries = change.query_row(count, (device, user, now), tries)?;
+        for bound in bounds {
+            let tries = change.query_row(count, (bound.device, bound.user, now), tries)?;
+            if tries.count > bound.most {
+                // The change is dropped, and with it what was counted before.
+                return Ok(Err(tries));
+            }
+        }
         change.commit()?;
-        Ok(tries)
+        Ok(Ok(()))
     }
 
-    /// What was tried for a user from a device within the last `window`.
+    /// Whether something was done as often as it may be within the last `window`: what was counted under the key that is full.
     ///
     /// # Errors
     ///
     /// The database has failed.
-    pub fn tries(
+    pub fn full(
         &self,
-        device: &str,
-        user: &str,
+        bounds: &[Bound<'_>],
         now: u64,
         window: Duration,
     ) -> Result<Option<Tries>, StoreError> {
         let over = stored(now).saturating_sub(stored(window.as_secs()));
         let query = "SELECT count, since FROM tries WHERE device = ?1 AND user = ?2 AND since > ?3";
-        Ok(self.lock().query_row(query, (device, user, over), tries).optional()?)
+        let connection = self.lock();
+        for bound in bounds {
+            let found =
+                connection.query_row(query, (bound.device, bound.user, over), tries).optional()?;
+            if let Some(found) = found.filter(|found| found.count >= bound.most) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
-    /// Forgets what was tried for a user from a device.
+    /// Forgets what was counted for a user from a device.
     ///
     /// # Errors
     ///
     /// The database has failed.
-    pub fn forget_tries(&self, device: &str, user: &str) -> Result<(), StoreError> {
+    pub fn forget(&self, device: &str, user: &str) -> Result<(), StoreError> {
         let delete = "DELETE FROM tries WHERE device = ?1 AND user = ?2";
         self.lock().execute(delete, (device, user))?;
         Ok(())
@@ -283,33 +310,56 @@ mod tests {
         }
     }
 
+    fn bound<'a>(device: &'a str, user: &'a str, most: u32) -> Bound<'a> {
+        Bound { device, user, most }
+    }
+
     #[test]
-    fn tries_count_by_user_and_device_until_they_are_old_or_forgotten() {
+    fn what_is_counted_is_forgotten_with_its_window_or_when_it_should_be() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("users.db")).unwrap();
-        let count = |device, user, now| store.count_try(device, user, now, WINDOW).unwrap();
-        assert_eq!(count("a", "ann", 100), Tries { count: 1, since: 100 });
-        assert_eq!(count("a", "ann", 159), Tries { count: 2, since: 100 });
-        assert_eq!((count("b", "ann", 159).count, count("a", "ben", 159).count), (1, 1));
-        assert_eq!(store.tries("a", "ann", 159, WINDOW).unwrap().unwrap().count, 2);
-        assert_eq!(store.tries("a", "ann", 160, WINDOW).unwrap(), None);
-        assert_eq!(count("a", "ann", 160), Tries { count: 1, since: 160 });
-        store.forget_tries("a", "ann").unwrap();
-        assert_eq!(count("a", "ann", 161).count, 1);
+        let ann = [bound("a", "ann", 2)];
+        let count = |now| store.count(&ann, now, WINDOW).unwrap();
+        let full = |now| store.full(&ann, now, WINDOW).unwrap();
+        assert_eq!((count(100), full(100)), (Ok(()), None));
+        assert_eq!((count(159), full(159)), (Ok(()), Some(Tries { count: 2, since: 100 })));
+        assert_eq!(count(159), Err(Tries { count: 3, since: 100 }));
+        // What was refused does not count.
+        assert_eq!(full(159), Some(Tries { count: 2, since: 100 }));
+        assert_eq!(full(160), None);
+        assert_eq!((count(160), count(160)), (Ok(()), Ok(())));
+        store.forget("a", "ann").unwrap();
+        assert_eq!(count(161), Ok(()));
+    }
+
+    #[test]
+    fn of_several_keys_all_count_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("users.db")).unwrap();
+        let bounds =
+            |device, user| [bound(device, user, 2), bound(device, ALL, 3), bound(ALL, user, 4)];
+        let count = |device, user| store.count(&bounds(device, user), 100, WINDOW).unwrap().is_ok();
+        assert!(count("a", "ann") && count("a", "ann") && !count("a", "ann"));
+        assert!(count("a", "ben") && !count("a", "ben"), "the device is full");
+        assert!(count("b", "ann") && count("b", "ann"));
+        assert!(!count("c", "ann"), "the user is full");
+        // Nothing of that was counted for the device.
+        assert!(count("c", "ben") && count("c", "ben") && count("c", "eve"));
     }
 
     #[test]
     fn many_open_the_file_and_count_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.db");
+        let ann = [bound("a", "ann", 40)];
         let count = || {
             let store = Store::open(&path).unwrap();
             for _ in 0..5 {
-                store.count_try("a", "ann", 0, WINDOW).unwrap();
+                assert_eq!(store.count(&ann, 0, WINDOW).unwrap(), Ok(()));
             }
         };
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(count))));
         let store = Store::open(&path).unwrap();
-        assert_eq!(store.count_try("a", "ann", 0, WINDOW).unwrap().count, 41);
+        assert_eq!(store.full(&ann, 0, WINDOW).unwrap(), Some(Tries { count: 40, since: 0 }));
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use mdp_runtime::stream::{ReplySender, channel};
 use mdp_runtime::{CallContext, Status, Stream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::buffer::size;
 use crate::filter::Filter;
@@ -31,6 +31,8 @@ const PAGE_IF_UNSAID: u32 = 100;
 const BUNCH: usize = 100;
 const BUNCH_BYTES: usize = 256 * 1024;
 const BUNCHES: usize = 2;
+/// How many streams read the file at once. A call that has ended does not stop its read, so this counts reads, not calls.
+const READERS: usize = 4;
 /// How often the file is looked at for what other workers have written into it.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -40,6 +42,7 @@ pub struct Logger {
     store: Arc<Store>,
     /// Changes wake those who watch.
     news: Arc<watch::Sender<News>>,
+    readers: Arc<Semaphore>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +56,8 @@ struct News {
 impl Logger {
     /// On this store.
     pub fn new(store: Store) -> Self {
-        Logger { store: Arc::new(store), news: Arc::default() }
+        let readers = Arc::new(Semaphore::new(READERS));
+        Logger { store: Arc::new(store), news: Arc::default(), readers }
     }
 
     /// Ends the streams of those who watch, who will ask another worker; else they would keep this one for its whole grace.
@@ -63,7 +67,7 @@ impl Logger {
 }
 
 impl Log for Logger {
-    fn write(&self, _: &CallContext, req: WriteRequest) -> Result<WriteReply, Status> {
+    fn write(&self, cx: &CallContext, req: WriteRequest) -> Result<WriteReply, Status> {
         let source = req.source.unwrap_or_default();
         let refuse = |what: String| Err(Status::invalid_argument(what));
         if source.id.is_empty() || source.id.len() > ID_BYTES || source.name.len() > NAME_BYTES {
@@ -95,7 +99,8 @@ impl Log for Logger {
             }
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let stored = self.store.write(&source, req.sequence, &req.events, now.as_secs());
+        let stored =
+            self.store.write(&source, cx.principal(), req.sequence, &req.events, now.as_secs());
         let stored = stored.map_err(failed)?;
         self.news.send_modify(|news| news.batches = news.batches.wrapping_add(1));
         Ok(WriteReply { stored: u32::try_from(stored).unwrap_or(u32::MAX) })
@@ -113,6 +118,7 @@ impl View for Logger {
             // From now on: what is stored while the past is read wakes it too.
             news: self.news.subscribe(),
             store: Arc::clone(&self.store),
+            readers: Arc::clone(&self.readers),
             filter,
         };
         if self.news.borrow().closed {
@@ -139,6 +145,7 @@ impl View for Logger {
 struct Watching {
     news: watch::Receiver<News>,
     store: Arc<Store>,
+    readers: Arc<Semaphore>,
     filter: Filter,
 }
 
@@ -197,7 +204,13 @@ impl Watching {
         read: impl FnOnce(&Store, &Filter) -> Result<Page, StoreError> + Send + 'static,
     ) -> Result<Page, Status> {
         let (store, filter) = (Arc::clone(&self.store), self.filter.clone());
-        let page = tokio::task::spawn_blocking(move || read(&store, &filter)).await;
+        let reader = Arc::clone(&self.readers).acquire_owned().await;
+        let reader = reader.map_err(|_| Status::unavailable("the logger is about to end"))?;
+        let page = tokio::task::spawn_blocking(move || {
+            let _reader = reader;
+            read(&store, &filter)
+        });
+        let page = page.await;
         page.map_err(|error| Status::internal(error.to_string()))?.map_err(failed)
     }
 }
@@ -227,5 +240,9 @@ fn filter(filter: Option<crate::pb::Filter>) -> Result<Filter, Status> {
 
 /// The disk may have room again, the file be free: who writes tries again.
 fn failed(error: StoreError) -> Status {
-    Status::unavailable(error.to_string())
+    match error {
+        StoreError::OutOfStep { .. } => Status::failed_precondition(error.to_string()),
+        StoreError::NotYours => Status::permission_denied(error.to_string()),
+        error => Status::unavailable(error.to_string()),
+    }
 }

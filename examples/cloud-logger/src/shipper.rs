@@ -214,39 +214,65 @@ fn ship(
         };
         // Whoever started it waits for this word.
         let _ = started.send(Ok(()));
-        ship_batches(shared, &LogClient::new(client.clone()), source(name)).await;
+        ship_batches(shared, &LogClient::new(client.clone()), name).await;
         client.shutdown(Duration::ZERO).await;
     });
 }
 
-async fn ship_batches(shared: &Shared, log: &LogClient, source: Source) {
-    let mut sequence = 0;
+async fn ship_batches(shared: &Shared, log: &LogClient, name: String) {
+    let (mut source, mut sequence) = (source(name.clone()), 1);
     while let Some(events) = shared.next_batch().await {
-        sequence += 1;
-        let request = WriteRequest { source: Some(source.clone()), sequence, events };
-        tokio::select! {
-            stored = write(log, &request) => shared.settle(&request.events, stored),
-            () = shared.stopped() => return,
+        let mut request = WriteRequest { source: Some(source.clone()), sequence, events };
+        let mut pause = PAUSES.0;
+        loop {
+            let ended = tokio::select! {
+                ended = write(log, &request, &mut pause) => ended,
+                () = shared.stopped() => return,
+            };
+            match ended {
+                Ended::Stored => sequence += 1,
+                // The number is still to come: the worker knows no batch of it.
+                Ended::Refused => {}
+                Ended::Strange => {
+                    (source, sequence) = (self::source(name.clone()), 1);
+                    (request.source, request.sequence) = (Some(source.clone()), sequence);
+                    continue;
+                }
+            }
+            shared.settle(&request.events, matches!(ended, Ended::Stored));
+            break;
         }
     }
 }
 
-/// Sends a batch until it is stored: it is numbered, so it is stored once. `false`: the worker will never take it.
-async fn write(log: &LogClient, request: &WriteRequest) -> bool {
-    let (mut pause, longest) = PAUSES;
+/// What has become of a batch.
+enum Ended {
+    Stored,
+    /// The worker will never take it.
+    Refused,
+    /// It does not follow what the worker knows of the source: the database is another one, or somebody else has written under
+    /// the source's id. Under another id it is the first.
+    Strange,
+}
+
+/// Sends a batch until it is stored: it is numbered, so it is stored once.
+async fn write(log: &LogClient, request: &WriteRequest, pause: &mut Duration) -> Ended {
     loop {
         let status = match log.write(request.clone()).timeout(CALL).await {
-            Ok(_) => return true,
+            Ok(_) => return Ended::Stored,
             Err(status) if status.code() == Code::InvalidArgument => {
                 tracing::error!(%status, batch = request.sequence, "a batch of the log was refused, and is dropped");
-                return false;
+                return Ended::Refused;
             }
             Err(status) => status,
         };
         complain(request, &status);
         // Not all processes at once when the broker is back.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        pause = (pause * 2).min(longest);
+        *pause = (*pause * 2).min(PAUSES.1);
+        if matches!(status.code(), Code::FailedPrecondition | Code::PermissionDenied) {
+            return Ended::Strange;
+        }
     }
 }
 

@@ -27,7 +27,7 @@ const REMEMBER: u64 = 7 * 24 * 60 * 60;
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS sources (
         key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, process INTEGER NOT NULL,
-        last INTEGER NOT NULL, seen INTEGER NOT NULL
+        last INTEGER NOT NULL, seen INTEGER NOT NULL, owner TEXT, digest INTEGER
     );
     CREATE TABLE IF NOT EXISTS events (
         id INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL REFERENCES sources (key),
@@ -37,6 +37,8 @@ const SCHEMA: &str = "
         UNIQUE (source, sequence, place)
     );
 ";
+/// What databases of before lack: who may write for a source, and what its last batch was.
+const ADDED: [&str; 2] = ["owner TEXT", "digest INTEGER"];
 const COLUMNS: &str = "events.id, sources.id, sources.name, sources.process, sequence, time, level, target, message, \
     fields, spans, dropped FROM events JOIN sources ON sources.key = events.source";
 
@@ -52,6 +54,15 @@ pub enum StoreError {
     /// Fields or spans are not what this program writes.
     #[error("the log's database has an event that this program did not write: {0}")]
     Form(#[from] serde_json::Error),
+    /// A batch is neither the source's next one nor its last one again.
+    #[error("batch {sequence} is not the next one of its source, nor the last one again")]
+    OutOfStep {
+        /// The number of the batch.
+        sequence: u64,
+    },
+    /// Somebody else writes for the source.
+    #[error("the source is somebody else's")]
+    NotYours,
 }
 
 /// Some of the events.
@@ -89,26 +100,30 @@ impl Store {
         let mut writer = connect(&path)?;
         let change = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         change.execute_batch(SCHEMA)?;
+        add_columns(&change)?;
         change.commit()?;
         Ok(Store { writer: Mutex::new(writer), reader: Mutex::new(connect(&path)?), keep })
     }
 
-    /// Stores a batch, unless it is there: a source sends one after another, so what is not above the last is. Gives the
-    /// number of events that were stored. When this returns they are on the disk.
+    /// Stores a batch, unless it is there: a source numbers its batches from 1 and sends one after another, so it is the next
+    /// one, or the last one again. Gives the number of events that were stored. When this returns they are on the disk. The
+    /// source is its `owner`'s from its first batch on: that of a principal, or of those who have none.
     ///
     /// # Errors
     ///
-    /// The database has failed, and nothing is stored.
+    /// The batch is another one, the source is another owner's, or the database has failed; nothing is stored.
     pub fn write(
         &self,
         source: &Source,
+        owner: Option<&str>,
         sequence: u64,
         events: &[Event],
         now: u64,
     ) -> Result<usize, StoreError> {
         let mut writer = lock(&self.writer);
         let change = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some(key) = begin_batch(&change, source, sequence, now)? else { return Ok(0) };
+        let batch = Batch { owner, sequence, digest: digest(events)?, now };
+        let Some(key) = begin_batch(&change, source, &batch)? else { return Ok(0) };
         let mut insert = change.prepare(
             "INSERT INTO events (source, sequence, place, time, level, target, message, fields, spans, dropped)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -205,28 +220,85 @@ impl Store {
     }
 }
 
+/// A batch but for its events.
+struct Batch<'a> {
+    owner: Option<&'a str>,
+    sequence: u64,
+    digest: i64,
+    now: u64,
+}
+
 /// Notes that a batch of a source comes, and gives the source's key. `None`: the batch is there.
 fn begin_batch(
     change: &Transaction<'_>,
     source: &Source,
-    sequence: u64,
-    now: u64,
-) -> rusqlite::Result<Option<i64>> {
-    let known = "UPDATE sources SET last = ?2, seen = ?3 WHERE id = ?1 AND last < ?2 RETURNING key";
-    let (sequence, now) = (signed(sequence), signed(now));
-    let one = |row: &Row<'_>| row.get(0);
-    let key = change.query_row(known, (&source.id, sequence, now), one).optional()?;
-    if key.is_some() {
-        return Ok(key);
+    batch: &Batch<'_>,
+) -> Result<Option<i64>, StoreError> {
+    let (sequence, now) = (signed(batch.sequence), signed(batch.now));
+    // Nobody's name is empty.
+    let owner = batch.owner.unwrap_or_default();
+    let query = "SELECT key, last, owner, digest FROM sources WHERE id = ?1";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let found: Option<(i64, i64, Option<String>, Option<i64>)> =
+        change.query_row(query, [&source.id], row).optional()?;
+    let out_of_step = StoreError::OutOfStep { sequence: batch.sequence };
+    let Some((key, last, known, digest)) = found else {
+        if sequence != 1 {
+            return Err(out_of_step);
+        }
+        let forget = "DELETE FROM sources WHERE seen < ?1
+            AND NOT EXISTS (SELECT 1 FROM events WHERE events.source = sources.key)";
+        change.execute(forget, [now.saturating_sub(signed(REMEMBER))])?;
+        let insert = "INSERT INTO sources (id, name, process, last, seen, owner, digest)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let Source { id, name, process } = source;
+        change.execute(insert, (id, name, process, sequence, now, owner, batch.digest))?;
+        return Ok(Some(change.last_insert_rowid()));
+    };
+    if known.is_some_and(|known| known != owner) {
+        return Err(StoreError::NotYours);
     }
-    let forget = "DELETE FROM sources WHERE seen < ?1
-        AND NOT EXISTS (SELECT 1 FROM events WHERE events.source = sources.key)";
-    change.execute(forget, [now.saturating_sub(signed(REMEMBER))])?;
-    let insert = "INSERT INTO sources (id, name, process, last, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT DO NOTHING RETURNING key";
-    change
-        .query_row(insert, (&source.id, &source.name, source.process, sequence, now), one)
-        .optional()
+    if sequence == last && digest.is_none_or(|digest| digest == batch.digest) {
+        return Ok(None);
+    }
+    if last.checked_add(1) != Some(sequence) {
+        return Err(out_of_step);
+    }
+    let next = "UPDATE sources SET last = ?2, seen = ?3, owner = ?4, digest = ?5 WHERE key = ?1";
+    change.execute(next, (key, sequence, now, owner, batch.digest))?;
+    Ok(Some(key))
+}
+
+/// What tells a batch from another one with its number: FNV-1a, which is the same in all workers of one database.
+fn digest(events: &[Event]) -> serde_json::Result<i64> {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for event in events {
+        add(&event.time.to_le_bytes());
+        add(&event.level.to_le_bytes());
+        add(event.target.as_bytes());
+        add(event.message.as_bytes());
+        add(fields_out(&event.fields)?.as_bytes());
+        add(spans_out(&event.spans)?.as_bytes());
+        add(&event.dropped.to_le_bytes());
+    }
+    Ok(i64::from_le_bytes(hash.to_le_bytes()))
+}
+
+fn add_columns(change: &Transaction<'_>) -> rusqlite::Result<()> {
+    for column in ADDED {
+        let name = column.split(' ').next().unwrap_or_default();
+        let query = "SELECT COUNT(*) FROM pragma_table_info('sources') WHERE name = ?1";
+        let is_there: i64 = change.query_row(query, [name], |row| row.get(0))?;
+        if is_there == 0 {
+            change.execute(&format!("ALTER TABLE sources ADD COLUMN {column}"), ())?;
+        }
+    }
+    Ok(())
 }
 
 /// The record of a row, if the filter lets it through.

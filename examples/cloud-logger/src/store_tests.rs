@@ -28,6 +28,10 @@ fn events(messages: &[&str]) -> Vec<Event> {
         .collect()
 }
 
+fn is_out_of_step(written: Result<usize, StoreError>, number: u64) -> bool {
+    matches!(written, Err(StoreError::OutOfStep { sequence }) if sequence == number)
+}
+
 fn all() -> Filter {
     Filter::new(pb::Filter::default()).unwrap()
 }
@@ -45,15 +49,12 @@ fn a_batch_is_stored_once_and_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder, 100);
     let batch = events(&["a", "b"]);
-    assert_eq!(store.write(&source("x"), 1, &batch, 0).unwrap(), 2);
-    assert_eq!(store.write(&source("x"), 1, &batch, 0).unwrap(), 0);
-    assert_eq!(store.write(&source("x"), 2, &events(&["c"]), 0).unwrap(), 1);
-    assert_eq!(
-        store.write(&source("x"), 1, &batch, 0).unwrap(),
-        0,
-        "late, from a broker that held it"
-    );
-    assert_eq!(store.write(&source("y"), 1, &events(&["d"]), 0).unwrap(), 1);
+    assert_eq!(store.write(&source("x"), None, 1, &batch, 0).unwrap(), 2);
+    assert_eq!(store.write(&source("x"), None, 1, &batch, 0).unwrap(), 0);
+    assert_eq!(store.write(&source("x"), None, 2, &events(&["c"]), 0).unwrap(), 1);
+    // Late, from a broker that held it: nobody waits for what is said.
+    assert!(is_out_of_step(store.write(&source("x"), None, 1, &batch, 0), 1));
+    assert_eq!(store.write(&source("y"), None, 1, &events(&["d"]), 0).unwrap(), 1);
     let page = store.after(0, &all(), 100).unwrap();
     assert_eq!(messages(&page), ["a", "b", "c", "d"]);
     assert_eq!((page.cursor, page.more), (4, false));
@@ -75,7 +76,10 @@ fn workers_that_write_the_same_batch_at_once_store_it_once() {
             gate.wait();
             let store = Store::open(&path, 1_000).unwrap();
             (1..=20)
-                .map(|number| store.write(&source("x"), number, &events(&["a"]), 0).unwrap())
+                // Beside the first it is out of step.
+                .map(|number| {
+                    store.write(&source("x"), None, number, &events(&["a"]), 0).unwrap_or(0)
+                })
                 .sum::<usize>()
         };
         let threads: Vec<_> = (0..6).map(|_| scope.spawn(write)).collect();
@@ -101,7 +105,7 @@ fn pages_go_on_at_their_cursors() {
     let batch: Vec<String> = (0..1_000).map(|number| format!("number {number}")).collect();
     let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
     for sequence in 1..=3 {
-        store.write(&source("x"), sequence, &events(&batch), 0).unwrap();
+        store.write(&source("x"), None, sequence, &events(&batch), 0).unwrap();
     }
     let page = store.after(10, &all(), 2).unwrap();
     assert_eq!(
@@ -127,25 +131,78 @@ fn the_oldest_go_and_their_batches_are_not_stored_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder, 3);
     for sequence in 1..=4 {
-        store.write(&source("x"), sequence, &events(&["a", "b"]), 0).unwrap();
+        store.write(&source("x"), None, sequence, &events(&["a", "b"]), 0).unwrap();
     }
     let page = store.after(0, &all(), 100).unwrap();
     assert_eq!(page.records.iter().map(|record| record.id).collect::<Vec<_>>(), [6, 7, 8]);
-    assert_eq!(store.write(&source("x"), 1, &events(&["a", "b"]), 0).unwrap(), 0);
+    assert_eq!(store.write(&source("x"), None, 4, &events(&["a", "b"]), 0).unwrap(), 0);
     // A source whose events are gone is forgotten after a week, when another one comes.
-    store.write(&source("y"), 1, &events(&["c", "c", "c"]), REMEMBER).unwrap();
-    store.write(&source("z"), 1, &events(&["d"]), REMEMBER + 1).unwrap();
+    store.write(&source("y"), None, 1, &events(&["c", "c", "c"]), REMEMBER).unwrap();
+    store.write(&source("z"), None, 1, &events(&["d"]), REMEMBER + 1).unwrap();
     let known = |store: &Store| -> u32 {
         lock(&store.reader).query_row("SELECT COUNT(*) FROM sources", [], |row| row.get(0)).unwrap()
     };
     assert_eq!(known(&store), 2);
 }
 
+/// A45: whoever knows a source's id cannot make its later batches count as stored.
+#[test]
+fn a45_a_jump_of_numbers_takes_no_batch_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 100);
+    assert_eq!(store.write(&source("x"), None, 1, &events(&["a"]), 0).unwrap(), 1);
+    for jump in [3, 1_000, (1 << 63) - 1] {
+        assert!(is_out_of_step(store.write(&source("x"), None, jump, &events(&["!"]), 0), jump));
+    }
+    assert_eq!(store.write(&source("x"), None, 2, &events(&["b"]), 0).unwrap(), 1);
+    // A source that is new begins with its first batch.
+    assert!(is_out_of_step(
+        store.write(&source("y"), None, (1 << 63) - 1, &events(&["!"]), 0),
+        (1 << 63) - 1
+    ));
+    assert_eq!(store.write(&source("y"), None, 1, &events(&["c"]), 0).unwrap(), 1);
+    // Another batch under the number that comes next: that of the source is not taken for it.
+    assert_eq!(store.write(&source("x"), None, 3, &events(&["!"]), 0).unwrap(), 1);
+    assert!(is_out_of_step(store.write(&source("x"), None, 3, &events(&["d"]), 0), 3));
+    assert_eq!(messages(&store.after(0, &all(), 100).unwrap()), ["a", "b", "c", "!"]);
+}
+
+#[test]
+fn a45_a_source_is_the_principals_who_used_it_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 100);
+    let write = |id, owner, number| store.write(&source(id), owner, number, &events(&["a"]), 0);
+    assert_eq!(write("x", Some("ann"), 1).unwrap(), 1);
+    for other in [Some("ben"), None] {
+        for number in [1, 2, (1 << 63) - 1] {
+            assert!(matches!(write("x", other, number), Err(StoreError::NotYours)));
+        }
+    }
+    assert_eq!(write("x", Some("ann"), 2).unwrap(), 1);
+    // Those without a principal have their sources together, and nobody else's.
+    assert_eq!(write("y", None, 1).unwrap(), 1);
+    assert!(matches!(write("y", Some("ann"), 2), Err(StoreError::NotYours)));
+}
+
+#[test]
+fn a_database_of_before_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Connection::open(folder.path().join("log.db")).unwrap();
+    old.execute_batch(&SCHEMA.replace(", owner TEXT, digest INTEGER", "")).unwrap();
+    old.execute("INSERT INTO sources VALUES (1, 'x', 'shop', 42, 7, 0)", ()).unwrap();
+    drop(old);
+    let store = store(&folder, 100);
+    let write = |owner, number| store.write(&source("x"), owner, number, &events(&["a"]), 0);
+    assert_eq!(write(Some("ann"), 7).unwrap(), 0);
+    assert_eq!(write(Some("ann"), 8).unwrap(), 1);
+    assert!(matches!(write(Some("ben"), 9), Err(StoreError::NotYours)));
+}
+
 #[test]
 fn others_may_not_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    store(&folder, 10).write(&source("x"), 1, &events(&["a"]), 0).unwrap();
+    store(&folder, 10).write(&source("x"), None, 1, &events(&["a"]), 0).unwrap();
     for file in ["log.db", "log.db-wal"] {
         if let Ok(known) = std::fs::metadata(folder.path().join(file)) {
             assert_eq!(known.permissions().mode() & 0o77, 0, "{file}");

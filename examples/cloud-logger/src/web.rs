@@ -1,13 +1,14 @@
 //! The viewer as a web page: the page, and the records as server-sent events.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event as Sse, KeepAlive};
@@ -17,7 +18,6 @@ use futures_util::stream;
 use mdp_runtime::{Client, Code, Status};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::escape::escape;
 use crate::filter::{level, level_name};
@@ -28,6 +28,8 @@ use crate::terminal::time;
 
 /// Pages that may be open at once: each takes a slot of a logger worker.
 const PAGES: usize = 32;
+/// Pages that may be open at once from one address, so that nobody takes all places.
+const PAGES_OF_ONE: usize = 16;
 /// The most records of the past for a page.
 const PAST: u32 = 1_000;
 /// How often a silent stream says that it is there.
@@ -40,7 +42,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 #[derive(Clone)]
 struct Pages {
     client: Client,
-    open: Arc<Semaphore>,
+    open: Places,
 }
 
 /// Serves the page until `stop` is ready. Whoever reaches the address reads the log: it asks nobody for a password, so keep it to
@@ -54,7 +56,7 @@ pub async fn serve(
     client: Client,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let pages = Pages { client, open: Arc::new(Semaphore::new(PAGES)) };
+    let pages = Pages { client, open: Places::default() };
     let router = Router::new()
         .route(
             "/",
@@ -68,10 +70,15 @@ pub async fn serve(
             "/page.css",
             get(async || text("text/css; charset=utf-8", include_str!("../web/page.css"))),
         )
-        .route("/live", get(live))
-        .route("/past", get(past))
+        .merge(
+            Router::new()
+                .route("/live", get(live))
+                .route("/past", get(past))
+                .layer(middleware::from_fn(own_page)),
+        )
         .with_state(pages)
         .layer(middleware::from_fn(guard));
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     // Not axum's orderly end: a page that is open would hold it up for ever.
     tokio::select! {
         ended = axum::serve(listener, router) => ended,
@@ -103,6 +110,82 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
+/// Lets the page ask for records, and programs that are no browsers. A page of another site could not read them, but it could
+/// take all places. Browsers say where a request comes from; those that do not know `Sec-Fetch-Site` say `Origin` at least.
+async fn own_page(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if comes_from_elsewhere(value("sec-fetch-site"), value("origin"), value("host")) {
+        let why = "only this program's own page may ask for records\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
+}
+
+fn comes_from_elsewhere(site: Option<&str>, origin: Option<&str>, host: Option<&str>) -> bool {
+    let other_site = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let own = |origin: &str| {
+        let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        name.is_some() && name == host
+    };
+    other_site || origin.is_some_and(|origin| !own(origin))
+}
+
+/// The pages that are open, by address.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of them. Its place is free again when it is dropped.
+struct PlaceTaken {
+    places: Places,
+    address: IpAddr,
+}
+
+impl Places {
+    fn take(&self, address: IpAddr) -> Result<PlaceTaken, Fault> {
+        let address = whose(address);
+        let mut open = self.lock();
+        if open.values().sum::<usize>() >= PAGES {
+            let why = format!("{PAGES} pages are open already");
+            return Err(Fault(StatusCode::SERVICE_UNAVAILABLE, why));
+        }
+        let of_this = open.entry(address).or_default();
+        if *of_this >= PAGES_OF_ONE {
+            let why = format!("{PAGES_OF_ONE} pages are open already from {address}");
+            return Err(Fault(StatusCode::TOO_MANY_REQUESTS, why));
+        }
+        *of_this += 1;
+        Ok(PlaceTaken { places: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PlaceTaken {
+    fn drop(&mut self) {
+        let mut open = self.places.lock();
+        if let Some(of_this) = open.get_mut(&self.address) {
+            *of_this -= 1;
+            if *of_this == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Who has an address: with IPv6 one machine has many, all of one network of 64 bits.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address => address,
+    }
+}
+
 fn text(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
@@ -129,15 +212,11 @@ impl Wanted {
 /// Records as they come, each an event with its id, by which the browser goes on after a break.
 async fn live(
     State(pages): State<Pages>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let Ok(place) = pages.open.try_acquire_owned() else {
-        return Err(Fault(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("{PAGES} pages are open already"),
-        ));
-    };
+    let place = pages.open.take(from.ip())?;
     let last = wanted.last.min(PAST);
     let mut follow = Follow::new(&pages.client, wanted.filter().map_err(bad)?, last);
     if let Some(id) = headers.get("last-event-id") {
@@ -149,9 +228,9 @@ async fn live(
     Ok(axum::response::Sse::new(events).keep_alive(alive).into_response())
 }
 
-type Told = (Result<Sse, Infallible>, Option<(Follow, OwnedSemaphorePermit)>);
+type Told = (Result<Sse, Infallible>, Option<(Follow, PlaceTaken)>);
 
-async fn tell(state: Option<(Follow, OwnedSemaphorePermit)>) -> Option<Told> {
+async fn tell(state: Option<(Follow, PlaceTaken)>) -> Option<Told> {
     let (mut follow, place) = state?;
     let sse = match follow.next().await {
         Ok(Seen::Records(records)) => {
@@ -236,6 +315,7 @@ fn pairs(fields: &[Field]) -> Vec<[String; 2]> {
 }
 
 /// Why there is no answer, as text.
+#[derive(Debug)]
 struct Fault(StatusCode, String);
 
 impl IntoResponse for Fault {
@@ -258,7 +338,38 @@ fn fault(status: Status) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::is_own_address;
+    use super::*;
+
+    #[test]
+    fn a45_pages_of_other_sites_are_told_from_the_own_one() {
+        let host = Some("127.0.0.1:80");
+        for site in ["cross-site", "same-site", "", "what comes later"] {
+            assert!(comes_from_elsewhere(Some(site), None, host), "{site}");
+        }
+        for site in [None, Some("same-origin"), Some("none")] {
+            assert!(!comes_from_elsewhere(site, None, host), "{site:?}");
+            assert!(!comes_from_elsewhere(site, Some("http://127.0.0.1:80"), host), "{site:?}");
+            for origin in ["http://evil.example", "http://127.0.0.1:81", "null", ""] {
+                assert!(comes_from_elsewhere(site, Some(origin), host), "{site:?} {origin}");
+            }
+        }
+    }
+
+    #[test]
+    fn a45_one_address_does_not_take_all_places() {
+        let places = Places::default();
+        let take = |address: &str| places.take(address.parse().unwrap());
+        let mut one: Vec<_> = (0..PAGES_OF_ONE).map(|_| take("10.0.0.1").unwrap()).collect();
+        assert_eq!(take("::ffff:10.0.0.1").err().unwrap().0, StatusCode::TOO_MANY_REQUESTS);
+        // All of one network count together.
+        let other: Vec<_> =
+            (0..PAGES_OF_ONE).map(|last| take(&format!("2001:db8::{last:x}")).unwrap()).collect();
+        assert_eq!(take("10.0.0.2").err().unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
+        one.pop();
+        assert!(take("10.0.0.1").is_ok());
+        drop((one, other));
+        assert!(places.lock().is_empty());
+    }
 
     #[test]
     fn names_of_others_are_not_this_page() {

@@ -165,7 +165,8 @@ impl Builder {
     ///
     /// A method's path is that of its service with its name, and a service's path stands for all its methods.
     /// None of them may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime
-    /// has 512 unless told otherwise; what comes then waits for one.
+    /// has 512 unless told otherwise; what comes then waits for one. A call that ends before its handler counts for the
+    /// worker's capacity until the handler returns.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {
@@ -183,8 +184,8 @@ impl Builder {
     /// lost. Default: none, a handler is dropped then.
     ///
     /// A method's path is that of its service with its name, and a service's path stands for all its methods.
-    /// The slot is free at once all the same, `cx.is_cancelled()` tells the handler, and what it gives goes nowhere: the
-    /// stream of its replies is dropped with the next one.
+    /// `cx.is_cancelled()` tells the handler, and what it gives goes nowhere: the stream of its replies is dropped with the
+    /// next one. It counts for the worker's capacity until its end.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {

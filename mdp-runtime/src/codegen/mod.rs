@@ -17,7 +17,7 @@ pub use schema::{
 };
 
 use crate::carried;
-use crate::worker::current;
+use crate::worker::{Hold, NoPermit, Outlasts, current};
 
 pub use crate::stream::{Stream, Streaming, send_replies};
 pub use crate::{
@@ -157,7 +157,8 @@ where
 }
 
 /// A handler that blocks its thread, on one of those that tokio has for that. A panic goes on here. Once the call
-/// is over nobody waits for the thread.
+/// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
+/// the queue for one, is free.
 pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
 where
     F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
@@ -165,12 +166,16 @@ where
     handling(async move {
         let method = cx.method();
         let context = carried::current();
-        let run = move || match cx.is_cancelled() {
-            // Nobody reads this: the call ended before a thread was free.
-            true => Err(Status::cancelled("the call was over before its handler began")),
-            false => {
-                let _scope = (current::enter_blocking(cx.deadline()), context.enter());
-                handler(&cx)
+        let hold = Hold::take(&cx, Outlasts::Thread).map_err(|none| none.status(method))?;
+        let run = move || {
+            let _hold = hold;
+            match cx.is_cancelled() {
+                // Nobody reads this: the call ended before a thread was free.
+                true => Err(NoPermit::Over.status(method)),
+                false => {
+                    let _scope = (current::enter_blocking(cx.deadline()), context.enter());
+                    handler(&cx)
+                }
             }
         };
         let ended = tokio::task::spawn_blocking(run).await;

@@ -13,7 +13,7 @@ use crate::client::{self, Channel, Replies, Reply, Request, Requests};
 use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
 use crate::status::Status;
 use crate::stream::Flow;
-use crate::worker::{CallContext, handler};
+use crate::worker::{CallContext, Hold, Outlasts, handler};
 
 /// A service with interceptors around each of its handlers.
 struct Intercepted {
@@ -125,11 +125,14 @@ async fn ended(mut handling: Handling, cx: &CallContext) -> Result<Bytes, Status
     if cx.on_cancel() == OnCancel::Cancel {
         return poll_fn(|context| handler::poll(&mut handling, cx, context)).await;
     }
+    let hold = Hold::take(cx, Outlasts::Task).map_err(|none| none.status(cx.method()))?;
     let (answer, end) = oneshot::channel();
     let cx = cx.clone();
     tokio::spawn(carried::with_context(async move {
+        let ended = poll_fn(|context| handler::poll(&mut handling, &cx, context)).await;
+        drop((handling, hold));
         // Whoever waited may have gone.
-        let _ = answer.send(poll_fn(|context| handler::poll(&mut handling, &cx, context)).await);
+        let _ = answer.send(ended);
     }));
     let gone = |_| Err(Status::unavailable("the runtime of the handlers was shut down"));
     end.await.unwrap_or_else(gone)

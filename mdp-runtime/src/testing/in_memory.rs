@@ -149,7 +149,7 @@ async fn handled(
     let metadata = EncodedMetadata::read(metadata.into());
     let metadata = metadata.map_err(|error| codec::bad_metadata(&error))?;
     let client = Bytes::from_static(ID);
-    let cx = CallContext::new(method, deadline, 1, client, metadata, flow);
+    let cx = CallContext::new(method, deadline, 1, client, metadata, flow, None);
     let waiting = Waiting { cx: cx.clone(), ended: false };
     let (answer, outcome) = oneshot::channel();
     tokio::spawn(handle(service, method.number, cx, request.bytes().clone(), answer));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::permits::{CallPermit, ServicePermits};
 use crate::codec::EncodedMetadata;
 use crate::codegen::{MethodSpec, OnCancel};
 use crate::compress::Compression;
@@ -37,6 +38,8 @@ struct CallState {
     flow: Option<Arc<Flow>>,
     /// The call as the worker has it, if this is what interceptors have made of it.
     outer: Option<CallContext>,
+    /// Of the call as the worker has it.
+    permit: CallPermit,
 }
 
 impl CallContext {
@@ -47,6 +50,7 @@ impl CallContext {
         client: Bytes,
         metadata: EncodedMetadata,
         flow: Option<Arc<Flow>>,
+        permits: Option<Arc<ServicePermits>>,
     ) -> Self {
         CallContext {
             state: Arc::new(CallState {
@@ -62,6 +66,7 @@ impl CallContext {
                 cancel: Notify::new(),
                 flow,
                 outer: None,
+                permit: CallPermit::of(permits),
             }),
         }
     }
@@ -90,6 +95,7 @@ impl CallContext {
                 cancel: Notify::new(),
                 flow,
                 outer: Some(self.clone()),
+                permit: CallPermit::default(),
             }),
         }
     }
@@ -192,6 +198,16 @@ impl CallContext {
                 () = Box::pin(outer.cancelled()) => {}
             },
         }
+    }
+
+    /// The call as the worker has it, whatever interceptors have made of it.
+    pub(super) fn outermost(&self) -> &CallContext {
+        self.state.outer.as_ref().map_or(self, CallContext::outermost)
+    }
+
+    /// What the call has of its service's capacity, if it is the [outermost](Self::outermost).
+    pub(super) fn permit(&self) -> &CallPermit {
+        &self.state.permit
     }
 
     pub(crate) fn on_cancel(&self) -> OnCancel {

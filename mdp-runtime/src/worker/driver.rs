@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
+use super::admission::{Admission, Refused, Start};
 use super::context::CallContext;
 use super::handler;
+use super::permits::{Hold, Outlasts, ServicePermits};
 use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
@@ -19,6 +22,7 @@ use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::compress;
 use crate::dynamic;
+use crate::observe;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
@@ -60,6 +64,32 @@ struct Method {
     service: usize,
 }
 
+/// A call that the machine has started.
+#[derive(Clone, Copy)]
+struct Begun {
+    call: Key,
+    /// The place of its service in the worker's configuration.
+    service: usize,
+    deadline: Time,
+    attempt: u8,
+    kind: CallKind,
+}
+
+/// What a call is to begin with.
+enum Work {
+    Typed(Job),
+    Raw { call: Key, cx: CallContext, handler: RawHandler, frames: Vec<Bytes> },
+}
+
+impl Start for Work {
+    fn cx(&self) -> &CallContext {
+        match self {
+            Work::Typed(job) => &job.cx,
+            Work::Raw { cx, .. } => cx,
+        }
+    }
+}
+
 pub(super) struct Driver {
     peer: Peer,
     core: Worker,
@@ -68,6 +98,9 @@ pub(super) struct Driver {
     /// What takes raw requests, by service.
     raw: Vec<(Arc<[u8]>, RawHandler)>,
     pool: Pool,
+    admission: Admission<Work>,
+    /// The services of the configuration.
+    names: Vec<Arc<[u8]>>,
     inbox: mpsc::UnboundedReceiver<Command>,
     /// Calls for the runners.
     jobs: Vec<Job>,
@@ -99,12 +132,16 @@ impl Driver {
         inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let methods = methods(&services);
+        let pool = pool.serving(&services, methods.len());
+        let capacities = config.services.iter().map(|offer| offer.capacity);
         Driver {
+            admission: Admission::new(capacities, pool.bell()),
             peer: Peer::new("worker", way, state),
+            names: config.services.iter().map(|offer| Arc::clone(&offer.service)).collect(),
             window: config.window,
             reflects: true,
             core: Worker::new(config),
-            pool: pool.with_gauges(methods.len()),
+            pool,
             methods,
             services,
             raw: Vec::new(),
@@ -132,8 +169,15 @@ impl Driver {
     }
 
     /// The same for a broker that speaks plain MDP, with what stands in for it.
-    pub(super) fn over_plain(self, serving: impl FnOnce(Clock) -> Serving) -> Self {
-        let serving = serving(self.peer.clock);
+    pub(super) fn over_plain(
+        self,
+        serving: impl FnOnce(Clock, Vec<(Arc<[u8]>, Arc<ServicePermits>)>) -> Serving,
+    ) -> Self {
+        let names = self.names.iter().enumerate();
+        let permits = names.filter_map(|(service, name)| {
+            Some((Arc::clone(name), self.admission.permits(service)?))
+        });
+        let serving = serving(self.peer.clock, permits.collect());
         Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
     }
 
@@ -156,6 +200,7 @@ impl Driver {
             self.flush();
             let more = self.receive();
             self.handle(Input::Tick);
+            self.admit();
             self.pool.run(&mut self.jobs);
             let polled = !self.here.is_empty();
             if polled {
@@ -171,13 +216,14 @@ impl Driver {
                 io.block_on(self.wait(&mut alarm));
             }
         }
-        let Driver { peer, pool, mut inbox, mut grace_ends, over, .. } = *self;
+        let Driver { peer, pool, admission, mut inbox, mut grace_ends, over, .. } = *self;
         let clock = peer.clock;
         io.block_on(peer.close());
         io.block_on(async {
-            loop {
+            // All calls have ended. These are handlers that run on.
+            while admission.outlasting() > 0 {
                 let command = tokio::select! {
-                    () = pool.none_detached() => break,
+                    () = pool.told() => continue,
                     () = alarm.wait(&clock, grace_ends) => break,
                     command = inbox.recv() => command,
                 };
@@ -216,7 +262,8 @@ impl Driver {
 
     async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
-        let deadlines = [self.core.next_deadline(), self.peer.next_deadline()];
+        let deadlines =
+            [self.core.next_deadline(), self.peer.next_deadline(), self.admission.due()];
         let mut deadline = deadlines.into_iter().flatten().min();
         if self.pool.is_busy() {
             let soon = clock.now() + LOOK_AGAIN;
@@ -259,7 +306,7 @@ impl Driver {
         for told in told.drain(..) {
             let input = match told {
                 Told::Done(Done { call, code, reply }) => {
-                    self.running.remove(call);
+                    self.end(call);
                     ends += 1;
                     Input::Done { call, code, reply }
                 }
@@ -314,8 +361,8 @@ impl Driver {
         for action in actions.drain(..) {
             match action {
                 Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
-                Action::Start { call, service: _, deadline, attempt, kind, body } => {
-                    self.start(call, deadline, attempt, kind, &body);
+                Action::Start { call, service, deadline, attempt, kind, body } => {
+                    self.start(Begun { call, service, deadline, attempt, kind }, &body);
                 }
                 Action::Part { call, part } => {
                     if let Some(flow) = self.flow(call) {
@@ -328,7 +375,7 @@ impl Driver {
                     }
                 }
                 Action::Abort { call, cause } => {
-                    if let Some(cx) = self.running.remove(call) {
+                    if let Some(cx) = self.end(call) {
                         tracing::debug!(method = cx.method(), ?cause, "handler stopped");
                         cx.cancel();
                     }
@@ -350,9 +397,38 @@ impl Driver {
         });
     }
 
-    fn start(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+    /// Starts the calls for which there is a permit now, and refuses those that have waited for one long enough.
+    fn admit(&mut self) {
+        while let Some(work) = self.admission.next() {
+            self.begin(work);
+        }
+        for refused in self.admission.refuse(self.peer.clock.now()) {
+            let Refused { call, service, capacity, outlasting } = refused;
+            let service = self.names.get(service).map_or(&[][..], |name| name);
+            observe::no_permit(service, capacity, outlasting);
+            let message = format!(
+                "this worker has room for {capacity} calls of {} at once, and handlers of {outlasting} calls that have ended \
+                 still run",
+                service.escape_ascii()
+            );
+            if let Some(cx) = self.end(call) {
+                cx.cancel();
+            }
+            self.handle(Input::NotStarted { call, message });
+        }
+    }
+
+    /// A call has ended, or is about to.
+    fn end(&mut self, call: Key) -> Option<CallContext> {
+        let cx = self.running.remove(call)?;
+        self.admission.end(&cx);
+        Some(cx)
+    }
+
+    fn start(&mut self, begun: Begun, body: &Body) {
+        let Begun { call, service: offer, deadline, attempt, kind } = begun;
         if body.is_raw() {
-            return self.start_raw(call, deadline, attempt, kind, body);
+            return self.start_raw(begun, body);
         }
         let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
         let gauge = place.unwrap_or(usize::MAX);
@@ -363,7 +439,6 @@ impl Driver {
         if spec.kind != kind {
             return self.refuse(call, &handler::other_kind(spec, kind));
         }
-        let Some(service) = self.services.get(found.service) else { return };
         // A stream may last for a day, and its packet may be large and of many calls.
         let kept = kind.is_stream().then(|| body.keep());
         let body = kept.as_ref().unwrap_or(body);
@@ -372,19 +447,46 @@ impl Driver {
             Err(error) => return self.refuse(call, &codec::bad_metadata(&error)),
         };
         let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, meta.accept()));
-        let deadline = self.peer.clock.instant(deadline);
-        let cx = CallContext::new(spec, deadline, attempt, body.peer(), meta, flow);
+        let (ends, permits) = (self.peer.clock.instant(deadline), self.admission.permits(offer));
+        let cx = CallContext::new(spec, ends, attempt, body.peer(), meta, flow, permits);
         self.running.insert(call, cx.clone());
         let (payload, compressed) = (body.payload(), body.is_compressed());
-        let service = Arc::clone(service);
-        let job = Job { call, service, method: spec.number, gauge, cx, payload, compressed };
-        // Decompressing takes longer than the thread that drives the socket has.
-        let quick = !compressed && self.pool.is_quick(gauge);
-        let jobs = if quick { &mut self.here } else { &mut self.jobs };
-        jobs.push(job);
+        let (service, method) = (found.service, spec.number);
+        let job = Job { call, service, method, gauge, cx, payload, compressed };
+        self.begin_in_turn(begun, Work::Typed(job));
     }
 
-    fn start_raw(&mut self, call: Key, deadline: Time, attempt: u8, kind: CallKind, body: &Body) {
+    /// Starts a call's handler, now or when there is a permit for it.
+    fn begin_in_turn(&mut self, begun: Begun, work: Work) {
+        let Begun { call, service, deadline, .. } = begun;
+        let now = self.peer.clock.now();
+        if let Some(work) = self.admission.admit(now, call, service, deadline, work) {
+            self.begin(work);
+        }
+    }
+
+    fn begin(&mut self, work: Work) {
+        match work {
+            Work::Typed(job) => {
+                // Decompressing takes longer than the thread that drives the socket has.
+                let quick = !job.compressed && self.pool.is_quick(job.gauge);
+                let jobs = if quick { &mut self.here } else { &mut self.jobs };
+                jobs.push(job);
+            }
+            Work::Raw { call, cx, handler, frames } => {
+                let Ok(whole) = Hold::take(&cx, Outlasts::Future) else { return };
+                let Ok(hold) = Hold::take(&cx, Outlasts::Replier) else { return };
+                let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx), hold);
+                self.pool.spawn(async move {
+                    handler(frames, replier).await;
+                    drop(whole);
+                });
+            }
+        }
+    }
+
+    fn start_raw(&mut self, begun: Begun, body: &Body) {
+        let Begun { call, service, deadline, attempt, kind } = begun;
         let handler = self.raw.iter().find(|(name, _)| **name == *body.path());
         let Some((_, handler)) = handler else {
             return self.refuse(call, &Status::unimplemented("this worker takes typed calls only"));
@@ -395,19 +497,12 @@ impl Driver {
         }
         let handler = Arc::clone(handler);
         let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, None));
-        let deadline = self.peer.clock.instant(deadline);
+        let (ends, permits) = (self.peer.clock.instant(deadline), self.admission.permits(service));
         let body = body.keep();
-        let cx = CallContext::new(
-            &RAW,
-            deadline,
-            attempt,
-            body.peer(),
-            EncodedMetadata::default(),
-            flow,
-        );
+        let meta = EncodedMetadata::default();
+        let cx = CallContext::new(&RAW, ends, attempt, body.peer(), meta, flow, permits);
         self.running.insert(call, cx.clone());
-        let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx));
-        self.pool.spawn(async move { handler(body.frames(), replier).await });
+        self.begin_in_turn(begun, Work::Raw { call, cx, handler, frames: body.frames() });
     }
 
     /// A path that is no method of a service: what the toolkit itself serves, or nothing.

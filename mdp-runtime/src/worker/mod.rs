@@ -1,10 +1,12 @@
 //! The worker: services, a capacity, and a thread of its own for the socket.
 
+mod admission;
 mod context;
 pub(crate) mod current;
 mod deferred;
 mod driver;
 pub(crate) mod handler;
+mod permits;
 mod pool;
 mod seat;
 
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use context::CallContext;
 pub use deferred::{Deferred, Responder};
+pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 
 use crate::clock;
 use crate::codegen::Service;
@@ -114,7 +117,7 @@ impl Worker {
     }
 
     /// Waits until the worker has left its broker for good: somebody [drains](crate::BrokerBuilder::allow_drain) it, and its
-    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that detach.
+    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that run on.
     ///
     /// ```no_run
     /// # async fn doc(worker: mdp_runtime::Worker) {
@@ -133,8 +136,8 @@ impl Worker {
     }
 
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
-    /// UNAVAILABLE, and leaves the broker. Handlers that detach are waited for too within the grace, though
-    /// their calls are over.
+    /// UNAVAILABLE, and leaves the broker. Handlers that run on though their calls are over (those that block their thread
+    /// or detach, and raw ones) are waited for too within the grace.
     pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
         let mut over = self.over.clone();
@@ -219,6 +222,11 @@ impl WorkerBuilder {
     /// How many calls the worker takes at once for each service that is given after this, 1 to
     /// 65,535. 64. Over plain MDP each of them has a connection of its own, so the default is the number of processors, and
     /// all services together have 256 at the most.
+    ///
+    /// A call counts until it has ended and its handler has: a handler that blocks its thread or detaches, and a raw one,
+    /// may run on after its call. A call that comes meanwhile and has no place waits, for half of its time and at most 5 s; then it
+    /// ends with UNAVAILABLE and [`not_started`](crate::Status::not_started), or goes to another worker if it is idempotent, and a
+    /// warning is logged. What a handler leaves to tasks and threads of its own is not counted.
     pub fn capacity(mut self, calls: u32) -> Self {
         self.capacity = Some(calls);
         self
@@ -352,8 +360,9 @@ impl WorkerBuilder {
             driver = driver.with_raw(raw);
         } else if let Some((form, offers)) = plain {
             let raw = Handlers::new(raw, handlers, form == Form::V02);
-            driver =
-                driver.over_plain(|clock| Serving::new(same, form, &session, &offers, raw, clock));
+            driver = driver.over_plain(|clock, permits| {
+                Serving::new(same, form, &session, &offers, raw.within(permits), clock)
+            });
         }
         let over = driver.over();
         let seat = Arc::new(Seat::new());

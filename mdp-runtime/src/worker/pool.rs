@@ -19,10 +19,11 @@ use bytes::Bytes;
 use mdp_protocol::Key;
 use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::context::CallContext;
 use super::handler;
+use super::permits::{Hold, Outlasts};
 use crate::body::Body;
 use crate::clock::Stopwatch;
 use crate::codegen::{Handling, OnCancel, Service};
@@ -44,7 +45,8 @@ const TURN_HERE: Duration = Duration::from_micros(200);
 /// A call whose handler is to be run.
 pub(super) struct Job {
     pub(super) call: Key,
-    pub(super) service: Arc<dyn Service>,
+    /// The place of its service.
+    pub(super) service: usize,
     pub(super) method: u32,
     /// The place of the method's [`Gauge`].
     pub(super) gauge: usize,
@@ -82,15 +84,14 @@ struct Shared {
     /// The most bytes of a request that was compressed.
     max_decompressed: usize,
     gauges: Box<[Gauge]>,
+    services: Box<[Arc<dyn Service>]>,
     work: Mutex<Work>,
     /// What the thread that drives the socket is about to poll.
     here: Mutex<VecDeque<Job>>,
     /// What the socket's thread has not taken yet.
     told_of: Mutex<Vec<Told>>,
     /// There are some.
-    told: Notify,
-    /// How many handlers run that go on without their call.
-    detached: watch::Sender<usize>,
+    told: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -169,19 +170,20 @@ impl Pool {
             runtime,
             max_decompressed,
             gauges: Box::default(),
+            services: Box::default(),
             work: Mutex::default(),
             here: Mutex::default(),
             told_of: Mutex::default(),
-            told: Notify::new(),
-            detached: watch::Sender::new(0),
+            told: Arc::default(),
         };
         Pool { shared: Arc::new(shared) }
     }
 
-    /// Measures so many methods.
-    pub(super) fn with_gauges(mut self, methods: usize) -> Self {
+    /// Runs handlers of these services, and measures so many methods.
+    pub(super) fn serving(mut self, services: &[Arc<dyn Service>], methods: usize) -> Self {
         // Nobody else has it yet.
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.services = services.into();
             shared.gauges = (0..methods).map(|_| Gauge::default()).collect();
         }
         self
@@ -207,10 +209,9 @@ impl Pool {
         self.shared.tell();
     }
 
-    /// Waits until no handler runs of a method that detaches: those whose calls are over, once all are.
-    pub(super) async fn none_detached(&self) {
-        // The sender is here.
-        let _ = self.shared.detached.subscribe().wait_for(|running| *running == 0).await;
+    /// Rung, [`told`](Self::told) ends.
+    pub(super) fn bell(&self) -> &Arc<Notify> {
+        &self.shared.told
     }
 
     /// The streams of a call.
@@ -371,8 +372,15 @@ impl Shared {
     /// once; so nothing hangs on the waker of the first time.
     fn start(self: &Arc<Self>, job: Job, context: &mut Context<'_>) {
         let Job { call, service, method, gauge: _, cx, payload, compressed } = job;
-        // Counted before the look: who cancels first and counts then misses none that goes on.
-        let counted = Counted::new(self, &cx);
+        let Some(service) = self.services.get(service) else { return };
+        let hold = match cx.on_cancel() {
+            OnCancel::Cancel => None,
+            // Before the look: from here on the call keeps its permit, or it is over.
+            OnCancel::Detach => match Hold::take(&cx, Outlasts::Future) {
+                Ok(hold) => Some(hold),
+                Err(_) => return,
+            },
+        };
         if cx.is_cancelled() {
             return; // expired work is never started
         }
@@ -380,12 +388,15 @@ impl Shared {
             true => compress::unpack(&payload, self.max_decompressed),
             false => Ok(payload),
         };
-        match payload.and_then(|payload| handler::begin(&*service, method, &cx, payload)) {
+        match payload.and_then(|payload| handler::begin(&**service, method, &cx, payload)) {
             Err(status) => self.end(call, &cx, Err(status)),
             Ok(mut handling) => match handler::poll(&mut handling, &cx, context) {
-                Poll::Ready(result) => self.end(call, &cx, result),
+                Poll::Ready(result) => {
+                    drop((handling, hold));
+                    self.end(call, &cx, result);
+                }
                 Poll::Pending => {
-                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx, counted));
+                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx, hold));
                 }
             },
         }
@@ -396,10 +407,12 @@ impl Shared {
         call: Key,
         handling: Handling,
         cx: CallContext,
-        _counted: Option<Counted>,
+        hold: Option<Hold>,
     ) {
+        let result = handler::finish(handling, &cx).await;
+        drop(hold);
         // Without a result the slot is free already.
-        if let Some(result) = handler::finish(handling, &cx).await {
+        if let Some(result) = result {
             self.end(call, &cx, result);
             self.tell();
         }
@@ -409,25 +422,6 @@ impl Shared {
         let (code, reply) = handler::end(cx, result);
         cx.close();
         lock(&self.told_of).push(Told::Done(Done { call, code, reply }));
-    }
-}
-
-/// A handler that goes on without its call.
-struct Counted(Arc<Shared>);
-
-impl Counted {
-    /// `None`: it does not.
-    fn new(shared: &Arc<Shared>, cx: &CallContext) -> Option<Self> {
-        (cx.on_cancel() == OnCancel::Detach).then(|| {
-            shared.detached.send_modify(|running| *running += 1);
-            Counted(Arc::clone(shared))
-        })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.detached.send_modify(|running| *running -= 1);
     }
 }
 

@@ -174,3 +174,28 @@ async fn settings_that_cannot_be() {
     assert!(RawWorker::builder("").connect(&broker.endpoint).start().is_err());
     assert!(RawWorker::builder("a").start().is_err());
 }
+
+/// Whoever answers a request that is over still works on it, so nothing comes in its place.
+#[tokio::test]
+async fn a_replier_that_is_kept_keeps_its_place() {
+    for dialect in BOTH {
+        let broker = PlainBroker::start();
+        let mut worker = builder(&broker, dialect).start().unwrap();
+        let asker = client(&broker, dialect);
+        let lost = asker.request("echo", text("lost"));
+        let (frames, kept) = within(worker.recv()).await.unwrap();
+        broker.order(Order::Dismiss);
+        within(kept.over()).await;
+        until(async || broker.seen().readies == 2).await;
+        drop(lost);
+        let next = client(&broker, dialect).request("echo", text("next"));
+        let early = tokio::time::timeout(ms(200), worker.recv()).await;
+        assert!(early.is_err(), "two requests at once");
+        // Nobody waits for it.
+        let _ = kept.finish(frames);
+        let (frames, replier) = within(worker.recv()).await.unwrap();
+        replier.finish(frames).unwrap();
+        assert_eq!(within(next.last()).await.unwrap(), ["next"]);
+        broker.assert_clean();
+    }
+}

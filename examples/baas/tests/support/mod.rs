@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use example_baas::auth::Limits;
 use example_baas::clock::{Clock, Hand};
 use example_baas::hooks::AUTHORIZATION;
 use example_baas::parts;
@@ -51,8 +52,12 @@ impl World {
     }
 
     pub(crate) fn auth(&self, id: &str, spy: &Spy) -> Worker {
-        let clock = self.clock.clone();
-        let worker = parts::auth(&self.setup, &self.endpoint, id, &self.database, clock).unwrap();
+        self.auth_within(id, spy, Limits::default())
+    }
+
+    pub(crate) fn auth_within(&self, id: &str, spy: &Spy, limits: Limits) -> Worker {
+        let (at, clock) = (&self.endpoint, self.clock.clone());
+        let worker = parts::auth(&self.setup, at, id, &self.database, clock, limits).unwrap();
         worker.intercept(spy.clone()).start().unwrap()
     }
 

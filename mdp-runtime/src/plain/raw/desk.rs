@@ -1,14 +1,16 @@
 //! Raw requests that are open at a worker, and what is said for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use mdp_protocol::Time;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::replier::{Open, ROOM, Replier, Told, Word};
 use crate::plain::slots::Slots;
+use crate::worker::{ServiceHold, ServicePermits};
 
 pub(crate) struct Desk {
     told: mpsc::UnboundedSender<Told>,
@@ -17,29 +19,61 @@ pub(crate) struct Desk {
     first: Option<Told>,
     /// By slot, with the partial replies for which there has to be room again.
     open: HashMap<usize, (Arc<Open>, usize)>,
+    /// Requests for which there is no permit, one a slot at the most.
+    waiting: VecDeque<Request>,
     partials: bool,
+}
+
+/// A request of a slot.
+pub(super) struct Request {
+    pub(super) slot: usize,
+    pub(super) task: u64,
+    pub(super) frames: Vec<Bytes>,
+    /// The capacity of its service.
+    pub(super) permits: Arc<ServicePermits>,
+}
+
+/// A request that is to be answered.
+pub(super) struct Opened {
+    pub(super) slot: usize,
+    pub(super) frames: Vec<Bytes>,
+    pub(super) replier: Replier,
+    /// What the replier has of the capacity of its service, and who answers may share.
+    pub(super) hold: Arc<ServiceHold>,
 }
 
 impl Desk {
     pub(super) fn new(partials: bool) -> Self {
         let (told, inbox) = mpsc::unbounded_channel();
-        Desk { told, inbox, first: None, open: HashMap::new(), partials }
+        let (open, waiting) = (HashMap::new(), VecDeque::new());
+        Desk { told, inbox, first: None, open, waiting, partials }
     }
 
-    /// A request has come.
-    pub(super) fn open(&mut self, slot: usize, task: u64) -> Replier {
-        let room = Semaphore::new(ROOM);
+    /// A request has come. [`next`](Self::next) gives it when there is a permit for it.
+    pub(super) fn put(&mut self, request: Request) {
+        self.waiting.push_back(request);
+    }
+
+    /// The next request for which there is a permit.
+    pub(super) fn next(&mut self) -> Option<Opened> {
+        let mut waiting = self.waiting.iter().enumerate();
+        let (place, hold) =
+            waiting.find_map(|(place, request)| Some((place, request.permits.try_hold()?)))?;
+        let Request { slot, task, frames, .. } = self.waiting.remove(place)?;
+        let (room, hold) = (Semaphore::new(ROOM), Arc::new(hold));
         let open = Arc::new(Open { task, room, over: watch::Sender::new(false) });
         self.open.insert(slot, (Arc::clone(&open), 0));
-        Replier::new(open, slot, self.told.clone(), self.partials)
+        let replier = Replier::new(open, slot, self.told.clone(), self.partials, Arc::clone(&hold));
+        Some(Opened { slot, frames, replier, hold })
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || !self.waiting.is_empty()
     }
 
     /// Nobody waits for the answer of this slot any more.
     pub(super) fn abort(&mut self, slot: usize) {
+        self.waiting.retain(|request| request.slot != slot);
         if let Some((open, _)) = self.open.remove(&slot) {
             end(&open);
         }

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use mdp_protocol::Time;
 use tokio::runtime::Handle;
 
-use super::desk::Desk;
+use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
 use crate::plain::slots::Slots;
+use crate::worker::ServicePermits;
 
 /// A function that answers raw requests.
 pub(crate) type RawHandler =
@@ -29,6 +30,10 @@ pub(crate) struct Handlers {
     handlers: Vec<(Arc<[u8]>, RawHandler)>,
     runtime: Handle,
     desk: Desk,
+    /// The capacity of each service.
+    permits: Vec<(Arc<[u8]>, Arc<ServicePermits>)>,
+    /// The place of the handler of what each slot works on.
+    places: Vec<usize>,
 }
 
 impl Handlers {
@@ -37,7 +42,13 @@ impl Handlers {
         runtime: Handle,
         partials: bool,
     ) -> Self {
-        Handlers { handlers, runtime, desk: Desk::new(partials) }
+        let (desk, permits) = (Desk::new(partials), Vec::new());
+        Handlers { handlers, runtime, desk, permits, places: Vec::new() }
+    }
+
+    /// The same with the capacities of the services.
+    pub(crate) fn within(self, permits: Vec<(Arc<[u8]>, Arc<ServicePermits>)>) -> Self {
+        Handlers { permits, ..self }
     }
 
     /// Runs the handler of a service. `false`: it has none.
@@ -48,13 +59,35 @@ impl Handlers {
         task: u64,
         frames: Vec<Bytes>,
     ) -> bool {
-        let Some((_, handler)) = self.handlers.iter().find(|(name, _)| **name == *service) else {
+        let Some(place) = self.handlers.iter().position(|(name, _)| **name == *service) else {
             return false;
         };
-        let (handler, replier) = (Arc::clone(handler), self.desk.open(slot, task));
-        // A panic drops the replier, which tells the broker.
-        self.runtime.spawn(async move { handler(frames, replier).await });
+        let Some((_, permits)) = self.permits.iter().find(|(name, _)| **name == *service) else {
+            return false;
+        };
+        if self.places.len() <= slot {
+            self.places.resize(slot + 1, usize::MAX);
+        }
+        if let Some(at) = self.places.get_mut(slot) {
+            *at = place;
+        }
+        self.desk.put(Request { slot, task, frames, permits: Arc::clone(permits) });
+        self.begin();
         true
+    }
+
+    /// Runs the handlers of the requests for which there are permits.
+    fn begin(&mut self) {
+        while let Some(Opened { slot, frames, replier, hold }) = self.desk.next() {
+            let place = self.places.get(slot).copied().unwrap_or(usize::MAX);
+            let Some((_, handler)) = self.handlers.get(place) else { continue };
+            let handler = Arc::clone(handler);
+            // A panic drops the replier, which tells the broker.
+            self.runtime.spawn(async move {
+                handler(frames, replier).await;
+                drop(hold);
+            });
+        }
     }
 
     pub(in crate::plain) fn is_busy(&self) -> bool {
@@ -67,6 +100,7 @@ impl Handlers {
 
     pub(in crate::plain) fn take_told(&mut self, now: Time, slots: &mut Slots) {
         self.desk.take_told(now, slots);
+        self.begin();
     }
 
     pub(in crate::plain) fn flushed(&mut self, slots: &Slots) {

@@ -14,7 +14,7 @@ use crate::codec;
 use crate::plain::MOST_FRAMES;
 use crate::status::Status;
 use crate::stream::Purse;
-use crate::worker::CallContext;
+use crate::worker::{CallContext, Hold, ServiceHold};
 
 /// Partial replies of one request that may wait for the socket.
 pub(super) const ROOM: usize = 16;
@@ -75,8 +75,19 @@ pub struct Replier {
 }
 
 enum Way {
-    Plain { open: Arc<Open>, slot: usize, told: mpsc::UnboundedSender<Told>, partials: bool },
-    Rpc { cx: CallContext, purse: Mutex<Purse>, end: EndCall },
+    Plain {
+        open: Arc<Open>,
+        slot: usize,
+        told: mpsc::UnboundedSender<Told>,
+        partials: bool,
+        hold: Arc<ServiceHold>,
+    },
+    Rpc {
+        cx: CallContext,
+        purse: Mutex<Purse>,
+        end: EndCall,
+        hold: Hold,
+    },
 }
 
 /// Ends a raw call of MDP/RPC.
@@ -88,13 +99,14 @@ impl Replier {
         slot: usize,
         told: mpsc::UnboundedSender<Told>,
         partials: bool,
+        hold: Arc<ServiceHold>,
     ) -> Self {
-        Replier { way: Some(Way::Plain { open, slot, told, partials }) }
+        Replier { way: Some(Way::Plain { open, slot, told, partials, hold }) }
     }
 
     /// One of a call of MDP/RPC.
-    pub(crate) fn rpc(cx: CallContext, end: EndCall) -> Self {
-        Replier { way: Some(Way::Rpc { cx, purse: Mutex::default(), end }) }
+    pub(crate) fn rpc(cx: CallContext, end: EndCall, hold: Hold) -> Self {
+        Replier { way: Some(Way::Rpc { cx, purse: Mutex::default(), end, hold }) }
     }
 
     /// Sends a partial reply; waits while 16 of them have not been taken by the connection, over MDP/RPC while its reader has
@@ -138,10 +150,13 @@ impl Replier {
         }
         let frames = check(frames.into())?;
         match self.way.take() {
-            Some(Way::Plain { open, slot, told, .. }) => {
+            Some(Way::Plain { open, slot, told, hold, .. }) => {
+                // First the permit: the word wakes who looks for it.
+                drop(hold);
                 tell(&told, slot, &open, Word::Finish(frames))
             }
-            Some(Way::Rpc { end, .. }) => {
+            Some(Way::Rpc { end, hold, .. }) => {
+                drop(hold);
                 end(Code::Ok, Body::of_frames(b"", frames));
                 Ok(())
             }
@@ -184,10 +199,12 @@ impl Drop for Replier {
     fn drop(&mut self) {
         match self.way.take() {
             // A driver that is gone has ended the connection.
-            Some(Way::Plain { open, slot, told, .. }) => {
+            Some(Way::Plain { open, slot, told, hold, .. }) => {
+                drop(hold);
                 let _ = tell(&told, slot, &open, Word::Dropped);
             }
-            Some(Way::Rpc { end, .. }) => {
+            Some(Way::Rpc { end, hold, .. }) => {
+                drop(hold);
                 let status = Status::internal("the worker gave no answer to the request");
                 end(status.code(), Body::with_payload("", None, codec::encode_status(&status)));
             }

@@ -11,7 +11,7 @@ use mdp_protocol::names;
 use mdp_protocol::{ConnectionState, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
-use super::desk::Desk;
+use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
 use crate::clock::{self, Clock};
 use crate::close;
@@ -23,7 +23,7 @@ use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
 use crate::security::CurveClient;
-use crate::worker::Worker;
+use crate::worker::{ServicePermits, Worker};
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
 /// broker of RFC 7 or RFC 18, or by MDP/RPC with a broker of this project.
@@ -230,6 +230,8 @@ impl RawWorkerBuilder {
             clock: Clock::start(),
             slots,
             desk: Desk::new(self.dialect == Dialect::Mdp02),
+            // What its repliers say wakes the driver, so nobody waits for the bell.
+            permits: Arc::new(ServicePermits::new(0, self.capacity, &Arc::default())),
             orders: Some(orders),
             requests: requests_in,
             state: state_in,
@@ -300,6 +302,8 @@ struct Driver {
     clock: Clock,
     slots: Slots,
     desk: Desk,
+    /// Its capacity: repliers that are somewhere still count.
+    permits: Arc<ServicePermits>,
     /// `None` when nobody holds the worker any more.
     orders: Option<mpsc::UnboundedReceiver<Span>>,
     requests: mpsc::UnboundedSender<(Vec<Bytes>, Replier)>,
@@ -332,12 +336,15 @@ impl Driver {
         while let Some(event) = self.slots.next_event() {
             match event {
                 Event::Start { slot, task, body } => {
-                    let replier = self.desk.open(slot, task);
-                    // Without a receiver the replier is dropped, and the worker is being stopped anyway.
-                    let _ = self.requests.send((body, replier));
+                    let permits = Arc::clone(&self.permits);
+                    self.desk.put(Request { slot, task, frames: body, permits });
                 }
                 Event::Abort { slot } => self.desk.abort(slot),
             }
+        }
+        while let Some(Opened { frames, replier, .. }) = self.desk.next() {
+            // Without a receiver the replier is dropped, and the worker is being stopped anyway.
+            let _ = self.requests.send((frames, replier));
         }
         self.slots.flush(now);
         self.desk.flushed(&self.slots);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod bombs;
+mod capacity;
 mod cluster;
 mod connections;
 mod floods;
