@@ -50,7 +50,7 @@ impl Waiting {
 
     /// A record has come, and is about to be handled.
     pub(crate) fn came(&mut self, from: Sender<'_>, record: &Record<&[u8], Body>) {
-        let Sender::Session(from) = from else { return };
+        let Some(from) = from.session() else { return };
         match record {
             Record::Request { call, timeout, body, .. } => self.begin(from, *call, *timeout, body),
             Record::Cancel { call } => {
