@@ -7,6 +7,7 @@
 #[allow(dead_code, unreachable_pub)]
 #[path = "../dialogues/body.rs"]
 mod body;
+mod collisions;
 mod identities;
 mod management;
 mod stage;
