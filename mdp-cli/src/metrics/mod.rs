@@ -1,31 +1,19 @@
 //! What `mdp broker --metrics` serves over HTTP: `/metrics`, `/healthz`, `/readyz`.
 
+mod kept;
+mod server;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, body::Body};
 use mdp_runtime::{Monitor, metrics};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
 
-/// For so long an answer is given again: whoever asks often must not keep the broker's thread busy.
-const FRESH: Duration = Duration::from_millis(250);
-
-/// What was told last, and when.
-type Last = Option<(Instant, String)>;
-
-#[derive(Clone)]
-struct Source {
-    monitor: Monitor,
-    last: Arc<Mutex<Last>>,
-}
+use kept::Kept;
+use server::{Bounds, Response};
 
 /// Serves until the program ends. Gives the address that it took.
 pub(crate) async fn serve(address: SocketAddr, monitor: Monitor) -> anyhow::Result<SocketAddr> {
@@ -33,51 +21,67 @@ pub(crate) async fn serve(address: SocketAddr, monitor: Monitor) -> anyhow::Resu
         .await
         .with_context(|| format!("could not listen at {address} for --metrics"))?;
     let address = listener.local_addr().context("--metrics")?;
-    let source = Source { monitor, last: Arc::default() };
-    let router = Router::new()
-        .route("/metrics", get(told))
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .with_state(source);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "metrics are served no more");
-        }
+    let kept = Kept::start(move || {
+        let monitor = monitor.clone();
+        async move { monitor.report().await }
     });
+    let answer = move |request: Request<_>| {
+        let kept = kept.clone();
+        async move { answer(&request, &kept).await }
+    };
+    tokio::spawn(server::run(listener, Bounds::of_process(), answer));
     Ok(address)
 }
 
-async fn told(State(source): State<Source>) -> Response {
-    let mut last = source.last.lock().await;
-    if last.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
-        *last = source.monitor.prometheus().await.map(|text| (Instant::now(), text));
+/// The answer to one request. No path takes a request body.
+async fn answer<B: Body>(request: &Request<B>, kept: &Kept) -> Response {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
     }
-    match &*last {
-        Some((_, text)) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text.clone()).into_response(),
-        None => gone(),
+    if !request.body().is_end_stream() {
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "a request has no body here\n");
     }
+    let answers = match request.uri().path() {
+        "/metrics" => counters,
+        "/healthz" => healthy,
+        "/readyz" => ready,
+        _ => return text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
+    };
+    match kept.get().await {
+        Some(told) => answers(&told),
+        None => text(StatusCode::SERVICE_UNAVAILABLE, "the broker does not answer\n"),
+    }
+}
+
+/// The counters.
+fn counters(told: &kept::Told) -> Response {
+    let mut response = server::response(StatusCode::OK, told.prometheus());
+    let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// The broker's thread answers.
-async fn healthy(State(source): State<Source>) -> Response {
-    match source.monitor.report().await {
-        Some(_) => "ok\n".into_response(),
-        None => gone(),
-    }
+fn healthy(_: &kept::Told) -> Response {
+    text(StatusCode::OK, "ok\n")
 }
 
 /// It answers, and takes new calls.
-async fn ready(State(source): State<Source>) -> Response {
-    match source.monitor.report().await {
-        Some(report) if report.draining => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the broker takes no new calls: it is to end\n")
-                .into_response()
+fn ready(told: &kept::Told) -> Response {
+    match told.is_draining() {
+        true => {
+            let why = "the broker takes no new calls: it is to end\n";
+            text(StatusCode::SERVICE_UNAVAILABLE, why)
         }
-        Some(_) => "ok\n".into_response(),
-        None => gone(),
+        false => text(StatusCode::OK, "ok\n"),
     }
 }
 
-fn gone() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "the broker does not answer\n").into_response()
+fn text(status: StatusCode, text: &'static str) -> Response {
+    let mut response = server::response(status, text.into());
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }

@@ -19,7 +19,7 @@ const WAITS: usize = 10;
 #[non_exhaustive]
 pub enum UntrustedFile {
     /// The system says no.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read", path.display())]
     Io {
         /// The file.
         path: PathBuf,
