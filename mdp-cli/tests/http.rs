@@ -76,12 +76,15 @@ async fn best(what: &str, wanted: Duration, mut once: impl AsyncFnMut()) -> Dura
     panic!("{what} took {best:?} at the least");
 }
 
-async fn lists(endpoint: &str) {
+/// Runs the program, which must succeed, and gives how long it took.
+async fn run(args: &[&str], endpoint: &str) -> Duration {
     let mut command = mdp();
-    command.args(["list", "--endpoint", endpoint]);
+    command.args(args).args(["--endpoint", endpoint]);
+    let begun = Instant::now();
     let ended = tokio::task::spawn_blocking(move || Process::start(&mut command).end());
     let ended = ended.await.unwrap();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    begun.elapsed()
 }
 
 /// Connections that send half a request, as many as this process may open.
@@ -115,7 +118,10 @@ async fn a35_half_requests_leave_the_brokers_files_to_its_peers() {
         drop(Client::connect(&endpoint).await.unwrap());
     });
     let came = came.await;
-    let listed = best("mdp list", SOON, async || lists(&endpoint).await).await;
+    let listed = best("mdp list", SOON, async || {
+        run(&["list"], &endpoint).await;
+    })
+    .await;
     let (first, _) = answer(&address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(first, "HTTP/1.1 200 OK");
     let files = std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
@@ -254,23 +260,41 @@ async fn a35_requests_without_pause_cost_the_brokers_peers_nothing() {
         }
         assert!(tried < TRIES, "p99 {beside:?}, and {quiet:?} without it");
     }
-    let listed = best("mdp list", SOON * 3, async || lists(&target.endpoint).await).await;
-    let pinged = best("mdp ping", SOON * 3, async || {
-        let endpoint = target.endpoint.clone();
-        let ping = move || {
-            Process::start(mdp().args(["ping", "--endpoint", &endpoint, "--count", "1"])).end()
-        };
-        let ended = tokio::task::spawn_blocking(ping).await.unwrap();
-        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    // As for calls: what a debug build takes for so many registrations meets both. Calls go on meanwhile, since it looks
+    // at all its tables each time while the number of calls is a multiple of 256.
+    let calls = [&target, &alone].map(|loaded| {
+        let client = loaded.client.clone();
+        tokio::spawn(async move {
+            loop {
+                call(&client, "hi").timeout(Duration::from_secs(30)).await.unwrap();
+                tokio::time::sleep(ms(2)).await;
+            }
+        })
     });
-    let pinged = pinged.await;
+    let mut times = Vec::new();
+    for (what, args) in [("mdp list", ["list"].as_slice()), ("mdp ping", &["ping", "--count", "1"])]
+    {
+        let (mut quiet, mut beside) = (Duration::MAX, Duration::MAX);
+        for tried in 1.. {
+            beside = beside.min(run(args, &target.endpoint).await);
+            quiet = quiet.min(run(args, &alone.endpoint).await);
+            if beside <= (quiet * 2).max(quiet + SOON) {
+                break;
+            }
+            assert!(tried < TRIES, "{what} takes {beside:?}, and {quiet:?} without it");
+        }
+        times.push(beside);
+    }
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
     let answers = flood.answers.load(Ordering::Relaxed);
     assert!(answers > 0, "the flood was answered");
     drop(flood);
     println!(
         "a35: {} registrations, {answers} answers over 4 connections: p99 {beside:.1?}, {quiet:.1?} without; \
-         mdp list {listed:.1?}, mdp ping {pinged:.1?}",
-        PEERS * 250
+         mdp list {:.1?}, mdp ping {:.1?}",
+        PEERS * 250,
+        times[0],
+        times[1],
     );
     drop((target.process, alone.process));
 }

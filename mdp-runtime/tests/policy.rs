@@ -15,8 +15,8 @@ use mdp_runtime::details::RetryInfo;
 use mdp_runtime::hooks::{Answer, BrokerHooks, Request, Verdict};
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
 use mdp_runtime::{
-    BindError, Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient, RawWorker,
-    Runtime, Status, Worker,
+    BindError, Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient,
+    RawWorker, Runtime, Status, Worker,
 };
 use support::{ECHO, answering, echo};
 

@@ -236,7 +236,10 @@ mod tests {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(GET).await.unwrap();
         let answer = rest(&mut stream).await.to_lowercase();
-        assert!(answer.starts_with("http/1.1 200 ") && answer.ends_with("\r\n\r\nhere"), "{answer}");
+        assert!(
+            answer.starts_with("http/1.1 200 ") && answer.ends_with("\r\n\r\nhere"),
+            "{answer}"
+        );
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&GET.repeat(50)).await.unwrap();
