@@ -227,7 +227,7 @@ async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
     let keys = Keys::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    create(&file, &keys.policy("call = ['test.v1.*']"));
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let _bo = keys.worker(&broker, &keys.bo).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -314,7 +314,7 @@ async fn a_broken_file_leaves_the_policy_in_force() {
     let keys = Keys::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    create(&file, &keys.policy("call = ['test.v1.*']"));
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let _bo = keys.worker(&broker, &keys.bo).await;
     let ann = keys.client(&broker, &keys.ann).await;
@@ -348,6 +348,12 @@ async fn a_broken_file_leaves_the_policy_in_force() {
     }
     let none = Broker::builder().bind("inproc://policy.none").start().unwrap();
     assert!(matches!(none.reload_policy(), Err(PolicyError::NoFile)));
+}
+
+/// A file that its owner alone can write, whatever the umask says.
+fn create(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    set_mode(file, 0o644);
 }
 
 fn set_mode(file: &Path, mode: u32) {
@@ -384,7 +390,7 @@ async fn a_slow_writer_turns_nobody_away() -> Duration {
     let keys = Keys::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    create(&file, &keys.policy("call = ['test.v1.*']"));
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let bo = keys.worker(&broker, &keys.bo).await;
     let ann = keys.client(&broker, &keys.ann).await;
@@ -435,7 +441,7 @@ async fn a37_a_broker_starts_with_a_whole_policy() {
     let file = folder.path().join("policy.toml");
     let text = keys.policy("call = ['test.v1.*']");
     let cut = text.find("[[principal]]\nname = 'bo'").unwrap();
-    std::fs::write(&file, &text[..cut]).unwrap();
+    create(&file, &text[..cut]);
     let writer = std::thread::spawn({
         let (file, text) = (file.clone(), text.clone());
         move || {

@@ -213,6 +213,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const KEY: &str = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
@@ -263,6 +265,9 @@ mod tests {
     fn a37_a_file_that_names_nobody_is_no_policy() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.toml");
+        // Whatever the umask says.
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         for empty in ["", "\n", "# who may do what\n", "principal = []\n"] {
             std::fs::write(&path, empty).unwrap();
             let error = read_now(&path).unwrap_err();
@@ -279,7 +284,6 @@ mod tests {
 
     #[test]
     fn a42_a_policy_that_others_can_write_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.toml");
         std::fs::write(&path, "[anonymous]\ncall = ['*']\n").unwrap();

@@ -214,6 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "half").unwrap();
+        set_mode(&path, 0o644); // whatever the umask says
         let begun = Instant::now();
         let writer = thread::spawn({
             let path = path.clone();
