@@ -15,10 +15,11 @@ COPY --from=build /src/target/dist/mdp /usr/local/bin/mdp
 COPY deploy/mdp.toml /etc/mdp/mdp.toml
 USER 10001:10001
 VOLUME /var/lib/mdp
-EXPOSE 5555 9464
+EXPOSE 5555
 STOPSIGNAL SIGTERM
 # By the shell, as the image has no program for HTTP.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r -u 3 _ code _ && [ \"$code\" = 200 ]"]
 ENTRYPOINT ["mdp"]
-CMD ["broker", "--config", "/etc/mdp/mdp.toml", "--grace", "20", "--metrics", "0.0.0.0:9464"]
+# Health and metrics for this container alone. How to let others read them: docs/docker.md.
+CMD ["broker", "--config", "/etc/mdp/mdp.toml", "--grace", "20", "--metrics", "127.0.0.1:9464"]

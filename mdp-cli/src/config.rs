@@ -1,12 +1,11 @@
 //! The broker's settings in a TOML file.
 
-use std::fs;
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use mdp_runtime::security::{AllowList, CurveServer, PublicKey};
+use mdp_runtime::security::{AllowList, CurveServer, PublicKey, read_trusted};
 use mdp_runtime::{BrokerBuilder, Limits};
 use serde::Deserialize;
 
@@ -88,12 +87,19 @@ struct LimitsConfig {
 }
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file. One without a setting is refused: it may be half-written, and the broker would start without the
+    /// keys and the policy that it is to have.
     pub(crate) fn read(path: &Path) -> Result<Config> {
-        let text = fs::read_to_string(path)
+        let text = read_trusted(path)
             .with_context(|| format!("could not read the configuration {}", path.display()))?;
-        toml::from_str(&text)
-            .with_context(|| format!("the configuration {} is wrong", path.display()))
+        let wrong = || format!("the configuration {} is wrong", path.display());
+        if toml::from_str::<toml::Table>(&text).with_context(wrong)?.is_empty() {
+            bail!(
+                "the configuration {} has no setting; if it is being written, start again when it is there, and for the defaults leave `--config` out",
+                path.display()
+            );
+        }
+        toml::from_str(&text).with_context(wrong)
     }
 
     /// The builder with these settings, the endpoints aside.

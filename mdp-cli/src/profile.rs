@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use etcetera::BaseStrategy;
+use mdp_runtime::security::{UntrustedFile, read_trusted};
 use serde::Deserialize;
 
 /// The file, below the user's configuration directory.
@@ -29,8 +29,8 @@ pub(crate) enum ProfileError {
         "there is no home directory, and so no place for profiles; set HOME or XDG_CONFIG_HOME"
     )]
     NoHome,
-    #[error("the profile `{name}` was asked for, and {} cannot be read", path.display())]
-    Read { name: String, path: PathBuf, source: io::Error },
+    #[error("the profile `{name}` was asked for, and the profiles were not read")]
+    Read { name: String, source: UntrustedFile },
     #[error("the profiles in {} are wrong", path.display())]
     Wrong { path: PathBuf, source: Box<toml::de::Error> },
     #[error("{} has no profile `{name}`; it has {known}", path.display())]
@@ -42,11 +42,8 @@ impl Profile {
     pub(crate) fn find(name: &str) -> Result<Self, ProfileError> {
         let base = etcetera::choose_base_strategy().map_err(|_| ProfileError::NoHome)?;
         let path = base.config_dir().join(FILE);
-        let text = fs::read_to_string(&path);
-        let text = text.map_err(|source| {
-            let (name, path) = (name.to_owned(), path.clone());
-            ProfileError::Read { name, path, source }
-        })?;
+        let text = read_trusted(&path);
+        let text = text.map_err(|source| ProfileError::Read { name: name.to_owned(), source })?;
         Self::of(name, &path, &text)
     }
 

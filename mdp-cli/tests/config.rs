@@ -71,6 +71,36 @@ fn disconnects(limit: &str, setting: &str, records: &[Raw]) {
     assert_eq!(peer.wait_disconnect(), LimitReached, "{limit}");
 }
 
+/// What `mdp broker --config` says of a file that it does not take.
+fn refuses(path: &std::path::Path) -> String {
+    let bind = ["broker", "--bind", "tcp://127.0.0.1:*", "--config"];
+    let ended = Process::start(mdp().args(bind).arg(path)).end();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    ended.stderr
+}
+
+#[test]
+fn a42_a_file_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = config("bind = [\"tcp://127.0.0.1:*\"]\n");
+    for mode in [0o666, 0o664, 0o622] {
+        std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
+        let said = refuses(file.path());
+        assert!(said.contains("chmod go-w ") && said.contains(&format!("{mode:04o}")), "{said}");
+    }
+    std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).unwrap();
+    let mut process = Process::start(mdp().args(["broker", "--config"]).arg(file.path()));
+    bound(&mut process);
+}
+
+#[test]
+fn a37_a_file_without_a_setting_is_refused() {
+    for text in ["", "# all by default\n"] {
+        let said = refuses(config(text).path());
+        assert!(said.contains("has no setting"), "{said}");
+    }
+}
+
 #[test]
 fn heartbeat_ms_and_liveness_are_what_a_peer_is_told() {
     let (_broker, endpoint) = broker("heartbeat_ms = 1234\nliveness = 7");

@@ -245,6 +245,8 @@ async fn a_policy_is_in_force_and_read_again_at_sighup() {
             ann.public()
         );
         fs::write(&policy, text).unwrap();
+        // Whatever the umask says.
+        fs::set_permissions(&policy, PermissionsExt::from_mode(0o644)).unwrap();
     };
     allow("echo");
     let file = config(&format!(

@@ -413,7 +413,11 @@ fn completion_is_for_each_shell() {
 fn profiles(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("mdp")).unwrap();
-    std::fs::write(folder.path().join("mdp/profiles.toml"), text).unwrap();
+    let file = folder.path().join("mdp/profiles.toml");
+    std::fs::write(&file, text).unwrap();
+    // Whatever the umask says.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&file, mode).unwrap();
     folder
 }
 
@@ -475,6 +479,12 @@ async fn a_profile_has_keys_and_is_told_apart() {
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
         assert!(ended.stderr.contains(words), "{ended:?}");
     }
+    // Others could name a broker of theirs, and its key.
+    let file = folder.path().join("mdp/profiles.toml");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o664);
+    std::fs::set_permissions(&file, mode).unwrap();
+    let ended = run(plain(folder.path(), &["list", "--profile", "ann"])).await;
+    assert!(ended.status.code() == Some(2) && ended.stderr.contains("chmod go-w "), "{ended:?}");
     let wrong = profiles("[a]\nendpoints = []\n");
     let ended = run(plain(wrong.path(), &["list", "--profile", "a"])).await;
     assert!(ended.status.code() == Some(2) && ended.stderr.contains("unknown field `endpoints`"));

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,8 +15,8 @@ use mdp_runtime::details::RetryInfo;
 use mdp_runtime::hooks::{Answer, BrokerHooks, Request, Verdict};
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
 use mdp_runtime::{
-    Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient, RawWorker,
-    Runtime, Status, Worker,
+    BindError, Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient,
+    RawWorker, Runtime, Status, Worker,
 };
 use support::{ECHO, answering, echo};
 
@@ -225,7 +227,7 @@ async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
     let keys = Keys::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    create(&file, &keys.policy("call = ['test.v1.*']"));
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let _bo = keys.worker(&broker, &keys.bo).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -260,6 +262,7 @@ async fn a27_a_key_that_is_taken_back_counts_for_nothing() {
         took.sort();
         took[took.len() * 99 / 100]
     };
+    // In place, not by a rename: for a moment the file is empty, and must not count as it is then.
     let with_eve = keys.policy("call = ['test.v1.*']");
     let without_eve = with_eve.split("[[principal]]\nname = 'eve'").next().unwrap();
     let mut ratios = Vec::new();
@@ -311,7 +314,7 @@ async fn a_broken_file_leaves_the_policy_in_force() {
     let keys = Keys::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.toml");
-    std::fs::write(&file, keys.policy("call = ['test.v1.*']")).unwrap();
+    create(&file, &keys.policy("call = ['test.v1.*']"));
     let broker = keys.builder().policy_file(&file).start().unwrap();
     let _bo = keys.worker(&broker, &keys.bo).await;
     let ann = keys.client(&broker, &keys.ann).await;
@@ -325,6 +328,134 @@ async fn a_broken_file_leaves_the_policy_in_force() {
     broker.reload_policy().unwrap();
     let status = says(&ann, "hi").await.unwrap_err();
     assert_eq!((status.code(), status.not_started()), (Code::PermissionDenied, true));
+    // An empty file is no policy, and neither is one that others can write.
+    std::fs::write(&file, "# soon\n").unwrap();
+    assert!(matches!(broker.reload_policy(), Err(PolicyError::Empty { .. })));
+    std::fs::write(&file, keys.policy("call = ['*']")).unwrap();
+    set_mode(&file, 0o666);
+    match broker.reload_policy() {
+        Err(error @ PolicyError::Untrusted(_)) => {
+            assert!(error.to_string().contains("chmod go-w "), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(says(&ann, "hi").await.unwrap_err().code(), Code::PermissionDenied);
+    // As it says: then the file counts, and without being asked for.
+    set_mode(&file, 0o644);
+    let deadline = Instant::now() + DEADLINE;
+    while says(&ann, "hi").await.is_err() {
+        assert!(Instant::now() < deadline, "the file was not read again");
+    }
     let none = Broker::builder().bind("inproc://policy.none").start().unwrap();
     assert!(matches!(none.reload_policy(), Err(PolicyError::NoFile)));
+}
+
+/// A file that its owner alone can write, whatever the umask says.
+fn create(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    set_mode(file, 0o644);
+}
+
+fn set_mode(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// Writes a file in place as some programs do: it is empty for a while, then it has its first half. Gives the pause
+/// between the halves, which is longer than meant where the machine has other work.
+fn write_slowly(file: &Path, text: &str, cut: usize) -> Duration {
+    let mut open = std::fs::File::create(file).unwrap();
+    std::thread::sleep(ms(400)); // a writer that is slow
+    open.write_all(&text.as_bytes()[..cut]).unwrap();
+    let half = Instant::now();
+    std::thread::sleep(ms(50)); // as above
+    open.write_all(&text.as_bytes()[cut..]).unwrap();
+    half.elapsed()
+}
+
+/// A37: a file that is empty or half-written for a while turns nobody away, and counts when it is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a37_a_file_that_is_written_slowly_turns_nobody_away() {
+    for _ in 0..10 {
+        // A pause of 350 ms is that of a file that is whole.
+        if a_slow_writer_turns_nobody_away().await < ms(250) {
+            return;
+        }
+    }
+    panic!("the writer had no turn in time, again and again");
+}
+
+/// Gives the longest pause of the writer; if that was too long, nothing was looked at.
+async fn a_slow_writer_turns_nobody_away() -> Duration {
+    let keys = Keys::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    create(&file, &keys.policy("call = ['test.v1.*']"));
+    let broker = keys.builder().policy_file(&file).start().unwrap();
+    let bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    let eve = keys.client(&broker, &keys.eve).await;
+    let mut state = bo.state();
+    state.mark_unchanged();
+    let before = broker.stats().await;
+    let mut longest = Duration::ZERO;
+    for round in 0..4 {
+        // Eve may no longer call, and may again.
+        let may = round % 2 == 1;
+        let whole = keys.policy("call = ['test.v1.*']");
+        let (others, last) = whole.split_once("name = 'eve'").unwrap();
+        let eves = if may { "call = ['test.v1.*']" } else { "call = []" };
+        let last = last.replace("call = ['test.v1.*']", eves);
+        let text = format!("{others}name = 'eve'{last}");
+        // The first half is a policy of its own: Ann is in it, Bo and Eve are not.
+        let cut = text.find("[[principal]]\nname = 'bo'").unwrap();
+        Policy::parse(&text[..cut]).unwrap();
+        let path = file.clone();
+        let writer = std::thread::spawn(move || write_slowly(&path, &text, cut));
+        let deadline = Instant::now() + DEADLINE;
+        while says(&eve, "hi").await.is_ok() != may {
+            assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
+            assert!(Instant::now() < deadline, "the file that is whole does not count");
+            tokio::time::sleep(ms(5)).await;
+        }
+        let too_early = !writer.is_finished();
+        longest = longest.max(writer.join().unwrap());
+        if longest > ms(250) {
+            return longest;
+        }
+        assert!(!too_early, "the file counted before it was whole");
+    }
+    // Nobody was turned away at any moment: Bo would have come back, but his session is still the first one.
+    assert!(!state.has_changed().unwrap(), "{:?}", state.borrow());
+    let after = broker.stats().await;
+    assert_eq!((after.sessions, after.redispatched), (before.sessions, before.redispatched));
+    assert_eq!(after.turned_away, before.turned_away);
+    longest
+}
+
+/// A37: a broker that starts while its policy is being written starts with all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a37_a_broker_starts_with_a_whole_policy() {
+    let keys = Keys::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    let text = keys.policy("call = ['test.v1.*']");
+    let cut = text.find("[[principal]]\nname = 'bo'").unwrap();
+    create(&file, &text[..cut]);
+    let writer = std::thread::spawn({
+        let (file, text) = (file.clone(), text.clone());
+        move || {
+            std::thread::sleep(ms(50)); // a writer that is slow
+            std::fs::write(file, text).unwrap();
+        }
+    });
+    let broker = keys.builder().policy_file(&file).start().unwrap();
+    assert!(writer.is_finished(), "it waited for the rest");
+    let _bo = keys.worker(&broker, &keys.bo).await;
+    let ann = keys.client(&broker, &keys.ann).await;
+    assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
+    // Empty for good: there is no broker without a policy then.
+    std::fs::write(&file, "").unwrap();
+    let error = keys.builder().policy_file(&file).start().unwrap_err();
+    assert!(matches!(error, BindError::Policy(PolicyError::Empty { .. })), "{error}");
 }

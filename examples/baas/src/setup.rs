@@ -1,6 +1,9 @@
 //! A folder with the keys of all parts, and the policy that says which key may do what.
 
 use std::fmt::Write;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -48,7 +51,10 @@ impl Setup {
             setup.principal(&mut policy, name)?;
             writeln!(policy, "call = [\"baas.v1.*\"]\ncalls_per_second = 200\n")?;
         }
-        std::fs::write(setup.policy(), policy)?;
+        // Whatever the umask says: a policy that others can write is refused.
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o644).open(setup.policy())?;
+        file.write_all(policy.as_bytes())?;
         Ok(setup)
     }
 

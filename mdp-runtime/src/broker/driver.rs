@@ -16,6 +16,7 @@ use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Outbox, send_to};
 use super::plain;
+use super::taken::Taken;
 use super::waits::Waits;
 use crate::body::Body;
 use crate::clock::Clock;
@@ -34,6 +35,8 @@ use crate::spin::Spin;
 /// Silent connects and half-open connections end after this.
 const HANDSHAKE_MS: i32 = 2_000;
 const LINGER_MS: i32 = 1_000;
+/// How many verdicts count at a time. What waits beyond them counts with the next message, or in the next turn.
+const VERDICTS: usize = 64;
 /// When the kernel asks whether a silent connection is alive, how often it asks again, and after how
 /// many questions it gives the connection up.
 const KEEPALIVE_IDLE_S: i32 = 10;
@@ -45,7 +48,7 @@ const KEEPALIVE_COUNT: i32 = 3;
 pub(super) enum Command {
     Shutdown(Span),
     Stats(oneshot::Sender<Stats>),
-    Report(oneshot::Sender<Report>),
+    Report(oneshot::Sender<Arc<Report>>),
     Policy(Policy),
     Verdict { call: u64, verdict: Verdict<Body> },
 }
@@ -99,7 +102,13 @@ impl Waker {
 
     /// Whoever calls from now on is heard by another look.
     fn look(&self) {
-        self.called.store(false, Ordering::Release);
+        // Reads too, so that what was said before a call is seen after it.
+        self.called.swap(false, Ordering::AcqRel);
+    }
+
+    /// The thread itself has more to do, and must not wait.
+    fn look_again(&self) {
+        self.called.store(true, Ordering::Release);
     }
 }
 
@@ -129,6 +138,7 @@ pub(super) struct Driver {
     waits: Waits,
     /// Questions that the hooks had no room for.
     unasked: VecDeque<(u64, Verdict<Body>)>,
+    taken: Taken,
     waker: Arc<Waker>,
     identities: Identities,
     spin: Spin,
@@ -176,6 +186,7 @@ impl Driver {
             judges,
             waits: Waits::default(),
             unasked: VecDeque::new(),
+            taken: Taken::default(),
             waker,
             identities: Identities::new(curve.map(|(_, registration)| registration)),
             failure: None,
@@ -223,12 +234,13 @@ impl Driver {
         let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
+        self.taken.answer(&self.core);
         // Also after a pause of the process: what waited in the socket was read above.
         let now = self.clock.now();
         let lost = self.losses.due(now);
         self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
         self.flush();
-        if !more && !self.closed && !self.spin() {
+        if !more && !self.closed && !self.waker.is_called() && !self.spin() {
             self.wait(wakeups)?;
         }
         Ok(())
@@ -379,12 +391,15 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes all commands that wait. A policy and a shutdown count at once, whatever waits before them: a message that
+    /// is handled next was sent after them. Verdicts count in their order, some at a time, and who asks for figures is
+    /// answered once a turn: neither keeps the thread from its socket.
     fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
         self.waker.look();
         while let Ok(command) = inbox.try_recv() {
             match command {
                 Command::Verdict { call, verdict } => {
-                    self.handle(Input::Verdict { call, verdict });
+                    self.taken.verdicts.push_back((call, verdict));
                 }
                 Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
                 Command::Policy(policy) => {
@@ -392,14 +407,16 @@ impl Driver {
                     tracing::info!(principals, "policy in force");
                     self.handle(Input::Policy(policy.core));
                 }
-                Command::Stats(answer) => {
-                    // Who asked may have gone.
-                    let _ = answer.send(self.core.stats());
-                }
-                Command::Report(answer) => {
-                    let _ = answer.send(self.core.report());
-                }
+                Command::Stats(answer) => self.taken.stats.push(answer),
+                Command::Report(answer) => self.taken.reports.push(answer),
             }
+        }
+        for _ in 0..VERDICTS {
+            let Some((call, verdict)) = self.taken.verdicts.pop_front() else { return };
+            self.handle(Input::Verdict { call, verdict });
+        }
+        if !self.taken.verdicts.is_empty() {
+            self.waker.look_again();
         }
     }
 
@@ -528,6 +545,9 @@ fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
     router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)
 }
+
+#[cfg(test)]
+mod command_tests;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod losses;
 mod monitor;
 mod outbox;
 mod plain;
+mod taken;
 mod waits;
 
 use std::path::PathBuf;
@@ -134,11 +135,12 @@ impl Broker {
         enforce(policy, self.curve.as_ref(), &self.line);
     }
 
-    /// Reads the policy's file again, whether or not it has changed.
+    /// Reads the policy's file again, at once and whether or not it has changed.
     ///
     /// # Errors
     ///
-    /// It is wrong, and the policy before stays in force; or there is no file.
+    /// It is wrong, empty, being written, or can be written by group or others, and the policy before stays in force; or
+    /// there is no file.
     pub fn reload_policy(&self) -> Result<(), PolicyError> {
         self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
     }
@@ -245,8 +247,9 @@ impl BrokerBuilder {
         self
     }
 
-    /// The file of the [policy](Self::policy). It is read at the start and whenever it changes, within half a second; one
-    /// that is wrong is told in the log, and the policy before stays in force.
+    /// The file of the [policy](Self::policy). It is read at the start and whenever it changes, within a second and not
+    /// before it has stayed the same for 350 ms. A file that is wrong or empty, or that group or others can write, is
+    /// reported in the log, and the policy before stays in force. Replace the file by renaming a complete one.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
         self

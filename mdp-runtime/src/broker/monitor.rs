@@ -1,5 +1,6 @@
 //! What the operator's tools see of a broker while it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mdp_protocol::broker::Report;
@@ -41,7 +42,9 @@ impl Monitor {
     pub async fn report(&self) -> Option<Report> {
         let (answer, report) = oneshot::channel();
         self.line.tell(Command::Report(answer));
-        tokio::time::timeout(PATIENCE, report).await.ok()?.ok()
+        let report = tokio::time::timeout(PATIENCE, report).await.ok()?.ok()?;
+        // All who ask at a time share one: whoever is last takes it without a copy.
+        Some(Arc::unwrap_or_clone(report))
     }
 
     /// The same in Prometheus' text format, see [`metrics`](crate::metrics). `None` as above.

@@ -1,7 +1,6 @@
 //! The policy's file: TOML, and what is wrong with it, and where.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Policy;
-use crate::security::PublicKey;
+use crate::security::{self, Mark, PublicKey, UntrustedFile};
 
 /// The longest name of a principal: it stands beside a peer's id.
 const LONGEST_NAME: usize = 64;
@@ -38,6 +37,15 @@ pub enum PolicyError {
         line: usize,
         /// What is wrong, and what to write.
         message: String,
+    },
+    /// The file is not a regular one, was written while it was read, or can be written by group or others.
+    #[error("the policy was not read: {0}")]
+    Untrusted(UntrustedFile),
+    /// The file has no table: it is empty, or half-written. A policy of it would turn everybody away.
+    #[error("the policy {} grants nothing to anybody: it has no `[[principal]]`, no `[anyone]` and no `[anonymous]`; if it is being written, write the new text to another file and rename that one; if nobody is to do anything, write `[anonymous]` alone", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
     },
     /// There is no file to read again: the broker was given a policy without one, or none.
     #[error("the broker has no policy file that could be read again")]
@@ -87,10 +95,17 @@ struct Rights {
     queued_bytes: Option<usize>,
 }
 
-pub(super) fn read(path: &Path) -> Result<Policy, PolicyError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
-    parse(path, &text)
+/// Reads a file that is there; the mark says which one it was.
+pub(super) fn read_now(path: &Path) -> Result<(Policy, Mark), PolicyError> {
+    let (text, mark) = security::read_now(path).map_err(|error| match error {
+        UntrustedFile::Io { path, source } => PolicyError::Read { path, source },
+        error => PolicyError::Untrusted(error),
+    })?;
+    let policy = parse(path, &text)?;
+    match policy.names.is_empty() {
+        true => Err(PolicyError::Empty { path: path.to_owned() }),
+        false => Ok((policy, mark)),
+    }
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
@@ -198,6 +213,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use mdp_protocol::Identity;
 
     use super::*;
@@ -244,5 +261,43 @@ mod tests {
         }
         let gone = Policy::read("/nowhere/policy.toml").unwrap_err().to_string();
         assert!(gone.starts_with("the policy /nowhere/policy.toml cannot be read: "), "{gone}");
+    }
+
+    #[test]
+    fn a37_a_file_that_names_nobody_is_no_policy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        // Whatever the umask says.
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        for empty in ["", "\n", "# who may do what\n", "principal = []\n"] {
+            std::fs::write(&path, empty).unwrap();
+            let error = read_now(&path).unwrap_err();
+            assert!(matches!(&error, PolicyError::Empty { path: of } if *of == path), "{error}");
+            assert!(error.to_string().contains("rename"), "{error}");
+            // The text of a program is whole.
+            assert_eq!(Policy::parse(empty).unwrap().principals().count(), 0);
+        }
+        for nothing in ["[anonymous]\n", "[anyone]\ncall = []\n"] {
+            std::fs::write(&path, nothing).unwrap();
+            assert_eq!(read_now(&path).unwrap().0.principals().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a42_a_policy_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        std::fs::write(&path, "[anonymous]\ncall = ['*']\n").unwrap();
+        for (mode, good) in [(0o666, false), (0o664, false), (0o646, false), (0o644, true)] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            match Policy::read(&path) {
+                Ok(_) => assert!(good, "{mode:o}"),
+                Err(error @ PolicyError::Untrusted(UntrustedFile::Mode { .. })) => {
+                    assert!(!good && error.to_string().contains("chmod go-w "), "{error}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mdp_protocol::policy as core;
 
-use crate::security::{AllowList, PublicKey};
+use crate::security::{AllowList, PublicKey, wait_until_settled};
 
 pub use file::PolicyError;
 pub(crate) use watch::Watch;
@@ -44,16 +44,21 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a policy file.
+    /// Reads a policy file. Waits for up to 350 ms after the file's last change, so that a file that is being written
+    /// counts when it is whole.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or says what is none: with the line, what is wrong and what to write.
+    /// The file cannot be read, is not a policy (with the line, what is wrong and what to write), has no table, was
+    /// written while it was read, or can be written by group or others.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
-        file::read(path.as_ref())
+        let path = path.as_ref();
+        wait_until_settled(path);
+        file::read_now(path).map(|(policy, _)| policy)
     }
 
-    /// Reads a policy from text in the form of the file.
+    /// Reads a policy from text in the form of the file. A program's text is whole, so an empty one is a policy: nobody
+    /// may do anything. An empty file is refused ([`read`](Self::read)).
     ///
     /// # Errors
     ///

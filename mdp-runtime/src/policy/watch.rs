@@ -1,31 +1,30 @@
-//! Looks whether a policy's file has changed.
+//! Looks whether a policy's file has changed, and reads it when it is whole.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::{Policy, PolicyError};
+use super::{Policy, PolicyError, file};
+use crate::security::{Mark, SETTLED, UntrustedFile};
 
-/// How often it looks. Well within the second in which a revoked key may still be used.
-const INTERVAL: Duration = Duration::from_millis(250);
-
-/// What shows that a file is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
-    modified: Option<SystemTime>,
-    len: u64,
-    #[cfg(unix)]
-    inode: u64,
-}
+/// How often it looks. With [`SETTLED`] well within the second in which a revoked key may still be used.
+const INTERVAL: Duration = Duration::from_millis(150);
 
 /// A thread that reads a policy again when its file changes. It ends when this is dropped.
 pub(crate) struct Watch {
-    path: PathBuf,
-    take: Arc<dyn Fn(Policy) + Send + Sync>,
+    source: Arc<Source>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// The file, and where its policies go.
+struct Source {
+    path: PathBuf,
+    take: Box<dyn Fn(Policy) + Send + Sync>,
+    /// Held from the reading of a policy until it is in force: of two readers the later one has the last word.
+    turn: Mutex<()>,
 }
 
 impl Watch {
@@ -34,34 +33,74 @@ impl Watch {
         path: &Path,
         take: impl Fn(Policy) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let take: Arc<dyn Fn(Policy) + Send + Sync> = Arc::new(take);
+        let (path, take) = (path.to_owned(), Box::new(take));
+        let source = Arc::new(Source { path, take, turn: Mutex::default() });
         let (stop, stopped) = channel();
-        let (file, give) = (path.to_owned(), Arc::clone(&take));
-        // The first look reads it once more: it may have changed since it was read for the first time.
-        let mut seen = None;
+        let watched = Arc::clone(&source);
         let look = move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                let now = mark(&file);
-                if now == seen {
-                    continue;
-                }
-                seen = now;
-                match Policy::read(&file) {
-                    Ok(policy) => give(policy),
-                    Err(error) => {
-                        tracing::error!(%error, "the policy was not read; the last one holds");
-                    }
+            let mut looks = Looks::default();
+            let mut pause = INTERVAL;
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let mark = Mark::at(&watched.path);
+                pause = looks.look(mark);
+                if looks.is_whole() {
+                    looks.was_read(watched.read_whole(mark));
                 }
             }
         };
         let thread = thread::Builder::new().name("mdp-policy".into()).spawn(look)?;
-        Ok(Watch { path: path.to_owned(), take, stop: Some(stop), thread: Some(thread) })
+        Ok(Watch { source, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Reads the file now, whether or not it has changed.
     pub(crate) fn reload(&self) -> Result<(), PolicyError> {
-        (self.take)(Policy::read(&self.path)?);
+        let _turn = self.source.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (policy, _) = file::read_now(&self.source.path)?;
+        (self.source.take)(policy);
         Ok(())
+    }
+}
+
+impl Source {
+    /// Reads the file that two looks have seen unchanged. `false`: it has changed since.
+    fn read_whole(&self, seen: Option<Mark>) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match file::read_now(&self.path) {
+            Ok((policy, mark)) if Some(mark) == seen => (self.take)(policy),
+            Ok(_) | Err(PolicyError::Untrusted(UntrustedFile::Changed { .. })) => return false,
+            Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+        }
+        true
+    }
+}
+
+/// What was seen of the file. At first nothing counts as read: it may have changed since it was read at the start.
+#[derive(Debug, Default)]
+struct Looks {
+    read: Option<Mark>,
+    seen: Option<Mark>,
+    whole: bool,
+}
+
+impl Looks {
+    /// Takes what a look has seen, and gives the pause until the next look. A file counts as whole if two looks, with
+    /// [`SETTLED`] between them, saw the same.
+    fn look(&mut self, mark: Option<Mark>) -> Duration {
+        let is_new = mark != self.read;
+        self.whole = is_new && mark == self.seen;
+        self.seen = mark;
+        if is_new && !self.whole { SETTLED } else { INTERVAL }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// What was seen last has been read, or is wrong and was reported.
+    fn was_read(&mut self, read: bool) {
+        if read {
+            self.read = self.seen;
+        }
     }
 }
 
@@ -77,18 +116,39 @@ impl Drop for Watch {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Watch").field("path", &self.source.path).finish_non_exhaustive()
     }
 }
 
-fn mark(path: &Path) -> Option<Mark> {
-    let found = std::fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    use std::os::unix::fs::MetadataExt;
-    Some(Mark {
-        modified: found.modified().ok(),
-        len: found.len(),
-        #[cfg(unix)]
-        inode: found.ino(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a37_a_file_counts_when_two_looks_saw_the_same() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let old = Mark::at(file.path());
+        let other = tempfile::NamedTempFile::new().unwrap();
+        let new = Mark::at(other.path());
+        assert!(old.is_some() && new.is_some() && old != new);
+        let mut looks = Looks::default();
+        assert_eq!(looks.look(old), SETTLED);
+        assert!(!looks.is_whole(), "one look");
+        assert_eq!(looks.look(old), INTERVAL);
+        assert!(looks.is_whole());
+        looks.was_read(true);
+        assert_eq!(looks.look(old), INTERVAL);
+        assert!(!looks.is_whole(), "read already");
+        // Each change starts it anew.
+        for mark in [new, None, new, old, new] {
+            looks.look(mark);
+            assert!(!looks.is_whole());
+        }
+        looks.look(new);
+        assert!(looks.is_whole());
+        // It changed while it was read: that does not count, and it is read at the next look that sees the same.
+        looks.was_read(false);
+        looks.look(new);
+        assert!(looks.is_whole());
+    }
 }

@@ -6,7 +6,7 @@
 //! secret-key = "..."
 //! ```
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::CurveUnavailable;
 use super::keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
+use super::trusted::{is_foreign, warn_of_owner, written_by_others};
 
 const PUBLIC_HEADER: &str = "\
 # MDP/RPC public key. It may be shown to anybody: it says who the owner of the secret key is.
@@ -31,7 +32,7 @@ const SECRET_MODE: u32 = 0o600;
 /// What group and others may do.
 const OTHERS: u32 = 0o077;
 /// Far more than a key file has.
-const MOST_BYTES: u64 = 64 << 10;
+const MOST_BYTES: usize = 64 << 10;
 
 /// Why a key file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,24 @@ pub enum KeyFileError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// A public key file that group or others can write: they could put a key of their own there.
+    #[error("{path} has the mode {mode:04o}, so others than its owner can put another key there; run `chmod go-w {path}`, and compare the key with its owner's before you use it", path = path.display())]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A secret key file of a user who is neither this process' nor root.
+    #[error("{path} belongs to the user {owner}, who can read and replace it, and this process is of the user {own}; run `chown {own} {path}`, and make a new key if that user should not have this one", path = path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// The id of the user who owns it.
+        owner: u32,
+        /// The id of this process' user.
+        own: u32,
     },
     /// A secret key behind a symbolic link.
     #[error("{} is a symbolic link; give the path of the secret key file itself", path.display())]
@@ -119,12 +138,20 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is not a public key file. A file with a secret key is none.
+    /// It cannot be read, can be written by group or others, or is not a public key file. A file with a secret key is none.
+    /// A file of another user, root aside, is read, and a warning is logged.
     pub fn read(path: impl AsRef<Path>) -> Result<PublicKey, KeyFileError> {
         let path = path.as_ref();
         // Opening a pipe would wait for whoever writes to it.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(|source| failed("read", path, source))?;
+        let found = file.metadata().map_err(|source| failed("read", path, source))?;
+        if found.is_file() {
+            if let Some(mode) = written_by_others(&found) {
+                return Err(KeyFileError::Writable { path: path.to_owned(), mode });
+            }
+            warn_of_owner(path, &found);
+        }
         let content = content(path, file)?;
         if content.secret.is_some() {
             return Err(KeyFileError::Secret { path: path.to_owned() });
@@ -132,7 +159,8 @@ impl PublicKey {
         public_of(path, &content)
     }
 
-    /// Reads the files of a folder whose names end in `.pub`, sorted by name. Others are passed over.
+    /// Reads the files of a folder whose names end in `.pub`, sorted by name. Others are passed over. A folder that group
+    /// or others can write, or that another user owns, is read, and a warning is logged: they can add keys.
     ///
     /// ```
     /// use mdp_runtime::security::{KeyPair, PublicKey};
@@ -148,6 +176,13 @@ impl PublicKey {
     /// The folder cannot be read, or one of the files is not a public key file.
     pub fn read_folder(folder: impl AsRef<Path>) -> Result<Vec<PublicKey>, KeyFileError> {
         let folder = folder.as_ref();
+        let found = fs::metadata(folder).map_err(|source| failed("read", folder, source))?;
+        // Not refused: the folder of a volume of Kubernetes has the mode 0777 whatever is in it.
+        if let Some(mode) = written_by_others(&found) {
+            let (folder, mode) = (folder.display(), format!("{mode:04o}"));
+            tracing::warn!(%folder, mode, "others can add keys to this folder; run `chmod go-w` on it");
+        }
+        warn_of_owner(folder, &found);
         let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let entries = entries.map_err(|source| failed("read", folder, source))?;
         let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
@@ -162,8 +197,8 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// It cannot be read, is a symbolic link or not a regular file, may be read or written by group or others, or is
-    /// not a secret key file. The error says what is wrong and what to do.
+    /// It cannot be read, is a symbolic link or not a regular file, may be read or written by group or others, belongs to
+    /// another user who is not root, or is not a secret key file. The error says what is wrong and what to do.
     pub fn read(path: impl AsRef<Path>) -> Result<KeyPair, KeyFileError> {
         let path = path.as_ref();
         let mut options = OpenOptions::new();
@@ -178,6 +213,7 @@ impl KeyPair {
         if found.is_file() && mode & OTHERS != 0 {
             return Err(KeyFileError::Mode { path: path.to_owned(), mode });
         }
+        check_owner(path, &found)?;
         let content = content(path, file)?;
         let Some(secret) = &content.secret else {
             return Err(format(path, format!("it has no line `{SECRET} = ..`")));
@@ -236,6 +272,15 @@ impl KeyPair {
     }
 }
 
+/// A secret that another user has is none. Root has all of them anyway.
+fn check_owner(path: &Path, found: &Metadata) -> Result<(), KeyFileError> {
+    let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
+    match found.is_file() && is_foreign(found) {
+        true => Err(KeyFileError::Owner { path: path.to_owned(), owner, own }),
+        false => Ok(()),
+    }
+}
+
 /// What a key file says.
 #[derive(Default)]
 struct Content {
@@ -248,11 +293,16 @@ fn content(path: &Path, file: File) -> Result<Content, KeyFileError> {
     if !found.is_file() {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });
     }
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|source| match source.kind() {
+    // With room for all of it: a text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES + 64));
+    let read = file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text);
+    read.map_err(|source| match source.kind() {
         io::ErrorKind::InvalidData => format(path, "it is not text".to_owned()),
         _ => failed("read", path, source),
     })?;
+    if text.len() > MOST_BYTES {
+        return Err(format(path, format!("it has more than {MOST_BYTES} bytes")));
+    }
     parse(&text).map_err(|problem| format(path, problem))
 }
 
@@ -408,6 +458,52 @@ mod tests {
         assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
         let pair = KeyPair::read(folder.path().join("b.key")).unwrap();
         assert_eq!(PublicKey::read(folder.path().join("b.pub")).unwrap(), *pair.public());
+    }
+
+    #[test]
+    fn a42_a_public_key_that_others_can_replace_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = KeyPair::create(folder.path(), "a").unwrap();
+        let public = folder.path().join("a.pub");
+        for bad in [0o666, 0o664, 0o646, 0o622] {
+            set_mode(&public, bad);
+            for error in [PublicKey::read(&public).err(), PublicKey::read_folder(&folder).err()] {
+                let error = error.unwrap();
+                let is_it = matches!(error, KeyFileError::Writable { mode, .. } if mode == bad);
+                assert!(is_it && error.to_string().contains("chmod go-w "), "{error}");
+            }
+        }
+        set_mode(&public, 0o644);
+        // Of the folder a warning is logged.
+        set_mode(folder.path(), 0o777);
+        assert_eq!(PublicKey::read_folder(&folder).unwrap(), [*made.public()]);
+    }
+
+    #[test]
+    fn a42_a_secret_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        KeyPair::create(folder.path(), "a").unwrap();
+        let key = folder.path().join("a.key");
+        KeyPair::read(&key).unwrap();
+        // Only root can give a file away, and root could read it.
+        if std::os::unix::fs::chown(&key, Some(65_533), None).is_ok() {
+            let error = KeyPair::read(&key).unwrap_err();
+            assert!(matches!(error, KeyFileError::Owner { owner: 65_533, .. }), "{error}");
+            assert!(error.to_string().contains(&format!("{}", key.display())), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        KeyPair::create(folder.path(), "a").unwrap();
+        let public = folder.path().join("a.pub");
+        let text = fs::read_to_string(&public).unwrap();
+        let rest = |len: usize| format!("{text}#{}", "x".repeat(len - text.len() - 1));
+        fs::write(&public, rest(MOST_BYTES)).unwrap();
+        PublicKey::read(&public).unwrap();
+        fs::write(&public, rest(MOST_BYTES + 1)).unwrap();
+        assert!(matches!(PublicKey::read(&public), Err(KeyFileError::Format { .. })));
     }
 
     #[test]

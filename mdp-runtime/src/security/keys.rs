@@ -58,7 +58,9 @@ impl FromStr for PublicKey {
     type Err = KeyTextError;
 
     fn from_str(text: &str) -> Result<Self, KeyTextError> {
-        decode(text).map(|bytes| PublicKey(*bytes))
+        let mut bytes = [0; BYTES];
+        decode(text, &mut bytes)?;
+        Ok(PublicKey(bytes))
     }
 }
 
@@ -74,8 +76,13 @@ pub struct SecretKey(Arc<Zeroizing<[u8; BYTES]>>);
 
 impl SecretKey {
     /// The key of these 32 bytes. The caller's copy of them is the caller's concern.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        SecretKey(Arc::new(Zeroizing::new(bytes)))
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let mut key = SecretKey::zero();
+        if let Some(place) = key.place() {
+            place.copy_from_slice(&bytes);
+        }
+        bytes.zeroize();
+        key
     }
 
     /// Reads Z85 text of 40 characters.
@@ -84,7 +91,21 @@ impl SecretKey {
     ///
     /// The text is not a key. The error says nothing of the text.
     pub fn from_text(text: &str) -> Result<Self, KeyTextError> {
-        decode(text).map(|bytes| SecretKey(Arc::new(bytes)))
+        let mut key = SecretKey::zero();
+        match key.place() {
+            Some(place) => decode(text, place).map(|()| key),
+            None => Err(KeyTextError::Characters),
+        }
+    }
+
+    /// A place for a key: bytes that are written there lie nowhere else, the stack included.
+    fn zero() -> Self {
+        SecretKey(Arc::new(Zeroizing::new([0; BYTES])))
+    }
+
+    /// Where the bytes lie, as long as there is no clone.
+    fn place(&mut self) -> Option<&mut [u8; BYTES]> {
+        Arc::get_mut(&mut self.0).map(|bytes| &mut **bytes)
     }
 
     /// Its 32 bytes, for ZeroMQ.
@@ -128,7 +149,10 @@ impl KeyPair {
     /// libzmq was built without CURVE.
     pub fn new() -> Result<Self, CurveUnavailable> {
         let mut made = zmq::CurveKeyPair::new().map_err(|_| CurveUnavailable)?;
-        let secret = SecretKey::from_bytes(made.secret_key);
+        let mut secret = SecretKey::zero();
+        if let Some(place) = secret.place() {
+            place.copy_from_slice(&made.secret_key);
+        }
         made.secret_key.zeroize();
         Ok(KeyPair { public: PublicKey(made.public_key), secret })
     }
@@ -167,13 +191,15 @@ pub enum KeyTextError {
     Characters,
 }
 
-fn decode(text: &str) -> Result<Zeroizing<[u8; BYTES]>, KeyTextError> {
+/// Writes the bytes of Z85 text to `place`, and overwrites what was needed for that.
+fn decode(text: &str, place: &mut [u8; BYTES]) -> Result<(), KeyTextError> {
     if text.len() != CHARACTERS {
         return Err(KeyTextError::Length(text.chars().count()));
     }
     let bytes = Zeroizing::new(z85::decode(text).map_err(|_| KeyTextError::Characters)?);
     let bytes: &[u8; BYTES] = bytes.as_slice().try_into().map_err(|_| KeyTextError::Characters)?;
-    Ok(Zeroizing::new(*bytes))
+    place.copy_from_slice(bytes);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod keys;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;
+mod trusted;
 mod version;
 pub(crate) mod zap;
 
@@ -44,9 +45,11 @@ pub use curve::{CurveClient, CurveServer};
 pub use handshake::HandshakeFault;
 pub use key_file::KeyFileError;
 pub use keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
+pub use trusted::{UntrustedFile, read_trusted};
 
 pub(crate) use curve::{ClientKeys, Unusable, set_up_server};
 pub(crate) use handshake::{Faults, Watch};
+pub(crate) use trusted::{Mark, SETTLED, read_now, wait_until_settled};
 pub(crate) use version::warn_if_old;
 
 /// libzmq was built without CURVE.

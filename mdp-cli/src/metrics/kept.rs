@@ -1,0 +1,168 @@
+//! The broker's report, kept for a moment: HTTP requests ask this, and only this asks the broker's thread.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mdp_runtime::{BrokerReport, metrics};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// How long an answer is given again, and likewise that there was none.
+const FRESH: Duration = Duration::from_millis(250);
+/// How long the broker's thread may take for one question.
+const QUESTION: Duration = Duration::from_secs(1);
+/// How long a request waits in all.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Requests that wait for their turn; more wait for a place.
+const WAITING: usize = 64;
+
+type Answer = Option<Arc<Told>>;
+
+/// What the broker's thread said last. All clones share it.
+#[derive(Clone)]
+pub(super) struct Kept {
+    requests: mpsc::Sender<oneshot::Sender<Answer>>,
+}
+
+impl Kept {
+    /// Starts the task that asks: one question at a time, and none while the last answer is fresh. A request that
+    /// goes away does not end the question, so the next request does not start another one.
+    pub(super) fn start<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Option<BrokerReport>> + Send,
+    {
+        let (requests, mut waiting) = mpsc::channel::<oneshot::Sender<Answer>>(WAITING);
+        tokio::spawn(async move {
+            let mut last: Option<(Instant, Answer)> = None;
+            while let Some(request) = waiting.recv().await {
+                let answer = match &last {
+                    Some((at, answer)) if at.elapsed() < FRESH => answer.clone(),
+                    _ => {
+                        let report = timeout(QUESTION, ask()).await.ok().flatten();
+                        let answer = report.map(|report| Arc::new(Told::new(report)));
+                        last = Some((Instant::now(), answer.clone()));
+                        answer
+                    }
+                };
+                // The connection may have been closed meanwhile.
+                let _ = request.send(answer);
+            }
+        });
+        Kept { requests }
+    }
+
+    /// What the broker's thread said within the last 250 ms, or says now. `None`: it does not answer.
+    pub(super) async fn get(&self) -> Answer {
+        let asked = async {
+            let (request, answer) = oneshot::channel();
+            self.requests.send(request).await.ok()?;
+            answer.await.ok()?
+        };
+        timeout(PATIENCE, asked).await.ok().flatten()
+    }
+}
+
+/// One report, and its text once somebody wants it.
+pub(super) struct Told {
+    report: BrokerReport,
+    text: OnceLock<Bytes>,
+}
+
+impl Told {
+    fn new(report: BrokerReport) -> Self {
+        Told { report, text: OnceLock::new() }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.report.draining
+    }
+
+    /// In Prometheus' text format. It is made once, and all answers share its bytes.
+    pub(super) fn prometheus(&self) -> Bytes {
+        self.text.get_or_init(|| metrics::prometheus(&self.report).into()).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A source that counts its questions, and how many there were at once at the most.
+    #[derive(Clone, Default)]
+    struct Asked {
+        all: Arc<AtomicUsize>,
+        now: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl Asked {
+        fn kept(&self, takes: Duration) -> Kept {
+            let asked = self.clone();
+            Kept::start(move || {
+                asked.all.fetch_add(1, Ordering::SeqCst);
+                let now = asked.now.fetch_add(1, Ordering::SeqCst) + 1;
+                asked.most.fetch_max(now, Ordering::SeqCst);
+                let over = Over(asked.now.clone());
+                async move {
+                    tokio::time::sleep(takes).await;
+                    drop(over);
+                    Some(BrokerReport::default())
+                }
+            })
+        }
+    }
+
+    struct Over(Arc<AtomicUsize>);
+
+    impl Drop for Over {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_requests_are_one_question() {
+        let asked = Asked::default();
+        let kept = asked.kept(Duration::from_millis(20));
+        let mut requests = tokio::task::JoinSet::new();
+        for _ in 0..200 {
+            let kept = kept.clone();
+            requests.spawn(async move { kept.get().await.is_some() });
+        }
+        assert!(requests.join_all().await.into_iter().all(|answered| answered));
+        // One more where the machine took longer than an answer is fresh.
+        assert!(asked.all.load(Ordering::SeqCst) <= 2);
+        tokio::time::sleep(FRESH + Duration::from_millis(50)).await; // the answer is too old now
+        let before = asked.all.load(Ordering::SeqCst);
+        assert!(kept.get().await.is_some());
+        assert_eq!(asked.all.load(Ordering::SeqCst), before + 1);
+    }
+
+    /// A35: a broker's thread that hangs is reported in time to each request, however many there are.
+    #[tokio::test]
+    async fn a35_a_thread_that_hangs_is_said_in_time() {
+        let asked = Asked::default();
+        let kept = asked.kept(Duration::from_secs(3_600));
+        let begun = Instant::now();
+        let mut requests = tokio::task::JoinSet::new();
+        for number in 0..200 {
+            let kept = kept.clone();
+            let request = requests.spawn(async move { kept.get().await.is_none() });
+            // Some go away before they have their answer.
+            if number % 3 == 0 {
+                tokio::task::yield_now().await;
+                request.abort();
+            }
+        }
+        while let Some(answered) = requests.join_next().await {
+            assert!(answered.unwrap_or(true));
+        }
+        // Without the bound: an hour. The time itself is that of a machine with other work.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert_eq!(asked.most.load(Ordering::SeqCst), 1, "one question at a time");
+        assert!(asked.all.load(Ordering::SeqCst) <= 4, "that it hangs is kept, too");
+    }
+}

@@ -1,0 +1,38 @@
+//! Commands that the broker's thread has taken from its handles and has still to carry out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mdp_protocol::broker::{Broker, Report, Stats, Verdict};
+use tokio::sync::oneshot;
+
+use crate::body::Body;
+
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// In the order in which they came.
+    pub(super) verdicts: VecDeque<(u64, Verdict<Body>)>,
+    pub(super) stats: Vec<oneshot::Sender<Stats>>,
+    pub(super) reports: Vec<oneshot::Sender<Arc<Report>>>,
+}
+
+impl Taken {
+    /// Answers all who asked for figures, with the same ones: they cost as much as there are services and workers.
+    pub(super) fn answer(&mut self, core: &Broker<Body>) {
+        // Who asked may have gone, before or now.
+        self.stats.retain(|answer| !answer.is_closed());
+        self.reports.retain(|answer| !answer.is_closed());
+        if !self.stats.is_empty() {
+            let now = core.stats();
+            for answer in self.stats.drain(..) {
+                let _ = answer.send(now);
+            }
+        }
+        if !self.reports.is_empty() {
+            let now = Arc::new(core.report());
+            for answer in self.reports.drain(..) {
+                let _ = answer.send(Arc::clone(&now));
+            }
+        }
+    }
+}
