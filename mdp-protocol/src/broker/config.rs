@@ -144,4 +144,6 @@ pub enum PlantedBug {
     ForgetCredit,
     /// END that was said while the call waited is not passed on.
     ForgetEnd,
+    /// What a peer has not read does not count any more when its session ends.
+    ForgetUnread,
 }

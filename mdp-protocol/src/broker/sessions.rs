@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::io::{Action, Cause, Name, Note};
 use super::plain::Plain;
 use super::rights::Rights;
+use super::unread::Given;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -45,6 +46,8 @@ pub(super) struct Session {
     /// It speaks plain MDP.
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
+    /// What it was given within the input that is handled.
+    pub(super) given: Given,
 }
 
 impl Session {
@@ -73,6 +76,7 @@ impl Session {
             called: false,
             plain,
             rights,
+            given: Given::default(),
         }
     }
 
@@ -264,6 +268,7 @@ impl<P: Payload> Broker<P> {
         }
         self.session_timer.clear(key.index());
         let Some(session) = self.sessions.remove(key) else { return };
+        self.unread_of_gone(key);
         if !services.is_empty() {
             let names = services.iter().filter_map(|service| self.services.get(*service));
             let services = names.map(|service| service.name.clone()).collect();

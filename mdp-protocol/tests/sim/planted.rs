@@ -4,7 +4,7 @@ use mdp_protocol::broker::PlantedBug;
 
 use crate::runner::{Campaign, Failure, env};
 
-const BUGS: [PlantedBug; 11] = [
+const BUGS: [PlantedBug; 12] = [
     PlantedBug::AnyoneMayReply,
     PlantedBug::NoPumpAfterFinal,
     PlantedBug::RedispatchEverything,
@@ -16,6 +16,7 @@ const BUGS: [PlantedBug; 11] = [
     PlantedBug::MoveBegunCalls,
     PlantedBug::ForgetCredit,
     PlantedBug::ForgetEnd,
+    PlantedBug::ForgetUnread,
 ];
 
 /// Within so many seeds each bug must be found.

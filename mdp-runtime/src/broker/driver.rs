@@ -4,17 +4,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use mdp_protocol::Limits;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Stats, ToPlain, Verdict};
+use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
-use mdp_protocol::{Key, Span, Time};
+use mdp_protocol::{Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
 use super::identity::Identities;
 use super::judges::Judges;
 use super::losses::Losses;
-use super::outbox::{Failed, Outbox, send_to};
+use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
 use super::waits::Waits;
 use crate::body::Body;
@@ -22,9 +21,9 @@ use crate::clock::Clock;
 use crate::close;
 use crate::context::Runtime;
 use crate::error::{BindError, BrokerFailure};
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::observe;
-use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
+use crate::pack::{CALL_WEIGHT, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
 use crate::security::zap::Registration;
@@ -34,11 +33,15 @@ use crate::spin::Spin;
 /// Silent connects and half-open connections end after this.
 const HANDSHAKE_MS: i32 = 2_000;
 const LINGER_MS: i32 = 1_000;
+const INPROC: &str = "inproc://";
 /// When the kernel asks whether a silent connection is alive, how often it asks again, and after how
 /// many questions it gives the connection up.
 const KEEPALIVE_IDLE_S: i32 = 10;
 const KEEPALIVE_AGAIN_S: i32 = 5;
 const KEEPALIVE_COUNT: i32 = 3;
+
+/// How soon the broker looks at whether a worker has read what it was sent, while it holds back calls for that.
+const LOOK_AGAIN_MS: i64 = 5;
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -106,6 +109,8 @@ impl Waker {
 /// A peer that could not be sent something, and the REQUESTs that it has not seen.
 struct Lost {
     session: Key,
+    /// The limit that it met, because it does not read.
+    limit: Option<Limit>,
     requests: Vec<(u64, Body)>,
 }
 
@@ -118,6 +123,10 @@ pub(super) struct Driver {
     core: Broker<Body>,
     limits: Limits,
     outbox: Outbox,
+    /// There is an endpoint for peers of this process.
+    inproc: bool,
+    /// The message that is handled came from such a peer.
+    local: bool,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
     /// A message of plain MDP.
@@ -146,7 +155,7 @@ impl Driver {
         waker: Arc<Waker>,
     ) -> Result<Self, BindError> {
         let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
-        set_up(&router, &config.limits).map_err(BindError::Socket)?;
+        set_up(&mut router, &config.limits).map_err(BindError::Socket)?;
         if let Some((keys, registration)) = &curve {
             set_up_server(&mut router, keys, registration.domain()).map_err(BindError::Socket)?;
         }
@@ -166,8 +175,10 @@ impl Driver {
             router,
             endpoints: bound,
             limits: config.limits.clone(),
+            outbox: Outbox::new(config.limits.clone()),
             core: Broker::new(config),
-            outbox: Outbox::default(),
+            inproc: endpoints.iter().any(|endpoint| endpoint.starts_with(INPROC)),
+            local: false,
             heads: Vec::new(),
             actions: Vec::new(),
             frames: Vec::new(),
@@ -225,6 +236,7 @@ impl Driver {
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
+        self.look(false);
         let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
@@ -252,6 +264,11 @@ impl Driver {
         let timeout = match deadlines.into_iter().flatten().min() {
             Some(at) => (at - self.clock.now()).as_ms().min(60_000) as i64,
             None => -1,
+        };
+        let timeout = match self.core.holds_workers_back() {
+            true if timeout < 0 => LOOK_AGAIN_MS,
+            true => timeout.min(LOOK_AGAIN_MS),
+            false => timeout,
         };
         let router = self.router.as_poll_item(zmq::POLLIN);
         let mut items = [router, wakeups.as_poll_item(zmq::POLLIN), self.losses.as_poll_item()];
@@ -286,6 +303,8 @@ impl Driver {
                 self.pass_over(first)?;
                 continue;
             }
+            // What comes over a network has an address.
+            self.local = self.inproc && route.gets("Peer-Address").is_none();
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);
@@ -322,6 +341,7 @@ impl Driver {
             self.invalid(route, reason_for(error));
         }
         let mut from = self.core.sender(route);
+        self.look_at(now, from);
         for head in &heads {
             // HELLO makes a session of a stranger, and much makes a stranger of a session.
             from = self.core.sender_again(route, from);
@@ -358,6 +378,7 @@ impl Driver {
         let now = self.clock.now();
         let read = plain::read(&mut frames, &self.core, &self.limits);
         let from = self.core.sender(route);
+        self.look_at(now, from);
         match read {
             Ok(mut read) => {
                 let form = read.form;
@@ -400,10 +421,12 @@ impl Driver {
                     self.handle(Input::Policy(policy.core));
                 }
                 Command::Stats(answer) => {
+                    self.look(true);
                     // Who asked may have gone.
                     let _ = answer.send(self.core.stats());
                 }
                 Command::Report(answer) => {
+                    self.look(true);
                     let _ = answer.send(self.core.report());
                 }
             }
@@ -415,6 +438,7 @@ impl Driver {
     }
 
     fn handle_at(&mut self, now: Time, input: Input<'_, Body>) {
+        self.outbox.begin();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.handle(now, input, &mut actions);
         for action in actions.drain(..) {
@@ -424,13 +448,30 @@ impl Driver {
         self.tell_lost(now);
     }
 
-    /// What could not be sent, or asked, is told one after another: the calls may go to somebody else who is gone.
+    /// What peers have read meanwhile.
+    fn look(&mut self, all: bool) {
+        self.outbox.look(all);
+        if self.outbox.has_reports() {
+            self.tell_lost(self.clock.now());
+        }
+    }
+
+    fn look_at(&mut self, now: Time, from: Sender<'_>) {
+        if let Sender::Session(session) = from {
+            self.outbox.look_at(session);
+            self.tell_lost(now);
+        }
+    }
+
+    /// What could not be sent, or asked, and what peers have not read, is told one after another: the calls may go to
+    /// somebody else who is gone.
     fn tell_lost(&mut self, now: Time) {
-        if self.lost.is_empty() && self.unasked.is_empty() {
+        if self.lost.is_empty() && self.unasked.is_empty() && !self.outbox.has_reports() {
             return;
         }
         let mut actions = std::mem::take(&mut self.actions);
         loop {
+            self.outbox.begin();
             if let Some((call, verdict)) = self.unasked.pop_front() {
                 self.core.handle(now, Input::Verdict { call, verdict }, &mut actions);
             } else if let Some(lost) = self.lost.pop_front() {
@@ -438,7 +479,13 @@ impl Driver {
                 for (call, body) in lost.requests {
                     self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
                 }
-                self.core.handle(now, Input::Unreachable { session: to }, &mut actions);
+                let end = match lost.limit {
+                    Some(limit) => Input::Overfull { session: to, limit },
+                    None => Input::Unreachable { session: to },
+                };
+                self.core.handle(now, end, &mut actions);
+            } else if let Some((session, bytes)) = self.outbox.next_report() {
+                self.core.handle(now, Input::Unread { session, bytes }, &mut actions);
             } else {
                 break;
             }
@@ -458,10 +505,10 @@ impl Driver {
                 }
             }
             Action::Answer { route, record } => {
-                let mut packer = Packer::default();
-                packer.put(&record);
-                // A stranger who does not listen gets no second answer.
-                let _ = send_to(&mut self.router, &route, &mut packer);
+                let (router, outbox) = (&mut self.router, &mut self.outbox);
+                outbox.answer(None, &route, |limits, account| {
+                    answer_packet(router, &route, &record, limits, account);
+                });
             }
             Action::SendPlain { to, form, message } => {
                 if let ToPlain::Task { call, .. } = &message {
@@ -470,12 +517,19 @@ impl Driver {
                 self.send_plain(to, form, message);
             }
             Action::AnswerPlain { route, form, message } => {
-                // As above.
-                let _ = self.writer.send(&mut self.router, &route, form, message);
+                let session = match self.core.sender(&route) {
+                    Sender::Session(session) => Some(session),
+                    Sender::Stranger(_) => None,
+                };
+                let (router, writer) = (&mut self.router, &mut self.writer);
+                self.outbox.answer(session, &route, |limits, account| {
+                    // As above.
+                    let _ = writer.send(router, &route, form, message, limits, account);
+                });
             }
             Action::Open { session, route } => {
                 self.identities.opened(session, &route);
-                self.outbox.open(session, route);
+                self.outbox.open(session, route, self.local);
             }
             Action::Close { session } => {
                 self.waits.closed(session);
@@ -500,11 +554,15 @@ impl Driver {
     }
 
     fn send_plain(&mut self, to: Key, form: Form, message: ToPlain<Body>) {
-        let Some(route) = self.outbox.route(to) else { return };
-        let Err(failed) = self.writer.send(&mut self.router, route, form, message) else { return };
-        observe::unreachable(&failed.error);
-        self.outbox.break_off(to);
-        self.lost.push_back(Lost { session: to, requests: failed.request.into_iter().collect() });
+        let (router, writer) = (&mut self.router, &mut self.writer);
+        let sent = self.outbox.send_by(to, |route, limits, account| {
+            writer.send(router, route, form, message, limits, account)
+        });
+        if let Some(Err(failed)) = sent {
+            let limit = met(failed.failure);
+            let requests = failed.request.into_iter().collect();
+            self.lost.push_back(Lost { session: to, limit, requests });
+        }
     }
 
     fn flush(&mut self) {
@@ -516,9 +574,9 @@ impl Driver {
 
     /// A packet did not go out: its REQUESTs were seen by nobody, and its receiver is gone.
     fn failed(&mut self, failed: Failed) {
-        observe::unreachable(&failed.error);
+        let limit = met(failed.failure);
         let mut heads = Vec::new();
-        let mut lost = Lost { session: failed.session, requests: Vec::new() };
+        let mut lost = Lost { session: failed.session, limit, requests: Vec::new() };
         if failed.packet.decode(&self.limits, &mut heads).is_ok() {
             let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
             lost.requests.extend(requests.map(|head| (head.call, failed.packet.body(head))));
@@ -527,7 +585,18 @@ impl Driver {
     }
 }
 
-fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
+/// The limit that a message met that was not sent, if it was one.
+fn met(failure: Failure) -> Option<Limit> {
+    match failure {
+        Failure::Unread(limit) => Some(limit),
+        Failure::Socket(error) => {
+            observe::unreachable(&error);
+            None
+        }
+    }
+}
+
+fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_router_mandatory(true)?;
     router.set_linger(LINGER_MS)?;
     router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
@@ -537,7 +606,9 @@ fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_tcp_keepalive(1)?;
     router.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
     router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
-    router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)
+    router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)?;
+    // A peer that has no room for anything is given up as soon as one that does not answer: what waits for it is memory.
+    frame::set_tcp_maxrt(router, 1_000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_AGAIN_S))
 }
 
 #[cfg(test)]
@@ -545,6 +616,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::pack::Packer;
     use crate::security::{AllowList, CurveClient};
 
     impl Driver {
@@ -559,8 +631,8 @@ mod tests {
     #[test]
     fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
         let runtime = Runtime::new();
-        let router = runtime.socket(zmq::ROUTER).unwrap();
-        set_up(&router, &Limits::default()).unwrap();
+        let mut router = runtime.socket(zmq::ROUTER).unwrap();
+        set_up(&mut router, &Limits::default()).unwrap();
         router.set_rcvtimeo(500).unwrap();
         router.bind("tcp://127.0.0.1:*").unwrap();
         let endpoint = router.get_last_endpoint().unwrap().unwrap();

@@ -7,6 +7,7 @@ mod losses;
 mod monitor;
 mod outbox;
 mod plain;
+mod unread;
 mod waits;
 
 use std::path::PathBuf;
