@@ -154,11 +154,7 @@ pub(crate) fn unshared(frame: &Bytes) -> Bytes {
 }
 
 /// Sends a frame that is not the last one of its message; copies it if that costs less than to share it.
-pub(crate) fn send_frame(
-    socket: &mut zmq::Socket,
-    frame: &Bytes,
-    flags: c_int,
-) -> zmq::Result<()> {
+pub(crate) fn send_frame(socket: &mut zmq::Socket, frame: &Bytes, flags: c_int) -> zmq::Result<()> {
     if frame.len() > INLINE_MOST {
         return frame::send_shared(socket, frame.clone(), flags);
     }

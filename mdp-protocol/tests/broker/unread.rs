@@ -31,7 +31,10 @@ impl Bench {
                 true
             }
             false => {
-                assert!(said[0].contains("RESOURCE_EXHAUSTED not started LIMIT_REACHED"), "{said:?}");
+                assert!(
+                    said[0].contains("RESOURCE_EXHAUSTED not started LIMIT_REACHED"),
+                    "{said:?}"
+                );
                 false
             }
         }

@@ -154,7 +154,8 @@ impl Plan {
         }
         plan.calm = plan.faults.is_empty()
             && plan.drop + plan.full + plan.stuck + plan.deaf == 0
-            && plan.hostiles == 0;
+            && plan.hostiles == 0
+            && plan.broker.limits.unread_bytes == Limits::default().unread_bytes;
         plan
     }
 

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict};
+use mdp_protocol::broker::{
+    Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
+};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
 use mdp_protocol::{Key, Limit, Limits, Span, Time};

@@ -205,7 +205,8 @@ impl Writer {
         let more = zmq::DONTWAIT | zmq::SNDMORE;
         retry_interrupted(|| socket.send(route, more))?;
         // libzmq takes the rest of a message whose first frame it took.
-        let heads = if body.is_empty() { self.ends.len().saturating_sub(1) } else { self.ends.len() };
+        let heads =
+            if body.is_empty() { self.ends.len().saturating_sub(1) } else { self.ends.len() };
         for number in 0..heads {
             retry_interrupted(|| socket.send(self.head(number), more))?;
         }

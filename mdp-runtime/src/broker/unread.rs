@@ -280,7 +280,11 @@ impl Accounts {
     }
 
     /// Looks at some accounts, or at all, and notes those that have changed. `find` gives the account of a session.
-    pub(super) fn look(&mut self, all: bool, mut find: impl FnMut(Key, &mut dyn FnMut(Option<&mut Account>))) {
+    pub(super) fn look(
+        &mut self,
+        all: bool,
+        mut find: impl FnMut(Key, &mut dyn FnMut(Option<&mut Account>)),
+    ) {
         self.looks = self.looks.wrapping_add(1);
         if all || self.strangers.len() <= LOOK || self.looks.is_multiple_of(64) {
             self.look_at_strangers();

@@ -20,6 +20,7 @@ mod raw;
 mod replies;
 mod restart;
 mod strangers;
+mod unread;
 mod workers;
 #[path = "../../../support/zmtp.rs"]
 mod zmtp;
