@@ -1,8 +1,7 @@
 //! The broker's thread: wait, drain a burst, handle, send.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 
 use mdp_protocol::broker::{
     Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
@@ -17,13 +16,15 @@ use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
+use super::router::set_up;
 use super::waits::Waits;
+use super::waker::Waker;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
 use crate::context::Runtime;
 use crate::error::{BindError, BrokerFailure};
-use crate::frame::{self, Frame};
+use crate::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
@@ -32,16 +33,7 @@ use crate::security::zap::Registration;
 use crate::security::{KeyPair, PublicKey, set_up_server};
 use crate::spin::Spin;
 
-/// Silent connects and half-open connections end after this.
-const HANDSHAKE_MS: i32 = 2_000;
-const LINGER_MS: i32 = 1_000;
 const INPROC: &str = "inproc://";
-/// When the kernel asks whether a silent connection is alive, how often it asks again, and after how
-/// many questions it gives the connection up.
-const KEEPALIVE_IDLE_S: i32 = 10;
-const KEEPALIVE_AGAIN_S: i32 = 5;
-const KEEPALIVE_COUNT: i32 = 3;
-
 /// How soon the broker looks at whether a worker has read what it was sent, while it holds back calls for that.
 const LOOK_AGAIN_MS: i64 = 5;
 
@@ -53,59 +45,6 @@ pub(super) enum Command {
     Report(oneshot::Sender<Report>),
     Policy(Policy),
     Verdict { call: u64, verdict: Verdict<Body> },
-}
-
-/// Wakes the thread out of its wait.
-#[derive(Debug)]
-pub(super) struct Waker {
-    socket: Mutex<SendSocket>,
-    /// It was woken and has not looked yet why.
-    called: AtomicBool,
-}
-
-struct SendSocket(zmq::Socket);
-
-impl std::fmt::Debug for SendSocket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("socket")
-    }
-}
-
-impl Waker {
-    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
-        use std::sync::atomic::AtomicU64;
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let inner = runtime.socket(zmq::PAIR)?;
-        inner.set_linger(0)?;
-        inner.bind(&endpoint)?;
-        let outer = runtime.socket(zmq::PAIR)?;
-        outer.set_linger(0)?;
-        outer.connect(&endpoint)?;
-        let socket = Mutex::new(SendSocket(outer));
-        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
-    }
-
-    pub(super) fn wake(&self) {
-        if self.called.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if let Ok(socket) = self.socket.lock() {
-            // Full means that it is awake, closed that it is gone.
-            let _ = socket.0.send("", zmq::DONTWAIT);
-        }
-    }
-}
-
-impl Waker {
-    fn is_called(&self) -> bool {
-        self.called.load(Ordering::Acquire)
-    }
-
-    /// Whoever calls from now on is heard by another look.
-    fn look(&self) {
-        self.called.store(false, Ordering::Release);
-    }
 }
 
 /// A peer that could not be sent something, and the REQUESTs that it has not seen.
@@ -598,21 +537,6 @@ fn met(failure: Failure) -> Option<Limit> {
     }
 }
 
-fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
-    router.set_router_mandatory(true)?;
-    router.set_linger(LINGER_MS)?;
-    router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
-    router.set_handshake_ivl(HANDSHAKE_MS)?;
-    // Not libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL): when a peer vanishes whose input is stopped because
-    // the broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
-    router.set_tcp_keepalive(1)?;
-    router.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
-    router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
-    router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)?;
-    // A peer that has no room for anything is given up as soon as one that does not answer: what waits for it is memory.
-    frame::set_tcp_maxrt(router, 1_000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_AGAIN_S))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -626,47 +550,6 @@ mod tests {
         fn routes(&self) -> Vec<Vec<u8>> {
             self.outbox.routes().map(<[u8]>::to_vec).collect()
         }
-    }
-
-    /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
-    /// not lost.
-    #[test]
-    fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
-        let runtime = Runtime::new();
-        let mut router = runtime.socket(zmq::ROUTER).unwrap();
-        set_up(&mut router, &Limits::default()).unwrap();
-        router.set_rcvtimeo(500).unwrap();
-        router.bind("tcp://127.0.0.1:*").unwrap();
-        let endpoint = router.get_last_endpoint().unwrap().unwrap();
-        let elsewhere = Runtime::new();
-        let sender = elsewhere.socket(zmq::DEALER).unwrap();
-        sender.set_linger(0).unwrap();
-        sender.set_sndtimeo(300).unwrap();
-        sender.set_rcvhwm(1).unwrap();
-        sender.connect(&endpoint).unwrap();
-        let flood = vec![7_u8; 10_000];
-        // What it leaves unread makes its end a reset of the connection.
-        sender.send(&flood, 0).unwrap();
-        let route = router.recv_multipart(0).unwrap().swap_remove(0);
-        for _ in 0..100 {
-            router.send_multipart([&route, &flood], 0).unwrap();
-        }
-        let mut sent = 0;
-        while sender.send(&flood, 0).is_ok() {
-            sent += 1;
-        }
-        drop((sender, elsewhere));
-        // Longer than libzmq's heartbeats, had they been on at 2 s.
-        let gone = Instant::now();
-        while gone.elapsed() < Duration::from_millis(2_500) {
-            assert!(router.get_events().unwrap().contains(zmq::POLLIN));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let mut read = 0;
-        while router.recv_multipart(0).is_ok() {
-            read += 1;
-        }
-        assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
     }
 
     /// The key of each peer that has said something, as long as its session lasts.

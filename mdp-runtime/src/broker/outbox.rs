@@ -1,7 +1,7 @@
 //! Packets on their way out, one for each session that has something to be told.
 
 use mdp_protocol::broker::Outgoing;
-use mdp_protocol::wire::Record;
+use mdp_protocol::wire::{Direction, Record};
 use mdp_protocol::{Key, Limit, Limits};
 
 use super::unread::{Account, Accounts, Ticket, cost};
@@ -32,7 +32,7 @@ struct Peer {
     account: Account,
     /// What of the packet is counted.
     charged: usize,
-    /// What of it is not counted has nothing but REQUESTs.
+    /// What of it is not counted has nothing but REQUESTs, and items of their streams.
     requests: bool,
 }
 
@@ -97,7 +97,7 @@ impl Outbox {
             return Ok(());
         }
         peer.packer.put(record);
-        peer.requests &= matches!(record, Record::Request { .. });
+        peer.requests &= is_for_worker(record);
         if peer.cost() >= peer.charged + CHARGE_FROM {
             peer.charge(&self.limits, &mut self.accounts)?;
         }
@@ -263,6 +263,11 @@ impl Peer {
         self.account.refund(std::mem::take(&mut self.charged));
         Failed { session: self.key, failure, packet: self.packer.take() }
     }
+}
+
+/// Whether a record brings a worker what a client has sent.
+fn is_for_worker(record: &Outgoing<Body>) -> bool {
+    matches!(record, Record::Request { .. } | Record::Data { of: Direction::Requests, .. })
 }
 
 fn peer(peers: &mut [Option<Peer>], key: Key) -> Option<&mut Peer> {

@@ -81,8 +81,8 @@ impl Account {
 
     /// Counts bytes that are to be sent, unless they are too many. Then nothing is counted.
     ///
-    /// `requests`: they are REQUESTs only. A worker is held back before it has too much unread, so they need not leave room
-    /// for others.
+    /// `requests`: they are REQUESTs, and items of their streams, only. A worker is held back before it has too much unread,
+    /// and somebody has sent the same number of bytes, so they need not leave room for others.
     pub(super) fn charge(
         &mut self,
         limits: &Limits,
