@@ -75,6 +75,8 @@ struct LimitsConfig {
     queued_calls_per_service: Option<usize>,
     queued_bytes_per_service: Option<usize>,
     held_bytes: Option<usize>,
+    unread_bytes_per_session: Option<NonZeroUsize>,
+    unread_bytes: Option<NonZeroUsize>,
     calls_per_client: Option<NonZeroUsize>,
     calls: Option<NonZeroUsize>,
     methods: Option<usize>,
@@ -205,6 +207,11 @@ impl LimitsConfig {
                 .queued_bytes_per_service
                 .unwrap_or(default.queued_bytes_per_service),
             held_bytes: self.held_bytes.unwrap_or(default.held_bytes),
+            unread_bytes_per_session: or(
+                self.unread_bytes_per_session,
+                default.unread_bytes_per_session,
+            ),
+            unread_bytes: or(self.unread_bytes, default.unread_bytes),
             calls_per_client: or(self.calls_per_client, default.calls_per_client),
             calls: or(self.calls, default.calls),
             methods: self.methods.unwrap_or(default.methods),

@@ -195,6 +195,31 @@ fn what_clients_ask_is_bounded() {
     refuses_the_second("held_bytes", "30", request(1), elsewhere(2));
 }
 
+/// What is gathered for a peer while one message is handled is unread, too: it ends the session of a peer that has too
+/// much of it.
+#[test]
+fn unread_bytes_bound_what_is_on_its_way() {
+    for limit in ["unread_bytes_per_session", "unread_bytes"] {
+        let settings = format!("[limits]\nunserved_services = 0\n{limit} = 9000");
+        let (_broker, endpoint) = broker(&settings);
+        let mut peer = RawPeer::greeted(&endpoint);
+        let requests: Vec<Raw> = (1..=120).map(request).collect();
+        peer.send(&requests[..1]);
+        refused(&peer.wait_final(), 1, "unserved_services");
+        peer.send(&requests[1..]);
+        // It is told so when it has read.
+        for _ in 0..50 {
+            peer.hears(Duration::from_millis(20));
+            peer.send(&[Raw::Heartbeat]);
+        }
+        assert_eq!(
+            peer.wait_disconnect(),
+            mdp_protocol::wire::DisconnectReason::NoSession,
+            "{limit}"
+        );
+    }
+}
+
 #[test]
 fn attempts_bounds_how_often_a_call_is_given_out() {
     let idempotent = || match request(1) {

@@ -36,6 +36,13 @@ pub struct Limits {
     pub queued_bytes_per_service: usize,
     /// Bytes of calls that the broker holds, waiting or kept for another attempt. 256 MiB.
     pub held_bytes: usize,
+    /// Bytes that one connection has not read: what the broker has given to the transport for it and what is not written
+    /// yet, answers to REQUESTs and the broker's own answers included. Default: 32 MiB. A session whose peer would have
+    /// more ends.
+    pub unread_bytes_per_session: usize,
+    /// The same for all connections together. Default: 128 MiB. See [`unread_share`](Self::unread_share) for what that
+    /// leaves to each. Small messages and REQUESTs may use an eighth more.
+    pub unread_bytes: usize,
     /// Calls of one client, waiting and running. 10,000.
     pub calls_per_client: usize,
     /// Calls of all clients, waiting and running. 1,000,000.
@@ -64,11 +71,33 @@ pub struct Limits {
 /// The most frames that stand before the body of a plain message.
 const PLAIN_HEADS: usize = 5;
 
+const UNREAD_SMALL: usize = 64 << 10;
+
 impl Limits {
     /// Frames in the body of a plain message, and in a raw payload: five fewer than [`frames`](Self::frames), so that
     /// the message is within that in each dialect and direction.
     pub const fn body_frames(&self) -> usize {
         self.frames.saturating_sub(PLAIN_HEADS)
+    }
+
+    /// The most that one connection may have unread while all connections together have `all` bytes unread: half of what
+    /// is left of [`unread_bytes`](Self::unread_bytes), at most
+    /// [`unread_bytes_per_session`](Self::unread_bytes_per_session), and at least
+    /// [`unread_small`](Self::unread_small). However many peers do not read, something is left for those that do.
+    pub fn unread_share(&self, all: usize) -> usize {
+        let left = self.unread_bytes.saturating_sub(all);
+        (left / 2).min(self.unread_bytes_per_session).max(self.unread_small())
+    }
+
+    /// Up to this many unread bytes, 64 KiB by default, a connection counts as one that reads.
+    pub fn unread_small(&self) -> usize {
+        UNREAD_SMALL.min(self.unread_bytes_per_session / 2)
+    }
+
+    /// With more unread bytes than this a connection gets no further REQUEST, and none of its own is accepted: half of its
+    /// [share](Self::unread_share).
+    pub fn unread_mark(&self, all: usize) -> usize {
+        (self.unread_share(all) / 2).max(self.unread_small())
     }
 }
 
@@ -86,6 +115,8 @@ impl Default for Limits {
             queued_calls_per_service: 10_000,
             queued_bytes_per_service: 64 << 20,
             held_bytes: 256 << 20,
+            unread_bytes_per_session: 32 << 20,
+            unread_bytes: 128 << 20,
             calls_per_client: 10_000,
             calls: 1_000_000,
             capacity: 65_535,
@@ -125,6 +156,10 @@ pub enum Limit {
     QueuedBytesPerService,
     /// [`Limits::held_bytes`].
     HeldBytes,
+    /// [`Limits::unread_bytes_per_session`].
+    UnreadBytesPerSession,
+    /// [`Limits::unread_bytes`].
+    UnreadBytes,
     /// [`Limits::calls_per_client`].
     CallsPerClient,
     /// [`Limits::calls`].
@@ -148,6 +183,8 @@ impl Limit {
             Limit::QueuedCallsPerService => "queued_calls_per_service",
             Limit::QueuedBytesPerService => "queued_bytes_per_service",
             Limit::HeldBytes => "held_bytes",
+            Limit::UnreadBytesPerSession => "unread_bytes_per_session",
+            Limit::UnreadBytes => "unread_bytes",
             Limit::CallsPerClient => "calls_per_client",
             Limit::Calls => "calls",
             Limit::Capacity => "capacity",

@@ -52,7 +52,7 @@ pub struct Quota {
     pub calls_in_flight: Option<usize>,
     /// Calls in a second, on average; a second's worth may come at once.
     pub calls_per_second: Option<u32>,
-    /// Bytes of its calls that the broker holds.
+    /// Bytes that the broker holds for it: of its calls that wait, and what its connections have not read.
     pub queued_bytes: Option<usize>,
 }
 

@@ -239,7 +239,7 @@ const FLAGS: [(Flags, &str); 9] = [
     (Flags::REPLIES, "REPLIES"),
 ];
 
-fn limits() -> [(Limit, String); 14] {
+fn limits() -> [(Limit, String); 16] {
     let Limits {
         frame_bytes,
         frames,
@@ -252,6 +252,8 @@ fn limits() -> [(Limit, String); 14] {
         queued_calls_per_service,
         queued_bytes_per_service,
         held_bytes,
+        unread_bytes_per_session,
+        unread_bytes,
         calls_per_client,
         calls,
         capacity,
@@ -275,6 +277,8 @@ fn limits() -> [(Limit, String); 14] {
         (Limit::QueuedCallsPerService, number(queued_calls_per_service)),
         (Limit::QueuedBytesPerService, number(queued_bytes_per_service)),
         (Limit::HeldBytes, number(held_bytes)),
+        (Limit::UnreadBytesPerSession, number(unread_bytes_per_session)),
+        (Limit::UnreadBytes, number(unread_bytes)),
         (Limit::CallsPerClient, number(calls_per_client)),
         (Limit::Calls, number(calls)),
         (Limit::Capacity, number(capacity as usize)),

@@ -202,6 +202,13 @@ impl Body {
         })
     }
 
+    /// A raw body without a name, whose payload is there already.
+    pub(crate) fn of_raw(payload: Bytes) -> Self {
+        let mut body = Body::with_payload("", None, payload);
+        body.flags = Flags::RAW;
+        body
+    }
+
     /// Says that the payload is compressed.
     pub(crate) fn compressed(mut self, compressed: bool) -> Self {
         let others = self.flags.of(Flags::META | Flags::RAW);

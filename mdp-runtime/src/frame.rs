@@ -37,43 +37,76 @@ pub(crate) fn bytes(message: zmq::Message) -> Bytes {
     Bytes::from_owner(Frame(message))
 }
 
+/// What can be sent without a copy.
+///
+/// # Safety
+///
+/// [`bytes`](Self::bytes) gives the same bytes each time, at the same place, as long as the owner lives and is not moved.
+pub(crate) unsafe trait Owner: Send + 'static {
+    fn bytes(&self) -> &[u8];
+}
+
+// SAFETY: the bytes are behind a pointer, and there is no way to change them.
+unsafe impl Owner for Bytes {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Bytes, and what is to be dropped with them: when libzmq has written them, or has given them up.
+pub(crate) struct With<T>(pub(crate) Bytes, pub(crate) T);
+
+// SAFETY: as for the `Bytes` in it.
+unsafe impl<T: Send + 'static> Owner for With<T> {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Sends `payload` as one frame without copying it: libzmq holds a share of it until it is written.
-pub(crate) fn send_shared(
+pub(crate) fn send_shared<O: Owner>(
     socket: &mut zmq::Socket,
-    payload: Bytes,
+    payload: O,
     flags: c_int,
 ) -> zmq::Result<()> {
-    let data = payload.as_ptr().cast_mut().cast::<c_void>();
-    let len = payload.len();
-    let share = Box::into_raw(Box::new(payload)).cast::<c_void>();
+    let share = Box::new(payload);
+    let bytes = share.bytes();
+    let (data, len) = (bytes.as_ptr().cast_mut().cast::<c_void>(), bytes.len());
+    let share = Box::into_raw(share).cast::<c_void>();
     let mut message = zmq_sys::zmq_msg_t::default();
     // SAFETY: `message` is a fresh zmq_msg_t of the right size. `data` points at `len` bytes that
-    // live as long as `share`, which libzmq hands to `drop_share` exactly once when it needs the
+    // live as long as `share` (`Owner`), which libzmq hands to `drop_share` exactly once when it needs the
     // bytes no more. libzmq only reads them: nobody gets a `&mut` to a message that is being sent.
-    let made =
-        unsafe { zmq_sys::zmq_msg_init_data(&raw mut message, data, len, Some(drop_share), share) };
+    let made = unsafe {
+        zmq_sys::zmq_msg_init_data(&raw mut message, data, len, Some(drop_share::<O>), share)
+    };
     if made != 0 {
         // SAFETY: libzmq took nothing over, so `share` is still ours, and is used no more.
-        unsafe { drop_share(data, share) };
+        unsafe { drop_share::<O>(data, share) };
         return Err(last_error());
     }
-    // SAFETY: `message` was initialised above, and the socket's pointer is valid while the socket,
-    // borrowed here, is.
-    let sent = unsafe { zmq_sys::zmq_msg_send(&raw mut message, socket.as_mut_ptr(), flags) };
-    if sent < 0 {
+    loop {
+        // SAFETY: `message` was initialised above and not sent yet, and the socket's pointer is valid while the socket,
+        // borrowed here, is.
+        let sent = unsafe { zmq_sys::zmq_msg_send(&raw mut message, socket.as_mut_ptr(), flags) };
+        if sent >= 0 {
+            return Ok(());
+        }
         let error = last_error();
+        if error == zmq::Error::EINTR {
+            continue;
+        }
         // SAFETY: after a failed send the message is still ours to close, which drops the share.
         unsafe { zmq_sys::zmq_msg_close(&raw mut message) };
         return Err(error);
     }
-    Ok(())
 }
 
 /// Called by libzmq, possibly on another thread, when it has done with a shared payload.
-unsafe extern "C" fn drop_share(_data: *mut c_void, share: *mut c_void) {
-    // SAFETY: `share` came from `Box::into_raw` of a `Box<Bytes>` in `send_shared`, and this is the
-    // only call for it. `Bytes` is `Send`, so dropping it on libzmq's thread is sound.
-    drop(unsafe { Box::from_raw(share.cast::<Bytes>()) });
+unsafe extern "C" fn drop_share<O: Owner>(_data: *mut c_void, share: *mut c_void) {
+    // SAFETY: `share` came from `Box::into_raw` of a `Box<O>` in `send_shared`, and this is the
+    // only call for it. An `Owner` is `Send`, so dropping it on libzmq's thread is sound.
+    drop(unsafe { Box::from_raw(share.cast::<O>()) });
 }
 
 /// A socket and its descriptor, which is asked for once.
@@ -106,6 +139,12 @@ pub(crate) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Re
 /// A server with CURVE takes nobody unless the handler of ZAP says so, also when there is none.
 pub(crate) fn set_zap_enforce_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
     set_int(socket, ZAP_ENFORCE_DOMAIN, 1)
+}
+
+/// After this many milliseconds in which a peer acknowledges nothing, or has no room for anything, the connection ends
+/// (ZMQ_TCP_MAXRT).
+pub(crate) fn set_tcp_maxrt(socket: &mut zmq::Socket, ms: c_int) -> zmq::Result<()> {
+    set_int(socket, zmq_sys::ZMQ_TCP_MAXRT as c_int, ms)
 }
 
 fn set_int(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result<()> {

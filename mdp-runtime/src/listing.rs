@@ -11,10 +11,22 @@ use mdp_protocol::wire::plain::Dialect;
 use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
 
+use crate::body::Body;
 use crate::clock;
 
-/// The body of a reply.
+/// The reply as a raw body. A contract is not copied: all who ask share its bytes.
+pub(crate) fn body(listing: &Listing) -> Body {
+    match listing {
+        Listing::Schema(answer) => Body::of_raw(Bytes::from_owner(answer.clone())),
+        listing => Body::of_frames(b"", frames(listing)),
+    }
+}
+
+/// The body of a reply, frame by frame.
 pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
+    if let Listing::Schema(_) = listing {
+        return body(listing).frames();
+    }
     let mut frames = vec![Bytes::from(listing.status().to_string())];
     let json = match listing {
         Listing::Services(services) => Some(services.iter().map(service).collect::<Value>()),
@@ -23,10 +35,6 @@ pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
         Listing::Counters(stats) => Some(counters(stats)),
         Listing::Drained(workers) => Some(json!({ "workers": workers })),
         Listing::Broker(line) => Some(broker(line)),
-        Listing::Schema { hash, set } => {
-            frames.extend([Bytes::from_owner(set.clone()), Bytes::copy_from_slice(hash)]);
-            None
-        }
         _ => None,
     };
     frames.extend(json.map(|json| Bytes::from(json.to_string())));
@@ -88,6 +96,8 @@ fn limits(limits: &Limits) -> Value {
         "queued_calls_per_service": limits.queued_calls_per_service,
         "queued_bytes_per_service": limits.queued_bytes_per_service,
         "held_bytes": limits.held_bytes,
+        "unread_bytes_per_session": limits.unread_bytes_per_session,
+        "unread_bytes": limits.unread_bytes,
         "calls_per_client": limits.calls_per_client,
         "calls": limits.calls,
         "capacity": limits.capacity,
@@ -128,6 +138,7 @@ fn counters(stats: &Stats) -> Value {
         "queued": stats.queued,
         "running": stats.running,
         "held_bytes": stats.held_bytes,
+        "unread_bytes": stats.unread_bytes,
         "requests": stats.requests,
         "dispatched": stats.dispatched,
         "redispatched": stats.redispatched,
@@ -135,6 +146,8 @@ fn counters(stats: &Stats) -> Value {
         "expired": stats.expired,
         "cancelled": stats.cancelled,
         "refused": stats.refused,
+        "unread_refused": stats.unread_refused,
+        "unread_ended": stats.unread_ended,
         "denied": stats.denied,
         "late": stats.late,
         "unwanted": stats.unwanted,

@@ -51,7 +51,7 @@ fn of_broker(text: &mut Text, report: &Report) {
     }
 }
 
-fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 5] {
+fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 6] {
     [
         ("mdp_sessions", "Clients and workers that are connected.", stats.sessions),
         (
@@ -66,10 +66,15 @@ fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 5] {
             "Bytes of calls that the broker holds, waiting or kept for another attempt.",
             stats.held_bytes,
         ),
+        (
+            "mdp_unread_bytes",
+            "Bytes on their way to peers that have not read them, of those with 16 KiB or more.",
+            stats.unread_bytes,
+        ),
     ]
 }
 
-fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 14] {
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
     [
         ("mdp_calls_total", "Calls accepted.", stats.requests),
         (
@@ -86,6 +91,16 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 14] {
         ("mdp_expired_total", "Calls ended by their deadline.", stats.expired),
         ("mdp_cancelled_total", "Calls that their clients gave up.", stats.cancelled),
         ("mdp_refused_total", "Calls refused or ended for other reasons.", stats.refused),
+        (
+            "mdp_unread_refused_total",
+            "Calls refused because their client does not read; also among those refused.",
+            stats.unread_refused,
+        ),
+        (
+            "mdp_unread_ended_total",
+            "Sessions ended because their peer did not read.",
+            stats.unread_ended,
+        ),
         ("mdp_discarded_total", "Calls that hooks discarded.", stats.discarded),
         ("mdp_late_total", "Workers' answers to calls that had ended.", stats.late),
         ("mdp_denied_total", "Calls, offers and questions against the policy.", stats.denied),

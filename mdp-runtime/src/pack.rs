@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::wire::{self, Command, DisconnectReason, Flags, Head, Record, Reply, WireError};
 
-use crate::body::Body;
+use crate::body::{Body, INLINE_MOST};
 use crate::codec;
 use crate::frame;
 use crate::listing;
@@ -39,6 +39,8 @@ pub(crate) fn weight_of(heads: &[Head]) -> usize {
 pub(crate) struct Packer {
     packet: Vec<u8>,
     frames: Vec<Bytes>,
+    /// In the frames.
+    frame_bytes: usize,
     /// Of its records, at least 1 if there is one.
     weight: usize,
 }
@@ -63,7 +65,7 @@ impl Packer {
                 self.put_body(record, &Body::with_payload("", None, status));
             }
             Record::Final { reply: Reply::Listing(listing), .. } => {
-                let body = Body::of_frames(b"", listing::frames(listing));
+                let body = listing::body(listing);
                 self.put_body(record, body.flat().as_ref().unwrap_or(&body));
             }
             _ => match record.body() {
@@ -78,7 +80,10 @@ impl Packer {
 
     fn put_body<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
         wire::put_tail(&mut self.packet, record, body.tail());
-        self.frames.extend(body.out().cloned());
+        if let Some(out) = body.out() {
+            self.frame_bytes += out.len();
+            self.frames.push(out.clone());
+        }
     }
 
     /// Sends the packet and its payload frames without waiting. On an error the first frame was not
@@ -97,9 +102,38 @@ impl Packer {
         Ok(())
     }
 
+    /// Sends the packet and its frames as [`send`](Self::send) does. `with` is dropped when libzmq has written the last
+    /// of them, or has given the message up. Frames that are small are copied: they may be parts of a larger buffer.
+    pub(crate) fn send_with<T: Send + 'static>(
+        &mut self,
+        socket: &mut zmq::Socket,
+        first: c_int,
+        with: T,
+    ) -> zmq::Result<()> {
+        let packet = self.packet.as_slice();
+        match self.frames.split_last() {
+            None => send_last(socket, Bytes::copy_from_slice(packet), first, with)?,
+            Some((last, others)) => {
+                retry_interrupted(|| socket.send(packet, first | zmq::SNDMORE))?;
+                for frame in others {
+                    send_frame(socket, frame, zmq::DONTWAIT | zmq::SNDMORE)?;
+                }
+                send_last(socket, unshared(last), zmq::DONTWAIT, with)?;
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// The bytes of the packet and of its frames, and how many frames that are.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.packet.len() + self.frame_bytes, 1 + self.frames.len())
+    }
+
     pub(crate) fn clear(&mut self) {
         self.packet.clear();
         self.frames.clear();
+        self.frame_bytes = 0;
         self.weight = 0;
     }
 
@@ -112,6 +146,29 @@ impl Packer {
         self.clear();
         received
     }
+}
+
+/// A frame that pins no larger buffer than its own.
+pub(crate) fn unshared(frame: &Bytes) -> Bytes {
+    if frame.len() > INLINE_MOST { frame.clone() } else { Bytes::copy_from_slice(frame) }
+}
+
+/// Sends a frame that is not the last one of its message; copies it if that costs less than to share it.
+pub(crate) fn send_frame(socket: &mut zmq::Socket, frame: &Bytes, flags: c_int) -> zmq::Result<()> {
+    if frame.len() > INLINE_MOST {
+        return frame::send_shared(socket, frame.clone(), flags);
+    }
+    retry_interrupted(|| socket.send(&**frame, flags))
+}
+
+/// Sends the last frame of a message; `with` is dropped when libzmq has written it or has given it up.
+pub(crate) fn send_last<T: Send + 'static>(
+    socket: &mut zmq::Socket,
+    frame: Bytes,
+    flags: c_int,
+    with: T,
+) -> zmq::Result<()> {
+    frame::send_shared(socket, frame::With(frame, with), flags)
 }
 
 /// Packets for one socket that may be full: what does not go now waits in order.

@@ -83,6 +83,8 @@ pub(crate) fn broker(args: &BrokerArgs) -> Result<()> {
                 queued_calls_per_service: MANY_CALLS,
                 queued_bytes_per_service: 1 << 30,
                 held_bytes: 1 << 30,
+                unread_bytes: 1 << 30,
+                unread_bytes_per_session: 1 << 30,
                 calls_per_client: MANY_CALLS,
                 ..Limits::default()
             });

@@ -73,7 +73,12 @@ fn clock(broker_ms: u64, way: Duration) -> Finding {
 }
 
 fn limits(line: &BrokerLine, counters: &crate::management::Numbers) -> Finding {
-    let used = [("sessions", "sessions"), ("held_bytes", "held_bytes"), ("services", "services")];
+    let used = [
+        ("sessions", "sessions"),
+        ("held_bytes", "held_bytes"),
+        ("unread_bytes", "unread_bytes"),
+        ("services", "services"),
+    ];
     let near = used.iter().filter_map(|(limit, counter)| {
         let (most, now) = (*line.limits.get(*limit)?, *counters.get(*counter)?);
         let near = most > 0 && now as f64 >= most as f64 * NEARLY_FULL;

@@ -98,11 +98,12 @@ impl View {
         let (calls, errors) =
             all.fold((0.0, 0.0), |sum, rates| (sum.0 + rates.calls, sum.1 + rates.errors));
         let line = format!(
-            "{calls:.1} calls/s   {errors:.1} errors/s   {} running   {} queued   {} sessions   {} KiB held",
+            "{calls:.1} calls/s   {errors:.1} errors/s   {} running   {} queued   {} sessions   {} KiB held   {} KiB unread",
             of("running"),
             of("queued"),
             of("sessions"),
             of("held_bytes") / 1_024,
+            of("unread_bytes") / 1_024,
         );
         let second = match self.lost {
             true => Span::styled("the broker does not answer; this is what was seen last", BAD),

@@ -37,6 +37,7 @@ impl<P: Payload> Broker<P> {
         self.audit_calls()?;
         self.audit_services()?;
         self.audit_registrations()?;
+        self.audit_unread()?;
         self.audit_sessions()
     }
 

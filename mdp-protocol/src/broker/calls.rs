@@ -266,7 +266,8 @@ impl<P: Payload> Broker<P> {
         let run_timeout = self.config.plain.run_timeout;
         let peer = self.caller(key);
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
-        let room = self.held_bytes + body.size() <= self.config.limits.held_bytes;
+        let size = body.size();
+        let room = self.held_bytes + size <= self.config.limits.held_bytes;
         self.count_dispatch(now, key, &body);
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(registration) = self.registrations.get_mut(worker) else { return };
@@ -299,6 +300,7 @@ impl<P: Payload> Broker<P> {
             self.hold(key, kept);
         }
         self.send(now, session, record, out);
+        self.gave(session, size);
         if kind.is_stream() {
             self.catch_up(now, key, session, out);
         }

@@ -150,4 +150,6 @@ pub enum PlantedBug {
     ForgetIdentity,
     /// A call that its client has given up counts for nobody, though a worker is at work on it.
     ForgetAbandonedCalls,
+    /// What a peer has not read does not count any more when its session ends.
+    ForgetUnread,
 }

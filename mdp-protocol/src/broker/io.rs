@@ -87,6 +87,23 @@ pub enum Input<'a, P> {
         /// The peer.
         session: Key,
     },
+    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for the
+    /// connection, so it goes on after the session's end, until all is written or the connection is gone. To be said
+    /// when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for everything
+    /// below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
+    Unread {
+        /// The session, also one that has ended.
+        session: Key,
+        /// The bytes now.
+        bytes: usize,
+    },
+    /// A peer would have more unread than it may: what is to be sent to it cannot be sent.
+    Overfull {
+        /// The peer.
+        session: Key,
+        /// Which limit that is.
+        limit: Limit,
+    },
     /// The transport lost a connection and cannot tell whose. Workers that hold calls and are not
     /// heard just now get a HEARTBEAT: sending it finds out.
     ConnectionLost,
@@ -175,6 +192,8 @@ pub enum Cause {
     Silence,
     /// The transport could not reach it.
     Unreachable,
+    /// It did not read what was sent to it, and met this limit.
+    Unread(Limit),
     /// A plain client had nothing to ask any more.
     Idle,
 }
@@ -282,6 +301,8 @@ pub struct Stats {
     pub running: usize,
     /// Bytes of calls held now, waiting or kept for another attempt.
     pub held_bytes: usize,
+    /// Bytes now that peers have not read, as far as a peer has 16 KiB of them or more.
+    pub unread_bytes: usize,
     /// REQUESTs accepted.
     pub requests: u64,
     /// REQUESTs given to a worker, each attempt counted.
@@ -296,6 +317,10 @@ pub struct Stats {
     pub cancelled: u64,
     /// Calls refused or ended by the broker for other reasons.
     pub refused: u64,
+    /// Calls refused because their client does not read what it is sent; `refused` counts them, too.
+    pub unread_refused: u64,
+    /// Sessions ended because their peers did not read what they were sent.
+    pub unread_ended: u64,
     /// Calls whose clients are told nothing, as the hooks wanted it.
     pub discarded: u64,
     /// FINALs, and what workers said of streams, dropped because the call had ended.

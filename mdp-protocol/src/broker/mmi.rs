@@ -37,13 +37,10 @@ pub enum Listing {
     Methods(Vec<MethodLine>),
     /// How many workers are to end.
     Drained(usize),
-    /// What a service is.
-    Schema {
-        /// The identity of the contract.
-        hash: SchemaHash,
-        /// What a worker told: a `google.protobuf.FileDescriptorSet`.
-        set: Arc<[u8]>,
-    },
+    /// What a service is: the whole answer as a raw payload (`wire.md` R85), in memory that all answers share. Its
+    /// frames are the status, what a worker told (a `google.protobuf.FileDescriptorSet`), and the identity of the
+    /// contract.
+    Schema(Arc<[u8]>),
     /// The broker's settings, as far as they concern others.
     Broker(Box<BrokerLine>),
 }

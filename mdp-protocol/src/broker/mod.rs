@@ -5,7 +5,7 @@
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
 //! (its end while a worker holds it), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
+//! as messages of plain MDP), `unread` (what peers have not read), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
 
 mod audit;
 mod backlog;
@@ -28,6 +28,7 @@ mod sessions;
 mod streams;
 mod tallies;
 mod to_plain;
+mod unread;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -44,6 +45,7 @@ pub use plain::{FromPlain, Incoming};
 pub use report::Report;
 pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
+pub use unread::UNREAD_STEP;
 
 use crate::hash::{BytesState, NumberState};
 use crate::identity::Identity;
@@ -97,6 +99,7 @@ pub struct Broker<P> {
     call_timer: Wheel,
     running: usize,
     held_bytes: usize,
+    unread: unread::Unread,
     tallies: tallies::Tallies,
     stats: Stats,
     /// Inputs so far, for the audit of debug builds.
@@ -135,6 +138,7 @@ impl<P: Payload> Broker<P> {
             call_timer: Wheel::new(),
             running: 0,
             held_bytes: 0,
+            unread: unread::Unread::new(hash),
             tallies: tallies::Tallies::new(hash),
             stats: Stats::default(),
             #[cfg(debug_assertions)]
@@ -152,6 +156,7 @@ impl<P: Payload> Broker<P> {
         // Time counts in milliseconds: of the many records that come within one, the first looks at
         // the timers for all.
         self.see_off(&input, out);
+        self.unread.begin();
         let timers_due =
             self.timers_done != Some(now) || matches!(input, Input::Tick | Input::ConnectionLost);
         match input {
@@ -169,6 +174,8 @@ impl<P: Payload> Broker<P> {
             Input::Unreachable { session } => {
                 self.leave(now, session, Cause::Unreachable, out);
             }
+            Input::Unread { session, bytes } => self.unread(now, session, bytes, out),
+            Input::Overfull { session, limit } => self.overfull(now, session, limit, out),
             Input::ConnectionLost => self.look_for_lost(now, out),
             Input::Policy(policy) => self.new_policy(now, policy, out),
             Input::Verdict { call, verdict } => self.judged(now, call, verdict, out),
@@ -197,6 +204,11 @@ impl<P: Payload> Broker<P> {
     /// message. It serves for all records of the message, whatever becomes of the session between two of them.
     pub fn sender<'r>(&self, route: &'r [u8], identity: Identity) -> Sender<'r> {
         Sender { route, identity, session: self.by_route.get(route).copied() }
+    }
+
+    /// The session of a routing id, whoever it belongs to: for what is sent there.
+    pub fn session_at(&self, route: &[u8]) -> Option<Key> {
+        self.by_route.get(route).copied()
     }
 
     /// Whom an input counts for, now. This is the one place where messages get a session, or none.
@@ -237,6 +249,7 @@ impl<P: Payload> Broker<P> {
             queued: self.services.iter().map(|(_, service)| service.queued()).sum(),
             running: self.running,
             held_bytes: self.held_bytes,
+            unread_bytes: self.unread.all(),
             ..self.stats
         }
     }

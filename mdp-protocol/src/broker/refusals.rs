@@ -40,6 +40,17 @@ pub(super) fn limit_refusal(limit: Limit) -> Refusal {
     refusal(Code::ResourceExhausted, Reason::LimitReached, message, true)
 }
 
+/// The client has not read enough of what it was sent before.
+pub(super) fn unread_refusal(limit: Limit) -> Refusal {
+    let message = format!(
+        "your connection has not read its earlier replies, so the broker's limit {limit} is close; \
+         read them and try again"
+    );
+    let mut refusal = refusal(Code::ResourceExhausted, Reason::LimitReached, message, true);
+    refusal.retry_after = Some(SOON);
+    refusal
+}
+
 pub(super) fn no_service(_: u8) -> Refusal {
     let message = "no worker offers the service, and none came in time".into();
     refusal(Code::Unavailable, Reason::NoService, message, true)

@@ -176,6 +176,7 @@ impl<P: Payload> Broker<P> {
         self.check_rights(now, from, called, body.size())?;
         self.check_metadata_of_request(body)?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        self.check_unread(from, out)?;
         Ok(called)
     }
 
@@ -252,7 +253,7 @@ impl<P: Payload> Broker<P> {
         let Some(registration) = self.registrations.get(worker) else {
             return Err(worker_gone(0));
         };
-        if registration.running < registration.capacity {
+        if registration.running < registration.capacity && !registration.held_back {
             return Ok(Route::Now(worker));
         }
         let size = body.size();

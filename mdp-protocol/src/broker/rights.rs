@@ -31,7 +31,7 @@ pub(super) struct Rights {
     /// What it may do; `None` is nothing.
     grant: Option<Arc<Grant>>,
     /// What its principal uses.
-    usage: Option<Key>,
+    pub(super) usage: Option<Key>,
     /// How workers are told of it, if its principal is known.
     pub(super) shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
@@ -234,7 +234,8 @@ impl<P: Payload> Broker<P> {
         let idle = self
             .usages
             .iter()
-            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used.contains(key));
+            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used.contains(key))
+            .filter(|(key, _)| self.unread.of_principal(*key) == 0);
         let idle: Vec<(Key, Name)> = idle.map(|(key, usage)| (key, usage.name.clone())).collect();
         for (key, name) in idle {
             self.usages.remove(key);
@@ -322,10 +323,12 @@ impl<P: Payload> Broker<P> {
             }
             rights.called = found;
         }
+        // What its peers have not read is held for the principal, too.
+        let unread = rights.usage.map_or(0, |usage| self.unread.of_principal(usage));
         let Some(usage) = rights.usage.and_then(|usage| self.usages.get_mut(usage)) else {
             return Ok(());
         };
-        usage.check(now, &grant.quota, size).map_err(quota_refusal)
+        usage.check(now, &grant.quota, unread.saturating_add(size)).map_err(quota_refusal)
     }
 
     /// A call counts for its caller's principal from now on.

@@ -19,10 +19,12 @@ use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::plain::Form;
-use crate::wire::{CallKind, Reply, SchemaHash};
+use crate::wire::{CallKind, Reply, SchemaHash, put_frame};
 
 /// The method by which a worker tells its service's schema (`wire.md` R99).
 const METHOD: &[u8] = b"/-schema";
+/// The status of an answer with a contract (RFC 8).
+const STATUS: &[u8] = b"200";
 /// How long a worker has for its answer.
 const PATIENCE: Span = Span::from_secs(2);
 /// How soon another worker is looked for, if the last one could not be asked or is gone.
@@ -44,7 +46,7 @@ pub(super) struct Schemas {
 
 #[derive(Debug)]
 struct Known {
-    set: Arc<[u8]>,
+    answer: Arc<[u8]>,
     last_use: u64,
 }
 
@@ -80,23 +82,24 @@ impl Schemas {
         let known = self.known.get_mut(&(name.clone(), hash))?;
         self.uses += 1;
         known.last_use = self.uses;
-        Some(Listing::Schema { hash, set: known.set.clone() })
+        Some(Listing::Schema(known.answer.clone()))
     }
 
-    fn keep(&mut self, limits: &Limits, name: Name, hash: SchemaHash, set: Arc<[u8]>) {
-        if set.len() > limits.schema_bytes || limits.schemas == 0 {
+    fn keep(&mut self, limits: &Limits, name: Name, hash: SchemaHash, answer: Arc<[u8]>) {
+        let len = told(&answer);
+        if len > limits.schema_bytes || limits.schemas == 0 {
             return;
         }
-        while self.bytes + set.len() > limits.schema_bytes || self.known.len() >= limits.schemas {
+        while self.bytes + len > limits.schema_bytes || self.known.len() >= limits.schemas {
             let oldest = self.known.iter().min_by_key(|(_, known)| known.last_use);
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
             let gone = self.known.remove(&oldest);
-            self.bytes -= gone.map_or(0, |known| known.set.len());
+            self.bytes -= gone.map_or(0, |known| told(&known.answer));
         }
         self.uses += 1;
-        self.bytes += set.len();
-        let before = self.known.insert((name, hash), Known { set, last_use: self.uses });
-        self.bytes -= before.map_or(0, |known| known.set.len());
+        self.bytes += len;
+        let before = self.known.insert((name, hash), Known { answer, last_use: self.uses });
+        self.bytes -= before.map_or(0, |known| told(&known.answer));
     }
 
     fn askers(&self) -> usize {
@@ -105,8 +108,25 @@ impl Schemas {
 
     /// Bytes of what is known: counted, and kept.
     pub(super) fn recount(&self) -> (usize, usize) {
-        (self.known.values().map(|known| known.set.len()).sum(), self.bytes)
+        (self.known.values().map(|known| told(&known.answer)).sum(), self.bytes)
     }
+}
+
+/// What stands before the bytes of an answer's frames: the length of each.
+const LENGTHS: usize = 3 * 4;
+
+/// The answer with what a worker told, made once for all who ask.
+fn answer(set: &[u8], hash: &SchemaHash) -> Arc<[u8]> {
+    let mut payload = Vec::with_capacity(LENGTHS + STATUS.len() + set.len() + hash.len());
+    for frame in [STATUS, set, hash] {
+        put_frame(&mut payload, frame);
+    }
+    Arc::from(payload)
+}
+
+/// The bytes in an answer that a worker told.
+fn told(answer: &[u8]) -> usize {
+    answer.len().saturating_sub(LENGTHS + STATUS.len() + size_of::<SchemaHash>())
 }
 
 impl<P: Payload> Broker<P> {
@@ -293,13 +313,13 @@ impl<P: Payload> Broker<P> {
         };
         let (name, hash) = (lookup.name.clone(), lookup.hash);
         let set = match (end.code, &end.reply) {
-            (Code::Ok, Reply::Body(body)) => body.message().map(Arc::<[u8]>::from),
+            (Code::Ok, Reply::Body(body)) => body.message().map(|set| answer(set, &hash)),
             _ => None,
         };
         let listing = match (set, end.code) {
-            (Some(set), _) => {
-                self.schemas.keep(&self.config.limits, name, hash, set.clone());
-                Listing::Schema { hash, set }
+            (Some(answer), _) => {
+                self.schemas.keep(&self.config.limits, name, hash, answer.clone());
+                Listing::Schema(answer)
             }
             (None, Code::Ok | Code::Unimplemented) => Listing::Status(NOT_IMPLEMENTED),
             (None, Code::DeadlineExceeded) => Listing::Status(TIMED_OUT),

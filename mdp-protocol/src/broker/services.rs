@@ -83,6 +83,8 @@ pub(super) struct Registration {
     load: Option<u8>,
     /// It gets no new calls.
     pub(super) retired: bool,
+    /// It gets no new calls until it has read what it was sent.
+    pub(super) held_back: bool,
     link: Link,
 }
 
@@ -152,7 +154,7 @@ impl Service {
 impl Registration {
     /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
     fn load_now(&self) -> Option<u8> {
-        if self.retired || self.running >= self.capacity {
+        if self.retired || self.held_back || self.running >= self.capacity {
             return None;
         }
         Some(((u64::from(self.running) * self.share) >> 32).min(63) as u8)
@@ -205,6 +207,7 @@ impl<P: Payload> Broker<P> {
             return self.expel(now, from, reason, out);
         }
         let key = self.service_or_new(service);
+        let held_back = self.starts_held_back(from);
         let registration = self.registrations.insert(Registration {
             session: from,
             service: key,
@@ -218,6 +221,7 @@ impl<P: Payload> Broker<P> {
             pinned_last: false,
             load: None,
             retired: false,
+            held_back,
             link: Link::default(),
         });
         let Some(session) = self.sessions.get_mut(from) else { return };
@@ -386,7 +390,6 @@ impl<P: Payload> Broker<P> {
     pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(registration) = self.registrations.get_mut(key) else { return };
         registration.running = registration.running.saturating_sub(1);
-        let service = registration.service;
         if registration.retired && registration.running == 0 {
             let session = registration.session;
             self.see_off_dismissed(now, session, out);
@@ -396,6 +399,12 @@ impl<P: Payload> Broker<P> {
         if self.planted(PlantedBug::NoPumpAfterFinal) {
             return;
         }
+        self.fill_slots(now, key, out);
+    }
+
+    /// Gives waiting calls to this registration and to the others of its service.
+    pub(super) fn fill_slots(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(service) = self.registrations.get(key).map(|found| found.service) else { return };
         while let Some(registration) = self.registrations.get_mut(key) {
             if registration.load_now().is_none() {
                 break;

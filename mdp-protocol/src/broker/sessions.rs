@@ -8,6 +8,7 @@ use super::io::{Action, Cause, Name, Note, Sender};
 use super::mmi::Lists;
 use super::plain::Plain;
 use super::rights::Rights;
+use super::unread::Given;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -49,6 +50,8 @@ pub(super) struct Session {
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
     pub(super) lists: Lists,
+    /// What it was given within the input that is handled.
+    pub(super) given: Given,
 }
 
 impl Session {
@@ -79,6 +82,7 @@ impl Session {
             plain,
             rights,
             lists: Lists::default(),
+            given: Given::default(),
         }
     }
 
@@ -271,6 +275,7 @@ impl<P: Payload> Broker<P> {
         }
         self.session_timer.clear(key.index());
         let Some(session) = self.sessions.remove(key) else { return };
+        self.unread_of_gone(key);
         if !services.is_empty() {
             let names = services.iter().filter_map(|service| self.services.get(*service));
             let services = names.map(|service| service.name.clone()).collect();

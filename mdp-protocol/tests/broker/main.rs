@@ -16,3 +16,4 @@ mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod tallies;
+mod unread;

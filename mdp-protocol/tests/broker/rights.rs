@@ -8,15 +8,15 @@ use mdp_protocol::broker::{Config, Input};
 use mdp_protocol::policy::{Grant, Pattern, PeerKey, Policy, Quota};
 use mdp_protocol::wire::{CallKind, Direction, Record};
 
-const ANN: PeerKey = [1; 32];
-const BO: PeerKey = [2; 32];
+pub(crate) const ANN: PeerKey = [1; 32];
+pub(crate) const BO: PeerKey = [2; 32];
 const EVE: PeerKey = [9; 32];
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
     texts.iter().map(|text| Pattern::new(text).unwrap()).collect()
 }
 
-fn grant(name: &str, call: &[&str], serve: &[&str]) -> Grant {
+pub(crate) fn grant(name: &str, call: &[&str], serve: &[&str]) -> Grant {
     Grant {
         name: Arc::from(name.as_bytes()),
         call: patterns(call),
@@ -28,14 +28,14 @@ fn grant(name: &str, call: &[&str], serve: &[&str]) -> Grant {
 }
 
 /// Ann calls all of `a.`, Bo serves it.
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let mut policy = Policy::new();
     policy.grant(ANN, &Arc::new(grant("ann", &["a.*"], &[])));
     policy.grant(BO, &Arc::new(grant("bo", &[], &["a.*"])));
     policy
 }
 
-fn bench(policy: Policy) -> Bench {
+pub(crate) fn bench(policy: Policy) -> Bench {
     Bench::new(Config { policy: Some(Arc::new(policy)), ..Config::default() })
 }
 
@@ -45,7 +45,7 @@ fn identity(key: Option<PeerKey>) -> Identity {
 
 impl Bench {
     /// A session of whoever has this key.
-    fn hello_as(&mut self, name: &str, key: Option<PeerKey>) {
+    pub(crate) fn hello_as(&mut self, name: &str, key: Option<PeerKey>) {
         self.identities.insert(name.to_owned(), identity(key));
         self.hello(name);
     }

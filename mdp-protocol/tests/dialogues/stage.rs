@@ -6,7 +6,9 @@ use mdp_protocol::broker::{
     Action, Broker, Config, Content, FromPlain, Incoming, Input, Listing, Outgoing, ToPlain,
 };
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
-use mdp_protocol::wire::{DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, tunnel};
+use mdp_protocol::wire::{
+    DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, split_frames, tunnel,
+};
 use mdp_protocol::{Identity, Key, Limits, Span, Time};
 
 use crate::body::Body;
@@ -250,7 +252,12 @@ fn listing_frames(listing: &Listing) -> Vec<Vec<u8>> {
     let status = listing.status().to_string().into_bytes();
     match listing {
         Listing::Status(_) => vec![status],
-        Listing::Schema { hash, set } => vec![status, set.to_vec(), hash.to_vec()],
+        Listing::Schema(answer) => {
+            let mut frames = Vec::new();
+            split_frames(answer, usize::MAX, |range| frames.push(answer[range].to_vec())).unwrap();
+            assert_eq!(frames[0], status);
+            frames
+        }
         // As JSON in the runtime.
         listing => vec![status, format!("{listing:?}").replace('"', "'").into_bytes()],
     }

@@ -113,8 +113,17 @@ pub(crate) struct BrokerActor {
     pub(crate) paused: u64,
     /// Its handles of the calls that it gave to workers last.
     pub(crate) handles: VecDeque<u64>,
+    /// What its driver has reported as unread, by session.
+    pub(crate) unread: BTreeMap<Key, Unread>,
     /// What its hooks have been asked and have not said yet.
     pub(crate) questions: BTreeMap<u64, Question<Body>>,
+}
+
+/// What was reported of a connection that has, or had, a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unread {
+    pub(crate) conn: ConnId,
+    pub(crate) bytes: usize,
 }
 
 /// A session as its driver sees it.

@@ -1,18 +1,24 @@
 //! The broker's driver: what the real one does with a socket, here with the simulated network.
 
-use mdp_protocol::Key;
 use mdp_protocol::broker::{self, Action, Broker, Input, Outgoing, Sender};
 use mdp_protocol::wire::{DisconnectReason, Record};
+use mdp_protocol::{Key, Limit};
 
-use crate::actors::{Opened, Role};
+use crate::actors::{Opened, Role, Unread};
 use crate::body::{Body, Msg, incoming, outgoing};
 use crate::ledger::{Broken, Check, broken};
-use crate::net::{ConnId, Net};
+use crate::net::{ConnId, Net, weight};
 use crate::policy::Guard;
 use crate::world::{Event, Who, World};
 
 /// How much longer than agreed a silent peer may be given calls.
 const SLACK: u64 = 10;
+
+/// In steps of this many bytes the driver reports what is not read.
+const STEP: usize = 256;
+
+/// The connection of a session that has ended and whose connection has another one now. It has nothing unread.
+const NOWHERE: ConnId = ConnId::MAX;
 
 /// The broker's number as the maker of a body.
 pub(crate) const BROKER: usize = 999;
@@ -26,6 +32,7 @@ impl World {
         self.broker.open.clear();
         self.broker.handles.clear();
         self.broker.questions.clear();
+        self.broker.unread.clear();
         self.broker.paused = 0;
         self.trace.note(self.now, &[3], || "  the broker starts".into());
         self.arm(Who::Broker);
@@ -65,14 +72,51 @@ impl World {
         let any = !out.is_empty();
         let mut failed = Failed::default();
         self.broker_acts(out, &mut failed)?;
-        while let Some(failure) = failed.next() {
-            let Some(machine) = &mut self.broker.machine else { break };
-            let mut out = Vec::new();
-            machine.handle(now, failure, &mut out);
-            self.broker_acts(out, &mut failed)?;
-        }
+        self.tell_broker(&mut failed)?;
         self.arm(Who::Broker);
         Ok(any)
+    }
+
+    /// Tells the broker what was not sent, and what has not been read, until there is nothing more to tell.
+    fn tell_broker(&mut self, failed: &mut Failed) -> Check {
+        let now = self.broker.process.clock(self.now);
+        loop {
+            let Some(input) = failed.next().or_else(|| self.next_unread()) else { return Ok(()) };
+            let Some(machine) = &mut self.broker.machine else { return Ok(()) };
+            let mut out = Vec::new();
+            machine.handle(now, input, &mut out);
+            self.broker_acts(out, failed)?;
+        }
+    }
+
+    /// Something was read: the broker's driver finds out.
+    pub(crate) fn look_at_unread(&mut self) -> Check {
+        let process = &self.broker.process;
+        if process.up && !process.frozen && self.stale_unread().is_some() {
+            self.tell_broker(&mut Failed::default())?;
+            self.arm(Who::Broker);
+        }
+        Ok(())
+    }
+
+    /// A session whose connection has another number of unread bytes than was reported.
+    fn stale_unread(&self) -> Option<(Key, Unread)> {
+        let steps = |bytes: usize| if bytes < STEP { 0 } else { bytes };
+        self.broker.unread.iter().find_map(|(session, unread)| {
+            let now = Unread { bytes: steps(self.net.unread(unread.conn)), ..*unread };
+            let stale = now.bytes.abs_diff(unread.bytes) >= STEP
+                || now.bytes == 0 && (unread.bytes > 0 || !self.broker.open.contains_key(session));
+            stale.then_some((*session, now))
+        })
+    }
+
+    fn next_unread(&mut self) -> Option<Input<'static, Body>> {
+        let (session, unread) = self.stale_unread()?;
+        match unread.bytes == 0 && !self.broker.open.contains_key(&session) {
+            true => self.broker.unread.remove(&session),
+            false => self.broker.unread.insert(session, unread),
+        };
+        Some(Input::Unread { session, bytes: unread.bytes })
     }
 
     fn broker_acts(&mut self, out: Vec<Action<Body>>, failed: &mut Failed) -> Check {
@@ -84,6 +128,12 @@ impl World {
                     if self.broker.open.insert(session, opened).is_some() {
                         broken("I8", format!("session {session:?} was opened twice"))?;
                     }
+                    let conn = Net::conn_of(&route);
+                    // What this connection has not read counts for its new session.
+                    for before in self.broker.unread.values_mut().filter(|it| it.conn == conn) {
+                        before.conn = NOWHERE;
+                    }
+                    self.broker.unread.insert(session, Unread { conn, bytes: 0 });
                 }
                 Action::Send { to, record } => self.broker_sends(to, record, failed)?,
                 Action::Answer { route, record } => {
@@ -142,12 +192,17 @@ impl World {
         }
         // What follows a record that was not taken is not sent either: there is no gap.
         let record = outgoing(record, BROKER);
-        let sent = match failed.sessions.contains(&to) {
-            true => Err(record),
-            false => self.send_down(conn, record),
+        let unread = self.net.unread(conn);
+        let most = self.plan.broker.limits.unread_bytes_per_session;
+        // One that reads may be sent a record of any size. After the storm all read fast enough.
+        let over = self.storm && unread > most / 2 && unread + weight(&record) > most;
+        let sent = match failed.has(to) {
+            true => Err((record, None)),
+            false if over => Err((record, Some(Limit::UnreadBytesPerSession))),
+            false => self.send_down(conn, record).map_err(|record| (record, None)),
         };
-        if let Err(record) = sent {
-            failed.add(to, record);
+        if let Err((record, limit)) = sent {
+            failed.add(to, record, limit);
         }
         Ok(())
     }
@@ -182,16 +237,20 @@ impl World {
 #[derive(Default)]
 struct Failed {
     requests: Vec<(Key, u64, Body)>,
-    sessions: Vec<Key>,
+    sessions: Vec<(Key, Option<Limit>)>,
 }
 
 impl Failed {
-    fn add(&mut self, to: Key, record: Msg) {
+    fn has(&self, session: Key) -> bool {
+        self.sessions.iter().any(|(failed, _)| *failed == session)
+    }
+
+    fn add(&mut self, to: Key, record: Msg, limit: Option<Limit>) {
         if let Record::Request { call, body, .. } = record {
             self.requests.push((to, call, body));
         }
-        if !self.sessions.contains(&to) {
-            self.sessions.push(to);
+        if !self.has(to) {
+            self.sessions.push((to, limit));
         }
     }
 
@@ -200,6 +259,9 @@ impl Failed {
             let (to, call, body) = self.requests.remove(0);
             return Some(Input::Undelivered { to, call, body });
         }
-        self.sessions.pop().map(|session| Input::Unreachable { session })
+        self.sessions.pop().map(|(session, limit)| match limit {
+            Some(limit) => Input::Overfull { session, limit },
+            None => Input::Unreachable { session },
+        })
     }
 }

@@ -19,6 +19,11 @@ impl World {
             broken("I5", text)?;
         }
         let (stats, limits) = (machine.stats(), &self.plan.broker.limits);
+        let reported: usize = self.broker.unread.values().map(|unread| unread.bytes).sum();
+        if stats.unread_bytes != reported {
+            let counted = stats.unread_bytes;
+            broken("I5", format!("{reported} bytes are reported as unread, {counted} count"))?;
+        }
         let bounds = [
             ("held_bytes", stats.held_bytes, limits.held_bytes),
             ("sessions", stats.sessions, limits.sessions),

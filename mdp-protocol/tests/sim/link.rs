@@ -89,7 +89,8 @@ impl World {
             return Ok(());
         }
         self.note_record(b'v', conn, &msg);
-        self.give(Who::Peer(peer), Letter::FromBroker(socket, msg))
+        self.give(Who::Peer(peer), Letter::FromBroker(socket, msg))?;
+        self.look_at_unread()
     }
 
     fn note_record(&mut self, way: u8, conn: ConnId, msg: &Msg) {

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use mdp_protocol::Payload;
+
 use crate::body::Msg;
 
 pub(crate) type SocketId = usize;
@@ -90,9 +92,22 @@ impl Net {
         [0, a, b, c, d]
     }
 
+    /// The bytes that the broker's transport has taken for a connection and has not handed over.
+    pub(crate) fn unread(&self, conn: ConnId) -> usize {
+        match self.conns.get(conn) {
+            Some(conn) if !conn.cut && !conn.gone => conn.down.queue.iter().map(weight).sum(),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn conn_of(route: &[u8]) -> ConnId {
         u32::from_be_bytes(route[1..5].try_into().unwrap()) as ConnId
     }
+}
+
+/// What a record takes on its way.
+pub(crate) fn weight(msg: &Msg) -> usize {
+    16 + msg.body().map_or(0, Payload::size)
 }
 
 impl Line {

@@ -154,7 +154,8 @@ impl Plan {
         }
         plan.calm = plan.faults.is_empty()
             && plan.drop + plan.full + plan.stuck + plan.deaf == 0
-            && plan.hostiles == 0;
+            && plan.hostiles == 0
+            && plan.broker.limits.unread_bytes == Limits::default().unread_bytes;
         plan
     }
 
@@ -182,6 +183,8 @@ fn broker_config(rng: &mut Rng) -> broker::Config {
             queued_calls_per_service: rng.range(1, 8) as usize,
             queued_bytes_per_service: rng.range(200, 8_000) as usize,
             held_bytes: rng.range(200, 12_000) as usize,
+            unread_bytes_per_session: rng.range(1_000, 40_000) as usize,
+            unread_bytes: rng.range(4_000, 100_000) as usize,
             calls_per_client: rng.range(2, 12) as usize,
             calls: rng.range(6, 40) as usize,
             attempts: rng.range(1, 3) as u8,

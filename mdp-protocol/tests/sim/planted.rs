@@ -4,7 +4,7 @@ use mdp_protocol::broker::PlantedBug;
 
 use crate::runner::{Campaign, Failure, env};
 
-const BUGS: [PlantedBug; 14] = [
+const BUGS: [PlantedBug; 15] = [
     PlantedBug::AnyoneMayReply,
     PlantedBug::NoPumpAfterFinal,
     PlantedBug::RedispatchEverything,
@@ -19,6 +19,7 @@ const BUGS: [PlantedBug; 14] = [
     PlantedBug::LetTunnelsPass,
     PlantedBug::ForgetIdentity,
     PlantedBug::ForgetAbandonedCalls,
+    PlantedBug::ForgetUnread,
 ];
 
 /// Within so many seeds each bug must be found.

@@ -1,23 +1,25 @@
 //! The broker's thread: wait, drain a burst, handle, send.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 
-use mdp_protocol::Limits;
-use mdp_protocol::broker::{Action, Broker, Config, Input, Report, Stats, ToPlain, Verdict};
+use mdp_protocol::broker::{
+    Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
+};
 use mdp_protocol::wire::plain::{Form, PlainError};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
-use mdp_protocol::{Identity, Key, Span, Time};
+use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::identity::Identities;
+use super::identity::{Identities, is_local};
 use super::judges::Judges;
 use super::losses::Losses;
-use super::outbox::{Failed, Outbox, send_to};
+use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
+use super::router::set_up;
 use super::taken::Taken;
 use super::waits::Waits;
+use super::waker::Waker;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
@@ -25,23 +27,18 @@ use crate::context::Runtime;
 use crate::error::{BindError, BrokerFailure};
 use crate::frame::Frame;
 use crate::observe;
-use crate::pack::{CALL_WEIGHT, Packer, Received, reason_for, retry_interrupted, weight_of};
+use crate::pack::{CALL_WEIGHT, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
 use crate::security::zap::Registration;
 use crate::security::{KeyPair, set_up_server};
 use crate::spin::Spin;
 
-/// Silent connects and half-open connections end after this.
-const HANDSHAKE_MS: i32 = 2_000;
-const LINGER_MS: i32 = 1_000;
 /// How many verdicts count at a time. What waits beyond them counts with the next message, or in the next turn.
 const VERDICTS: usize = 64;
-/// When the kernel asks whether a silent connection is alive, how often it asks again, and after how
-/// many questions it gives the connection up.
-const KEEPALIVE_IDLE_S: i32 = 10;
-const KEEPALIVE_AGAIN_S: i32 = 5;
-const KEEPALIVE_COUNT: i32 = 3;
+const INPROC: &str = "inproc://";
+/// How soon the broker looks at whether a worker has read what it was sent, while it holds back calls for that.
+const LOOK_AGAIN_MS: i64 = 5;
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -53,68 +50,11 @@ pub(super) enum Command {
     Verdict { call: u64, verdict: Verdict<Body> },
 }
 
-/// Wakes the thread out of its wait.
-#[derive(Debug)]
-pub(super) struct Waker {
-    socket: Mutex<SendSocket>,
-    /// It was woken and has not looked yet why.
-    called: AtomicBool,
-}
-
-struct SendSocket(zmq::Socket);
-
-impl std::fmt::Debug for SendSocket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("socket")
-    }
-}
-
-impl Waker {
-    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
-        use std::sync::atomic::AtomicU64;
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let inner = runtime.socket(zmq::PAIR)?;
-        inner.set_linger(0)?;
-        inner.bind(&endpoint)?;
-        let outer = runtime.socket(zmq::PAIR)?;
-        outer.set_linger(0)?;
-        outer.connect(&endpoint)?;
-        let socket = Mutex::new(SendSocket(outer));
-        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
-    }
-
-    pub(super) fn wake(&self) {
-        if self.called.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if let Ok(socket) = self.socket.lock() {
-            // Full means that it is awake, closed that it is gone.
-            let _ = socket.0.send("", zmq::DONTWAIT);
-        }
-    }
-}
-
-impl Waker {
-    fn is_called(&self) -> bool {
-        self.called.load(Ordering::Acquire)
-    }
-
-    /// Whoever calls from now on is heard by another look.
-    fn look(&self) {
-        // Reads too, so that what was said before a call is seen after it.
-        self.called.swap(false, Ordering::AcqRel);
-    }
-
-    /// The thread itself has more to do, and must not wait.
-    fn look_again(&self) {
-        self.called.store(true, Ordering::Release);
-    }
-}
-
 /// A peer that could not be sent something, and the REQUESTs that it has not seen.
 struct Lost {
     session: Key,
+    /// The limit that it met, because it does not read.
+    limit: Option<Limit>,
     requests: Vec<(u64, Body)>,
 }
 
@@ -127,6 +67,10 @@ pub(super) struct Driver {
     core: Broker<Body>,
     limits: Limits,
     outbox: Outbox,
+    /// There is an endpoint for peers of this process.
+    inproc: bool,
+    /// The message that is handled came from such a peer.
+    local: bool,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
     /// A message of plain MDP.
@@ -156,7 +100,7 @@ impl Driver {
         waker: Arc<Waker>,
     ) -> Result<Self, BindError> {
         let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
-        set_up(&router, &config.limits).map_err(BindError::Socket)?;
+        set_up(&mut router, &config.limits).map_err(BindError::Socket)?;
         if let Some((keys, registration)) = &curve {
             set_up_server(&mut router, keys, registration.domain()).map_err(BindError::Socket)?;
         }
@@ -176,8 +120,10 @@ impl Driver {
             router,
             endpoints: bound,
             limits: config.limits.clone(),
+            outbox: Outbox::new(config.limits.clone()),
             core: Broker::new(config),
-            outbox: Outbox::default(),
+            inproc: endpoints.iter().any(|endpoint| endpoint.starts_with(INPROC)),
+            local: false,
             heads: Vec::new(),
             actions: Vec::new(),
             frames: Vec::new(),
@@ -231,10 +177,14 @@ impl Driver {
     }
 
     fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
+        self.look(false);
         let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
-        self.taken.answer(&self.core);
+        if self.taken.is_asked() {
+            self.look(true);
+            self.taken.answer(&self.core);
+        }
         // Also after a pause of the process: what waited in the socket was read above.
         let now = self.clock.now();
         let lost = self.losses.due(now);
@@ -259,6 +209,11 @@ impl Driver {
         let timeout = match deadlines.into_iter().flatten().min() {
             Some(at) => (at - self.clock.now()).as_ms().min(60_000) as i64,
             None => -1,
+        };
+        let timeout = match self.core.holds_workers_back() {
+            true if timeout < 0 => LOOK_AGAIN_MS,
+            true => timeout.min(LOOK_AGAIN_MS),
+            false => timeout,
         };
         let router = self.router.as_poll_item(zmq::POLLIN);
         let mut items = [router, wakeups.as_poll_item(zmq::POLLIN), self.losses.as_poll_item()];
@@ -293,6 +248,7 @@ impl Driver {
                 self.pass_over(first)?;
                 continue;
             };
+            self.local = self.inproc && is_local(&mut route);
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);
@@ -329,6 +285,7 @@ impl Driver {
             self.handle_at(now, Input::Invalid { from, reason });
         }
         let from = self.core.sender(route, identity);
+        self.look_at(now, from);
         for head in &heads {
             match Record::read(head, &message.packet, |head| message.body(head)) {
                 Ok(record) => {
@@ -368,6 +325,7 @@ impl Driver {
         let now = self.clock.now();
         let read = plain::read(&mut frames, &self.limits);
         let from = self.core.sender(route, identity);
+        self.look_at(now, from);
         match read {
             Ok(mut read) => {
                 let form = read.form;
@@ -425,6 +383,7 @@ impl Driver {
     }
 
     fn handle_at(&mut self, now: Time, input: Input<'_, Body>) {
+        self.outbox.begin();
         let mut actions = std::mem::take(&mut self.actions);
         self.core.handle(now, input, &mut actions);
         for action in actions.drain(..) {
@@ -434,13 +393,30 @@ impl Driver {
         self.tell_lost(now);
     }
 
-    /// What could not be sent, or asked, is told one after another: the calls may go to somebody else who is gone.
+    /// What peers have read meanwhile.
+    fn look(&mut self, all: bool) {
+        self.outbox.look(all);
+        if self.outbox.has_reports() {
+            self.tell_lost(self.clock.now());
+        }
+    }
+
+    fn look_at(&mut self, now: Time, from: Sender<'_>) {
+        if let Some(session) = from.session() {
+            self.outbox.look_at(session);
+            self.tell_lost(now);
+        }
+    }
+
+    /// What could not be sent, or asked, and what peers have not read, is told one after another: the calls may go to
+    /// somebody else who is gone.
     fn tell_lost(&mut self, now: Time) {
-        if self.lost.is_empty() && self.unasked.is_empty() {
+        if self.lost.is_empty() && self.unasked.is_empty() && !self.outbox.has_reports() {
             return;
         }
         let mut actions = std::mem::take(&mut self.actions);
         loop {
+            self.outbox.begin();
             if let Some((call, verdict)) = self.unasked.pop_front() {
                 self.core.handle(now, Input::Verdict { call, verdict }, &mut actions);
             } else if let Some(lost) = self.lost.pop_front() {
@@ -448,7 +424,13 @@ impl Driver {
                 for (call, body) in lost.requests {
                     self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
                 }
-                self.core.handle(now, Input::Unreachable { session: to }, &mut actions);
+                let end = match lost.limit {
+                    Some(limit) => Input::Overfull { session: to, limit },
+                    None => Input::Unreachable { session: to },
+                };
+                self.core.handle(now, end, &mut actions);
+            } else if let Some((session, bytes)) = self.outbox.next_report() {
+                self.core.handle(now, Input::Unread { session, bytes }, &mut actions);
             } else {
                 break;
             }
@@ -468,10 +450,10 @@ impl Driver {
                 }
             }
             Action::Answer { route, record } => {
-                let mut packer = Packer::default();
-                packer.put(&record);
-                // A stranger who does not listen gets no second answer.
-                let _ = send_to(&mut self.router, &route, &mut packer);
+                let (router, outbox) = (&mut self.router, &mut self.outbox);
+                outbox.answer(None, &route, |limits, account| {
+                    answer_packet(router, &route, &record, limits, account);
+                });
             }
             Action::SendPlain { to, form, message } => {
                 if let ToPlain::Task { call, .. } = &message {
@@ -480,10 +462,14 @@ impl Driver {
                 self.send_plain(to, form, message);
             }
             Action::AnswerPlain { route, form, message } => {
-                // As above.
-                let _ = self.writer.send(&mut self.router, &route, form, message);
+                let session = self.core.session_at(&route);
+                let (router, writer) = (&mut self.router, &mut self.writer);
+                self.outbox.answer(session, &route, |limits, account| {
+                    // As above.
+                    let _ = writer.send(router, &route, form, message, limits, account);
+                });
             }
-            Action::Open { session, route } => self.outbox.open(session, route),
+            Action::Open { session, route } => self.outbox.open(session, route, self.local),
             Action::Close { session } => {
                 self.waits.closed(session);
                 self.outbox.close(&mut self.router, session);
@@ -506,11 +492,15 @@ impl Driver {
     }
 
     fn send_plain(&mut self, to: Key, form: Form, message: ToPlain<Body>) {
-        let Some(route) = self.outbox.route(to) else { return };
-        let Err(failed) = self.writer.send(&mut self.router, route, form, message) else { return };
-        observe::unreachable(&failed.error);
-        self.outbox.break_off(to);
-        self.lost.push_back(Lost { session: to, requests: failed.request.into_iter().collect() });
+        let (router, writer) = (&mut self.router, &mut self.writer);
+        let sent = self.outbox.send_by(to, |route, limits, account| {
+            writer.send(router, route, form, message, limits, account)
+        });
+        if let Some(Err(failed)) = sent {
+            let limit = met(failed.failure);
+            let requests = failed.request.into_iter().collect();
+            self.lost.push_back(Lost { session: to, limit, requests });
+        }
     }
 
     fn flush(&mut self) {
@@ -522,9 +512,9 @@ impl Driver {
 
     /// A packet did not go out: its REQUESTs were seen by nobody, and its receiver is gone.
     fn failed(&mut self, failed: Failed) {
-        observe::unreachable(&failed.error);
+        let limit = met(failed.failure);
         let mut heads = Vec::new();
-        let mut lost = Lost { session: failed.session, requests: Vec::new() };
+        let mut lost = Lost { session: failed.session, limit, requests: Vec::new() };
         if failed.packet.decode(&self.limits, &mut heads).is_ok() {
             let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
             lost.requests.extend(requests.map(|head| (head.call, failed.packet.body(head))));
@@ -533,66 +523,16 @@ impl Driver {
     }
 }
 
-fn set_up(router: &zmq::Socket, limits: &Limits) -> zmq::Result<()> {
-    router.set_router_mandatory(true)?;
-    router.set_linger(LINGER_MS)?;
-    router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
-    router.set_handshake_ivl(HANDSHAKE_MS)?;
-    // Not libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL): when a peer vanishes whose input is stopped because
-    // the broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
-    router.set_tcp_keepalive(1)?;
-    router.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
-    router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
-    router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)
+/// The limit that a message met that was not sent, if it was one.
+fn met(failure: Failure) -> Option<Limit> {
+    match failure {
+        Failure::Unread(limit) => Some(limit),
+        Failure::Socket(error) => {
+            observe::unreachable(&error);
+            None
+        }
+    }
 }
 
 #[cfg(test)]
 mod command_tests;
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-
-    /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
-    /// not lost.
-    #[test]
-    fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
-        let runtime = Runtime::new();
-        let router = runtime.socket(zmq::ROUTER).unwrap();
-        set_up(&router, &Limits::default()).unwrap();
-        router.set_rcvtimeo(500).unwrap();
-        router.bind("tcp://127.0.0.1:*").unwrap();
-        let endpoint = router.get_last_endpoint().unwrap().unwrap();
-        let elsewhere = Runtime::new();
-        let sender = elsewhere.socket(zmq::DEALER).unwrap();
-        sender.set_linger(0).unwrap();
-        sender.set_sndtimeo(300).unwrap();
-        sender.set_rcvhwm(1).unwrap();
-        sender.connect(&endpoint).unwrap();
-        let flood = vec![7_u8; 10_000];
-        // What it leaves unread makes its end a reset of the connection.
-        sender.send(&flood, 0).unwrap();
-        let route = router.recv_multipart(0).unwrap().swap_remove(0);
-        for _ in 0..100 {
-            router.send_multipart([&route, &flood], 0).unwrap();
-        }
-        let mut sent = 0;
-        while sender.send(&flood, 0).is_ok() {
-            sent += 1;
-        }
-        drop((sender, elsewhere));
-        // Longer than libzmq's heartbeats, had they been on at 2 s.
-        let gone = Instant::now();
-        while gone.elapsed() < Duration::from_millis(2_500) {
-            assert!(router.get_events().unwrap().contains(zmq::POLLIN));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let mut read = 0;
-        while router.recv_multipart(0).is_ok() {
-            read += 1;
-        }
-        assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
-    }
-}

@@ -25,6 +25,11 @@ pub(super) struct Identities {
 #[derive(Debug)]
 pub(super) struct Unproven;
 
+/// Whether a message came from the broker's own process.
+pub(super) fn is_local(route: &mut zmq::Message) -> bool {
+    route.gets(SOCKET_TYPE).is_none()
+}
+
 impl Identities {
     pub(super) fn new(registration: Option<Registration>) -> Self {
         Identities { registration, last: None }
@@ -50,7 +55,7 @@ impl Identities {
         };
         match known {
             Some(identity) => Ok(identity),
-            None if route.gets(SOCKET_TYPE).is_some() => Err(Unproven),
+            None if !is_local(route) => Err(Unproven),
             None => Ok(Identity::anonymous()),
         }
     }

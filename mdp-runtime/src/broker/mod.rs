@@ -7,8 +7,11 @@ mod losses;
 mod monitor;
 mod outbox;
 mod plain;
+mod router;
 mod taken;
+mod unread;
 mod waits;
+mod waker;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -29,9 +32,10 @@ use crate::hooks::BrokerHooks;
 use crate::policy::{Policy, PolicyError, Watch};
 use crate::security::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
-use driver::{Command, Driver, Waker};
+use driver::{Command, Driver};
 use judges::Judges;
 use waits::Waits;
+use waker::Waker;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;

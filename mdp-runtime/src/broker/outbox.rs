@@ -1,17 +1,23 @@
 //! Packets on their way out, one for each session that has something to be told.
 
-use mdp_protocol::Key;
 use mdp_protocol::broker::Outgoing;
+use mdp_protocol::wire::{Direction, Record};
+use mdp_protocol::{Key, Limit, Limits};
 
+use super::unread::{Account, Accounts, Ticket, cost};
 use crate::body::Body;
 use crate::pack::{Packer, Received};
 
+/// Bytes that are gathered for a session before they are counted, so that small records cost no counting of their own.
+const CHARGE_FROM: usize = 4 * 1024;
+
 /// What is gathered for each session, and for whom something is.
-#[derive(Default)]
 pub(super) struct Outbox {
     /// By the place of the session's key.
     peers: Vec<Option<Peer>>,
     waiting: Vec<Key>,
+    limits: Limits,
+    accounts: Accounts,
 }
 
 struct Peer {
@@ -23,24 +29,59 @@ struct Peer {
     /// A packet could not be sent. Nothing follows it: a client that hears the broker's farewell may
     /// rely on having heard all before it (wire.md R49).
     broken: bool,
+    account: Account,
+    /// What of the packet is counted.
+    charged: usize,
+    /// What of it is not counted has nothing but REQUESTs, and items of their streams.
+    requests: bool,
+}
+
+/// Why something could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// EHOSTUNREACH: nobody is behind the routing id; EAGAIN: whoever is there takes nothing more.
+    Socket(zmq::Error),
+    /// Its peer has too much unread, by this limit.
+    Unread(Limit),
+}
+
+impl From<zmq::Error> for Failure {
+    fn from(error: zmq::Error) -> Self {
+        Failure::Socket(error)
+    }
 }
 
 /// What could not be sent to a session.
 pub(super) struct Failed {
     pub(super) session: Key,
-    pub(super) error: zmq::Error,
+    pub(super) failure: Failure,
     pub(super) packet: Received,
 }
 
 impl Outbox {
-    pub(super) fn open(&mut self, key: Key, route: Box<[u8]>) {
+    pub(super) fn new(limits: Limits) -> Self {
+        Outbox { peers: Vec::new(), waiting: Vec::new(), limits, accounts: Accounts::default() }
+    }
+
+    /// A session begins. `local`: its peer is in this process.
+    pub(super) fn open(&mut self, key: Key, route: Box<[u8]>, local: bool) {
         let place = key.index() as usize;
         if self.peers.len() <= place {
             self.peers.resize_with(place + 1, || None);
         }
-        if let Some(peer) = self.peers.get_mut(place) {
-            *peer =
-                Some(Peer { key, route, packer: Packer::default(), queued: false, broken: false });
+        if let Some(slot) = self.peers.get_mut(place) {
+            let account = self.accounts.open(key, &route, local);
+            let peer = Peer {
+                key,
+                route,
+                packer: Packer::default(),
+                queued: false,
+                broken: false,
+                account,
+                charged: 0,
+                requests: true,
+            };
+            *slot = Some(peer);
         }
     }
 
@@ -56,8 +97,12 @@ impl Outbox {
             return Ok(());
         }
         peer.packer.put(record);
+        peer.requests &= is_for_worker(record);
+        if peer.cost() >= peer.charged + CHARGE_FROM {
+            peer.charge(&self.limits, &mut self.accounts)?;
+        }
         if peer.packer.is_full() {
-            return peer.flush(socket);
+            return peer.flush(socket, &self.limits, &mut self.accounts);
         }
         if !peer.queued {
             peer.queued = true;
@@ -66,16 +111,39 @@ impl Outbox {
         Ok(())
     }
 
-    /// Where a session is that can still be sent to.
-    pub(super) fn route(&self, to: Key) -> Option<&[u8]> {
-        let peer = self.peers.get(to.index() as usize)?.as_ref();
-        peer.filter(|peer| peer.key == to && !peer.broken).map(|peer| &*peer.route)
+    /// Sends to a session by other means than packets: with its routing id, the limits, and its account. Gives what `send`
+    /// says. `None`: nothing can be sent to it. Nothing more is after an error.
+    pub(super) fn send_by<E>(
+        &mut self,
+        to: Key,
+        send: impl FnOnce(&[u8], &Limits, &mut Account) -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
+        let peer = peer(&mut self.peers, to).filter(|peer| !peer.broken)?;
+        self.accounts.before_charge(&mut peer.account);
+        let sent = send(&peer.route, &self.limits, &mut peer.account);
+        peer.broken = sent.is_err();
+        self.accounts.note(to, &mut peer.account);
+        Some(sent)
     }
 
-    /// Nothing more is sent to a session.
-    pub(super) fn break_off(&mut self, to: Key) {
-        if let Some(peer) = peer(&mut self.peers, to) {
-            peer.broken = true;
+    /// Answers a connection, which may have a session. Whoever does not read gets no further answer.
+    pub(super) fn answer(
+        &mut self,
+        session: Option<Key>,
+        route: &[u8],
+        send: impl FnOnce(&Limits, &mut Account),
+    ) {
+        match session.and_then(|session| peer(&mut self.peers, session)) {
+            Some(peer) => {
+                self.accounts.before_charge(&mut peer.account);
+                send(&self.limits, &mut peer.account);
+                self.accounts.note(peer.key, &mut peer.account);
+            }
+            None => {
+                if let Some(account) = self.accounts.stranger(route) {
+                    send(&self.limits, account);
+                }
+            }
         }
     }
 
@@ -84,7 +152,7 @@ impl Outbox {
         while let Some(key) = self.waiting.pop() {
             if let Some(peer) = peer(&mut self.peers, key) {
                 peer.queued = false;
-                peer.flush(socket)?;
+                peer.flush(socket, &self.limits, &mut self.accounts)?;
             }
         }
         Ok(())
@@ -98,34 +166,133 @@ impl Outbox {
             && let Some(mut peer) = slot.take()
         {
             // Whoever is closed has lost what could not be sent.
-            let _ = peer.flush(socket);
+            let _ = peer.flush(socket, &self.limits, &mut self.accounts);
+            self.accounts.close(key, peer.route, peer.account);
+        }
+    }
+
+    /// The next input is handled.
+    pub(super) fn begin(&mut self) {
+        self.accounts.begin();
+    }
+
+    /// Whether there is something to report.
+    pub(super) fn has_reports(&self) -> bool {
+        self.accounts.has_reports()
+    }
+
+    /// A session, perhaps one that has ended, and the bytes that its connection has not read.
+    pub(super) fn next_report(&mut self) -> Option<(Key, usize)> {
+        while let Some(key) = self.accounts.next_noted() {
+            if let Some(peer) = peer(&mut self.peers, key) {
+                return Some((key, self.accounts.report(key, &mut peer.account)));
+            }
+        }
+        self.accounts.next_report()
+    }
+
+    /// Looks at what peers have read meanwhile: of some, or of all.
+    pub(super) fn look(&mut self, all: bool) {
+        if self.accounts.is_watching() {
+            let peers = &mut self.peers;
+            self.accounts.look(all, |key, see| see(peer(peers, key).map(|peer| &mut peer.account)));
+        }
+    }
+
+    /// Looks at what one peer has read meanwhile.
+    pub(super) fn look_at(&mut self, key: Key) {
+        if self.accounts.is_watching()
+            && let Some(peer) = peer(&mut self.peers, key)
+        {
+            self.accounts.note(key, &mut peer.account);
         }
     }
 }
 
 impl Peer {
-    fn flush(&mut self, socket: &mut zmq::Socket) -> Result<(), Failed> {
+    fn cost(&self) -> usize {
+        match self.packer.is_empty() {
+            true => 0,
+            false => {
+                let (bytes, frames) = self.packer.size();
+                cost(bytes, frames)
+            }
+        }
+    }
+
+    /// Counts what of the packet is not counted yet.
+    fn charge(&mut self, limits: &Limits, accounts: &mut Accounts) -> Result<(), Failed> {
+        let more = self.cost().saturating_sub(self.charged);
+        if more == 0 {
+            return Ok(());
+        }
+        accounts.before_charge(&mut self.account);
+        let requests = std::mem::replace(&mut self.requests, true);
+        if let Err(limit) = self.account.charge(limits, more, requests) {
+            return Err(self.fail(Failure::Unread(limit)));
+        }
+        self.charged += more;
+        accounts.note(self.key, &mut self.account);
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        socket: &mut zmq::Socket,
+        limits: &Limits,
+        accounts: &mut Accounts,
+    ) -> Result<(), Failed> {
         if self.packer.is_empty() {
             return Ok(());
         }
-        send_to(socket, &self.route, &mut self.packer).map_err(|error| {
-            self.broken = true;
-            Failed { session: self.key, error, packet: self.packer.take() }
-        })
+        self.charge(limits, accounts)?;
+        // The ticket counts from here on, also if nothing is sent.
+        let ticket = self.account.ticket(std::mem::take(&mut self.charged));
+        send_to(socket, &self.route, &mut self.packer, ticket)
+            .map_err(|error| self.fail(Failure::Socket(error)))
     }
+
+    fn fail(&mut self, failure: Failure) -> Failed {
+        self.broken = true;
+        self.account.refund(std::mem::take(&mut self.charged));
+        Failed { session: self.key, failure, packet: self.packer.take() }
+    }
+}
+
+/// Whether a record brings a worker what a client has sent.
+fn is_for_worker(record: &Outgoing<Body>) -> bool {
+    matches!(record, Record::Request { .. } | Record::Data { of: Direction::Requests, .. })
 }
 
 fn peer(peers: &mut [Option<Peer>], key: Key) -> Option<&mut Peer> {
     peers.get_mut(key.index() as usize)?.as_mut().filter(|peer| peer.key == key)
 }
 
-/// Sends a packet to whoever is behind a routing id. EHOSTUNREACH: nobody is; EAGAIN: whoever is
-/// there takes nothing more.
-pub(super) fn send_to(
+/// Sends an answer in a packet of its own, if its receiver reads.
+pub(super) fn answer_packet(
+    socket: &mut zmq::Socket,
+    route: &[u8],
+    record: &Outgoing<Body>,
+    limits: &Limits,
+    account: &mut Account,
+) {
+    let mut packer = Packer::default();
+    packer.put(record);
+    let (bytes, frames) = packer.size();
+    let bytes = cost(bytes, frames);
+    if account.charge(limits, bytes, false).is_ok() {
+        // A stranger who does not listen gets no second answer.
+        let _ = send_to(socket, route, &mut packer, account.ticket(bytes));
+    }
+}
+
+/// Sends a packet to whoever is behind a routing id. The ticket is dropped when the packet is written, or with an error.
+fn send_to(
     socket: &mut zmq::Socket,
     route: &[u8],
     packer: &mut Packer,
+    ticket: Ticket,
 ) -> zmq::Result<()> {
     crate::pack::retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))?;
-    packer.send(socket, zmq::DONTWAIT)
+    packer.send_with(socket, zmq::DONTWAIT, ticket)
 }

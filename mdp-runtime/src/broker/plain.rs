@@ -6,10 +6,12 @@ use mdp_protocol::broker::{Content, FromPlain, Incoming, ToPlain};
 use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
 use mdp_protocol::wire::{Head, Record, tunnel};
 
-use crate::body::{Body, INLINE_MOST};
+use super::outbox::Failure;
+use super::unread::{Account, Ticket, cost};
+use crate::body::Body;
 use crate::frame::{self, Frame};
 use crate::listing;
-use crate::pack::{Packer, Received, retry_interrupted};
+use crate::pack::{Packer, Received, retry_interrupted, send_frame, send_last, unshared};
 
 /// A message as it came.
 pub(super) struct Read {
@@ -119,7 +121,7 @@ fn incoming<'a>(
 
 /// What could not be sent: the body of a request.
 pub(super) struct NotSent {
-    pub(super) error: zmq::Error,
+    pub(super) failure: Failure,
     /// The call and its body, if it was a request.
     pub(super) request: Option<(u64, Body)>,
 }
@@ -132,13 +134,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Sends a message to whoever is behind a routing id.
+    /// Sends a message to whoever is behind a routing id, and counts it in the account of that connection.
     pub(super) fn send(
         &mut self,
         socket: &mut zmq::Socket,
         route: &[u8],
         form: Form,
         message: ToPlain<Body>,
+        limits: &Limits,
+        account: &mut Account,
     ) -> Result<(), NotSent> {
         self.heads.clear();
         self.ends.clear();
@@ -162,32 +166,47 @@ impl Writer {
                 }
             },
         };
-        self.frames(socket, route, body)
-            .map_err(|error| NotSent { error, request: call.zip(content.and_then(into_body)) })
+        let frames = self.ends.len() + body.len();
+        let bytes = self.heads.len() + body.iter().map(Bytes::len).sum::<usize>();
+        let bytes = cost(bytes, frames);
+        let charged = account.charge(limits, bytes, call.is_some()).map_err(Failure::Unread);
+        let sent = charged.and_then(|()| {
+            let ticket = account.ticket(bytes);
+            self.frames(socket, route, body, ticket).map_err(Failure::Socket)
+        });
+        sent.map_err(|failure| NotSent { failure, request: call.zip(content.and_then(into_body)) })
     }
 
-    fn frames(&self, socket: &mut zmq::Socket, route: &[u8], body: &[Bytes]) -> zmq::Result<()> {
+    /// A frame of the head.
+    fn head(&self, number: usize) -> &[u8] {
+        let end = |number: usize| self.ends.get(number).copied();
+        let start = number.checked_sub(1).and_then(end).unwrap_or(0);
+        self.heads.get(start..end(number).unwrap_or(start)).unwrap_or_default()
+    }
+
+    fn frames(
+        &self,
+        socket: &mut zmq::Socket,
+        route: &[u8],
+        body: &[Bytes],
+        ticket: Ticket,
+    ) -> zmq::Result<()> {
         let more = zmq::DONTWAIT | zmq::SNDMORE;
-        let flags = |more_follow: bool| if more_follow { more } else { zmq::DONTWAIT };
         retry_interrupted(|| socket.send(route, more))?;
-        let mut start = 0;
-        for (number, end) in self.ends.iter().enumerate() {
-            let last = number + 1 == self.ends.len();
-            let frame = self.heads.get(start..*end).unwrap_or_default();
-            // libzmq takes the rest of a message whose first frame it took.
-            retry_interrupted(|| socket.send(frame, flags(!last || !body.is_empty())))?;
-            start = *end;
+        // libzmq takes the rest of a message whose first frame it took.
+        let heads =
+            if body.is_empty() { self.ends.len().saturating_sub(1) } else { self.ends.len() };
+        for number in 0..heads {
+            retry_interrupted(|| socket.send(self.head(number), more))?;
         }
-        let count = body.len();
-        for (number, frame) in body.iter().enumerate() {
-            let flags = flags(number + 1 < count);
-            if frame.len() > INLINE_MOST {
-                frame::send_shared(socket, frame.clone(), flags)?;
-            } else {
-                retry_interrupted(|| socket.send(&**frame, flags))?;
-            }
+        let Some((last, others)) = body.split_last() else {
+            let last = Bytes::copy_from_slice(self.head(heads));
+            return send_last(socket, last, zmq::DONTWAIT, ticket);
+        };
+        for frame in others {
+            send_frame(socket, frame, more)?;
         }
-        Ok(())
+        send_last(socket, unshared(last), zmq::DONTWAIT, ticket)
     }
 }
 

@@ -17,6 +17,11 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    /// Whether somebody wants figures.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.stats.is_empty() || !self.reports.is_empty()
+    }
+
     /// Answers all who asked for figures, with the same ones: they cost as much as there are services and workers.
     pub(super) fn answer(&mut self, core: &Broker<Body>) {
         // Who asked may have gone, before or now.

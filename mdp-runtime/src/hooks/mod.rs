@@ -162,7 +162,7 @@ impl LeaveCause {
             Cause::Expelled(reason) => LeaveCause::Expelled(reason),
             // A plain client's; workers have heartbeats.
             Cause::Silence | Cause::Idle => LeaveCause::Silence,
-            Cause::Unreachable => LeaveCause::Unreachable,
+            Cause::Unreachable | Cause::Unread(_) => LeaveCause::Unreachable,
         }
     }
 }

@@ -2,11 +2,11 @@
 //! so that it can die.
 //!
 //! ```text
-//! attacks-broker [ENDPOINT [CALLS]]
+//! attacks-broker [ENDPOINT [CALLS [POLICY]]]
 //! ```
 //!
 //! It prints `bound ENDPOINT`, and logs to its standard error at the level info. Of each service it lets so many calls
-//! wait; but for this it has the settings that a broker has by default.
+//! wait, and it follows a policy if a file is given; but for this it has the settings that a broker has by default.
 
 use std::error::Error;
 use std::io;
@@ -22,7 +22,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(calls) = std::env::args().nth(2) {
         limits.queued_calls_per_service = calls.parse()?;
     }
-    let mut broker = Broker::builder().bind(endpoint).limits(limits).start()?;
+    let mut broker = Broker::builder().bind(endpoint).limits(limits);
+    if let Some(policy) = std::env::args().nth(3) {
+        broker = broker.policy_file(policy);
+    }
+    let mut broker = broker.start()?;
     println!("bound {}", broker.endpoints().join(" "));
     tokio::select! {
         () = mdp_runtime::stop_asked() => broker.shutdown(Duration::from_secs(1)).await,

@@ -82,6 +82,12 @@ impl Target {
         Target::begin(command.args(["tcp://127.0.0.1:*", &calls.to_string()]))
     }
 
+    /// A broker with this policy.
+    pub(crate) fn start_with_policy(policy: &std::path::Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attacks-broker"));
+        Target::begin(command.args(["tcp://127.0.0.1:*", "10000"]).arg(policy))
+    }
+
     /// A broker within a limit of the shell's `ulimit`, and on an endpoint if one is given.
     pub(crate) fn start_within(limit: &str, endpoint: &str) -> Self {
         let line = format!("ulimit {limit} && exec \"$0\" {endpoint}");

@@ -22,6 +22,7 @@ mod raw;
 mod replies;
 mod restart;
 mod strangers;
+mod unread;
 mod workers;
 #[path = "../../../support/zmtp.rs"]
 mod zmtp;

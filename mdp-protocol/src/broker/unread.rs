@@ -1,0 +1,280 @@
+//! What peers have not read: bytes that are on their way to them.
+//!
+//! The transport knows these bytes and reports them by connection ([`Input::Unread`](super::Input::Unread)). They count
+//! for the session, for its principal and for the broker. A client that has too many gets no new calls accepted, and a
+//! worker that has too many gets no new calls. The transport refuses to take more than the limits allow; then the
+//! session ends ([`Input::Overfull`](super::Input::Overfull)).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+
+use super::io::{Action, Cause};
+use super::refusals::unread_refusal;
+use super::{Broker, PlantedBug};
+use crate::limits::{Limit, Limits};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Refusal;
+use crate::time::Time;
+
+/// Unread bytes are reported in steps of this many, so that ordinary traffic reports nothing. 16 KiB.
+pub const UNREAD_STEP: usize = 16 << 10;
+
+/// What was given to a worker while one input is handled, of which the transport has not reported yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    input: u64,
+    bytes: usize,
+}
+
+/// The unread bytes of all connections.
+#[derive(Debug)]
+pub(super) struct Unread {
+    by_session: HashMap<Key, Count, FixedState>,
+    by_principal: HashMap<Key, usize, FixedState>,
+    all: usize,
+    /// Workers that get no new calls until they have read.
+    held_back: HashSet<Key, FixedState>,
+    /// The number of the input that is handled now.
+    input: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    bytes: usize,
+    principal: Option<Key>,
+}
+
+impl Given {
+    /// Adds bytes that were given within this input. The sum of this input.
+    fn add(&mut self, input: u64, bytes: usize) -> usize {
+        if self.input != input {
+            *self = Given { input, bytes: 0 };
+        }
+        self.bytes += bytes;
+        self.bytes
+    }
+}
+
+impl Unread {
+    pub(super) fn new(hash: impl Fn() -> FixedState) -> Self {
+        Unread {
+            by_session: HashMap::with_hasher(hash()),
+            by_principal: HashMap::with_hasher(hash()),
+            all: 0,
+            held_back: HashSet::with_hasher(hash()),
+            input: 0,
+        }
+    }
+
+    /// The next input is handled.
+    pub(super) fn begin(&mut self) {
+        self.input = self.input.wrapping_add(1);
+    }
+
+    pub(super) fn all(&self) -> usize {
+        self.all
+    }
+
+    pub(super) fn of_principal(&self, principal: Key) -> usize {
+        if self.by_principal.is_empty() {
+            return 0;
+        }
+        self.by_principal.get(&principal).copied().unwrap_or(0)
+    }
+
+    pub(super) fn is_held_back(&self, session: Key) -> bool {
+        !self.held_back.is_empty() && self.held_back.contains(&session)
+    }
+
+    fn of_session(&self, session: Key) -> usize {
+        if self.by_session.is_empty() {
+            return 0;
+        }
+        self.by_session.get(&session).map_or(0, |count| count.bytes)
+    }
+
+    /// Takes in what a connection has unread now. A session that has ended keeps the principal that it had.
+    fn report(&mut self, session: Key, principal: Option<Key>, bytes: usize) {
+        let before = self.by_session.remove(&session);
+        if let Some(Count { bytes, principal }) = before {
+            self.all = self.all.saturating_sub(bytes);
+            if let Some(principal) = principal
+                && let Some(sum) = self.by_principal.get_mut(&principal)
+            {
+                *sum = sum.saturating_sub(bytes);
+                if *sum == 0 {
+                    self.by_principal.remove(&principal);
+                }
+            }
+        }
+        if bytes == 0 {
+            return;
+        }
+        let principal = principal.or(before.and_then(|before| before.principal));
+        self.all += bytes;
+        if let Some(principal) = principal {
+            *self.by_principal.entry(principal).or_default() += bytes;
+        }
+        self.by_session.insert(session, Count { bytes, principal });
+    }
+
+    /// Notes whether a worker gets calls. Whether that is a change.
+    fn hold_back(&mut self, session: Key, held: bool) -> bool {
+        match held {
+            true => self.held_back.insert(session),
+            false => self.held_back.remove(&session),
+        }
+    }
+
+    /// Recounts the sums.
+    fn recount(&self) -> Result<(), String> {
+        let all: usize = self.by_session.values().map(|count| count.bytes).sum();
+        let mut sums: HashMap<Key, usize, FixedState> =
+            HashMap::with_hasher(self.by_principal.hasher().clone());
+        for count in self.by_session.values() {
+            if let Some(principal) = count.principal {
+                *sums.entry(principal).or_default() += count.bytes;
+            }
+        }
+        if all != self.all || sums != self.by_principal {
+            let kept = (self.all, &self.by_principal);
+            return Err(format!("unread bytes: {all} and {sums:?} counted, {kept:?} kept"));
+        }
+        Ok(())
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// Whether a worker waits to be given calls until it has read: its transport should be looked at soon.
+    pub fn holds_workers_back(&self) -> bool {
+        !self.unread.held_back.is_empty()
+    }
+
+    /// The transport reports what a connection has unread.
+    pub(super) fn unread(
+        &mut self,
+        now: Time,
+        session: Key,
+        bytes: usize,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let found = self.sessions.get(session);
+        if found.is_none() && self.planted(PlantedBug::ForgetUnread) {
+            return;
+        }
+        self.unread.report(session, found.and_then(|found| found.rights.usage), bytes);
+        let registrations = found.map_or_else(Vec::new, |found| found.registrations.clone());
+        let held = !registrations.is_empty() && bytes > self.mark();
+        if !self.unread.hold_back(session, held) {
+            return;
+        }
+        self.show_held_back(&registrations, held);
+        if !held {
+            for registration in registrations {
+                self.fill_slots(now, registration, out);
+            }
+        }
+    }
+
+    /// The transport took nothing more for a peer.
+    pub(super) fn overfull(
+        &mut self,
+        now: Time,
+        session: Key,
+        limit: Limit,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.sessions.get(session).is_some() {
+            self.stats.unread_ended += 1;
+        }
+        self.limit_note(session, limit, out);
+        self.leave(now, session, Cause::Unread(limit), out);
+    }
+
+    /// A session has ended. Its connection may still have bytes unread, which go on counting.
+    pub(super) fn unread_of_gone(&mut self, session: Key) {
+        self.unread.hold_back(session, false);
+        if self.planted(PlantedBug::ForgetUnread) {
+            self.unread.report(session, None, 0);
+        }
+    }
+
+    /// Whether a worker that offers a service now is held back.
+    pub(super) fn starts_held_back(&mut self, session: Key) -> bool {
+        if self.unread.of_session(session) > self.mark() {
+            self.unread.hold_back(session, true);
+        }
+        self.unread.is_held_back(session)
+    }
+
+    /// A worker was given a call. The transport reports after this input; until then what was given counts as unread, so
+    /// that a long queue is not given away at once.
+    pub(super) fn gave(&mut self, session: Key, bytes: usize) {
+        let Some(found) = self.sessions.get_mut(session) else { return };
+        let given = found.given.add(self.unread.input, bytes);
+        if given < UNREAD_STEP || self.unread.of_session(session) + given <= self.mark() {
+            return;
+        }
+        let Some(found) = self.sessions.get(session) else { return };
+        let registrations = found.registrations.clone();
+        if self.unread.hold_back(session, true) {
+            self.show_held_back(&registrations, true);
+        }
+    }
+
+    /// Why a client's REQUEST is refused, if it has too much unread.
+    pub(super) fn check_unread(
+        &mut self,
+        from: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<(), Refusal> {
+        let unread = self.unread.of_session(from);
+        if unread == 0 || unread <= self.mark() {
+            return Ok(());
+        }
+        self.stats.unread_refused += 1;
+        let limit = which(&self.config.limits, self.unread.all());
+        self.limit_note(from, limit, out);
+        Err(unread_refusal(limit))
+    }
+
+    pub(super) fn audit_unread(&self) -> Result<(), String> {
+        self.unread.recount()?;
+        for (key, registration) in self.registrations.iter() {
+            if registration.held_back != self.unread.is_held_back(registration.session) {
+                return Err(format!("worker {key:?} is not held back as its session is"));
+            }
+        }
+        let gone = self.unread.held_back.iter().find(|key| self.sessions.get(**key).is_none());
+        match gone {
+            Some(gone) => Err(format!("session {gone:?} is held back and has ended")),
+            None => Ok(()),
+        }
+    }
+
+    fn mark(&self) -> usize {
+        self.config.limits.unread_mark(self.unread.all())
+    }
+
+    fn show_held_back(&mut self, registrations: &[Key], held: bool) {
+        for key in registrations {
+            if let Some(registration) = self.registrations.get_mut(*key) {
+                registration.held_back = held;
+            }
+            self.reload(*key);
+        }
+    }
+}
+
+/// The limit that bounds the share of each connection now.
+fn which(limits: &Limits, all: usize) -> Limit {
+    match limits.unread_share(all) < limits.unread_bytes_per_session {
+        true => Limit::UnreadBytes,
+        false => Limit::UnreadBytesPerSession,
+    }
+}

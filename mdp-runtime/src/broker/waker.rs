@@ -1,0 +1,62 @@
+//! Waking the broker's thread out of its wait.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::context::Runtime;
+
+/// Wakes the thread out of its wait.
+#[derive(Debug)]
+pub(super) struct Waker {
+    socket: Mutex<SendSocket>,
+    /// It was woken and has not looked yet why.
+    called: AtomicBool,
+}
+
+struct SendSocket(zmq::Socket);
+
+impl std::fmt::Debug for SendSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("socket")
+    }
+}
+
+impl Waker {
+    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let inner = runtime.socket(zmq::PAIR)?;
+        inner.set_linger(0)?;
+        inner.bind(&endpoint)?;
+        let outer = runtime.socket(zmq::PAIR)?;
+        outer.set_linger(0)?;
+        outer.connect(&endpoint)?;
+        let socket = Mutex::new(SendSocket(outer));
+        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
+    }
+
+    pub(super) fn wake(&self) {
+        if self.called.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Ok(socket) = self.socket.lock() {
+            // Full means that it is awake, closed that it is gone.
+            let _ = socket.0.send("", zmq::DONTWAIT);
+        }
+    }
+
+    pub(super) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Acquire)
+    }
+
+    /// Whoever calls from now on is heard by another look.
+    pub(super) fn look(&self) {
+        // Reads too, so that what was said before a call is seen after it.
+        self.called.swap(false, Ordering::AcqRel);
+    }
+
+    /// The thread itself has more to do, and must not wait.
+    pub(super) fn look_again(&self) {
+        self.called.store(true, Ordering::Release);
+    }
+}
