@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::pack::Packer;
 
 /// A driver, where its commands come from, and what wakes it.
 struct Fixture {
