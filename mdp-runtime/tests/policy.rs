@@ -177,8 +177,11 @@ async fn raw_requests_of_plain_peers_need_the_right_too() {
     eve.send("raw.echo", vec!["hi".into()]).await.unwrap_err();
     // The lists of `mmi.` need a right of their own.
     eve.send("mmi.services", vec![]).await.unwrap_err();
-    let asked = client(&keys.eve).with_timeout(DEADLINE);
-    assert_eq!(asked.send("mmi.service", vec!["raw.echo".into()]).await.unwrap(), ["200"]);
+    // Whether a service is there is told to those who may use it.
+    for (own, status) in [(&keys.eve, "404"), (&keys.ann, "200")] {
+        let asked = client(own).with_timeout(DEADLINE);
+        assert_eq!(asked.send("mmi.service", vec!["raw.echo".into()]).await.unwrap(), [status]);
+    }
 }
 
 /// A hook knows the caller by its principal and by its key.
