@@ -21,6 +21,7 @@ use super::refusals::{
 };
 use super::requests::Request;
 use super::streams::Flow;
+use super::unread::UNREAD_STEP;
 use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
 use crate::limits::Limit;
 use crate::list::{Link, Linked};
@@ -276,6 +277,7 @@ impl<P: Payload> Broker<P> {
             body,
         };
         registration.running += 1;
+        let given = registration.given.add(self.unread.input(), size);
         registration.tally.requests += 1;
         registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
         self.reload(worker);
@@ -286,7 +288,9 @@ impl<P: Payload> Broker<P> {
             self.hold(key, kept);
         }
         self.send(now, session, record, out);
-        self.gave(session, size);
+        if given >= UNREAD_STEP {
+            self.gave(session, given);
+        }
         if kind.is_stream() {
             self.catch_up(now, key, session, out);
         }

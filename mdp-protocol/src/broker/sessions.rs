@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use super::io::{Action, Cause, Name, Note};
 use super::plain::Plain;
 use super::rights::Rights;
-use super::unread::Given;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -46,8 +45,6 @@ pub(super) struct Session {
     /// It speaks plain MDP.
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
-    /// What it was given within the input that is handled.
-    pub(super) given: Given,
 }
 
 impl Session {
@@ -76,7 +73,6 @@ impl Session {
             called: false,
             plain,
             rights,
-            given: Given::default(),
         }
     }
 
