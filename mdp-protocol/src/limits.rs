@@ -81,11 +81,11 @@ impl Limits {
     }
 
     /// The most that one connection may have unread while all connections together have `all` bytes unread: half of what
-    /// is left of [`unread_bytes`](Self::unread_bytes), at most
+    /// is left of three quarters of [`unread_bytes`](Self::unread_bytes), at most
     /// [`unread_bytes_per_session`](Self::unread_bytes_per_session), and at least
-    /// [`unread_small`](Self::unread_small). However many peers do not read, something is left for those that do.
+    /// [`unread_small`](Self::unread_small). The last quarter is for connections that have read what they were sent.
     pub fn unread_share(&self, all: usize) -> usize {
-        let left = self.unread_bytes.saturating_sub(all);
+        let left = (self.unread_bytes / 4 * 3).saturating_sub(all);
         (left / 2).min(self.unread_bytes_per_session).max(self.unread_small())
     }
 

@@ -62,7 +62,8 @@ async fn a_peer_of_the_same_process_may_keep_its_replies() {
         }
         assert!(Instant::now() < until, "{stats:?}");
     }
-    assert!((16 * MIB..34 * MIB).contains(&most), "{most}");
+    // What the kernel has taken meanwhile is read.
+    assert!((8 * MIB..34 * MIB).contains(&most), "{most}");
     drop(mute);
     while broker.stats().await.unread_bytes > 0 {
         assert!(Instant::now() < until, "{:?}", broker.stats().await);

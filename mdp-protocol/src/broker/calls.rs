@@ -11,19 +11,17 @@
 //! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::backlog::Backlog;
 use super::io::{Action, Name};
 use super::refusals::{
-    broker_gone, deadline_refusal, hidden_reply, limit_refusal, no_service, no_tunnel, worker_gone,
-    worker_lost,
+    broker_gone, deadline_refusal, hidden_reply, no_service, no_tunnel, worker_lost,
 };
 use super::requests::Request;
 use super::streams::Flow;
+use super::unread::UNREAD_STEP;
 use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug, final_of};
-use crate::limits::Limit;
 use crate::list::{Link, Linked};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -50,7 +48,7 @@ pub(super) struct Call<P> {
     pub(super) raw: bool,
     /// How often it was given to a worker.
     pub(super) attempt: u8,
-    idempotent: bool,
+    pub(super) idempotent: bool,
     /// It wants one worker and no other.
     pub(super) targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
@@ -186,6 +184,11 @@ impl<P> Call<P> {
         self.owner
     }
 
+    /// Its body is here, for another attempt.
+    pub(super) fn is_kept(&self) -> bool {
+        self.body.is_some()
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.place, Place::Queued(_) | Place::Pinned(_))
     }
@@ -290,6 +293,7 @@ impl<P: Payload> Broker<P> {
             body,
         };
         registration.running += 1;
+        let given = registration.given.add(self.unread.input(), size);
         registration.tally.requests += 1;
         registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
         self.reload(worker);
@@ -300,7 +304,9 @@ impl<P: Payload> Broker<P> {
             self.hold(key, kept);
         }
         self.send(now, session, record, out);
-        self.gave(session, size);
+        if given >= UNREAD_STEP {
+            self.gave(session, given);
+        }
         if kind.is_stream() {
             self.catch_up(now, key, session, out);
         }
@@ -592,115 +598,6 @@ impl<P: Payload> Broker<P> {
             session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
             session.abandoned += 1;
         }
-    }
-
-    /// The worker that held this call is gone. Whether the call waits for another one.
-    pub(super) fn lose_call(
-        &mut self,
-        now: Time,
-        key: Key,
-        worker: Key,
-        out: &mut Vec<Action<P>>,
-    ) -> bool {
-        self.leave_worker(key, worker);
-        if self.may_retry(now, key) {
-            self.stats.redispatched += 1;
-            if let Some(call) = self.calls.get_mut(key) {
-                call.maybe_started = true;
-            }
-            self.count_loss(key);
-            self.requeue(now, key);
-            return true;
-        }
-        let id = self
-            .registrations
-            .get(worker)
-            .and_then(|worker| self.sessions.get(worker.session))
-            .map(|session| String::from_utf8_lossy(&session.id).into_owned())
-            .unwrap_or_default();
-        let attempts = self.config.limits.attempts;
-        let most = match self.calls.get(key) {
-            Some(call) if call.idempotent => attempts,
-            _ => 1,
-        };
-        if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
-            self.stats.refused += 1;
-        }
-        self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
-        self.remove(key);
-        false
-    }
-
-    fn may_retry(&self, now: Time, key: Key) -> bool {
-        self.calls.get(key).is_some_and(|call| {
-            call.is_running()
-                && (!call.flow.has_begun() || self.planted(PlantedBug::MoveBegunCalls))
-                && call.client().is_some()
-                && call.body.is_some()
-                && !call.targeted
-                && now < call.deadline
-                && self.closing.is_none()
-        })
-    }
-
-    /// Back into the queue, before its client's other calls. Limits do not count here: the call was
-    /// accepted once.
-    fn requeue(&mut self, now: Time, key: Key) {
-        let wait = self.config.plain.queue_expiry;
-        if let Some(call) = self.calls.get_mut(key) {
-            call.lap(now);
-            if call.leased {
-                call.deadline = now + wait;
-            }
-        }
-        self.enqueue(key, true);
-        self.arm_waiting(now, key);
-    }
-
-    /// A REQUEST that the transport did not take: no handler has seen it.
-    pub(super) fn undelivered(
-        &mut self,
-        now: Time,
-        to: Key,
-        call: u64,
-        body: P,
-        out: &mut Vec<Action<P>>,
-    ) {
-        self.stop_dispatch(now, to);
-        let Some(key) = Key::from_u64(call) else { return };
-        let Some(call) = self.calls.get_mut(key) else { return };
-        let Place::Running(worker) = call.place else { return };
-        if self.registrations.get(worker).map(|worker| worker.session) != Some(to) {
-            return;
-        }
-        call.attempt = call.attempt.saturating_sub(1);
-        self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
-        self.leave_worker(key, worker);
-        self.let_go(key);
-        match self.refuse_again(key, body.size()) {
-            None => {
-                self.hold(key, body.detach());
-                self.requeue(now, key);
-                if self.closing.is_some() {
-                    self.give_back(now, key, out);
-                }
-            }
-            Some(refusal) => {
-                self.tell(now, key, |_| refusal, out);
-                self.remove(key);
-            }
-        }
-        self.free_slot(now, worker, out);
-    }
-
-    /// Why a call whose REQUEST came back cannot wait for another worker.
-    fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
-        let call = self.calls.get(key)?;
-        if call.targeted || call.client().is_none() {
-            return Some(worker_gone(0));
-        }
-        let full = self.held_bytes + size > self.config.limits.held_bytes;
-        full.then(|| limit_refusal(Limit::HeldBytes))
     }
 }
 

@@ -324,7 +324,10 @@ impl<P: Payload> Broker<P> {
             rights.called = found;
         }
         // What its peers have not read is held for the principal, too.
-        let unread = rights.usage.map_or(0, |usage| self.unread.of_principal(usage));
+        let unread = match (self.unread.is_empty(), rights.usage) {
+            (false, Some(usage)) => self.unread.of_principal(usage),
+            _ => 0,
+        };
         let Some(usage) = rights.usage.and_then(|usage| self.usages.get_mut(usage)) else {
             return Ok(());
         };

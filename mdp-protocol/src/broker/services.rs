@@ -11,6 +11,7 @@ use super::calls::{Call, Place};
 use super::io::{Action, Name, Note};
 use super::requests::MANAGEMENT;
 use super::tallies::Tally;
+use super::unread::Given;
 use super::{BY_PLACE, Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::{Link, Linked, List};
@@ -85,6 +86,8 @@ pub(super) struct Registration {
     pub(super) retired: bool,
     /// It gets no new calls until it has read what it was sent.
     pub(super) held_back: bool,
+    /// What it was given within the input that is handled.
+    pub(super) given: Given,
     link: Link,
 }
 
@@ -222,6 +225,7 @@ impl<P: Payload> Broker<P> {
             load: None,
             retired: false,
             held_back,
+            given: Given::default(),
             link: Link::default(),
         });
         let Some(session) = self.sessions.get_mut(from) else { return };
@@ -390,6 +394,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(registration) = self.registrations.get_mut(key) else { return };
         registration.running = registration.running.saturating_sub(1);
+        let service = registration.service;
         if registration.retired && registration.running == 0 {
             let session = registration.session;
             self.see_off_dismissed(now, session, out);
@@ -399,12 +404,17 @@ impl<P: Payload> Broker<P> {
         if self.planted(PlantedBug::NoPumpAfterFinal) {
             return;
         }
-        self.fill_slots(now, key, out);
+        self.fill_slots(now, key, service, out);
     }
 
     /// Gives waiting calls to this registration and to the others of its service.
-    pub(super) fn fill_slots(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        let Some(service) = self.registrations.get(key).map(|found| found.service) else { return };
+    pub(super) fn fill_slots(
+        &mut self,
+        now: Time,
+        key: Key,
+        service: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
         while let Some(registration) = self.registrations.get_mut(key) {
             if registration.load_now().is_none() {
                 break;

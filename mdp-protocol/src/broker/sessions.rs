@@ -8,7 +8,6 @@ use super::io::{Action, Cause, Name, Note, Sender};
 use super::mmi::Lists;
 use super::plain::Plain;
 use super::rights::Rights;
-use super::unread::Given;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::list::List;
@@ -50,8 +49,6 @@ pub(super) struct Session {
     pub(super) plain: Option<Plain>,
     pub(super) rights: Rights,
     pub(super) lists: Lists,
-    /// What it was given within the input that is handled.
-    pub(super) given: Given,
 }
 
 impl Session {
@@ -82,7 +79,6 @@ impl Session {
             plain,
             rights,
             lists: Lists::default(),
-            given: Given::default(),
         }
     }
 

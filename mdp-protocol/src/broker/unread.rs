@@ -24,7 +24,7 @@ use crate::time::Time;
 /// Unread bytes are reported in steps of this many, so that ordinary traffic reports nothing. 16 KiB.
 pub const UNREAD_STEP: usize = 16 << 10;
 
-/// What was given to a worker while one input is handled, of which the transport has not reported yet.
+/// What was given to a worker for one service while one input is handled, of which the transport has not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given {
     input: u64,
@@ -51,7 +51,7 @@ struct Count {
 
 impl Given {
     /// Adds bytes that were given within this input. The sum of this input.
-    fn add(&mut self, input: u64, bytes: usize) -> usize {
+    pub(super) fn add(&mut self, input: u64, bytes: usize) -> usize {
         if self.input != input {
             *self = Given { input, bytes: 0 };
         }
@@ -74,6 +74,15 @@ impl Unread {
     /// The next input is handled.
     pub(super) fn begin(&mut self) {
         self.input = self.input.wrapping_add(1);
+    }
+
+    pub(super) fn input(&self) -> u64 {
+        self.input
+    }
+
+    /// Whether nobody has anything unread.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all == 0
     }
 
     pub(super) fn all(&self) -> usize {
@@ -175,8 +184,11 @@ impl<P: Payload> Broker<P> {
         }
         self.show_held_back(&registrations, held);
         if !held {
-            for registration in registrations {
-                self.fill_slots(now, registration, out);
+            for key in registrations {
+                let service = self.registrations.get(key).map(|found| found.service);
+                if let Some(service) = service {
+                    self.fill_slots(now, key, service, out);
+                }
             }
         }
     }
@@ -212,12 +224,10 @@ impl<P: Payload> Broker<P> {
         self.unread.is_held_back(session)
     }
 
-    /// A worker was given a call. The transport reports after this input; until then what was given counts as unread, so
-    /// that a long queue is not given away at once.
+    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they count
+    /// as unread, so that a long queue is not given away at once.
     pub(super) fn gave(&mut self, session: Key, bytes: usize) {
-        let Some(found) = self.sessions.get_mut(session) else { return };
-        let given = found.given.add(self.unread.input, bytes);
-        if given < UNREAD_STEP || self.unread.of_session(session) + given <= self.mark() {
+        if self.unread.of_session(session) + bytes <= self.mark() {
             return;
         }
         let Some(found) = self.sessions.get(session) else { return };

@@ -62,15 +62,15 @@ fn who_has_half_of_its_limit_unread_makes_no_calls() {
 
 #[test]
 fn what_all_have_unread_leaves_less_to_each() {
-    let mut bench = Bench::with_limits(|limits| limits.unread_bytes = 64 * MIB);
+    let mut bench = Bench::with_limits(|limits| limits.unread_bytes = 80 * MIB);
     bench.worker("w", "s.S", 5);
     for name in ["c", "d", "e"] {
         bench.hello(name);
     }
     bench.unread("c", 15 * MIB);
     bench.unread("d", 15 * MIB);
-    assert!(!bench.is_taken("c", 1), "it may have 17 MiB, and makes calls up to half of that");
-    bench.unread("d", 48 * MIB);
+    assert!(!bench.is_taken("c", 1), "it may have 15 MiB, and makes calls up to half of that");
+    bench.unread("d", 44 * MIB);
     bench.unread("c", MIB);
     bench.unread("e", UNREAD_STEP);
     assert!(bench.is_taken("c", 2) && bench.is_taken("e", 2));

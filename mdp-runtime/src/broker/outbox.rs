@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::pack::{Packer, Received};
 
 /// Bytes that are gathered for a session before they are counted, so that small records cost no counting of their own.
-const CHARGE_FROM: usize = 4 * 1024;
+const CHARGE_FROM: usize = 8 * 1024;
 
 /// What is gathered for each session, and for whom something is.
 pub(super) struct Outbox {

@@ -213,7 +213,7 @@ async fn a34_whatever_readers_do_memory_is_bounded() {
     let _worker = giver(target).await;
     let honest = client(target).await;
     let peak = Peak::of(target);
-    let connections = if is_full() { 48 } else { 24 };
+    let connections = if is_full() { 40 } else { 24 };
     let mut mutes: Vec<Mute> = (0..connections).map(|_| Mute::new(target)).collect();
     let mut calls = 0_u64;
     let until = Instant::now() + PATIENCE;
@@ -257,8 +257,10 @@ async fn a34_whatever_readers_do_memory_is_bounded() {
         counters["unread_ended"]
     ));
     assert!(most < 400, "{most} MiB: {counters}");
-    let blob = honest.get(Size { bytes: MIB }).timeout(PATIENCE).await.unwrap();
-    assert_eq!(blob.bytes.len() as u64, MIB);
+    for _ in 0..20 {
+        let blob = honest.get(Size { bytes: MIB }).timeout(PATIENCE).await.unwrap();
+        assert_eq!(blob.bytes.len() as u64, MIB);
+    }
 }
 
 /// A34: the count is the connection's: a new session over it is no new beginning.

@@ -1,0 +1,125 @@
+//! Another attempt at a call: its worker is gone, has not begun, or was never reached.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::calls::Place;
+use super::io::Action;
+use super::refusals::{limit_refusal, worker_gone, worker_lost};
+use super::{Broker, PlantedBug};
+use crate::limits::Limit;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Refusal;
+use crate::time::Time;
+
+impl<P: Payload> Broker<P> {
+    /// The worker that held this call is gone. Whether the call waits for another one.
+    pub(super) fn lose_call(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> bool {
+        self.leave_worker(key, worker);
+        if self.may_retry(now, key) {
+            self.stats.redispatched += 1;
+            if let Some(call) = self.calls.get_mut(key) {
+                call.maybe_started = true;
+            }
+            self.count_loss(key);
+            self.requeue(now, key);
+            return true;
+        }
+        let id = self
+            .registrations
+            .get(worker)
+            .and_then(|worker| self.sessions.get(worker.session))
+            .map(|session| String::from_utf8_lossy(&session.id).into_owned())
+            .unwrap_or_default();
+        let attempts = self.config.limits.attempts;
+        let most = match self.calls.get(key) {
+            Some(call) if call.idempotent => attempts,
+            _ => 1,
+        };
+        if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
+            self.stats.refused += 1;
+        }
+        self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
+        self.remove(key);
+        false
+    }
+
+    pub(super) fn may_retry(&self, now: Time, key: Key) -> bool {
+        self.calls.get(key).is_some_and(|call| {
+            call.is_running()
+                && (!call.flow.has_begun() || self.planted(PlantedBug::MoveBegunCalls))
+                && call.client().is_some()
+                && call.is_kept()
+                && !call.targeted
+                && now < call.deadline
+                && self.closing.is_none()
+        })
+    }
+
+    /// Back into the queue, before its client's other calls. Limits do not count here: the call was
+    /// accepted once.
+    pub(super) fn requeue(&mut self, now: Time, key: Key) {
+        let wait = self.config.plain.queue_expiry;
+        if let Some(call) = self.calls.get_mut(key) {
+            call.lap(now);
+            if call.leased {
+                call.deadline = now + wait;
+            }
+        }
+        self.enqueue(key, true);
+        self.arm_waiting(now, key);
+    }
+
+    /// A REQUEST that the transport did not take: no handler has seen it.
+    pub(super) fn undelivered(
+        &mut self,
+        now: Time,
+        to: Key,
+        call: u64,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stop_dispatch(now, to);
+        let Some(key) = Key::from_u64(call) else { return };
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Place::Running(worker) = call.place else { return };
+        if self.registrations.get(worker).map(|worker| worker.session) != Some(to) {
+            return;
+        }
+        call.attempt = call.attempt.saturating_sub(1);
+        self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
+        self.leave_worker(key, worker);
+        self.let_go(key);
+        match self.refuse_again(key, body.size()) {
+            None => {
+                self.hold(key, body.detach());
+                self.requeue(now, key);
+                if self.closing.is_some() {
+                    self.give_back(now, key, out);
+                }
+            }
+            Some(refusal) => {
+                self.tell(now, key, |_| refusal, out);
+                self.remove(key);
+            }
+        }
+        self.free_slot(now, worker, out);
+    }
+
+    /// Why a call whose REQUEST came back cannot wait for another worker.
+    fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
+        let call = self.calls.get(key)?;
+        if call.targeted || call.client().is_none() {
+            return Some(worker_gone(0));
+        }
+        let full = self.held_bytes + size > self.config.limits.held_bytes;
+        full.then(|| limit_refusal(Limit::HeldBytes))
+    }
+}
