@@ -181,6 +181,7 @@ fn what_workers_offer_is_bounded() {
     let two = [ready("a.A", 1), ready("b.B", 1)];
     disconnects("services", "1", &two);
     disconnects("services_per_worker", "1", &two);
+    disconnects("registrations", "1", &two);
     disconnects("capacity", "5", &[ready("a.A", 6)]);
 }
 

@@ -54,8 +54,8 @@ fn count(full: u64) -> u64 {
     if is_full() { full } else { full.div_ceil(10) }
 }
 
-/// The same where a tenth takes a debug build too long: its broker looks at all its tables again and again. CI runs the
-/// release build, too.
+/// The same where a tenth takes a debug build too long: its broker looks at all its tables again and again. `.ci/nightly`
+/// runs an optimised build.
 fn rate(full: u64) -> u64 {
     let part = if cfg!(debug_assertions) { 40 } else { 10 };
     if is_full() { full } else { full.div_ceil(part) }
