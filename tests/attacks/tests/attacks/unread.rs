@@ -273,20 +273,23 @@ async fn a34_a_second_hello_finds_what_the_first_session_did_not_read() {
     let peak = Peak::of(&target);
     let before = target.memory() / MIB;
     let mut mute = Mute::new(&target);
-    let mut most = 0;
-    for round in 0..20 {
-        if round % 2 == 0 {
+    let (mut most, mut rounds) = (0, 0);
+    let deadline = Instant::now() + 2 * PATIENCE;
+    // Until the limit was met several times: each round is a session of its own.
+    while rounds < 20 || most < 16 * MIB || target.counter("unread_ended") == 0 {
+        if rounds % 2 == 0 {
             mute.say(&packet(&[Raw::Disconnect(DisconnectReason::Shutdown)]));
         }
         mute.hello();
         mute.ask(40, MIB);
         target.until("running", |running| running == 0).await;
         most = most.max(target.counter("unread_bytes"));
+        rounds += 1;
+        assert!(Instant::now() < deadline, "{most} after {rounds}: {}", target.counters());
     }
-    assert!((16 * MIB..34 * MIB).contains(&most), "{most}");
-    assert!(target.counter("unread_ended") > 0, "{}", target.counters());
+    assert!(most < 34 * MIB, "{most}");
     let grown = peak.mib().saturating_sub(before);
-    report(&format!("a34: 20 sessions on one connection: {grown} MiB more"));
+    report(&format!("a34: {rounds} sessions on one connection: {grown} MiB more"));
     assert!(grown < 80, "{grown} MiB more");
     // With the connection all of it goes.
     drop(mute);
