@@ -12,6 +12,7 @@ use super::calls::{Call, End};
 use super::io::{Action, Name};
 use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::requests::Request;
+use super::rights::Payer;
 use crate::limits::Limits;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
@@ -32,6 +33,9 @@ const AGAIN: Span = Span::from_ms(50);
 /// Contracts that are asked for at once, and who waits for them.
 const LOOKUPS_MOST: usize = 64;
 const ASKERS_MOST: usize = 1_024;
+/// How much of that one principal may take, or a peer without one: an eighth, so that nobody keeps the others out.
+const OWN_LOOKUPS_MOST: usize = LOOKUPS_MOST / 8;
+const OWN_ASKERS_MOST: usize = ASKERS_MOST / 8;
 
 /// What is known, and what is being asked for.
 #[derive(Debug, Default)]
@@ -62,7 +66,9 @@ struct Lookup {
     /// The call to the worker, once one has a free slot.
     call: Option<Key>,
     tries: u8,
-    askers: Vec<Asker>,
+    /// Whose question made it.
+    begun_by: Payer,
+    askers: Vec<(Payer, Asker)>,
 }
 
 /// Who waits for an answer. A plain client has a session only while something of its own goes on.
@@ -104,6 +110,13 @@ impl Schemas {
 
     fn askers(&self) -> usize {
         self.lookups.iter().map(|lookup| lookup.askers.len()).sum()
+    }
+
+    /// How many lookups somebody has begun, and in how many of all it waits.
+    fn taken_by(&self, payer: Payer) -> (usize, usize) {
+        let begun = self.lookups.iter().filter(|lookup| lookup.begun_by == payer).count();
+        let askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
+        (begun, askers.filter(|(other, _)| *other == payer).count())
     }
 
     /// Bytes of what is known: counted, and kept.
@@ -153,18 +166,25 @@ impl<P: Payload> Broker<P> {
         let Some(asker) = self.asker(from, call).filter(|_| !full && self.closing.is_none()) else {
             return refused(TRY_LATER);
         };
+        let payer = self.payer(from);
+        let (begun, waits) = self.schemas.taken_by(payer);
+        if waits >= OWN_ASKERS_MOST {
+            return refused(TRY_LATER);
+        }
         let lookups = &mut self.schemas.lookups;
         if let Some(same) =
             lookups.iter_mut().find(|same| same.service == service && same.hash == hash)
         {
-            same.askers.push(asker);
+            same.askers.push((payer, asker));
             return None;
         }
-        if lookups.len() >= LOOKUPS_MOST || !self.may_list(now, from) {
+        let full = lookups.len() >= LOOKUPS_MOST || begun >= OWN_LOOKUPS_MOST;
+        if full || !self.may_list(now, from) {
             return refused(TRY_LATER);
         }
-        let (until, askers) = (now + PATIENCE, Vec::from([asker]));
-        let lookup = Lookup { service, name, hash, until, next: now, call: None, tries: 0, askers };
+        let (until, askers) = (now + PATIENCE, Vec::from([(payer, asker)]));
+        let (next, call, tries, begun_by) = (now, None, 0, payer);
+        let lookup = Lookup { service, name, hash, until, next, call, tries, begun_by, askers };
         self.schemas.lookups.push(lookup);
         self.see_to_lookups(now, out);
         None
@@ -188,14 +208,17 @@ impl<P: Payload> Broker<P> {
     /// Whether a client's number is that of a question which is not answered yet.
     pub(super) fn is_asked(&self, session: Key, call: u64) -> bool {
         let asker = Asker::Session { session, call };
-        self.schemas.lookups.iter().any(|lookup| lookup.askers.contains(&asker))
+        self.schemas
+            .lookups
+            .iter()
+            .any(|lookup| lookup.askers.iter().any(|(_, other)| *other == asker))
     }
 
     /// CANCEL for what is no call: perhaps a question.
     pub(super) fn forget_question(&mut self, session: Key, call: u64) {
         let asker = Asker::Session { session, call };
         for lookup in &mut self.schemas.lookups {
-            lookup.askers.retain(|other| *other != asker);
+            lookup.askers.retain(|(_, other)| *other != asker);
         }
     }
 
@@ -339,7 +362,7 @@ impl<P: Payload> Broker<P> {
         if place >= self.schemas.lookups.len() {
             return;
         }
-        for asker in self.schemas.lookups.swap_remove(place).askers {
+        for (_, asker) in self.schemas.lookups.swap_remove(place).askers {
             match asker {
                 Asker::Session { session, call } => {
                     self.answer_management(now, session, call, listing.clone(), out);

@@ -89,3 +89,35 @@ fn a_service_that_one_may_not_call_is_not_there() {
     assert_eq!(ask(&mut stage, "op", OPERATOR, "mmi.service", "secret.S"), Some(200));
     assert_eq!(ask(&mut stage, "w", WORKER, "mmi.service", "secret.S"), Some(200));
 }
+
+/// The places for questions under way are shared: one who asks for many contracts leaves some to others.
+#[test]
+fn nobody_takes_all_places_for_questions_that_are_under_way() {
+    let mut stage = stage(Quota::default());
+    let worker = Identity::of_key(WORKER);
+    for number in 0..200_u8 {
+        let service = format!("a.S{number}");
+        let ready =
+            Record::Ready { service: service.as_bytes(), capacity: 1, schema: Some([number; 16]) };
+        stage.say_as("w", worker, ready);
+    }
+    stage.told("w");
+    let mut refused = 0;
+    for number in 0..200 {
+        // More than the lists of a second.
+        stage.now += 30;
+        for (who, key) in [("w", WORKER), ("op", OPERATOR)] {
+            stage.say_as(who, Identity::of_key(key), Record::Heartbeat);
+        }
+        let asked = ask(&mut stage, "eve", EVE, "mmi.schema", &format!("a.S{number}"));
+        refused += usize::from(asked == Some(503));
+    }
+    assert!(refused >= 100, "{refused} refused");
+    // The operator's question is asked of the worker.
+    stage.told("w");
+    assert_eq!(ask(&mut stage, "op", OPERATOR, "mmi.schema", "secret.S"), None);
+    let asked = stage.told("w").iter().filter_map(crate::stage::record_in).any(|record| {
+        matches!(record, Record::Request { body, .. } if mdp_protocol::Payload::path(body) == b"secret.S/-schema")
+    });
+    assert!(asked);
+}
