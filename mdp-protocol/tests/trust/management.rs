@@ -89,3 +89,16 @@ fn a_service_that_one_may_not_call_is_not_there() {
     assert_eq!(ask(&mut stage, "op", OPERATOR, "mmi.service", "secret.S"), Some(200));
     assert_eq!(ask(&mut stage, "w", WORKER, "mmi.service", "secret.S"), Some(200));
 }
+
+#[test]
+fn a_contract_takes_the_right_to_call_its_service() {
+    let mut stage = stage(Quota::default());
+    let hash = "ff112233445566778899aabbccddeeff";
+    // Nobody has this one.
+    assert_eq!(ask(&mut stage, "eve", EVE, "mmi.schema", &format!("a.S {hash}")), Some(404));
+    assert_eq!(ask(&mut stage, "eve", EVE, "mmi.schema", &format!("secret.S {hash}")), None);
+    assert_eq!(
+        ask(&mut stage, "op", OPERATOR, "mmi.schema", &format!("secret.S {hash}")),
+        Some(404)
+    );
+}
