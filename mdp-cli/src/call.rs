@@ -194,9 +194,17 @@ fn in_words(status: &Status) -> String {
         text += if source.not_started { ", for which no handler was started\n" } else { "\n" };
     }
     for detail in status.details() {
-        text += &format!("  {}\n", detail_in_words(status, detail));
+        if !is_note(status, detail) {
+            text += &format!("  {}\n", detail_in_words(status, detail));
+        }
     }
     text
+}
+
+/// Whether a detail is a note of the toolkit's (wire.md R62), which has been told in words.
+fn is_note(status: &Status, detail: &Detail) -> bool {
+    let one = Status::with_details(status.code(), "", vec![detail.clone()]);
+    one.source_call().is_some() || one.is_truncated()
 }
 
 fn detail_in_words(status: &Status, detail: &Detail) -> String {
@@ -224,4 +232,29 @@ fn detail_in_words(status: &Status, detail: &Detail) -> String {
         DebugInfo
     );
     format!("{} of {} bytes", name.escape_debug(), detail.value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(reason: &str, metadata: &[(&str, &str)]) -> ErrorInfo {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let (reason, domain) = (reason.to_owned(), "mdp.note".to_owned());
+        ErrorInfo { reason, domain, metadata: metadata.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn what_is_noted_of_a_status_is_told_in_words() {
+        let source = [("method", "a.B/C"), ("reason", "NO_SERVICE"), ("not_started", "true")];
+        let status = Status::unavailable("a.B/C: nobody serves it")
+            .with_detail(&note("SOURCE_CALL", &source))
+            .with_detail(&note("TRUNCATED", &[("details", "1")]))
+            .with_detail(&RetryInfo::default());
+        assert_eq!(
+            in_words(&status),
+            "UNAVAILABLE: a.B/C: nobody serves it\n  it was too large, and was cut\n  it comes from a call of a.B/C: \
+             NO_SERVICE, for which no handler was started\n  RetryInfo { retry_delay: None }\n"
+        );
+    }
 }

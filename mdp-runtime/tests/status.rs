@@ -150,6 +150,66 @@ async fn a_hook_hands_it_on_and_the_call_was_not_started() {
 }
 
 #[derive(MdpRecord, Clone, Debug, PartialEq)]
+pub struct Line {
+    #[mdp(1)]
+    pub text: String,
+}
+
+/// Streams what a call of its own gives.
+#[mdp_service(package = "test.v1")]
+pub trait Relay {
+    async fn pass(
+        &self,
+        req: Line,
+    ) -> Result<impl Stream<Item = Result<Line, Status>> + Send, Status>;
+}
+
+struct Passes(Client);
+
+impl Relay for Passes {
+    async fn pass(
+        &self,
+        req: Line,
+    ) -> Result<impl Stream<Item = Result<Line, Status>> + Send, Status> {
+        let upstream = self.0.clone();
+        let answer = async move { pay(&upstream).await.map(|text| Line { text }) };
+        Ok(stream::acknowledge(req, answer))
+    }
+}
+
+/// Passes all on.
+struct Through;
+
+impl Interceptor for Through {
+    async fn call(&self, request: Request, next: Next) -> Result<Reply, Status> {
+        next.call(request).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_stream_is_handed_on_once() {
+    let (_broker, upstream) = empty().await;
+    let outer = testing::broker().unwrap();
+    let service = || RelayWorker::new(Passes(upstream.clone()));
+    let worker = outer.worker().intercept(Through).serve(service()).start().unwrap();
+    within(worker.connected()).await.unwrap();
+    let over_broker = outer.client().await.unwrap();
+    let in_memory = Client::in_memory(service());
+    let intercepted = over_broker.intercept(Through);
+    for client in [over_broker, in_memory, intercepted] {
+        let relay = RelayClient::from(&client);
+        let first = Line { text: "first".into() };
+        let mut replies = within(relay.pass(first.clone()).into_future()).await.unwrap();
+        assert_eq!(within(replies.message()).await, Ok(Some(first)));
+        let status = within(replies.message()).await.unwrap_err();
+        assert_eq!((status.reason(), status.not_started()), (None, false), "{status:?}");
+        assert_eq!(status.method(), Some("test.v1.Relay/Pass"));
+        assert!(status.message().starts_with("test.v1.Inner/Pay: no worker"), "{status}");
+        assert_eq!(status.source_call().unwrap().method, PAY);
+    }
+}
+
+#[derive(MdpRecord, Clone, Debug, PartialEq)]
 pub struct Size {
     /// Of the text, and of a detail.
     #[mdp(1)]
