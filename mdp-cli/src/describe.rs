@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use mdp_schema::{ProtoFile, Schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::args::Output;
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
         Some((service, method)) => (service, Some(method)),
         None => (args.what.as_str(), None),
     };
-    // Whom the policy does not let list workers gets what most of them say.
+    // A policy may not let this peer list workers. It then gets the contract that most of them have.
     let contracts = broker.contracts(service).await.unwrap_or_default();
     let text = match contracts.as_slice() {
         [] | [_] => {
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
             let found = Described::of(&schema, service, method).map_err(Failure::failed)?;
             match args.output {
                 Output::Text => found.text(),
-                Output::Json => found.json(service, &hash).to_string() + "\n",
+                Output::Json => Value::from(found.object(service, &hash)).to_string() + "\n",
             }
         }
         contracts => {
@@ -53,8 +53,9 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
                 found.push((contract, told));
             }
             if let Some(at) = found.iter().position(|(_, told)| told.is_ok()) {
-                // The first one is what who knows nothing of contracts reads: it has what was asked for.
-                found[..=at].rotate_right(1);
+                // A program that does not know of contracts reads the first one, so that has what was asked for.
+                let first = found.remove(at);
+                found.insert(0, first);
             } else if let Some((_, Err(error))) = found.into_iter().next() {
                 return Err(Failure::failed(error));
             } else {
@@ -90,17 +91,21 @@ fn several_in_words(service: &str, found: &[Told<'_>]) -> String {
 
 fn several_in_json(service: &str, found: &[Told<'_>]) -> String {
     let in_json = |(contract, told): &Told<'_>| {
+        let Contract { hash, workers } = contract;
         let mut one = match told {
-            Ok(found) => found.json(service, &contract.hash),
-            Err(error) => json!({ "hash": contract.hash, "error": format!("{error:#}") }),
+            Ok(found) => found.object(service, hash),
+            Err(error) => Map::from_iter([
+                ("hash".to_owned(), json!(hash)),
+                ("error".to_owned(), json!(format!("{error:#}"))),
+            ]),
         };
-        one["workers"] = json!(contract.workers);
+        one.insert("workers".to_owned(), json!(workers));
         one
     };
     let contracts: Vec<_> = found.iter().map(in_json).collect();
     let mut all = contracts.first().cloned().unwrap_or_default();
-    all["contracts"] = contracts.into();
-    all.to_string() + "\n"
+    all.insert("contracts".to_owned(), json!(contracts));
+    Value::from(all).to_string() + "\n"
 }
 
 /// What a service is, or the part of it that a method uses.
@@ -123,7 +128,7 @@ impl Described {
         all_in_one(&self.files)
     }
 
-    fn json(&self, service: &str, hash: &str) -> Value {
+    fn object(&self, service: &str, hash: &str) -> Map<String, Value> {
         let own = self.schema.descriptors().file.iter().flat_map(|file| {
             let package = file.package().to_owned();
             file.service.iter().map(move |found| (package.clone(), found))
@@ -142,7 +147,13 @@ impl Described {
         let files = self.files.iter();
         let files: Vec<_> =
             files.map(|file| json!({ "name": file.name, "text": file.text })).collect();
-        json!({ "service": service, "hash": hash, "methods": methods, "files": files })
+        let all = [
+            ("service", json!(service)),
+            ("hash", json!(hash)),
+            ("methods", json!(methods)),
+            ("files", json!(files)),
+        ];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

@@ -43,7 +43,7 @@ impl Called {
             format!("`{path}` is no method's path, such as `auth.v1.Auth/Login`")
         })?;
         let broker = Management::over(client.clone());
-        // Whom the policy does not let list workers gets the schema of any worker, as without several contracts.
+        // A policy may not let this peer list workers. It then gets the schema of any worker.
         let contracts = broker.contracts(service).await.unwrap_or_default();
         let several = contracts.len() > 1;
         if let Some(file) = file {

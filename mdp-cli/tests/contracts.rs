@@ -37,7 +37,7 @@ mod old {
         async fn shake(&self, req: Job) -> Result<Job, Status>;
     }
 
-    pub struct Served;
+    pub(crate) struct Served;
 
     impl Mix for Served {
         async fn stir(&self, req: Job) -> Result<Job, Status> {
@@ -62,7 +62,7 @@ mod new {
         async fn pour(&self, req: Job) -> Result<Job, Status>;
     }
 
-    pub struct Served;
+    pub(crate) struct Served;
 
     impl Mix for Served {
         async fn stir(&self, req: Job) -> Result<Job, Status> {

@@ -133,7 +133,7 @@ impl Status {
         self.inner.details.iter().find_map(notes::source_of)
     }
 
-    /// Whether the status was too large for the wire: its text was cut, or details or metadata were left away. The code
+    /// Whether the status was too large for the wire: its text was cut, or details or metadata were left out. The code
     /// stays, whatever the size.
     pub fn is_truncated(&self) -> bool {
         self.inner.details.iter().any(notes::is_truncation)
