@@ -112,7 +112,7 @@ async fn a_method_is_called_at_workers_that_have_it() {
             assert_eq!(ended.status.code(), Some(0), "{method}: {}", ended.stderr);
             assert_eq!(ended.stdout, r#"{"name":"x"}"#);
         }
-        let short = ["--duration", "0.4", "--warm-up", "0", "-c", "4"];
+        let short = ["--duration", "1", "--warm-up", "0", "-c", "4"];
         let ended = run(&endpoint, &[&["bench", method][..], &data, &short].concat()).await;
         assert_eq!(ended.status.code(), Some(0), "{method}: {}{}", ended.stdout, ended.stderr);
     }
