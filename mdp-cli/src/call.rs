@@ -14,6 +14,7 @@ use mdp_runtime::{CallKind, Client, Detail, Metadata, Status};
 use crate::Failure;
 use crate::args::{metadata, seconds};
 use crate::connect::ConnectArgs;
+use crate::contracts;
 use crate::messages::{self, Called};
 
 /// What is added to a status' number to make an exit code, so that it is none of the program's own.
@@ -58,11 +59,25 @@ pub(crate) fn run(args: &CallArgs) -> Result<u8, Failure> {
 
 async fn call(args: &CallArgs) -> Result<u8, Failure> {
     let client = args.connect.client().await?;
-    let found = Called::find(&client, &args.method, args.schema.as_deref()).await;
+    let (file, worker) = (args.schema.as_deref(), args.worker.as_deref());
+    let found = Called::find(&client, &args.method, file, worker).await;
     let called = found.map_err(Failure::failed)?;
     let text = args.data.as_deref().map(messages::json).transpose().map_err(Failure::wrong)?;
     let requests = called.requests(text.as_deref()).map_err(Failure::wrong)?;
-    match made(args, &client, &called, requests).await {
+    let mut workers = match worker {
+        Some(id) => vec![id],
+        None => called.workers.iter().map(String::as_str).collect(),
+    }
+    .into_iter()
+    .peekable();
+    let ended = loop {
+        let ended = made(args, &client, &called, workers.next(), requests.clone()).await;
+        let next = |status| contracts::may_try_the_next(called.method, status);
+        if !(matches!(&ended, Ok(Err(status)) if next(status)) && workers.peek().is_some()) {
+            break ended;
+        }
+    };
+    match ended {
         Ok(Ok(())) => Ok(0),
         Ok(Err(status)) => {
             eprint!("{}", in_words(&status));
@@ -77,6 +92,7 @@ async fn made(
     args: &CallArgs,
     client: &Client,
     called: &Called,
+    worker: Option<&str>,
     requests: Vec<Vec<u8>>,
 ) -> anyhow::Result<Result<(), Status>> {
     macro_rules! with_options {
@@ -85,8 +101,8 @@ async fn made(
             for (key, value) in &args.metadata {
                 call = call.metadata(key.clone(), value.clone());
             }
-            match &args.worker {
-                Some(id) => call.to_worker(id.clone()),
+            match worker {
+                Some(id) => call.to_worker(id),
                 None => call,
             }
         }};
@@ -167,10 +183,28 @@ fn in_words(status: &Status) -> String {
     if status.not_started() {
         text += "  no handler was started\n";
     }
+    if status.is_truncated() {
+        text += "  it was too large, and was cut\n";
+    }
+    if let Some(source) = status.source_call() {
+        text += &format!("  it comes from a call of {}", source.method.escape_debug());
+        if let Some(reason) = source.reason {
+            text += &format!(": {}", reason.escape_debug());
+        }
+        text += if source.not_started { ", for which no handler was started\n" } else { "\n" };
+    }
     for detail in status.details() {
-        text += &format!("  {}\n", detail_in_words(status, detail));
+        if !is_note(status, detail) {
+            text += &format!("  {}\n", detail_in_words(status, detail));
+        }
     }
     text
+}
+
+/// Whether a detail is a note of the toolkit's (wire.md R62), which has been told in words.
+fn is_note(status: &Status, detail: &Detail) -> bool {
+    let one = Status::with_details(status.code(), "", vec![detail.clone()]);
+    one.source_call().is_some() || one.is_truncated()
 }
 
 fn detail_in_words(status: &Status, detail: &Detail) -> String {
@@ -198,4 +232,29 @@ fn detail_in_words(status: &Status, detail: &Detail) -> String {
         DebugInfo
     );
     format!("{} of {} bytes", name.escape_debug(), detail.value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(reason: &str, metadata: &[(&str, &str)]) -> ErrorInfo {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let (reason, domain) = (reason.to_owned(), "mdp.note".to_owned());
+        ErrorInfo { reason, domain, metadata: metadata.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn what_is_noted_of_a_status_is_told_in_words() {
+        let source = [("method", "a.B/C"), ("reason", "NO_SERVICE"), ("not_started", "true")];
+        let status = Status::unavailable("a.B/C: nobody serves it")
+            .with_detail(&note("SOURCE_CALL", &source))
+            .with_detail(&note("TRUNCATED", &[("details", "1")]))
+            .with_detail(&RetryInfo::default());
+        assert_eq!(
+            in_words(&status),
+            "UNAVAILABLE: a.B/C: nobody serves it\n  it was too large, and was cut\n  it comes from a call of a.B/C: \
+             NO_SERVICE, for which no handler was started\n  RetryInfo { retry_delay: None }\n"
+        );
+    }
 }

@@ -1,24 +1,27 @@
 //! `mdp describe`: what a service is, as .proto text.
 
 use anyhow::{Context, anyhow};
-use mdp_schema::Schema;
-use serde_json::json;
+use mdp_schema::{ProtoFile, Schema};
+use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::args::Output;
 use crate::connect::ConnectArgs;
-use crate::management::Management;
+use crate::contracts::Contract;
+use crate::management::{Management, workers_in_words};
 use crate::schema::all_in_one;
 
 /// Prints what a service is, as .proto text: its methods, and all messages that they use.
 ///
-/// The broker asks a worker for it and keeps the answer.
+/// The broker asks a worker for it and keeps the answer. Where workers have several contracts, each is printed, with its
+/// workers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DescribeArgs {
     /// The service, `package.Service`; with a method, only that and what it uses.
     #[arg(value_name = "SERVICE[/METHOD]")]
     what: String,
-    /// How it is said. As JSON an object: `service`, `hash`, `methods`, and `files` with their text.
+    /// How it is said. As JSON an object: `service`, `hash`, `methods`, and `files` with their text; with several contracts
+    /// also `contracts`, a list of such objects with their `workers`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]
@@ -31,46 +34,127 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
         Some((service, method)) => (service, Some(method)),
         None => (args.what.as_str(), None),
     };
-    let (schema, hash) = broker.schema(service).await.map_err(Failure::failed)?;
-    let text = told(&schema, service, method, &hash, args.output).map_err(Failure::failed)?;
+    // A policy may not let this peer list workers. It then gets the contract that most of them have.
+    let contracts = broker.contracts(service).await.unwrap_or_default();
+    let text = match contracts.as_slice() {
+        [] | [_] => {
+            let (schema, hash) = broker.schema(service, None).await.map_err(Failure::failed)?;
+            let found = Described::of(&schema, service, method).map_err(Failure::failed)?;
+            match args.output {
+                Output::Text => found.text(),
+                Output::Json => Value::from(found.object(service, &hash)).to_string() + "\n",
+            }
+        }
+        contracts => {
+            let mut found = Vec::new();
+            for contract in contracts {
+                let told = broker.schema(service, Some(&contract.hash)).await;
+                let told = told.and_then(|(schema, _)| Described::of(&schema, service, method));
+                found.push((contract, told));
+            }
+            if let Some(at) = found.iter().position(|(_, told)| told.is_ok()) {
+                // A program that does not know of contracts reads the first one, so that has what was asked for.
+                let first = found.remove(at);
+                found.insert(0, first);
+            } else if let Some((_, Err(error))) = found.into_iter().next() {
+                return Err(Failure::failed(error));
+            } else {
+                return Ok(1);
+            }
+            match args.output {
+                Output::Text => several_in_words(service, &found),
+                Output::Json => several_in_json(service, &found),
+            }
+        }
+    };
     crate::print(&text).map_err(Failure::failed)?;
     Ok(0)
 }
 
-fn told(
-    schema: &Schema,
-    service: &str,
-    method: Option<&str>,
-    hash: &str,
-    output: Output,
-) -> anyhow::Result<String> {
-    let schema = match method {
-        Some(method) => only(schema, service, method)?,
-        None => mdp_schema::service(schema.descriptors(), service)?,
-    };
-    let files = schema.to_proto().context("the schema cannot be printed")?;
-    if let Output::Text = output {
-        return Ok(all_in_one(&files));
+/// What is said of a contract, or why nothing is.
+type Told<'a> = (&'a Contract, anyhow::Result<Described>);
+
+fn several_in_words(service: &str, found: &[Told<'_>]) -> String {
+    let mut text = format!("// The workers of {service} have {} contracts.\n", found.len());
+    for (contract, told) in found {
+        let Contract { hash, workers } = contract;
+        let count = workers_in_words(workers.len());
+        let ids = workers.iter().map(|id| id.escape_debug().to_string()).collect::<Vec<_>>();
+        text += &format!("\n// Contract {hash}, {count}: {}\n\n", ids.join(", "));
+        text += &match told {
+            Ok(found) => found.text(),
+            Err(error) => format!("// {}\n", format!("{error:#}").escape_debug()),
+        };
     }
-    let own = schema.descriptors().file.iter().flat_map(|file| {
-        let package = file.package().to_owned();
-        file.service.iter().map(move |found| (package.clone(), found))
-    });
-    let methods = own.filter(|(package, found)| is(package, found.name(), service));
-    let methods = methods.flat_map(|(_, found)| &found.method).map(|method| {
-        json!({
-            "name": method.name(),
-            "request": method.input_type().trim_start_matches('.'),
-            "reply": method.output_type().trim_start_matches('.'),
-            "client_streaming": method.client_streaming(),
-            "server_streaming": method.server_streaming(),
-        })
-    });
-    let methods: Vec<_> = methods.collect();
-    let files: Vec<_> =
-        files.iter().map(|file| json!({ "name": file.name, "text": file.text })).collect();
-    let told = json!({ "service": service, "hash": hash, "methods": methods, "files": files });
-    Ok(told.to_string() + "\n")
+    text
+}
+
+fn several_in_json(service: &str, found: &[Told<'_>]) -> String {
+    let in_json = |(contract, told): &Told<'_>| {
+        let Contract { hash, workers } = contract;
+        let mut one = match told {
+            Ok(found) => found.object(service, hash),
+            Err(error) => Map::from_iter([
+                ("hash".to_owned(), json!(hash)),
+                ("error".to_owned(), json!(format!("{error:#}"))),
+            ]),
+        };
+        one.insert("workers".to_owned(), json!(workers));
+        one
+    };
+    let contracts: Vec<_> = found.iter().map(in_json).collect();
+    let mut all = contracts.first().cloned().unwrap_or_default();
+    all.insert("contracts".to_owned(), json!(contracts));
+    Value::from(all).to_string() + "\n"
+}
+
+/// What a service is, or the part of it that a method uses.
+struct Described {
+    schema: Schema,
+    files: Vec<ProtoFile>,
+}
+
+impl Described {
+    fn of(schema: &Schema, service: &str, method: Option<&str>) -> anyhow::Result<Self> {
+        let schema = match method {
+            Some(method) => only(schema, service, method)?,
+            None => mdp_schema::service(schema.descriptors(), service)?,
+        };
+        let files = schema.to_proto().context("the schema cannot be printed")?;
+        Ok(Described { schema, files })
+    }
+
+    fn text(&self) -> String {
+        all_in_one(&self.files)
+    }
+
+    fn object(&self, service: &str, hash: &str) -> Map<String, Value> {
+        let own = self.schema.descriptors().file.iter().flat_map(|file| {
+            let package = file.package().to_owned();
+            file.service.iter().map(move |found| (package.clone(), found))
+        });
+        let methods = own.filter(|(package, found)| is(package, found.name(), service));
+        let methods = methods.flat_map(|(_, found)| &found.method).map(|method| {
+            json!({
+                "name": method.name(),
+                "request": method.input_type().trim_start_matches('.'),
+                "reply": method.output_type().trim_start_matches('.'),
+                "client_streaming": method.client_streaming(),
+                "server_streaming": method.server_streaming(),
+            })
+        });
+        let methods: Vec<_> = methods.collect();
+        let files = self.files.iter();
+        let files: Vec<_> =
+            files.map(|file| json!({ "name": file.name, "text": file.text })).collect();
+        let all = [
+            ("service", json!(service)),
+            ("hash", json!(hash)),
+            ("methods", json!(methods)),
+            ("files", json!(files)),
+        ];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// The part of a schema that one method uses.

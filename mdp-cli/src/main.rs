@@ -23,6 +23,7 @@ mod call;
 mod completion;
 mod config;
 mod connect;
+mod contracts;
 mod describe;
 mod doctor;
 mod drain;

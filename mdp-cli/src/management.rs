@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::connect::ConnectArgs;
+use crate::contracts::{self, Contract};
 
 /// How long the broker has for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -113,6 +114,16 @@ struct Drained {
     workers: u64,
 }
 
+/// Bytes as two digits each.
+pub(crate) fn in_hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `1 worker`, `2 workers`.
+pub(crate) fn workers_in_words(count: usize) -> String {
+    format!("{count} worker{}", if count == 1 { "" } else { "s" })
+}
+
 impl Management {
     /// Connects.
     pub(crate) async fn open(args: &ConnectArgs) -> Result<Self, Failure> {
@@ -148,14 +159,28 @@ impl Management {
         self.json("mmi.broker", "").await
     }
 
-    /// What a service is, and the identity of its contract in hex.
-    pub(crate) async fn schema(&self, service: &str) -> anyhow::Result<(Schema, String)> {
+    /// The contracts of a service's workers, that of most workers first.
+    pub(crate) async fn contracts(&self, service: &str) -> Result<Vec<Contract>, AskError> {
+        Ok(contracts::of(&self.workers(service).await?))
+    }
+
+    /// What a service is, and the identity of its contract in hex: of the contract with this hash, else of the one that
+    /// most workers have.
+    pub(crate) async fn schema(
+        &self,
+        service: &str,
+        hash: Option<&str>,
+    ) -> anyhow::Result<(Schema, String)> {
         let name = "mmi.schema";
-        let mut frames = self.frames(name, service).await?.into_iter();
+        let about = match hash {
+            Some(hash) => format!("{service} {hash}"),
+            None => service.to_owned(),
+        };
+        let mut frames = self.frames(name, &about).await?.into_iter();
         let (set, hash) = (frames.next().unwrap_or_default(), frames.next().unwrap_or_default());
         let schema = Schema::from_bytes(Some(service), &set)
             .with_context(|| format!("the schema of {service} cannot be read"))?;
-        Ok((schema, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok((schema, in_hex(&*hash)))
     }
 
     /// Ends whoever is meant; how many workers that are.

@@ -6,12 +6,15 @@ use std::{fs, io};
 
 use anyhow::{Context, anyhow, bail};
 use mdp_runtime::dynamic::{self, Method};
-use mdp_runtime::{CallKind, Client, Schema};
+use mdp_runtime::{Client, Schema};
 use prost_reflect::prost::Message;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
     MethodDescriptor, Value,
 };
+
+use crate::contracts::Contract;
+use crate::management::{Management, in_hex, workers_in_words};
 
 /// How deep made-up messages are within each other.
 const DEEPEST: u32 = 3;
@@ -23,40 +26,76 @@ const LONGEST_TEXT: u64 = 24;
 pub(crate) struct Called {
     pub(crate) method: Method,
     descriptor: MethodDescriptor,
+    /// The workers whose contract has it; empty if any may be called.
+    pub(crate) workers: Vec<String>,
 }
 
 impl Called {
-    /// The method of this path, by the schema in a file or else by what a worker says.
+    /// The method of this path, by the schema in a file or else by what a worker says. Where workers have several
+    /// contracts it is that of `worker`, else the first one that has the method.
     pub(crate) async fn find(
         client: &Client,
         path: &str,
         file: Option<&Path>,
+        worker: Option<&str>,
     ) -> anyhow::Result<Self> {
         let (service, name) = path.rsplit_once('/').with_context(|| {
             format!("`{path}` is no method's path, such as `auth.v1.Auth/Login`")
         })?;
-        let schema = match file {
-            Some(file) => {
-                let bytes = fs::read(file).with_context(|| file.display().to_string())?;
-                Schema::from_bytes(None, &bytes).with_context(|| file.display().to_string())?
-            }
-            None => dynamic::schema(client, service).await.with_context(|| {
+        let broker = Management::over(client.clone());
+        // A policy may not let this peer list workers. It then gets the schema of any worker.
+        let contracts = broker.contracts(service).await.unwrap_or_default();
+        let several = contracts.len() > 1;
+        if let Some(file) = file {
+            let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+            let schema =
+                Schema::from_bytes(None, &bytes).with_context(|| file.display().to_string())?;
+            let hash = mdp_schema::hash(schema.descriptors(), service).ok().map(in_hex);
+            let of_file = |contract: &&Contract| Some(&contract.hash) == hash.as_ref();
+            let same = contracts.iter().find(of_file).filter(|_| several);
+            let workers = same.map(|contract| contract.workers.clone()).unwrap_or_default();
+            return Self::in_schema(&schema, path, workers);
+        }
+        if !several {
+            let schema = dynamic::schema(client, service).await.with_context(|| {
                 format!("the schema of {service} was not told; give one with --schema FILE")
-            })?,
-        };
+            })?;
+            return Self::in_schema(&schema, path, Vec::new());
+        }
+        let mut without = Vec::new();
+        for Contract { hash, workers } in contracts {
+            let count = workers.len();
+            if worker.is_some_and(|id| !workers.iter().any(|other| other == id)) {
+                continue;
+            }
+            let found = match broker.schema(service, Some(&hash)).await {
+                Ok((schema, _)) => Self::in_schema(&schema, path, workers),
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(called) => return Ok(called),
+                Err(error) => {
+                    without.push(format!("  {hash} ({}): {error:#}", workers_in_words(count)))
+                }
+            }
+        }
+        if without.is_empty() {
+            bail!("no worker {} offers {service}", worker.unwrap_or_default());
+        }
+        let without = without.join("\n");
+        bail!("the workers of {service} have several contracts, and none has {name}:\n{without}")
+    }
+
+    fn in_schema(schema: &Schema, path: &str, workers: Vec<String>) -> anyhow::Result<Self> {
+        let method = Method::in_schema(schema, path)?;
+        let (service, name) = path.rsplit_once('/').unwrap_or((path, ""));
         let pool = DescriptorPool::decode(schema.to_bytes().as_slice())
             .with_context(|| format!("the schema of {service} is none"))?;
-        let found = pool
-            .get_service_by_name(service)
-            .ok_or_else(|| anyhow!("the schema has no service {service}"))?;
-        let descriptor = found.methods().find(|method| method.name() == name);
-        let Some(descriptor) = descriptor else {
-            let names: Vec<String> = found.methods().map(|found| found.name().to_owned()).collect();
-            bail!("{service} has no method {name}; it has {}", names.join(", "));
-        };
-        let kind =
-            CallKind::new(descriptor.is_client_streaming(), descriptor.is_server_streaming());
-        Ok(Called { method: Method::new(path, kind)?, descriptor })
+        let found = pool.get_service_by_name(service);
+        let descriptor =
+            found.and_then(|found| found.methods().find(|method| method.name() == name));
+        let descriptor = descriptor.ok_or_else(|| anyhow!("the schema has no method {path}"))?;
+        Ok(Called { method, descriptor, workers })
     }
 
     /// A request from JSON, by protobuf's rules for it.

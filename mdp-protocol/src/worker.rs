@@ -264,6 +264,11 @@ impl Worker {
         [self.session.next_deadline(), self.timer.next(), leaving].into_iter().flatten().min()
     }
 
+    /// The largest frame that the broker takes, in bytes. `None` without a session.
+    pub fn frame_bytes(&self) -> Option<u64> {
+        self.session.frame_bytes()
+    }
+
     /// Calls that handlers work on.
     pub fn running(&self) -> usize {
         self.slots.len()

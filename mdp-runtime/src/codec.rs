@@ -2,6 +2,7 @@
 //! [`codegen`](crate::codegen). The messages are those of `proto/mdp/rpc.proto`.
 
 pub mod details;
+pub(crate) mod notes;
 
 use std::collections::BTreeMap;
 
@@ -93,13 +94,7 @@ pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
 
 /// A refusal of a state machine as a status.
 pub(crate) fn status_of(refusal: &Refusal) -> Status {
-    let info = ErrorInfoMessage {
-        reason: refusal.reason.name().to_owned(),
-        domain: DOMAIN.to_owned(),
-        metadata: BTreeMap::new(),
-    };
-    let detail =
-        Detail { type_url: ERROR_INFO.to_owned(), value: Bytes::from(info.encode_to_vec()) };
+    let detail = error_info(DOMAIN, refusal.reason.name(), []);
     let status = Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
         .with_not_started(refusal.not_started);
     let Some(wait) = refusal.retry_after else { return status };
@@ -120,11 +115,28 @@ pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status 
 
 /// The reason in an `ErrorInfo` of the toolkit's own domain.
 pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
+    read_error_info(detail).filter(|info| info.domain == DOMAIN).map(|info| info.reason)
+}
+
+fn error_info(
+    domain: &str,
+    reason: &str,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Detail {
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let info = ErrorInfoMessage {
+        reason: reason.to_owned(),
+        domain: domain.to_owned(),
+        metadata: metadata.collect(),
+    };
+    Detail { type_url: ERROR_INFO.to_owned(), value: Bytes::from(info.encode_to_vec()) }
+}
+
+fn read_error_info(detail: &Detail) -> Option<ErrorInfoMessage> {
     if detail.type_url != ERROR_INFO {
         return None;
     }
-    let info = ErrorInfoMessage::decode(detail.value.clone()).ok()?;
-    (info.domain == DOMAIN).then_some(info.reason)
+    ErrorInfoMessage::decode(detail.value.clone()).ok()
 }
 
 /// Metadata as it stands in a record; `None` if there is none.

@@ -25,7 +25,8 @@
 //! assert_eq!(schema.descriptors().file[0].service[0].method[0].name(), "Greet");
 //!
 //! // An encoded message there, and one back.
-//! let greet = Method::new("greet.v1.Greeter/Greet", CallKind::Unary)?;
+//! let greet = Method::in_schema(&schema, "greet.v1.Greeter/Greet")?;
+//! assert_eq!(greet.kind(), CallKind::Unary);
 //! let reply = greet.call(&client, b"\x0a\x02hi".as_slice().into()).await?;
 //! assert_eq!(&*reply.0, b"\x0a\x02hi");
 //! # Ok(())
@@ -72,26 +73,95 @@ pub enum MethodError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// The schema does not have it.
+    #[error("the schema has no service {service}")]
+    NoService {
+        /// The service.
+        service: String,
+    },
+    /// The service does not have it.
+    #[error("{service} has no method {method}; it has {}", .others.join(", "))]
+    NoMethod {
+        /// The service.
+        service: String,
+        /// The method.
+        method: String,
+        /// The names of its methods.
+        others: Vec<String>,
+    },
     /// The program has made too many.
     #[error("a program may name {MOST_METHODS} methods, and this one has")]
     TooMany,
 }
 
 impl Method {
-    /// The method of this path, `package.Service/Method`, and of this kind. Its memory is never given back, but the same
-    /// method takes it once only; a gateway should name methods that there are, not those that it is asked for.
+    /// The method of this path, `package.Service/Method`, and of this kind. Its idempotency is not known, so the broker
+    /// does not make its calls again; see [`in_schema`](Self::in_schema) and [`with_idempotency`](Self::with_idempotency).
+    /// Its memory is never given back, but the same method takes it once only; a gateway should name methods that there
+    /// are, not those that it is asked for.
     ///
     /// # Errors
     ///
-    /// The path is none, or there are 65,536 methods already.
+    /// The path is invalid, or there are 65,536 methods already.
     pub fn new(path: &str, kind: CallKind) -> Result<Self, MethodError> {
+        Self::of(path, kind, Idempotency::Unknown)
+    }
+
+    /// The method of this path, with the kind and the idempotency that the schema gives it. As with generated code, the
+    /// broker moves calls of an idempotent method from a lost worker to another.
+    ///
+    /// # Errors
+    ///
+    /// The path is invalid, the schema does not have the method, or there are 65,536 methods already.
+    pub fn in_schema(schema: &Schema, path: &str) -> Result<Self, MethodError> {
+        let wrong = |source| MethodError::Path { path: path.to_owned(), source };
+        let (service, name) = names::split(path).map_err(wrong)?;
+        let files = schema.descriptors().file.iter();
+        let mut services = files.flat_map(|file| {
+            let package = file.package();
+            let full_name = move |name: &str| match package {
+                "" => name.to_owned(),
+                package => format!("{package}.{name}"),
+            };
+            file.service.iter().filter(move |found| full_name(found.name()) == service)
+        });
+        let found = services.next();
+        let found = found.ok_or_else(|| MethodError::NoService { service: service.to_owned() })?;
+        let method = found.method.iter().find(|method| method.name() == name);
+        let method = method.ok_or_else(|| MethodError::NoMethod {
+            service: service.to_owned(),
+            method: name.to_owned(),
+            others: found.method.iter().map(|method| method.name().to_owned()).collect(),
+        })?;
+        let kind = CallKind::new(method.client_streaming(), method.server_streaming());
+        // The numbers of protobuf's `IdempotencyLevel`.
+        let level = method.options.as_ref().and_then(|options| options.idempotency_level);
+        let idempotency = match level {
+            Some(1) => Idempotency::NoSideEffects,
+            Some(2) => Idempotency::Idempotent,
+            _ => Idempotency::Unknown,
+        };
+        Self::of(path, kind, idempotency)
+    }
+
+    /// The same method with this idempotency.
+    ///
+    /// # Errors
+    ///
+    /// There are 65,536 methods already.
+    pub fn with_idempotency(self, idempotency: Idempotency) -> Result<Self, MethodError> {
+        Self::of(self.0.path, self.0.kind, idempotency)
+    }
+
+    fn of(path: &str, kind: CallKind, idempotency: Idempotency) -> Result<Self, MethodError> {
         static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
         let wrong = |source| MethodError::Path { path: path.to_owned(), source };
         names::check(path.as_bytes()).map_err(wrong)?;
         let (service, name) = names::split(path).map_err(wrong)?;
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_default();
-        if let Some(found) = known.get(&(path.to_owned(), kind)) {
+        let key = (path.to_owned(), kind, idempotency);
+        if let Some(found) = known.get(&key) {
             return Ok(Method(found));
         }
         if known.len() >= MOST_METHODS {
@@ -104,13 +174,13 @@ impl Method {
             path: text(path),
             number: 0,
             kind,
-            idempotency: Idempotency::Unknown,
+            idempotency,
             timeout_ms: None,
             retry_attempts: None,
             on_cancel: OnCancel::Cancel,
             deprecated: false,
         }));
-        known.insert((path.to_owned(), kind), spec);
+        known.insert(key, spec);
         Ok(Method(spec))
     }
 
@@ -122,6 +192,11 @@ impl Method {
     /// Which of its sides stream.
     pub fn kind(&self) -> CallKind {
         self.0.kind
+    }
+
+    /// Whether a second run of a call may do harm, as far as it is known.
+    pub fn idempotency(&self) -> Idempotency {
+        self.0.idempotency
     }
 
     /// A call with one request and one reply. A method of another kind ends it with UNIMPLEMENTED.
@@ -149,7 +224,7 @@ impl Method {
     }
 }
 
-type Known = HashMap<(String, CallKind), &'static MethodSpec>;
+type Known = HashMap<(String, CallKind, Idempotency), &'static MethodSpec>;
 
 /// Asks a worker of a service, or the one of this id, for a sign of life. It goes the way of a call, but no handler sees it. It takes the
 /// right to call the service, if the broker has a policy.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub use mdp_protocol::Code;
 use mdp_protocol::Refusal;
 
-use crate::codec;
+use crate::codec::{self, notes};
 use crate::metadata::Metadata;
 
 /// The error of a call: one of gRPC's codes, a message for people, and details for programs.
@@ -41,6 +41,19 @@ pub struct Detail {
     pub type_url: String,
     /// The message, encoded.
     pub value: Bytes,
+}
+
+/// The call that a status first ended, where a handler, an interceptor or a hook handed it on as the
+/// end of another call. See [`Status::source_call`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceCall {
+    /// The path of its method.
+    pub method: String,
+    /// The toolkit's reason for its failure, as [`Status::reason`] has it.
+    pub reason: Option<String>,
+    /// Whether it is certain that no handler was started for it.
+    pub not_started: bool,
 }
 
 impl Status {
@@ -80,6 +93,7 @@ impl Status {
 
     /// What the worker sent beside the status. A handler that hands on the status of a call of its own
     /// (with `?`) does not hand on this: it was meant for the handler, not for its caller.
+    /// [`source_call`](Self::source_call) names what it hands on.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
     }
@@ -102,9 +116,27 @@ impl Status {
 
     /// The reason that the toolkit itself gives for a failure: `NO_SERVICE`, `NO_WORKER`,
     /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED` or
-    /// `BAD_REQUEST`. `None` where a handler ended the call.
+    /// `BAD_REQUEST`. `None` where a handler ended the call, also with the status of a call of its own:
+    /// the reason for that is in [`source_call`](Self::source_call).
     pub fn reason(&self) -> Option<String> {
         self.inner.details.iter().find_map(codec::reason_of)
+    }
+
+    /// The call that ended with this status first. `None` unless a handler handed on the status of a call of
+    /// its own (with `?`), or an interceptor or a hook did. Where a status passed through several handlers, this is
+    /// the innermost call. If the toolkit ended that call, its method also stands before the
+    /// [message](Self::message); a message of a handler's stays as it is.
+    ///
+    /// It says what the handler's worker says, and is not evidence: [`not_started`](Self::not_started) and
+    /// [`reason`](Self::reason) are about the call itself.
+    pub fn source_call(&self) -> Option<SourceCall> {
+        self.inner.details.iter().find_map(notes::source_of)
+    }
+
+    /// Whether the status was too large for the wire: its text was cut, or details or metadata were left out. The code
+    /// stays, whatever the size.
+    pub fn is_truncated(&self) -> bool {
+        self.inner.details.iter().any(notes::is_truncation)
     }
 
     pub(crate) fn with_any(mut self, detail: Detail) -> Self {
@@ -127,8 +159,31 @@ impl Status {
         self
     }
 
-    pub(crate) fn with_method(mut self, method: &str) -> Self {
-        self.inner.method = Some(Arc::from(method));
+    /// The end of a call of this method. A status that has a method already is another call's.
+    pub(crate) fn with_method(self, method: &str) -> Self {
+        let mut status = self.handed_on();
+        status.inner.method = Some(Arc::from(method));
+        status
+    }
+
+    /// The status as the end of the call during which it came up. If it ended another call, what is true of
+    /// that one only becomes its [`source_call`](Self::source_call); what came beside it is left behind.
+    pub(crate) fn handed_on(mut self) -> Self {
+        let Some(method) = self.inner.method.take() else { return self };
+        let inner = &mut *self.inner;
+        let reason = inner.details.iter().find_map(codec::reason_of);
+        let of_toolkit = reason.is_some();
+        let not_started = std::mem::take(&mut inner.not_started);
+        inner.metadata = Metadata::new();
+        inner.details.retain(|detail| codec::reason_of(detail).is_none());
+        if !inner.details.iter().any(|detail| notes::source_of(detail).is_some()) {
+            let source = SourceCall { method: method.to_string(), reason, not_started };
+            inner.details.insert(0, notes::source_detail(&source));
+        }
+        if of_toolkit {
+            // The toolkit's text is about that call; a handler's is its own, and may be meant for users.
+            inner.message = format!("{method}: {}", inner.message);
+        }
         self
     }
 }
@@ -196,7 +251,12 @@ impl fmt::Display for Status {
         if !self.inner.message.is_empty() {
             write!(f, ": {}", self.inner.message)?;
         }
-        Ok(())
+        match self.source_call() {
+            Some(source) if !self.inner.message.starts_with(&source.method) => {
+                write!(f, " (from {})", source.method)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 
 mod support;
 
+use mdp_protocol::wire::DisconnectReason;
 use mdp_runtime::codegen;
 use mdp_runtime::dynamic::{self, Method, MethodError};
 use mdp_runtime::{
-    CallKind, Code, Dialect, MdpRecord, Status, Worker, mdp_service, testing::InMemory,
+    CallKind, Code, Dialect, Idempotency, MdpRecord, Status, Worker, mdp_service, testing::InMemory,
 };
-use support::{broker, client, echo, within, worker};
+use support::{Raw, RawPeer, broker, client, echo, within, worker};
 
 #[derive(MdpRecord, Clone, Debug, PartialEq)]
 pub struct Note {
@@ -82,5 +83,68 @@ fn a_method_is_made_once() {
     assert_ne!(one, other);
     for wrong in ["", "a.B", "a b/C", &"x".repeat(300)] {
         assert!(matches!(Method::new(wrong, CallKind::Unary), Err(MethodError::Path { .. })));
+    }
+}
+
+/// A service of the support's name whose schema says what its methods are.
+mod described {
+    use mdp_runtime::{Status, mdp_service};
+
+    use super::Note;
+
+    #[mdp_service(package = "test.v1")]
+    pub trait Echo {
+        async fn echo(&self, req: Note) -> Result<Note, Status>;
+        #[mdp(idempotent)]
+        async fn safe(&self, req: Note) -> Result<Note, Status>;
+        #[mdp(no_side_effects)]
+        async fn look(&self, req: Note) -> Result<Note, Status>;
+    }
+}
+
+#[test]
+fn a_method_is_what_the_schema_says() {
+    let schema = described::echo_service::schema();
+    for (name, idempotency) in [
+        ("Echo", Idempotency::Unknown),
+        ("Safe", Idempotency::Idempotent),
+        ("Look", Idempotency::NoSideEffects),
+    ] {
+        let path = format!("test.v1.Echo/{name}");
+        let method = Method::in_schema(&schema, &path).unwrap();
+        assert_eq!((method.kind(), method.idempotency()), (CallKind::Unary, idempotency));
+        let unknown = Method::new(&path, CallKind::Unary).unwrap();
+        assert_eq!(unknown.with_idempotency(idempotency), Ok(method));
+    }
+    let missing = Method::in_schema(&schema, "test.v1.Echo/Cry").unwrap_err();
+    assert_eq!(missing.to_string(), "test.v1.Echo has no method Cry; it has Echo, Safe, Look");
+    let missing = Method::in_schema(&schema, "test.v2.Echo/Echo").unwrap_err();
+    assert!(matches!(missing, MethodError::NoService { .. }));
+    assert!(matches!(Method::in_schema(&schema, "nothing"), Err(MethodError::Path { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_moved_from_a_lost_worker_if_the_schema_says_that_it_may_be() {
+    let schema = described::echo_service::schema();
+    for (name, attempts) in [("Echo", None), ("Safe", Some(2)), ("Look", Some(2))] {
+        let broker = broker();
+        let lost = RawPeer::worker(&broker, "lost");
+        let client = client(&broker).await;
+        let method = Method::in_schema(&schema, &format!("test.v1.Echo/{name}")).unwrap();
+        let request = codegen::encode(&"hello".to_owned());
+        let asked = tokio::spawn(method.call(&client, request).send());
+        let lost = within(tokio::task::spawn_blocking(move || {
+            lost.receive_one(|record| matches!(record, Raw::Request { .. }).then_some(()));
+            lost
+        }));
+        let lost = lost.await.unwrap();
+        let _worker = worker(&broker, echo()).await;
+        lost.send(&[Raw::Disconnect(DisconnectReason::Shutdown)]);
+        let ended = within(asked).await.unwrap();
+        assert_eq!(
+            ended.as_ref().ok().map(|reply| reply.attempts()),
+            attempts,
+            "{name}: {ended:?}"
+        );
     }
 }

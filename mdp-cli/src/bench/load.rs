@@ -13,10 +13,14 @@ use mdp_runtime::dynamic::Method;
 use mdp_runtime::{CallKind, Client, Code, Status};
 use tokio::task::JoinSet;
 
+use crate::contracts;
+
 /// What is to be done.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) method: Method,
+    /// The workers that take the calls in turn; if empty, the broker chooses.
+    pub(super) workers: Vec<String>,
     pub(super) requests: Vec<Bytes>,
     pub(super) metadata: Vec<(String, String)>,
     pub(super) concurrency: u32,
@@ -211,30 +215,47 @@ async fn one(load: &Load, client: &Client, number: usize) -> (usize, Result<(u64
     let at = number % load.requests.len().max(1);
     let request = load.requests.get(at).cloned().unwrap_or_default();
     let sent = request.len();
-    let ended = if load.method.kind() == CallKind::ServerStreaming {
-        let call = load.method.server_streaming(client, request).timeout(load.timeout);
-        let call = load
-            .metadata
-            .iter()
-            .fold(call, |call, (key, value)| call.metadata(key.clone(), value.clone()));
-        async {
-            let (mut replies, mut bytes) = (0, 0);
-            let mut stream = call.await?;
-            while let Some(reply) = stream.message().await? {
-                (replies, bytes) = (replies + 1, bytes + reply.0.len() as u64);
-            }
-            Ok((replies, bytes))
+    let count = load.workers.len();
+    let mut tries = 0;
+    loop {
+        let worker = (number + tries).checked_rem(count).and_then(|at| load.workers.get(at));
+        let ended = at_worker(load, client, request.clone(), worker.map(String::as_str)).await;
+        tries += 1;
+        match ended {
+            Err(status) if tries < count && contracts::may_try_the_next(load.method, &status) => {}
+            ended => return (sent, ended),
         }
-        .await
-    } else {
-        let call = load.method.call(client, request).timeout(load.timeout);
-        let call = load
-            .metadata
-            .iter()
-            .fold(call, |call, (key, value)| call.metadata(key.clone(), value.clone()));
-        call.await.map(|reply| (1, reply.0.len() as u64))
-    };
-    (sent, ended)
+    }
+}
+
+async fn at_worker(
+    load: &Load,
+    client: &Client,
+    request: Bytes,
+    worker: Option<&str>,
+) -> Result<(u64, u64), Status> {
+    macro_rules! with_options {
+        ($call:expr) => {{
+            let mut call = $call.timeout(load.timeout);
+            for (key, value) in &load.metadata {
+                call = call.metadata(key.clone(), value.clone());
+            }
+            match worker {
+                Some(id) => call.to_worker(id),
+                None => call,
+            }
+        }};
+    }
+    if load.method.kind() != CallKind::ServerStreaming {
+        let reply = with_options!(load.method.call(client, request)).await?;
+        return Ok((1, reply.0.len() as u64));
+    }
+    let (mut replies, mut bytes) = (0, 0);
+    let mut stream = with_options!(load.method.server_streaming(client, request)).await?;
+    while let Some(reply) = stream.message().await? {
+        (replies, bytes) = (replies + 1, bytes + reply.0.len() as u64);
+    }
+    Ok((replies, bytes))
 }
 
 fn progress(duration: Duration) -> ProgressBar {

@@ -81,7 +81,7 @@ async fn bench(args: &BenchArgs) -> Result<u8, Failure> {
         clients.push(args.connect.client().await?);
     }
     let first = clients.first().ok_or_else(|| Failure::wrong(anyhow!("no connection")))?;
-    let called = Called::find(first, &args.method, args.schema.as_deref()).await;
+    let called = Called::find(first, &args.method, args.schema.as_deref(), None).await;
     let called = called.map_err(Failure::failed)?;
     if matches!(called.method.kind(), CallKind::ClientStreaming | CallKind::BidiStreaming) {
         let text = "the method takes a stream of requests; `mdp bench` makes calls of one request";
@@ -90,6 +90,7 @@ async fn bench(args: &BenchArgs) -> Result<u8, Failure> {
     let requests = requests(args, &called).map_err(Failure::wrong)?;
     let load = Load {
         method: called.method,
+        workers: called.workers,
         requests: requests.into_iter().map(Into::into).collect(),
         metadata: args.metadata.clone(),
         concurrency: args.concurrency,

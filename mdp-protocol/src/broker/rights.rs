@@ -291,7 +291,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn may_manage(&self, session: Key, service: &[u8], about: &[u8]) -> bool {
         let asks = |grant: &Grant| match service {
             b"mmi.service" => true,
-            super::schemas::SERVICE => grant.may_call(about),
+            super::schemas::SERVICE => grant.may_call(super::schemas::asked_for(about).0),
             _ => service.starts_with(super::drain::SERVICES) && grant.drain,
         };
         !self.is_guarded()

@@ -153,11 +153,14 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Option<Listing> {
         let refused = |status| Some(Listing::Status(status));
-        let found = self.by_name.get(about).copied();
+        let (service, wanted) = asked_for(about);
+        let found = self.by_name.get(service).copied();
         let Some(service) = found.filter(|service| self.is_served(*service)) else {
             return refused(NOT_FOUND);
         };
-        let Some((name, hash)) = self.contract_of(service) else { return refused(NOT_IMPLEMENTED) };
+        let Some((name, hash)) = self.contract_of(service, wanted) else {
+            return refused(if wanted.is_some() { NOT_FOUND } else { NOT_IMPLEMENTED });
+        };
         if let Some(known) = self.schemas.find(&name, hash) {
             return Some(known);
         }
@@ -190,11 +193,15 @@ impl<P: Payload> Broker<P> {
         None
     }
 
-    /// The contract of most workers of a service that say theirs and take calls.
-    fn contract_of(&self, service: Key) -> Option<(Name, SchemaHash)> {
+    /// The wanted contract of a service, or that of most workers, of those that say theirs and take calls.
+    fn contract_of(&self, service: Key, wanted: Option<SchemaHash>) -> Option<(Name, SchemaHash)> {
         let service = self.services.get(service)?;
-        let most = service.schemas().iter().max_by_key(|(_, workers)| **workers)?;
-        Some((service.name.clone(), *most.0))
+        let known = service.schemas();
+        let hash = match wanted {
+            Some(hash) => known.contains_key(&hash).then_some(hash)?,
+            None => *known.iter().max_by_key(|(_, workers)| **workers)?.0,
+        };
+        Some((service.name.clone(), hash))
     }
 
     fn asker(&self, from: Key, call: u64) -> Option<Asker> {
@@ -375,6 +382,27 @@ impl<P: Payload> Broker<P> {
         }
     }
 }
+
+/// The service that a question is about, and the one contract of it that is wanted: `SERVICE`, or `SERVICE HASH` with the
+/// hash in hex.
+pub(super) fn asked_for(about: &[u8]) -> (&[u8], Option<SchemaHash>) {
+    let split = || {
+        let (rest, digits) = about.split_last_chunk::<HASH_DIGITS>()?;
+        let service = rest.strip_suffix(b" ")?;
+        let mut hash = SchemaHash::default();
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            for digit in pair {
+                let value = char::from(*digit).to_digit(16)?;
+                *byte = *byte << 4 | value as u8;
+            }
+        }
+        Some((service, hash))
+    };
+    split().map_or((about, None), |(service, hash)| (service, Some(hash)))
+}
+
+/// A hash in hex.
+const HASH_DIGITS: usize = 2 * size_of::<SchemaHash>();
 
 /// The service of the broker's own that is answered here.
 pub(super) const SERVICE: &[u8] = b"mmi.schema";

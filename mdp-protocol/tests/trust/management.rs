@@ -121,3 +121,16 @@ fn nobody_takes_all_places_for_questions_that_are_under_way() {
     });
     assert!(asked);
 }
+
+#[test]
+fn a_contract_takes_the_right_to_call_its_service() {
+    let mut stage = stage(Quota::default());
+    let hash = "ff112233445566778899aabbccddeeff";
+    // Nobody has this one.
+    assert_eq!(ask(&mut stage, "eve", EVE, "mmi.schema", &format!("a.S {hash}")), Some(404));
+    assert_eq!(ask(&mut stage, "eve", EVE, "mmi.schema", &format!("secret.S {hash}")), None);
+    assert_eq!(
+        ask(&mut stage, "op", OPERATOR, "mmi.schema", &format!("secret.S {hash}")),
+        Some(404)
+    );
+}

@@ -52,7 +52,7 @@ pub struct MethodSpec {
 }
 
 /// protobuf's `idempotency_level`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Idempotency {
     /// Not said: a second run may do harm.
     #[default]

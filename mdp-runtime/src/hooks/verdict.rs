@@ -293,13 +293,16 @@ fn passed(reply: Reply, forward: Forward) -> core::Verdict<Body> {
 fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Body> {
     let status = match status.code() {
         Code::Ok => Status::internal("a hook of the broker rejected a call with OK"),
-        _ => status,
+        // It may be the end of a call of the hook's own.
+        _ => status.handed_on(),
     };
     let (status, meta) = match codec::encode_metadata(status.metadata()) {
         Ok(meta) => (status, meta),
         Err(bad) => (bad_key(&bad), None),
     };
     let body = Body::with_payload("", meta.as_deref(), codec::encode_status(&status));
+    // Clients do not say which frames they take; no status is above the bound of all.
+    let body = codec::notes::fitting(status.code(), body, u64::MAX);
     let (code, reply) = (status.code(), wire::Reply::Body(body));
     core::Verdict::End { code, not_started, worker, reply }
 }

@@ -395,7 +395,7 @@ async fn tried(client: Client, request: Request) -> Result<Reply, Status> {
     let end = Channel::call(&client, request).await;
     attempt.known = true;
     match end {
-        Err(status) if status.not_started() => {
+        Err(status) if not_started(&status) => {
             let ran = tries.ran.load(Ordering::Acquire);
             Err(status.with_not_started(!ran))
         }

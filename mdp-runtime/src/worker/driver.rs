@@ -308,6 +308,9 @@ impl Driver {
                 Told::Done(Done { call, code, reply }) => {
                     self.end(call);
                     ends += 1;
+                    // The code is what the caller needs most: a status is cut rather than refused.
+                    let most = self.core.frame_bytes().unwrap_or(u64::MAX);
+                    let reply = codec::notes::fitting(code, reply, most);
                     Input::Done { call, code, reply }
                 }
                 Told::Part(call, part) => Input::Part { call, part },

@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
 use crate::compress;
-use crate::metadata::{BadKey, Metadata};
+use crate::metadata::BadKey;
 use crate::status::{Code, Status};
 
 /// Calls the service. A panic is INTERNAL.
@@ -123,12 +123,9 @@ pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
     // A handler that fails with OK has not made a reply.
     let mut status = match status.code() {
         Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
-        _ => status,
+        // It may be the end of a call of the handler's own.
+        _ => status.handed_on(),
     };
-    // One that a call of the handler's own ended with: what came beside it was for the handler.
-    if status.method().is_some() {
-        status = status.without_method().with_metadata(Metadata::new()).with_not_started(false);
-    }
     for (key, value) in cx.take_reply_metadata().iter() {
         status.metadata_mut().append(key, value.clone());
     }

@@ -223,14 +223,16 @@ pub(super) async fn pass_on(
     };
     let receiving = async move {
         let mut stream = Streaming::<Encoded>::of_replies(flow, request.method, ending);
-        poll_fn(|cx| stream.poll_open(cx)).await?;
+        // It is one call on its way, whose end is named where the caller gets it.
+        let unnamed = Status::without_method;
+        poll_fn(|cx| stream.poll_open(cx)).await.map_err(unnamed)?;
         if kind.streams(Direction::Replies) {
             replies.open(stream.metadata())?;
-            while let Some(Encoded(bytes)) = stream.message().await? {
+            while let Some(Encoded(bytes)) = stream.message().await.map_err(unnamed)? {
                 replies.send_bytes(bytes).await?;
             }
         }
-        stream.end().await
+        stream.end().await.map_err(unnamed)
     };
     let mut sending = std::pin::pin!(sending);
     let mut receiving = std::pin::pin!(receiving);
