@@ -95,7 +95,7 @@ fn process_one(args: &[&str]) -> Option<(Process, u32)> {
         let found = std::fs::read_to_string(&children).unwrap_or_default();
         child = found.split_whitespace().next().and_then(|id| id.parse().ok());
         // Not unshare any more, and it catches the signal: else the kernel would drop it.
-        child.is_some_and(|id| catches_term(id))
+        child.is_some_and(catches_term)
     });
     child.map(|id| (process, id))
 }
