@@ -1,21 +1,28 @@
 //! `mdp broker`: from the settings to a broker that runs and stops.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use mdp_runtime::{BindError, Broker};
-use tracing_subscriber::EnvFilter;
+use mdp_runtime::{BindError, Broker, PolicyError};
 
 use crate::Failure;
 use crate::args::BrokerArgs;
 use crate::config::Config;
 use crate::stop::{Reload, Stop};
-use crate::{metrics, supervisor};
+use crate::{log, metrics, supervisor};
 
 pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
-    log(args.log.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start tokio")
+        .map_err(Failure::failed)?;
+    let reload = {
+        let _within = runtime.enter();
+        Reload::listen().context("could not listen to signals").map_err(Failure::failed)?
+    };
+    log::start(args.log.as_deref())?;
     let config = match &args.config {
         Some(path) => Config::read(path).map_err(Failure::wrong)?,
         None => Config::default(),
@@ -31,24 +38,18 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     let builder = if args.allow_drain { builder.allow_drain(true) } else { builder };
     let builder = builder.drain_grace(args.grace);
     let builder = binds.iter().fold(builder, |builder, endpoint| builder.bind(endpoint));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("could not start tokio")
-        .map_err(Failure::failed)?;
-    runtime.block_on(serve(args.grace, args.metrics, || builder.start()))
+    runtime.block_on(serve(args.grace, args.metrics, reload, || builder.start()))
 }
 
 async fn serve(
     grace: Duration,
     metrics: Option<SocketAddr>,
+    mut reload: Reload,
     start: impl FnOnce() -> Result<Broker, BindError>,
 ) -> Result<(), Failure> {
     // Before anybody can know that the broker is there, so that no signal is missed.
     let mut stop =
         Stop::listen().context("could not listen to signals").map_err(Failure::failed)?;
-    let mut reload =
-        Reload::listen().context("could not listen to signals").map_err(Failure::failed)?;
     let mut broker = start().map_err(|error| match error {
         BindError::Endpoint(_) | BindError::Insecure { .. } | BindError::Policy(_) => {
             Failure::wrong(error)
@@ -60,15 +61,16 @@ async fn serve(
         Some(at) => Some(metrics::serve(at, monitor.clone()).await.map_err(Failure::failed)?),
         None => None,
     };
-    announce(&broker, metrics)
-        .context("could not say where the broker is bound")
-        .map_err(Failure::failed)?;
+    announce(&broker, metrics);
     supervisor::ready(broker.endpoints(), monitor);
     loop {
         tokio::select! {
             () = stop.asked() => break,
             () = reload.asked() => match broker.reload_policy() {
                 Ok(()) => {}
+                Err(PolicyError::NoFile) => {
+                    tracing::info!("SIGHUP is ignored: there is no policy's file to read again");
+                }
                 Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
             },
             ended = broker.stopped() => {
@@ -86,29 +88,21 @@ async fn serve(
     }
 }
 
-/// Tells whoever started the program where it listens, and before that by which key it is known.
-fn announce(broker: &Broker, metrics: Option<SocketAddr>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+/// Tells whoever started the program where it listens, and before that by which key it is known. The broker serves though
+/// nobody can read it; then the log tells it.
+fn announce(broker: &Broker, metrics: Option<SocketAddr>) {
+    let mut text = String::new();
     if let Some(key) = broker.public_key() {
-        writeln!(out, "public-key {key}")?;
+        text += &format!("public-key {key}\n");
     }
     for endpoint in broker.endpoints() {
-        writeln!(out, "bound {endpoint}")?;
+        text += &format!("bound {endpoint}\n");
     }
     if let Some(address) = metrics {
-        writeln!(out, "metrics http://{address}/metrics")?;
+        text += &format!("metrics http://{address}/metrics\n");
     }
-    out.flush()
-}
-
-/// Logs to standard error, as `--log` says, else RUST_LOG, else at the level info.
-fn log(filter: Option<&str>) -> Result<(), Failure> {
-    let from_env = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
-    let text = filter.or(from_env.as_deref()).unwrap_or("info");
-    let filter = EnvFilter::builder()
-        .parse(text)
-        .with_context(|| format!("`{text}` does not say what to log"))
-        .map_err(Failure::wrong)?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    Ok(())
+    if let Err(error) = log::announce(&text) {
+        let said = text.trim_end().replace('\n', ", ");
+        tracing::warn!(%error, said, "standard output does not take what it should; the broker serves all the same");
+    }
 }

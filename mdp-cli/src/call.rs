@@ -15,6 +15,7 @@ use crate::Failure;
 use crate::args::{metadata, seconds};
 use crate::connect::ConnectArgs;
 use crate::contracts;
+use crate::log;
 use crate::messages::{self, Called};
 
 /// What is added to a status' number to make an exit code, so that it is none of the program's own.
@@ -80,7 +81,7 @@ async fn call(args: &CallArgs) -> Result<u8, Failure> {
     match ended {
         Ok(Ok(())) => Ok(0),
         Ok(Err(status)) => {
-            eprint!("{}", in_words(&status));
+            log::say(&in_words(&status));
             Ok(STATUS.saturating_add(status.code().as_u32().min(64) as u8))
         }
         Err(error) => Err(Failure::failed(error)),
@@ -172,7 +173,7 @@ fn print(called: &Called, reply: &Encoded) -> anyhow::Result<()> {
 fn told(args: &CallArgs, metadata: &Metadata) {
     if args.verbose {
         for (key, value) in metadata.iter() {
-            eprintln!("{key}: {}", value.escape_ascii());
+            log::say(&format!("{key}: {}\n", value.escape_ascii()));
         }
     }
 }

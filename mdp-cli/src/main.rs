@@ -29,6 +29,7 @@ mod doctor;
 mod drain;
 mod keys;
 mod list;
+mod log;
 mod management;
 mod messages;
 mod metrics;
@@ -50,6 +51,9 @@ use clap::Parser;
 use crate::args::{Args, Command, SchemaCommand};
 
 fn main() -> ExitCode {
+    if let Err(error) = stop::end_process_one() {
+        log::say(&format!("mdp: SIGTERM will not end this: {error}\n"));
+    }
     let done = match Args::parse().command {
         Command::Broker(args) => broker::run(args).map(|()| 0),
         Command::Keys(command) => keys::run(&command).map(|()| 0),
@@ -67,13 +71,12 @@ fn main() -> ExitCode {
         Command::Drain(args) => on_tokio(drain::run(&args)),
         Command::Completion(args) => completion::run(&args),
     };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("mdp: {:#}", failure.error);
-            ExitCode::from(failure.code)
-        }
-    }
+    let code = done.unwrap_or_else(|failure| {
+        log::say(&format!("mdp: {:#}\n", failure.error));
+        failure.code
+    });
+    log::flush();
+    ExitCode::from(code)
 }
 
 /// Runs what talks to a broker now and then.

@@ -1,72 +1,85 @@
-//! SIGINT and SIGTERM, one after another; and SIGHUP, which asks for the policy to be read again.
+//! Signals: SIGINT and SIGTERM stop a command, SIGHUP asks a broker to read its policy again, others are ignored.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
-/// Listens from when it is made.
-pub(crate) struct Stop {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+use mdp_runtime::ShutdownSignals;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::flag;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long a command that shows something may take to end, once it is asked to stop.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether SIGINT and SIGTERM end process 1 at once, until [`Stop`] listens.
+static DEFAULT_ACTION: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Lets SIGINT and SIGTERM end the process if it is process 1 of a container, as they end any other process that does not
+/// listen to them. The kernel drops them for process 1 otherwise.
+pub(crate) fn end_process_one() -> io::Result<()> {
+    if std::process::id() != 1 {
+        return Ok(());
+    }
+    let in_force = DEFAULT_ACTION.get_or_init(|| Arc::new(AtomicBool::new(true)));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(in_force))?;
+    }
+    Ok(())
 }
 
-#[cfg(unix)]
+/// SIGINT and SIGTERM, one after another. Signals within 0.5 s count as one.
+pub(crate) struct Stop(ShutdownSignals);
+
 impl Stop {
+    /// Listens from now on.
     pub(crate) fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Stop {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next of the two.
-    pub(crate) async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        let signals = ShutdownSignals::listen()?;
+        if let Some(in_force) = DEFAULT_ACTION.get() {
+            in_force.store(false, Ordering::SeqCst);
         }
-    }
-}
-
-#[cfg(not(unix))]
-impl Stop {
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Stop {})
+        Ok(Stop(signals))
     }
 
-    /// Waits for Ctrl-C.
+    /// As [`listen`](Self::listen), for a command that shows something and has nothing to finish. The process ends 1 s
+    /// after the first signal, even if the program or terminal that is to take its output stands still.
+    pub(crate) fn listen_and_end() -> io::Result<Self> {
+        let stop = Stop::listen()?;
+        let mut heard = Stop::listen()?;
+        let waits = tokio::runtime::Builder::new_current_thread().build()?;
+        thread::Builder::new().name("mdp-end".into()).spawn(move || {
+            waits.block_on(heard.asked());
+            thread::sleep(ENDS_WITHIN);
+            std::process::exit(1);
+        })?;
+        Ok(stop)
+    }
+
+    /// Waits for the next signal.
     pub(crate) async fn asked(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.0.recv().await;
     }
 }
 
-/// Listens for SIGHUP.
-pub(crate) struct Reload {
-    #[cfg(unix)]
-    hangup: tokio::signal::unix::Signal,
-}
+/// SIGHUP, for a broker. With it SIGUSR1 and SIGUSR2 are ignored, which would end the process by default. Rust's runtime
+/// ignores SIGPIPE.
+pub(crate) struct Reload(Signal);
 
 impl Reload {
-    #[cfg(unix)]
+    /// Listens from now on, within a tokio runtime.
     pub(crate) fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Reload { hangup: signal(SignalKind::hangup())? })
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Reload {})
-    }
-
-    /// Waits for the next one; where there is no such signal, for ever.
-    pub(crate) async fn asked(&mut self) {
-        #[cfg(unix)]
-        if self.hangup.recv().await.is_some() {
-            return;
+        for ignored in [SIGUSR1, SIGUSR2] {
+            flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
         }
-        std::future::pending::<()>().await;
+        Ok(Reload(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next SIGHUP.
+    pub(crate) async fn asked(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
     }
 }

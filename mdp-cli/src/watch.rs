@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &WatchArgs) -> Result<u8, Failure> {
     if args.interval < SHORTEST {
         return Err(Failure::wrong(anyhow!("--interval is 0.1 s at the least")));
     }
-    let mut stop = Stop::listen().map_err(Failure::failed)?;
+    let mut stop = Stop::listen_and_end().map_err(Failure::failed)?;
     let broker = Management::open(&args.connect).await?;
     let mut ticks = tokio::time::interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

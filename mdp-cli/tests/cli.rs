@@ -92,6 +92,7 @@ fn a_second_signal_stops_at_once() {
     process.signal("INT");
     process.error_line("stopping");
     assert!(process.is_running());
+    std::thread::sleep(Duration::from_millis(600)); // signals within 0.5 s are one
     process.signal("TERM");
     let ended = process.end();
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");

@@ -202,6 +202,9 @@ pub enum ServeError {
     /// The worker's thread could not be started.
     #[error("could not start the worker's thread")]
     Thread(#[source] io::Error),
+    /// `run` could not listen to SIGINT and SIGTERM.
+    #[error("could not listen to SIGINT and SIGTERM")]
+    Signals(#[source] io::Error),
     /// There is no tokio runtime to run handlers on.
     #[error("a worker runs its handlers on tokio; call this within a runtime")]
     NoTokio,

@@ -174,7 +174,7 @@ pub use plain::raw::{
 };
 pub use policy::{Policy, PolicyError};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
-pub use signal::stop_asked;
+pub use signal::{ShutdownSignals, stop_asked};
 pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,

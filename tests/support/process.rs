@@ -29,10 +29,17 @@ pub(crate) struct Ended {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
+        Process::start_with(command, Stdio::piped(), Stdio::piped())
+    }
+
+    /// With these outputs. What goes elsewhere than to a pipe of the test has no lines.
+    pub(crate) fn start_with(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        // A pipe's end that the command keeps would hide that the process has ended.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let stdout = child.stdout.take().map_or_else(|| channel().1, lines);
+        let stderr = child.stderr.take().map_or_else(|| channel().1, lines);
         Process { child, stdout, stderr, said: Vec::new() }
     }
 

@@ -1,5 +1,6 @@
 //! The Auth worker: accounts and passwords. It says who has logged in; the token is the broker's to make.
 
+use std::io::Write;
 use std::time::Duration;
 
 use mdp_runtime::details::{BadRequest, FieldViolation, RetryInfo};
@@ -231,7 +232,7 @@ fn hash(password: &str) -> Result<String, Status> {
 /// A database that another worker holds for too long is there again later; what else it says is for this side only.
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
-        eprintln!("{error}");
+        let _ = writeln!(std::io::stderr(), "{error}");
         Status::unavailable("the accounts cannot be read now")
     }
 }

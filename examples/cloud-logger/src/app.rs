@@ -43,7 +43,7 @@ impl Shop {
         let bounds = Bounds { events: self.buffer_events, bytes: self.buffer_bytes };
         let logger = CloudLogger::new(&self.name).bounds(bounds);
         let (layer, guard) = logger.start(parts::client(endpoint))?;
-        let stderr = fmt::layer().with_writer(std::io::stderr);
+        let stderr = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
         let complaints = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
         tracing_subscriber::registry()
             .with(layer.with_filter(self.level))

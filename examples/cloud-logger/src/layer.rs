@@ -1,7 +1,7 @@
 //! The layer of `tracing`'s: turns events into records and puts them into the buffer, and never waits for more than that.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -153,7 +153,8 @@ impl Drop for Guard {
             return;
         }
         if let Err(left) = self.shipper.shutdown(GRACE) {
-            eprintln!("cloud logger: {left}");
+            // No `eprintln`: it panics where nobody reads the program's standard error any more.
+            let _ = writeln!(io::stderr(), "cloud logger: {left}");
         }
     }
 }

@@ -71,11 +71,16 @@ impl Viewer {
         loop {
             match follow.next().await? {
                 Seen::Records(records) => show(&records)?,
-                Seen::Lost(status) => eprintln!("-- waiting: {}", escape(&status.to_string())),
-                Seen::Back => eprintln!("-- connected"),
+                Seen::Lost(status) => note(&format!("waiting: {}", escape(&status.to_string()))),
+                Seen::Back => note("connected"),
             }
         }
     }
+}
+
+/// A line on standard error, if it takes one.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "-- {text}");
 }
 
 fn show(records: &[Record]) -> Result<()> {

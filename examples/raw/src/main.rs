@@ -1,6 +1,7 @@
 //! A broker, a worker and a client of plain Majordomo, in one program or in three.
 
 use std::error::Error;
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,7 +50,7 @@ async fn all_in_one() -> Result<(), Box<dyn Error>> {
 /// The worker: a greeting for each name; of several they come one by one, and at last how many there were.
 async fn greet(names: Vec<Bytes>, replier: Replier) {
     if let Err(error) = try_to_greet(names.into(), replier).await {
-        eprintln!("nobody was greeted: {error}");
+        let _ = writeln!(std::io::stderr(), "nobody was greeted: {error}");
     }
 }
 

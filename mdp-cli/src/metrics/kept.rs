@@ -8,6 +8,8 @@ use mdp_runtime::{BrokerReport, metrics};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::log;
+
 /// How long an answer is given again, and likewise that there was none.
 const FRESH: Duration = Duration::from_millis(250);
 /// How long the broker's thread may take for one question.
@@ -80,8 +82,16 @@ impl Told {
 
     /// In Prometheus' text format. It is made once, and all answers share its bytes.
     pub(super) fn prometheus(&self) -> Bytes {
-        self.text.get_or_init(|| metrics::prometheus(&self.report).into()).clone()
+        let text = || (metrics::prometheus(&self.report) + &log_lines(log::dropped())).into();
+        self.text.get_or_init(text).clone()
     }
+}
+
+/// The series of the program's own log.
+fn log_lines(dropped: u64) -> String {
+    let name = "mdp_log_lines_dropped_total";
+    let help = "Lines of the log that were dropped, for they could not be written.";
+    format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {dropped}\n")
 }
 
 #[cfg(test)]

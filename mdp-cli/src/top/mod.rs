@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &TopArgs) -> Result<u8, Failure> {
             "top draws on a terminal, and standard output is none; {hint}"
         )));
     }
-    let mut stop = Stop::listen().map_err(Failure::failed)?;
+    let mut stop = Stop::listen_and_end().map_err(Failure::failed)?;
     let broker = Management::open(&args.connect).await?;
     let mut terminal = ratatui::try_init().map_err(Failure::failed)?;
     let ended = follow(args, &broker, &mut stop, &mut terminal).await;

@@ -36,6 +36,7 @@ use crate::plain::raw::{Handlers, RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::plain::{self, Dialect};
 use crate::security::CurveClient;
+use crate::signal::ShutdownSignals;
 use driver::{Command, Driver};
 use pool::Pool;
 use seat::Seat;
@@ -376,16 +377,23 @@ impl WorkerBuilder {
     /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
     /// [`grace`](Self::grace); or until somebody [drains](crate::BrokerBuilder::allow_drain) it.
     ///
+    /// Signals within 0.5 s count as one. Another one later ends the process at once
+    /// ([`ShutdownSignals`](crate::ShutdownSignals)).
+    ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start), and [`ServeError::Signals`].
     pub async fn run(self) -> Result<(), ServeError> {
         let grace = self.grace;
+        // Before anybody can know that the worker is there, so that no signal is missed.
+        let mut signals = ShutdownSignals::listen().map_err(ServeError::Signals)?;
         let worker = self.start()?;
         tokio::select! {
-            () = crate::signal::stop_asked() => {}
+            () = signals.recv() => {}
             () = worker.stopped() => {}
         }
+        // The next signal ends the process, also if a handler hangs.
+        drop(signals);
         worker.shutdown(grace).await;
         Ok(())
     }

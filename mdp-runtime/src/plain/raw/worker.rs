@@ -23,6 +23,7 @@ use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
 use crate::security::CurveClient;
+use crate::signal::ShutdownSignals;
 use crate::worker::{ServicePermits, Worker};
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
@@ -275,20 +276,27 @@ impl RawWorkerBuilder {
     /// Starts the worker and answers all requests with a function, each in a task of its own, until SIGINT or SIGTERM; then
     /// waits for the open ones, for up to [`grace`](Self::grace).
     ///
+    /// Signals within 0.5 s count as one. Another one later ends the process at once
+    /// ([`ShutdownSignals`](crate::ShutdownSignals)).
+    ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start), and [`ServeError::Signals`].
     pub async fn run<F, Fut>(self, handler: F) -> Result<(), ServeError>
     where
         F: Fn(Vec<Bytes>, Replier) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let grace = self.grace;
+        // Before anybody can know that the worker is there, so that no signal is missed.
+        let mut signals = ShutdownSignals::listen().map_err(ServeError::Signals)?;
         let mut worker = self.start()?;
         tokio::select! {
             () = worker.serve(&handler) => {}
-            () = crate::signal::stop_asked() => {}
+            () = signals.recv() => {}
         }
+        // The next signal ends the process, also if a handler hangs.
+        drop(signals);
         worker.stop(grace);
         // What has come by now is answered, too.
         worker.serve(&handler).await;
