@@ -577,7 +577,9 @@ impl<P: Payload> Broker<P> {
     pub(super) fn remove(&mut self, key: Key) {
         self.let_go(key);
         self.drop_backlog(key);
-        self.forget_caller(key);
+        if !self.leave_client(key) {
+            self.uncount_abandoned(key);
+        }
         self.uncount_call(key);
         self.call_timer.clear(key.index());
         self.calls.discard(key);
@@ -586,17 +588,36 @@ impl<P: Payload> Broker<P> {
     /// The client waits for the call no longer. What the call takes of a quota or a limit stays taken until it is over:
     /// a worker may be at work on it.
     pub(super) fn forget_caller(&mut self, key: Key) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(client) = call.client() else { return };
-        call.waits = false;
+        if !self.leave_client(key) {
+            return;
+        }
         if self.planted(PlantedBug::ForgetAbandonedCalls) {
             self.uncount_call(key);
         }
-        let Some(call) = self.calls.get(key) else { return };
-        self.by_number.remove(&(client, call.client_call));
+        let owner = self.calls.get(key).map(Call::owner);
+        if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
+            session.abandoned += 1;
+        }
+    }
+
+    /// Takes a call from its client. `false`: none waited for it.
+    fn leave_client(&mut self, key: Key) -> bool {
+        let Some(call) = self.calls.get_mut(key) else { return false };
+        let Some(client) = call.client() else { return false };
+        call.waits = false;
+        let number = call.client_call;
+        self.by_number.remove(&(client, number));
         if let Some(session) = self.sessions.get_mut(client) {
             session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
-            session.abandoned += 1;
+        }
+        true
+    }
+
+    /// A call that its client has given up is over.
+    fn uncount_abandoned(&mut self, key: Key) {
+        let owner = self.calls.get(key).map(Call::owner);
+        if let Some(client) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
+            client.abandoned = client.abandoned.saturating_sub(1);
         }
     }
 }

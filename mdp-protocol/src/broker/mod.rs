@@ -215,14 +215,15 @@ impl<P: Payload> Broker<P> {
     /// Whom an input counts for, now. This is the one place where messages get a session, or none.
     fn whose(&mut self, from: &Sender<'_>, out: &mut Vec<Action<P>>) -> Whose {
         // A key that was valid once is never valid for another session.
-        let known = from.session.filter(|session| self.sessions.get(*session).is_some());
-        let Some(key) = known.or_else(|| self.by_route.get(from.route).copied()) else {
-            return Whose::Stranger;
+        let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));
+        let now = || {
+            let key = *self.by_route.get(from.route)?;
+            Some((key, self.sessions.get(key)?))
         };
-        let Some(session) = self.sessions.get(key) else { return Whose::Stranger };
+        let Some((key, session)) = known.or_else(now) else { return Whose::Stranger };
         let identity = session.rights.identity();
         let forgotten = self.planted(PlantedBug::ForgetIdentity) && identity.key().is_none();
-        if identity == from.identity || forgotten {
+        if *identity == from.identity || forgotten {
             return Whose::Session(key);
         }
         self.stats.invalid += 1;

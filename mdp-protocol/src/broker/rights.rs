@@ -45,8 +45,8 @@ impl Rights {
     }
 
     /// Whose session it is, for as long as it lasts.
-    pub(super) fn identity(&self) -> Identity {
-        self.identity
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The peer's key, as the transport has proven it.
@@ -359,15 +359,13 @@ impl<P: Payload> Broker<P> {
         call.usage = usage.index();
     }
 
-    /// A call is over, and its slot is back: it counts no longer, neither for its client nor for its principal.
+    /// A call is over, and its slot is back: it counts for its principal no longer.
     pub(super) fn uncount_call(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
-        let owner = call.owner();
-        if let Some(client) = self.sessions.get_mut(owner) {
-            client.abandoned = client.abandoned.saturating_sub(1);
-        }
-        if let Some(usage) = self.usages.at_mut(usage) {
+        if usage != UNCOUNTED
+            && let Some(usage) = self.usages.at_mut(usage)
+        {
             usage.calls = usage.calls.saturating_sub(1);
         }
     }
