@@ -11,7 +11,7 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record,
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::identity::{Identities, is_local};
+use super::identity::Identities;
 use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
@@ -248,7 +248,7 @@ impl Driver {
                 self.pass_over(first)?;
                 continue;
             };
-            self.local = self.inproc && is_local(&mut route);
+            self.local = self.inproc && self.runtime.is_insider(&route);
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);

@@ -9,9 +9,10 @@ use crate::security::zap::Registration;
 /// read where ZAP is asked and nowhere else.
 const USER_ID: &str = "User-Id";
 
-/// A property of each message that came over a network connection, whatever its mechanism (ZMTP's READY has it).
-/// What comes from the broker's own process, over inproc, has no properties.
-const SOCKET_TYPE: &str = "Socket-Type";
+/// Properties of messages that came over a connection. A peer says the one in its READY, and may leave it out; libzmq adds
+/// the other for each peer of ZMTP 3, and so for each that has proven a key. Messages over inproc have neither, nor have
+/// those of peers of ZMTP 2.
+const OF_CONNECTIONS: [&str; 2] = ["Socket-Type", "Peer-Address"];
 
 /// Tells who sent a message. This is the one place where an identity is made.
 pub(super) struct Identities {
@@ -25,9 +26,9 @@ pub(super) struct Identities {
 #[derive(Debug)]
 pub(super) struct Unproven;
 
-/// Whether a message came from the broker's own process.
-pub(super) fn is_local(route: &mut zmq::Message) -> bool {
-    route.gets(SOCKET_TYPE).is_none()
+/// Whether a message shows no connection. Without CURVE it may all the same have come over one.
+fn is_local(route: &mut zmq::Message) -> bool {
+    OF_CONNECTIONS.iter().all(|property| route.gets(property).is_none())
 }
 
 impl Identities {
