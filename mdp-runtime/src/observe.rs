@@ -123,7 +123,9 @@ pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
 /// `chosen`: there is a key, and a routing id of the peer's choice.
 pub(crate) fn unproven(route: &[u8], chosen: bool) {
     let why = match chosen {
-        true => "its peer has a key and sets its routing id itself: it must leave that to the broker",
+        true => {
+            "its peer has a key and sets its routing id itself: it must leave that to the broker"
+        }
         false => "its connection should have a key, and has none",
     };
     bounded!(warn, route = shown(route), why, "message dropped");
