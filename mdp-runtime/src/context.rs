@@ -1,8 +1,10 @@
 //! The ZeroMQ context that brokers, workers and clients of a process share.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::clock;
 use crate::security::{warn_if_old, zap};
 
 /// A ZeroMQ context with its I/O threads.
@@ -20,13 +22,23 @@ use crate::security::{warn_if_old, zap};
 pub struct Runtime {
     context: zmq::Context,
     zap: zap::Place,
+    insiders: Arc<Insiders>,
+}
+
+/// The routing ids of this process' own peers over inproc. What libzmq says of a message cannot tell them from peers of a
+/// network, which may leave out what would show a network; these ids are known to nobody else.
+struct Insiders {
+    secret: [u64; 2],
+    made: AtomicU64,
 }
 
 impl Runtime {
     /// A context of its own, with one I/O thread.
     pub fn new() -> Self {
         warn_if_old();
-        Runtime { context: zmq::Context::new(), zap: zap::Place::default() }
+        let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
+        let (context, zap) = (zmq::Context::new(), zap::Place::default());
+        Runtime { context, zap, insiders: Arc::new(insiders) }
     }
 
     /// The context of the process, made at its first use.
@@ -38,12 +50,33 @@ impl Runtime {
     pub(crate) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
         self.context.socket(kind)
     }
+
+    /// A routing id for a socket of this process that connects over inproc.
+    pub(crate) fn insider(&self) -> Vec<u8> {
+        let number = self.insiders.made.fetch_add(1, Ordering::Relaxed);
+        [&self.insiders.prefix()[..], &number.to_be_bytes()].concat()
+    }
+
+    /// Whether a routing id is one that [`insider`](Self::insider) has made.
+    pub(crate) fn is_insider(&self, route: &[u8]) -> bool {
+        route.starts_with(&self.insiders.prefix())
+    }
 }
 
 impl Runtime {
     /// The context's handler of ZAP, if there is one.
     pub(crate) fn zap(&self) -> &zap::Place {
         &self.zap
+    }
+}
+
+impl Insiders {
+    /// It begins otherwise than the ids that a ROUTER makes.
+    fn prefix(&self) -> [u8; 17] {
+        let mut prefix = [1; 17];
+        let secret = self.secret.iter().flat_map(|part| part.to_be_bytes());
+        prefix.iter_mut().skip(1).zip(secret).for_each(|(place, byte)| *place = byte);
+        prefix
     }
 }
 

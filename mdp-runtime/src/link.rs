@@ -84,7 +84,12 @@ impl Link {
         if watched && !endpoint.starts_with("inproc://") {
             self.watch = Some(Watch::begin(runtime, &self.polled.get_ref().socket)?);
         }
-        let connected = self.polled.get_ref().socket.connect(endpoint);
+        let socket = &self.polled.get_ref().socket;
+        let named = match endpoint.starts_with("inproc://") {
+            true => socket.set_identity(&runtime.insider()),
+            false => Ok(()),
+        };
+        let connected = named.and_then(|()| socket.connect(endpoint));
         if connected.is_err() {
             self.unwatch();
         }

@@ -120,12 +120,15 @@ pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
 }
 
 /// A message on a routing id that another peer has a session under.
-pub(crate) fn unproven(route: &[u8]) {
-    bounded!(
-        warn,
-        route = shown(route),
-        "message dropped: its connection should have a key, and has none"
-    );
+/// `chosen`: there is a key, and a routing id of the peer's choice.
+pub(crate) fn unproven(route: &[u8], chosen: bool) {
+    let why = match chosen {
+        true => {
+            "its peer has a key and sets its routing id itself: it must leave that to the broker"
+        }
+        false => "its connection should have a key, and has none",
+    };
+    bounded!(warn, route = shown(route), why, "message dropped");
 }
 
 pub(crate) fn unknown(route: &[u8], error: &RecordError) {

@@ -5,13 +5,14 @@
 mod support;
 
 use std::collections::HashSet;
+use std::future::IntoFuture;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_runtime::{
-    CallContext, Code, ConnectionState, Dialect, Interceptor, MdpRecord, Next, RawClient, Reply,
-    Request, Status, Worker, mdp_service,
+    CallContext, Code, ConnectionState, Dialect, Interceptor, MdpRecord, Next, RawClient,
+    RawWorker, Replier, Reply, Request, Responder, Status, Worker, mdp_service,
 };
 use support::{broker, client, until, within};
 
@@ -297,6 +298,84 @@ async fn raw_handlers_keep_their_place() {
     gate.open(2);
     assert_eq!(within(reply.last()).await.unwrap(), [Bytes::from_static(&[2])]);
     assert_eq!(gate.most(), 1);
+}
+
+/// A function that has answered and goes on counts, too.
+#[tokio::test]
+async fn a_raw_worker_runs_as_many_functions_as_it_has_capacity() {
+    let broker = broker();
+    for dialect in [Dialect::Rpc, Dialect::Mdp02] {
+        let (gate, _opener) = gate();
+        let worker = RawWorker::builder("raw").dialect(dialect).connect(&broker.endpoints()[0]);
+        let mut worker = worker.capacity(2).start().unwrap();
+        let inside = gate.clone();
+        let serving = tokio::spawn(async move {
+            let answer = |frames: Vec<Bytes>, replier: Replier| {
+                let inside = inside.clone();
+                async move {
+                    let number = u32::from(frames[0][0]);
+                    let _ = replier.finish(frames);
+                    tokio::task::spawn_blocking(move || inside.wait(number)).await.unwrap();
+                }
+            };
+            worker.serve(answer).await;
+        });
+        let client = RawClient::builder().dialect(Dialect::Rpc);
+        let client = client.connect(&broker.endpoints()[0]).open().unwrap();
+        let ask = |number: u8| client.request("raw", vec![Bytes::from(vec![number])]).last();
+        for number in [1, 2] {
+            within(ask(number)).await.unwrap();
+            until(async || gate.has_begun(number.into())).await;
+        }
+        let third = tokio::spawn(ask(3));
+        tokio::time::sleep(Duration::from_millis(200)).await; // it would have begun by now
+        assert!(!gate.has_begun(3), "{dialect:?}");
+        gate.open(1);
+        within(third).await.unwrap().unwrap();
+        until(async || gate.has_begun(3)).await;
+        assert_eq!(gate.most(), 2, "{dialect:?}");
+        serving.abort();
+    }
+}
+
+#[mdp_service(package = "test.v1")]
+trait Counter {
+    /// Somebody at the counter answers.
+    async fn ask(&self, cx: &CallContext) -> Result<(), Status>;
+}
+
+/// Those who have been asked to answer, and are at it.
+#[derive(Clone, Default)]
+struct Desk(Arc<Mutex<Vec<Responder<()>>>>);
+
+impl Counter for Desk {
+    async fn ask(&self, cx: &CallContext) -> Result<(), Status> {
+        let (responder, answer) = cx.defer();
+        self.0.lock().unwrap().push(responder);
+        answer.await
+    }
+}
+
+/// Calls whose answer somebody else gives: who is at work on one that is over keeps its place.
+#[tokio::test]
+async fn what_is_deferred_keeps_its_place() {
+    let (broker, desk) = (broker(), Desk::default());
+    let worker = Worker::builder().connect(&broker.endpoints()[0]).capacity(2);
+    let worker = worker.serve(CounterWorker::new(desk.clone())).start().unwrap();
+    within(worker.connected()).await.unwrap();
+    let client = CounterClient::new(client(&broker).await);
+    let deferred = || desk.0.lock().unwrap().len();
+    for _ in 0..20 {
+        let _ = client.ask().timeout(Duration::from_millis(20)).await;
+    }
+    assert_eq!(deferred(), 2);
+    let next = tokio::spawn(client.ask().timeout(LONG).into_future());
+    let first = desk.0.lock().unwrap().remove(0);
+    first.reply(()); // to nobody
+    until(async || deferred() == 2).await;
+    let last = desk.0.lock().unwrap().pop().unwrap();
+    last.reply(());
+    within(next).await.unwrap().unwrap();
 }
 
 #[mdp_service(package = "test.v1")]

@@ -324,6 +324,65 @@ async fn a32_a_peer_keeps_its_key_while_the_policy_changes() {
     assert_eq!(nameless, 0, "of {asked} requests");
 }
 
+/// A7: whoever connects with the routing id of a peer that has just gone is sent neither a reply of that peer's call nor a
+/// request that was meant for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a7_nobody_hears_what_is_meant_for_another_key() {
+    let keys = Keys::new();
+    let eve = zmq::CurveKeyPair::new().unwrap();
+    let own = zmq::z85_encode(&eve.public_key).unwrap();
+    let text = format!(
+        "[[principal]]\nname = 'ann'\nkeys = ['{}']\ncall = ['slow', 'desk']\nserve = ['slow', 'desk']\n\
+         [[principal]]\nname = 'eve'\nkeys = ['{own}']\ncall = ['other']\n",
+        keys.ann.public()
+    );
+    let curve = CurveServer::new(keys.broker.clone());
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").curve(curve);
+    let broker = broker.policy(Policy::parse(&text).unwrap()).start().unwrap();
+    let endpoint = broker.endpoints()[0].clone();
+    let builder = RawWorker::builder("slow").dialect(Dialect::Rpc).connect(&endpoint);
+    let builder = builder.runtime(&Runtime::new()).curve(keys.curve(&keys.ann));
+    let mut worker = builder.start().unwrap();
+    assert!(worker.connected().await);
+    let context = zmq::Context::new();
+    let known_as = |id: &[u8], own: &zmq::CurveKeyPair| {
+        let socket = context.socket(zmq::DEALER).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.set_identity(id).unwrap();
+        socket.set_curve_serverkey(keys.broker.public().as_bytes()).unwrap();
+        socket.set_curve_publickey(&own.public_key).unwrap();
+        socket.set_curve_secretkey(&own.secret_key).unwrap();
+        socket.connect(&endpoint).unwrap();
+        socket
+    };
+    // A call whose reply comes when its client has gone, and a worker that goes without a word.
+    let client = known_as(b"client-1", &keys.ann_raw);
+    client.send_multipart(["MDPC02", "\x01", "slow", "hi"], 0).unwrap();
+    let desk = known_as(b"desk-1", &keys.ann_raw);
+    desk.send_multipart(["MDPW02", "\x01", "desk"], 0).unwrap();
+    let held = tokio::time::timeout(ms(1_000), worker.recv()).await.ok().flatten();
+    drop((client, desk));
+    tokio::time::sleep(ms(200)).await; // until the broker's socket has noticed
+    let thieves = [known_as(b"client-1", &eve), known_as(b"desk-1", &eve)];
+    tokio::time::sleep(ms(200)).await; // until they are connected
+    if let Some((frames, replier)) = held {
+        replier.finish(frames).unwrap();
+    }
+    let asks = raw_curve_client(&endpoint, keys.curve(&keys.ann));
+    let _ = asks.send("desk", vec![Bytes::from_static(b"secret")]).await;
+    for thief in &thieves {
+        while let Ok(message) = thief.recv_multipart(zmq::DONTWAIT) {
+            let shows = message.iter().any(|frame| [&b"hi"[..], b"secret"].contains(&&**frame));
+            assert!(!shows, "{message:?}");
+        }
+    }
+}
+
+fn raw_curve_client(endpoint: &str, curve: CurveClient) -> RawClient {
+    let builder = RawClient::builder().dialect(Dialect::Rpc).connect(endpoint).curve(curve);
+    builder.runtime(&Runtime::new()).open().unwrap().with_timeout(ms(700))
+}
+
 /// A36: a call that its client gives up keeps its place in the quota while a worker is busy with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a36_calls_that_were_given_up_count_until_their_slots_are_back() {

@@ -3,6 +3,8 @@
 // A test may end at the first wrong assumption.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -68,5 +70,50 @@ async fn a_peer_of_the_same_process_may_keep_its_replies() {
     while broker.stats().await.unread_bytes > 0 {
         assert!(Instant::now() < until, "{:?}", broker.stats().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A connection by hand that says nothing of its socket: in ZMTP 3 by a READY without properties, in ZMTP 2 there are none.
+fn nameless(address: &str, version: u8) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let signature = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f];
+    let (greeting, ready, answer) = match version {
+        2 => ([&signature[..], &[1, 5, 0, 0]].concat(), &b""[..], 12),
+        _ => {
+            let mechanism = [&b"\x03\0NULL"[..], &[0; 48]].concat();
+            ([&signature[..], &mechanism].concat(), &b"\x04\x06\x05READY"[..], 64)
+        }
+    };
+    stream.write_all(&greeting).unwrap();
+    stream.read_exact(&mut vec![0; answer]).unwrap();
+    stream.write_all(ready).unwrap();
+    stream
+}
+
+/// What a peer leaves out of its handshake does not make it one of the broker's own process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_says_nothing_of_its_socket_is_counted() {
+    for version in [2, 3] {
+        let runtime = Runtime::new();
+        let builder = Broker::builder().runtime(&runtime).bind("inproc://unread");
+        let broker = builder.bind("tcp://127.0.0.1:*").start().unwrap();
+        giver(&runtime, "inproc://unread");
+        let mut mute = nameless(broker.endpoints()[1].strip_prefix("tcp://").unwrap(), version);
+        let frames = ["MDPC02", "\x01", "give", "one"].iter().enumerate();
+        let request: Vec<u8> = frames
+            .flat_map(|(number, frame)| {
+                let head = [u8::from(number < 3), frame.len() as u8];
+                head.into_iter().chain(frame.bytes())
+            })
+            .collect();
+        let until = Instant::now() + DEADLINE;
+        loop {
+            mute.write_all(&request).unwrap();
+            let stats = broker.stats().await;
+            if stats.unread_ended > 0 || stats.unread_refused > 20 {
+                break;
+            }
+            assert!(Instant::now() < until && stats.replies < 100, "ZMTP {version}: {stats:?}");
+        }
     }
 }

@@ -67,13 +67,6 @@ pub(super) struct Usage {
     lists: Lists,
 }
 
-/// Whose budget something takes from: the principal's, or without a policy that of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Payer {
-    Principal(Key),
-    Session(Key),
-}
-
 /// Which quota is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
@@ -270,12 +263,6 @@ impl<P: Payload> Broker<P> {
         };
         let usage = self.usages.get_mut(usage);
         usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
-    }
-
-    /// Whose budgets a peer uses.
-    pub(super) fn payer(&self, session: Key) -> Payer {
-        let usage = self.sessions.get(session).and_then(|found| found.rights.usage);
-        usage.map_or(Payer::Session(session), Payer::Principal)
     }
 
     /// The lists that a peer's principal was given of late; without a policy, that the peer was given.

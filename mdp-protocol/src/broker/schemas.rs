@@ -7,15 +7,17 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Broker;
 use super::calls::{Call, End};
 use super::io::{Action, Name};
 use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
+use super::refusals::denied;
 use super::requests::Request;
-use super::rights::Payer;
+use super::{Broker, final_of};
+use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
+use crate::policy::Grant;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
@@ -33,9 +35,9 @@ const AGAIN: Span = Span::from_ms(50);
 /// Contracts that are asked for at once, and who waits for them.
 const LOOKUPS_MOST: usize = 64;
 const ASKERS_MOST: usize = 1_024;
-/// How much of that one principal may take, or a peer without one: an eighth, so that nobody keeps the others out.
-const OWN_LOOKUPS_MOST: usize = LOOKUPS_MOST / 8;
-const OWN_ASKERS_MOST: usize = ASKERS_MOST / 8;
+/// The same of one principal; without a policy, of one session.
+const LOOKUPS_EACH: usize = LOOKUPS_MOST / 4;
+const ASKERS_EACH: usize = ASKERS_MOST / 4;
 
 /// What is known, and what is being asked for.
 #[derive(Debug, Default)]
@@ -66,16 +68,23 @@ struct Lookup {
     /// The call to the worker, once one has a free slot.
     call: Option<Key>,
     tries: u8,
-    /// Whose question made it.
-    begun_by: Payer,
-    askers: Vec<(Payer, Asker)>,
+    /// Whose question began it, as in [`Waits`].
+    who: Key,
+    askers: Vec<Waits>,
+}
+
+/// A question that waits, and whose it is: a principal's, or without a policy a session's.
+#[derive(Clone, Debug)]
+struct Waits {
+    who: Key,
+    asker: Asker,
 }
 
 /// Who waits for an answer. A plain client has a session only while something of its own goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asker {
     Session { session: Key, call: u64 },
-    Plain { route: Arc<[u8]>, form: Form },
+    Plain { route: Arc<[u8]>, form: Form, identity: Identity },
 }
 
 impl Schemas {
@@ -112,11 +121,16 @@ impl Schemas {
         self.lookups.iter().map(|lookup| lookup.askers.len()).sum()
     }
 
-    /// How many lookups somebody has begun, and in how many of all it waits.
-    fn taken_by(&self, payer: Payer) -> (usize, usize) {
-        let begun = self.lookups.iter().filter(|lookup| lookup.begun_by == payer).count();
+    /// Whether somebody has as many questions waiting as one may have.
+    fn is_full_for(&self, who: Key) -> bool {
         let askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
-        (begun, askers.filter(|(other, _)| *other == payer).count())
+        askers.filter(|waits| waits.who == who).count() >= ASKERS_EACH
+    }
+
+    /// Whether there is room for another lookup of somebody.
+    fn has_room_for(&self, who: Key) -> bool {
+        let own = self.lookups.iter().filter(|lookup| lookup.who == who).count();
+        own < LOOKUPS_EACH && self.lookups.len() < LOOKUPS_MOST
     }
 
     /// Bytes of what is known: counted, and kept.
@@ -166,28 +180,26 @@ impl<P: Payload> Broker<P> {
         }
         let full =
             self.schemas.askers() >= ASKERS_MOST || self.calls.len() >= self.config.limits.calls;
-        let Some(asker) = self.asker(from, call).filter(|_| !full && self.closing.is_none()) else {
+        let Some(waits) = self.waits(from, call).filter(|_| !full && self.closing.is_none()) else {
             return refused(TRY_LATER);
         };
-        let payer = self.payer(from);
-        let (begun, waits) = self.schemas.taken_by(payer);
-        if waits >= OWN_ASKERS_MOST {
+        let who = waits.who;
+        if self.schemas.is_full_for(who) {
             return refused(TRY_LATER);
         }
         let lookups = &mut self.schemas.lookups;
         if let Some(same) =
             lookups.iter_mut().find(|same| same.service == service && same.hash == hash)
         {
-            same.askers.push((payer, asker));
+            same.askers.push(waits);
             return None;
         }
-        let full = lookups.len() >= LOOKUPS_MOST || begun >= OWN_LOOKUPS_MOST;
-        if full || !self.may_list(now, from) {
+        if !self.schemas.has_room_for(who) || !self.may_list(now, from) {
             return refused(TRY_LATER);
         }
-        let (until, askers) = (now + PATIENCE, Vec::from([(payer, asker)]));
-        let (next, call, tries, begun_by) = (now, None, 0, payer);
-        let lookup = Lookup { service, name, hash, until, next, call, tries, begun_by, askers };
+        let (until, askers) = (now + PATIENCE, Vec::from([waits]));
+        let (call, tries) = (None, 0);
+        let lookup = Lookup { service, name, hash, until, next: now, call, tries, who, askers };
         self.schemas.lookups.push(lookup);
         self.see_to_lookups(now, out);
         None
@@ -204,12 +216,29 @@ impl<P: Payload> Broker<P> {
         Some((service.name.clone(), hash))
     }
 
-    fn asker(&self, from: Key, call: u64) -> Option<Asker> {
+    fn waits(&self, from: Key, call: u64) -> Option<Waits> {
         let session = self.sessions.get(from)?;
-        Some(match session.form() {
-            Some(form) => Asker::Plain { route: Arc::from(&*session.route), form },
+        let identity = *session.rights.identity();
+        let asker = match session.form() {
+            Some(form) => Asker::Plain { route: Arc::from(&*session.route), form, identity },
             None => Asker::Session { session: from, call },
-        })
+        };
+        Some(Waits { who: session.rights.usage.unwrap_or(from), asker })
+    }
+
+    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another peer
+    /// behind the routing id.
+    fn may_still_ask(&self, asker: &Asker, service: &[u8]) -> bool {
+        match asker {
+            Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),
+            Asker::Plain { route, identity, .. } => {
+                let there = self.by_route.get(&**route).and_then(|key| self.sessions.get(*key));
+                let same = there.is_none_or(|session| session.rights.identity() == identity);
+                let allows = |grant: &Arc<Grant>| grant.manage || grant.may_call(service);
+                let policy = self.config.policy.as_ref();
+                same && policy.is_none_or(|policy| policy.of(identity).is_some_and(allows))
+            }
+        }
     }
 
     /// Whether a client's number is that of a question which is not answered yet.
@@ -218,14 +247,14 @@ impl<P: Payload> Broker<P> {
         self.schemas
             .lookups
             .iter()
-            .any(|lookup| lookup.askers.iter().any(|(_, other)| *other == asker))
+            .any(|lookup| lookup.askers.iter().any(|waits| waits.asker == asker))
     }
 
     /// CANCEL for what is no call: perhaps a question.
     pub(super) fn forget_question(&mut self, session: Key, call: u64) {
         let asker = Asker::Session { session, call };
         for lookup in &mut self.schemas.lookups {
-            lookup.askers.retain(|(_, other)| *other != asker);
+            lookup.askers.retain(|other| other.asker != asker);
         }
     }
 
@@ -369,12 +398,18 @@ impl<P: Payload> Broker<P> {
         if place >= self.schemas.lookups.len() {
             return;
         }
-        for (_, asker) in self.schemas.lookups.swap_remove(place).askers {
+        let Lookup { name, askers, .. } = self.schemas.lookups.swap_remove(place);
+        for Waits { asker, .. } in askers {
+            let may = self.may_still_ask(&asker, &name);
             match asker {
-                Asker::Session { session, call } => {
+                Asker::Session { session, call } if may => {
                     self.answer_management(now, session, call, listing.clone(), out);
                 }
-                Asker::Plain { route, form } => {
+                Asker::Session { session, call } => {
+                    self.send(now, session, final_of(call, 0, denied(SERVICE)), out);
+                }
+                Asker::Plain { .. } if !may => {}
+                Asker::Plain { route, form, .. } => {
                     let message = super::mmi::plain_reply(SERVICE, listing.clone());
                     out.push(Action::AnswerPlain { route: (&*route).into(), form, message });
                 }

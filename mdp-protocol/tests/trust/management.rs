@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::Identity;
-use mdp_protocol::broker::{Config, Listing};
+use mdp_protocol::broker::{Config, Content, FromPlain, Incoming, Input, Listing, ToPlain};
 use mdp_protocol::policy::{Grant, Pattern, PeerKey, Policy, Quota};
+use mdp_protocol::wire::plain::Dialect;
 use mdp_protocol::wire::{Record, Reply};
+use mdp_protocol::{Code, Identity};
 
+use crate::body::Body;
 use crate::identities::grant;
 use crate::stage::{Said, Stage, hello, raw_request};
 
@@ -90,38 +92,6 @@ fn a_service_that_one_may_not_call_is_not_there() {
     assert_eq!(ask(&mut stage, "w", WORKER, "mmi.service", "secret.S"), Some(200));
 }
 
-/// The places for questions under way are shared: one who asks for many contracts leaves some to others.
-#[test]
-fn nobody_takes_all_places_for_questions_that_are_under_way() {
-    let mut stage = stage(Quota::default());
-    let worker = Identity::of_key(WORKER);
-    for number in 0..200_u8 {
-        let service = format!("a.S{number}");
-        let ready =
-            Record::Ready { service: service.as_bytes(), capacity: 1, schema: Some([number; 16]) };
-        stage.say_as("w", worker, ready);
-    }
-    stage.told("w");
-    let mut refused = 0;
-    for number in 0..200 {
-        // More than the lists of a second.
-        stage.now += 30;
-        for (who, key) in [("w", WORKER), ("op", OPERATOR)] {
-            stage.say_as(who, Identity::of_key(key), Record::Heartbeat);
-        }
-        let asked = ask(&mut stage, "eve", EVE, "mmi.schema", &format!("a.S{number}"));
-        refused += usize::from(asked == Some(503));
-    }
-    assert!(refused >= 100, "{refused} refused");
-    // The operator's question is asked of the worker.
-    stage.told("w");
-    assert_eq!(ask(&mut stage, "op", OPERATOR, "mmi.schema", "secret.S"), None);
-    let asked = stage.told("w").iter().filter_map(crate::stage::record_in).any(|record| {
-        matches!(record, Record::Request { body, .. } if mdp_protocol::Payload::path(body) == b"secret.S/-schema")
-    });
-    assert!(asked);
-}
-
 #[test]
 fn a_contract_takes_the_right_to_call_its_service() {
     let mut stage = stage(Quota::default());
@@ -133,4 +103,102 @@ fn a_contract_takes_the_right_to_call_its_service() {
         ask(&mut stage, "op", OPERATOR, "mmi.schema", &format!("secret.S {hash}")),
         Some(404)
     );
+}
+
+/// The statuses that one peer gets for many questions, and then another one for one.
+fn then(stage: &mut Stage, many: usize, about: impl Fn(usize) -> String) -> Option<u16> {
+    for number in 0..many {
+        ask(stage, "eve", EVE, "mmi.schema", &about(number));
+    }
+    ask(stage, "op", OPERATOR, "mmi.schema", "secret.S")
+}
+
+#[test]
+fn questions_that_wait_leave_room_for_those_of_others() {
+    // Her own part of what may wait for one contract.
+    assert_eq!(then(&mut stage(Quota::default()), 1_100, |_| "a.S".into()), None, "it waits");
+    // And of the contracts that are asked for at once.
+    let mut stage = stage(Quota::default());
+    for number in 0..70_u8 {
+        let (service, schema) = (format!("a.S{number}"), Some([number; 16]));
+        let ready = Record::Ready { service: service.as_bytes(), capacity: 1, schema };
+        stage.say_as("w", Identity::of_key(WORKER), ready);
+    }
+    for _ in 0..2 {
+        assert_eq!(then(&mut stage, 70, |number| format!("a.S{number}")), None, "it waits");
+        stage.now += 1_000; // another second of lists
+    }
+}
+
+/// The worker's answer to the question of the broker's that waits.
+fn tell_contract(stage: &mut Stage) {
+    let told = stage.told("w");
+    let call = told.iter().find_map(|said| match said {
+        Said::Record(Record::Request { call, .. }) => Some(*call),
+        _ => None,
+    });
+    let reply = Reply::Body(Body::of_path(b"", b"contract"));
+    let (code, call) = (Code::Ok, call.unwrap());
+    let told = Record::Final { call, code, not_started: false, attempt: 1, peer: &b""[..], reply };
+    stage.say_as("w", Identity::of_key(WORKER), told);
+}
+
+/// Eve may not call the service any more.
+fn policy_without_eve() -> Arc<Policy> {
+    let mut policy = Policy::new();
+    policy.grant(EVE, &grant("eve", &["b.*"], &[]));
+    policy.grant(WORKER, &grant("w", &[], &["*"]));
+    policy.grant(OPERATOR, &grant("op", &["a.*"], &[]));
+    Arc::new(policy)
+}
+
+#[test]
+fn a_contract_is_not_told_to_who_has_lost_the_right_meanwhile() {
+    let mut stage = stage(Quota::default());
+    assert_eq!(ask(&mut stage, "eve", EVE, "mmi.schema", "a.S"), None);
+    stage.input(Input::Policy(policy_without_eve()));
+    tell_contract(&mut stage);
+    let told = stage.told("eve");
+    let [Said::Record(Record::Final { code, reply: Reply::Refused(_), .. })] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*code, Code::PermissionDenied);
+}
+
+#[test]
+fn a_contract_is_told_to_the_peer_that_has_asked_and_to_no_other() {
+    let asks = |service: &'static str, about: &'static str| {
+        let body = Body::of_frames(service.as_bytes(), &[about.into()]);
+        FromPlain::Request { service: service.as_bytes(), content: Incoming::Raw(body) }
+    };
+    let contract = |said: &Said| match said {
+        Said::Plain(ToPlain::Reply { content: Content::Listing(listing), .. }) => {
+            listing.status() == 200 && matches!(**listing, Listing::Schema(_))
+        }
+        _ => false,
+    };
+    let ann = Identity::of_key(OPERATOR);
+    // The same peer, another one under its routing id, and the same one without its right.
+    for (other, lost, wanted) in [(false, false, true), (true, false, false), (false, true, false)]
+    {
+        let mut stage = stage(Quota::default());
+        stage.plain_as("x", ann, Dialect::V02, asks("mmi.schema", "a.S"));
+        stage.now += 1_500;
+        if other {
+            // Its session is over by then; the routing id is somebody else's.
+            stage.input(Input::Tick);
+            let gone = stage.broker.sender(b"x", ann).session();
+            gone.into_iter().for_each(|session| stage.input(Input::Unreachable { session }));
+            let eve = Identity::of_key(EVE);
+            stage.plain_as("x", eve, Dialect::V02, asks("mmi.service", "a.S"));
+        }
+        if lost {
+            let mut policy = Policy::new();
+            policy.grant(WORKER, &grant("w", &[], &["*"]));
+            policy.grant(OPERATOR, &grant("op", &["b.*"], &[]));
+            stage.input(Input::Policy(Arc::new(policy)));
+        }
+        tell_contract(&mut stage);
+        assert_eq!(stage.told("x").iter().any(contract), wanted, "{other} {lost}");
+    }
 }

@@ -11,7 +11,7 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record,
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::identity::{Identities, is_local};
+use super::identity::{Identities, Unproven};
 use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
@@ -242,13 +242,16 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
-            let Ok(identity) = self.identities.of(&mut route) else {
-                observe::unproven(&route);
-                weight += CALL_WEIGHT;
-                self.pass_over(first)?;
-                continue;
+            let identity = match self.identities.of(&mut route) {
+                Ok(identity) => identity,
+                Err(unproven) => {
+                    observe::unproven(&route, unproven == Unproven::Route);
+                    weight += CALL_WEIGHT;
+                    self.pass_over(first)?;
+                    continue;
+                }
             };
-            self.local = self.inproc && is_local(&mut route);
+            self.local = self.inproc && self.runtime.is_insider(&route);
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);

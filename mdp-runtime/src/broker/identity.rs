@@ -9,9 +9,10 @@ use crate::security::zap::Registration;
 /// read where ZAP is asked and nowhere else.
 const USER_ID: &str = "User-Id";
 
-/// A property of each message that came over a network connection, whatever its mechanism (ZMTP's READY has it).
-/// What comes from the broker's own process, over inproc, has no properties.
-const SOCKET_TYPE: &str = "Socket-Type";
+/// Properties of messages that came over a connection. A peer says the one in its READY, and may leave it out; libzmq adds
+/// the other for each peer of ZMTP 3, and so for each that has proven a key. Messages over inproc have neither, nor have
+/// those of peers of ZMTP 2.
+const OF_CONNECTIONS: [&str; 2] = ["Socket-Type", "Peer-Address"];
 
 /// Tells who sent a message. This is the one place where an identity is made.
 pub(super) struct Identities {
@@ -21,13 +22,25 @@ pub(super) struct Identities {
     last: Option<(Box<str>, Identity)>,
 }
 
-/// A message over an encrypted endpoint whose connection has no key. It must count for nobody.
-#[derive(Debug)]
-pub(super) struct Unproven;
+/// Why a message over an encrypted endpoint must count for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unproven {
+    /// Its connection has no key.
+    Key,
+    /// Its peer has set the routing id itself. Once the connection is gone another peer may connect with the same id, and
+    /// is sent what is meant for the first one.
+    Route,
+}
 
-/// Whether a message came from the broker's own process.
-pub(super) fn is_local(route: &mut zmq::Message) -> bool {
-    route.gets(SOCKET_TYPE).is_none()
+/// Whether a message shows no connection. Without CURVE it may all the same have come over one.
+fn is_local(route: &mut zmq::Message) -> bool {
+    OF_CONNECTIONS.iter().all(|property| route.gets(property).is_none())
+}
+
+/// Whether a routing id looks like those that a ROUTER makes: a zero, and a number that begins anywhere and is told to
+/// nobody.
+fn is_made_by_router(route: &[u8]) -> bool {
+    matches!(route, [0, _, _, _, _])
 }
 
 impl Identities {
@@ -44,7 +57,8 @@ impl Identities {
     ///
     /// # Errors
     ///
-    /// The broker has CURVE, the message came over the network, and its connection has no key.
+    /// The broker has CURVE, the message came over the network, and its connection has no key; or it has one, and a
+    /// routing id that the ROUTER has not made.
     pub(super) fn of(&mut self, route: &mut zmq::Message) -> Result<Identity, Unproven> {
         if self.registration.is_none() {
             return Ok(Identity::anonymous());
@@ -54,8 +68,9 @@ impl Identities {
             _ => None,
         };
         match known {
+            Some(_) if !is_made_by_router(route) => Err(Unproven::Route),
             Some(identity) => Ok(identity),
-            None if !is_local(route) => Err(Unproven),
+            None if !is_local(route) => Err(Unproven::Key),
             None => Ok(Identity::anonymous()),
         }
     }
@@ -66,7 +81,7 @@ impl Identities {
         {
             return Ok(*identity);
         }
-        let key: PublicKey = text.parse().map_err(|_| Unproven)?;
+        let key: PublicKey = text.parse().map_err(|_| Unproven::Key)?;
         let identity = Identity::of_key(*key.as_bytes());
         self.last = Some((text.into(), identity));
         Ok(identity)
@@ -150,11 +165,26 @@ mod tests {
         for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
             let peer = server.peer(&server.bind(endpoint), None);
             peer.send("hello", 0).unwrap();
-            server.hears().unwrap_err();
+            assert_eq!(server.hears().unwrap_err(), Unproven::Key);
         }
         let inside = server.peer(&server.bind("inproc://here"), None);
         inside.send("hello", 0).unwrap();
         assert_eq!(server.hears().unwrap(), Identity::anonymous());
+    }
+
+    /// It could be another peer's before: what is sent to the one would come to the other.
+    #[test]
+    fn a_peer_with_a_key_does_not_choose_its_routing_id() {
+        let mut server = Server::new(true);
+        let (endpoint, own) = (server.bind("tcp://127.0.0.1:*"), KeyPair::new().unwrap());
+        let peer = server.runtime.socket(zmq::DEALER).unwrap();
+        peer.set_linger(0).unwrap();
+        peer.set_identity(b"ann").unwrap();
+        let curve = CurveClient::new(*server.keys.public()).key_pair(own);
+        curve.prepare(1).unwrap().set_up(&peer, 0).unwrap();
+        peer.connect(&endpoint).unwrap();
+        peer.send("hello", 0).unwrap();
+        assert_eq!(server.hears().unwrap_err(), Unproven::Route);
     }
 
     #[test]

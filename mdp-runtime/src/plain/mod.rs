@@ -38,7 +38,9 @@ use serving::Serving;
 /// - items of a stream have no numbers: what a broker drops, because somebody behind it is slow, is missed by nobody. Ours ends
 ///   the call then;
 /// - a broker that is not of this project knows no deadlines, no wanted worker and no status: a call for a service that
-///   has no worker ends with DEADLINE_EXCEEDED, and the time in the broker's queue is not taken off what the worker sees.
+///   has no worker ends with DEADLINE_EXCEEDED, and the time in the broker's queue is not taken off what the worker sees;
+/// - such a broker passes on what a client has written: what a worker behind it hears of the caller
+///   ([`CallContext::principal`](crate::CallContext::principal)) is the client's own claim.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {

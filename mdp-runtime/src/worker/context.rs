@@ -162,7 +162,7 @@ impl CallContext {
 
     /// Who calls, as the broker has proven it: the principal's name in the broker's policy, else the key of its
     /// connection in Z85; `None` if the connection has no key, or the call came through a broker that says
-    /// nothing of it.
+    /// nothing of it. Over plain MDP and a broker that is not of this project it is the client's own claim.
     pub fn principal(&self) -> Option<&str> {
         std::str::from_utf8(self.caller().1).ok().filter(|name| !name.is_empty())
     }

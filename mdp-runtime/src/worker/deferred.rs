@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::context::CallContext;
+use super::permits::{Hold, Outlasts};
 use crate::status::Status;
 
 /// Gives the reply of a call, once, from any task or thread. See [`CallContext::defer`].
@@ -17,6 +18,8 @@ use crate::status::Status;
 pub struct Responder<Rep> {
     answer: oneshot::Sender<Result<Rep, Status>>,
     cx: CallContext,
+    /// The call's place in the worker's capacity: whoever has the responder may still be at work on it when the call is over.
+    hold: Option<Hold>,
 }
 
 impl<Rep> Responder<Rep> {
@@ -32,6 +35,8 @@ impl<Rep> Responder<Rep> {
 
     /// Ends the call.
     pub fn send(self, outcome: Result<Rep, Status>) {
+        // First the permit: the answer may end the call.
+        drop(self.hold);
         // The other end is gone with the handler, which is when nobody waits any more.
         let _ = self.answer.send(outcome);
     }
@@ -76,7 +81,8 @@ impl<Rep> fmt::Debug for Deferred<Rep> {
 
 impl CallContext {
     /// Lets somebody else answer: hand the [`Responder`] on, and return the future. The call keeps its
-    /// slot until it is answered, cancelled, or out of time.
+    /// slot until it is answered, cancelled, or out of time. It counts for the worker's capacity until the responder
+    /// has answered or is dropped, also when nobody waits any more; of several responders the first one counts.
     ///
     /// ```
     /// use std::future::Future;
@@ -101,7 +107,8 @@ impl CallContext {
     /// ```
     pub fn defer<Rep>(&self) -> (Responder<Rep>, Deferred<Rep>) {
         let (answer, answered) = oneshot::channel();
-        let responder = Responder { answer, cx: self.clone() };
+        let hold = Hold::take(self, Outlasts::Responder).ok();
+        let responder = Responder { answer, cx: self.clone(), hold };
         (responder, Deferred { answer: answered, method: self.method() })
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Outlasts {
     Thread = 1 << 2,
     /// The replier of a raw call.
     Replier = 1 << 3,
+    /// The first responder of the call, with whoever answers in its handler's place.
+    Responder = 1 << 4,
 }
 
 /// The capacity of a service, as its calls share it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::names;
 use mdp_protocol::{ConnectionState, SessionConfig, Span};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
@@ -49,6 +49,8 @@ use crate::worker::{ServicePermits, Worker};
 pub struct RawWorker {
     requests: mpsc::UnboundedReceiver<(Vec<Bytes>, Replier)>,
     way: Way,
+    /// Functions that [`serve`](Self::serve) may run at once.
+    room: Arc<Semaphore>,
 }
 
 enum Way {
@@ -78,14 +80,21 @@ impl RawWorker {
         self.requests.recv().await
     }
 
-    /// Answers all requests with a function, each in a task of its own, until the worker is stopped.
+    /// Answers all requests with a function, each in a task of its own, until the worker is stopped. As many run at once as
+    /// the worker has [`capacity`](RawWorkerBuilder::capacity), those included that have answered and go on.
     pub async fn serve<F, Fut>(&mut self, handler: F)
     where
         F: Fn(Vec<Bytes>, Replier) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        while let Some((frames, replier)) = self.recv().await {
-            tokio::spawn(handler(frames, replier));
+        // The semaphore is never closed.
+        while let Ok(room) = Arc::clone(&self.room).acquire_owned().await {
+            let Some((frames, replier)) = self.recv().await else { return };
+            let answers = handler(frames, replier);
+            tokio::spawn(async move {
+                answers.await;
+                drop(room);
+            });
         }
     }
 
@@ -247,7 +256,8 @@ impl RawWorkerBuilder {
             .name("mdp-raw-worker".into())
             .spawn(run)
             .map_err(ServeError::Thread)?;
-        Ok(RawWorker { requests, way: Way::Plain { commands, state } })
+        let room = room_for(self.capacity);
+        Ok(RawWorker { requests, way: Way::Plain { commands, state }, room })
     }
 
     fn start_rpc(self) -> Result<RawWorker, ServeError> {
@@ -270,7 +280,8 @@ impl RawWorkerBuilder {
             let _ = requests_in.send((frames, replier));
             std::future::ready(())
         });
-        Ok(RawWorker { requests, way: Way::Rpc(builder.start()?) })
+        let room = room_for(self.capacity);
+        Ok(RawWorker { requests, way: Way::Rpc(builder.start()?), room })
     }
 
     /// Starts the worker and answers all requests with a function, each in a task of its own, until SIGINT or SIGTERM; then
@@ -303,6 +314,11 @@ impl RawWorkerBuilder {
         worker.shutdown(grace).await;
         Ok(())
     }
+}
+
+fn room_for(capacity: u32) -> Arc<Semaphore> {
+    let most = usize::try_from(capacity).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
 }
 
 struct Driver {
