@@ -115,6 +115,9 @@ pub struct WorkerLine {
 /// Lists that a principal is given in a second, or a peer without one; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;
 
+/// Those that all peers without a principal are given in a second.
+const OPEN_LISTS_A_SECOND: u32 = 4 * LISTS_A_SECOND;
+
 const OK: u16 = 200;
 pub(super) const NOT_FOUND: u16 = 404;
 pub(super) const NOT_IMPLEMENTED: u16 = 501;
@@ -129,12 +132,12 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Whether there may be another one; if so it counts.
-    fn take(&mut self, now: Time) -> bool {
+    /// Whether there may be another one, where there are so many in a second; if so it counts.
+    fn take(&mut self, now: Time, most: u32) -> bool {
         if now - self.since >= Span::from_secs(1) {
             *self = Lists { since: now, made: 0 };
         }
-        let room = self.made < LISTS_A_SECOND;
+        let room = self.made < most;
         self.made += u32::from(room);
         room
     }
@@ -240,7 +243,9 @@ impl<P: Payload> Broker<P> {
 
     /// Whether a peer may have another list now.
     pub(super) fn may_list(&mut self, now: Time, from: Key) -> bool {
-        self.lists_of(from).is_some_and(|lists| lists.take(now))
+        let own = self.lists_of(from).is_some_and(|lists| lists.take(now, LISTS_A_SECOND));
+        // A session costs nothing, so those without a principal have a budget together, besides.
+        own && (self.has_principal(from) || self.open_lists.take(now, OPEN_LISTS_A_SECOND))
     }
 
     fn broker_line(&self) -> BrokerLine {

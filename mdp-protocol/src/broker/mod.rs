@@ -75,6 +75,8 @@ pub struct Broker<P> {
     /// The millisecond whose timers have been looked at.
     timers_done: Option<Time>,
     gone: plain::Gone,
+    /// Lists that peers without a principal were given.
+    open_lists: mmi::Lists,
     schemas: schemas::Schemas,
     usages: Slab<Usage>,
     by_principal: HashMap<Name, Key, FixedState>,
@@ -119,6 +121,7 @@ impl<P: Payload> Broker<P> {
             closed: false,
             timers_done: None,
             gone: plain::Gone::new(config.seed),
+            open_lists: mmi::Lists::default(),
             schemas: schemas::Schemas::default(),
             usages: Slab::new(),
             by_principal: HashMap::with_hasher(hash()),

@@ -265,6 +265,11 @@ impl<P: Payload> Broker<P> {
         usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
     }
 
+    /// Whether what a peer does counts for a principal.
+    pub(super) fn has_principal(&self, session: Key) -> bool {
+        self.sessions.get(session).is_some_and(|session| session.rights.usage.is_some())
+    }
+
     /// The lists that a peer's principal was given of late; without a policy, that the peer was given.
     pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
         let session = self.sessions.get_mut(session)?;

@@ -202,3 +202,26 @@ fn a_contract_is_told_to_the_peer_that_has_asked_and_to_no_other() {
         assert_eq!(stage.told("x").iter().any(contract), wanted, "{other} {lost}");
     }
 }
+
+/// A session costs nothing: a new one for each list is no way to more of them.
+#[test]
+fn new_sessions_are_no_way_to_more_lists() {
+    let mut stage = Stage::new(Config::default());
+    let mut given = 0;
+    for _ in 0..300 {
+        let question = raw_request(1, "mmi.services", &[b"".to_vec()]);
+        let goodbye = Record::Disconnect(mdp_protocol::wire::DisconnectReason::Shutdown);
+        for record in [hello("p"), question, goodbye] {
+            stage.say("p", record);
+        }
+        let told = stage.told("p");
+        given += told
+            .iter()
+            .filter(|said| {
+                matches!(said, Said::Record(Record::Final { reply: Reply::Listing(listing), .. })
+                    if listing.status() == 200)
+            })
+            .count();
+    }
+    assert_eq!(given, 200);
+}

@@ -242,7 +242,8 @@ impl Driver {
                 true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
                 false => zmq::Message::new(),
             };
-            let identity = match self.identities.of(&mut route) {
+            let identity = match self.identities.of(&mut route, self.core.config().policy.is_some())
+            {
                 Ok(identity) => identity,
                 Err(unproven) => {
                     observe::unproven(&route, unproven == Unproven::Route);
