@@ -17,12 +17,15 @@ const OF_CONNECTIONS: [&str; 2] = ["Socket-Type", "Peer-Address"];
 /// How many keys are remembered.
 const RECENT: usize = 64;
 
+/// A key's text, as ZAP gave it, and whose it is.
+type Known = (Box<str>, Identity);
+
 /// Tells who sent a message. This is the one place where an identity is made.
 pub(super) struct Identities {
     /// `None`: the broker has no CURVE, and all peers are anonymous.
     registration: Option<Registration>,
     /// Keys that were read of late, with their texts: reading one takes longer than a comparison.
-    recent: Box<[Option<(Box<str>, Identity)>]>,
+    recent: Box<[Option<Known>]>,
 }
 
 /// Why a message over an encrypted endpoint must count for nobody.

@@ -7,6 +7,7 @@ mod bombs;
 mod capacity;
 mod cluster;
 mod connections;
+mod everything;
 mod floods;
 mod frames;
 mod ids;

@@ -14,8 +14,8 @@ use crate::load::{Arena, Attack, send};
 use crate::raw::{Raw, packet, ready};
 use crate::{alone, is_full, ms, report, together};
 
-const MIB: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is large on its way.
 #[mdp_service(package = "attacks.v1")]
@@ -29,7 +29,7 @@ pub(crate) trait Large {
 }
 
 const SERVICE: &str = "attacks.v1.Large";
-const GET: &str = "attacks.v1.Large/Get";
+pub(crate) const GET: &str = "attacks.v1.Large/Get";
 
 #[derive(MdpRecord, Clone, Debug, PartialEq)]
 pub(crate) struct Size {
@@ -55,48 +55,52 @@ impl Large for Giver {
     }
 }
 
-async fn giver(target: &Target) -> Worker {
+pub(crate) async fn giver(target: &Target) -> Worker {
     let worker = Worker::builder().connect(&target.endpoint).capacity(1_000);
     let worker = worker.serve(LargeWorker::new(Giver)).start().unwrap();
     tokio::time::timeout(PATIENCE, worker.connected()).await.unwrap().unwrap();
     worker
 }
 
-async fn client(target: &Target) -> LargeClient {
+pub(crate) async fn client(target: &Target) -> LargeClient {
     LargeClient::new(Client::connect(&target.endpoint).await.unwrap())
 }
 
 /// A peer that reads nothing, and of whose messages libzmq reads one ahead.
-struct Mute {
+pub(crate) struct Mute {
     socket: zmq::Socket,
     next: u64,
 }
 
 impl Mute {
     fn new(target: &Target) -> Self {
+        Mute::at(&target.endpoint)
+    }
+
+    pub(crate) fn at(endpoint: &str) -> Self {
         let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvhwm(1).unwrap();
         // Little is kept by the kernel: what is not read stays with the broker.
         socket.set_rcvbuf(64 << 10).unwrap();
-        socket.connect(&target.endpoint).unwrap();
+        socket.connect(endpoint).unwrap();
         let mute = Mute { socket, next: 0 };
         mute.hello();
         mute
     }
 
-    fn hello(&self) {
+    pub(crate) fn hello(&self) {
         // It need not give signs of life for long.
         let (heartbeat, liveness) = (Span::from_secs(60), 10);
         self.say(&packet(&[Raw::Hello { id: Vec::new(), heartbeat, liveness }]));
     }
 
-    fn say(&self, packet: &[u8]) {
+    pub(crate) fn say(&self, packet: &[u8]) {
         send(&self.socket, &[packet]);
     }
 
     /// Calls in one packet, each for so many bytes.
-    fn ask(&mut self, calls: u64, bytes: u64) {
+    pub(crate) fn ask(&mut self, calls: u64, bytes: u64) {
         let mut sent = Vec::new();
         for call in self.next..self.next + calls {
             let record = Raw::Request {
@@ -127,14 +131,14 @@ impl Mute {
 }
 
 /// The most memory that a broker has while this goes on, beyond what it had.
-struct Peak {
+pub(crate) struct Peak {
     most: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Peak {
-    fn of(target: &Target) -> Self {
+    pub(crate) fn of(target: &Target) -> Self {
         let (most, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (seen, stop, path) =
             (most.clone(), over.clone(), format!("/proc/{}/status", target.process.id()));
@@ -150,7 +154,7 @@ impl Peak {
         Peak { most, over, thread: Some(thread) }
     }
 
-    fn mib(&self) -> u64 {
+    pub(crate) fn mib(&self) -> u64 {
         self.most.load(Ordering::Relaxed) / MIB
     }
 }
