@@ -52,7 +52,7 @@ impl Hostile {
             }
             9 => self.mute.say(&packet(&[Raw::Disconnect(DisconnectReason::Shutdown)])),
             10 => self.mute.hello(),
-            _ if turn % 5 == 0 => {
+            _ if turn.is_multiple_of(5) => {
                 self.mute = Mute::at(&self.endpoint);
                 self.plain = plain(&self.endpoint);
             }
