@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mdp_protocol::wire::{CallKind, Direction, DisconnectReason, Part};
-use mdp_protocol::{Span, wire};
+use mdp_protocol::Span;
+use mdp_protocol::wire::{self, CallKind, Direction, DisconnectReason, Part, Tail};
 
 use crate::cluster::{Target, dealer};
 use crate::raw::{Raw, packet, ready};
@@ -36,7 +36,7 @@ impl Hostile {
             0 | 1 => self.mute.ask(7, 1_000_000),
             2 => self.say(&["mmi.workers", ""]),
             3 => self.say(&["mmi.schema", "attacks.v1.Large"]),
-            4 => self.say(&[&format!("none.{turn}"), &"x".repeat(90_000)]),
+            4 => self.mute.say(&waits(turn << 20 | 1, &format!("none.N{turn}/M"))),
             5 => self.say(&["attacks.v1.Large", &"x".repeat(90_000)]),
             6 => {
                 let cancels: Vec<Raw> = (0..20).map(|call| Raw::Cancel { call }).collect();
@@ -70,6 +70,26 @@ fn plain(endpoint: &str) -> zmq::Socket {
     let socket = dealer(endpoint);
     socket.set_sndtimeo(100).unwrap();
     socket
+}
+
+/// A call for a service that nobody serves, with a payload of 90 kB.
+fn waits(call: u64, path: &str) -> Vec<u8> {
+    let record = Raw::Request {
+        call,
+        timeout: Span::from_secs(60),
+        idempotent: true,
+        attempt: 1,
+        peer: Vec::new(),
+        kind: CallKind::Unary,
+        body: Vec::new(),
+    };
+    let payload = [7; 90_000];
+    let said = [path.as_bytes(), &payload].concat();
+    let (name_len, payload_len) = (path.len() as u8, payload.len() as u32);
+    let mut sent = Vec::new();
+    let tail = Tail { bytes: &said, name_len, payload_len, ..Tail::default() };
+    wire::put_tail(&mut sent, &record, tail);
+    sent
 }
 
 fn stream(call: u64) -> Raw {
@@ -107,6 +127,8 @@ async fn beset(policy: Option<&Path>, hostiles: u64) -> u64 {
                 while !stop.load(Ordering::Relaxed) {
                     own.iter_mut().for_each(Hostile::act);
                     acts.fetch_add(own.len() as u64, Ordering::Relaxed);
+                    // The broker's thread is to keep up: what libzmq has read and the broker has not is libzmq's.
+                    std::thread::sleep(Duration::from_millis(5));
                 }
             })
         })
