@@ -169,5 +169,6 @@ async fn a34_whatever_hostile_peers_do_within_quotas_costs_little() {
                   calls_in_flight = 10\nqueued_bytes = 100_000\ncalls_per_second = 200\n";
     std::fs::write(&file, policy).unwrap();
     let grown = beset(Some(&file), 24).await;
-    assert!(grown < 48, "{grown} MiB more");
+    // Ten replies of a megabyte, and what libzmq has read and the broker has not.
+    assert!(grown < 96, "{grown} MiB more");
 }
