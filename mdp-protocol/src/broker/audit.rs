@@ -96,9 +96,7 @@ impl<P: Payload> Broker<P> {
             if call.client().is_none() {
                 *abandoned.entry(call.owner()).or_insert(0) += 1;
             }
-            let owner = self.sessions.get(call.owner());
-            let known = owner.is_some_and(|owner| self.has_usage(owner));
-            if known && call.usage == UNCOUNTED {
+            if self.has_principal(call.owner()) && call.usage == UNCOUNTED {
                 return Err(format!("call {key:?} counts for no principal"));
             }
         }

@@ -10,7 +10,6 @@ use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
 use super::mmi::Lists;
 use super::refusals::{denied, denied_now, quota_refusal};
-use super::sessions::Session;
 use super::tallies::Called;
 use super::to_plain::called_service;
 use super::{BY_CLIENT, Broker};
@@ -374,11 +373,6 @@ impl<P: Payload> Broker<P> {
         if let Some(usage) = self.usages.at_mut(usage) {
             usage.bytes = usage.bytes.saturating_sub(bytes);
         }
-    }
-
-    /// Whether what a session does counts for a principal.
-    pub(super) fn has_usage(&self, session: &Session) -> bool {
-        session.rights.usage.is_some()
     }
 
     /// Calls and bytes that are counted for principals, for the audit.
