@@ -125,6 +125,11 @@ impl Packer {
         Ok(())
     }
 
+    /// Whether there are no payload frames behind the packet.
+    pub(crate) fn is_one_frame(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     /// The bytes of the packet and of its frames, and how many frames that are.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.packet.len() + self.frame_bytes, 1 + self.frames.len())

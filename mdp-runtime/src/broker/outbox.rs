@@ -32,6 +32,8 @@ struct Peer {
     account: Account,
     /// What of the packet is counted.
     charged: usize,
+    /// What was counted with it: small packets that went before.
+    carried: usize,
     /// What of it is not counted has nothing but REQUESTs, and items of their streams.
     requests: bool,
 }
@@ -79,6 +81,7 @@ impl Outbox {
                 broken: false,
                 account,
                 charged: 0,
+                carried: 0,
                 requests: true,
             };
             *slot = Some(peer);
@@ -226,12 +229,14 @@ impl Peer {
         if more == 0 {
             return Ok(());
         }
+        let before = self.account.take_uncounted();
         accounts.before_charge(&mut self.account);
         let requests = std::mem::replace(&mut self.requests, true);
-        if let Err(limit) = self.account.charge(limits, more, requests) {
+        if let Err(limit) = self.account.charge(limits, more + before, requests) {
             return Err(self.fail(Failure::Unread(limit)));
         }
         self.charged += more;
+        self.carried += before;
         accounts.note(self.key, &mut self.account);
         Ok(())
     }
@@ -245,16 +250,30 @@ impl Peer {
         if self.packer.is_empty() {
             return Ok(());
         }
+        if self.charged == 0
+            && self.packer.is_one_frame()
+            && self.account.passes_uncounted(self.cost())
+        {
+            return send_to(socket, &self.route, &mut self.packer, None)
+                .map_err(|error| self.fail(Failure::Socket(error)));
+        }
         self.charge(limits, accounts)?;
         // The ticket counts from here on, also if nothing is sent.
-        let ticket = self.account.ticket(std::mem::take(&mut self.charged));
-        send_to(socket, &self.route, &mut self.packer, ticket)
+        let charged = self.take_charged();
+        let ticket = self.account.ticket(charged);
+        send_to(socket, &self.route, &mut self.packer, Some(ticket))
             .map_err(|error| self.fail(Failure::Socket(error)))
+    }
+
+    /// All that is counted and not in a ticket.
+    fn take_charged(&mut self) -> usize {
+        std::mem::take(&mut self.charged) + std::mem::take(&mut self.carried)
     }
 
     fn fail(&mut self, failure: Failure) -> Failed {
         self.broken = true;
-        self.account.refund(std::mem::take(&mut self.charged));
+        let charged = self.take_charged();
+        self.account.refund(charged);
         Failed { session: self.key, failure, packet: self.packer.take() }
     }
 }
@@ -282,17 +301,20 @@ pub(super) fn answer_packet(
     let bytes = cost(bytes, frames);
     if account.charge(limits, bytes, false).is_ok() {
         // A stranger who does not listen gets no second answer.
-        let _ = send_to(socket, route, &mut packer, account.ticket(bytes));
+        let _ = send_to(socket, route, &mut packer, Some(account.ticket(bytes)));
     }
 }
 
-/// Sends a packet to whoever is behind a routing id. The ticket is dropped when the packet is written, or with an error.
+/// Sends a packet to whoever is behind a routing id. A ticket is dropped when the packet is written, or with an error.
 fn send_to(
     socket: &mut zmq::Socket,
     route: &[u8],
     packer: &mut Packer,
-    ticket: Ticket,
+    ticket: Option<Ticket>,
 ) -> zmq::Result<()> {
     crate::pack::retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))?;
-    packer.send_with(socket, zmq::DONTWAIT, ticket)
+    match ticket {
+        Some(ticket) => packer.send_with(socket, zmq::DONTWAIT, ticket),
+        None => packer.send(socket, zmq::DONTWAIT),
+    }
 }

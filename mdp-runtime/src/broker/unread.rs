@@ -3,6 +3,10 @@
 //! libzmq does not say how much waits for a peer. It drops a message when it has written it, or when the connection is
 //! gone, and a [`Ticket`] is dropped with it. So the count of a connection is what was sent and not dropped, and what the
 //! broker has gathered for it. It belongs to the connection (the routing id): a session that ends leaves it behind.
+//!
+//! A ticket costs more than a small message does. So small messages go without one, and are counted with the next message
+//! that has one. libzmq writes a connection's messages in order: when that one is written, they are, too. So up to
+//! [`UNCOUNTED_MOST`] bytes of a connection are not counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +17,8 @@ use mdp_protocol::{Key, Limit, Limits};
 
 /// What libzmq keeps for a frame besides its bytes, rounded up.
 const FRAME_BYTES: usize = 256;
+/// The bytes that a connection may be sent before they are counted. 4 KiB.
+const UNCOUNTED_MOST: usize = 4 << 10;
 /// Connections without a session that have something unread. Beyond that a peer without a session gets no answer.
 const STRANGERS_MOST: usize = 4_096;
 
@@ -64,6 +70,9 @@ pub(super) struct Account {
     count: Arc<Count>,
     /// The peer is in the same process: its messages are its own memory, and libzmq drops them when the peer does.
     local: bool,
+    /// Bytes that were sent and are not counted yet. At least one message has a ticket before any goes without: it keeps
+    /// the account of a connection that does not read.
+    uncounted: Option<usize>,
     reported: usize,
     /// What was added within this input.
     added: usize,
@@ -76,7 +85,31 @@ pub(super) struct Account {
 
 impl Account {
     fn new(count: Arc<Count>, local: bool) -> Self {
-        Account { count, local, reported: 0, added: 0, input: 0, noted: false, watched: false }
+        Account {
+            count,
+            local,
+            uncounted: None,
+            reported: 0,
+            added: 0,
+            input: 0,
+            noted: false,
+            watched: false,
+        }
+    }
+
+    /// Whether a message with so many bytes may go without being counted now. They count with the next that may not.
+    pub(super) fn passes_uncounted(&mut self, bytes: usize) -> bool {
+        let Some(uncounted) = &mut self.uncounted else { return false };
+        if uncounted.saturating_add(bytes) > UNCOUNTED_MOST {
+            return false;
+        }
+        *uncounted += bytes;
+        true
+    }
+
+    /// The bytes that went without being counted: they are to be charged with the next message.
+    pub(super) fn take_uncounted(&mut self) -> usize {
+        self.uncounted.replace(0).unwrap_or_default()
     }
 
     /// Counts bytes that are to be sent, unless they are too many. Then nothing is counted.
@@ -191,7 +224,8 @@ impl Accounts {
         if account.reported > 0 {
             self.reports.extend(before.map(|before| (before, 0)));
         }
-        let mut account = Account::new(account.count, local);
+        let mut account =
+            Account { uncounted: account.uncounted, ..Account::new(account.count, local) };
         self.note(session, &mut account);
         account
     }
@@ -328,6 +362,36 @@ mod tests {
     use super::*;
 
     const MIB: usize = 1 << 20;
+
+    #[test]
+    fn small_messages_are_counted_with_the_next_ticket() {
+        let mut accounts = Accounts::default();
+        let limits = Limits::default();
+        let session = Key::from_u64(1 << 32).unwrap();
+        let mut account = Account::new(accounts.count(), false);
+        // The first one has a ticket.
+        assert!(!account.passes_uncounted(300));
+        assert_eq!(account.take_uncounted(), 0);
+        assert_eq!(account.charge(&limits, 300, false), Ok(()));
+        let first = account.ticket(300);
+        assert!(account.passes_uncounted(3_000));
+        assert!(account.passes_uncounted(1_000));
+        assert!(!account.passes_uncounted(97), "not more than 4,096");
+        assert!(account.passes_uncounted(96));
+        assert_eq!(account.count.bytes(), 300);
+        // The connection has not read the first, so its account stays with all that it has.
+        accounts.close(session, Box::from(*b"route"), account);
+        let mut account = accounts.open(session, b"route", false);
+        assert!(!account.passes_uncounted(1));
+        let before = account.take_uncounted();
+        assert_eq!(before, 4_096);
+        assert_eq!(account.charge(&limits, before + 1, false), Ok(()));
+        let second = account.ticket(before + 1);
+        drop(first);
+        assert_eq!(account.count.bytes(), 4_097);
+        drop(second);
+        assert_eq!(account.count.bytes(), 0);
+    }
 
     #[test]
     fn a_connection_may_have_a_share_of_what_is_left() {
