@@ -185,6 +185,11 @@ impl PeerSession {
         matches!(self.phase, Phase::Open { .. })
     }
 
+    /// Whether there is no session, and no attempt at one.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
+    }
+
     /// The largest frame that the broker takes, while there is a session.
     pub(crate) fn frame_bytes(&self) -> Option<u64> {
         match self.phase {

@@ -235,6 +235,8 @@ impl Worker {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            // What it was that broke has been given up.
+            Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
             Input::NotStarted { call, message } => {
