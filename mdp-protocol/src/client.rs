@@ -73,6 +73,8 @@ pub enum Input<'a, P, T> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
+    /// The socket has its connection: from now on the broker can answer HELLO.
+    Made,
     /// The call's REQUEST was not given to a connection, and will not be: what follows is [`Broken`](Input::Broken). The call
     /// waits as if it had not been sent.
     Unsent(u64),
@@ -261,6 +263,7 @@ impl<P: Payload, T> Client<P, T> {
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
+            Input::Made => self.session.made(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             Input::Unsent(call) => {
                 if let Some(key) = self.sent_call(call) {

@@ -104,6 +104,11 @@ impl Link {
         watch.take_fault().filter(|_| self.secure)
     }
 
+    /// Whether the connection was made since this was asked last, as far as [`look_around`](Self::look_around) has found out.
+    pub(crate) fn take_made(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::take_made)
+    }
+
     /// Whether the connection was lost, as far as [`look_around`](Self::look_around) has found out.
     pub(crate) fn is_lost(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_lost)

@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     endpoint: usize,
     /// The handshake with this link's endpoint has failed.
     faulty: bool,
+    /// The link has its connection, and nobody was told yet.
+    made: bool,
     faults: Faults,
     gather: Gather,
     limits: Limits,
@@ -72,6 +74,7 @@ impl Peer {
             link: None,
             endpoint: 0,
             faulty: false,
+            made: false,
             faults: Faults::default(),
             gather: Gather::default(),
             limits,
@@ -144,8 +147,9 @@ impl Peer {
     /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
     fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
-        drop(self.unlink());
-        (self.endpoint, self.faulty) = (endpoint, false);
+        // Else a broker that comes late would open a session for whoever is not there any more.
+        self.discard();
+        (self.endpoint, self.faulty, self.made) = (endpoint, false, false);
         let keys = self.way.keys.as_ref().map(|keys| (keys, endpoint));
         let Some(endpoint) = self.way.endpoints.get(endpoint) else {
             return Err(Broken::Connection);
@@ -191,6 +195,7 @@ impl Peer {
             }
             let Some(link) = &mut self.link else { return Ok(None) };
             let fault = link.look_around();
+            self.made |= link.take_made();
             // What came before the connection was lost is read before that is said.
             let lost = link.is_lost();
             if let Some(fault) = fault {
@@ -207,6 +212,11 @@ impl Peer {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether the link has got its connection since this was asked last.
+    pub(crate) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.made)
     }
 
     /// Closes the socket, and what it still holds goes nowhere.

@@ -318,7 +318,7 @@ impl<Rep, K> Call<Rep, K> {
         let marks = Marks {
             accept: packing.with.map_or(0, |with| with.number().into()),
             no_wait: self.no_wait,
-            wait_ms: self.wait().map_or(0, |wait| clock::span(wait).as_wire_ms()),
+            wait_ms: self.longest_wait().map_or(0, |wait| clock::span(wait).as_wire_ms()),
         };
         let meta = match codec::encode_request_metadata(&self.metadata, marks) {
             Ok(meta) => meta,
@@ -348,7 +348,7 @@ impl<Rep, K> Call<Rep, K> {
     }
 
     /// How long the broker may let the call wait for a worker, where that is less than its time.
-    fn wait(&self) -> Option<Duration> {
+    fn longest_wait(&self) -> Option<Duration> {
         let begins = self.method.kind.is_stream() && self.begin_within < self.timeout;
         begins.then_some(self.begin_within)
     }

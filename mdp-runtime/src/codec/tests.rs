@@ -82,15 +82,16 @@ fn no_metadata_is_no_bytes() {
 }
 
 #[test]
-fn changed_metadata_says_the_same_of_compression() {
-    for accept in [0, 1, 2] {
-        let encoded = encode(&Metadata::from_iter([("a", "1")]), accept).unwrap();
+fn changed_metadata_says_the_same_to_whoever_carries_the_call() {
+    let marks = |accept, no_wait, wait_ms| Marks { accept, no_wait, wait_ms };
+    for marks in [Marks::default(), marks(1, false, 0), marks(0, true, 0), marks(2, true, 300)] {
+        let encoded = encode(&Metadata::from_iter([("a", "1")]), marks).unwrap();
         let read = EncodedMetadata::read(encoded.unwrap().into()).unwrap();
         let changed = change_metadata(&read, &Metadata::from_iter([("b", "2")])).unwrap();
         let changed = EncodedMetadata::read(changed.unwrap().into()).unwrap();
-        assert_eq!(changed.accept, accept);
+        assert_eq!(changed.marks, marks);
         assert_eq!(changed.decode(), Metadata::from_iter([("b", "2")]));
         let emptied = change_metadata(&read, &Metadata::new()).unwrap();
-        assert_eq!(emptied.is_some(), accept != 0);
+        assert_eq!(emptied.is_some(), marks != Marks::default());
     }
 }

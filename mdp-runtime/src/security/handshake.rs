@@ -112,6 +112,8 @@ pub(crate) struct Watch {
     fresh: bool,
     /// There was a connection.
     made: bool,
+    /// There is one, and nobody has asked yet.
+    news: bool,
     /// It is gone.
     lost: bool,
     /// The worst fault that nobody has asked for yet.
@@ -137,7 +139,7 @@ impl Watch {
         events.connect(&place)?;
         let events = frame::polled(events)?;
         socket.monitor(&place, wanted.iter().map(|event| i32::from(event.to_raw())).sum())?;
-        Ok(Watch { events, fresh: true, made: false, lost: false, fault: None })
+        Ok(Watch { events, fresh: true, made: false, news: false, lost: false, fault: None })
     }
 
     /// Watches no more.
@@ -164,7 +166,7 @@ impl Watch {
         self.fresh = false;
         while let Some((event, value)) = self.next_event() {
             if event == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() {
-                self.made = true;
+                (self.made, self.news) = (true, true);
             } else if event == SocketEvent::DISCONNECTED.to_raw() {
                 // Before the handshake there was no connection to lose; libzmq goes on trying.
                 self.lost |= self.made;
@@ -184,6 +186,11 @@ impl Watch {
         }
         let [a, b, c, d, e, g] = event.first_chunk::<6>().copied().unwrap_or_default();
         Some((u16::from_ne_bytes([a, b]), u32::from_ne_bytes([c, d, e, g])))
+    }
+
+    /// Whether the connection was made since this was asked last, as far as [`look`](Self::look) has found out.
+    pub(crate) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Whether the connection was lost, as far as [`look`](Self::look) has found out.
