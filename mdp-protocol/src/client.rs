@@ -73,7 +73,13 @@ pub enum Input<'a, P, T> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
-    /// The socket could not be made, it failed, or its connection is known to be broken.
+    /// The socket has its connection: from now on the broker can answer HELLO.
+    Made,
+    /// The call's REQUEST was not given to a connection, and will not be: what follows is [`Broken`](Input::Broken). The call
+    /// waits as if it had not been sent.
+    Unsent(u64),
+    /// The socket could not be made, it failed, or its connection is known to be broken. Calls that were sent end, or are
+    /// sent again (wire.md R49).
     Broken,
     /// Nothing; time has passed.
     Tick,
@@ -257,7 +263,15 @@ impl<P: Payload, T> Client<P, T> {
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
+            Input::Made => self.session.made(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            Input::Unsent(call) => {
+                if let Some(key) = self.sent_call(call) {
+                    self.take_back(key);
+                }
+            }
+            // What it was that broke has been given up.
+            Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Tick => {}
             Input::Close { grace } => {
@@ -328,6 +342,10 @@ impl<P: Payload, T> Client<P, T> {
     fn check(&mut self, call: &Call<P, T>) -> Result<(), Refusal> {
         if self.closing.is_some() {
             return Err(closed_refusal());
+        }
+        if call.timeout == Span::ZERO {
+            let message = "the deadline had passed before the call was made";
+            return Err(refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
         }
         if self.calls.len() >= self.config.calls {
             let message = format!("the client's limit of {} calls is reached", self.config.calls);
@@ -449,6 +467,10 @@ impl<P: Payload, T> Client<P, T> {
         self.draining = false;
         while let Some(key) = self.waiting.front() {
             let Some(call) = self.calls.get(key) else { return };
+            if now >= call.deadline {
+                self.expire(now, key, out);
+                continue;
+            }
             if let Err(mut refusal) = self.check_size(&call.body) {
                 refusal.not_started = !call.maybe_started;
                 self.end(key, Outcome::Refused(Box::new(refusal)), out);
@@ -499,12 +521,7 @@ impl<P: Payload, T> Client<P, T> {
                 if self.calls.get(key).is_some_and(|call| call.ends.has_begun()) {
                     return self.lost(now, LossCause::Invalid, out);
                 }
-                self.sent.remove(&mut self.calls, key);
-                if let Some(call) = self.calls.get_mut(key) {
-                    call.sent = false;
-                    call.attempt = call.attempt.saturating_sub(1);
-                }
-                self.waiting.push_back(&mut self.calls, key);
+                self.take_back(key);
             }
             Record::Drain => self.draining = true,
             // The broker says nothing else to a client.
@@ -516,6 +533,16 @@ impl<P: Payload, T> Client<P, T> {
     fn sent_call(&self, call: u64) -> Option<Key> {
         let key = Key::from_u64(call)?;
         self.calls.get(key).filter(|call| call.sent).map(|_| key)
+    }
+
+    /// Nobody has seen this call: it waits for the next session.
+    fn take_back(&mut self, key: Key) {
+        self.sent.remove(&mut self.calls, key);
+        if let Some(call) = self.calls.get_mut(key) {
+            call.sent = false;
+            call.attempt = call.attempt.saturating_sub(1);
+        }
+        self.waiting.push_back(&mut self.calls, key);
     }
 
     fn lost(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P, T>>) {

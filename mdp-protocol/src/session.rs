@@ -27,8 +27,8 @@ pub struct SessionConfig {
     pub heartbeat: Span,
     /// How many silent intervals mean that the broker is gone. 3.
     pub liveness: u8,
-    /// How long the broker has to answer the first HELLO; twice as long after each failure, up to
-    /// eight times. 1 s.
+    /// How long the broker has to answer the first HELLO, counted anew when there is a connection; twice as long after each
+    /// failure, up to eight times. 1 s.
     pub handshake: Span,
     /// The first pause before a further attempt; twice as long after each failure, and between half
     /// and all of it by chance. 100 ms.
@@ -183,6 +183,20 @@ impl PeerSession {
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// There is a connection: the broker's time to answer HELLO begins now. Else a broker that has just come might welcome
+    /// somebody who has given it up.
+    pub(crate) fn made(&mut self, now: Time) {
+        let patience = self.backoff.patience(&self.config);
+        if let Phase::Greeting { until } = &mut self.phase {
+            *until = (*until).max(now + patience);
+        }
+    }
+
+    /// Whether there is no session, and no attempt at one.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
     }
 
     /// The largest frame that the broker takes, while there is a session.

@@ -57,6 +57,8 @@ pub enum Input<'a, P> {
     Record(Record<&'a [u8], P>),
     /// Something came that cannot be read.
     Invalid,
+    /// The socket has its connection: from now on the broker can answer HELLO.
+    Made,
     /// The socket could not be made, it failed, or its connection is known to be broken.
     Broken,
     /// A handler is done.
@@ -234,7 +236,10 @@ impl Worker {
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
+            Input::Made => self.session.made(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
+            // What it was that broke has been given up.
+            Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
             Input::NotStarted { call, message } => {

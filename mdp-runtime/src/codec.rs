@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use details::RetryInfo;
-use mdp_protocol::wire::{self, MetadataError};
+use mdp_protocol::wire::{self, Marks, MetadataError};
 use mdp_protocol::{Code, Reason, Refusal};
 use prost::Message;
 
@@ -54,6 +54,10 @@ struct MetadataMessage {
     entries: Vec<EntryMessage>,
     #[prost(uint32, tag = "2")]
     accept: u32,
+    #[prost(bool, tag = "3")]
+    no_wait: bool,
+    #[prost(uint32, tag = "4")]
+    wait_ms: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -145,22 +149,22 @@ fn read_error_info(detail: &Detail) -> Option<ErrorInfoMessage> {
 ///
 /// A key is invalid.
 pub(crate) fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, BadKey> {
-    encode_request_metadata(metadata, None)
+    encode(metadata, Marks::default())
 }
 
-/// The metadata of a request, which also says how its replies may be compressed.
+/// The metadata of a request, which also says what its call wants of whoever carries it.
 ///
 /// # Errors
 ///
 /// A key is invalid.
 pub(crate) fn encode_request_metadata(
     metadata: &Metadata,
-    accept: Option<Compression>,
+    marks: Marks,
 ) -> Result<Option<Vec<u8>>, BadKey> {
-    encode(metadata, accept.map_or(0, |accept| accept.number().into()))
+    encode(metadata, marks)
 }
 
-/// Metadata as it stands in a record, with other entries; what it says of compression stays.
+/// Metadata as it stands in a record, with other entries; what it says to whoever carries the call stays.
 ///
 /// # Errors
 ///
@@ -169,25 +173,27 @@ pub(crate) fn change_metadata(
     before: &EncodedMetadata,
     metadata: &Metadata,
 ) -> Result<Option<Vec<u8>>, BadKey> {
-    encode(metadata, before.accept)
+    encode(metadata, before.marks)
 }
 
-fn encode(metadata: &Metadata, accept: u32) -> Result<Option<Vec<u8>>, BadKey> {
+fn encode(metadata: &Metadata, marks: Marks) -> Result<Option<Vec<u8>>, BadKey> {
     metadata.check()?;
-    if metadata.is_empty() && accept == 0 {
+    if metadata.is_empty() && marks == Marks::default() {
         return Ok(None);
     }
     let entries = metadata
         .iter()
         .map(|(key, value)| EntryMessage { key: key.to_owned(), value: value.clone() });
-    Ok(Some(MetadataMessage { entries: entries.collect(), accept }.encode_to_vec()))
+    let Marks { accept, no_wait, wait_ms } = marks;
+    let message = MetadataMessage { entries: entries.collect(), accept, no_wait, wait_ms };
+    Ok(Some(message.encode_to_vec()))
 }
 
 /// Metadata as it stands in a record, read once and found to be valid. Its entries are decoded when somebody wants them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EncodedMetadata {
     bytes: Bytes,
-    accept: u32,
+    marks: Marks,
 }
 
 impl EncodedMetadata {
@@ -200,13 +206,13 @@ impl EncodedMetadata {
         if bytes.is_empty() {
             return Ok(Self::default());
         }
-        let accept = wire::read_metadata(&bytes, |_, _| {})?;
-        Ok(EncodedMetadata { bytes, accept })
+        let marks = wire::read_marks(&bytes)?;
+        Ok(EncodedMetadata { bytes, marks })
     }
 
     /// How the replies to a request with this metadata may be compressed.
     pub(crate) fn accept(&self) -> Option<Compression> {
-        Compression::of(u8::try_from(self.accept).ok()?)
+        Compression::of(u8::try_from(self.marks.accept).ok()?)
     }
 
     /// The entries.

@@ -12,6 +12,9 @@ use crate::security::{warn_if_old, zap};
 /// Peers of one `Runtime` reach each other over `inproc://`. All builders use the process-wide one
 /// of [`Runtime::global`] unless told otherwise, so `inproc` works without further ado.
 ///
+/// libzmq allows 1,023 sockets in a context. A client or a worker over tcp or ipc takes three of them, one over inproc takes
+/// one. A process with more than 340 of them gives some a `Runtime` of their own.
+///
 /// ```
 /// use mdp_runtime::Runtime;
 /// let own = Runtime::new();

@@ -28,24 +28,25 @@ const SHARED_FROM: usize = 1_024;
 /// sake of its watch.
 pub(crate) struct Link {
     polled: AsyncFd<Polled>,
-    /// With CURVE, until the other side has said something.
+    /// Over inproc there is none: such a connection does not break.
     watch: Option<Watch>,
+    /// With CURVE, handshakes that fail are of interest.
+    secure: bool,
 }
 
 impl Link {
     /// A new socket, connecting in the background. Must be called on tokio.
     ///
-    /// With `keys` it speaks CURVE, to the endpoint of this number, and is watched for handshakes that fail.
+    /// With `keys` it speaks CURVE, to the endpoint of this number. It is watched: see [`look_around`](Self::look_around).
     pub(crate) fn connect(
         runtime: &Runtime,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
     ) -> zmq::Result<Self> {
-        let link = Link::new(runtime, endpoint, keys, false)?;
-        link.begin(runtime, endpoint, keys.is_some())
+        Link::new(runtime, endpoint, keys, false)?.begin(runtime, endpoint, true)
     }
 
-    /// A new socket that is not watched for handshakes. With `immediate` it has room to send only while there is a connection:
+    /// A new socket that is not watched. With `immediate` it has room to send only while there is a connection:
     /// [`look`](Self::look) then tells whether there is.
     pub(crate) fn connect_plain(
         runtime: &Runtime,
@@ -77,7 +78,7 @@ impl Link {
         if let Some((keys, number)) = keys {
             keys.set_up(&socket, number)?;
         }
-        Ok(Link { polled: frame::polled(socket)?, watch: None })
+        Ok(Link { polled: frame::polled(socket)?, watch: None, secure: keys.is_some() })
     }
 
     fn begin(mut self, runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
@@ -96,9 +97,21 @@ impl Link {
         connected.map(|()| self)
     }
 
-    /// What has gone wrong with handshakes since this was asked last.
-    pub(crate) fn fault(&self) -> Option<HandshakeFault> {
-        self.watch.as_ref().and_then(Watch::fault)
+    /// Looks for what has become of the connection. Gives what has gone wrong with handshakes since this was asked last.
+    pub(crate) fn look_around(&mut self) -> Option<HandshakeFault> {
+        let watch = self.watch.as_mut()?;
+        watch.look();
+        watch.take_fault().filter(|_| self.secure)
+    }
+
+    /// Whether the connection was made since this was asked last, as far as [`look_around`](Self::look_around) has found out.
+    pub(crate) fn take_made(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::take_made)
+    }
+
+    /// Whether the connection was lost, as far as [`look_around`](Self::look_around) has found out.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_lost)
     }
 
     fn unwatch(&mut self) {
@@ -109,7 +122,9 @@ impl Link {
 
     /// The same socket on another tokio runtime: the one that this is called on.
     pub(crate) fn moved(self) -> zmq::Result<Self> {
-        Ok(Link { polled: frame::polled(self.into_socket())?, watch: None })
+        let Link { polled, watch, secure } = self;
+        let watch = watch.map(Watch::moved).transpose()?;
+        Ok(Link { polled: frame::polled(polled.into_inner().socket)?, watch, secure })
     }
 
     /// The socket, to be closed.
@@ -122,11 +137,7 @@ impl Link {
     pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Received>> {
         let socket = &self.polled.get_ref().socket;
         match retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
-            Ok(first) => {
-                let received = Received::rest(socket, first, limits).map(Some);
-                self.unwatch();
-                received
-            }
+            Ok(first) => Received::rest(socket, first, limits).map(Some),
             Err(zmq::Error::EAGAIN) => Ok(None),
             Err(error) => Err(error),
         }
@@ -195,14 +206,15 @@ impl Link {
         }
     }
 
-    /// Waits until there is something to receive or, with `to_send`, room to send.
+    /// Waits until there is something to receive, something has become of the connection or, with `to_send`, there is room
+    /// to send.
     pub(crate) async fn ready(&mut self, to_send: bool) -> zmq::Result<()> {
-        let Link { polled, watch } = self;
+        let Link { polled, watch, .. } = self;
         match watch {
             None => ready(polled, to_send).await,
             Some(watch) => tokio::select! {
                 ready = ready(polled, to_send) => ready,
-                failed = watch.ready() => failed,
+                () = watch.ready() => Ok(()),
             },
         }
     }

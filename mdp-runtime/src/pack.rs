@@ -204,6 +204,11 @@ impl Gather {
         self.packets.clear();
     }
 
+    /// What was not sent, as messages that were received.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Received> {
+        self.packets.drain(..).map(|mut packer| packer.take())
+    }
+
     /// Sends until all is sent or `send` gives `false`.
     pub(crate) fn flush(
         &mut self,

@@ -3,7 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 
-use mdp_protocol::wire::{Head, Record};
+use mdp_protocol::wire::{Command, Head, Record};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction, Time};
 use tokio::sync::watch;
 use tokio::time::Sleep;
@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     endpoint: usize,
     /// The handshake with this link's endpoint has failed.
     faulty: bool,
+    /// The link has its connection, and nobody was told yet.
+    made: bool,
     faults: Faults,
     gather: Gather,
     limits: Limits,
@@ -72,6 +74,7 @@ impl Peer {
             link: None,
             endpoint: 0,
             faulty: false,
+            made: false,
             faults: Faults::default(),
             gather: Gather::default(),
             limits,
@@ -144,8 +147,9 @@ impl Peer {
     /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
     fn connect(&mut self, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
-        drop(self.unlink());
-        (self.endpoint, self.faulty) = (endpoint, false);
+        // Else a broker that comes late would open a session for whoever is not there any more.
+        self.discard();
+        (self.endpoint, self.faulty, self.made) = (endpoint, false, false);
         let keys = self.way.keys.as_ref().map(|keys| (keys, endpoint));
         let Some(endpoint) = self.way.endpoints.get(endpoint) else {
             return Err(Broken::Connection);
@@ -174,23 +178,67 @@ impl Peer {
 
     /// The next message of the socket, if one is there.
     fn receive(&mut self) -> Result<Option<Received>, Broken> {
-        let Some(link) = &mut self.link else { return Ok(None) };
-        if let Some(fault) = link.fault() {
-            let endpoint = self.way.endpoints.get(self.endpoint);
-            tracing::warn!(who = self.who, ?endpoint, %fault, "the handshake failed");
-            self.faults.set(self.endpoint, Some(fault));
-            self.faulty = true;
-            // libzmq has given the connection up.
-            if fault.is_final() {
+        loop {
+            let Some(link) = &mut self.link else { return Ok(None) };
+            let lost = link.is_lost();
+            let received = link.receive(&self.limits).map_err(|error| self.broken(error))?;
+            if received.is_some() {
+                if std::mem::take(&mut self.faulty) {
+                    self.faults.set(self.endpoint, None);
+                }
+                return Ok(received);
+            }
+            if lost {
+                // libzmq would go on with another connection, on which nobody knows this peer.
+                self.discard();
                 return Err(Broken::Connection);
             }
+            let Some(link) = &mut self.link else { return Ok(None) };
+            let fault = link.look_around();
+            self.made |= link.take_made();
+            // What came before the connection was lost is read before that is said.
+            let lost = link.is_lost();
+            if let Some(fault) = fault {
+                let endpoint = self.way.endpoints.get(self.endpoint);
+                tracing::warn!(who = self.who, ?endpoint, %fault, "the handshake failed");
+                self.faults.set(self.endpoint, Some(fault));
+                self.faulty = true;
+                // libzmq has given the connection up.
+                if fault.is_final() {
+                    return Err(Broken::Connection);
+                }
+            }
+            if !lost {
+                return Ok(None);
+            }
         }
-        let received = link.receive(&self.limits).map_err(|error| self.broken(error))?;
-        if received.is_some() && self.faulty {
-            self.faults.set(self.endpoint, None);
-            self.faulty = false;
+    }
+
+    /// Whether the link has got its connection since this was asked last.
+    pub(crate) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.made)
+    }
+
+    /// Closes the socket, and what it still holds goes nowhere.
+    fn discard(&mut self) {
+        let Some(socket) = self.unlink() else { return };
+        if let Err(error) = socket.set_linger(0) {
+            tracing::debug!(who = self.who, %error, "a socket may still write what it holds");
         }
-        Ok(received)
+    }
+
+    /// The calls whose REQUESTs were given to no socket, in order. They are forgotten here.
+    pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
+        let mut calls = Vec::new();
+        for message in self.gather.take() {
+            let mut heads = Vec::new();
+            if message.decode(&self.limits, &mut heads).is_err() {
+                continue;
+            }
+            let requests = heads.iter().filter(|head| head.command() == Some(Command::Request));
+            calls.extend(requests.map(|head| head.call));
+        }
+        calls
     }
 
     /// The socket, to be closed.
@@ -280,7 +328,7 @@ impl Peer {
         self.state.send_replace(ConnectionState::Closed);
     }
 
-    /// Waits until there is something to receive, or room for what waits to be sent.
+    /// Waits until there is something to receive, the connection is lost, or there is room for what waits to be sent.
     pub(crate) async fn ready(&mut self) {
         if let Some(plain) = &mut self.plain {
             return poll_fn(|cx| plain.poll_ready(cx)).await;

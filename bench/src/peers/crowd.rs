@@ -10,7 +10,7 @@ use super::pb::Ball;
 use super::pb::echo_worker::{Echo, EchoWorker};
 use super::runtime;
 
-/// Peers that share a context of libzmq, which has room for 1,023 sockets; each has one or two.
+/// Peers that share a context of libzmq, which has room for 1,023 sockets; each has three.
 const A_CONTEXT: usize = 250;
 
 /// Who the crowd is.

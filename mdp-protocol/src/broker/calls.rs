@@ -42,6 +42,11 @@ pub(super) struct Call<P> {
     pub(super) service: Key,
     pub(super) place: Place,
     pub(super) deadline: Time,
+    /// When it ends if it still waits then: before its deadline, so that its client hears of it in time. A leased call
+    /// waits until its deadline.
+    wait_until: Time,
+    /// It waits for a worker only where there is one.
+    pub(super) no_wait: bool,
     /// The deadline is for waiting or for running, and set anew when that changes.
     pub(super) leased: bool,
     /// Frames of plain MDP, not a method's message.
@@ -76,6 +81,20 @@ pub(super) struct Call<P> {
 
 /// The usage of a call that counts for no principal.
 pub(super) const UNCOUNTED: u32 = u32::MAX;
+
+/// The longest that the end of a call which waits comes before its deadline.
+const HEAD_START: u64 = 250;
+
+/// How long a call may wait for a worker (`wire.md` R41): the broker's answer is to be with the client before the client's own
+/// timer ends the call, which cannot know whether a handler was started.
+fn longest_wait(request: &Request<'_>) -> Span {
+    let time = request.timeout.as_ms();
+    let wait = match u64::from(request.marks.wait_ms) {
+        0 => time,
+        wait => wait.min(time),
+    };
+    Span::from_ms(wait.saturating_sub((wait / 8).clamp(1, HEAD_START)))
+}
 
 fn low_bits(now: Time) -> u32 {
     now.as_ms() as u32
@@ -142,6 +161,8 @@ impl<P> Call<P> {
             service: Key::NOWHERE,
             place: Place::Ending,
             deadline: now + request.timeout,
+            wait_until: now + longest_wait(request),
+            no_wait: request.marks.no_wait,
             leased: request.leased,
             raw,
             attempt: 0,
@@ -172,6 +193,11 @@ impl<P> Call<P> {
     /// How long ago [`since`](Self::since) is.
     pub(super) fn passed(&self, now: Time) -> Span {
         Span::from_ms(low_bits(now).wrapping_sub(self.since).into())
+    }
+
+    /// When it ends if it still waits then.
+    pub(super) fn waits_until(&self) -> Time {
+        if self.leased { self.deadline } else { self.wait_until }
     }
 
     /// The client, while it is there and waits for an answer.
@@ -212,12 +238,13 @@ impl<P> Call<P> {
 }
 
 impl<P: Payload> Broker<P> {
-    /// The timer of a waiting call: its deadline, or sooner if nobody serves what it asks for.
+    /// The timer of a waiting call: the end of its time to wait, or sooner if nobody serves what it asks for.
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
-        let mut at = call.deadline;
+        let mut at = call.waits_until();
         if !call.leased && !self.is_served(call.service) {
-            at = at.min(now + self.config.unserved_wait);
+            let wait = if call.no_wait { Span::ZERO } else { self.config.unserved_wait };
+            at = at.min(now + wait);
         }
         self.call_timer.set(key.index(), at);
     }
@@ -466,21 +493,22 @@ impl<P: Payload> Broker<P> {
     /// A call's timer fired.
     pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let late = now >= call.deadline;
+        let until = call.waits_until();
         match call.place {
-            Place::Queued(_) | Place::Pinned(_) if late => {
+            // Also at the end of its time: that nobody serves it is the truth then, too.
+            Place::Queued(_) | Place::Pinned(_)
+                if !call.leased && !self.is_served(call.service) =>
+            {
+                self.stats.refused += 1;
+                self.refuse_waiting(now, key, no_service, out);
+            }
+            Place::Queued(_) | Place::Pinned(_) if now >= until => {
                 self.stats.expired += 1;
                 let started = call.maybe_started;
                 self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
             }
-            Place::Queued(_) | Place::Pinned(_) if !self.is_served(call.service) => {
-                self.stats.refused += 1;
-                self.refuse_waiting(now, key, no_service, out);
-            }
             // A worker came in the meantime, though it has no free slot.
-            Place::Queued(_) | Place::Pinned(_) => {
-                self.call_timer.set(key.index(), call.deadline);
-            }
+            Place::Queued(_) | Place::Pinned(_) => self.call_timer.set(key.index(), until),
             Place::Running(worker) => {
                 if !self.planted(PlantedBug::NoDeadlineInFlight) {
                     self.become_overdue(now, key, worker, out);

@@ -197,7 +197,11 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.place = Place::Asked(stage);
         let path = call.path.as_deref().cloned().unwrap_or_else(no_name);
-        let (raw, until) = (call.raw, call.deadline.min(now + self.config.hooks.wait));
+        let end = match stage {
+            Stage::Request => call.waits_until(),
+            Stage::Reply => call.deadline,
+        };
+        let (raw, until) = (call.raw, end.min(now + self.config.hooks.wait));
         self.call_timer.set(key.index(), until);
         self.hold_elsewhere(key, about.size());
         let question = Question { call: key.as_u64(), caller, key: own, path, raw, about };
@@ -261,7 +265,7 @@ impl<P: Payload> Broker<P> {
             call.attempt = 0;
         }
         call.targeted = matches!(to, Target::Only(_));
-        let leased = call.leased;
+        let (leased, no_wait) = (call.leased, call.no_wait);
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
@@ -272,11 +276,11 @@ impl<P: Payload> Broker<P> {
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
-                self.find_route(client, called, Wish { leased, target: &[] }, &body, out)
+                self.find_route(client, called, Wish { leased, no_wait, target: &[] }, &body, out)
             }
             (Ok(called), to) => {
                 let target = to.worker();
-                self.find_route(client, called, Wish { leased, target }, &body, out)
+                self.find_route(client, called, Wish { leased, no_wait, target }, &body, out)
             }
         };
         match found {
@@ -293,7 +297,8 @@ impl<P: Payload> Broker<P> {
     pub(super) fn unjudged(&mut self, now: Time, key: Key, stage: Stage, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         let started = stage == Stage::Reply || call.maybe_started;
-        if now >= call.deadline {
+        let end = if stage == Stage::Request { call.waits_until() } else { call.deadline };
+        if now >= end {
             self.stats.expired += 1;
             self.tell(now, key, |_| deadline_refusal(started), out);
         } else {

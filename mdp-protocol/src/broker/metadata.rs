@@ -11,12 +11,12 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Reason, Refusal};
 use crate::time::Time;
-use crate::wire::{MetadataError, Reply, check_metadata};
+use crate::wire::{Marks, MetadataError, Reply, check_metadata, read_marks};
 
 impl<P: Payload> Broker<P> {
-    /// Whether a client's metadata can be read.
-    pub(super) fn check_metadata_of_request(&mut self, body: &P) -> Result<(), Refusal> {
-        check_metadata(body.metadata()).map_err(|error| {
+    /// What a client's metadata says to the broker, if it can be read.
+    pub(super) fn marks_of_request(&mut self, body: &P) -> Result<Marks, Refusal> {
+        read_marks(body.metadata()).map_err(|error| {
             self.stats.invalid += 1;
             bad_metadata(error)
         })

@@ -56,7 +56,7 @@ use crate::slab::{Key, Slab};
 use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{DisconnectReason, Record, RecordError, Reply};
+use crate::wire::{DisconnectReason, Marks, Record, RecordError, Reply};
 use calls::Call;
 use requests::Request;
 use rights::Usage;
@@ -281,8 +281,9 @@ impl<P: Payload> Broker<P> {
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
                 let (target, leased) = (peer, false);
-                let row = None;
-                let request = Request { call, timeout, idempotent, target, kind, leased, row };
+                let (row, marks) = (None, Marks::default());
+                let request =
+                    Request { call, timeout, idempotent, target, kind, leased, row, marks };
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {

@@ -21,7 +21,7 @@ use crate::slab::Key;
 use crate::status::{Code, Refusal};
 use crate::time::{Span, Time};
 use crate::wire::plain::{Dialect, Form, Side};
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
+use crate::wire::{CallKind, Direction, DisconnectReason, Marks, Part, Record, Reply};
 
 /// How many peers that were told to go are remembered, and for how long.
 const GONE_MOST: usize = 1_024;
@@ -346,6 +346,7 @@ impl<P: Payload> Broker<P> {
                     kind: CallKind::new(false, form.dialect == Dialect::V02),
                     leased: true,
                     row: None,
+                    marks: Marks::default(),
                 };
                 self.request(now, from, request, body, out);
             }
@@ -380,8 +381,8 @@ impl<P: Payload> Broker<P> {
             // The answer names the service of the message (RFC 7 and RFC 18 F1), which need not be that of the path.
             return out.push(plain_final(from, form, service, final_of(call, 0, refusal)));
         }
-        let (target, leased, row) = (peer, false, None);
-        let request = Request { call, timeout, idempotent, target, kind, leased, row };
+        let (target, leased, row, marks) = (peer, false, None, Marks::default());
+        let request = Request { call, timeout, idempotent, target, kind, leased, row, marks };
         self.request(now, from, request, body, out);
     }
 

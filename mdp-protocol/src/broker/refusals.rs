@@ -64,7 +64,7 @@ pub(super) fn worker_gone(_: u8) -> Refusal {
 
 pub(super) fn deadline_refusal(started: bool) -> Refusal {
     let message = match started {
-        false => "the deadline passed before a worker was free; no handler was started",
+        false => "no worker was free before the deadline; no handler was started",
         true => "the deadline passed while a worker held the call; its handler may have run",
     };
     refusal(Code::DeadlineExceeded, Reason::DeadlineExceeded, message.into(), !started)

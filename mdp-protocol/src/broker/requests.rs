@@ -17,7 +17,7 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
-use crate::wire::{CallKind, Command, DisconnectReason};
+use crate::wire::{CallKind, Command, DisconnectReason, Marks};
 
 /// A REQUEST without its body.
 pub(super) struct Request<'a> {
@@ -31,6 +31,8 @@ pub(super) struct Request<'a> {
     pub(super) leased: bool,
     /// Where it counts, once that is known.
     pub(super) row: Option<Key>,
+    /// What its metadata says to the broker, once that was read.
+    pub(super) marks: Marks,
 }
 
 /// Where a request wants to go.
@@ -40,6 +42,8 @@ pub(super) struct Wish<'a> {
     pub(super) target: &'a [u8],
     /// As in [`Request`].
     pub(super) leased: bool,
+    /// As in [`Marks`].
+    pub(super) no_wait: bool,
 }
 
 /// Where a request may go.
@@ -71,14 +75,15 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.hand_back(now, from, request.call, &body, out);
         }
-        let route = match self.admit(now, from, &request, &body, out) {
+        let route = match self.admit(now, from, &mut request, &body, out) {
             Ok(called) if self.config.hooks.requests => {
                 request.row = called.row;
                 return self.ask_about_request(now, from, &request, body, out);
             }
             Ok(called) => {
                 request.row = called.row;
-                let wish = Wish { target: request.target, leased: request.leased };
+                let (target, leased) = (request.target, request.leased);
+                let wish = Wish { target, leased, no_wait: request.marks.no_wait };
                 self.find_route(from, called, wish, &body, out)
             }
             Err(refusal) => Err(refusal),
@@ -164,7 +169,7 @@ impl<P: Payload> Broker<P> {
         &mut self,
         now: Time,
         from: Key,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
         body: &'b P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Called<'b>, Refusal> {
@@ -174,7 +179,7 @@ impl<P: Payload> Broker<P> {
         self.check_body(body)?;
         let called = self.called(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
-        self.check_metadata_of_request(body)?;
+        request.marks = self.marks_of_request(body)?;
         self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
         if !self.unread.is_empty() {
             self.check_unread(from, out)?;
@@ -214,7 +219,7 @@ impl<P: Payload> Broker<P> {
         if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
             return Ok(Route::Now(worker));
         }
-        if self.config.unserved_wait == Span::ZERO
+        if (wish.no_wait || self.config.unserved_wait == Span::ZERO)
             && !wish.leased
             && !found.is_some_and(|service| self.is_served(service))
         {

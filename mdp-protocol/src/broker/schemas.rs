@@ -22,7 +22,7 @@ use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::plain::Form;
-use crate::wire::{CallKind, Reply, SchemaHash, put_frame};
+use crate::wire::{CallKind, Marks, Reply, SchemaHash, put_frame};
 
 /// The method by which a worker tells its service's schema (`wire.md` R99).
 const METHOD: &[u8] = b"/-schema";
@@ -345,6 +345,7 @@ impl<P: Payload> Broker<P> {
             kind: CallKind::Unary,
             leased: false,
             row: None,
+            marks: Marks::default(),
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
         call.service = lookup.service;

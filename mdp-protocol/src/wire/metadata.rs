@@ -72,6 +72,17 @@ pub fn check_key(key: &[u8]) -> Result<&str, KeyError> {
     core::str::from_utf8(key).map_err(|_| KeyError::Empty)
 }
 
+/// What a caller says in the metadata of a REQUEST to whoever carries the call (`wire.md` R102), beside its entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The codec with which replies may be compressed; 0 for none.
+    pub accept: u32,
+    /// The call is not to wait for a worker where none offers its service.
+    pub no_wait: bool,
+    /// How long the call may wait for a worker, in milliseconds; 0: until its deadline.
+    pub wait_ms: u32,
+}
+
 /// Reads metadata, calls `entry` with the places of each entry's key and value, and returns the codec with which
 /// replies may be compressed; 0 for none. What `entry` was given counts only if the whole can be read.
 ///
@@ -91,10 +102,36 @@ pub fn check_key(key: &[u8]) -> Result<&str, KeyError> {
 /// The first field or key that is invalid, and where it stands.
 pub fn read_metadata(
     bytes: &[u8],
-    mut entry: impl FnMut(Range<usize>, Range<usize>),
+    entry: impl FnMut(Range<usize>, Range<usize>),
 ) -> Result<u32, MetadataError> {
+    read_all(bytes, entry).map(|marks| marks.accept)
+}
+
+/// Reads what metadata says to whoever carries the call. None, which is no bytes, says nothing.
+///
+/// ```
+/// use mdp_protocol::wire::read_marks;
+/// let marks = read_marks(b"\x18\x01").unwrap();
+/// assert!(marks.no_wait);
+/// assert_eq!((marks.accept, marks.wait_ms), (0, 0));
+/// ```
+///
+/// # Errors
+///
+/// The first field or key that is invalid, and where it stands.
+pub fn read_marks(bytes: &[u8]) -> Result<Marks, MetadataError> {
+    if bytes.is_empty() {
+        return Ok(Marks::default());
+    }
+    read_all(bytes, |_, _| {})
+}
+
+fn read_all(
+    bytes: &[u8],
+    mut entry: impl FnMut(Range<usize>, Range<usize>),
+) -> Result<Marks, MetadataError> {
     let mut reader = Reader { bytes, at: 0, field: 0 };
-    let mut accept = 0;
+    let mut marks = Marks::default();
     while let Some(field) = reader.next_field()? {
         match field {
             (ENTRIES, LEN) => {
@@ -104,12 +141,14 @@ pub fn read_metadata(
                 entry(key, value);
             }
             // The field has 32 bits, of which protobuf takes the lowest where there are more.
-            (ACCEPT, VARINT) => accept = reader.varint()? as u32,
-            (ENTRIES | ACCEPT, _) => return Err(reader.fault()),
+            (ACCEPT, VARINT) => marks.accept = reader.varint()? as u32,
+            (NO_WAIT, VARINT) => marks.no_wait = reader.varint()? != 0,
+            (WAIT_MS, VARINT) => marks.wait_ms = reader.varint()? as u32,
+            (ENTRIES | ACCEPT | NO_WAIT | WAIT_MS, _) => return Err(reader.fault()),
             (number, kind) => reader.skip(number, kind, DEPTH)?,
         }
     }
-    Ok(accept)
+    Ok(marks)
 }
 
 /// Whether metadata can be read. None, which is no bytes, can.
@@ -118,15 +157,14 @@ pub fn read_metadata(
 ///
 /// The first field or key that is invalid, and where it stands.
 pub fn check_metadata(bytes: &[u8]) -> Result<(), MetadataError> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    read_metadata(bytes, |_, _| {}).map(|_| ())
+    read_marks(bytes).map(|_| ())
 }
 
 /// The fields of the message, and of an entry.
 const ENTRIES: u32 = 1;
 const ACCEPT: u32 = 2;
+const NO_WAIT: u32 = 3;
+const WAIT_MS: u32 = 4;
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
 

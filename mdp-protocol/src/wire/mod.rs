@@ -19,7 +19,9 @@ pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
 pub use frames::{FramesError, put_frame, split_frames};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
-pub use metadata::{KeyError, MAX_KEY, MetadataError, check_key, check_metadata, read_metadata};
+pub use metadata::{
+    KeyError, MAX_KEY, Marks, MetadataError, check_key, check_metadata, read_marks, read_metadata,
+};
 pub use record::{
     CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply, SchemaHash,
 };

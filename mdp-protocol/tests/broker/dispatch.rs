@@ -137,12 +137,12 @@ fn a_deadline_ends_a_call_in_the_queue() {
     bench.hello("c");
     bench.request("c", 1, "s.S/M");
     bench.take();
-    bench.request_as("c", 2, "s.S/M", 300, false, "");
-    bench.pass(299);
+    bench.request_as("c", 2, "s.S/M", 400, false, "");
+    bench.pass(349);
     assert_eq!(bench.said(), [""; 0]);
     bench.pass(1);
     let told = "c: FINAL 2 DEADLINE_EXCEEDED not started DEADLINE_EXCEEDED: \
-                the deadline passed before a worker was free; no handler was started";
+                no worker was free before the deadline; no handler was started";
     assert_eq!(bench.said(), [told]);
 }
 

@@ -19,6 +19,40 @@ fn a_call_for_an_unknown_service_waits_a_while() {
     assert_eq!(bench.broker.stats().services, 0, "a request leaves nothing behind");
 }
 
+/// Its client's own timer could not tell whether a handler was started.
+#[test]
+fn a_call_that_nobody_serves_ends_before_its_deadline() {
+    for (timeout, wait) in [(2_000, 1_750), (4_000, 3_750), (800, 700), (80, 70), (4, 3), (1, 0)] {
+        let mut bench = Bench::new(Config::default());
+        bench.hello("c");
+        bench.request_as("c", 1, "s.S/M", timeout, true, "");
+        if wait > 0 {
+            bench.live(wait - 1);
+            assert_eq!(bench.take(), [""; 0], "{timeout}");
+        }
+        bench.live(1);
+        assert_eq!(bench.take(), [format!("c: FINAL 1 {NO_SERVICE}")], "{timeout}");
+        assert!(bench.broker.is_quiet());
+    }
+}
+
+#[test]
+fn a_call_whose_last_worker_leaves_late_ends_before_its_deadline() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker("w", "s.S", 1);
+    bench.hello("c");
+    bench.request("c", 1, "s.S/M");
+    bench.request_as("c", 2, "s.S/M", 2_000, false, "");
+    bench.pass(1_500);
+    bench.take();
+    bench.say("w", Record::Disconnect(DisconnectReason::Shutdown));
+    bench.take();
+    bench.pass(249);
+    assert_eq!(bench.said(), [""; 0]);
+    bench.pass(1);
+    assert_eq!(bench.said(), [format!("c: FINAL 2 {NO_SERVICE}")]);
+}
+
 #[test]
 fn a_call_waits_a_while_after_the_last_worker_left() {
     let mut bench = Bench::new(Config::default());

@@ -422,3 +422,60 @@ fn a_call_that_was_refused_has_no_name() {
     bench.call(1, 5_000, false);
     assert_eq!(bench.client.newest(), None);
 }
+
+#[test]
+fn a_call_without_any_time_is_not_sent() {
+    let told = "call 1: DEADLINE_EXCEEDED not started DEADLINE_EXCEEDED: \
+                the deadline had passed before the call was made";
+    for mut bench in [Bench::new(Config::default()), Bench::connected(Config::default())] {
+        bench.input(Input::Tick);
+        bench.take();
+        bench.call(1, 0, true);
+        assert_eq!(bench.take(), [told]);
+        assert_eq!(bench.client.pending(), 0);
+    }
+}
+
+#[test]
+fn a_call_whose_time_is_over_when_the_session_opens_is_not_sent() {
+    let mut bench = Bench::new(Config::default());
+    bench.call(1, 100, false);
+    bench.take();
+    bench.now += 100;
+    bench.welcome();
+    let told = "call 1: DEADLINE_EXCEEDED not started DEADLINE_EXCEEDED: \
+                the deadline passed before the call could be sent: no broker has answered yet";
+    assert_eq!(bench.take(), ["connected as me", told]);
+}
+
+#[test]
+fn what_no_connection_has_taken_waits_for_the_next_one() {
+    let mut bench = Bench::connected(Config::default());
+    for (number, idempotent) in [(1, false), (2, true), (3, false), (4, true)] {
+        bench.call(number, 9_000, idempotent);
+    }
+    bench.take();
+    for call in ["2v1", "3v1"] {
+        bench.input(Input::Unsent(support::call(call)));
+    }
+    bench.input(Input::Broken);
+    let told = "call 1: UNAVAILABLE MAYBE_EXECUTED: \
+                the connection broke while the call was with it; the handler may have run";
+    assert_eq!(bench.take(), ["disconnected: the connection broke", told]);
+    // A socket that is gone has no more to say.
+    bench.input(Input::Broken);
+    assert_eq!(bench.take(), [""; 0]);
+    bench.until_connect(200);
+    bench.take();
+    bench.welcome();
+    let again: Vec<String> = bench
+        .take()
+        .into_iter()
+        .filter(|line| line.starts_with("REQUEST"))
+        .map(|line| line.split(" 8").next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        again,
+        ["REQUEST 1v1 idempotent s.S/M", "REQUEST 2v1 s.S/M", "REQUEST 3v1 idempotent s.S/M"]
+    );
+}

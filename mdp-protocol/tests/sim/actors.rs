@@ -40,6 +40,8 @@ pub(crate) enum Letter {
     FromPeer(ConnId, Msg),
     /// A record for a peer.
     FromBroker(SocketId, Msg),
+    /// The connection of a peer's socket is lost.
+    Lost(SocketId),
     /// A handler is done.
     Done(Finish),
     /// A user or a handler looks after its streams.

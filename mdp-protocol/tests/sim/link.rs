@@ -3,7 +3,7 @@
 use mdp_protocol::broker::Input;
 use mdp_protocol::wire::{DisconnectReason, Record};
 
-use crate::actors::Letter;
+use crate::actors::{Letter, Role};
 use crate::body::{Msg, call_of, is_part, through_bytes};
 use crate::ledger::Check;
 use crate::net::{ConnId, Net, SocketId};
@@ -178,12 +178,17 @@ impl World {
         Ok(())
     }
 
-    /// libzmq at the peer finds out, and connects again without a word to the socket's owner.
-    pub(crate) fn peer_sees(&mut self, conn: ConnId) {
+    /// libzmq at the peer finds out. It tells the socket's owner, or connects again without a word.
+    pub(crate) fn peer_sees(&mut self, conn: ConnId) -> Check {
         let socket = self.net.conns[conn].socket;
         let mut left = std::mem::take(&mut self.net.conns[conn].limbo);
         if !self.net.sockets[socket].open || self.net.sockets[socket].conn != Some(conn) {
-            return;
+            return Ok(());
+        }
+        let peer = self.net.sockets[socket].peer;
+        let hostile = matches!(self.peers[peer].role, Role::Hostile(_));
+        if !hostile && self.rng.percent(70) {
+            return self.give(Who::Peer(peer), Letter::Lost(socket));
         }
         let lost = self.rng.range(0, left.len() as u64) as usize;
         left.drain(..lost);
@@ -192,6 +197,7 @@ impl World {
         self.net.sockets[socket].conn = None;
         let pause = self.rng.range(1, 200);
         self.after(pause, Event::Connect(socket));
+        Ok(())
     }
 
     /// The conns to a broker whose process vanishes.

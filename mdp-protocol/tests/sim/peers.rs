@@ -145,6 +145,19 @@ impl World {
         Ok(())
     }
 
+    /// A peer's driver hears that the connection is lost. Nothing that the socket still holds goes out.
+    pub(crate) fn peer_loses(&mut self, peer: usize, socket: SocketId) -> Check {
+        if self.peers[peer].socket != Some(socket) {
+            return Ok(());
+        }
+        self.close_socket(peer);
+        match &self.peers[peer].role {
+            Role::Worker(_) => self.worker_input(peer, worker::Input::Broken).map(|_| ()),
+            Role::Client(_) => self.client_input(peer, client::Input::Broken).map(|_| ()),
+            Role::Hostile(_) => Ok(()),
+        }
+    }
+
     /// Gives a worker an input and does what it says. Whether it said anything.
     pub(crate) fn worker_input(
         &mut self,

@@ -218,7 +218,7 @@ impl World {
             Event::Down(conn) => self.arrive_down(conn)?,
             Event::Connect(socket) => self.connect(socket),
             Event::BrokerSees(conn) => self.broker_sees(conn)?,
-            Event::PeerSees(conn) => self.peer_sees(conn),
+            Event::PeerSees(conn) => self.peer_sees(conn)?,
             Event::Done { peer, life, finish } => {
                 if self.peers[peer].process.life == life {
                     self.give(Who::Peer(peer), Letter::Done(finish))?;
@@ -279,6 +279,7 @@ impl World {
             (Who::Peer(peer), Letter::FromBroker(socket, msg)) => {
                 self.peer_hears(peer, socket, msg)
             }
+            (Who::Peer(peer), Letter::Lost(socket)) => self.peer_loses(peer, socket),
             (Who::Broker, Letter::Verdict(call)) => self.verdict(call),
             (Who::Peer(peer), Letter::Done(finish)) => self.handler_done(peer, finish),
             (Who::Peer(peer), Letter::Pulse(call)) => self.pulse(peer, call),

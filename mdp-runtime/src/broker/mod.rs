@@ -319,8 +319,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// How long a call for a service without any worker waits for one, at most until its deadline.
-    /// 5 s.
+    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline
+    /// ([`Call::timeout`](crate::Call::timeout)). 5 s.
     pub fn unserved_wait(mut self, wait: Duration) -> Self {
         self.config.unserved_wait = clock::span(wait);
         self

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mdp_protocol::client as core;
+use mdp_protocol::wire::Marks;
 
 use super::answer::Answer;
 use super::channel::Joined;
@@ -59,6 +60,8 @@ pub struct Call<Rep, K = Unary> {
     /// The time for a stream to begin.
     begin_within: Duration,
     idempotent: bool,
+    /// It ends where no worker offers its service.
+    no_wait: bool,
     worker: Arc<[u8]>,
     compression: Option<Compression>,
     /// It ends with the call that a handler works on, if one makes it.
@@ -90,6 +93,7 @@ impl<Rep, K> Call<Rep, K> {
             timeout: own.unwrap_or_else(|| client.timeout(method.kind)),
             begin_within: own.unwrap_or_else(|| client.timeout(CallKind::Unary)),
             idempotent: method.idempotency != Idempotency::Unknown,
+            no_wait: client.timeouts().no_wait,
             worker: Arc::clone(&ANY_WORKER),
             compression: client.compression(),
             inherits: true,
@@ -108,6 +112,10 @@ impl<Rep, K> Call<Rep, K> {
     /// client's [`timeout`](super::ClientBuilder::timeout), or its
     /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream; a worker has to begin such a
     /// call within the client's `timeout` all the same.
+    ///
+    /// A call that still waits for a worker when its time is nearly over (an eighth of it before the deadline, 250 ms at the
+    /// most) ends then, as not started: with UNAVAILABLE, `NO_SERVICE` where no worker offers its service, else with
+    /// DEADLINE_EXCEEDED. One without any time ends at once with DEADLINE_EXCEEDED, as not started, and is not sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self.begin_within = timeout;
@@ -136,6 +144,25 @@ impl<Rep, K> Call<Rep, K> {
     /// if a worker or a connection is lost under it, it is made again.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Does not wait for a worker where none offers the service: the broker ends the call at once with UNAVAILABLE,
+    /// `NO_SERVICE`, not started. While all workers are busy the call waits as any other does; and it waits for a connection to
+    /// a broker. A broker of an earlier version does not know of this, and waits. Default: as the client says
+    /// ([`ClientBuilder::no_wait`](super::ClientBuilder::no_wait)).
+    ///
+    /// ```no_run
+    /// # use mdp_runtime::{Call, Status};
+    /// # async fn doc(call: impl Fn() -> Call<()>) {
+    /// // if let Err(status) = auth.login(req).no_wait().await {
+    /// if let Err(status) = call().no_wait().await {
+    ///     if status.reason().as_deref() == Some("NO_SERVICE") { /* use something else */ }
+    /// }
+    /// # }
+    /// ```
+    pub fn no_wait(mut self) -> Self {
+        self.no_wait = true;
         self
     }
 
@@ -288,7 +315,12 @@ impl<Rep, K> Call<Rep, K> {
         };
         let packing = Packing { with: self.compression, ..link.packing };
         let packed = packing.with.and_then(|_| compress::pack(packing.with, &self.body.payload()));
-        let meta = match codec::encode_request_metadata(&self.metadata, packing.with) {
+        let marks = Marks {
+            accept: packing.with.map_or(0, |with| with.number().into()),
+            no_wait: self.no_wait,
+            wait_ms: self.longest_wait().map_or(0, |wait| clock::span(wait).as_wire_ms()),
+        };
+        let meta = match codec::encode_request_metadata(&self.metadata, marks) {
             Ok(meta) => meta,
             Err(bad) => return refused(method, &bad),
         };
@@ -315,6 +347,12 @@ impl<Rep, K> Call<Rep, K> {
         (Ending::broker(waiting, flow.clone(), packing.most), flow)
     }
 
+    /// How long the broker may let the call wait for a worker, where that is less than its time.
+    fn longest_wait(&self) -> Option<Duration> {
+        let begins = self.method.kind.is_stream() && self.begin_within < self.timeout;
+        begins.then_some(self.begin_within)
+    }
+
     /// Whether the caller wants it repeated.
     fn asks(&self) -> bool {
         self.again.as_ref().is_some_and(|again| again.asks())
@@ -327,6 +365,7 @@ impl<Rep, K> Call<Rep, K> {
         request.timeout = self.timeout;
         request.begin_within = self.begin_within;
         request.idempotent = self.idempotent;
+        request.no_wait = self.no_wait;
         request.compression = self.compression;
         request.again = self.again.map(|again| *again).unwrap_or_default();
         request
@@ -344,6 +383,7 @@ impl<Rep, K> Call<Rep, K> {
             timeout: request.timeout,
             begin_within: request.begin_within.min(request.timeout),
             idempotent: request.idempotent,
+            no_wait: request.no_wait,
             worker: request.worker,
             compression: request.compression.or(own),
             again: request.again.asks().then(|| Box::new(request.again)),

@@ -187,6 +187,9 @@ impl Driver {
                 }
             }
         }
+        if self.peer.take_made() {
+            self.handle(Input::Made);
+        }
         self.spin.heard(weight / CALL_WEIGHT);
         weight >= BURST_WEIGHT
     }
@@ -243,6 +246,10 @@ impl Driver {
 
     /// The session cannot go on.
     fn give_up(&mut self, broken: Broken) {
+        // They were seen by nobody, whatever has become of the others.
+        for call in self.peer.take_unsent() {
+            self.handle(Input::Unsent(call));
+        }
         self.handle(match broken {
             Broken::Invalid => Input::Invalid,
             Broken::Connection => Input::Broken,

@@ -95,16 +95,18 @@ struct Link {
     budget: RetryBudget,
 }
 
-/// The time that calls have where nobody sets one.
+/// The time that calls have where nobody sets one, and how they use it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     unary: Duration,
     stream: Duration,
+    /// They end where no worker offers their service.
+    no_wait: bool,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Timeouts { unary: DEFAULT_TIMEOUT, stream: DEFAULT_STREAM_TIMEOUT }
+        Timeouts { unary: DEFAULT_TIMEOUT, stream: DEFAULT_STREAM_TIMEOUT, no_wait: false }
     }
 }
 
@@ -385,6 +387,13 @@ impl ClientBuilder {
     /// [`timeout`](Self::timeout) a worker has to begin it; if not, the call ends with DEADLINE_EXCEEDED.
     pub fn stream_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.stream = timeout;
+        self
+    }
+
+    /// No call waits for a worker where none offers its service, as [`Call::no_wait`] says for one call. Default: they wait
+    /// as long as the broker is set to ([`unserved_wait`](crate::BrokerBuilder::unserved_wait)).
+    pub fn no_wait(mut self) -> Self {
+        self.timeouts.no_wait = true;
         self
     }
 

@@ -32,6 +32,8 @@ pub struct Request {
     /// The time for a stream to begin.
     pub(crate) begin_within: Duration,
     pub(crate) idempotent: bool,
+    /// It ends where no worker offers its service.
+    pub(crate) no_wait: bool,
     pub(crate) worker: Arc<[u8]>,
     /// For a client below: a channel itself gets messages as they are.
     pub(crate) compression: Option<Compression>,
@@ -56,6 +58,7 @@ impl Request {
             timeout: Duration::ZERO,
             begin_within: Duration::MAX,
             idempotent: method.idempotency != Idempotency::Unknown,
+            no_wait: false,
             worker,
             compression: None,
             again: Again::default(),

@@ -1,8 +1,9 @@
-//! Handshakes that fail, as a socket that connects sees them.
+//! A connection as the socket that connects sees it: handshakes that fail, and whether it is lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::unix::AsyncFd;
 use zmq::SocketEvent;
@@ -102,21 +103,34 @@ impl Faults {
     }
 }
 
-/// Watches a socket that connects for handshakes that fail. It has to be [ended](Self::end) before it is dropped, while the
-/// socket lives: libzmq's I/O thread waits for whoever is to hear its events.
+/// Watches a socket that connects: for its connection, which libzmq would mend in silence when it breaks, and for handshakes
+/// that fail. It has to be [ended](Self::end) before it is dropped, while the socket lives: libzmq's I/O thread waits for
+/// whoever is to hear its events.
 pub(crate) struct Watch {
     events: AsyncFd<Polled>,
+    /// Nobody has looked yet. There is no sign of what was there before the first look.
+    fresh: bool,
+    /// There was a connection.
+    made: bool,
+    /// There is one, and nobody has asked yet.
+    news: bool,
+    /// It is gone.
+    lost: bool,
+    /// The worst fault that nobody has asked for yet.
+    fault: Option<HandshakeFault>,
 }
 
 impl Watch {
     /// Must be called on tokio, before the socket connects.
     pub(crate) fn begin(runtime: &Runtime, socket: &zmq::Socket) -> zmq::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let place = format!("inproc://mdp.handshake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let place = format!("inproc://mdp.watch.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let wanted = [
+            SocketEvent::HANDSHAKE_SUCCEEDED,
             SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
             SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
             SocketEvent::HANDSHAKE_FAILED_AUTH,
+            SocketEvent::DISCONNECTED,
         ];
         // The reader first, and without a bound: the I/O thread would wait for it.
         let events = runtime.socket(zmq::PAIR)?;
@@ -125,7 +139,7 @@ impl Watch {
         events.connect(&place)?;
         let events = frame::polled(events)?;
         socket.monitor(&place, wanted.iter().map(|event| i32::from(event.to_raw())).sum())?;
-        Ok(Watch { events })
+        Ok(Watch { events, fresh: true, made: false, news: false, lost: false, fault: None })
     }
 
     /// Watches no more.
@@ -136,37 +150,64 @@ impl Watch {
         drop(self.events);
     }
 
-    /// The worst that has happened since it was asked last.
-    pub(crate) fn fault(&self) -> Option<HandshakeFault> {
-        let socket = &self.events.get_ref().socket;
-        let mut worst = None;
-        // An event is two frames: its number and a value, then an address.
-        while let Ok(event) = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
-            if event.get_more() {
-                let _ = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT));
-            }
-            let [a, b, c, d, e, g] = match event.first_chunk::<6>() {
-                Some(bytes) => *bytes,
-                None => continue,
-            };
-            let fault =
-                HandshakeFault::read(u16::from_ne_bytes([a, b]), u32::from_ne_bytes([c, d, e, g]));
-            if worst.is_none_or(|worst: HandshakeFault| !worst.is_final()) {
-                worst = fault.or(worst);
-            }
-        }
-        worst
+    /// The same on another tokio runtime: the one that this is called on.
+    pub(crate) fn moved(self) -> zmq::Result<Self> {
+        Ok(Watch { events: frame::polled(self.events.into_inner().socket)?, fresh: true, ..self })
     }
 
-    /// Waits until something has happened.
-    pub(crate) async fn ready(&mut self) -> zmq::Result<()> {
-        loop {
-            if self.events.get_ref().socket.get_events()?.contains(zmq::POLLIN) {
-                return Ok(());
-            }
-            let mut guard = self.events.readable_mut().await.map_err(|_| zmq::Error::ETERM)?;
+    /// Looks for what has happened. It costs next to nothing while nothing has.
+    pub(crate) fn look(&mut self) {
+        match self.events.poll_read_ready_mut(&mut Context::from_waker(Waker::noop())) {
             // First forget the edge, then look: an edge in between is a new one.
-            guard.clear_ready();
+            Poll::Ready(Ok(mut guard)) => guard.clear_ready(),
+            Poll::Pending if !self.fresh => return,
+            Poll::Ready(Err(_)) | Poll::Pending => {}
+        }
+        self.fresh = false;
+        while let Some((event, value)) = self.next_event() {
+            if event == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() {
+                (self.made, self.news) = (true, true);
+            } else if event == SocketEvent::DISCONNECTED.to_raw() {
+                // Before the handshake there was no connection to lose; libzmq goes on trying.
+                self.lost |= self.made;
+            } else if self.fault.is_none_or(|fault| !fault.is_final()) {
+                self.fault = HandshakeFault::read(event, value).or(self.fault);
+            }
+        }
+    }
+
+    /// The number of the next event, and its value.
+    fn next_event(&self) -> Option<(u16, u32)> {
+        let socket = &self.events.get_ref().socket;
+        // An event is two frames: its number and a value, then an address.
+        let event = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)).ok()?;
+        if event.get_more() {
+            let _ = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT));
+        }
+        let [a, b, c, d, e, g] = event.first_chunk::<6>().copied().unwrap_or_default();
+        Some((u16::from_ne_bytes([a, b]), u32::from_ne_bytes([c, d, e, g])))
+    }
+
+    /// Whether the connection was made since this was asked last, as far as [`look`](Self::look) has found out.
+    pub(crate) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Whether the connection was lost, as far as [`look`](Self::look) has found out.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The worst handshake that has failed since this was asked last, as far as [`look`](Self::look) has found out.
+    pub(crate) fn take_fault(&mut self) -> Option<HandshakeFault> {
+        self.fault.take()
+    }
+
+    /// Waits until there is something to [`look`](Self::look) for.
+    pub(crate) async fn ready(&mut self) {
+        if !self.fresh {
+            // An error means that tokio is being shut down.
+            drop(self.events.readable_mut().await);
         }
     }
 }

@@ -339,6 +339,9 @@ impl Driver {
                 }
             }
         }
+        if self.peer.take_made() {
+            self.handle(Input::Made);
+        }
         self.spin.heard(weight / CALL_WEIGHT);
         weight >= BURST_WEIGHT
     }
