@@ -215,7 +215,7 @@ impl<P: Payload> Broker<P> {
     /// The timer of a waiting call: its deadline, or sooner if nobody serves what it asks for.
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
-        let mut at = call.deadline;
+        let mut at = self.latest_start(call);
         if !call.leased && !self.is_served(call.service) {
             at = at.min(now + self.config.unserved_wait);
         }
@@ -374,6 +374,9 @@ impl<P: Payload> Broker<P> {
         }
         let end = if running { self.with_readable_metadata(end) } else { end };
         self.count_answer(now, key, worker, end.code);
+        if !end.not_started && end.code != Code::Cancelled {
+            self.count_duration(now, key);
+        }
         if running {
             let id = self
                 .registrations
@@ -466,21 +469,8 @@ impl<P: Payload> Broker<P> {
     /// A call's timer fired.
     pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let late = now >= call.deadline;
         match call.place {
-            Place::Queued(_) | Place::Pinned(_) if late => {
-                self.stats.expired += 1;
-                let started = call.maybe_started;
-                self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
-            }
-            Place::Queued(_) | Place::Pinned(_) if !self.is_served(call.service) => {
-                self.stats.refused += 1;
-                self.refuse_waiting(now, key, no_service, out);
-            }
-            // A worker came in the meantime, though it has no free slot.
-            Place::Queued(_) | Place::Pinned(_) => {
-                self.call_timer.set(key.index(), call.deadline);
-            }
+            Place::Queued(_) | Place::Pinned(_) => self.waiting_due(now, key, out),
             Place::Running(worker) => {
                 if !self.planted(PlantedBug::NoDeadlineInFlight) {
                     self.become_overdue(now, key, worker, out);
@@ -494,6 +484,30 @@ impl<P: Payload> Broker<P> {
                 self.remove(key);
             }
         }
+    }
+
+    fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        if self.end_hopeless(now, key, out) {
+            return;
+        }
+        let Some(call) = self.calls.get(key) else { return };
+        if now >= call.deadline {
+            return self.expire_waiting(now, key, out);
+        }
+        if self.is_served(call.service) {
+            // A worker came in the meantime, though it has no free slot; or calls do not take as long as they did.
+            let at = self.latest_start(call).max(now + Span::from_ms(1));
+            return self.call_timer.set(key.index(), at);
+        }
+        self.stats.refused += 1;
+        self.refuse_waiting(now, key, no_service, out);
+    }
+
+    /// The time of a waiting call is up.
+    pub(super) fn expire_waiting(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let started = self.calls.get(key).is_some_and(|call| call.maybe_started);
+        self.stats.expired += 1;
+        self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
     }
 
     /// Tells the client of a call how it ended.

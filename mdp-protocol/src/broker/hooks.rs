@@ -261,7 +261,7 @@ impl<P: Payload> Broker<P> {
             call.attempt = 0;
         }
         call.targeted = matches!(to, Target::Only(_));
-        let leased = call.leased;
+        let (leased, left, kind) = (call.leased, call.deadline - now, call.flow.kind());
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
@@ -271,12 +271,11 @@ impl<P: Payload> Broker<P> {
             .and_then(|()| self.called(&body).map_err(bad_path));
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
-                self.find_route(client, called, Wish { leased, target: &[] }, &body, out)
-            }
+            (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => self
+                .find_route(client, called, Wish { leased, left, kind, target: &[] }, &body, out),
             (Ok(called), to) => {
                 let target = to.worker();
-                self.find_route(client, called, Wish { leased, target }, &body, out)
+                self.find_route(client, called, Wish { leased, left, kind, target }, &body, out)
             }
         };
         match found {
