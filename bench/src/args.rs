@@ -143,6 +143,18 @@ pub(crate) enum Part {
         #[command(flatten)]
         load: Load,
     },
+    /// This project's worker, with little room.
+    #[command(hide = true)]
+    SlowWorker { endpoint: String },
+    /// A client that asks it for more than it can do.
+    #[command(hide = true)]
+    SlowClient {
+        endpoint: String,
+        #[arg(long)]
+        timeout_ms: u64,
+        #[command(flatten)]
+        load: Load,
+    },
     /// This project's client, with calls that wait.
     #[command(hide = true)]
     QueueClient { endpoint: String, calls: usize },

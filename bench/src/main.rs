@@ -18,7 +18,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use args::{Args, Part};
-use peers::{bare, crowd, generator, nats, one_way, plain, relay, tarpc, tonic, typed};
+use peers::{bare, crowd, generator, nats, one_way, overload, plain, relay, tarpc, tonic, typed};
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -55,6 +55,10 @@ fn play(part: Part) -> Result<()> {
         Part::TypedWorker { endpoint, args } => typed::worker(&endpoint, &args),
         Part::TypedClient { endpoint, args, load } => typed::client(&endpoint, &args, load),
         Part::StreamClient { endpoint, args, load } => typed::stream(&endpoint, &args, load),
+        Part::SlowWorker { endpoint } => overload::worker(&endpoint),
+        Part::SlowClient { endpoint, timeout_ms, load } => {
+            overload::client(&endpoint, timeout_ms, load)
+        }
         Part::QueueClient { endpoint, calls } => typed::queue(&endpoint, calls),
         Part::Crowd(args) => crowd::run(&args),
         Part::BareRouter => bare::router(),

@@ -19,6 +19,7 @@ pub(crate) struct Config {
     liveness: Option<NonZeroU8>,
     unserved_wait_ms: Option<u64>,
     overrun_ms: Option<u64>,
+    admission: Option<bool>,
     #[serde(default)]
     insecure: bool,
     #[serde(default)]
@@ -125,6 +126,9 @@ impl Config {
         }
         if let Some(ms) = self.overrun_ms {
             builder = builder.overrun(Duration::from_millis(ms));
+        }
+        if let Some(admission) = self.admission {
+            builder = builder.admission(admission);
         }
         Ok(self.plain.apply(builder).limits(self.limits.merged()))
     }

@@ -124,6 +124,8 @@ pub enum Reason {
     Cancelled,
     /// A limit was met.
     LimitReached,
+    /// The service has more to do than it can do in the time of its calls.
+    Overloaded,
     /// The request does not follow the protocol.
     BadRequest,
     /// The caller may not do this.
@@ -132,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::NoService,
         Reason::NoWorker,
         Reason::NotDispatched,
@@ -140,6 +142,7 @@ impl Reason {
         Reason::DeadlineExceeded,
         Reason::Cancelled,
         Reason::LimitReached,
+        Reason::Overloaded,
         Reason::BadRequest,
         Reason::Denied,
     ];
@@ -154,6 +157,7 @@ impl Reason {
             Reason::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Reason::Cancelled => "CANCELLED",
             Reason::LimitReached => "LIMIT_REACHED",
+            Reason::Overloaded => "OVERLOADED",
             Reason::BadRequest => "BAD_REQUEST",
             Reason::Denied => "DENIED",
         }

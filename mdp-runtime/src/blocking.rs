@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The endpoint is not one, no broker answered, or the client's thread could not be started.
+    /// The endpoint is not one, no broker answered, the client's thread could not be started, or this is async code.
     pub fn connect(endpoint: impl Into<String>) -> Result<Client, ConnectError> {
         Client::builder().connect(endpoint).open_blocking()
     }
@@ -184,7 +184,7 @@ pub(crate) fn no_client(method: &str) -> Status {
 }
 
 /// Whether this thread runs async code now, which waits for all else that the thread has to run.
-fn in_async_code() -> bool {
+pub(crate) fn in_async_code() -> bool {
     if current::is_polled() {
         return true;
     }

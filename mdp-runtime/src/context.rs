@@ -1,4 +1,7 @@
 //! The ZeroMQ context that brokers, workers and clients of a process share.
+//!
+//! A context does not outlive `fork`: its threads stay in the parent, while the descriptors by which they are woken are in both
+//! processes. So a child has a context of its own, and one from before the fork makes no sockets there.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +11,8 @@ use crate::clock;
 use crate::security::{warn_if_old, zap};
 
 /// A ZeroMQ context with its I/O threads.
+///
+/// A child after `fork` makes its own: none from before it has sockets there.
 ///
 /// Peers of one `Runtime` reach each other over `inproc://`. All builders use the process-wide one
 /// of [`Runtime::global`] unless told otherwise, so `inproc` works without further ado.
@@ -24,6 +29,8 @@ use crate::security::{warn_if_old, zap};
 #[derive(Clone)]
 pub struct Runtime {
     context: zmq::Context,
+    /// The process that it works in.
+    process: u32,
     zap: zap::Place,
     insiders: Arc<Insiders>,
 }
@@ -41,16 +48,31 @@ impl Runtime {
         warn_if_old();
         let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
         let (context, zap) = (zmq::Context::new(), zap::Place::default());
-        Runtime { context, zap, insiders: Arc::new(insiders) }
+        Runtime { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
     }
 
-    /// The context of the process, made at its first use.
+    /// The context of the process, made at its first use. A child after `fork` has another one.
     pub fn global() -> &'static Runtime {
-        static GLOBAL: OnceLock<Runtime> = OnceLock::new();
-        GLOBAL.get_or_init(Runtime::new)
+        static FIRST: Global = Global::new();
+        let mut global = &FIRST;
+        loop {
+            let made = global.made.get_or_init(|| (Runtime::new(), Box::new(Global::new())));
+            let (runtime, of_child) = made;
+            if runtime.process == std::process::id() {
+                return runtime;
+            }
+            global = of_child;
+        }
     }
 
+    /// A socket. In a child after `fork` there are none of a context that its parent has made: ENOTSUP.
     pub(crate) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
+        if self.process != std::process::id() {
+            tracing::error!(
+                "this context was made before the process was forked, and works in its parent only; make a `Runtime` in the child"
+            );
+            return Err(zmq::Error::ENOTSUP);
+        }
         self.context.socket(kind)
     }
 
@@ -70,6 +92,17 @@ impl Runtime {
     /// The context's handler of ZAP, if there is one.
     pub(crate) fn zap(&self) -> &zap::Place {
         &self.zap
+    }
+}
+
+/// The context of a process, and the place for that of its children.
+struct Global {
+    made: OnceLock<(Runtime, Box<Global>)>,
+}
+
+impl Global {
+    const fn new() -> Self {
+        Global { made: OnceLock::new() }
     }
 }
 

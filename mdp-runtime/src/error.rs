@@ -136,6 +136,12 @@ pub enum ConnectError {
     /// The thread of a client for programs without tokio could not be started.
     #[error("could not start the client's thread")]
     Thread(#[source] io::Error),
+    /// It would hold up the thread of async code.
+    #[error(
+        "`blocking::Client` would block the thread of async code until a broker answers; use `Client::connect(..).await`, \
+         or make it within `spawn_blocking`"
+    )]
+    InAsyncCode,
     /// There is no tokio runtime to run on.
     #[error(
         "a client needs a tokio runtime with I/O and time enabled; call this within one, or use `blocking::Client`"

@@ -86,6 +86,14 @@ pub(crate) fn broker(note: &Note) {
         Note::LimitReached { id, limit } => {
             bounded!(warn, id = shown(id), limit = limit.name(), "limit reached");
         }
+        Note::Overloaded { service, wait } => {
+            bounded!(
+                warn,
+                service = shown(service),
+                wait_ms = wait.as_ms(),
+                "service overloaded: calls are refused that could not end in their time"
+            );
+        }
         Note::SlotReclaimed { id, service } => {
             bounded!(
                 warn,

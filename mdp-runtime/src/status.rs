@@ -115,7 +115,7 @@ impl Status {
     }
 
     /// The reason that the toolkit itself gives for a failure: `NO_SERVICE`, `NO_WORKER`,
-    /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED` or
+    /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED`, `OVERLOADED` or
     /// `BAD_REQUEST`. `None` where a handler ended the call, also with the status of a call of its own:
     /// the reason for that is in [`source_call`](Self::source_call).
     pub fn reason(&self) -> Option<String> {

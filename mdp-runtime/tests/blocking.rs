@@ -297,3 +297,20 @@ fn nobody_waits_for_a_client_that_does_not_run() {
     assert!(status.message().contains("does not run"), "{status}");
     assert!(started.elapsed() >= Duration::from_millis(1_050));
 }
+
+/// A client that async code makes would block its thread, and starve it: after 64 of them tokio answers nothing any more.
+#[test]
+fn async_code_is_told_not_to_connect() {
+    let cluster = cluster(echo());
+    let connect = || Client::connect(cluster.endpoint());
+    cluster.tokio.block_on(async {
+        for _ in 0..70 {
+            let error = connect().unwrap_err();
+            assert!(matches!(error, ConnectError::InAsyncCode), "{error}");
+            assert!(error.to_string().contains("spawn_blocking"), "{error}");
+        }
+    });
+    let endpoint = cluster.endpoint();
+    let connected = cluster.tokio.spawn_blocking(move || Client::connect(endpoint).map(drop));
+    cluster.tokio.block_on(connected).unwrap().unwrap();
+}

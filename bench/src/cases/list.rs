@@ -43,6 +43,10 @@ const MULTI: &[Named] = &[
 const BROKERED: &[Named] = &[("typed", Side::Typed), ("raw", Side::Raw), ("nats", Side::Nats)];
 const CURVE: &[Named] = &[("plain", Side::Typed), ("curve", Side::Curve)];
 
+/// Overload: the name of a side, the calls' timeout in milliseconds, and how many times what can be done is asked for.
+const OVERLOAD: &[(&str, u64, u32)] =
+    &[("capacity", 10_000, 0), ("2x", 2_000, 2), ("5x-short", 500, 5), ("10x", 2_000, 10)];
+
 /// Growth: the name of a group, and who else is there.
 const GROWTH: &[(&str, Crowd)] = &[
     ("growth-workers", Crowd { kind: "workers", processes: 4, each: 250, services: 1 }),
@@ -62,6 +66,9 @@ pub(crate) fn all() -> Vec<Case> {
     }
     for &(name, side) in ALL {
         add("overhead-256", name, What::Overhead(side), false);
+    }
+    for &(name, timeout_ms, times) in OVERLOAD {
+        add("overload", name, What::Overload { timeout_ms, times }, true);
     }
     for &(name, side) in BROKERED {
         add("open-loop", name, What::Open(side), true);

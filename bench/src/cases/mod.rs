@@ -14,6 +14,7 @@ use mdp_runtime::security::KeyPair;
 use tempfile::TempDir;
 
 use crate::load::{Load, PAYLOAD};
+use crate::peers::overload;
 use crate::process::Process;
 use crate::tap::Tap;
 
@@ -42,6 +43,8 @@ pub(crate) enum What {
     Overhead(Side),
     /// Calls at a fixed rate.
     Open(Side),
+    /// Calls at so many times the rate that a slow worker can do; 0: as many as it can do. Of those that end well, the rate.
+    Overload { timeout_ms: u64, times: u32 },
     /// Calls among idle peers.
     Growth(Option<growth::Crowd>),
     /// What the broker needs for each of them.
@@ -76,6 +79,11 @@ impl Case {
             }
             What::Overhead(side) => overhead(side, stage),
             What::Open(side) => open::measure(side, stage),
+            What::Overload { timeout_ms, times } => {
+                let servers = Side::Slow(timeout_ms).start(stage, false)?;
+                let rate = f64::from(times) * overload::CAPACITY;
+                servers.measure(Load { rate, ..stage.closed(8, PAYLOAD) }, None)
+            }
             What::Growth(crowd) => growth::measure(crowd, stage),
             What::Memory(of) => memory::measure(of),
             What::Generator => generator(),

@@ -23,6 +23,8 @@ pub(crate) enum Side {
     Policy,
     /// With a broker whose counters are looked at ten times a second.
     Scraped,
+    /// A worker with little room, and calls with a timeout of so many milliseconds.
+    Slow(u64),
     /// libzmq alone.
     Raw,
     /// libzmq alone, one way.
@@ -67,6 +69,7 @@ impl Side {
             | Side::CurvePolicy
             | Side::Policy
             | Side::Scraped => (Some("typed-broker"), "typed-worker", "typed-client"),
+            Side::Slow(_) => (Some("typed-broker"), "slow-worker", "slow-client"),
             Side::Stream => (Some("typed-broker"), "typed-worker", "stream-client"),
             Side::Raw => (Some("relay-proxy"), "relay-worker", "relay-client"),
             Side::OneWay => (Some("one-way-relay"), "one-way-worker", "one-way-client"),
@@ -132,7 +135,11 @@ impl Side {
         let of_worker = [vec![back.clone()], keys.clone()].concat();
         let worker = Process::start_in(environment, worker, &of_worker)?;
         worker.expect("ready", Duration::ZERO)?;
-        let (middle, of_client) = (Some(middle), keys);
+        let of_client = match self {
+            Side::Slow(timeout) => vec![format!("--timeout-ms={timeout}")],
+            _ => keys,
+        };
+        let middle = Some(middle);
         Ok(Servers { middle, worker, front, back, client, of_client, environment })
     }
 }

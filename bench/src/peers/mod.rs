@@ -5,6 +5,7 @@ pub(crate) mod crowd;
 pub(crate) mod generator;
 pub(crate) mod nats;
 pub(crate) mod one_way;
+pub(crate) mod overload;
 pub(crate) mod plain;
 pub(crate) mod relay;
 pub(crate) mod sockets;

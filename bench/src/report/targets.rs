@@ -75,6 +75,9 @@ pub(crate) const TARGETS: &[Target] = &[
     ratio("metrics-256", "metrics-256", Rate, ["with", "without"], AtLeast(0.98)),
     ratio("policy-256", "policy-256", Rate, ["with", "without"], AtLeast(0.97)),
     ratio("policy-curve-256", "policy-curve-256", Rate, ["with", "without"], AtLeast(0.97)),
+    ratio("overload-2x", "overload", Rate, ["2x", "capacity"], AtLeast(0.85)),
+    ratio("overload-5x-short", "overload", Rate, ["5x-short", "capacity"], AtLeast(0.85)),
+    ratio("overload-10x", "overload", Rate, ["10x", "capacity"], AtLeast(0.85)),
     typed("open-loop-20-p99-over-raw", "open-loop", P99At20, "raw", Bound::None),
     typed("open-loop-70-p99-over-raw", "open-loop", P99At70, "raw", Bound::None),
 ];

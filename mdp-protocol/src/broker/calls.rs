@@ -241,7 +241,7 @@ impl<P: Payload> Broker<P> {
     /// The timer of a waiting call: the end of its time to wait, or sooner if nobody serves what it asks for.
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
-        let mut at = call.waits_until();
+        let mut at = self.latest_start(call);
         if !call.leased && !self.is_served(call.service) {
             let wait = if call.no_wait { Span::ZERO } else { self.config.unserved_wait };
             at = at.min(now + wait);
@@ -401,6 +401,9 @@ impl<P: Payload> Broker<P> {
         }
         let end = if running { self.with_readable_metadata(end) } else { end };
         self.count_answer(now, key, worker, end.code);
+        if !end.not_started && end.code != Code::Cancelled {
+            self.count_duration(now, key);
+        }
         if running {
             let id = self
                 .registrations
@@ -493,22 +496,8 @@ impl<P: Payload> Broker<P> {
     /// A call's timer fired.
     pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let until = call.waits_until();
         match call.place {
-            // Also at the end of its time: that nobody serves it is the truth then, too.
-            Place::Queued(_) | Place::Pinned(_)
-                if !call.leased && !self.is_served(call.service) =>
-            {
-                self.stats.refused += 1;
-                self.refuse_waiting(now, key, no_service, out);
-            }
-            Place::Queued(_) | Place::Pinned(_) if now >= until => {
-                self.stats.expired += 1;
-                let started = call.maybe_started;
-                self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
-            }
-            // A worker came in the meantime, though it has no free slot.
-            Place::Queued(_) | Place::Pinned(_) => self.call_timer.set(key.index(), until),
+            Place::Queued(_) | Place::Pinned(_) => self.waiting_due(now, key, out),
             Place::Running(worker) => {
                 if !self.planted(PlantedBug::NoDeadlineInFlight) {
                     self.become_overdue(now, key, worker, out);
@@ -522,6 +511,29 @@ impl<P: Payload> Broker<P> {
                 self.remove(key);
             }
         }
+    }
+
+    fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(call) = self.calls.get(key) else { return };
+        // Also at the end of its time: that nobody serves it is the truth then, too.
+        if !call.leased && !self.is_served(call.service) {
+            self.stats.refused += 1;
+            return self.refuse_waiting(now, key, no_service, out);
+        }
+        // Else a worker came in the meantime, though it has no free slot; or calls do not take as long as they did.
+        if !self.end_hopeless(now, key, out)
+            && let Some(call) = self.calls.get(key)
+        {
+            let at = self.latest_start(call).max(now + Span::from_ms(1));
+            self.call_timer.set(key.index(), at);
+        }
+    }
+
+    /// The time of a waiting call is up.
+    pub(super) fn expire_waiting(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let started = self.calls.get(key).is_some_and(|call| call.maybe_started);
+        self.stats.expired += 1;
+        self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
     }
 
     /// Tells the client of a call how it ended.

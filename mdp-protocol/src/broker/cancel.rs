@@ -98,6 +98,7 @@ impl<P: Payload> Broker<P> {
             };
             return self.expel(now, session, DisconnectReason::Silence, out);
         }
+        self.count_duration(now, key);
         self.leave_worker(key, worker);
         let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
         let service = service.map(|service| service.name.clone());

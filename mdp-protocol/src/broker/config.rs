@@ -24,6 +24,8 @@ pub struct Config {
     /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
     /// another call. 1 s.
     pub overrun: Span,
+    /// Whether a call is refused that would wait for so long that it could not end in its time. True.
+    pub admission: bool,
     /// For peers of plain MDP.
     pub plain: PlainConfig,
     /// Who may do what. Without one everybody may do everything.
@@ -93,6 +95,7 @@ impl Default for Config {
             liveness: 3,
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
+            admission: true,
             plain: PlainConfig::default(),
             policy: None,
             drain: DrainConfig::default(),
@@ -152,4 +155,6 @@ pub enum PlantedBug {
     ForgetAbandonedCalls,
     /// What a peer has not read does not count any more when its session ends.
     ForgetUnread,
+    /// Calls wait, and are started, that cannot end in their time.
+    AdmitWhatCannotEnd,
 }

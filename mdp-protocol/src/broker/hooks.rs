@@ -266,6 +266,8 @@ impl<P: Payload> Broker<P> {
         }
         call.targeted = matches!(to, Target::Only(_));
         let (leased, no_wait) = (call.leased, call.no_wait);
+        let (left, kind) = (call.deadline - now, call.flow.kind());
+        let wish = |target| Wish { leased, no_wait, left, kind, target };
         if self.closing.is_some() {
             return self.give_back(now, key, out);
         }
@@ -276,12 +278,9 @@ impl<P: Payload> Broker<P> {
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
-                self.find_route(client, called, Wish { leased, no_wait, target: &[] }, &body, out)
+                self.find_route(client, called, wish(&[]), &body, out)
             }
-            (Ok(called), to) => {
-                let target = to.worker();
-                self.find_route(client, called, Wish { leased, no_wait, target }, &body, out)
-            }
+            (Ok(called), to) => self.find_route(client, called, wish(to.worker()), &body, out),
         };
         match found {
             Ok(route) => self.take_route(now, key, route, body, out),

@@ -266,6 +266,13 @@ pub enum Note {
         /// The limit.
         limit: Limit,
     },
+    /// Calls of a service are refused, since it has more to do than it can do in their time. Said once in 10 s.
+    Overloaded {
+        /// The service.
+        service: Name,
+        /// How long a call would wait now.
+        wait: Span,
+    },
     /// A slot was taken from a call that its worker held beyond the deadline.
     SlotReclaimed {
         /// The worker's id.

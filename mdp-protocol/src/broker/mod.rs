@@ -4,7 +4,7 @@
 //! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
 //! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
 //! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
-//! (its end while a worker holds it), `retries` (another attempt), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
+//! (its end while a worker holds it), `retries` (another attempt), `overload` (what cannot end in its time, by what `durations` knows), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
 //! as messages of plain MDP), `unread` (what peers have not read), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
 
 mod audit;
@@ -13,10 +13,12 @@ mod calls;
 mod cancel;
 mod config;
 mod drain;
+mod durations;
 mod hooks;
 mod io;
 mod metadata;
 mod mmi;
+mod overload;
 mod plain;
 mod refusals;
 mod report;

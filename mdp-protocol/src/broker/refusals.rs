@@ -7,6 +7,7 @@ use super::rights::{Over, SOON};
 use crate::limits::Limit;
 use crate::names;
 use crate::status::{Code, Reason, Refusal};
+use crate::time::Span;
 use crate::wire::MetadataError;
 
 fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
@@ -48,6 +49,17 @@ pub(super) fn unread_refusal(limit: Limit) -> Refusal {
     );
     let mut refusal = refusal(Code::ResourceExhausted, Reason::LimitReached, message, true);
     refusal.retry_after = Some(SOON);
+    refusal
+}
+
+/// The call would wait for so long that it could not end in its time. `retry_after`: until it could.
+pub(super) fn overloaded(retry_after: Span) -> Refusal {
+    let retry_after = retry_after.max(SOON);
+    let message = format!(
+        "the service has more calls than its workers can end in their time; try again in {retry_after}"
+    );
+    let mut refusal = refusal(Code::ResourceExhausted, Reason::Overloaded, message, true);
+    refusal.retry_after = Some(retry_after);
     refusal
 }
 

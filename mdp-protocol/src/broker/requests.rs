@@ -44,6 +44,9 @@ pub(super) struct Wish<'a> {
     pub(super) leased: bool,
     /// As in [`Marks`].
     pub(super) no_wait: bool,
+    /// The time until its deadline.
+    pub(super) left: Span,
+    pub(super) kind: CallKind,
 }
 
 /// Where a request may go.
@@ -82,8 +85,9 @@ impl<P: Payload> Broker<P> {
             }
             Ok(called) => {
                 request.row = called.row;
-                let (target, leased) = (request.target, request.leased);
-                let wish = Wish { target, leased, no_wait: request.marks.no_wait };
+                let Request { target, leased, kind, timeout: left, .. } = request;
+                let no_wait = request.marks.no_wait;
+                let wish = Wish { target, leased, no_wait, left, kind };
                 self.find_route(from, called, wish, &body, out)
             }
             Err(refusal) => Err(refusal),
@@ -212,9 +216,9 @@ impl<P: Payload> Broker<P> {
         body: &P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
-        let Called { name, service: found, row: _ } = called;
+        let Called { name, service: found, row } = called;
         if !wish.target.is_empty() {
-            return self.route_to_worker(from, found, wish.target, body, out);
+            return self.route_to_worker(from, called, wish, body, out);
         }
         if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
             return Ok(Route::Now(worker));
@@ -224,6 +228,10 @@ impl<P: Payload> Broker<P> {
             && !found.is_some_and(|service| self.is_served(service))
         {
             return Err(no_service(0));
+        }
+        if !wish.leased {
+            let ahead = self.calls_ahead(from, found);
+            self.check_wait(found, ahead, wish, row, out)?;
         }
         if let Err(limit) = self.check_queue(found, body.size()) {
             let room =
@@ -249,19 +257,27 @@ impl<P: Payload> Broker<P> {
     }
 
     fn route_to_worker(
-        &self,
+        &mut self,
         from: Key,
-        service: Option<Key>,
-        target: &[u8],
+        called: Called<'_>,
+        wish: Wish<'_>,
         body: &P,
         out: &mut Vec<Action<P>>,
     ) -> Result<Route, Refusal> {
-        let worker = self.worker_of(target, service).ok_or_else(|| worker_gone(0))?;
+        let Called { service, row, .. } = called;
+        let worker = self.worker_of(wish.target, service).ok_or_else(|| worker_gone(0))?;
         let Some(registration) = self.registrations.get(worker) else {
             return Err(worker_gone(0));
         };
         if registration.running < registration.capacity && !registration.held_back {
             return Ok(Route::Now(worker));
+        }
+        if !wish.leased {
+            // The others that wait for the service get each second slot of this worker at the most.
+            let (own, all) = (registration.pinned.len(), u64::from(registration.capacity));
+            let of_others = self.slots_beside(service, all);
+            let ahead = own.saturating_mul(2).saturating_mul(of_others);
+            self.check_wait(service, ahead, wish, row, out)?;
         }
         let size = body.size();
         let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::calls::{Call, Place};
 use super::io::{Action, Name, Note};
+use super::overload::Pace;
 use super::requests::MANAGEMENT;
 use super::tallies::Tally;
 use super::unread::Given;
@@ -36,6 +37,9 @@ pub(super) struct Service {
     free: FreeWorkers,
     /// The clients that wait, in the order of their turns.
     turns: List,
+    /// The slots of workers that get new calls.
+    slots: u64,
+    pub(super) pace: Pace,
     /// Where most is waiting, as far as that was seen when a call came.
     longest: Option<Key>,
     queued: usize,
@@ -130,6 +134,22 @@ impl Linked<BY_PLACE> for Turn {
 impl Service {
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// The slots of workers that get new calls, taken ones included.
+    pub(super) fn slots(&self) -> u64 {
+        self.slots
+    }
+
+    /// Clients that wait.
+    pub(super) fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    fn count_queued(&mut self, now: Time, bytes: usize) {
+        self.queued += 1;
+        self.queued_bytes += bytes;
+        self.pace.begin(now);
     }
 
     pub(super) fn schemas(&self) -> &BTreeMap<SchemaHash, usize> {
@@ -239,6 +259,7 @@ impl<P: Payload> Broker<P> {
         }
         entry.workers += 1;
         entry.serving += 1;
+        entry.slots += u64::from(capacity);
         let service = entry.name.clone();
         let differing = entry.add_schema(schema);
         out.push(Action::Note(Note::WorkerReady {
@@ -323,6 +344,8 @@ impl<P: Payload> Broker<P> {
             schemas: BTreeMap::new(),
             free: FreeWorkers::default(),
             turns: List::default(),
+            slots: 0,
+            pace: Pace::default(),
             longest: None,
             queued: 0,
             queued_bytes: 0,
@@ -374,9 +397,11 @@ impl<P: Payload> Broker<P> {
             return;
         }
         let (service, schema) = (registration.service, registration.schema);
+        let capacity = registration.capacity;
         self.reload(key);
         let Some(entry) = self.services.get_mut(service) else { return };
         entry.serving -= 1;
+        entry.slots = entry.slots.saturating_sub(capacity.into());
         entry.remove_schema(schema);
         if entry.serving == 0 {
             let turns = entry.turns.iter::<BY_PLACE, Turn>(&self.turns);
@@ -425,8 +450,7 @@ impl<P: Payload> Broker<P> {
             }
             let Some(call) = registration.pinned.front() else { break };
             registration.pinned_last = true;
-            self.unqueue(call);
-            self.dispatch_held(now, call, key, out);
+            self.start_waiting(now, service, call, key, out);
         }
         self.pump(now, service, out);
     }
@@ -435,9 +459,27 @@ impl<P: Payload> Broker<P> {
     pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
         while let Some(worker) = self.free_worker(service) {
             let Some(call) = self.next_waiting(service) else { break };
-            self.unqueue(call);
-            self.dispatch_held(now, call, worker, out);
+            self.start_waiting(now, service, call, worker, out);
         }
+    }
+
+    /// Gives a waiting call to a worker, unless it cannot end in its time any more.
+    fn start_waiting(
+        &mut self,
+        now: Time,
+        service: Key,
+        call: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.end_hopeless(now, call, out) {
+            return;
+        }
+        if let Some(service) = self.services.get_mut(service) {
+            service.pace.advance(now);
+        }
+        self.unqueue(call);
+        self.dispatch_held(now, call, worker, out);
     }
 
     /// The first call of the client whose turn it is; the turn goes to the next client.
@@ -469,8 +511,7 @@ impl<P: Payload> Broker<P> {
         let longest = self.services.get(service).and_then(|service| service.longest);
         let is_longest = self.share_of(Some(turn)) >= self.share_of(longest);
         if let Some(service) = self.services.get_mut(service) {
-            service.queued += 1;
-            service.queued_bytes += bytes;
+            service.count_queued(self.last, bytes);
             if is_longest {
                 service.longest = Some(turn);
             }
@@ -562,6 +603,9 @@ impl<P: Payload> Broker<P> {
         if let Some(service) = service.and_then(|service| self.services.get_mut(service)) {
             service.queued = service.queued.saturating_sub(1);
             service.queued_bytes = service.queued_bytes.saturating_sub(bytes);
+            if service.queued == 0 {
+                service.pace.end(self.last);
+            }
         }
     }
 
@@ -589,8 +633,7 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.place = Place::Pinned(registration);
         if let Some(service) = self.services.get_mut(service) {
-            service.queued += 1;
-            service.queued_bytes += call.bytes as usize;
+            service.count_queued(self.last, call.bytes as usize);
             service.pinned += 1;
             service.pinned_bytes += call.bytes as usize;
         }

@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::Broker;
+use super::durations::{Durations, Quantiles};
 use super::io::Name;
 use super::services::Service;
 use crate::names;
@@ -76,6 +77,8 @@ struct Row {
     /// The row of the service; `None` for that itself.
     parent: Option<Key>,
     tally: Tally,
+    /// How long its calls of one request and one reply take.
+    durations: Durations,
 }
 
 /// What a path means.
@@ -131,7 +134,8 @@ impl Tallies {
         }
         let service_len = u8::try_from(name.len()).unwrap_or(u8::MAX);
         let tally = Tally::default();
-        let row = Row { name: name.clone(), service_len, service, parent: None, tally };
+        let durations = Durations::default();
+        let row = Row { name: name.clone(), service_len, service, parent: None, tally, durations };
         let key = self.rows.insert(row);
         self.by_service.insert(name.clone(), key);
         Some(key)
@@ -161,8 +165,9 @@ impl Tallies {
         let name = Name::from(path);
         let service_len = u8::try_from(service_len).unwrap_or(u8::MAX);
         let (parent, tally) = (Some(parent), Tally::default());
-        let row =
-            self.rows.insert(Row { name: name.clone(), service_len, service: key, parent, tally });
+        let (service, durations) = (key, Durations::default());
+        let row = Row { name: name.clone(), service_len, service, parent, tally, durations };
+        let row = self.rows.insert(row);
         self.by_path.insert(name, row);
         self.trial.push_back(row);
         Some(row)
@@ -299,6 +304,21 @@ impl<P: Payload> Broker<P> {
         let Some(worker) = self.registrations.get_mut(worker) else { return };
         worker.tally.running = worker.tally.running + held;
         worker.tally.count_error(now, code);
+    }
+
+    /// A worker has held a call till now: it has ended, or its slot is taken back.
+    pub(super) fn count_duration(&mut self, now: Time, key: Key) {
+        let call = self.calls.get(key).filter(|call| !call.flow.kind().is_stream());
+        let Some(call) = call else { return };
+        let held = call.passed(now);
+        if let Some(row) = call.row.and_then(|row| self.tallies.rows.get_mut(row)) {
+            row.durations.add(held.as_ms());
+        }
+    }
+
+    /// How long the calls take that count here, if that is known.
+    pub(super) fn quantiles(&self, row: Option<Key>) -> Option<Quantiles> {
+        self.tallies.rows.get(row?)?.durations.quantiles()
     }
 
     /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that

@@ -369,8 +369,7 @@ fn a_reload_takes_time_by_the_number_of_principals() {
         began.elapsed()
     };
     took(500);
-    // The best of some tries: other work on the machine must not count.
-    let best = |principals| (0..5).map(|_| took(principals)).min().unwrap_or_default();
-    let (few, many) = (best(2_000), best(16_000));
-    assert!(many < few * 24, "2,000 principals took {few:?}, 16,000 took {many:?}");
+    // By turns, and until one pair is well: other work on the machine must not count. Were it by their square, it would be 64.
+    let pairs: Vec<_> = (0..12).map(|_| (took(2_000), took(16_000))).collect();
+    assert!(pairs.iter().any(|(few, many)| *many < *few * 24), "2,000 and 16,000 took {pairs:?}");
 }

@@ -119,7 +119,7 @@ const KINDS: [Kind; 7] =
     [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged, Kind::Ask, Kind::Item, Kind::Opening];
 
 /// The reasons of refusals, so that one can travel as a number.
-const REASONS: [Reason; 9] = [
+const REASONS: [Reason; 10] = [
     Reason::Cancelled,
     Reason::NoService,
     Reason::NoWorker,
@@ -127,6 +127,7 @@ const REASONS: [Reason; 9] = [
     Reason::MaybeExecuted,
     Reason::DeadlineExceeded,
     Reason::LimitReached,
+    Reason::Overloaded,
     Reason::BadRequest,
     Reason::Denied,
 ];

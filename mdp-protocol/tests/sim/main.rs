@@ -21,6 +21,7 @@ mod hostile;
 mod ledger;
 mod link;
 mod net;
+mod overload;
 mod peers;
 mod plan;
 #[cfg(feature = "planted-bugs")]

@@ -333,6 +333,16 @@ impl BrokerBuilder {
         self
     }
 
+    /// Whether a call is refused that would wait for a worker for so long that it could not end before its deadline. Such
+    /// a call ends at once with RESOURCE_EXHAUSTED, reason `OVERLOADED`, and a
+    /// [`RetryInfo`](crate::details::RetryInfo); no handler was started. The broker learns how fast the calls of a service
+    /// are served and how long each method takes (`docs/wire.md` R104). Without it a call waits until its deadline, and a
+    /// service that is asked for more than it can do ends most calls too late. Default: true.
+    pub fn admission(mut self, admission: bool) -> Self {
+        self.config.admission = admission;
+        self
+    }
+
     /// How long a request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). 30 s.
     pub fn plain_queue_expiry(mut self, wait: Duration) -> Self {
         self.config.plain.queue_expiry = clock::span(wait);

@@ -563,9 +563,12 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one, the id is not a name, the thread could not be started, or no broker answered
-    /// within [`connect_timeout`](Self::connect_timeout).
+    /// An endpoint is not one, the id is not a name, the thread could not be started, no broker answered
+    /// within [`connect_timeout`](Self::connect_timeout), or this is async code, whose thread must not be blocked.
     pub fn open_blocking(self) -> Result<blocking::Client, ConnectError> {
+        if blocking::in_async_code() {
+            return Err(ConnectError::InAsyncCode);
+        }
         let within = self.connect_timeout;
         let endpoints = self.endpoints.clone();
         let (client, driver) = self.parts()?;

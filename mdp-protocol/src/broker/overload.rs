@@ -1,0 +1,332 @@
+//! Overload: a call that cannot end in its time is neither taken in, nor kept waiting, nor started.
+//!
+//! Three things are learnt. How fast the queue of a service moves while calls wait ([`Pace`]): that and the calls before
+//! it say how long a new call will wait. How long the calls of a method take ([`Durations`](super::durations)): that says
+//! how much of its time a call may wait. A call that comes and would wait for longer is refused at once. Estimates may be
+//! wrong by twice before an accepted call loses.
+//!
+//! Neither looks at how many calls a worker takes at once, nor at means of times: one method that takes long, or streams
+//! that last for hours, do not make the others of the service look slow. A call for which a slot is free is never refused.
+
+use alloc::vec::Vec;
+
+use super::calls::Call;
+use super::durations::Quantiles;
+use super::io::{Action, Note};
+use super::refusals::overloaded;
+use super::requests::Wish;
+use super::{Broker, PlantedBug};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::Refusal;
+use crate::time::{Span, Time};
+
+/// Calls that must have left the queue before they say how fast it moves: the least, and how many are better.
+const ENOUGH: u64 = 8;
+const PLENTY: u64 = 64;
+/// In a millisecond.
+const NANOS: u64 = 1_000_000;
+/// For how long they are counted: the first time, and then, and till there are plenty.
+const FIRST_WINDOW: Span = Span::from_ms(50);
+const WINDOW: Span = Span::from_ms(200);
+const LONG_WINDOW: Span = Span::from_secs(1);
+/// For so long calls are counted that come and that are served. In this many rounds one after another more have to come
+/// for a service to be overloaded, by a twentieth at least.
+const ROUND: Span = Span::from_secs(1);
+const ROUNDS: u8 = 2;
+/// For how long a call may wait where a service is overloaded, whatever its deadline.
+const SHORT: Span = Span::from_ms(250);
+/// A queue that was empty for so long may move at another pace.
+const FORGET: Span = Span::from_secs(10);
+/// The operator is told once in this time that a service is overloaded.
+const NOTE_EVERY: Span = Span::from_secs(10);
+
+/// How fast the queue of a service moves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// The time between two calls that leave the queue for a worker, in nanoseconds, once that is known.
+    gap: Option<u64>,
+    /// When the count began. `None`: nobody waits.
+    since: Option<Time>,
+    /// Calls that have left the queue for a worker since then.
+    moved: u64,
+    round: Round,
+    /// When the queue became empty.
+    empty_since: Time,
+    noted: Option<Time>,
+}
+
+/// What comes and what is served, while calls wait.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    began: Time,
+    came: u64,
+    served: u64,
+    /// Rounds, one after another, in which more came than were served.
+    beyond: u8,
+}
+
+impl Round {
+    fn count(&mut self, now: Time, came: u64, served: u64) {
+        if now - self.began >= ROUND {
+            let beyond = 20 * self.came > 21 * self.served;
+            let rounds = if beyond { self.beyond.saturating_add(1) } else { 0 };
+            *self = Round { began: now, came: 0, served: 0, beyond: rounds };
+        }
+        self.came += came;
+        self.served += served;
+    }
+
+    fn is_overloaded(&self) -> bool {
+        self.beyond >= ROUNDS
+    }
+}
+
+impl Pace {
+    /// A call has come for which no slot is free.
+    fn offer(&mut self, now: Time) {
+        if self.since.is_some() {
+            self.round.count(now, 1, 0);
+        }
+    }
+
+    /// A call waits.
+    pub(super) fn begin(&mut self, now: Time) {
+        if self.since.is_some() {
+            return;
+        }
+        if now - self.empty_since > FORGET {
+            self.gap = None;
+        }
+        (self.since, self.moved) = (Some(now), 0);
+        self.round = Round { began: now, ..Round::default() };
+    }
+
+    /// A call that has waited is given to a worker.
+    pub(super) fn advance(&mut self, now: Time) {
+        let Some(since) = self.since else { return };
+        self.moved += 1;
+        self.round.count(now, 0, 1);
+        let passed = now - since;
+        let window = match self.gap {
+            None => FIRST_WINDOW,
+            Some(_) if self.moved >= PLENTY => WINDOW,
+            Some(_) => LONG_WINDOW,
+        };
+        if self.moved >= ENOUGH && passed >= window {
+            self.learn(passed);
+            (self.since, self.moved) = (Some(now), 0);
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn end(&mut self, now: Time) {
+        if let Some(since) = self.since.take()
+            && self.moved >= ENOUGH
+            && now - since >= FIRST_WINDOW
+        {
+            self.learn(now - since);
+        }
+        self.empty_since = now;
+    }
+
+    fn learn(&mut self, passed: Span) {
+        let seen = passed.as_ms().saturating_mul(NANOS) / self.moved.max(1);
+        self.gap = Some(self.gap.map_or(seen, |gap| (3 * gap + seen) / 4));
+    }
+
+    /// How long it takes till so many calls have left the queue. `first`: what a gap is as long as none was seen.
+    fn wait(&self, now: Time, calls: usize, first: Option<u64>) -> Span {
+        let mut gap = self.gap.or(first).unwrap_or_default();
+        // What stands still is slower than it was. By half: calls do not leave at equal distances.
+        if let Some(passed) = self.since.map(|since| now - since).filter(|passed| *passed >= WINDOW)
+        {
+            gap = gap.max(passed.as_ms().saturating_mul(NANOS) / (2 * (self.moved + 1)));
+        }
+        Span::from_ms(gap.saturating_mul(calls as u64) / NANOS)
+    }
+}
+
+/// How long a call may wait that has so much time left. Half of what is left when it runs as long as the longest calls of
+/// its method do; so much that the typical call still ends, if that is all that its time is enough for. Where more calls
+/// come than are served and do not cease to, what waits for long is of no use to anybody: then a small part of it.
+fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
+    let Quantiles { typical, most } = quantiles.unwrap_or(Quantiles { typical: 0, most: 0 });
+    let left = left.as_ms();
+    let wait = (left.saturating_sub(most) / 2).max(left.saturating_sub(typical) / 8);
+    match overloaded {
+        true => Span::from_ms(wait.min((left / 16).max(SHORT.as_ms()))),
+        false => Span::from_ms(wait),
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// Whether a call that finds no free slot may wait. `ahead`: calls before it.
+    pub(super) fn check_wait(
+        &mut self,
+        service: Option<Key>,
+        ahead: usize,
+        wish: Wish<'_>,
+        row: Option<Key>,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<(), Refusal> {
+        if !self.config.admission || self.planted(PlantedBug::AdmitWhatCannotEnd) {
+            return Ok(());
+        }
+        let now = self.last;
+        let quantiles = if wish.kind.is_stream() { None } else { self.quantiles(row) };
+        let Some(found) = service.and_then(|service| self.services.get_mut(service)) else {
+            return Ok(());
+        };
+        let slots = found.slots();
+        if slots == 0 {
+            return Ok(()); // It waits for a worker, within another time.
+        }
+        found.pace.offer(now);
+        let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
+        let wait = found.pace.wait(now, ahead, first);
+        let most = patience(wish.left, quantiles, found.pace.round.is_overloaded());
+        if wait <= most {
+            return Ok(());
+        }
+        let noted = &mut found.pace.noted;
+        if noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
+            *noted = Some(now);
+            let service = found.name.clone();
+            out.push(Action::Note(Note::Overloaded { service, wait }));
+        }
+        Err(overloaded(Span::from_ms(wait.as_ms() - most.as_ms())))
+    }
+
+    /// The calls before one that this client makes now, of those that wait for a service: its own, and of each other
+    /// client as many at the most, as turns go round.
+    pub(super) fn calls_ahead(&self, from: Key, service: Option<Key>) -> usize {
+        let found = service.and_then(|key| Some((key, self.services.get(key)?)));
+        let Some((key, service)) = found else { return 0 };
+        if service.queued() == 0 {
+            return 0;
+        }
+        let turn = self.by_turn.get(&(from, key)).and_then(|turn| self.turns.get(*turn));
+        let own = turn.map_or(0, |turn| turn.calls.len());
+        let turns = service.turns() + usize::from(own == 0);
+        service.queued().min((own + 1).saturating_mul(turns).saturating_sub(1))
+    }
+
+    /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes as long as is
+    /// typical could not end any more.
+    pub(super) fn latest_start(&self, call: &Call<P>) -> Time {
+        if call.leased || call.flow.kind().is_stream() || !self.config.admission {
+            return call.waits_until();
+        }
+        let typical = self.quantiles(call.row).map_or(0, |known| known.typical);
+        call.waits_until().min(Time::from_ms(call.deadline.as_ms().saturating_sub(typical)))
+    }
+
+    /// Ends a waiting call that cannot end in its time any more. Whether it was one.
+    pub(super) fn end_hopeless(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> bool {
+        let Some(call) = self.calls.get(key) else { return false };
+        if call.waits_until() <= now {
+            self.expire_waiting(now, key, out);
+            return true;
+        }
+        if self.latest_start(call) > now || self.planted(PlantedBug::AdmitWhatCannotEnd) {
+            return false;
+        }
+        let waited = call.passed(now);
+        self.stats.refused += 1;
+        self.refuse_waiting(now, key, |_| overloaded(waited), out);
+        true
+    }
+
+    /// How many times the slots of one worker go into those of its service.
+    pub(super) fn slots_beside(&self, service: Option<Key>, own: u64) -> usize {
+        let service = service.and_then(|service| self.services.get(service));
+        let all = service.map_or(0, super::services::Service::slots);
+        usize::try_from(all.div_ceil(own.max(1))).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::from_ms(ms)
+    }
+
+    /// A queue from which a call goes every `gap` ms.
+    fn moves(pace: &mut Pace, from: u64, calls: u64, gap: u64) -> u64 {
+        pace.begin(at(from));
+        for n in 1..=calls {
+            pace.advance(at(from + n * gap));
+        }
+        from + calls * gap
+    }
+
+    #[test]
+    fn the_wait_follows_the_pace() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.wait(at(0), 100, None), Span::ZERO);
+        assert_eq!(pace.wait(at(0), 100, Some(5_000_000)), Span::from_ms(500));
+        let now = moves(&mut pace, 0, 20, 5);
+        assert_eq!(pace.wait(at(now), 100, None), Span::from_ms(500));
+        // Twice as slow: within some seconds it is known.
+        let now = moves(&mut pace, now, 500, 10);
+        let wait = pace.wait(at(now), 100, None).as_ms();
+        assert!((800..=1_000).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn a_queue_that_stands_still_is_seen_at_once() {
+        let mut pace = Pace::default();
+        let now = moves(&mut pace, 0, 10, 5);
+        assert_eq!(pace.wait(at(now + 3_000), 1, None), Span::from_ms(1_500));
+        pace.advance(at(now + 6_000));
+        assert_eq!(pace.wait(at(now + 6_000), 1, None), Span::from_ms(1_500));
+    }
+
+    #[test]
+    fn what_was_long_ago_is_forgotten() {
+        let mut pace = Pace::default();
+        let now = moves(&mut pace, 0, 20, 100);
+        pace.end(at(now));
+        pace.begin(at(now + 1_000));
+        assert_eq!(pace.wait(at(now + 1_000), 10, None), Span::from_secs(1));
+        pace.end(at(now + 1_000));
+        pace.begin(at(now + 12_000));
+        assert_eq!(pace.wait(at(now + 12_000), 10, None), Span::ZERO);
+    }
+
+    #[test]
+    fn a_call_may_wait_for_half_of_what_it_does_not_need() {
+        let known = |typical, most| Some(Quantiles { typical, most });
+        let wait = |left, quantiles| patience(Span::from_ms(left), quantiles, false).as_ms();
+        assert_eq!(wait(2_000, None), 1_000);
+        assert_eq!(wait(2_000, known(20, 24)), 988);
+        // One in ten takes 400 ms.
+        assert_eq!(wait(500, known(20, 448)), 60);
+        assert_eq!(wait(300, known(20, 448)), 35);
+        assert_eq!(wait(10, known(20, 448)), 0);
+        let wait = |left| patience(Span::from_ms(left), known(20, 24), true).as_ms();
+        assert_eq!([300, 500, 2_000, 10_000, 60_000].map(wait), [138, 238, 250, 625, 3_750]);
+    }
+
+    #[test]
+    fn more_than_is_served_for_some_time_is_overload() {
+        let mut pace = Pace::default();
+        pace.begin(at(0));
+        let overloaded = |pace: &mut Pace, from: u64, ms: u64, each: u64| {
+            for now in from..from + ms {
+                (0..each).for_each(|_| pace.offer(at(now)));
+                pace.advance(at(now));
+            }
+            pace.round.is_overloaded()
+        };
+        // A burst of some thousand calls, and as many as are served.
+        assert!(!overloaded(&mut pace, 0, 300, 20));
+        assert!(!overloaded(&mut pace, 300, 5_000, 1));
+        assert!(!overloaded(&mut pace, 5_300, 1_000, 2));
+        assert!(overloaded(&mut pace, 6_300, 1_800, 2));
+        assert!(!overloaded(&mut pace, 8_100, 2_000, 1));
+    }
+}
