@@ -312,15 +312,24 @@ mod tests {
 
     #[test]
     fn entries_come_in_their_order_and_unknown_fields_are_skipped() {
-        let bytes = b"\x0a\x06\x0a\x01a\x12\x011\x10\x02\x0a\x03\x0a\x01b\x1d1234\x0a\x0a\x12\x00\x18\x7f\x0a\x01a\x12\x012";
+        let bytes = b"\x0a\x06\x0a\x01a\x12\x011\x10\x02\x0a\x03\x0a\x01b\x351234\x0a\x0a\x12\x00\x18\x7f\x0a\x01a\x12\x012";
         let (entries, accept) = read(bytes).unwrap();
         assert_eq!(entries, [one("a", b"1"), one("b", b""), one("a", b"2")]);
         assert_eq!(accept, 2);
         assert_eq!(read(b""), Ok((Vec::new(), 0)));
         // A group, with another one in it; 64 bits; a number of ten bytes.
         let skipped =
-            b"\x1b\x23\x28\x01\x24\x1c\x1912345678\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+            b"\x33\x23\x28\x01\x24\x34\x3112345678\x38\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
         assert_eq!(read(skipped), Ok((Vec::new(), 0)));
+    }
+
+    #[test]
+    fn what_a_caller_says_to_whoever_carries_the_call_is_read() {
+        let marks = |accept, no_wait, wait_ms| Ok(Marks { accept, no_wait, wait_ms });
+        assert_eq!(read_marks(b""), marks(0, false, 0));
+        assert_eq!(read_marks(b"\x10\x02\x18\x01\x20\xac\x02"), marks(2, true, 300));
+        // The last one counts.
+        assert_eq!(read_marks(b"\x18\x01\x0a\x03\x0a\x01b\x18\x00"), marks(0, false, 0));
     }
 
     #[test]
@@ -338,24 +347,26 @@ mod tests {
 
     #[test]
     fn a_field_of_another_type_a_tag_of_zero_and_a_group_without_its_begin_cannot_be_read() {
-        let bad: [&[u8]; 10] = [
+        let bad: [&[u8]; 12] = [
             b"\x08\x01",                                     // entries as a number
             b"\x12\x00",                                     // accept as a message
+            b"\x1a\x00",                                     // no_wait as a message
+            b"\x25\x00\x00\x00\x00",                         // wait_ms as 32 bits
             b"\x00\x00",                                     // field 0
             b"\x0e\x00",                                     // wire type 6
-            b"\x1c",                                         // the end of a group
-            b"\x1b\x24",                                     // the end of another group
-            b"\x1b",                                         // a group without an end
+            b"\x34",                                         // the end of a group
+            b"\x33\x24",                                     // the end of another group
+            b"\x33",                                         // a group without an end
             b"\x80\x80\x80\x80\x10\x00",                     // a field number of 33 bits
-            b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", // a number of 65 bits
-            b"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // a length of 64 bits
+            b"\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", // a number of 65 bits
+            b"\x32\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // a length of 64 bits
         ];
         for bytes in bad {
             assert_eq!(read(bytes), Err(MetadataError::Encoding { at: 0 }), "{bytes:02x?}");
         }
         // The length of a key goes beyond its entry.
         assert!(matches!(read(b"\x0a\x02\x0a\x05abcdef"), Err(MetadataError::Encoding { .. })));
-        let deep = |groups: usize| [b"\x1b".repeat(groups), b"\x1c".repeat(groups)].concat();
+        let deep = |groups: usize| [b"\x33".repeat(groups), b"\x34".repeat(groups)].concat();
         assert!(
             read(&deep(100)).is_ok() && read(&deep(101)).is_err() && read(&deep(9_999)).is_err()
         );

@@ -32,7 +32,7 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
 /// Bytes that are nearly metadata: tags, short lengths and keys stand in them more often than in random ones.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        4 => prop::sample::select(vec![0x0a, 0x10, 0x12, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x19, 0x20, 0x23, 0x24])
+        4 => prop::sample::select(vec![0x0a, 0x10, 0x12, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x19, 0x20, 0x23, 0x24, 0x2b, 0x2c, 0x2d, 0x30])
             .prop_map(|tag| vec![tag]),
         3 => (0_u8..6).prop_map(|len| vec![len]),
         2 => ("[a-z0-9._-]{1,4}", prop::collection::vec(any::<u8>(), 0..4)).prop_map(|(key, value)| {
