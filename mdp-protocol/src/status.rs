@@ -128,11 +128,13 @@ pub enum Reason {
     BadRequest,
     /// The caller may not do this.
     Denied,
+    /// The worker is being drained and ends its streams; another one may take the call.
+    Draining,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::NoService,
         Reason::NoWorker,
         Reason::NotDispatched,
@@ -142,6 +144,7 @@ impl Reason {
         Reason::LimitReached,
         Reason::BadRequest,
         Reason::Denied,
+        Reason::Draining,
     ];
 
     /// The word in `ErrorInfo.reason`.
@@ -156,6 +159,7 @@ impl Reason {
             Reason::LimitReached => "LIMIT_REACHED",
             Reason::BadRequest => "BAD_REQUEST",
             Reason::Denied => "DENIED",
+            Reason::Draining => "DRAINING",
         }
     }
 }
