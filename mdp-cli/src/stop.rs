@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use mdp_runtime::ShutdownSignals;
+use mdp_runtime::{ShutdownSignals, ends};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,11 +49,12 @@ impl Stop {
         let stop = Stop::listen()?;
         let mut heard = Stop::listen()?;
         let waits = tokio::runtime::Builder::new_current_thread().build()?;
-        thread::Builder::new().name("mdp-end".into()).spawn(move || {
+        let run = move || {
             waits.block_on(heard.asked());
             thread::sleep(ENDS_WITHIN);
-            std::process::exit(1);
-        })?;
+        };
+        // After a panic, too: nobody would end the process any more.
+        ends::thread("mdp-end", run, |_| std::process::exit(1))?;
         Ok(stop)
     }
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 use mdp_runtime::Monitor;
 use sd_notify::NotifyState;
 
-/// The broker is bound and takes calls. With `WatchdogSec=` a sign of life follows at half of that time, as long as the
-/// broker's thread answers.
-pub(crate) fn ready(endpoints: &[String], monitor: Monitor) {
+/// The broker is bound and takes calls. With `WatchdogSec=` gives what makes a sign of life follow at half of that time, as
+/// long as it is polled and the broker's thread answers.
+pub(crate) fn ready(
+    endpoints: &[String],
+    monitor: Monitor,
+) -> Option<impl Future<Output = ()> + Send + 'static> {
     let status = format!("bound to {}", endpoints.join(", "));
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let mut micros = 0;
-    if sd_notify::watchdog_enabled(false, &mut micros) && micros > 0 {
-        tokio::spawn(watch(Duration::from_micros(micros) / 2, monitor));
-    }
+    let watched = sd_notify::watchdog_enabled(false, &mut micros) && micros > 0;
+    watched.then(|| watch(Duration::from_micros(micros) / 2, monitor))
 }
 
 /// The broker ends what runs.

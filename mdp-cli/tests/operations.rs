@@ -345,10 +345,10 @@ async fn drain_ends_workers_and_the_broker() {
     ];
     let (code, out, err) = told(&endpoint, &["drain", "w-1"]).await;
     assert_eq!((code, out.as_str()), (Some(0), "worker w-1: left"), "{err}");
-    workers[0].stopped().await;
+    workers[0].stopped().await.unwrap();
     let drained = json_of(&endpoint, &["drain", SHOP]).await;
     assert_eq!(drained, json!({"kind": "service", "whom": SHOP, "workers": 2, "left": true}));
-    workers[2].stopped().await;
+    workers[2].stopped().await.unwrap();
     let (code, _, err) = told(&endpoint, &["drain", "w-1"]).await;
     assert!(code == Some(1) && err.contains("neither a worker nor a service"), "{err}");
     let (code, out, err) = told(&endpoint, &["drain", "broker"]).await;

@@ -298,6 +298,11 @@ impl<P: Payload, T> Client<P, T> {
         timers.into_iter().flatten().min()
     }
 
+    /// When it connects again, if it waits for that.
+    pub fn next_attempt(&self) -> Option<Time> {
+        self.session.next_attempt()
+    }
+
     /// The call that the last input made, for [`Input::Cancel`]. `None`: it made none, or one that
     /// has ended.
     pub fn newest(&self) -> Option<Key> {
@@ -548,7 +553,8 @@ impl<P: Payload, T> Client<P, T> {
     fn lost(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P, T>>) {
         self.last_loss = Some(cause);
         self.draining = false;
-        self.session.lose(now, cause, out);
+        // Calls wait, each for its own time: how often the client was refused before is nothing to them.
+        let _ = self.session.lose(now, cause, out);
         // A broker that shuts down has answered every call that it took and that may not run twice:
         // it has not read the others.
         let unread = cause == LossCause::Said(DisconnectReason::Shutdown);

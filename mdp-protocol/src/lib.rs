@@ -56,6 +56,7 @@ mod slab;
 mod status;
 mod stream;
 mod time;
+pub mod watchdog;
 mod wheel;
 pub mod wire;
 pub mod worker;

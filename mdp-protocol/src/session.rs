@@ -95,6 +95,27 @@ pub enum LossCause {
     /// The connection was never secure: keys or mechanisms of the two sides do not fit. Said by drivers, which know
     /// more of a connection than the machines do.
     Handshake,
+    /// What the worker's handlers run on does not move, so the worker has left until it does.
+    Stalled,
+}
+
+impl LossCause {
+    /// Whether the broker does not want this peer as it is: trying again changes nothing until somebody changes the peer, its
+    /// rights, or the broker's limits.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            LossCause::Handshake => true,
+            LossCause::Said(reason) => !matches!(
+                reason,
+                DisconnectReason::Shutdown
+                    | DisconnectReason::NoSession
+                    | DisconnectReason::Silence
+                    | DisconnectReason::Drained
+                    | DisconnectReason::Stalled
+            ),
+            _ => false,
+        }
+    }
 }
 
 impl core::fmt::Display for LossCause {
@@ -108,6 +129,7 @@ impl core::fmt::Display for LossCause {
             LossCause::Dismissed => f.write_str("the broker said DISCONNECT"),
             LossCause::Broken => f.write_str("the connection broke"),
             LossCause::Handshake => f.write_str("there was no secure connection to the broker"),
+            LossCause::Stalled => f.write_str("the runtime of the handlers does not move"),
         }
     }
 }
@@ -161,9 +183,20 @@ pub(crate) struct PeerSession {
 
 #[derive(Debug)]
 enum Phase {
-    Waiting { until: Time },
-    Greeting { until: Time },
-    Open { heartbeat: Span, expiry: Span, frame_bytes: u64 },
+    Waiting {
+        until: Time,
+    },
+    /// It does not want a session.
+    Paused,
+    Greeting {
+        until: Time,
+    },
+    Open {
+        since: Time,
+        heartbeat: Span,
+        expiry: Span,
+        frame_bytes: u64,
+    },
     Closed,
 }
 
@@ -207,6 +240,14 @@ impl PeerSession {
         }
     }
 
+    /// When it connects again, if it waits for that.
+    pub(crate) fn next_attempt(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Waiting { until } => Some(until),
+            _ => None,
+        }
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Waiting { until } | Phase::Greeting { until } => Some(until),
@@ -214,7 +255,7 @@ impl PeerSession {
                 let silence = (self.seen + expiry).max(self.grace_until);
                 Some((self.sent + heartbeat).min(silence))
             }
-            Phase::Closed => None,
+            Phase::Paused | Phase::Closed => None,
         }
     }
 
@@ -253,8 +294,7 @@ impl PeerSession {
                 let heartbeat =
                     if heartbeat == Span::ZERO { self.config.heartbeat } else { heartbeat };
                 let expiry = heartbeat.times(liveness.max(1).into());
-                self.phase = Phase::Open { heartbeat, expiry, frame_bytes };
-                self.backoff.succeeded();
+                self.phase = Phase::Open { since: now, heartbeat, expiry, frame_bytes };
                 let endpoint = self.backoff.endpoint();
                 let state = ConnectionState::Connected { endpoint, id: Arc::from(id) };
                 out.push(SessionAction::State(state).into());
@@ -314,17 +354,49 @@ impl PeerSession {
         self.send(now, hello, out);
     }
 
-    /// The session is lost: after a pause the next endpoint is tried on a new socket (RFC 7 W6, W7).
-    pub(crate) fn lose<P, A>(&mut self, now: Time, cause: LossCause, out: &mut Vec<A>)
+    /// The session is lost: after a pause the next endpoint is tried on a new socket (RFC 7 W6, W7). `true`: the broker had
+    /// taken this peer. A WELCOME alone does not say so, for a broker may refuse what comes behind HELLO.
+    pub(crate) fn lose<P, A>(&mut self, now: Time, cause: LossCause, out: &mut Vec<A>) -> bool
     where
         A: From<SessionAction<P>>,
     {
-        if matches!(self.phase, Phase::Closed | Phase::Waiting { .. }) {
-            return;
+        let taken = match self.phase {
+            Phase::Closed | Phase::Paused | Phase::Waiting { .. } => return false,
+            Phase::Greeting { .. } => false,
+            Phase::Open { since, .. } => {
+                !cause.is_refusal() || now - since >= self.config.backoff_most
+            }
+        };
+        if taken {
+            self.backoff.succeeded();
         }
         let pause = self.backoff.failed(&self.config);
         self.phase = Phase::Waiting { until: now + pause };
         out.push(SessionAction::State(ConnectionState::Disconnected(cause)).into());
+        taken
+    }
+
+    /// Leaves the broker, if there is one, until it is to [`resume`](Self::resume).
+    pub(crate) fn pause<P, A>(&mut self, now: Time, out: &mut Vec<A>)
+    where
+        A: From<SessionAction<P>>,
+    {
+        if matches!(self.phase, Phase::Closed | Phase::Paused) {
+            return;
+        }
+        if self.is_open() {
+            self.send(now, Record::Disconnect(DisconnectReason::Stalled), out);
+        }
+        self.phase = Phase::Paused;
+        let state = ConnectionState::Disconnected(LossCause::Stalled);
+        out.push(SessionAction::State(state).into());
+    }
+
+    /// Connects again, at the next [`tick`](Self::tick).
+    pub(crate) fn resume(&mut self, now: Time) {
+        if let Phase::Paused = self.phase {
+            self.phase = Phase::Waiting { until: now };
+        }
     }
 
     /// Says DISCONNECT where there is somebody to say it to; nothing follows.

@@ -130,6 +130,8 @@ pub enum Reason {
     BadRequest,
     /// The caller may not do this.
     Denied,
+    /// The worker is being drained and ends its streams; another one may take the call.
+    Draining,
 }
 
 impl Reason {
@@ -145,6 +147,7 @@ impl Reason {
         Reason::Overloaded,
         Reason::BadRequest,
         Reason::Denied,
+        Reason::Draining,
     ];
 
     /// The word in `ErrorInfo.reason`.
@@ -160,6 +163,7 @@ impl Reason {
             Reason::Overloaded => "OVERLOADED",
             Reason::BadRequest => "BAD_REQUEST",
             Reason::Denied => "DENIED",
+            Reason::Draining => "DRAINING",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The worker: registration, the calls that it holds, and how it leaves.
 
+mod leaving;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -8,6 +10,8 @@ use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+
+use leaving::Refused;
 
 use crate::limits::Limit;
 use crate::names;
@@ -31,11 +35,22 @@ pub struct Config {
     pub services: Vec<Offer>,
     /// Units of credit that it gives each stream of requests; see [`units`](crate::wire::units). 4,096.
     pub window: u32,
+    /// For how long brokers may do nothing but [refuse](LossCause::is_refusal) the worker before it closes. `None`: for ever.
+    pub give_up_after: Option<Span>,
+    /// Whether calls with streams end, with UNAVAILABLE and [`Reason::Draining`], as soon as the worker or its broker is about
+    /// to leave. Otherwise they go on until their own end, or that of the grace period. `false`.
+    pub end_streams_on_drain: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { session: SessionConfig::default(), services: Vec::new(), window: DEFAULT_WINDOW }
+        Config {
+            session: SessionConfig::default(),
+            services: Vec::new(),
+            window: DEFAULT_WINDOW,
+            give_up_after: None,
+            end_streams_on_drain: false,
+        }
     }
 }
 
@@ -61,6 +76,13 @@ pub enum Input<'a, P> {
     Made,
     /// The socket could not be made, it failed, or its connection is known to be broken.
     Broken,
+    /// The broker does not let this worker's key in, or has no security in common with it.
+    Refused,
+    /// What handlers run on does not move: the worker leaves its broker, so that its calls move to others. Those of which no
+    /// handler was started are to be told before, by [`Input::NotStarted`].
+    Stalled,
+    /// It moves again: the worker comes back.
+    Moves,
     /// A handler is done.
     Done {
         /// The call, as [`Action::Start`] named it.
@@ -143,6 +165,9 @@ pub enum Action<P> {
         /// Why.
         cause: AbortCause,
     },
+    /// The worker, or its broker, is about to leave: the handlers that run are to hear of it. Those that begin from now on are
+    /// in the same position, as long as [`Worker::is_draining`].
+    Draining,
     /// All is done; the worker takes no more input.
     Closed,
 }
@@ -158,6 +183,8 @@ pub enum AbortCause {
     SessionLost,
     /// The worker leaves, and its grace period is over.
     Shutdown,
+    /// The worker, or its broker, is about to leave, and the call has streams.
+    Drained,
     /// It sent an item that is too large, or for which it had no credit.
     BadItem,
 }
@@ -180,6 +207,10 @@ pub struct Worker {
     /// Calls held, by the place of the service in the configuration.
     held: Vec<u32>,
     leaving: Option<Leaving>,
+    /// The worker, or the broker of this session, is about to leave.
+    draining: bool,
+    refused: Option<Refused>,
+    gave_up: Option<LossCause>,
     /// The last good path of a REQUEST, or nothing, and the place of its service: the next one is most often of the same method.
     known: (Vec<u8>, usize),
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
@@ -214,6 +245,9 @@ impl Worker {
             timer: Wheel::new(),
             held: alloc::vec![0; config.services.len()],
             leaving: None,
+            draining: false,
+            refused: None,
+            gave_up: None,
             known: (Vec::new(), 0),
             nobody: Arc::from([]),
             closed: false,
@@ -241,6 +275,12 @@ impl Worker {
             // What it was that broke has been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
+            Input::Refused => self.lost(now, LossCause::Handshake, out),
+            Input::Stalled => {
+                self.session.pause(now, out);
+                self.drop_all(out);
+            }
+            Input::Moves => self.session.resume(now),
             Input::Done { call, code, reply } => self.done(now, call, code, reply, out),
             Input::NotStarted { call, message } => {
                 if let Some(slot) = self.free(call) {
@@ -267,6 +307,21 @@ impl Worker {
         }
         let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
         [self.session.next_deadline(), self.timer.next(), leaving].into_iter().flatten().min()
+    }
+
+    /// Whether the worker, or the broker of this session, is about to leave.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// When it connects again, if it waits for that.
+    pub fn next_attempt(&self) -> Option<Time> {
+        self.session.next_attempt()
+    }
+
+    /// Why it has closed without being told to: brokers refused it for [`give_up_after`](Config::give_up_after).
+    pub fn gave_up(&self) -> Option<LossCause> {
+        self.gave_up
     }
 
     /// The largest frame that the broker takes, in bytes. `None` without a session.
@@ -305,7 +360,7 @@ impl Worker {
                 self.lost(now, LossCause::Invalid, out);
             }
             Record::Request { call, timeout, idempotent: _, attempt, peer: _, kind, body } => {
-                match self.admit(&body) {
+                match self.admit(&body, kind) {
                     Ok(service) => {
                         let slot =
                             Slot { call, service, ends: Ends::new(kind, Direction::Replies) };
@@ -324,17 +379,20 @@ impl Worker {
                     self.abort(now, key, AbortCause::Cancelled, refusal, out);
                 }
             }
-            Record::Drain => {
-                if let Some(leaving) = &mut self.leaving {
-                    leaving.drained = true;
-                }
-            }
+            Record::Drain => match &mut self.leaving {
+                Some(leaving) => leaving.drained = true,
+                // The broker leaves, or somebody wants this worker to end.
+                None => self.begin_draining(now, out),
+            },
             // The broker says nothing else to a worker.
             _ => self.lost(now, LossCause::Invalid, out),
         }
     }
 
-    fn admit<P: Payload>(&mut self, body: &P) -> Result<usize, Refusal> {
+    fn admit<P: Payload>(&mut self, body: &P, kind: CallKind) -> Result<usize, Refusal> {
+        if let Some(refusal) = self.refuse_drained(kind) {
+            return Err(refusal);
+        }
         let (path, place) = &self.known;
         let known = !body.is_raw() && !path.is_empty() && body.path() == path;
         let place = if known { *place } else { self.place_of(body)? };
@@ -532,16 +590,27 @@ impl Worker {
     }
 
     fn lost<P>(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P>>) {
-        self.session.lose(now, cause, out);
-        // The broker has moved or ended these calls; their handles mean nothing any more.
+        if self.session.lose(now, cause, out) {
+            self.refused = None;
+        }
+        self.drop_all(out);
+        // wire.md R101: it is not to come back.
+        if cause == LossCause::Said(DisconnectReason::Drained) {
+            return self.become_closed(now, out);
+        }
+        if cause.is_refusal() && self.refused_for_too_long(now) {
+            self.gave_up = Some(cause);
+            self.become_closed(now, out);
+        }
+    }
+
+    /// The broker has moved or ended all calls, or will; their handles mean nothing any more.
+    fn drop_all<P>(&mut self, out: &mut Vec<Action<P>>) {
+        self.draining = self.leaving.is_some();
         let held: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
         for call in held {
             self.free(call);
             out.push(Action::Abort { call, cause: AbortCause::SessionLost });
-        }
-        // wire.md R101: it is not to come back.
-        if cause == LossCause::Said(DisconnectReason::Drained) {
-            self.become_closed(now, out);
         }
     }
 
@@ -579,34 +648,6 @@ impl Worker {
             out.push(Action::Abort { call, cause });
             self.refuse(now, slot.call, refusal, out);
         }
-    }
-
-    fn drain<P>(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
-        let until = now + grace;
-        match &mut self.leaving {
-            Some(leaving) => leaving.until = leaving.until.min(until),
-            None => {
-                self.leaving = Some(Leaving { until, drained: false });
-                if self.session.is_open() {
-                    self.session.send(now, Record::Drain, out);
-                }
-            }
-        }
-    }
-
-    fn maybe_close<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        let Some(leaving) = self.leaving.as_ref().filter(|_| !self.closed) else { return };
-        let idle = self.slots.is_empty() && (leaving.drained || !self.session.is_open());
-        if !idle && now < leaving.until {
-            return;
-        }
-        let held: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
-        for call in held {
-            let message = "the worker was shut down while the handler ran".into();
-            let refusal = started(refusal(Code::Unavailable, Reason::MaybeExecuted, message));
-            self.abort(now, call, AbortCause::Shutdown, refusal, out);
-        }
-        self.become_closed(now, out);
     }
 }
 

@@ -45,11 +45,12 @@ use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::client;
 use crate::codegen::Record;
+use crate::ends;
 use crate::error::ConnectError;
 use crate::status::Status;
 use crate::worker::current;
@@ -128,7 +129,8 @@ impl Client {
             }
             Err(error) => drop(ready.send(Err(error))),
         };
-        let thread = thread::Builder::new().name("mdp-client".to_owned()).spawn(run)?;
+        // A panic of the driver is told by itself.
+        let thread = ends::thread("mdp-client", run, drop)?;
         built.recv().map_err(io::Error::other)??;
         Ok(Client { client, thread: Arc::new(Mutex::new(Some(thread))) })
     }

@@ -27,6 +27,10 @@ impl<T> ByKey<T> {
         slot.filter(|(found, _)| *found == key).map(|(_, value)| value)
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten().map(|(_, value)| value)
+    }
+
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.0.get_mut(key.index() as usize)?;
         slot.take_if(|(found, _)| *found == key).map(|(_, value)| value)

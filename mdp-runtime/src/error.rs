@@ -81,6 +81,13 @@ pub enum BrokerFailure {
     /// The broker's thread panicked.
     #[error("the broker's thread panicked; see the log")]
     Panicked,
+    /// Another thread panicked that the broker cannot do without: one that runs hooks, or the one that looks after the policy's
+    /// file.
+    #[error("the thread `{name}` panicked, which the broker cannot do without; see the log")]
+    Thread {
+        /// The thread's name.
+        name: &'static str,
+    },
 }
 
 /// Why there is no client.
@@ -211,9 +218,31 @@ pub enum ServeError {
     /// `run` could not listen to SIGINT and SIGTERM.
     #[error("could not listen to SIGINT and SIGTERM")]
     Signals(#[source] io::Error),
+    /// The worker ran, and stopped without being told to. Only `run` gives this.
+    #[error("the worker stopped")]
+    Stopped(#[from] WorkerFailure),
     /// There is no tokio runtime to run handlers on.
     #[error("a worker runs its handlers on tokio; call this within a runtime")]
     NoTokio,
+}
+
+/// Why a worker stopped that was not told to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerFailure {
+    /// A thread of the worker panicked.
+    #[error("a thread of the worker panicked; see the log")]
+    Panicked,
+    /// Brokers did nothing but refuse the worker, for [`give_up_after`](crate::WorkerBuilder::give_up_after).
+    #[error("the broker at {endpoint} refuses the worker, for {after:?} by now: {cause}")]
+    Refused {
+        /// The endpoint that was tried last.
+        endpoint: String,
+        /// What the broker said last.
+        cause: LossCause,
+        /// For how long the worker was to go on.
+        after: Duration,
+    },
 }
 
 impl From<Unusable> for ConnectError {

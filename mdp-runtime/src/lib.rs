@@ -47,9 +47,12 @@ mod codec;
 #[doc(hidden)]
 pub mod codegen;
 mod compress;
+mod connection;
 mod context;
 pub mod dynamic;
 mod endpoint;
+#[doc(hidden)]
+pub mod ends;
 mod error;
 mod extensions;
 mod frame;
@@ -162,7 +165,7 @@ pub use client::{
 pub use codegen::record::UnknownFields;
 pub use compress::Compression;
 pub use context::Runtime;
-pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError};
+pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError, WorkerFailure};
 pub use extensions::Extensions;
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};

@@ -154,6 +154,7 @@ fn counters(stats: &Stats) -> Value {
         "unanswered": stats.unanswered,
         "invalid": stats.invalid,
         "turned_away": stats.turned_away,
+        "stalled": stats.stalled,
         "reasons": stats.reasons.iter().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
     })
 }

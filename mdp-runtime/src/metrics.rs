@@ -74,7 +74,7 @@ fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 6] {
     ]
 }
 
-fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 17] {
     [
         ("mdp_calls_total", "Calls accepted.", stats.requests),
         (
@@ -112,6 +112,11 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
         ),
         ("mdp_invalid_total", "Messages, records and metadata that are invalid.", stats.invalid),
         ("mdp_turned_away_total", "Peers without a session that were told so.", stats.turned_away),
+        (
+            "mdp_worker_stalls_total",
+            "Workers that left until their handlers can run again.",
+            stats.stalled,
+        ),
     ]
 }
 

@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mdp_protocol::ConnectionState;
 use mdp_protocol::broker::{Cause, Note};
 use mdp_protocol::wire::plain::PlainError;
-use mdp_protocol::wire::{RecordError, WireError};
+use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
+
+use crate::connection::{self, Line};
 
 /// Bytes of a peer as text that cannot break a log line.
 fn shown(bytes: &[u8]) -> String {
@@ -63,6 +64,10 @@ macro_rules! bounded {
 pub(crate) fn broker(note: &Note) {
     match note {
         Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
+        Note::SessionClosed { id, cause: Cause::Said(DisconnectReason::Stalled), moved, ended } => {
+            let id = shown(id);
+            bounded!(warn, id, moved, ended, "worker left: its handlers cannot run");
+        }
         Note::SessionClosed { id, cause: cause @ (Cause::Said(_) | Cause::Idle), moved, ended } => {
             tracing::debug!(id = shown(id), ?cause, moved, ended, "session closed");
         }
@@ -159,14 +164,52 @@ pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
     );
 }
 
-pub(crate) fn state(who: &'static str, state: &ConnectionState) {
-    match state {
-        ConnectionState::Connecting { endpoint } => tracing::debug!(who, endpoint, "connecting"),
-        ConnectionState::Connected { endpoint, id } => {
-            tracing::info!(who, endpoint, id = shown(id), "connected");
+/// The runtime of a worker's handlers does not move, or moves again.
+pub(crate) fn stalled(after: Duration, not_started: usize, running: usize) {
+    bounded!(
+        error,
+        ?after,
+        not_started,
+        running,
+        "the tokio runtime of the handlers does not move: does a handler block it? The worker leaves its broker until it moves"
+    );
+}
+
+pub(crate) fn moves() {
+    bounded!(warn, "the tokio runtime of the handlers moves again; the worker comes back");
+}
+
+/// A peer gets no session, or a worker may not serve what it offers.
+pub(crate) fn refused(
+    id: &[u8],
+    principal: &[u8],
+    service: Option<&[u8]>,
+    address: Option<&str>,
+    reason: DisconnectReason,
+    attempts: u64,
+) {
+    let (id, principal, service) = (shown(id), shown(principal), service.map(shown));
+    bounded!(warn, id, principal, service, address, %reason, attempts, "peer refused");
+}
+
+/// What has become of a connection to a broker.
+pub(crate) fn connection(
+    who: &'static str,
+    services: Option<&str>,
+    endpoint: &str,
+    line: &connection::Line,
+) {
+    match line {
+        Line::Connecting => tracing::debug!(who, services, endpoint, "connecting"),
+        Line::Connected { endpoint, id } => {
+            tracing::info!(who, services, endpoint, id = shown(id), "connected");
         }
-        ConnectionState::Disconnected(cause) => tracing::warn!(who, %cause, "disconnected"),
-        ConnectionState::Closed => tracing::debug!(who, "closed"),
+        Line::Lost { cause, again, next } => {
+            let next_attempt_ms = next.map(|next| next.as_ms());
+            let times = again;
+            tracing::warn!(who, services, endpoint, %cause, times, next_attempt_ms, "disconnected");
+        }
+        Line::Closed => tracing::debug!(who, services, "closed"),
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::time::Sleep;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::close;
+use crate::connection::{self, Connection};
 use crate::context::Runtime;
 use crate::link::Link;
-use crate::observe;
 use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
 use crate::plain::Side;
 use crate::security::{ClientKeys, Faults};
@@ -36,7 +36,9 @@ pub(crate) struct Way {
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct Peer {
     pub(crate) clock: Clock,
-    who: &'static str,
+    connection: Connection,
+    /// When the machine makes its next attempt to connect, if it waits for that.
+    pub(crate) next_attempt: Option<Time>,
     way: Way,
     link: Option<Link>,
     /// Of the link's endpoint.
@@ -61,6 +63,8 @@ pub(crate) enum Broken {
     Invalid,
     /// The socket could not be made, or failed, or its connection broke.
     Connection,
+    /// The handshake has failed, and will again.
+    Refused,
 }
 
 impl Peer {
@@ -69,7 +73,8 @@ impl Peer {
         let limits = Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() };
         Peer {
             clock: Clock::start(),
-            who,
+            connection: Connection::new(who),
+            next_attempt: None,
             way,
             link: None,
             endpoint: 0,
@@ -82,6 +87,17 @@ impl Peer {
             state,
             plain: None,
         }
+    }
+
+    /// The same of a worker of these services.
+    pub(crate) fn of_services<'a>(mut self, names: impl Iterator<Item = &'a [u8]>) -> Self {
+        self.connection.set_services(names);
+        self
+    }
+
+    /// The endpoint that the peer is, or was, connected to.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.way.endpoints.get(self.endpoint).map_or("", String::as_str)
     }
 
     /// A peer whose broker speaks plain MDP. `side` translates.
@@ -117,12 +133,24 @@ impl Peer {
         }
     }
 
-    fn tell(&self, state: ConnectionState) {
+    fn tell(&mut self, state: ConnectionState) {
         // Closed is said when the socket is, by `close`.
         if state != ConnectionState::Closed {
-            observe::state(self.who, &state);
+            self.log(&state);
             self.state.send_replace(state);
         }
+    }
+
+    fn log(&mut self, state: &ConnectionState) {
+        // Of several connections the machine knows which one it is about.
+        let last = self.plain.is_none().then_some(self.endpoint);
+        let endpoint = connection::endpoint(state, &self.way.endpoints, last);
+        self.connection.changed(self.clock.now(), state, &endpoint, self.next_attempt);
+    }
+
+    /// Where the state is told.
+    pub(crate) fn state(&self) -> watch::Sender<ConnectionState> {
+        self.state.clone()
     }
 
     /// What is known of handshakes that have failed.
@@ -134,7 +162,7 @@ impl Peer {
     fn explained(&mut self, state: ConnectionState) -> ConnectionState {
         match state {
             ConnectionState::Disconnected(
-                LossCause::NoAnswer | LossCause::Invalid | LossCause::Broken,
+                LossCause::NoAnswer | LossCause::Invalid | LossCause::Broken | LossCause::Handshake,
             ) if self.faulty => ConnectionState::Disconnected(LossCause::Handshake),
             ConnectionState::Disconnected(_) => {
                 self.faults.set(self.endpoint, None);
@@ -160,7 +188,7 @@ impl Peer {
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(who = self.who, endpoint, %error, "could not connect");
+                tracing::warn!(who = self.connection.who(), endpoint, %error, "could not connect");
                 Err(Broken::Connection)
             }
         }
@@ -200,12 +228,18 @@ impl Peer {
             let lost = link.is_lost();
             if let Some(fault) = fault {
                 let endpoint = self.way.endpoints.get(self.endpoint);
-                tracing::warn!(who = self.who, ?endpoint, %fault, "the handshake failed");
+                let (who, known) =
+                    (self.connection.who(), self.faults.of(self.endpoint) == Some(fault));
+                // Told once: it fails at each attempt.
+                match known {
+                    true => tracing::debug!(who, ?endpoint, %fault, "the handshake failed"),
+                    false => tracing::warn!(who, ?endpoint, %fault, "the handshake failed"),
+                }
                 self.faults.set(self.endpoint, Some(fault));
                 self.faulty = true;
                 // libzmq has given the connection up.
                 if fault.is_final() {
-                    return Err(Broken::Connection);
+                    return Err(Broken::Refused);
                 }
             }
             if !lost {
@@ -223,7 +257,7 @@ impl Peer {
     fn discard(&mut self) {
         let Some(socket) = self.unlink() else { return };
         if let Err(error) = socket.set_linger(0) {
-            tracing::debug!(who = self.who, %error, "a socket may still write what it holds");
+            tracing::debug!(who = self.connection.who(), %error, "a socket may still write what it holds");
         }
     }
 
@@ -262,7 +296,7 @@ impl Peer {
         let mut heads = std::mem::take(&mut self.heads);
         let result = match message.decode(&self.limits, &mut heads) {
             Err(error) => {
-                tracing::warn!(who = self.who, %error, "message of the broker dropped");
+                tracing::warn!(who = self.connection.who(), %error, "message of the broker dropped");
                 Err(Broken::Invalid)
             }
             Ok(()) => heads.iter().try_fold(weight_of(&heads), |weight, head| {
@@ -285,6 +319,7 @@ impl Peer {
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Broken> {
+        self.connection.settle(&self.clock);
         if let Some(plain) = &mut self.plain {
             return plain.flush();
         }
@@ -301,7 +336,7 @@ impl Peer {
     }
 
     fn broken(&self, error: zmq::Error) -> Broken {
-        tracing::warn!(who = self.who, %error, "the socket failed");
+        tracing::warn!(who = self.connection.who(), %error, "the socket failed");
         Broken::Connection
     }
 
@@ -324,7 +359,7 @@ impl Peer {
             // An error means that tokio itself is being shut down.
             let _ = closing.await;
         }
-        observe::state(self.who, &ConnectionState::Closed);
+        self.log(&ConnectionState::Closed);
         self.state.send_replace(ConnectionState::Closed);
     }
 

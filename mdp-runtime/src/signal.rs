@@ -5,13 +5,14 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
+
+use crate::ends;
 
 /// Signals within this time count as one. `timeout(1)` sends each signal twice, to its child and to the child's group; a
 /// terminal and a supervisor may both send one.
@@ -90,7 +91,15 @@ impl ShutdownSignals {
         let listener = heard.listener();
         let signals = Signals::new([SIGINT, SIGTERM])?;
         let hears = Arc::clone(&heard);
-        thread::Builder::new().name("mdp-signals".into()).spawn(move || hear(signals, &hears))?;
+        let hear = move || {
+            let mut signals = signals;
+            // Who listens is woken here: a panic of theirs must not cost the process its signals.
+            while let Err(panicked) = ends::catch(|| hear(&mut signals, &hears)) {
+                let words = panicked.words();
+                ends::say(|| tracing::error!(words, "who listens to signals panicked"));
+            }
+        };
+        ends::thread("mdp-signals", hear, drop)?;
         *process = Some(heard);
         Ok(listener)
     }
@@ -110,7 +119,7 @@ impl ShutdownSignals {
 }
 
 /// The thread.
-fn hear(mut signals: Signals, heard: &Heard) {
+fn hear(signals: &mut Signals, heard: &Heard) {
     let mut last = None;
     for signal in signals.forever() {
         let now = Instant::now();

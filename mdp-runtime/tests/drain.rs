@@ -78,7 +78,7 @@ async fn all_workers_of_a_service_leave_and_only_these() {
     let told = ask(&broker, Dialect::Mdp01, "mmi.drain.service", "test.v1.Echo").await;
     assert_eq!(told, [Bytes::from("200"), Bytes::from(r#"{"workers":3}"#)]);
     for worker in &workers {
-        within(worker.stopped()).await;
+        within(worker.stopped()).await.unwrap();
     }
     assert!(matches!(*other.state().borrow(), ConnectionState::Connected { .. }));
 }

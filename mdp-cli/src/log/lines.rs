@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use mdp_runtime::ends;
+
 /// What may wait for the thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -53,7 +55,7 @@ impl Lines {
     /// Starts the thread. `report` makes the line that says how many lines are missing; it is written where they would
     /// be, or as soon as anything can be written again.
     pub(super) fn start(
-        name: &str,
+        name: &'static str,
         bounds: Bounds,
         out: impl Write + Send + 'static,
         report: impl Fn(u64) -> Vec<u8> + Send + 'static,
@@ -66,13 +68,13 @@ impl Lines {
         });
         let lines = Lines(Arc::clone(&shared));
         let mut writer = Writer { out, report, cut: false, missing: 0 };
-        thread::Builder::new().name(name.into()).spawn(move || {
-            loop {
-                let entry = shared.next();
-                let lost = writer.write(&entry);
-                shared.is_over(&entry, lost);
-            }
-        })?;
+        let run = move || loop {
+            let entry = shared.next();
+            // A panic costs the line, as a failure does: what comes next may be written.
+            let lost = ends::catch(|| writer.write(&entry)).unwrap_or_else(|_| writer.give_up());
+            shared.is_over(&entry, lost);
+        };
+        ends::thread(name, run, |end: Result<(), _>| drop(end))?;
         Ok(lines)
     }
 
@@ -175,6 +177,13 @@ impl<W: Write, R: Fn(u64) -> Vec<u8>> Writer<W, R> {
         let lost = self.missing > 0 || !self.put(line);
         self.missing += u64::from(lost);
         lost
+    }
+
+    /// The write of an entry has panicked. `true`: its line is lost.
+    fn give_up(&mut self) -> bool {
+        self.cut = true;
+        self.missing += 1;
+        true
     }
 
     /// Whether the line is written as a whole.

@@ -113,3 +113,32 @@ fn an_output_that_fails_is_tried_again_with_each_line() {
     assert_eq!(text(&kept), "one\ntw\n3 are missing\nfive\n");
     assert_eq!(lines.dropped(), 3);
 }
+
+/// An output that panics, as no output is to.
+struct Faulty(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Faulty {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!bytes.starts_with(b"mine"), "a mine");
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_costs_its_line_and_not_those_that_follow() {
+    let kept = Arc::default();
+    let report = |missing| format!("{missing} are missing\n").into_bytes();
+    let out = Faulty(Arc::clone(&kept));
+    let lines = Lines::start("test", Bounds::DEFAULT, out, report).unwrap();
+    for line in ["one\n", "mine\n", "two\n"] {
+        lines.say(line.as_bytes());
+    }
+    assert!(lines.flush(LONG));
+    assert_eq!(lines.dropped(), 1);
+    assert_eq!(text(&kept), "one\n\n1 are missing\ntwo\n");
+}

@@ -28,14 +28,16 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Starts the task that asks: one question at a time, and none while the last answer is fresh. A request that
-    /// goes away does not end the question, so the next request does not start another one.
-    pub(super) fn start<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Self
+    /// With what asks, as long as it is polled: one question at a time, and none while the last answer is fresh. A request
+    /// that goes away does not end the question, so the next request does not start another one.
+    pub(super) fn new<F>(
+        mut ask: impl FnMut() -> F + Send + 'static,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static)
     where
-        F: Future<Output = Option<BrokerReport>> + Send,
+        F: Future<Output = Option<BrokerReport>> + Send + 'static,
     {
         let (requests, mut waiting) = mpsc::channel::<oneshot::Sender<Answer>>(WAITING);
-        tokio::spawn(async move {
+        let asks = async move {
             let mut last: Option<(Instant, Answer)> = None;
             while let Some(request) = waiting.recv().await {
                 let answer = match &last {
@@ -50,8 +52,8 @@ impl Kept {
                 // The connection may have been closed meanwhile.
                 let _ = request.send(answer);
             }
-        });
-        Kept { requests }
+        };
+        (Kept { requests }, asks)
     }
 
     /// What the broker's thread said within the last 250 ms, or says now. `None`: it does not answer.
@@ -111,7 +113,7 @@ mod tests {
     impl Asked {
         fn kept(&self, takes: Duration) -> Kept {
             let asked = self.clone();
-            Kept::start(move || {
+            let (kept, asks) = Kept::new(move || {
                 asked.all.fetch_add(1, Ordering::SeqCst);
                 let now = asked.now.fetch_add(1, Ordering::SeqCst) + 1;
                 asked.most.fetch_max(now, Ordering::SeqCst);
@@ -121,7 +123,9 @@ mod tests {
                     drop(over);
                     Some(BrokerReport::default())
                 }
-            })
+            });
+            tokio::spawn(asks);
+            kept
         }
     }
 

@@ -15,13 +15,16 @@ use tokio::net::TcpListener;
 use kept::Kept;
 use server::{Bounds, Response};
 
-/// Serves until the program ends. Gives the address that it took.
-pub(crate) async fn serve(address: SocketAddr, monitor: Monitor) -> anyhow::Result<SocketAddr> {
+/// Takes the address. Gives the one that it took, and what serves there as long as it is polled.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    monitor: Monitor,
+) -> anyhow::Result<(SocketAddr, impl Future<Output = ()> + Send + 'static)> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("could not listen at {address} for --metrics"))?;
     let address = listener.local_addr().context("--metrics")?;
-    let kept = Kept::start(move || {
+    let (kept, asks) = Kept::new(move || {
         let monitor = monitor.clone();
         async move { monitor.report().await }
     });
@@ -29,8 +32,12 @@ pub(crate) async fn serve(address: SocketAddr, monitor: Monitor) -> anyhow::Resu
         let kept = kept.clone();
         async move { answer(&request, &kept).await }
     };
-    tokio::spawn(server::run(listener, Bounds::of_process(), answer));
-    Ok(address)
+    let serves = server::run(listener, Bounds::of_process(), answer);
+    // Neither ends.
+    let both = async move {
+        tokio::select! { () = serves => {} () = asks => {} }
+    };
+    Ok((address, both))
 }
 
 /// The answer to one request. No path takes a request body.

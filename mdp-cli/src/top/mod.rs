@@ -3,11 +3,11 @@
 mod rates;
 mod view;
 
-use std::io::{IsTerminal, stdout};
-use std::thread;
+use std::io::{self, IsTerminal, stdout};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use mdp_runtime::ends;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
@@ -61,7 +61,7 @@ async fn follow(
     stop: &mut Stop,
     terminal: &mut DefaultTerminal,
 ) -> Result<(), Failure> {
-    let mut events = events();
+    let mut events = events().map_err(Failure::failed)?;
     let mut ticks = tokio::time::interval(args.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut view = View::default();
@@ -110,14 +110,16 @@ async fn look(broker: &Management) -> Result<Sample, AskError> {
 }
 
 /// What happens at the terminal, read by a thread of its own, for reading waits. The thread ends with the program.
-fn events() -> mpsc::UnboundedReceiver<Event> {
+fn events() -> io::Result<mpsc::UnboundedReceiver<Event>> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    thread::spawn(move || {
+    let read = move || {
         while let Ok(event) = event::read() {
             if sender.send(event).is_err() {
                 break;
             }
         }
-    });
-    receiver
+    };
+    // However it ends, the receiver finds out: the sender is gone.
+    ends::thread("mdp-top", read, drop)?;
+    Ok(receiver)
 }

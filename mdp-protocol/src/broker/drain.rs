@@ -10,7 +10,7 @@ use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
-use crate::wire::DisconnectReason;
+use crate::wire::{DisconnectReason, Record};
 
 /// How the names of these services begin.
 pub(super) const SERVICES: &[u8] = b"mmi.drain.";
@@ -63,6 +63,10 @@ impl<P: Payload> Broker<P> {
             let registrations = self.sessions.get(key).map(|session| session.registrations.clone());
             for registration in registrations.unwrap_or_default() {
                 self.refuse_pinned(now, registration, out);
+            }
+            if !self.is_seen_off(key) {
+                // Its handlers hear of it. A worker that has not asked for this is to do nothing else.
+                self.send(now, key, Record::Drain, out);
             }
             out.push(Action::Note(Note::WorkerDraining { id }));
         }

@@ -286,6 +286,17 @@ pub enum Note {
         /// The routing id.
         route: Box<[u8]>,
     },
+    /// A peer was refused: it gets no session, or may not serve what it offers.
+    Refused {
+        /// The id that it wishes for, or was given.
+        id: Name,
+        /// Its principal, else its key in Z85; empty if it has neither.
+        principal: Name,
+        /// The service that it offers; `None` if it gets no session.
+        service: Option<Name>,
+        /// Why.
+        reason: DisconnectReason,
+    },
     /// Somebody without a session was turned away.
     TurnedAway {
         /// The routing id.
@@ -343,6 +354,8 @@ pub struct Stats {
     pub invalid: u64,
     /// Peers without a session that were told so.
     pub turned_away: u64,
+    /// How often a worker left because its handlers could not run.
+    pub stalled: u64,
     /// Calls that the broker itself ended, by the reason that their clients were given.
     pub reasons: Reasons,
 }

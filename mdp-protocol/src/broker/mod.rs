@@ -299,7 +299,10 @@ impl<P: Payload> Broker<P> {
             }
             Record::Heartbeat => {}
             Record::Drain => self.drain(now, from, out),
-            Record::Disconnect(reason) => self.leave(now, from, Cause::Said(reason), out),
+            Record::Disconnect(reason) => {
+                self.stats.stalled += u64::from(reason == DisconnectReason::Stalled);
+                self.leave(now, from, Cause::Said(reason), out);
+            }
             Record::Cancel { call } => self.cancel(now, from, call, out),
             Record::Hello { .. } | Record::Welcome { .. } => {
                 // RFC 7, RFC 18 B10: a valid but unexpected command.

@@ -18,7 +18,7 @@ use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::{Code, Refusal};
+use crate::status::{Code, Reason, Refusal};
 use crate::time::{Span, Time};
 use crate::wire::plain::{Dialect, Form, Side};
 use crate::wire::{CallKind, Direction, DisconnectReason, Marks, Part, Record, Reply};
@@ -106,6 +106,15 @@ impl Gone {
     }
 }
 
+/// The same in the words of MDP/RPC.
+fn reason_of(refusal: &Refusal) -> DisconnectReason {
+    match refusal.reason {
+        Reason::Denied => DisconnectReason::Denied,
+        Reason::LimitReached => DisconnectReason::LimitReached,
+        _ => DisconnectReason::Shutdown,
+    }
+}
+
 impl Session {
     /// How a plain peer's messages look.
     pub(super) fn form(&self) -> Option<Form> {
@@ -189,7 +198,10 @@ impl<P: Payload> Broker<P> {
                         let offer = Offer { service, capacity: 1, schema: None };
                         self.ready(now, key, offer, out);
                     }
-                    Err(_) => self.turn_plain_away(now, route, form, out),
+                    Err(refusal) => {
+                        self.refused(from.identity, b"", reason_of(&refusal), out);
+                        self.turn_plain_away(now, route, form, out);
+                    }
                 }
             }
             // RFC 7 W5: it may be said at any time.

@@ -227,6 +227,7 @@ impl<P: Payload> Broker<P> {
             None => Some(DisconnectReason::IdTaken),
         };
         if let Some(reason) = reason {
+            self.refused_ready(from, service, reason, out);
             return self.expel(now, from, reason, out);
         }
         let key = self.service_or_new(service);

@@ -9,14 +9,16 @@ use super::mmi::Lists;
 use super::plain::Plain;
 use super::rights::Rights;
 use super::{Broker, PlantedBug};
+use crate::identity::Identity;
 use crate::limits::Limit;
 use crate::list::List;
-use crate::names;
+use crate::names::{self, MAX_NAME};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::{Span, Time};
 use crate::wire::plain::Side;
 use crate::wire::{DisconnectReason, Record};
+use crate::z85;
 
 /// The most liveness that a peer may ask for.
 const LIVENESS_MOST: u8 = 10;
@@ -100,17 +102,17 @@ impl<P: Payload> Broker<P> {
     ) {
         let route = from.route;
         if !id.is_empty() && names::check(id).is_err() {
-            return self.turn_away(route, DisconnectReason::BadName, out);
+            return self.refuse_hello(from, id, DisconnectReason::BadName, out);
         }
         if self.sessions.len() >= self.config.limits.sessions {
-            return self.turn_away(route, DisconnectReason::LimitReached, out);
+            return self.refuse_hello(from, id, DisconnectReason::LimitReached, out);
         }
         if self.closing.is_some() {
             return self.turn_away(route, DisconnectReason::Shutdown, out);
         }
         let Some(rights) = self.rights_of_newcomer(from.identity) else {
             self.stats.denied += 1;
-            return self.turn_away(route, DisconnectReason::Denied, out);
+            return self.refuse_hello(from, id, DisconnectReason::Denied, out);
         };
         let id = if id.is_empty() { self.new_id() } else { Name::from(id) };
         let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
@@ -121,6 +123,53 @@ impl<P: Payload> Broker<P> {
         let frame_bytes = self.config.limits.frame_bytes as u64;
         let welcome = Record::Welcome { id: id.clone(), heartbeat, liveness, frame_bytes };
         self.send(now, key, welcome, out);
+    }
+
+    fn refuse_hello(
+        &mut self,
+        from: Sender<'_>,
+        id: &[u8],
+        reason: DisconnectReason,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.refused(from.identity, id, reason, out);
+        self.turn_away(from.route, reason, out);
+    }
+
+    /// Notes that a peer gets no session.
+    pub(super) fn refused(
+        &self,
+        identity: Identity,
+        id: &[u8],
+        reason: DisconnectReason,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let policy = self.config.policy.as_ref();
+        let known = policy.and_then(|policy| policy.of(&identity)).map(|grant| grant.name.clone());
+        let key = || identity.key().map(|key| Name::from(z85::encode(key).as_slice()));
+        let principal = known.or_else(key).unwrap_or_else(|| Name::from([]));
+        let id = Name::from(id.get(..id.len().min(MAX_NAME)).unwrap_or_default());
+        out.push(Action::Note(Note::Refused { id, principal, service: None, reason }));
+    }
+
+    /// Notes that a worker may not serve what it offers.
+    pub(super) fn refused_ready(
+        &self,
+        from: Key,
+        service: &[u8],
+        reason: DisconnectReason,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(session) = self.sessions.get(from) else { return };
+        let who = session.who();
+        let principal = who.get(session.id.len() + 1..).unwrap_or_default();
+        let service = service.get(..service.len().min(MAX_NAME)).unwrap_or_default();
+        out.push(Action::Note(Note::Refused {
+            id: session.id.clone(),
+            principal: Name::from(principal),
+            service: Some(Name::from(service)),
+            reason,
+        }));
     }
 
     pub(super) fn open(&mut self, now: Time, session: Session, out: &mut Vec<Action<P>>) -> Key {

@@ -58,6 +58,10 @@ pub enum Input<'a, P> {
         /// The request.
         task: u64,
     },
+    /// Leave the broker until [`Input::Resume`]: what works on requests cannot run.
+    Pause,
+    /// Come back.
+    Resume,
     /// Nothing; time has passed.
     Tick,
     /// Finish the request that runs for at most `grace`, then leave.
@@ -139,6 +143,8 @@ enum Phase {
     Waiting {
         until: Time,
     },
+    /// Until it is to come back.
+    Paused,
     Open {
         /// The broker was heard.
         heard: bool,
@@ -191,8 +197,11 @@ impl Worker {
                 let until = now + grace;
                 self.stopping = Some(self.stopping.map_or(until, |before| before.min(until)));
             }
+            (_, Input::Pause) => self.pause(now, out),
+            (Phase::Paused, Input::Resume) => self.phase = Phase::Waiting { until: now },
             // What comes on a socket that is being closed is nobody's.
-            (Phase::Waiting { .. }, Input::Heard { .. } | Input::Invalid) | (_, Input::Tick) => {}
+            (Phase::Waiting { .. } | Phase::Paused, Input::Heard { .. } | Input::Invalid)
+            | (_, Input::Tick | Input::Resume) => {}
         }
         self.tick(now, out);
     }
@@ -204,6 +213,7 @@ impl Worker {
             Phase::Open { .. } => {
                 (self.said + self.config.session.heartbeat).min(self.silent_until())
             }
+            Phase::Paused => return self.stopping,
             Phase::Closed => return None,
         };
         Some(self.stopping.map_or(own, |until| own.min(until)))
@@ -289,6 +299,16 @@ impl Worker {
         let pause = self.backoff.failed(&self.config.session);
         self.phase = Phase::Waiting { until: now + pause };
         out.push(Action::State(ConnectionState::Disconnected(cause)));
+    }
+
+    fn pause<P>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        if let Phase::Open { .. } = self.phase {
+            self.say(now, Word::Disconnect, out);
+            self.abort(out);
+            out.push(Action::Hang);
+        }
+        self.phase = Phase::Paused;
+        out.push(Action::State(ConnectionState::Disconnected(LossCause::Stalled)));
     }
 
     fn abort<P>(&mut self, out: &mut Vec<Action<P>>) {

@@ -212,6 +212,8 @@ pub enum DisconnectReason {
     Denied,
     /// An operator wants the worker to end: it is not to come back.
     Drained,
+    /// The worker's handlers cannot run: it comes back when they can.
+    Stalled,
     /// A reason of a newer peer.
     Other(u32),
 }
@@ -232,6 +234,7 @@ impl DisconnectReason {
             DisconnectReason::Silence => 10,
             DisconnectReason::Denied => 11,
             DisconnectReason::Drained => 12,
+            DisconnectReason::Stalled => 13,
             DisconnectReason::Other(number) => number,
         }
     }
@@ -251,6 +254,7 @@ impl DisconnectReason {
             10 => DisconnectReason::Silence,
             11 => DisconnectReason::Denied,
             12 => DisconnectReason::Drained,
+            13 => DisconnectReason::Stalled,
             number => DisconnectReason::Other(number),
         }
     }
@@ -271,6 +275,7 @@ impl core::fmt::Display for DisconnectReason {
             DisconnectReason::Silence => "there was no sign of life for too long",
             DisconnectReason::Denied => "the policy does not allow it",
             DisconnectReason::Drained => "it is to end",
+            DisconnectReason::Stalled => "its handlers cannot run",
             DisconnectReason::Other(number) => return write!(f, "reason {number}"),
         })
     }

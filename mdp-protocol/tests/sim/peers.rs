@@ -204,6 +204,7 @@ impl World {
                     None => broken("I12", format!("worker {peer} aborts {call:?}, not running")),
                 }
             }
+            worker::Action::Draining => Ok(()),
             worker::Action::Closed => {
                 self.peer_closed(peer);
                 Ok(())
@@ -372,7 +373,8 @@ impl World {
 }
 
 fn new_worker(offers: &[Offer], session: SessionConfig, window: u32) -> Worker {
-    Worker::new(worker::Config { session, services: offers.to_vec(), window })
+    let services = offers.to_vec();
+    Worker::new(worker::Config { session, services, window, ..worker::Config::default() })
 }
 
 fn new_client(session: SessionConfig, calls: usize, window: u32) -> ClientActor {

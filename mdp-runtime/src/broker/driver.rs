@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use mdp_protocol::broker::{
     Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
@@ -16,6 +17,7 @@ use super::judges::Judges;
 use super::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
+use super::refusals::Refusals;
 use super::router::set_up;
 use super::taken::Taken;
 use super::waits::Waits;
@@ -47,7 +49,12 @@ pub(super) enum Command {
     Stats(oneshot::Sender<Stats>),
     Report(oneshot::Sender<Arc<Report>>),
     Policy(Policy),
-    Verdict { call: u64, verdict: Verdict<Body> },
+    Verdict {
+        call: u64,
+        verdict: Verdict<Body>,
+    },
+    /// A thread has ended that the broker cannot do without.
+    Failed(BrokerFailure),
 }
 
 /// A peer that could not be sent something, and the REQUESTs that it has not seen.
@@ -83,6 +90,7 @@ pub(super) struct Driver {
     /// Questions that the hooks had no room for.
     unasked: VecDeque<(u64, Verdict<Body>)>,
     taken: Taken,
+    refusals: Refusals,
     waker: Arc<Waker>,
     identities: Identities,
     spin: Spin,
@@ -133,6 +141,7 @@ impl Driver {
             waits: Waits::default(),
             unasked: VecDeque::new(),
             taken: Taken::default(),
+            refusals: Refusals::default(),
             waker,
             identities: Identities::new(curve.map(|(_, registration)| registration)),
             failure: None,
@@ -168,8 +177,13 @@ impl Driver {
 
     /// A broker that can let nobody in stops: what it would still do is less than what it promised.
     fn watch_out(&mut self) {
-        if self.identities.is_blind() && self.failure.is_none() {
-            let failure = BrokerFailure::Authenticator;
+        if self.identities.is_blind() {
+            self.fail(BrokerFailure::Authenticator);
+        }
+    }
+
+    fn fail(&mut self, failure: BrokerFailure) {
+        if self.failure.is_none() {
             tracing::error!(error = %failure, "the broker stops");
             self.failure = Some(failure);
             self.handle(Input::Shutdown { grace: Span::ZERO });
@@ -264,6 +278,9 @@ impl Driver {
                 self.plain_message(&route, identity, first)?;
                 weight += CALL_WEIGHT;
                 plain += CALL_WEIGHT;
+            }
+            if self.refusals.has_new() {
+                self.refusals.tell(Instant::now(), route.gets("Peer-Address"));
             }
         }
         // Plain peers are sent one message for each request: waiting awake for the next takes from them.
@@ -364,6 +381,7 @@ impl Driver {
                     self.taken.verdicts.push_back((call, verdict));
                 }
                 Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
+                Command::Failed(failure) => self.fail(failure),
                 Command::Policy(policy) => {
                     let principals = policy.principals().count();
                     tracing::info!(principals, "policy in force");
@@ -486,7 +504,9 @@ impl Driver {
                 }
             }
             Action::Note(note) => {
-                observe::broker(&note);
+                if !self.refusals.heard(&note) {
+                    observe::broker(&note);
+                }
                 if let Some(judges) = &mut self.judges {
                     judges.note(&note);
                 }

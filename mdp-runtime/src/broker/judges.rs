@@ -4,9 +4,7 @@
 //! verdict as of any command. A thread that stays in a hook for longer than a verdict may take is given up, and another
 //! one takes its place, so one question that never ends costs one call and one thread, not the broker.
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -19,11 +17,15 @@ use super::Line;
 use super::driver::Command;
 use crate::body::Body;
 use crate::clock::Stopwatch;
+use crate::ends::{self, Panicked};
+use crate::error::BrokerFailure;
 use crate::hooks::subject::{Called, End};
 use crate::hooks::{self, BrokerHooks, LeaveCause, Peer, verdict};
 use crate::security::PublicKey;
 use crate::status::Status;
 
+/// The name of all threads that run hooks.
+const NAME: &str = "mdp-hooks";
 /// The most questions that wait for a thread.
 const MOST_QUESTIONS: usize = 10_000;
 /// The most threads that have been given up and have not come back.
@@ -104,9 +106,8 @@ impl Judges {
         let cores = || thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
         let (events, told) = mpsc::sync_channel(MOST_EVENTS);
         let teller = Arc::clone(&hooks);
-        thread::Builder::new()
-            .name("mdp-hook-events".into())
-            .spawn(move || told.iter().for_each(|note| tell(&*teller, &note)))?;
+        let tell_all = move || told.iter().for_each(|note| tell(&*teller, &note));
+        ends::thread(NAME, tell_all, ended(&line))?;
         let shared = Arc::new(Shared {
             hooks,
             line,
@@ -194,7 +195,8 @@ impl Shared {
     fn add_thread(shared: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         state.started += 1;
         let (number, own) = (state.started, Arc::clone(shared));
-        thread::Builder::new().name("mdp-hooks".into()).spawn(move || own.work(number))?;
+        let line = own.line.clone();
+        ends::thread(NAME, move || own.work(number), ended(&line))?;
         // It counts as waiting from now on, so that it is not started twice.
         state.idle += 1;
         Ok(())
@@ -239,7 +241,7 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
     let Question { call, caller, key, path, raw, about } = question;
     let called = Called::new(&path, raw, &caller, key.map(PublicKey::from_bytes));
     let not_started = matches!(about, About::Request { .. });
-    let verdict = catch_unwind(AssertUnwindSafe(|| match about {
+    let verdict = ends::catch(|| match about {
         About::Request { timeout, idempotent, kind, target, body } => {
             let request = hooks::Request::new(called, body, target, timeout, idempotent, kind)?;
             let said = hooks.request(&request);
@@ -256,14 +258,14 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
             let said = hooks.reply(&reply);
             Ok(verdict::on_reply(reply, said))
         }
-    }));
+    });
     let unread = |error: MetadataError| {
         let message = format!("a hook of the broker cannot be asked: {error}");
         verdict::failed(Status::internal(message), not_started)
     };
     let verdict = verdict.map(|verdict| verdict.unwrap_or_else(unread));
-    let verdict = verdict.unwrap_or_else(|panic| {
-        tracing::error!(words = words(panic.as_ref()), "a hook of the broker panicked");
+    let verdict = verdict.unwrap_or_else(|panicked| {
+        log(&panicked);
         verdict::failed(Status::internal("a hook of the broker panicked"), not_started)
     });
     (call, verdict)
@@ -272,7 +274,7 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
 /// Tells the hooks of an event.
 fn tell(hooks: &dyn BrokerHooks, note: &Note) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let told = catch_unwind(AssertUnwindSafe(|| match note {
+    let told = ends::catch(|| match note {
         Note::WorkerReady { who, service, capacity, .. } => {
             hooks.worker_joined(&Peer::of(who), &text(service), *capacity);
         }
@@ -283,15 +285,24 @@ fn tell(hooks: &dyn BrokerHooks, note: &Note) {
         }
         Note::ClientSeen { who } => hooks.client_seen(&Peer::of(who)),
         _ => {}
-    }));
-    if let Err(panic) = told {
-        tracing::error!(words = words(panic.as_ref()), "a hook of the broker panicked");
+    });
+    if let Err(panicked) = told {
+        log(&panicked);
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+fn log(panicked: &Panicked) {
+    ends::say(|| tracing::error!(words = panicked.words(), "a hook of the broker panicked"));
+}
+
+/// Ends the broker if a thread of its hooks has panicked outside of a hook: what waits for it would wait for ever.
+fn ended(line: &Line) -> impl FnOnce(Result<(), Panicked>) + Send + use<> {
+    let line = line.clone();
+    move |end| {
+        if end.is_err() {
+            line.tell(Command::Failed(BrokerFailure::Thread { name: NAME }));
+        }
+    }
 }
 
 fn size_of(about: &About<Body>) -> usize {

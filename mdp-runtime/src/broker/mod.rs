@@ -7,6 +7,7 @@ mod losses;
 mod monitor;
 mod outbox;
 mod plain;
+mod refusals;
 mod router;
 mod taken;
 mod unread;
@@ -27,9 +28,10 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
+use crate::ends;
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
-use crate::policy::{Policy, PolicyError, Watch};
+use crate::policy::{self, Policy, PolicyError, Watch};
 use crate::security::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
 use driver::{Command, Driver};
@@ -115,10 +117,15 @@ impl Broker {
     /// Takes no new calls, hands waiting ones back to their clients, waits up to `grace` for the
     /// running ones, says DISCONNECT to everybody and stops.
     pub async fn shutdown(mut self, grace: Duration) {
-        self.tell(Command::Shutdown(clock::span(grace)));
+        self.begin_shutdown(grace);
         // Whoever wants it stopped does not ask why it did.
         let _ = self.stopped().await;
         self.join();
+    }
+
+    /// Begins what [`shutdown`](Self::shutdown) does, and waits for nothing. [`stopped`](Self::stopped) says how it ends.
+    pub fn begin_shutdown(&self, grace: Duration) {
+        self.tell(Command::Shutdown(clock::span(grace)));
     }
 
     /// Puts a policy in force, in place of the one before. It counts for every peer from its next message on; who lost
@@ -336,7 +343,7 @@ impl BrokerBuilder {
     /// Whether a call is refused that would wait for a worker for so long that it could not end before its deadline. Such
     /// a call ends at once with RESOURCE_EXHAUSTED, reason `OVERLOADED`, and a
     /// [`RetryInfo`](crate::details::RetryInfo); no handler was started. The broker learns how fast the calls of a service
-    /// are served and how long each method takes (`docs/wire.md` R104). Without it a call waits until its deadline, and a
+    /// are served and how long each method takes (`docs/wire.md` R106). Without it a call waits until its deadline, and a
     /// service that is asked for more than it can do ends most calls too late. Default: true.
     pub fn admission(mut self, admission: bool) -> Self {
         self.config.admission = admission;
@@ -442,13 +449,12 @@ impl BrokerBuilder {
         let driver = Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker)?;
         let driver = driver.with_waits(waits);
         let endpoints = driver.endpoints().to_vec();
-        let thread = std::thread::Builder::new()
-            .name("mdp-broker".into())
-            .spawn(move || {
-                let ended = driver.run(&inbox, &wakeups);
-                let _ = finished.send(Some(ended)); // nobody may be waiting
-            })
-            .map_err(BindError::Thread)?;
+        let run = move || driver.run(&inbox, &wakeups);
+        let ended = move |end: Result<_, _>| {
+            let end = end.unwrap_or(Err(BrokerFailure::Panicked));
+            let _ = finished.send(Some(end)); // nobody may be waiting
+        };
+        let thread = ends::thread("mdp-broker", run, ended).map_err(BindError::Thread)?;
         match &curve {
             Some(curve) => {
                 tracing::info!(?endpoints, public_key = %curve.public_key(), "broker started");
@@ -459,7 +465,12 @@ impl BrokerBuilder {
         let mut broker = Broker { endpoints, line, watch: None, done, curve, thread };
         if let Some(path) = &self.policy_file {
             let (line, curve) = (broker.line.clone(), broker.curve.clone());
-            let watch = Watch::start(path, move |policy| enforce(policy, curve.as_ref(), &line));
+            let failed = line.clone();
+            let ended = move || {
+                failed.tell(Command::Failed(BrokerFailure::Thread { name: policy::WATCH }));
+            };
+            let take = move |policy| enforce(policy, curve.as_ref(), &line);
+            let watch = Watch::start(path, take, ended);
             broker.watch = Some(watch.map_err(BindError::Thread)?);
         }
         Ok(broker)

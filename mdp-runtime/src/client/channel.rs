@@ -18,6 +18,7 @@ use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
 use crate::carried;
 use crate::codegen::Encoded;
+use crate::ends;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
 use crate::status::Status;
@@ -313,10 +314,11 @@ where
     };
     let call = carried::with_context(call);
     let (answer, answered) = oneshot::channel();
-    let given_up = AbortOnDrop(tokio.spawn(async move {
+    let call = async move {
         // Whoever waited may have gone.
         let _ = answer.send(call.await);
-    }));
+    };
+    let given_up = AbortOnDrop(tokio.spawn(ends::task("call in memory", call, drop)));
     Box::pin(async move {
         let answer = answered.await;
         drop(given_up);
@@ -338,8 +340,11 @@ fn spare() -> Option<&'static Handle> {
     let start = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let handle = runtime.handle().clone();
-        let run = move || runtime.block_on(std::future::pending::<()>());
-        std::thread::Builder::new().name("mdp-in-memory".into()).spawn(run).ok()?;
+        // A task that panics leaves its payload to tokio, which drops it, and that may panic again.
+        let run = move || {
+            while ends::catch(|| runtime.block_on(std::future::pending::<()>())).is_err() {}
+        };
+        ends::thread("mdp-in-memory", run, drop).ok()?;
         Some(handle)
     };
     SPARE.get_or_init(start).as_ref()

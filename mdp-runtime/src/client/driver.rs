@@ -79,6 +79,11 @@ impl Driver {
         self.peer.faults()
     }
 
+    /// Where the state is told.
+    pub(super) fn state(&self) -> watch::Sender<ConnectionState> {
+        self.peer.state()
+    }
+
     pub(super) async fn run(mut self) {
         let mut alarm = Alarm::new();
         while !self.closed {
@@ -218,7 +223,10 @@ impl Driver {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
+                Action::Session(action) => {
+                    self.peer.next_attempt = self.core.next_attempt();
+                    broken = self.peer.perform(action).err().or(broken);
+                }
                 Action::Part { call, part } => {
                     if let Some(flow) = self.flows.get(call) {
                         flow.half().put(part);
@@ -252,7 +260,7 @@ impl Driver {
         }
         self.handle(match broken {
             Broken::Invalid => Input::Invalid,
-            Broken::Connection => Input::Broken,
+            Broken::Connection | Broken::Refused => Input::Broken,
         });
     }
 

@@ -33,6 +33,7 @@ use crate::codegen::Service;
 use crate::compress::{Compression, Packing};
 use crate::context::Runtime;
 use crate::endpoint;
+use crate::ends;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
@@ -490,7 +491,7 @@ impl ClientBuilder {
     pub fn open_lazy(self) -> Result<Client, ConnectError> {
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio);
         let (client, driver) = self.parts()?;
-        tokio?.spawn(driver.run());
+        tokio?.spawn(driving(driver));
         Ok(client)
     }
 
@@ -572,7 +573,8 @@ impl ClientBuilder {
         let within = self.connect_timeout;
         let endpoints = self.endpoints.clone();
         let (client, driver) = self.parts()?;
-        let client = blocking::Client::spawn(client, driver.run()).map_err(ConnectError::Thread)?;
+        let client =
+            blocking::Client::spawn(client, driving(driver)).map_err(ConnectError::Thread)?;
         let until = Instant::now().checked_add(within);
         let mut cause = None;
         match blocking::block_on(connected(&client.handle(), &mut cause), until) {
@@ -580,6 +582,15 @@ impl ClientBuilder {
             _ => Err(client.handle().not_connected(endpoints, within, cause)),
         }
     }
+}
+
+/// Runs a driver. Should it panic, all calls end and the client counts as closed.
+async fn driving(driver: Driver) {
+    let state = driver.state();
+    let ended = move |_| {
+        state.send_replace(ConnectionState::Closed);
+    };
+    ends::task("mdp-client", driver.run(), ended).await;
 }
 
 /// Waits for a broker's WELCOME. `false`: there will be none.

@@ -17,7 +17,8 @@ pub use schema::{
 };
 
 use crate::carried;
-use crate::worker::{Hold, NoPermit, Outlasts, current};
+use crate::ends;
+use crate::worker::{Hold, NoPermit, Outlasts, current, handler};
 
 pub use crate::stream::{Stream, Streaming, send_replies};
 pub use crate::{
@@ -156,7 +157,7 @@ where
     Box::pin(future)
 }
 
-/// A handler that blocks its thread, on one of those that tokio has for that. A panic goes on here. Once the call
+/// A handler that blocks its thread, on one of those that tokio has for that. Once the call
 /// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
 /// the queue for one, is free.
 pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
@@ -178,13 +179,11 @@ where
                 }
             }
         };
-        let ended = tokio::task::spawn_blocking(run).await;
-        ended.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Status::unavailable(format!(
-                "the runtime of {method}'s handlers was shut down"
-            ))),
-        })
+        // A panic is caught where it is: tokio would drop its payload, which may panic again.
+        let ended = tokio::task::spawn_blocking(move || ends::catch(run)).await;
+        let down = || format!("the runtime of {method}'s handlers was shut down");
+        let ended = ended.map_err(|_| Status::unavailable(down()))?;
+        ended.unwrap_or_else(|panicked| Err(handler::internal(method, &panicked)))
     })
 }
 

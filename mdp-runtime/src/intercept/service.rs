@@ -13,7 +13,8 @@ use crate::client::{self, Channel, Replies, Reply, Request, Requests};
 use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
 use crate::status::Status;
 use crate::stream::Flow;
-use crate::worker::{CallContext, Hold, Outlasts, handler};
+use crate::worker::handler::{self, Running};
+use crate::worker::{CallContext, Hold, Outlasts};
 
 /// A service with interceptors around each of its handlers.
 struct Intercepted {
@@ -98,8 +99,8 @@ impl Handler {
             let deadline = deadline.map_or(theirs, |deadline| deadline.min(theirs));
             let cx = outer.inner(deadline, request.metadata, request.extensions, flow);
             let mut given_up = GivenUp(Some(&cx));
-            let handling = handler::begin(&*service, method, &cx, request.payload)?;
-            let end = ended(handling, &cx);
+            let running = handler::begin(&*service, method, &cx, request.payload)?;
+            let end = ended(running, &cx);
             let end = if deadline < theirs {
                 tokio::time::timeout_at(deadline.into(), end).await
             } else {
@@ -121,16 +122,16 @@ impl Handler {
 }
 
 /// The end of a handler. Dropped before it has come it stops the handler, unless its method detaches.
-async fn ended(mut handling: Handling, cx: &CallContext) -> Result<Bytes, Status> {
+async fn ended(mut running: Running, cx: &CallContext) -> Result<Bytes, Status> {
     if cx.on_cancel() == OnCancel::Cancel {
-        return poll_fn(|context| handler::poll(&mut handling, cx, context)).await;
+        return poll_fn(|context| handler::poll(&mut running, cx, context)).await;
     }
     let hold = Hold::take(cx, Outlasts::Task).map_err(|none| none.status(cx.method()))?;
     let (answer, end) = oneshot::channel();
     let cx = cx.clone();
     tokio::spawn(carried::with_context(async move {
-        let ended = poll_fn(|context| handler::poll(&mut handling, &cx, context)).await;
-        drop((handling, hold));
+        let ended = poll_fn(|context| handler::poll(&mut running, &cx, context)).await;
+        drop((running, hold));
         // Whoever waited may have gone.
         let _ = answer.send(ended);
     }));

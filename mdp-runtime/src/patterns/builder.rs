@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{Counts, Driver, Publishing, Running};
-use super::error::StartError;
+use super::error::{RecvError, StartError};
 use super::handle::{Inbox, Remote, checked};
 use super::last_values::LastValues;
 use super::pair::Pair;
@@ -20,6 +20,7 @@ use super::topic::MOST_TOPIC_BYTES;
 use crate::codegen::Record;
 use crate::context::Runtime;
 use crate::endpoint;
+use crate::ends;
 use crate::security::zap::{Failed, Registration};
 use crate::security::{CurveClient, CurveServer, set_up_server};
 
@@ -191,11 +192,13 @@ impl<H> Builder<H> {
         let (arriving, arrivals) = mpsc::channel(room);
         let (stop, stopped) = watch::channel(false);
         let (done, over) = watch::channel(());
+        let inbox = matches!(kind, zmq::SUB | zmq::PULL | zmq::PAIR).then_some(arriving);
+        let told = inbox.clone();
         let mut running = Running::new(Driver {
             socket,
             runtime: runtime.clone(),
             commands: orders,
-            inbox: matches!(kind, zmq::SUB | zmq::PULL | zmq::PAIR).then_some(arriving),
+            inbox,
             publishing,
             _registration: registration,
             reconnect: None,
@@ -207,7 +210,13 @@ impl<H> Builder<H> {
             Some(driver) => self.reach(driver)?,
             None => Vec::new(),
         };
-        tokio.spawn(running.run());
+        let ended = move |_| {
+            if let Some(inbox) = told {
+                // A reader with a full inbox finds the end without its cause.
+                let _ = inbox.try_send(Err(RecvError::Panicked));
+            }
+        };
+        tokio.spawn(ends::task("mdp-socket", running.run(), ended));
         tracing::debug!(?kind, ?endpoints, "socket started");
         let remote = Remote {
             commands,

@@ -108,8 +108,8 @@ pub enum SubscribeError {
     },
 }
 
-/// What came in place of a record. All but [`Socket`](RecvError::Socket) are about one message, and the next one can be
-/// received.
+/// What came in place of a record. All but [`Socket`](RecvError::Socket) and [`Panicked`](RecvError::Panicked) are about one
+/// message, and the next one can be received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
@@ -146,6 +146,9 @@ pub enum RecvError {
     /// The socket has failed. Nothing more comes.
     #[error("the socket failed")]
     Socket(#[source] zmq::Error),
+    /// The socket's task has panicked. Nothing more comes.
+    #[error("the socket's task panicked; see the log")]
+    Panicked,
 }
 
 impl RecvError {
@@ -155,7 +158,7 @@ impl RecvError {
             RecvError::Frames { topic, .. }
             | RecvError::TooLarge { topic, .. }
             | RecvError::Decode { topic, .. } => topic.as_ref(),
-            RecvError::Socket(_) => None,
+            RecvError::Socket(_) | RecvError::Panicked => None,
         }
     }
 }

@@ -21,6 +21,10 @@ use crate::pack::retry_interrupted;
 
 /// How long libzmq has to show that it connects again by itself; and what is left of the old connection, to go.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause before the next attempt, when one after the other is given up.
+const LONGEST: Duration = Duration::from_secs(5);
+/// A connection that is given up so long after the last time is the first one again.
+const FORGET: Duration = Duration::from_secs(60);
 /// Addresses that are remembered: those that the names of the endpoints stand for.
 const ADDRESSES_MOST: usize = 1_024;
 
@@ -118,11 +122,14 @@ struct Losses {
     addresses: BTreeSet<String>,
     /// By address.
     steps: BTreeMap<String, (Instant, Step)>,
+    /// How often in a row each was given up, and when last: its server does not let this side in, or is no ZeroMQ.
+    given_up: BTreeMap<String, (u32, Instant)>,
 }
 
 impl Losses {
     fn new(endpoints: Vec<String>) -> Self {
-        Losses { endpoints, addresses: BTreeSet::new(), steps: BTreeMap::new() }
+        let (addresses, steps, given_up) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Losses { endpoints, addresses, steps, given_up }
     }
 
     fn event(&mut self, now: Instant, lost: bool, address: &str) {
@@ -131,6 +138,7 @@ impl Losses {
             self.steps.remove(address);
             if self.addresses.len() >= ADDRESSES_MOST {
                 self.addresses.clear();
+                self.given_up.clear();
             }
             self.addresses.insert(address.to_owned());
         } else if self.addresses.contains(address) {
@@ -144,13 +152,33 @@ impl Losses {
         let endpoints = self.endpoints_of(&address);
         match step {
             Step::Disconnect => {
-                self.steps.insert(address, (now + PAUSE, Step::Connect));
+                let pause = self.give_up(now, &address);
+                self.steps.insert(address, (now + pause, Step::Connect));
             }
             Step::Connect => {
                 self.steps.remove(&address);
             }
         }
         Some((step, endpoints))
+    }
+
+    /// A connection was given up. The pause before the next attempt, longer each time.
+    fn give_up(&mut self, now: Instant, address: &str) -> Duration {
+        let (times, last) = self.given_up.entry(address.to_owned()).or_insert((0, now));
+        let again = now.saturating_duration_since(*last) < FORGET;
+        *times = if again { times.saturating_add(1) } else { 1 };
+        *last = now;
+        let pause = PAUSE.saturating_mul(1 << (*times - 1).min(4)).min(LONGEST);
+        // Ever more rarely: it may go on for ever.
+        if times.is_power_of_two() {
+            tracing::warn!(
+                address,
+                times,
+                next_attempt = ?pause,
+                "libzmq has given a connection up: the other side does not let this key in, or broke the protocol"
+            );
+        }
+        pause
     }
 
     /// The endpoint of an address: it itself, or else the names that may stand for it, for libzmq does not tell which of
@@ -207,6 +235,26 @@ mod tests {
             assert_eq!(losses.step(later), Some((Step::Connect, endpoints)));
             assert_eq!(losses.step(later), None);
         }
+    }
+
+    #[test]
+    fn one_that_is_given_up_again_and_again_is_tried_ever_more_rarely() {
+        let (mut losses, mut now) = (losses(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            losses.event(now, false, PLAIN);
+            losses.event(now, true, PLAIN);
+            now += PAUSE;
+            assert_eq!(losses.step(now).map(|(step, _)| step), Some(Step::Disconnect));
+            let begin = now;
+            while losses.step(now).is_none() {
+                now += Duration::from_millis(100);
+            }
+            pauses.push((now - begin).as_millis());
+        }
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
+        now += FORGET;
+        assert_eq!(losses.give_up(now, PLAIN), PAUSE);
     }
 
     #[test]

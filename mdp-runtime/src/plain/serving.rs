@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mdp_protocol::wire::plain::{Dialect, Form};
-use mdp_protocol::wire::{Direction, Flags, Part, Record, Reply, units};
+use mdp_protocol::wire::{Direction, DisconnectReason, Flags, Part, Record, Reply, units};
 use mdp_protocol::{
     Code, ConnectionState, Limits, Payload, Reason, Refusal, SessionAction, SessionConfig, Span,
     Time,
@@ -90,6 +90,7 @@ impl Serving {
             // The machine has nothing to do with the connections: there is always somebody for it.
             SessionAction::Connect { .. } => {
                 self.inbound.push_back(Inbound::Welcome { id: Arc::from([]) });
+                self.slots.resume(now);
                 self.slots.tick(now);
             }
             SessionAction::Send(record) => self.say(now, record),
@@ -120,6 +121,13 @@ impl Serving {
             Record::Drain => {
                 self.draining = true;
                 self.slots.stop(now, LONG);
+            }
+            Record::Disconnect(DisconnectReason::Stalled) => {
+                // What was for the machine is for nobody now.
+                self.inbound.clear();
+                self.calls.clear();
+                self.works.fill(None);
+                self.slots.pause(now);
             }
             Record::Disconnect(_) => self.slots.stop(now, Span::ZERO),
             _ => {}

@@ -92,6 +92,10 @@ impl Slots {
         }
     }
 
+    pub(super) fn endpoints(&self) -> &[String] {
+        &self.way.endpoints
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -163,6 +167,20 @@ impl Slots {
     pub(super) fn stop(&mut self, now: Time, grace: Span) {
         for number in 0..self.slots.len() {
             self.handle(now, number, Input::Stop { grace });
+        }
+    }
+
+    /// All leave until they are to [`resume`](Self::resume).
+    pub(super) fn pause(&mut self, now: Time) {
+        for number in 0..self.slots.len() {
+            self.handle(now, number, Input::Pause);
+        }
+    }
+
+    /// Those that have left for that come back.
+    pub(super) fn resume(&mut self, now: Time) {
+        for number in 0..self.slots.len() {
+            self.handle(now, number, Input::Resume);
         }
     }
 

@@ -12,7 +12,7 @@ use mdp_protocol::policy as core;
 use crate::security::{AllowList, PublicKey, wait_until_settled};
 
 pub use file::PolicyError;
-pub(crate) use watch::Watch;
+pub(crate) use watch::{WATCH, Watch};
 
 /// Who may do what at a broker. Whoever is not named in it may do nothing.
 ///

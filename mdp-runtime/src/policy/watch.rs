@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Policy, PolicyError, file};
+use crate::ends;
 use crate::security::{Mark, SETTLED, UntrustedFile};
 
+/// The name of its thread.
+pub(crate) const WATCH: &str = "mdp-policy";
 /// How often it looks. With [`SETTLED`] well within the second in which a revoked key may still be used.
 const INTERVAL: Duration = Duration::from_millis(150);
 
@@ -28,10 +31,12 @@ struct Source {
 }
 
 impl Watch {
-    /// Hands each new policy to `take`. One that is wrong is told in the log, and the last one stays.
+    /// Hands each new policy to `take`. One that is wrong is told in the log, and the last one stays. `failed` is told if
+    /// the thread panics, after which nobody looks any more.
     pub(crate) fn start(
         path: &Path,
         take: impl Fn(Policy) + Send + Sync + 'static,
+        failed: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Self> {
         let (path, take) = (path.to_owned(), Box::new(take));
         let source = Arc::new(Source { path, take, turn: Mutex::default() });
@@ -48,7 +53,12 @@ impl Watch {
                 }
             }
         };
-        let thread = thread::Builder::new().name("mdp-policy".into()).spawn(look)?;
+        let ended = move |end: Result<(), _>| {
+            if end.is_err() {
+                failed();
+            }
+        };
+        let thread = ends::thread(WATCH, look, ended)?;
         Ok(Watch { source, stop: Some(stop), thread: Some(thread) })
     }
 

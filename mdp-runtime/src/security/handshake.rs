@@ -89,6 +89,12 @@ impl Faults {
         }
     }
 
+    /// The last fault of an endpoint.
+    pub(crate) fn of(&self, endpoint: usize) -> Option<HandshakeFault> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.get(endpoint).copied().flatten()
+    }
+
     /// The first endpoint with a fault.
     pub(crate) fn first(&self) -> Option<(usize, HandshakeFault)> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);

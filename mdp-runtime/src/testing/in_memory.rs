@@ -90,7 +90,7 @@ impl InMemory {
     fn tell_schema(&self, request: &Request) -> Result<Reply, Status> {
         let services = self.services.iter();
         let mut services = services.filter(|found| found.spec().name == request.service());
-        let schema = services.next().and_then(|service| handler::schema(&**service));
+        let schema = services.next().map_or(Ok(None), |service| handler::schema(&**service))?;
         schema.map(Reply::from_bytes).ok_or_else(|| handler::unknown(request.method()))
     }
 
@@ -176,7 +176,7 @@ async fn handle(
     }
     let result = match handler::begin(&*service, method, &cx, payload) {
         Err(status) => Err(status),
-        Ok(handling) => match handler::finish(handling, &cx).await {
+        Ok(running) => match handler::finish(running, &cx).await {
             Some(result) => result,
             None => return,
         },

@@ -151,6 +151,13 @@ impl<W: Start> Admission<W> {
         }
     }
 
+    /// The calls that wait and have not ended. Each is to be [ended](Self::end).
+    pub(super) fn waiting(&self) -> Vec<Key> {
+        let waiting = self.services.iter().flat_map(|place| &place.waiting);
+        let waiting = waiting.filter(|one| !one.work.cx().permit().is_over());
+        waiting.map(|one| one.call).collect()
+    }
+
     /// When [`refuse`](Self::refuse) has something to do, or earlier.
     pub(super) fn due(&self) -> Option<Time> {
         self.due.filter(|_| self.waiting > 0)

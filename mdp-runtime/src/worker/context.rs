@@ -33,7 +33,9 @@ struct CallState {
     extensions: Extensions,
     reply: Mutex<Metadata>,
     cancelled: AtomicBool,
-    cancel: Notify,
+    draining: AtomicBool,
+    /// Rung when one of the two has changed.
+    bell: Notify,
     /// The call's streams, if it has some.
     flow: Option<Arc<Flow>>,
     /// The call as the worker has it, if this is what interceptors have made of it.
@@ -63,7 +65,8 @@ impl CallContext {
                 extensions: Extensions::new(),
                 reply: Mutex::default(),
                 cancelled: AtomicBool::new(false),
-                cancel: Notify::new(),
+                draining: AtomicBool::new(false),
+                bell: Notify::new(),
                 flow,
                 outer: None,
                 permit: CallPermit::of(permits),
@@ -92,7 +95,8 @@ impl CallContext {
                 extensions,
                 reply: Mutex::default(),
                 cancelled: AtomicBool::new(false),
-                cancel: Notify::new(),
+                draining: AtomicBool::new(false),
+                bell: Notify::new(),
                 flow,
                 outer: Some(self.clone()),
                 permit: CallPermit::default(),
@@ -185,18 +189,76 @@ impl CallContext {
     /// Waits until nobody waits for the reply any more. The handler itself is dropped then, unless its
     /// method detaches; this is for tasks that it has started, and for methods that do.
     pub async fn cancelled(&self) {
-        let mut notified = std::pin::pin!(self.state.cancel.notified());
-        // In the list first, then the look: a cancellation in between is not missed.
-        notified.as_mut().enable();
-        if self.is_cancelled() {
-            return;
-        }
-        match &self.state.outer {
-            None => notified.await,
-            Some(outer) => tokio::select! {
-                () = notified => {}
-                () = Box::pin(outer.cancelled()) => {}
-            },
+        self.until(Self::is_cancelled).await;
+    }
+
+    /// Whether the worker is about to leave, or the broker of this call: somebody drains one of them, or has told one to stop.
+    /// The call may go on until its end or that of the grace period; the next one had better go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        let outer = self.state.outer.as_ref();
+        self.state.draining.load(Ordering::Acquire) || outer.is_some_and(Self::is_draining)
+    }
+
+    /// Waits until [`is_draining`](Self::is_draining), or nobody waits for the reply any more. For streams that have no end of
+    /// their own: a worker that is drained waits for them, for up to its whole grace period. With
+    /// [`end_streams_on_drain`](crate::WorkerBuilder::end_streams_on_drain) the worker ends them by itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mdp_runtime::{CallContext, Status, Stream, stream};
+    ///
+    /// /// Counts seconds for whoever watches.
+    /// async fn watch(
+    ///     cx: &CallContext,
+    /// ) -> Result<impl Stream<Item = Result<u32, Status>> + use<>, Status> {
+    ///     let (events, replies) = stream::channel(16);
+    ///     let cx = cx.clone();
+    ///     tokio::spawn(async move {
+    ///         let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ///         for number in 0.. {
+    ///             tokio::select! {
+    ///                 _ = ticks.tick() => {}
+    ///                 () = cx.draining() => {
+    ///                     let status = Status::unavailable("this worker is being drained; watch again");
+    ///                     let _ = events.fail(status).await; // an error: nobody listens any more
+    ///                     return;
+    ///                 }
+    ///             }
+    ///             if events.send(number).await.is_err() {
+    ///                 return;
+    ///             }
+    ///         }
+    ///     });
+    ///     Ok(replies)
+    /// }
+    /// ```
+    pub async fn draining(&self) {
+        self.until(|cx| cx.is_draining() || cx.is_cancelled()).await;
+    }
+
+    /// Waits until this holds, of what the bell rings for.
+    async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let outermost = self.state.outer.as_ref().map(|_| self.outermost());
+        loop {
+            // In the list first, then the look: a change in between is not missed.
+            let mut own = std::pin::pin!(self.state.bell.notified());
+            own.as_mut().enable();
+            let Some(outermost) = outermost else {
+                match holds(self) {
+                    true => return,
+                    false => own.await,
+                }
+                continue;
+            };
+            let mut outer = std::pin::pin!(outermost.state.bell.notified());
+            outer.as_mut().enable();
+            if holds(self) {
+                return;
+            }
+            tokio::select! {
+                () = own => {}
+                () = outer => {}
+            }
         }
     }
 
@@ -219,10 +281,16 @@ impl CallContext {
         self.close();
     }
 
+    /// Says that the worker, or its broker, is about to leave.
+    pub(super) fn drain(&self) {
+        self.state.draining.store(true, Ordering::Release);
+        self.state.bell.notify_waiters();
+    }
+
     /// Says that nobody waits any more. The streams stay as they are.
     pub(crate) fn stop(&self) {
         self.state.cancelled.store(true, Ordering::Release);
-        self.state.cancel.notify_waiters();
+        self.state.bell.notify_waiters();
     }
 
     /// The handler is done: what it left to others can send no more.

@@ -1,8 +1,11 @@
 //! The worker's driver: it owns the socket, on a thread of its own, and drives the state machine.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
+use mdp_protocol::watchdog::{Seen, Watchdog};
 use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Input, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
@@ -22,6 +25,8 @@ use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::compress;
 use crate::dynamic;
+use crate::ends;
+use crate::error::WorkerFailure;
 use crate::observe;
 use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
@@ -35,7 +40,7 @@ use crate::stream::Flow;
 /// How long ends may lie unseen behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
 /// What is done when nobody holds the worker any more.
-const NO_GRACE: Command = Command::Drain(Span::ZERO);
+pub(super) const NO_GRACE: Command = Command::Drain(Span::ZERO);
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -90,6 +95,15 @@ impl Start for Work {
     }
 }
 
+/// What watches the runtime of the handlers.
+struct Dog {
+    watchdog: Watchdog,
+    /// After how long it is too long.
+    after: Duration,
+    /// The runtime has answered.
+    moved: Arc<AtomicBool>,
+}
+
 pub(super) struct Driver {
     peer: Peer,
     core: Worker,
@@ -118,6 +132,12 @@ pub(super) struct Driver {
     closed: bool,
     /// When handlers whose calls are over need not be waited for any more.
     grace_ends: Option<Time>,
+    /// Watches the runtime of the handlers.
+    dog: Option<Dog>,
+    /// For how long brokers may refuse the worker.
+    give_up_after: Duration,
+    /// Why it has stopped without being told to.
+    failure: Arc<OnceLock<WorkerFailure>>,
     /// What [`over`](Self::over) tells.
     over: watch::Sender<bool>,
 }
@@ -136,7 +156,13 @@ impl Driver {
         let capacities = config.services.iter().map(|offer| offer.capacity);
         Driver {
             admission: Admission::new(capacities, pool.bell()),
-            peer: Peer::new("worker", way, state),
+            peer: Peer::new("worker", way, state)
+                .of_services(config.services.iter().map(|offer| &*offer.service)),
+            give_up_after: config
+                .give_up_after
+                .map_or(Duration::MAX, |after| Duration::from_millis(after.as_ms())),
+            failure: Arc::default(),
+            dog: None,
             names: config.services.iter().map(|offer| Arc::clone(&offer.service)).collect(),
             window: config.window,
             reflects: true,
@@ -181,6 +207,17 @@ impl Driver {
         Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
     }
 
+    /// The same, watching whether the runtime of the handlers moves at least once in this time.
+    pub(super) fn watching(self, after: Duration) -> Self {
+        let watchdog = Watchdog::new(crate::clock::span(after));
+        Driver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
+    }
+
+    /// Why it has stopped without being told to, once it has.
+    pub(super) fn failure(&self) -> Arc<OnceLock<WorkerFailure>> {
+        Arc::clone(&self.failure)
+    }
+
     /// Becomes true when all is done.
     pub(super) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
@@ -200,6 +237,7 @@ impl Driver {
             self.flush();
             let more = self.receive();
             self.handle(Input::Tick);
+            self.watch();
             self.admit();
             self.pool.run(&mut self.jobs);
             let polled = !self.here.is_empty();
@@ -262,8 +300,9 @@ impl Driver {
 
     async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
+        let watch = self.dog.as_ref().map(|dog| dog.watchdog.next_deadline());
         let deadlines =
-            [self.core.next_deadline(), self.peer.next_deadline(), self.admission.due()];
+            [self.core.next_deadline(), self.peer.next_deadline(), self.admission.due(), watch];
         let mut deadline = deadlines.into_iter().flatten().min();
         if self.pool.is_busy() {
             let soon = clock.now() + LOOK_AGAIN;
@@ -366,7 +405,10 @@ impl Driver {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Session(action) => broken = self.peer.perform(action).err().or(broken),
+                Action::Session(action) => {
+                    self.peer.next_attempt = self.core.next_attempt();
+                    broken = self.peer.perform(action).err().or(broken);
+                }
                 Action::Start { call, service, deadline, attempt, kind, body } => {
                     self.start(Begun { call, service, deadline, attempt, kind }, &body);
                 }
@@ -386,7 +428,11 @@ impl Driver {
                         cx.cancel();
                     }
                 }
-                Action::Closed => self.closed = true,
+                Action::Draining => self.running.values().for_each(CallContext::drain),
+                Action::Closed => {
+                    self.closed = true;
+                    self.tell_refused();
+                }
             }
         }
         self.actions = actions;
@@ -395,12 +441,58 @@ impl Driver {
         }
     }
 
+    /// Says why the worker has closed, if nobody told it to.
+    fn tell_refused(&self) {
+        let Some(cause) = self.core.gave_up() else { return };
+        let (endpoint, after) = (self.peer.endpoint().to_owned(), self.give_up_after);
+        let failure = WorkerFailure::Refused { endpoint, cause, after };
+        tracing::error!(error = %failure, "the worker stops");
+        // Only the first one counts.
+        let _ = self.failure.set(failure);
+    }
+
     /// The session cannot go on.
     fn give_up(&mut self, broken: Broken) {
         self.handle(match broken {
             Broken::Invalid => Input::Invalid,
             Broken::Connection => Input::Broken,
+            Broken::Refused => Input::Refused,
         });
+    }
+
+    /// Leaves the broker while the runtime of the handlers does not move, and comes back.
+    fn watch(&mut self) {
+        let Some(dog) = &mut self.dog else { return };
+        let moved = dog.moved.load(Ordering::Acquire);
+        match dog.watchdog.look(self.peer.clock.now(), moved) {
+            Seen::Nothing => {}
+            Seen::Ask => {
+                dog.moved.store(false, Ordering::Release);
+                self.pool.probe(Arc::clone(&dog.moved));
+            }
+            Seen::Stalled => self.stalled(),
+            Seen::Moves => {
+                observe::moves();
+                self.handle(Input::Moves);
+            }
+        }
+    }
+
+    fn stalled(&mut self) {
+        let after = self.dog.as_ref().map_or(Duration::ZERO, |dog| dog.after);
+        let mut unbegun = self.pool.take_unbegun();
+        unbegun.extend(self.jobs.drain(..).chain(self.here.drain(..)).map(|job| job.call));
+        unbegun.extend(self.admission.waiting());
+        observe::stalled(after, unbegun.len(), self.core.running());
+        for call in unbegun {
+            if let Some(cx) = self.end(call) {
+                cx.cancel();
+            }
+            let message =
+                format!("the runtime of this worker's handlers has not moved for {after:?}");
+            self.handle(Input::NotStarted { call, message });
+        }
+        self.handle(Input::Stalled);
     }
 
     /// Starts the calls for which there is a permit now, and refuses those that have waited for one long enough.
@@ -455,11 +547,19 @@ impl Driver {
         let flow = kind.is_stream().then(|| self.pool.flow(call, self.window, meta.accept()));
         let (ends, permits) = (self.peer.clock.instant(deadline), self.admission.permits(offer));
         let cx = CallContext::new(spec, ends, attempt, body.peer(), meta, flow, permits);
-        self.running.insert(call, cx.clone());
-        let (payload, compressed) = (body.payload(), body.is_compressed());
         let (service, method) = (found.service, spec.number);
+        self.begun(call, &cx);
+        let (payload, compressed) = (body.payload(), body.is_compressed());
         let job = Job { call, service, method, gauge, cx, payload, compressed };
         self.begin_in_turn(begun, Work::Typed(job));
+    }
+
+    /// A call has begun.
+    fn begun(&mut self, call: Key, cx: &CallContext) {
+        if self.core.is_draining() {
+            cx.drain();
+        }
+        self.running.insert(call, cx.clone());
     }
 
     /// Starts a call's handler, now or when there is a permit for it.
@@ -483,10 +583,12 @@ impl Driver {
                 let Ok(whole) = Hold::take(&cx, Outlasts::Future) else { return };
                 let Ok(hold) = Hold::take(&cx, Outlasts::Replier) else { return };
                 let replier = Replier::rpc(cx.clone(), self.pool.end_later(call, cx), hold);
-                self.pool.spawn(async move {
+                let ended = async move {
                     handler(frames, replier).await;
                     drop(whole);
-                });
+                };
+                // A panic drops the replier, which tells the broker.
+                self.pool.spawn(ends::task("raw handler", ended, drop));
             }
         }
     }
@@ -507,7 +609,7 @@ impl Driver {
         let body = body.keep();
         let meta = EncodedMetadata::default();
         let cx = CallContext::new(&RAW, ends, attempt, body.peer(), meta, flow, permits);
-        self.running.insert(call, cx.clone());
+        self.begun(call, &cx);
         self.begin_in_turn(begun, Work::Raw { call, cx, handler, frames: body.frames() });
     }
 
@@ -523,8 +625,10 @@ impl Driver {
         let service = asked.filter(|_| self.reflects).and_then(|(service, _)| {
             self.services.iter().find(|found| found.spec().name == service)
         });
-        let Some(schema) = service.and_then(|service| handler::schema(&**service)) else {
-            return self.refuse(call, &handler::unknown(&path));
+        let schema = match service.map_or(Ok(None), |service| handler::schema(&**service)) {
+            Ok(Some(schema)) => schema,
+            Ok(None) => return self.refuse(call, &handler::unknown(&path)),
+            Err(status) => return self.refuse(call, &status),
         };
         let meta = match EncodedMetadata::read(body.meta()) {
             Ok(meta) => meta,

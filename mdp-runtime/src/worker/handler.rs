@@ -1,8 +1,6 @@
 //! One handler from its start to its end, whoever polls it: a worker's pool, or a channel in memory.
 
-use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,8 +11,24 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
 use crate::compress;
+use crate::ends::{self, Panicked};
 use crate::metadata::BadKey;
 use crate::status::{Code, Status};
+
+/// A handler that runs. It may panic when it is polled and when it is dropped.
+pub(crate) struct Running {
+    handling: Option<Handling>,
+    method: &'static str,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let dropped = ends::catch(|| drop(self.handling.take()));
+        if let Err(panicked) = dropped {
+            log(self.method, &panicked);
+        }
+    }
+}
 
 /// Calls the service. A panic is INTERNAL.
 pub(crate) fn begin(
@@ -22,30 +36,32 @@ pub(crate) fn begin(
     method: u32,
     cx: &CallContext,
     payload: Bytes,
-) -> Result<Handling, Status> {
-    catch_unwind(AssertUnwindSafe(|| service.call(method, cx.clone(), payload)))
-        .map_err(|panic| panicked(cx, panic.as_ref()))
+) -> Result<Running, Status> {
+    let handling = ends::catch(|| service.call(method, cx.clone(), payload));
+    let handling = handling.map_err(|panicked| internal(cx.method(), &panicked))?;
+    Ok(Running { handling: Some(handling), method: cx.method() })
 }
 
 /// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
 pub(crate) fn poll(
-    handling: &mut Handling,
+    running: &mut Running,
     cx: &CallContext,
     context: &mut Context<'_>,
 ) -> Poll<Result<Bytes, Status>> {
     let _scope = current::enter(cx.deadline());
-    match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+    let Some(handling) = &mut running.handling else { return Poll::Pending };
+    match ends::catch(|| handling.as_mut().poll(context)) {
         Ok(polled) => polled,
-        Err(panic) => Poll::Ready(Err(panicked(cx, panic.as_ref()))),
+        Err(panicked) => Poll::Ready(Err(internal(cx.method(), &panicked))),
     }
 }
 
 /// Polls a handler until it ends, or its call is over. `None`: nobody waits for what became of it.
 pub(crate) async fn finish(
-    mut handling: Handling,
+    mut running: Running,
     cx: &CallContext,
 ) -> Option<Result<Bytes, Status>> {
-    let mut end = poll_fn(|context| poll(&mut handling, cx, context));
+    let mut end = poll_fn(|context| poll(&mut running, cx, context));
     tokio::select! {
         result = &mut end => return Some(result),
         () = cx.cancelled() => {}
@@ -84,10 +100,17 @@ pub(crate) fn unknown(path: &str) -> Status {
 }
 
 /// The descriptors of a service, if it has some.
-pub(crate) fn schema(service: &dyn Service) -> Option<Bytes> {
-    let schema = service.schema();
-    let known = !schema.descriptors().file.is_empty();
-    known.then(|| Bytes::from(schema.to_bytes()))
+///
+/// # Errors
+///
+/// INTERNAL: the service panicked.
+pub(crate) fn schema(service: &dyn Service) -> Result<Option<Bytes>, Status> {
+    let describe = || {
+        let schema = service.schema();
+        let known = !schema.descriptors().file.is_empty();
+        known.then(|| Bytes::from(schema.to_bytes()))
+    };
+    ends::catch(describe).map_err(|panicked| internal(service.spec().name, &panicked))
 }
 
 /// The method is another one here than the caller knows.
@@ -132,13 +155,12 @@ pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
     status
 }
 
-fn panicked(cx: &CallContext, panic: &(dyn Any + Send)) -> Status {
-    let words = panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    tracing::error!(method = cx.method(), words, "a handler panicked");
-    // What a panic says is for the operator's log, not for the caller.
-    Status::internal(format!("the handler of {} panicked", cx.method()))
+/// How a call ends whose handler has panicked. What the panic says is for the operator's log, not for the caller.
+pub(crate) fn internal(method: &str, panicked: &Panicked) -> Status {
+    log(method, panicked);
+    Status::internal(format!("the handler of {method} panicked"))
+}
+
+fn log(method: &str, panicked: &Panicked) {
+    ends::say(|| tracing::error!(method, words = panicked.words(), "a handler panicked"));
 }

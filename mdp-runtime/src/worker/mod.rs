@@ -10,7 +10,7 @@ mod permits;
 mod pool;
 mod seat;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,7 +29,8 @@ use crate::codegen::Service;
 use crate::compress::Packing;
 use crate::context::Runtime;
 use crate::endpoint;
-use crate::error::ServeError;
+use crate::ends::{self, Panicked};
+use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::Way;
 use crate::plain::raw::{Handlers, RawHandler, Replier};
@@ -44,6 +45,8 @@ use seat::Seat;
 /// Calls at once for each service, unless the builder says otherwise.
 const DEFAULT_CAPACITY: u32 = 64;
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+const DEFAULT_STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// A running worker. Its socket has a thread of its own, so that heartbeats go on whatever the
 /// handlers do. Handlers run on the tokio runtime that the worker was started on. One of a method
@@ -68,6 +71,7 @@ pub struct Worker {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
     over: watch::Receiver<bool>,
+    failure: Arc<OnceLock<WorkerFailure>>,
     seat: Arc<Seat<Box<Driver>>>,
 }
 
@@ -83,6 +87,9 @@ impl Worker {
             heartbeat: None,
             capacity: None,
             grace: DEFAULT_GRACE,
+            give_up_after: DEFAULT_GIVE_UP_AFTER,
+            stalled_after: DEFAULT_STALLED_AFTER,
+            end_streams_on_drain: false,
             window: core::Config::default().window,
             max_decompressed: Packing::default().most,
             reflects: true,
@@ -118,22 +125,33 @@ impl Worker {
     }
 
     /// Waits until the worker has left its broker for good: somebody [drains](crate::BrokerBuilder::allow_drain) it, and its
-    /// calls have ended. [`shutdown`](Self::shutdown) then waits for handlers that run on.
+    /// calls have ended; or it has failed. [`shutdown`](Self::shutdown) then waits for handlers that run on.
+    ///
+    /// # Errors
+    ///
+    /// What made it stop without being told to.
     ///
     /// ```no_run
-    /// # async fn doc(worker: mdp_runtime::Worker) {
+    /// # async fn doc(worker: mdp_runtime::Worker) -> Result<(), mdp_runtime::WorkerFailure> {
     /// use std::time::Duration;
     ///
     /// tokio::select! {
     ///     () = mdp_runtime::stop_asked() => {}
-    ///     () = worker.stopped() => {}
+    ///     ended = worker.stopped() => ended?,
     /// }
     /// worker.shutdown(Duration::from_secs(10)).await;
+    /// # Ok(())
     /// # }
     /// ```
-    pub async fn stopped(&self) {
+    pub async fn stopped(&self) -> Result<(), WorkerFailure> {
         // An error means that the thread is gone, which is the same.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
+        self.end()
+    }
+
+    /// How it has ended.
+    fn end(&self) -> Result<(), WorkerFailure> {
+        self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
@@ -141,6 +159,10 @@ impl Worker {
     /// or detach, and raw ones) are waited for too within the grace.
     pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
+        self.over().await;
+    }
+
+    async fn over(&self) {
         let mut over = self.over.clone();
         // An error means that the thread is gone, which is the same.
         let _ = over.wait_for(|over| *over).await;
@@ -178,6 +200,9 @@ pub struct WorkerBuilder {
     /// `None` leaves it to the dialect.
     capacity: Option<u32>,
     grace: Duration,
+    give_up_after: Duration,
+    stalled_after: Duration,
+    end_streams_on_drain: bool,
     window: u32,
     max_decompressed: usize,
     reflects: bool,
@@ -332,7 +357,40 @@ impl WorkerBuilder {
         self
     }
 
-    /// Starts the worker; it connects in the background, and again whenever it has to.
+    /// Whether calls with streams end as soon as the worker, or its broker, is to leave: somebody drains it, or it was told to
+    /// stop. Their callers get UNAVAILABLE with the reason `DRAINING` and may ask again, elsewhere. Without it such a
+    /// call goes on until its own end, at most for the grace period, and its handler can hear of it
+    /// ([`CallContext::draining`]). For services whose streams have no end of their own, such as subscriptions; an upload
+    /// would be cut off. Default: `false`.
+    pub fn end_streams_on_drain(mut self, ends: bool) -> Self {
+        self.end_streams_on_drain = ends;
+        self
+    }
+
+    /// How long the tokio runtime of the handlers may do nothing at all before the worker leaves its broker, as one that is lost:
+    /// calls whose handlers have not begun end as not started, those of idempotent methods go to another worker, the others
+    /// end with UNAVAILABLE. The worker comes back as soon as the runtime moves again. A handler that blocks a thread of the
+    /// runtime does not stall it while another thread is free; see `#[mdp(blocking)]` for those that must.
+    /// [`Duration::MAX`]: the runtime is not watched. Default: 5 s.
+    pub fn stalled_after(mut self, still: Duration) -> Self {
+        self.stalled_after = still;
+        self
+    }
+
+    /// For how long brokers may do nothing but refuse the worker before it stops with
+    /// [`WorkerFailure::Refused`]. Refused is a worker that may not serve by the broker's policy, whose id another live
+    /// worker has, that is beyond a limit of the broker, or whose key the broker does not know. Until then it tries again,
+    /// after pauses that grow to 5 s, so it goes on when somebody gives it the right meanwhile. Zero stops it at the first
+    /// refusal, [`Duration::MAX`] never. A broker that does not answer is no refusal. Default: 60 s.
+    ///
+    /// Over plain MDP nothing counts as a refusal but the key: its DISCONNECT does not say why.
+    pub fn give_up_after(mut self, refused: Duration) -> Self {
+        self.give_up_after = refused;
+        self
+    }
+
+    /// Starts the worker; it connects in the background, and again whenever it has to. Should it stop without being told to,
+    /// [`Worker::stopped`] says why.
     ///
     /// # Errors
     ///
@@ -353,8 +411,12 @@ impl WorkerBuilder {
         let pool = Pool::new(handlers.clone(), self.max_decompressed);
         let session = config.session.clone();
         let same = way.clone();
+        let told = state_in.clone();
         let mut driver = Driver::new(way, config, services, pool, state_in, inbox);
         driver = driver.reflecting(self.reflects);
+        if self.stalled_after < Duration::MAX {
+            driver = driver.watching(self.stalled_after);
+        }
         let raw = self.raw.into_iter();
         let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
         if plain.is_none() {
@@ -366,12 +428,19 @@ impl WorkerBuilder {
             });
         }
         let over = driver.over();
+        let failure = driver.failure();
         let seat = Arc::new(Seat::new());
-        take_seat("mdp-relief", &seat, None)?;
+        let fate = Fate {
+            failure: Arc::clone(&failure),
+            state: told,
+            commands: commands.downgrade(),
+            seat: Arc::clone(&seat),
+        };
+        take_seat("mdp-relief", fate.clone(), None)?;
         // From here on the relief waits: dropping the worker, or this error, ends it.
-        let driving = take_seat("mdp-worker", &seat, Some(Box::new(driver)));
+        let driving = take_seat("mdp-worker", fate, Some(Box::new(driver)));
         driving.inspect_err(|_| seat.finish())?;
-        Ok(Worker { commands, state, over, seat })
+        Ok(Worker { commands, state, over, failure, seat })
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
@@ -382,7 +451,8 @@ impl WorkerBuilder {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), and [`ServeError::Signals`].
+    /// As [`start`](Self::start), [`ServeError::Signals`], and [`ServeError::Stopped`] if the worker stopped without being told
+    /// to.
     pub async fn run(self) -> Result<(), ServeError> {
         let grace = self.grace;
         // Before anybody can know that the worker is there, so that no signal is missed.
@@ -390,12 +460,14 @@ impl WorkerBuilder {
         let worker = self.start()?;
         tokio::select! {
             () = signals.recv() => {}
-            () = worker.stopped() => {}
+            // Said below.
+            _ = worker.stopped() => {}
         }
         // The next signal ends the process, also if a handler hangs.
         drop(signals);
-        worker.shutdown(grace).await;
-        Ok(())
+        worker.drain(grace);
+        worker.over().await;
+        Ok(worker.end()?)
     }
 
     fn check(&self) -> Result<core::Config, ServeError> {
@@ -430,7 +502,15 @@ impl WorkerBuilder {
             seed: clock::seed(),
             ..self.session.clone()
         };
-        Ok(core::Config { session, services: offers, window: self.window })
+        let gives_up = self.give_up_after < Duration::MAX;
+        let give_up_after = gives_up.then(|| clock::span(self.give_up_after));
+        Ok(core::Config {
+            session,
+            services: offers,
+            window: self.window,
+            give_up_after,
+            end_streams_on_drain: self.end_streams_on_drain,
+        })
     }
 }
 
@@ -483,39 +563,48 @@ impl WorkerBuilder {
 /// Services and how many requests at once each takes.
 type Offers = Vec<(Arc<[u8]>, u32)>;
 
+/// What is told when one of a worker's threads panics.
+#[derive(Clone)]
+struct Fate {
+    failure: Arc<OnceLock<WorkerFailure>>,
+    state: watch::Sender<ConnectionState>,
+    commands: mpsc::WeakUnboundedSender<Command>,
+    seat: Arc<Seat<Box<Driver>>>,
+}
+
+impl Fate {
+    fn told(&self, end: Result<(), Panicked>) {
+        if end.is_ok() {
+            return;
+        }
+        // Only the first one counts.
+        let _ = self.failure.set(WorkerFailure::Panicked);
+        // Should the other thread drive, it is to end, too.
+        if let Some(commands) = self.commands.upgrade() {
+            let _ = commands.send(driver::NO_GRACE);
+        }
+        self.seat.finish();
+        self.state.send_replace(ConnectionState::Closed);
+    }
+}
+
 /// Starts one of the two threads that share a worker's socket.
-fn take_seat(
-    name: &str,
-    seat: &Arc<Seat<Box<Driver>>>,
-    first: Option<Box<Driver>>,
-) -> Result<(), ServeError> {
-    let seat = Arc::clone(seat);
+fn take_seat(name: &'static str, fate: Fate, first: Option<Box<Driver>>) -> Result<(), ServeError> {
+    let seat = Arc::clone(&fate.seat);
     let io = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(ServeError::Thread)?;
     let sit = move || {
-        let _finish = FinishOnPanic(&seat);
         let _entered = io.enter();
         let mut next = first;
         while let Some(driver) = next.take().or_else(|| seat.relieve()) {
             driver.run(&io, &seat);
         }
     };
-    std::thread::Builder::new().name(name.into()).spawn(sit).map_err(ServeError::Thread)?;
+    ends::thread(name, sit, move |end| fate.told(end)).map_err(ServeError::Thread)?;
     Ok(())
-}
-
-/// Should a driver panic, nobody waits for it in vain.
-struct FinishOnPanic<'a>(&'a Seat<Box<Driver>>);
-
-impl Drop for FinishOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.finish();
-        }
-    }
 }
 
 fn check_name(name: &[u8], may_be_empty: bool) -> Result<(), ServeError> {

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -22,11 +22,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::context::CallContext;
-use super::handler;
+use super::handler::{self, Running};
 use super::permits::{Hold, Outlasts};
 use crate::body::Body;
 use crate::clock::Stopwatch;
-use crate::codegen::{Handling, OnCancel, Service};
+use crate::codegen::{OnCancel, Service};
 use crate::compress::{self, Compression, Packing};
 use crate::plain::raw::EndCall;
 use crate::status::{Code, Status};
@@ -236,6 +236,22 @@ impl Pool {
         self.shared.runtime.spawn(future);
     }
 
+    /// Asks the user's runtime for a sign that it moves: `moved` becomes true then.
+    pub(super) fn probe(&self, moved: Arc<AtomicBool>) {
+        let told = Arc::clone(&self.shared.told);
+        self.shared.runtime.spawn(async move {
+            moved.store(true, Ordering::Release);
+            told.notify_one();
+        });
+    }
+
+    /// Takes the jobs that nobody has begun.
+    pub(super) fn take_unbegun(&self) -> Vec<Key> {
+        let mut jobs = std::mem::take(&mut lock(&self.shared.work).jobs);
+        jobs.append(&mut lock(&self.shared.here));
+        jobs.into_iter().map(|job| job.call).collect()
+    }
+
     /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
     /// somebody should look from time to time: the handler that it polls may be stuck.
     pub(super) fn is_busy(&self) -> bool {
@@ -311,6 +327,18 @@ impl Carrier for ToDriver {
     fn give_up(&self, _flow: &Arc<Flow>) {}
 }
 
+/// A runner that is at work. Dropped before its end it makes room for another one: a runtime has dropped it, or it has
+/// panicked.
+struct Runner<'a>(Option<&'a Shared>);
+
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            lock(&shared.work).runners -= 1;
+        }
+    }
+}
+
 impl Shared {
     fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
         let mut work = lock(&self.work);
@@ -325,8 +353,10 @@ impl Shared {
     }
 
     async fn take_jobs(self: Arc<Self>) {
+        let mut runner = Runner(Some(&self));
         loop {
             if poll_fn(|context| Poll::Ready(self.take_turn(context))).await {
+                runner.0 = None;
                 return self.tell();
             }
             self.tell();
@@ -390,13 +420,13 @@ impl Shared {
         };
         match payload.and_then(|payload| handler::begin(&**service, method, &cx, payload)) {
             Err(status) => self.end(call, &cx, Err(status)),
-            Ok(mut handling) => match handler::poll(&mut handling, &cx, context) {
+            Ok(mut running) => match handler::poll(&mut running, &cx, context) {
                 Poll::Ready(result) => {
-                    drop((handling, hold));
+                    drop((running, hold));
                     self.end(call, &cx, result);
                 }
                 Poll::Pending => {
-                    self.runtime.spawn(Arc::clone(self).finish(call, handling, cx, hold));
+                    self.runtime.spawn(Arc::clone(self).finish(call, running, cx, hold));
                 }
             },
         }
@@ -405,11 +435,11 @@ impl Shared {
     async fn finish(
         self: Arc<Self>,
         call: Key,
-        handling: Handling,
+        running: Running,
         cx: CallContext,
         hold: Option<Hold>,
     ) {
-        let result = handler::finish(handling, &cx).await;
+        let result = handler::finish(running, &cx).await;
         drop(hold);
         // Without a result the slot is free already.
         if let Some(result) = result {

@@ -19,6 +19,10 @@ const CORE: &[&str] = &["mdp-protocol/src/"];
 const NO_CLOCK: &str = "the core is told the time; it reads no clock";
 const NO_CHANCE: &str = "the core is given its seeds; what it does can be repeated";
 
+const OURS: &[&str] = &["mdp-runtime/src/", "mdp-cli/src/"];
+const ENDS: &[&str] = &["mdp-runtime/src/ends.rs"];
+const ONE_WAY: &str = "panics are caught and threads started by `ends`, which tells of each end";
+
 /// The words that have their place.
 pub const RULES: &[Rule] = &[
     Rule { word: "std::time", within: CORE, except: &[], why: NO_CLOCK },
@@ -42,6 +46,9 @@ pub const RULES: &[Rule] = &[
         except: &["mdp-runtime/src/codec", "mdp-runtime/src/codegen"],
         why: "prost stays behind one seam, so that it can be replaced",
     },
+    Rule { word: "catch_unwind", within: OURS, except: ENDS, why: ONE_WAY },
+    Rule { word: "resume_unwind", within: OURS, except: ENDS, why: ONE_WAY },
+    Rule { word: "thread::Builder", within: OURS, except: ENDS, why: ONE_WAY },
     Rule {
         word: "unsafe",
         within: &[""],

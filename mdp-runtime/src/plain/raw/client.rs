@@ -20,6 +20,7 @@ use crate::client::{Client, RawCall};
 use crate::clock;
 use crate::context::Runtime;
 use crate::endpoint;
+use crate::ends;
 use crate::error::ConnectError;
 use crate::peer;
 use crate::plain::{Dialect, MOST_FRAMES};
@@ -436,8 +437,12 @@ impl RawClientBuilder {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let way = peer::Way { runtime, endpoints: self.endpoints, keys };
+        let told = state_in.clone();
         let driver = Driver::new(way, form, config, self.window, inbox, state_in);
-        tokio.spawn(driver.run());
+        let ended = move |_| {
+            told.send_replace(ConnectionState::Closed);
+        };
+        tokio.spawn(ends::task("mdp-raw-client", driver.run(), ended));
         let ids = Arc::default();
         Ok(RawClient { way: Way::Plain { commands, state, ids }, timeout: self.timeout })
     }

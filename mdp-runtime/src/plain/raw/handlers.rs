@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
+use crate::ends;
 use crate::plain::slots::Slots;
 use crate::worker::ServicePermits;
 
@@ -83,10 +84,11 @@ impl Handlers {
             let Some((_, handler)) = self.handlers.get(place) else { continue };
             let handler = Arc::clone(handler);
             // A panic drops the replier, which tells the broker.
-            self.runtime.spawn(async move {
+            let ended = async move {
                 handler(frames, replier).await;
                 drop(hold);
-            });
+            };
+            self.runtime.spawn(ends::task("raw handler", ended, drop));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
 use crate::clock::{self, Clock};
 use crate::close;
+use crate::connection::{self, Connection};
 use crate::context::Runtime;
 use crate::endpoint;
-use crate::error::ServeError;
-use crate::observe;
+use crate::ends;
+use crate::error::{ServeError, WorkerFailure};
 use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
@@ -54,7 +55,11 @@ pub struct RawWorker {
 }
 
 enum Way {
-    Plain { commands: mpsc::UnboundedSender<Span>, state: watch::Receiver<ConnectionState> },
+    Plain {
+        commands: mpsc::UnboundedSender<Span>,
+        state: watch::Receiver<ConnectionState>,
+        failure: Arc<OnceLock<WorkerFailure>>,
+    },
     Rpc(Worker),
 }
 
@@ -75,7 +80,7 @@ impl RawWorker {
     }
 
     /// The next request, and what answers it. As many are open at once as the worker has
-    /// [`capacity`](RawWorkerBuilder::capacity). `None`: the worker was stopped.
+    /// [`capacity`](RawWorkerBuilder::capacity). `None`: the worker was stopped, or has failed, as [`stopped`](Self::stopped) says.
     pub async fn recv(&mut self) -> Option<(Vec<Bytes>, Replier)> {
         self.requests.recv().await
     }
@@ -91,10 +96,12 @@ impl RawWorker {
         while let Ok(room) = Arc::clone(&self.room).acquire_owned().await {
             let Some((frames, replier)) = self.recv().await else { return };
             let answers = handler(frames, replier);
-            tokio::spawn(async move {
+            let ended = async move {
                 answers.await;
                 drop(room);
-            });
+            };
+            // A panic drops the replier, which tells the broker.
+            tokio::spawn(ends::task("raw handler", ended, drop));
         }
     }
 
@@ -114,6 +121,23 @@ impl RawWorker {
             matches!(state, ConnectionState::Connected { .. } | ConnectionState::Closed)
         });
         found.await.is_ok_and(|state| *state != ConnectionState::Closed)
+    }
+
+    /// Waits until the worker has left its broker for good: it was stopped or [drained](crate::BrokerBuilder::allow_drain),
+    /// or it has failed.
+    ///
+    /// # Errors
+    ///
+    /// What made it stop without being told to.
+    pub async fn stopped(&self) -> Result<(), WorkerFailure> {
+        match &self.way {
+            Way::Plain { state, failure, .. } => {
+                // An error means that the thread is gone, which is the same.
+                let _ = state.clone().wait_for(|state| *state == ConnectionState::Closed).await;
+                failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
+            }
+            Way::Rpc(worker) => worker.stopped().await,
+        }
     }
 
     /// Waits up to `grace` for the answers to open requests, and leaves the broker. A request that the broker sends at
@@ -235,6 +259,9 @@ impl RawWorkerBuilder {
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let way = peer::Way { runtime: runtime.clone(), endpoints: self.endpoints, keys };
         let slots = Slots::new(way, form, &session, &services);
+        let told = state_in.clone();
+        let mut connection = Connection::new("worker");
+        connection.set_services(services.iter().map(|(name, _)| &**name));
         let driver = Driver {
             runtime,
             clock: Clock::start(),
@@ -245,6 +272,7 @@ impl RawWorkerBuilder {
             orders: Some(orders),
             requests: requests_in,
             state: state_in,
+            connection,
         };
         let io = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -252,12 +280,20 @@ impl RawWorkerBuilder {
             .build()
             .map_err(ServeError::Thread)?;
         let run = move || io.block_on(driver.run());
-        std::thread::Builder::new()
-            .name("mdp-raw-worker".into())
-            .spawn(run)
-            .map_err(ServeError::Thread)?;
+        let failure = Arc::new(OnceLock::new());
+        let ended = {
+            let failure = Arc::clone(&failure);
+            move |end: Result<(), _>| {
+                if end.is_err() {
+                    // It is set once.
+                    let _ = failure.set(WorkerFailure::Panicked);
+                    told.send_replace(ConnectionState::Closed);
+                }
+            }
+        };
+        ends::thread("mdp-raw-worker", run, ended).map_err(ServeError::Thread)?;
         let room = room_for(self.capacity);
-        Ok(RawWorker { requests, way: Way::Plain { commands, state }, room })
+        Ok(RawWorker { requests, way: Way::Plain { commands, state, failure }, room })
     }
 
     fn start_rpc(self) -> Result<RawWorker, ServeError> {
@@ -292,7 +328,8 @@ impl RawWorkerBuilder {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), and [`ServeError::Signals`].
+    /// As [`start`](Self::start), [`ServeError::Signals`], and [`ServeError::Stopped`] if the worker stopped without being told
+    /// to.
     pub async fn run<F, Fut>(self, handler: F) -> Result<(), ServeError>
     where
         F: Fn(Vec<Bytes>, Replier) -> Fut,
@@ -311,8 +348,7 @@ impl RawWorkerBuilder {
         worker.stop(grace);
         // What has come by now is answered, too.
         worker.serve(&handler).await;
-        worker.shutdown(grace).await;
-        Ok(())
+        Ok(worker.stopped().await?)
     }
 }
 
@@ -332,6 +368,7 @@ struct Driver {
     orders: Option<mpsc::UnboundedReceiver<Span>>,
     requests: mpsc::UnboundedSender<(Vec<Bytes>, Replier)>,
     state: watch::Sender<ConnectionState>,
+    connection: Connection,
 }
 
 impl Driver {
@@ -344,12 +381,12 @@ impl Driver {
             }
             self.wait(&mut alarm).await;
         }
-        let Driver { runtime, slots, desk, requests, state, .. } = self;
+        let Driver { runtime, clock, slots, desk, requests, state, mut connection, .. } = self;
         drop((desk, requests));
         for socket in slots.into_sockets() {
             close::close(&runtime, socket);
         }
-        observe::state("worker", &ConnectionState::Closed);
+        connection.changed(clock.now(), &ConnectionState::Closed, "", None);
         state.send_replace(ConnectionState::Closed);
     }
 
@@ -374,9 +411,11 @@ impl Driver {
         self.desk.flushed(&self.slots);
         let state = self.slots.state();
         if *self.state.borrow() != *state {
-            observe::state("worker", state);
+            let endpoint = connection::endpoint(state, self.slots.endpoints(), None);
+            self.connection.changed(now, state, &endpoint, self.slots.next_deadline());
             self.state.send_replace(state.clone());
         }
+        self.connection.settle(&self.clock);
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) {

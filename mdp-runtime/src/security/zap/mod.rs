@@ -20,6 +20,7 @@ use request::{Question, Refusal, Verdict};
 
 use super::AllowList;
 use crate::context::Runtime;
+use crate::ends;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
 /// Requests that are answered before the handler looks whether it is to end.
@@ -133,7 +134,8 @@ impl Handler {
             // At once, not when libzmq comes to close the socket: another handler may want it.
             let _ = router.unbind(ENDPOINT);
         };
-        let thread = thread::Builder::new().name("mdp-zap".into()).spawn(run);
+        // A panic is told by `End`.
+        let thread = ends::thread("mdp-zap", run, drop);
         let thread = Some(thread.map_err(Failed::Thread)?);
         Ok(Handler { shared, stop: Mutex::new(Some(stop)), thread })
     }

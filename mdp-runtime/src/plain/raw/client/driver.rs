@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{RawError, RawReply};
 use crate::by_key::ByKey;
 use crate::clock::Clock;
-use crate::observe;
+use crate::connection::{self, Connection};
 use crate::peer::{Alarm, Way};
 use crate::plain::socket::Socket;
 
@@ -74,6 +74,7 @@ pub(super) struct Driver {
     keys: HashMap<u64, Key>,
     lines: ByKey<Line>,
     actions: Vec<Action<Vec<Bytes>, Line>>,
+    connection: Connection,
     /// Nobody can ask for anything any more.
     orphaned: bool,
     closed: bool,
@@ -102,6 +103,7 @@ impl Driver {
             keys: HashMap::new(),
             lines: ByKey::default(),
             actions: Vec::new(),
+            connection: Connection::new("client"),
             orphaned: false,
             closed: false,
         }
@@ -120,8 +122,13 @@ impl Driver {
         while let Ok(command) = self.inbox.try_recv() {
             command.refuse();
         }
-        observe::state("client", &ConnectionState::Closed);
+        self.log(&ConnectionState::Closed);
         self.state.send_replace(ConnectionState::Closed);
+    }
+
+    fn log(&mut self, state: &ConnectionState) {
+        let endpoint = connection::endpoint(state, &self.way.endpoints, None);
+        self.connection.changed(self.clock.now(), state, &endpoint, None);
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) -> Option<Command> {
@@ -232,7 +239,7 @@ impl Driver {
                 Action::Hang => self.hang(),
                 Action::State(ConnectionState::Closed) => {}
                 Action::State(state) => {
-                    observe::state("client", &state);
+                    self.log(&state);
                     self.state.send_replace(state);
                 }
                 Action::Send { service, body } => {

@@ -3,6 +3,8 @@
 // A test may end at the first wrong assumption.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod leaving;
+#[path = "../support/mod.rs"]
 mod support;
 
 use mdp_protocol::wire::{CallKind, DisconnectReason, Record};
@@ -20,10 +22,15 @@ struct Bench {
 impl Bench {
     /// It offers `s.S` with a capacity of 1 and `t.T` with one of 2 and a schema.
     fn new() -> Self {
+        Bench::with(Config::default())
+    }
+
+    /// The same with these settings.
+    fn with(config: Config) -> Self {
         let session = SessionConfig { id: b"w".to_vec(), ..SessionConfig::default() };
         let offer = |name, capacity, schema| Offer { service: shared(name), capacity, schema };
         let services = vec![offer("s.S", 1, None), offer("t.T", 2, Some([0xab; 16]))];
-        let worker = Worker::new(Config { session, services, ..Config::default() });
+        let worker = Worker::new(Config { session, services, ..config });
         Bench { worker, now: 1_000, lines: Vec::new() }
     }
 
@@ -111,6 +118,7 @@ fn line(action: Action<Vec<u8>>) -> String {
         Action::Part { call, part } => format!("part {call:?}: {}", support::part_text(&part)),
         Action::Credit { call, units } => format!("credit {call:?}: {units}"),
         Action::Abort { call, cause } => format!("abort {call:?}: {cause:?}"),
+        Action::Draining => "draining".into(),
         Action::Closed => "closed".into(),
     }
 }
@@ -289,7 +297,7 @@ fn it_drains_when_its_last_call_has_ended() {
     bench.request(1, "s.S/M", 60_000);
     bench.take();
     bench.input(Input::Drain { grace: ms(5_000) });
-    assert_eq!(bench.take(), ["DRAIN"]);
+    assert_eq!(bench.take(), ["DRAIN", "draining"]);
     // This one was under way.
     bench.request(2, "t.T/M", 60_000);
     bench.say(Record::Drain);
@@ -324,7 +332,7 @@ fn it_closes_at_once_without_a_session() {
     bench.input(Input::Tick);
     bench.take();
     bench.input(Input::Drain { grace: ms(60_000) });
-    assert_eq!(bench.take(), ["closed for all to see", "closed"]);
+    assert_eq!(bench.take(), ["draining", "closed for all to see", "closed"]);
 }
 
 #[test]
@@ -334,7 +342,7 @@ fn a_brokers_drain_changes_nothing_for_a_worker_that_stays() {
     bench.take();
     bench.say(Record::Drain);
     bench.done("0v1", "fine");
-    assert_eq!(bench.take(), ["FINAL 1 OK fine"]);
+    assert_eq!(bench.take(), ["draining", "FINAL 1 OK fine"]);
 }
 
 #[test]
