@@ -100,5 +100,7 @@ pub(crate) fn mixed(of: u64) -> u64 {
 /// Bytes that belong to a call, and to no other one: of its request, and with another salt of its reply.
 pub(crate) fn padding(id: u64, salt: u64, len: usize) -> Vec<u8> {
     let word = mixed(id ^ salt << 56).to_le_bytes();
-    word.iter().copied().cycle().take(len).collect()
+    let mut bytes = word.repeat(len.div_ceil(word.len()));
+    bytes.truncate(len);
+    bytes
 }

@@ -63,7 +63,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         id: "F8",
         title: "clients do not read",
-        done: "20 clients ask for replies of 64 KiB and read none, beside the load.",
+        done: "20 clients ask for four replies of 512 KiB a second each and read none, beside the load.",
         promise: "Others notice nothing, and what was refused is counted.",
         run: clients::not_reading,
     },
