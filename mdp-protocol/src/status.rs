@@ -136,7 +136,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::NoService,
         Reason::NoWorker,
         Reason::NotDispatched,

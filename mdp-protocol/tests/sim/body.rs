@@ -119,7 +119,7 @@ const KINDS: [Kind; 7] =
     [Kind::Request, Kind::Reply, Kind::Status, Kind::Forged, Kind::Ask, Kind::Item, Kind::Opening];
 
 /// The reasons of refusals, so that one can travel as a number.
-const REASONS: [Reason; 10] = [
+const REASONS: [Reason; 11] = [
     Reason::Cancelled,
     Reason::NoService,
     Reason::NoWorker,
@@ -130,6 +130,7 @@ const REASONS: [Reason; 10] = [
     Reason::Overloaded,
     Reason::BadRequest,
     Reason::Denied,
+    Reason::Draining,
 ];
 
 /// The reason in the body of a refusal.
