@@ -106,7 +106,7 @@ pub(crate) async fn worker(args: WorkerArgs) -> Outcome {
     }
     tokio::select! {
         () = signals.recv() => {}
-        () = worker.stopped() => {}
+        stopped = worker.stopped() => stopped?,
     }
     drop(signals);
     worker.shutdown(Duration::from_secs(args.grace)).await;
