@@ -26,8 +26,7 @@ const ENOUGH: u64 = 8;
 const PLENTY: u64 = 64;
 /// In a millisecond.
 const NANOS: u64 = 1_000_000;
-/// For how long they are counted: the first time, and then, and till there are plenty.
-const FIRST_WINDOW: Span = Span::from_ms(50);
+/// For how long they are counted at least, and if there are not plenty. A burst begins slowly, so less says nothing.
 const WINDOW: Span = Span::from_ms(200);
 const LONG_WINDOW: Span = Span::from_secs(1);
 /// For so long calls are counted that come and that are served. In this many rounds one after another more have to come
@@ -37,7 +36,7 @@ const ROUNDS: u8 = 2;
 /// For how long a call may wait where a service is overloaded, whatever its deadline.
 const SHORT: Span = Span::from_ms(250);
 /// A queue that was empty for so long may move at another pace.
-const FORGET: Span = Span::from_secs(10);
+const FORGET: Span = Span::from_secs(1);
 /// The operator is told once in this time that a service is overloaded.
 const NOTE_EVERY: Span = Span::from_secs(10);
 
@@ -108,11 +107,7 @@ impl Pace {
         self.moved += 1;
         self.round.count(now, 0, 1);
         let passed = now - since;
-        let window = match self.gap {
-            None => FIRST_WINDOW,
-            Some(_) if self.moved >= PLENTY => WINDOW,
-            Some(_) => LONG_WINDOW,
-        };
+        let window = if self.moved >= PLENTY { WINDOW } else { LONG_WINDOW };
         if self.moved >= ENOUGH && passed >= window {
             self.learn(passed);
             (self.since, self.moved) = (Some(now), 0);
@@ -123,7 +118,7 @@ impl Pace {
     pub(super) fn end(&mut self, now: Time) {
         if let Some(since) = self.since.take()
             && self.moved >= ENOUGH
-            && now - since >= FIRST_WINDOW
+            && now - since >= WINDOW
         {
             self.learn(now - since);
         }
@@ -139,7 +134,8 @@ impl Pace {
     fn wait(&self, now: Time, calls: usize, first: Option<u64>) -> Span {
         let mut gap = self.gap.or(first).unwrap_or_default();
         // What stands still is slower than it was. By half: calls do not leave at equal distances.
-        if let Some(passed) = self.since.map(|since| now - since).filter(|passed| *passed >= WINDOW)
+        if let Some(passed) =
+            self.since.map(|since| now - since).filter(|passed| *passed >= LONG_WINDOW)
         {
             gap = gap.max(passed.as_ms().saturating_mul(NANOS) / (2 * (self.moved + 1)));
         }
@@ -268,7 +264,7 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.wait(at(0), 100, None), Span::ZERO);
         assert_eq!(pace.wait(at(0), 100, Some(5_000_000)), Span::from_ms(500));
-        let now = moves(&mut pace, 0, 20, 5);
+        let now = moves(&mut pace, 0, 80, 5);
         assert_eq!(pace.wait(at(now), 100, None), Span::from_ms(500));
         // Twice as slow: within some seconds it is known.
         let now = moves(&mut pace, now, 500, 10);
@@ -279,7 +275,7 @@ mod tests {
     #[test]
     fn a_queue_that_stands_still_is_seen_at_once() {
         let mut pace = Pace::default();
-        let now = moves(&mut pace, 0, 10, 5);
+        let now = moves(&mut pace, 0, 64, 5);
         assert_eq!(pace.wait(at(now + 3_000), 1, None), Span::from_ms(1_500));
         pace.advance(at(now + 6_000));
         assert_eq!(pace.wait(at(now + 6_000), 1, None), Span::from_ms(1_500));
