@@ -1,7 +1,6 @@
 //! The program's command line.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -59,14 +58,14 @@ pub fn main() -> ExitCode {
     let wanted =
         |id: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == id);
     for fault in faults::FAULTS.iter().filter(|fault| wanted(fault.id)) {
-        let begun = Instant::now();
+        let ran = report::Ran::now();
         let reports = faults::run(fault, &setup);
         for report in &reports {
             print!("{}", report.text());
             broken.extend(report.broken().iter().map(|words| format!("{}: {words}", fault.id)));
         }
         if arguments.full {
-            report::keep(fault.id, fault.title, fault.done, &reports, begun.elapsed().as_secs());
+            report::keep(fault.id, fault.title, fault.done, &reports, &ran);
         }
     }
     if broken.is_empty() {

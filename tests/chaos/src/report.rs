@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::faults::known;
 
@@ -120,8 +121,22 @@ impl Report {
     }
 }
 
+/// When a fault was begun, and how busy the machine was with other things.
+pub(crate) struct Ran {
+    begun: Instant,
+    load_before: f64,
+}
+
+impl Ran {
+    pub(crate) fn now() -> Self {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().and_then(|load| load.parse().ok());
+        Ran { begun: Instant::now(), load_before: load.unwrap_or(0.0) }
+    }
+}
+
 /// Puts what was found about a fault into its place in docs/reliability.md, between its two markers.
-pub(crate) fn keep(id: &str, title: &str, done: &str, reports: &[Report], seconds: u64) {
+pub(crate) fn keep(id: &str, title: &str, done: &str, reports: &[Report], ran: &Ran) {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md"));
     let text = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- chaos {id} -->\n"), format!("<!-- chaos {id} end -->"));
@@ -129,7 +144,9 @@ pub(crate) fn keep(id: &str, title: &str, done: &str, reports: &[Report], second
         text.split_once(&begin).unwrap_or_else(|| panic!("no {begin:?} in {path:?}"));
     let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end:?} in {path:?}"));
     let mut part = format!("### {id}: {title}\n\n{done}\n\n");
-    writeln!(part, "Run on {}; {seconds} s.\n", machine()).unwrap();
+    let seconds = ran.begun.elapsed().as_secs();
+    let busy = ran.load_before;
+    writeln!(part, "Run on {}; load average {busy} before; {seconds} s.\n", machine()).unwrap();
     for report in reports {
         part += &report.markdown();
         part += "\n";
