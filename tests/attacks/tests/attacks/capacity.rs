@@ -136,7 +136,7 @@ async fn attack(client: &Client, method: Method, seen: &Counted) -> (usize, usiz
         let status = outcome.expect_err("a handler of a second in 10 ms");
         match status.code() {
             Code::DeadlineExceeded => late += 1,
-            Code::Unavailable => refused += 1,
+            Code::Unavailable | Code::ResourceExhausted => refused += 1,
             code => panic!("{code:?}: {status}"),
         }
         assert!(!(status.not_started() && seen.has_begun(number)), "{number} began: {status}");
