@@ -1,5 +1,6 @@
 //! A broker, workers and clients as processes, each with its ledger in a folder of the run's own.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -34,6 +35,8 @@ impl Way {
             }
             None => Command::new(program),
         };
+        // Their logs are read.
+        command.env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         command
     }
@@ -74,7 +77,7 @@ impl Load {
         Load {
             processes: setup.pick(4, 1),
             clients: setup.pick(16, 4),
-            phases: vec![(setup.pick(2_000.0, 200.0), seconds)],
+            phases: vec![(setup.rate.unwrap_or(setup.pick(2_000.0, 200.0)), seconds)],
             deadline: Duration::from_secs(10),
             work: (1, 5),
             bytes: (64, 4_096),
@@ -314,6 +317,17 @@ impl<'a> Cluster<'a> {
     /// Waits until the broker knows the worker, for at most 20 s.
     pub(crate) fn wait_known(&self, worker: &str) -> bool {
         within(Duration::from_secs(20), || self.knows(worker) == Some(true)).is_some()
+    }
+
+    /// The sessions that the broker has lost, by their causes, as far as its log has a line for each.
+    pub(crate) fn lost(&self) -> BTreeMap<String, usize> {
+        let log = std::fs::read_to_string(self.path("broker.err")).unwrap_or_default();
+        let mut causes = BTreeMap::new();
+        for line in log.lines().filter(|line| line.contains("session lost")) {
+            let cause = line.split("cause=").nth(1).and_then(|rest| rest.split(' ').next());
+            *causes.entry(cause.unwrap_or("?").to_owned()).or_default() += 1;
+        }
+        causes
     }
 
     /// How many processes of the cluster have ended that should not have.

@@ -20,6 +20,9 @@ struct Arguments {
     /// These faults only, by their ids.
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
+    /// Calls a second of the standard load, for a machine that does not carry it. Default: 2,000 in full, else 200.
+    #[arg(long)]
+    rate: Option<f64>,
     /// Prints the table of faults.
     #[arg(long)]
     list: bool,
@@ -49,7 +52,8 @@ pub fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let setup = Setup::new(std::env::current_exe().unwrap(), arguments.full);
+    let mut setup = Setup::new(std::env::current_exe().unwrap(), arguments.full);
+    setup.rate = arguments.rate;
     if arguments.overload.is_given() {
         print!("{}", overload::alone(&setup, &arguments.overload).text());
         return ExitCode::SUCCESS;

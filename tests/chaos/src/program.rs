@@ -11,12 +11,14 @@ pub(crate) struct Setup {
     pub(crate) part: PathBuf,
     /// In full, or the short form of CI.
     pub(crate) full: bool,
+    /// Calls a second of the standard load, if others than usual.
+    pub(crate) rate: Option<f64>,
     mdp: OnceLock<PathBuf>,
 }
 
 impl Setup {
     pub(crate) fn new(part: PathBuf, full: bool) -> Self {
-        Setup { part, full, mdp: OnceLock::new() }
+        Setup { part, full, rate: None, mdp: OnceLock::new() }
     }
 
     /// One of two values.

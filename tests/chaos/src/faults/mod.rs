@@ -159,6 +159,10 @@ pub(crate) fn known(id: &str, promise: &str) -> Option<&'static str> {
 fn concluded(cluster: &mut Cluster<'_>, load: String, book: &Book) -> Report {
     let mut report = Report { load, ..Report::default() };
     report.figure(book.tally().words());
+    let lost = cluster.lost();
+    if !lost.is_empty() {
+        report.figure(format!("The broker lost sessions, by its log: {lost:?}"));
+    }
     report.promises.extend(book.contract(cluster.setup.slack()));
     let ended = cluster.ended();
     report.promise("no process ends that should not", ended == 0, format!("{ended} ended"));
