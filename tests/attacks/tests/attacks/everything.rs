@@ -13,6 +13,8 @@ use crate::raw::{Raw, packet, ready};
 use crate::unread::{GET, MIB, Mute, PATIENCE, Peak, Size, client, giver};
 use crate::{alone, is_full, report};
 
+const MS: Duration = Duration::from_millis(1);
+
 /// What each hostile peer has: a connection of MDP/RPC that reads nothing, and one of plain MDP that reads nothing either.
 struct Hostile {
     endpoint: String,
@@ -128,7 +130,7 @@ async fn beset(policy: Option<&Path>, hostiles: u64) -> u64 {
                     own.iter_mut().for_each(Hostile::act);
                     acts.fetch_add(own.len() as u64, Ordering::Relaxed);
                     // The broker's thread is to keep up: what libzmq has read and the broker has not is libzmq's.
-                    std::thread::sleep(Duration::from_millis(5));
+                    std::thread::sleep(if cfg!(debug_assertions) { 30 * MS } else { 5 * MS });
                 }
             })
         })
