@@ -1,7 +1,7 @@
 //! Handlers of streams hear of a drain, whoever asks for it, and streams end with it if they are to.
 
 // A test names its fault by failing.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

@@ -1,14 +1,15 @@
 //! A process that forks: libzmq's threads stay in the parent.
 
-// SAFETY of the one block: see there. There is no fork without `unsafe`.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)] // tests
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // tests
 
 mod support;
 
 use std::time::Duration;
 
+use fork::Fork;
 use mdp_runtime::blocking::Client;
 use mdp_runtime::{ConnectError, Runtime};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use support::{broker, call, echo, worker};
 
 /// What a child found out, as its exit code.
@@ -16,20 +17,15 @@ const SERVED: i32 = 7;
 
 /// Runs `child` in a child process, and gives its exit code.
 fn in_child(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs `child` and ends; it uses no lock that another thread of the parent could hold: glibc makes
-    // malloc usable after a fork, and the tests here are the only ones of their program that run meanwhile.
-    match unsafe { libc::fork() } {
-        0 => {
+    match fork::fork().unwrap() {
+        Fork::Child => {
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(99);
-            // SAFETY: as above; without the parent's destructors.
-            unsafe { libc::_exit(code) }
+            std::process::exit(code)
         }
-        pid => {
-            let mut status = 0;
-            // SAFETY: `pid` is our child, and `status` is a place for an `int`.
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            assert!(libc::WIFEXITED(status), "the child was killed: {status}");
-            libc::WEXITSTATUS(status)
+        Fork::Parent(pid) => {
+            let pid = Pid::from_raw(pid);
+            let (_, status) = waitpid(pid, WaitOptions::empty()).unwrap().unwrap();
+            status.exit_status().expect("the child was killed")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A worker whose tokio runtime hangs leaves its broker until the runtime moves again.
 
 // A test names its fault by failing.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
