@@ -132,10 +132,11 @@ pub(crate) fn run(fault: &'static Fault, setup: &Setup) -> Vec<Report> {
     reports
 }
 
-/// Whether the broker protects its workers from overload. Until it does, F22 is run and reported, and what it promises is
-/// known not to be kept; with `true` its test fails when it is not.
-const OVERLOAD_PROTECTED: bool = false;
-const UNPROTECTED: &str = "the broker has no protection from overload yet";
+/// Whether F22's figures count. The broker refuses what cannot end in its time (docs/wire.md R106). Of a debug build twice the capacity
+/// of one worker is kept, and ten times that of eight is not: 4,000 calls a second are more than such a broker reads. With
+/// `true` its test fails when they are not kept.
+const OVERLOAD_COUNTS: bool = false;
+const UNPROTECTED: &str = "its bounds on a busy machine are not known yet";
 
 /// Promises that are known not to be kept: a fault, how the promise begins, and why. Their tests report them and do not fail.
 const KNOWN: &[(&str, &str, &str)] = &[
@@ -149,7 +150,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
 /// Why a promise is known not to be kept, if it is.
 pub(crate) fn known(id: &str, promise: &str) -> Option<&'static str> {
     let of_it = |(fault, begins, why): &(&str, &str, &'static str)| {
-        let counts = *why != UNPROTECTED || !OVERLOAD_PROTECTED;
+        let counts = *why != UNPROTECTED || !OVERLOAD_COUNTS;
         (*fault == id && promise.starts_with(begins) && counts).then_some(*why)
     };
     KNOWN.iter().find_map(of_it)
