@@ -383,7 +383,7 @@ impl WorkerBuilder {
     /// after pauses that grow to 5 s, so it goes on when somebody gives it the right meanwhile. Zero stops it at the first
     /// refusal, [`Duration::MAX`] never. A broker that does not answer is no refusal. Default: 60 s.
     ///
-    /// Over plain MDP nothing counts as a refusal but the key: its DISCONNECT does not say why.
+    /// Over plain MDP nothing counts as a refusal: its DISCONNECT does not say why.
     pub fn give_up_after(mut self, refused: Duration) -> Self {
         self.give_up_after = refused;
         self
