@@ -12,8 +12,6 @@ use crate::security::{warn_if_old, zap};
 
 /// A ZeroMQ context with its I/O threads.
 ///
-/// It has room for 1,023 sockets, of which a client or a worker takes three. More have room in a `Runtime` of their own.
-///
 /// A child after `fork` makes its own: none from before it has sockets there.
 ///
 /// Peers of one `Runtime` reach each other over `inproc://`. All builders use the process-wide one

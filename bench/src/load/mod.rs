@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 
-pub(crate) use open::{Pace, Ticks};
+pub(crate) use open::{Pace, Ticks, run_counted};
 
 /// Bytes in the body of a request and of its reply, unless a case is about others.
 pub(crate) const PAYLOAD: usize = 64;

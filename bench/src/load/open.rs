@@ -67,17 +67,39 @@ impl Pace {
 }
 
 pub(super) async fn run(caller: impl Caller, load: Load) -> Result<()> {
+    let body = load.body();
+    let call = move || {
+        let (caller, body) = (caller.clone(), body.clone());
+        async move { caller.call(body).await }
+    };
+    let when = |outcome: Result<usize>, now: Instant, window: &Window| {
+        let bytes = outcome?;
+        ensure!(bytes == load.bytes, "the reply has {bytes} bytes");
+        // One that did not end in time counts with the time that it has taken until then.
+        Ok(Some(now.min(window.last())))
+    };
+    run_counted(load, call, when).await
+}
+
+/// Makes a call whenever one is due. `when` says at which time an outcome counts, if it does; it is told the time now.
+pub(crate) async fn run_counted<T: Send + 'static, F>(
+    load: Load,
+    call: impl Fn() -> F,
+    mut when: impl FnMut(T, Instant, &Window) -> Result<Option<Instant>>,
+) -> Result<()>
+where
+    F: Future<Output = T> + Send + 'static,
+{
     let (window, bell) = Window::open(load);
     let pace = Pace::new(load);
     let (tell, mut ticks) = mpsc::unbounded_channel();
     pace.keep(window, move |due| tell.send(due).is_ok());
     let (told, mut ended) = mpsc::unbounded_channel();
-    let body = load.body();
     while let Some(Ticks { first, count }) = ticks.recv().await {
         for number in first..first + count {
-            let (caller, body, told) = (caller.clone(), body.clone(), told.clone());
+            let (call, told) = (call(), told.clone());
             tokio::spawn(async move {
-                let outcome = caller.call(body).await;
+                let outcome = call.await;
                 // The other end waits for all.
                 let _ = told.send((pace.due(number), Instant::now(), outcome));
             });
@@ -86,10 +108,9 @@ pub(super) async fn run(caller: impl Caller, load: Load) -> Result<()> {
     drop(told);
     let mut times = Times::default();
     while let Some((due, now, outcome)) = ended.recv().await {
-        let bytes = outcome?;
-        ensure!(bytes == load.bytes, "the reply has {bytes} bytes");
-        // One that did not end in time counts with the time that it has taken until then.
-        times.add(&window, due, now.min(window.last()));
+        if let Some(at) = when(outcome, now, &window)? {
+            times.add(&window, due, at);
+        }
     }
     times.tell(bell)
 }

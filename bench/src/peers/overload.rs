@@ -1,16 +1,15 @@
 //! A service with little room: one worker that takes 4 calls at once, each for 20 ms, and clients that ask for more.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mdp_runtime::{CallContext, Client, Code, Status, Worker};
-use tokio::sync::mpsc;
 
 use super::pb::Ball;
 use super::pb::echo_client::EchoClient;
 use super::pb::echo_worker::{Echo, EchoWorker};
 use super::runtime;
-use crate::load::{self, Load, Pace, Ticks, Times, Window};
+use crate::load::{self, Load};
 
 /// Calls a second that the worker can do.
 pub(crate) const CAPACITY: f64 = 200.0;
@@ -44,40 +43,26 @@ pub(crate) fn client(endpoint: &str, timeout_ms: u64, load: Load) -> Result<()> 
         let builder = Client::builder().connect(endpoint).max_calls(1 << 20);
         let client = builder.timeout(Duration::from_millis(timeout_ms)).open().await?;
         let echo = EchoClient::new(client);
-        match load.rate > 0.0 {
-            true => open(echo, load).await,
-            false => load::run(echo, load).await,
+        if load.rate == 0.0 {
+            return load::run(echo, load).await;
         }
+        let body = load.body();
+        let call = move || {
+            let (echo, body) = (echo.clone(), body.clone());
+            async move { echo.unary(Ball { body }).await }
+        };
+        load::run_counted(load, call, |outcome, now, _| Ok(ended_well(outcome)?.then_some(now)))
+            .await
     })
 }
 
-async fn open(echo: EchoClient, load: Load) -> Result<()> {
-    let (window, bell) = Window::open(load);
-    let pace = Pace::new(load);
-    let (tell, mut ticks) = mpsc::unbounded_channel();
-    pace.keep(window, move |due| tell.send(due).is_ok());
-    let (told, mut ended) = mpsc::unbounded_channel();
-    let body = load.body();
-    while let Some(Ticks { first, count }) = ticks.recv().await {
-        for number in first..first + count {
-            let (echo, body, told) = (echo.clone(), body.clone(), told.clone());
-            tokio::spawn(async move {
-                let outcome = echo.unary(Ball { body }).await;
-                // The other end waits for all.
-                let _ = told.send((pace.due(number), Instant::now(), outcome));
-            });
-        }
+/// Whether a call ended well. It may end for want of time, and for nothing else.
+fn ended_well(outcome: Result<Ball, Status>) -> Result<bool> {
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(status) => match status.code() {
+            Code::ResourceExhausted | Code::DeadlineExceeded => Ok(false),
+            _ => bail!("a call ended as {status}"),
+        },
     }
-    drop(told);
-    let mut times = Times::default();
-    while let Some((due, now, outcome)) = ended.recv().await {
-        match outcome {
-            Ok(_) => times.add(&window, due, now),
-            Err(status) => match status.code() {
-                Code::ResourceExhausted | Code::DeadlineExceeded => {}
-                _ => bail!("a call ended as {status}"),
-            },
-        }
-    }
-    times.tell(bell)
 }

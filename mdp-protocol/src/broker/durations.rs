@@ -1,4 +1,4 @@
-//! How long the calls of a method take, as far as it was seen: counted in buckets, of which the older ones fade.
+//! The running times of a method's calls: a histogram whose old counts fade, and quantiles of it.
 
 /// Buckets: one below a millisecond, and four for each doubling up to 65 s.
 const BUCKETS: usize = 65;

@@ -1,12 +1,12 @@
-//! Overload: a call that cannot end in its time is neither taken in, nor kept waiting, nor started.
+//! Overload: a call that cannot end in its time is not queued, and not started (wire.md R106).
 //!
-//! Three things are learnt. How fast the queue of a service moves while calls wait ([`Pace`]): that and the calls before
-//! it say how long a new call will wait. How long the calls of a method take ([`Durations`](super::durations)): that says
-//! how much of its time a call may wait. A call that comes and would wait for longer is refused at once. Estimates may be
-//! wrong by twice before an accepted call loses.
+//! The broker learns two things: how fast the queue of a service moves while calls wait ([`Pace`]), and how long the calls of
+//! a method take ([`Durations`](super::durations)). The first gives the wait of a new call, the second the longest wait that
+//! the call can afford. A call whose wait is longer is refused on arrival. The wait may be estimated wrong by a factor of
+//! two before an accepted call fails.
 //!
-//! Neither looks at how many calls a worker takes at once, nor at means of times: one method that takes long, or streams
-//! that last for hours, do not make the others of the service look slow. A call for which a slot is free is never refused.
+//! No mean of running times is used: one slow method, or a stream that lasts for hours, does not make the other methods of
+//! its service look slow. A call that finds a free slot is never refused.
 
 use alloc::vec::Vec;
 
@@ -21,23 +21,22 @@ use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
 
-/// Calls that must have left the queue before they say how fast it moves: the least, and how many are better.
-const ENOUGH: u64 = 8;
+/// The pace is measured over a window, which ends after [`WINDOW`] with this many calls, or after [`LONG_WINDOW`] with
+/// [`ENOUGH`]. A burst begins slowly, so a shorter window says nothing.
 const PLENTY: u64 = 64;
-/// In a millisecond.
-const NANOS: u64 = 1_000_000;
-/// For how long they are counted at least, and if there are not plenty. A burst begins slowly, so less says nothing.
+const ENOUGH: u64 = 8;
 const WINDOW: Span = Span::from_ms(200);
 const LONG_WINDOW: Span = Span::from_secs(1);
-/// For so long calls are counted that come and that are served. In this many rounds one after another more have to come
-/// for a service to be overloaded, by a twentieth at least.
+/// Nanoseconds in a millisecond.
+const NANOS: u64 = 1_000_000;
+/// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were served.
 const ROUND: Span = Span::from_secs(1);
 const ROUNDS: u8 = 2;
-/// For how long a call may wait where a service is overloaded, whatever its deadline.
+/// The wait that an overloaded service allows, whatever the deadline.
 const SHORT: Span = Span::from_ms(250);
-/// A queue that was empty for so long may move at another pace.
+/// The pace is forgotten when the queue was empty for this long.
 const FORGET: Span = Span::from_secs(1);
-/// The operator is told once in this time that a service is overloaded.
+/// The operator is told at most once in this time that a service is overloaded.
 const NOTE_EVERY: Span = Span::from_secs(10);
 
 /// How fast the queue of a service moves.
@@ -143,9 +142,9 @@ impl Pace {
     }
 }
 
-/// How long a call may wait that has so much time left. Half of what is left when it runs as long as the longest calls of
-/// its method do; so much that the typical call still ends, if that is all that its time is enough for. Where more calls
-/// come than are served and do not cease to, what waits for long is of no use to anybody: then a small part of it.
+/// The longest wait that a call with this time left can afford: half of what is left after the 95th percentile of its
+/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so the
+/// wait is a sixteenth of the time left at most, or [`SHORT`].
 fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
     let Quantiles { typical, most } = quantiles.unwrap_or(Quantiles { typical: 0, most: 0 });
     let left = left.as_ms();

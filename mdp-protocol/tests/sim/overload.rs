@@ -332,3 +332,16 @@ fn that_calls_wait_which_cannot_end_is_found() {
     let failed = loads().iter().filter(|load| check(load, &config, 7).is_err()).count();
     assert!(2 * failed > loads().len(), "{failed} of {} fail with the planted bug", loads().len());
 }
+
+/// A broker that is set not to refuse for this does not.
+#[test]
+fn admission_may_be_switched_off() {
+    let clients = vec![500];
+    let load = Load { workers: 1, slots: 4, work: 20, tail: 0, timeout: 500, clients };
+    let refused = |admission| {
+        let config = Config { admission, ..Config::default() };
+        sum(&load.run(config, 7, 3_000)[0]).refused
+    };
+    assert!(refused(true) > 1_000);
+    assert_eq!(refused(false), 0);
+}
