@@ -23,7 +23,7 @@ pub(crate) struct Load {
 }
 
 /// What came of the calls of one client.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Served {
     pub(crate) asked: u64,
     pub(crate) ended_well: u64,
@@ -35,6 +35,8 @@ pub(crate) struct Served {
     pub(crate) out_of_time: u64,
     pub(crate) started: u64,
     pub(crate) in_vain: u64,
+    /// The first refusal that says what is not so.
+    pub(crate) wrongly: Option<String>,
 }
 
 struct Stage {
@@ -214,8 +216,10 @@ impl Stage {
             }
             (Code::ResourceExhausted, Reply::Refused(refusal)) => {
                 let overloaded = refusal.reason == Reason::Overloaded;
-                assert!(overloaded == refusal.retry_after.is_some(), "{refusal:?}");
-                assert!(refusal.not_started && (overloaded || many), "{refusal:?}");
+                let says_when = overloaded == refusal.retry_after.is_some();
+                if !(says_when && refusal.not_started && (overloaded || many)) {
+                    served.wrongly.get_or_insert_with(|| format!("{refusal:?}"));
+                }
                 served.refused += 1;
                 served.refused_late += u64::from(made + 10 < self.now);
             }
@@ -240,6 +244,7 @@ fn sum(served: &[Served]) -> Served {
         all.out_of_time += one.out_of_time;
         all.started += one.started;
         all.in_vain += one.in_vain;
+        all.wrongly = all.wrongly.or_else(|| one.wrongly.clone());
     }
     all
 }
@@ -252,6 +257,7 @@ fn check(load: &Load, config: &Config, seed: u64) -> Result<Served, String> {
     let least = if load.tail > 0 { 75 } else { 85 };
     let capacity = load.capacity(MS);
     let lines = [
+        ("true refusals", during.wrongly.is_none() && after.wrongly.is_none()),
         ("goodput", 100 * during.ended_well >= least * capacity.min(during.asked)),
         ("started in vain", 20 * during.in_vain <= during.started),
         ("refused late", 50 * during.refused_late <= during.refused),
@@ -312,7 +318,8 @@ fn who_asks_for_little_gets_it_all() {
                 let clients = vec![10 * little, little];
                 let load = Load { workers, slots, work: 20, tail, timeout, clients };
                 let [during, _] = load.run(Config::default(), 5, 8_000);
-                let [much, little] = during[..] else { panic!() };
+                let [much, little] = &during[..] else { panic!() };
+                assert_eq!((&much.wrongly, &little.wrongly), (&None, &None), "{load:?}");
                 let rest = load.capacity(8_000) - little.asked;
                 // Where one in ten takes most of the time that there is, calls may wait for little only.
                 let least = if tail > 0 && timeout == 500 { 85 } else { 96 };
@@ -323,7 +330,7 @@ fn who_asks_for_little_gets_it_all() {
     }
 }
 
-/// Without the rule, the one that is planted away, most cases fail.
+/// Without the rule, the one that is planted away, most cases fail. Some of them run into the limit on a client's calls.
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn that_calls_wait_which_cannot_end_is_found() {
