@@ -176,17 +176,22 @@ pub(crate) fn change_metadata(
     encode(metadata, before.marks)
 }
 
+#[inline]
 fn encode(metadata: &Metadata, marks: Marks) -> Result<Option<Vec<u8>>, BadKey> {
-    metadata.check()?;
-    if metadata.is_empty() && marks == Marks::default() {
-        return Ok(None);
+    match metadata.is_empty() && marks == Marks::default() {
+        true => Ok(None),
+        false => encode_some(metadata, marks).map(Some),
     }
+}
+
+fn encode_some(metadata: &Metadata, marks: Marks) -> Result<Vec<u8>, BadKey> {
+    metadata.check()?;
     let entries = metadata
         .iter()
         .map(|(key, value)| EntryMessage { key: key.to_owned(), value: value.clone() });
     let Marks { accept, no_wait, wait_ms } = marks;
     let message = MetadataMessage { entries: entries.collect(), accept, no_wait, wait_ms };
-    Ok(Some(message.encode_to_vec()))
+    Ok(message.encode_to_vec())
 }
 
 /// Metadata as it stands in a record, read once and found to be valid. Its entries are decoded when somebody wants them.
@@ -202,6 +207,7 @@ impl EncodedMetadata {
     /// # Errors
     ///
     /// What cannot be read, and where it stands (wire.md R102).
+    #[inline]
     pub(crate) fn read(bytes: Bytes) -> Result<Self, MetadataError> {
         if bytes.is_empty() {
             return Ok(Self::default());
@@ -216,7 +222,12 @@ impl EncodedMetadata {
     }
 
     /// The entries.
+    #[inline]
     pub(crate) fn decode(&self) -> Metadata {
+        if self.bytes.is_empty() { Metadata::new() } else { self.decode_some() }
+    }
+
+    fn decode_some(&self) -> Metadata {
         let mut entries = Vec::new();
         // It was read to its end before.
         let _ = wire::read_metadata(&self.bytes, |key, value| {

@@ -22,11 +22,15 @@ use std::fmt;
 /// assert_eq!(extensions.remove::<User>(), Some(User("ann".into())));
 /// assert!(extensions.get::<User>().is_none());
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Extensions {
-    // There are few, so a look at each is as good as a table.
-    values: Vec<(TypeId, Box<dyn Value>)>,
+    /// A pointer, since most calls have none and each is moved several times.
+    values: Option<Box<Values>>,
 }
+
+// There are few, so a look at each is as good as a table.
+#[derive(Clone, Default)]
+struct Values(Vec<(TypeId, Box<dyn Value>)>);
 
 impl Extensions {
     /// Without values.
@@ -38,46 +42,42 @@ impl Extensions {
     /// its values with it.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
         let before = self.remove::<T>();
-        self.values.push((TypeId::of::<T>(), Box::new(value)));
+        self.values.get_or_insert_default().0.push((TypeId::of::<T>(), Box::new(value)));
         before
     }
 
     /// The value of this type.
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let values = self.values.as_ref()?;
+        let (_, value) = values.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
         let value: &dyn Any = &**value;
         value.downcast_ref()
     }
 
     /// The value of this type, to be changed.
     pub fn get_mut<T: 'static>(&mut self) -> Option<&mut T> {
-        let (_, value) = self.values.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
+        let values = self.values.as_mut()?;
+        let (_, value) = values.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
         let value: &mut dyn Any = &mut **value;
         value.downcast_mut()
     }
 
     /// Takes the value of this type away.
     pub fn remove<T: 'static>(&mut self) -> Option<T> {
-        let place = self.values.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
-        let value: Box<dyn Any> = self.values.swap_remove(place).1;
+        let values = &mut self.values.as_mut()?.0;
+        let place = values.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
+        let value: Box<dyn Any> = values.swap_remove(place).1;
         value.downcast().ok().map(|value| *value)
     }
 
     /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.values.len()
-    }
-}
-
-impl Clone for Extensions {
-    fn clone(&self) -> Self {
-        let values = self.values.iter();
-        Extensions { values: values.map(|(id, value)| (*id, (**value).to_boxed())).collect() }
+        self.values.as_ref().map_or(0, |values| values.0.len())
     }
 }
 
@@ -91,6 +91,12 @@ impl fmt::Debug for Extensions {
 /// Any value that can be cloned behind a box.
 trait Value: Any + Send + Sync {
     fn to_boxed(&self) -> Box<dyn Value>;
+}
+
+impl Clone for Box<dyn Value> {
+    fn clone(&self) -> Self {
+        (**self).to_boxed()
+    }
 }
 
 impl<T: Clone + Send + Sync + 'static> Value for T {

@@ -94,6 +94,7 @@ impl Metadata {
     }
 
     /// Whether it can be sent.
+    #[inline]
     pub(crate) fn check(&self) -> Result<(), BadKey> {
         self.entries.iter().try_for_each(|(key, _)| {
             check_key(key.as_bytes()).map(|_| ()).map_err(|error| BadKey::new(key, error))

@@ -39,10 +39,10 @@ impl Spin {
 
     /// Waits awake, if that promises something, until `ready` says so. `false`: it is time to sleep.
     pub(crate) fn wait(&mut self, mut ready: impl FnMut() -> bool) -> bool {
-        let Some(mut watch) = self.start() else { return false };
+        let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {
             thread::yield_now();
-            if let Some(paid) = self.look(&mut watch, &mut ready) {
+            if let Some(paid) = self.look(&mut waited, || watch.lap(), &mut ready) {
                 return paid;
             }
         }
@@ -50,10 +50,10 @@ impl Spin {
 
     /// As [`wait`](Self::wait), within a task: the other tasks have their turn between two looks.
     pub(crate) async fn wait_in_task(&mut self, mut ready: impl FnMut() -> bool) -> bool {
-        let Some(mut watch) = self.start() else { return false };
+        let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {
             tokio::task::yield_now().await;
-            if let Some(paid) = self.look(&mut watch, &mut ready) {
+            if let Some(paid) = self.look(&mut waited, || watch.lap(), &mut ready) {
                 return paid;
             }
             thread::yield_now();
@@ -71,16 +71,18 @@ impl Spin {
         Some((Stopwatch::start(), Duration::ZERO))
     }
 
+    /// Looks once. `lap` gives the time since the look before. `None`: look again.
     fn look(
         &mut self,
-        (watch, waited): &mut (Stopwatch, Duration),
+        waited: &mut Duration,
+        lap: impl FnOnce() -> Duration,
         ready: &mut impl FnMut() -> bool,
     ) -> Option<bool> {
         if ready() {
             self.penalty /= 2;
             return Some(true);
         }
-        *waited += watch.lap();
+        *waited += lap();
         if *waited < LONGEST {
             return None;
         }
@@ -115,20 +117,28 @@ mod tests {
         assert!(spin.loaded);
     }
 
+    /// What a spin finds that looks once in `lap`, where there is something to do at the `number`th look.
+    fn found(lap: Duration, number: u32) -> Option<bool> {
+        let (mut spin, mut waited, mut looks) = (loaded(), Duration::ZERO, 0);
+        let mut ready = || {
+            looks += 1;
+            looks == number
+        };
+        (0..1_000).find_map(|_| spin.look(&mut waited, || lap, &mut ready))
+    }
+
     #[test]
     fn what_comes_soon_is_seen() {
-        if !has_company() {
-            return;
-        }
-        // On a machine that is busy, a look may come later than the longest wait.
-        let seen = (0..100).any(|_| {
-            let (mut spin, mut looks) = (loaded(), 0);
-            spin.wait(|| {
-                looks += 1;
-                looks == 3
-            })
-        });
-        assert!(seen);
+        assert_eq!(found(Duration::from_micros(100), 1), Some(true));
+        assert_eq!(found(Duration::from_micros(100), 4), Some(true));
+        assert_eq!(found(Duration::from_micros(100), 5), Some(false));
+        assert_eq!(found(LONGEST, 2), Some(false));
+    }
+
+    #[test]
+    fn it_waits_for_a_moment_only_where_there_is_load() {
+        assert!(!Spin::default().wait(|| true));
+        assert_eq!(loaded().wait(|| true), has_company());
     }
 
     #[test]

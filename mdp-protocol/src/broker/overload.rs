@@ -143,12 +143,14 @@ impl Pace {
 }
 
 /// The longest wait that a call with this time left can afford: half of what is left after the 95th percentile of its
-/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so the
-/// wait is a sixteenth of the time left at most, or [`SHORT`].
+/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so
+/// it is a sixteenth, and the wait is a sixteenth of the time left at most, or [`SHORT`].
 fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
     let Quantiles { typical, most } = quantiles.unwrap_or(Quantiles { typical: 0, most: 0 });
     let left = left.as_ms();
-    let wait = (left.saturating_sub(most) / 2).max(left.saturating_sub(typical) / 8);
+    // With more calls than it can do, a service needs fewer of them in its queue to be busy all the time.
+    let part = if overloaded { 16 } else { 8 };
+    let wait = (left.saturating_sub(most) / 2).max(left.saturating_sub(typical) / part);
     match overloaded {
         true => Span::from_ms(wait.min((left / 16).max(SHORT.as_ms()))),
         false => Span::from_ms(wait),
@@ -304,6 +306,7 @@ mod tests {
         assert_eq!(wait(10, known(20, 448)), 0);
         let wait = |left| patience(Span::from_ms(left), known(20, 24), true).as_ms();
         assert_eq!([300, 500, 2_000, 10_000, 60_000].map(wait), [138, 238, 250, 625, 3_750]);
+        assert_eq!(patience(Span::from_ms(500), known(20, 448), true).as_ms(), 30);
     }
 
     #[test]

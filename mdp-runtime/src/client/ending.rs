@@ -94,7 +94,11 @@ pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Sta
 /// # Errors
 ///
 /// INTERNAL: it cannot be read (wire.md R103).
+#[inline]
 pub(crate) fn metadata(bytes: Bytes, not_started: bool) -> Result<Metadata, Status> {
+    if bytes.is_empty() {
+        return Ok(Metadata::new());
+    }
     codec::decode_metadata(bytes).map_err(|error| {
         let message = format!("the reply cannot be read: {error}");
         let reason = if not_started { Reason::NotDispatched } else { Reason::MaybeExecuted };

@@ -90,27 +90,26 @@ impl<W: Start> Admission<W> {
         self.services.iter().map(|place| place.permits.outlasting()).sum()
     }
 
-    /// Gives the work back if there is a permit for it. Otherwise it waits.
-    pub(super) fn admit(
-        &mut self,
-        now: Time,
-        call: Key,
-        service: usize,
-        deadline: Time,
-        work: W,
-    ) -> Option<W> {
-        let Some(place) = self.services.get_mut(service) else { return Some(work) };
-        if place.waiting.is_empty() && place.permits.is_free() {
+    /// Takes a permit for a call that has just come. `false`: there is none, and the call has to [wait](Self::wait).
+    #[inline]
+    pub(super) fn start(&self, service: usize) -> bool {
+        let Some(place) = self.services.get(service) else { return true };
+        let free = place.waiting.is_empty() && place.permits.is_free();
+        if free {
             place.permits.start();
-            return Some(work);
         }
+        free
+    }
+
+    /// The call waits for a permit.
+    pub(super) fn wait(&mut self, now: Time, call: Key, service: usize, deadline: Time, work: W) {
+        let Some(place) = self.services.get_mut(service) else { return };
         work.cx().permit().wait();
         let half = Span::from_ms((deadline - now).as_ms() / 2);
         let until = now + half.min(LONGEST);
         place.waiting.push_back(Waiting { call, until, work });
         self.waiting += 1;
         self.due = Some(self.due.map_or(until, |due| due.min(until)));
-        None
     }
 
     /// The next call for which there is a permit now.

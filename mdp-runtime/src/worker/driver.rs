@@ -348,8 +348,13 @@ impl Driver {
                     self.end(call);
                     ends += 1;
                     // The code is what the caller needs most: a status is cut rather than refused.
-                    let most = self.core.frame_bytes().unwrap_or(u64::MAX);
-                    let reply = codec::notes::fitting(code, reply, most);
+                    let reply = match code {
+                        Code::Ok => reply,
+                        code => {
+                            let most = self.core.frame_bytes().unwrap_or(u64::MAX);
+                            codec::notes::fitting(code, reply, most)
+                        }
+                    };
                     Input::Done { call, code, reply }
                 }
                 Told::Part(call, part) => Input::Part { call, part },
@@ -500,6 +505,9 @@ impl Driver {
         while let Some(work) = self.admission.next() {
             self.begin(work);
         }
+        if self.admission.due().is_none() {
+            return;
+        }
         for refused in self.admission.refuse(self.peer.clock.now()) {
             let Refused { call, service, capacity, outlasting } = refused;
             let service = self.names.get(service).map_or(&[][..], |name| name);
@@ -517,6 +525,7 @@ impl Driver {
     }
 
     /// A call has ended, or is about to.
+    #[inline]
     fn end(&mut self, call: Key) -> Option<CallContext> {
         let cx = self.running.remove(call)?;
         self.admission.end(&cx);
@@ -551,10 +560,15 @@ impl Driver {
         self.begun(call, &cx);
         let (payload, compressed) = (body.payload(), body.is_compressed());
         let job = Job { call, service, method, gauge, cx, payload, compressed };
-        self.begin_in_turn(begun, Work::Typed(job));
+        // Most calls start at once.
+        match self.admission.start(offer) {
+            true => self.begin_typed(job),
+            false => self.wait_for_permit(begun, Work::Typed(job)),
+        }
     }
 
     /// A call has begun.
+    #[inline]
     fn begun(&mut self, call: Key, cx: &CallContext) {
         if self.core.is_draining() {
             cx.drain();
@@ -562,23 +576,16 @@ impl Driver {
         self.running.insert(call, cx.clone());
     }
 
-    /// Starts a call's handler, now or when there is a permit for it.
-    fn begin_in_turn(&mut self, begun: Begun, work: Work) {
+    /// The call's handler starts when there is a permit for it.
+    fn wait_for_permit(&mut self, begun: Begun, work: Work) {
         let Begun { call, service, deadline, .. } = begun;
-        let now = self.peer.clock.now();
-        if let Some(work) = self.admission.admit(now, call, service, deadline, work) {
-            self.begin(work);
-        }
+        self.admission.wait(self.peer.clock.now(), call, service, deadline, work);
     }
 
+    /// Starts a call's handler. The call has a permit.
     fn begin(&mut self, work: Work) {
         match work {
-            Work::Typed(job) => {
-                // Decompressing takes longer than the thread that drives the socket has.
-                let quick = !job.compressed && self.pool.is_quick(job.gauge);
-                let jobs = if quick { &mut self.here } else { &mut self.jobs };
-                jobs.push(job);
-            }
+            Work::Typed(job) => self.begin_typed(job),
             Work::Raw { call, cx, handler, frames } => {
                 let Ok(whole) = Hold::take(&cx, Outlasts::Future) else { return };
                 let Ok(hold) = Hold::take(&cx, Outlasts::Replier) else { return };
@@ -591,6 +598,14 @@ impl Driver {
                 self.pool.spawn(ends::task("raw handler", ended, drop));
             }
         }
+    }
+
+    #[inline]
+    fn begin_typed(&mut self, job: Job) {
+        // Decompressing takes longer than the thread that drives the socket has.
+        let quick = !job.compressed && self.pool.is_quick(job.gauge);
+        let jobs = if quick { &mut self.here } else { &mut self.jobs };
+        jobs.push(job);
     }
 
     fn start_raw(&mut self, begun: Begun, body: &Body) {
@@ -610,7 +625,11 @@ impl Driver {
         let meta = EncodedMetadata::default();
         let cx = CallContext::new(&RAW, ends, attempt, body.peer(), meta, flow, permits);
         self.begun(call, &cx);
-        self.begin_in_turn(begun, Work::Raw { call, cx, handler, frames: body.frames() });
+        let work = Work::Raw { call, cx, handler, frames: body.frames() };
+        match self.admission.start(service) {
+            true => self.begin(work),
+            false => self.wait_for_permit(begun, work),
+        }
     }
 
     /// A path that is no method of a service: what the toolkit itself serves, or nothing.
