@@ -99,8 +99,8 @@ const VARIABLES: [(&str, &str); 5] = [
 const PROFILES: &str = "
 ## Profiles
 
-`mdp/profiles.toml` in the user's configuration directory has a table for each profile. `--profile NAME` or `MDP_PROFILE`
-chooses one.
+`mdp/profiles.toml` in the user's configuration directory has a table for each profile. `--profile NAME` or
+`MDP_PROFILE` chooses one.
 ";
 
 const EXITS: &str = "
