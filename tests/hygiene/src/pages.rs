@@ -27,13 +27,16 @@ pub fn long_lines(pages: &[Source]) -> Vec<String> {
     faults
 }
 
-/// Links to files that are not there. `exists` says it of a path from the workspace's root.
+/// Links to files, or to headings of pages, that are not there. `exists` says it of a path from the workspace's root.
 pub fn dead_links(pages: &[Source], exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for page in pages {
         for target in links(&page.text) {
-            let path = target.split('#').next().unwrap_or_default();
-            if !path.is_empty() && !exists(&beside(&page.path, path)) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { page.path.clone() } else { beside(&page.path, path) };
+            let there = pages.iter().find(|page| page.path == path);
+            let lacks = |page: &Source| !anchor.is_empty() && !has_anchor(&page.text, anchor);
+            if there.is_none() && !exists(&path) || there.is_some_and(lacks) {
                 faults.push(format!("{}: {target} leads nowhere", page.path));
             }
         }
@@ -68,15 +71,9 @@ fn is_whole(line: &str) -> bool {
     is_link || !text.contains(char::is_whitespace)
 }
 
-/// The targets of links to files, outside of code.
+/// The targets of links within the workspace, outside of code.
 fn links(text: &str) -> impl Iterator<Item = &str> {
-    let mut in_code = false;
-    let prose = text.lines().filter(move |line| {
-        let is_fence = line.trim_start().starts_with("```");
-        in_code ^= is_fence;
-        !in_code && !is_fence
-    });
-    let targets = prose.flat_map(|line| {
+    let targets = prose(text).flat_map(|line| {
         line.match_indices("](").filter_map(move |(at, _)| {
             let in_span = line.get(..at)?.matches('`').count() % 2 == 1;
             let target = line.get(at + 2..)?.split(')').next()?;
@@ -84,6 +81,26 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         })
     });
     targets.filter(|target| !target.contains("://"))
+}
+
+/// The lines outside of blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    })
+}
+
+/// Whether a page has a heading of this anchor, as GitHub and mdBook make them: lower case, spaces as `-`, letters, digits,
+/// `-` and `_`.
+fn has_anchor(text: &str, anchor: &str) -> bool {
+    prose(text).filter(|line| line.starts_with('#')).any(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).eq(anchor.chars())
+    })
 }
 
 /// A path that a page names, from the workspace's root.

@@ -291,16 +291,16 @@ fn a_line_of_a_page_ends_unless_it_cannot() {
 }
 
 #[test]
-fn a_link_leads_to_a_file() {
-    let exists = |path: &str| ["README.md", "docs/b.md"].contains(&path);
-    let good = "[r](../README.md), [b](b.md#part) and [here](#part), [away](https://a.org/x.md)\n\
-                ```text\n[no](link.md)\n```\n`[no](link.md)`";
-    assert_eq!(pages::dead_links(&[page("docs/a.md", good)], exists), [""; 0]);
-    let bad = "[b](../b.md) and [c](c.md#part)";
-    assert_eq!(
-        pages::dead_links(&[page("docs/a.md", bad)], exists),
-        ["docs/a.md: ../b.md leads nowhere", "docs/a.md: c.md#part leads nowhere"]
-    );
+fn a_link_leads_to_a_file_and_a_heading() {
+    let exists = |path: &str| ["README.md", "docs/b.txt"].contains(&path);
+    let b = page("docs/b.md", "# The `b`, part 1\n```sh\n# no heading\n```\n");
+    let good = "# Here\n[r](../README.md), [b](b.md#the-b-part-1) and [here](#here), [t](b.txt#x)\n\
+                [away](https://a.org/x.md)\n```text\n[no](link.md)\n```\n`[no](link.md)`";
+    assert_eq!(pages::dead_links(&[page("docs/a.md", good), b.clone()], exists), [""; 0]);
+    let bad = "[b](../b.md), [c](c.md#part), [b](b.md#no-heading) and [here](#there)";
+    let faults = pages::dead_links(&[page("docs/a.md", bad), b], exists);
+    let targets = ["../b.md", "c.md#part", "b.md#no-heading", "#there"];
+    assert_eq!(faults, targets.map(|target| format!("docs/a.md: {target} leads nowhere")));
 }
 
 #[test]
