@@ -44,21 +44,21 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Makes one call and prints each reply as a line of JSON.
     Call(Box<CallArgs>),
-    /// Puts load on a method of a service that is running, and says how long its calls took.
+    /// Puts load on a method of a running service, and prints how long its calls took.
     Bench(Box<BenchArgs>),
     /// Lists the services that a broker knows, and their workers.
     List(ListArgs),
-    /// Prints what a service is, as .proto text.
+    /// Prints the schema of a service as .proto text.
     Describe(DescribeArgs),
-    /// Shows what a broker has counted of each method.
+    /// Prints calls, errors and mean times of each method.
     Stats(StatsArgs),
-    /// Shows live what goes on at a broker.
+    /// Shows services, workers and methods of a broker, live.
     Top(TopArgs),
-    /// Measures the way to a broker, and through it to workers.
+    /// Measures the round trip to a broker, and through it to workers.
     Ping(PingArgs),
     /// Prints which workers join and leave.
     Watch(WatchArgs),
-    /// Looks for what is wrong between here, a broker and its workers, and says what to mend.
+    /// Checks the way to a broker, the broker and its workers, and says what to mend.
     Doctor(DoctorArgs),
     /// Ends workers or a broker in good order.
     Drain(DrainArgs),
@@ -88,12 +88,12 @@ pub(crate) enum KeysCommand {
     ///
     /// Prints the public key and the two files. Nothing is overwritten.
     New {
-        /// What the files are called: letters, digits, `-`, `_` and `.`.
+        /// The name of the files: letters, digits, `-`, `_` and `.`.
         name: String,
-        /// The folder of the files.
+        /// The folder for the files. It must exist.
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
-        /// How it is said.
+        /// The format of the output.
         #[arg(long, value_enum, default_value = "text")]
         output: Output,
     },
@@ -103,7 +103,7 @@ pub(crate) enum KeysCommand {
     Show {
         /// The file.
         file: PathBuf,
-        /// How it is said.
+        /// The format of the output.
         #[arg(long, value_enum, default_value = "text")]
         output: Output,
     },
@@ -114,10 +114,10 @@ pub(crate) struct ExportArgs {
     /// A google.protobuf.FileDescriptorSet; - for standard input.
     #[arg(value_name = "FILE.binpb")]
     pub(crate) file: PathBuf,
-    /// Writes each file below this folder, in place of printing them.
+    /// Writes the files into this folder instead of printing them.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// How it is printed: the text, or a list of objects with name and text.
+    /// The format of the output: the text, or a JSON list of objects with `name` and `text`.
     #[arg(long, value_enum, default_value = "text", conflicts_with = "out")]
     pub(crate) output: Output,
 }
@@ -130,10 +130,11 @@ pub(crate) struct CheckArgs {
     /// The new schema; - for standard input.
     #[arg(value_name = "NEW.binpb")]
     pub(crate) file: PathBuf,
-    /// What must stay compatible: the bytes, or protobuf's JSON too.
+    /// What must stay compatible: the bytes, or also protobuf's JSON.
     #[arg(long, value_enum, default_value = "wire")]
     pub(crate) level: LevelArg,
-    /// How it is said: a line each, or a list of objects with file, element, rule and message.
+    /// The format of the output: a line for each change, or a JSON list of objects with `file`, `element`, `rule` and
+    /// `message`.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Output,
 }
@@ -156,28 +157,29 @@ pub(crate) enum Output {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BrokerArgs {
-    /// Where to listen: tcp://HOST:PORT (PORT may be *), ipc://PATH. One or several; takes the
-    /// place of the file's `bind`.
+    /// An endpoint to listen on: tcp://HOST:PORT (PORT may be *) or ipc://PATH. Can be given several times. Replaces
+    /// `bind` of the file.
     #[arg(long, value_name = "ENDPOINT", num_args = 1..)]
     pub(crate) bind: Vec<String>,
-    /// Listens without encryption where other machines can connect; else the broker does not start there without
-    /// `[curve]` in the file.
+    /// Listens without encryption where other machines can connect. Without this flag such an endpoint needs `[curve]` in
+    /// the file, or the broker does not start.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Lets everybody who is let in end workers and the broker with `mdp drain`; with a policy it takes the right `drain`.
+    /// Lets each connected peer end workers and the broker with `mdp drain`. With a policy the flag has no effect: a
+    /// principal needs the right `drain`.
     #[arg(long)]
     pub(crate) allow_drain: bool,
-    /// A TOML file with settings.
+    /// A TOML file with the broker's settings.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What is logged, `debug` or `info,mdp_runtime=trace` for instance; info if neither this nor
-    /// RUST_LOG is given.
+    /// What to log, for example `debug` or `info,mdp_runtime=trace`. Default: the value of RUST_LOG, else `info`.
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
-    /// How many seconds running calls have to end when the broker is told to stop, by a signal or by `mdp drain broker`.
+    /// How many seconds running calls have to end when a signal or `mdp drain broker` stops the broker.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
-    /// Serves /metrics (Prometheus), /healthz and /readyz over HTTP here, without encryption: 127.0.0.1:9464 for instance.
+    /// The address that serves /metrics (Prometheus), /healthz and /readyz over HTTP without encryption, for example
+    /// 127.0.0.1:9464. Default: not served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
 }

@@ -30,23 +30,23 @@ pub(crate) struct CallArgs {
     /// The method, `package.Service/Method`.
     #[arg(value_name = "SERVICE/METHOD")]
     method: String,
-    /// The request as JSON, or several of them one behind another where requests stream; @FILE takes it from a file, @- from
-    /// standard input. Without this it is empty, and a stream has none.
+    /// The request as JSON; several requests one after another where requests stream. @FILE reads a file, @- reads standard
+    /// input. Default: an empty request; for a stream, no request.
     #[arg(short, long, value_name = "JSON")]
     data: Option<String>,
-    /// The descriptors of the service; without them a worker is asked.
+    /// A file with the descriptors of the service. Default: a worker of the service is asked for them.
     #[arg(long, value_name = "FILE.binpb")]
     schema: Option<PathBuf>,
-    /// Metadata beside the request, KEY:VALUE. May be given several times.
+    /// Metadata of the request. Can be given several times.
     #[arg(short = 'H', long = "metadata", value_name = "KEY:VALUE", value_parser = metadata)]
     metadata: Vec<(String, String)>,
-    /// The worker that is to have the call, by its id.
+    /// The id of the worker that gets the call.
     #[arg(long, value_name = "ID")]
     worker: Option<String>,
-    /// How many seconds the call may take.
+    /// The timeout of the call in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
-    /// Prints the metadata that comes back to standard error.
+    /// Prints the metadata of the reply to standard error.
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]

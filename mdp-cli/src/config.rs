@@ -9,26 +9,38 @@ use mdp_runtime::security::{AllowList, CurveServer, PublicKey, read_trusted};
 use mdp_runtime::{BrokerBuilder, Limits};
 use serde::Deserialize;
 
-/// What the file may say; what it does not say stays as it is by default.
+/// The settings of the file. A setting that is not there has its default. `docs/settings.md` is made from these fields
+/// and their comments (`reference.rs`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The endpoints to listen on, as of `--bind`. Required here or on the command line.
     #[serde(default)]
     pub(crate) bind: Vec<String>,
+    /// The heartbeat interval of the broker's peers. A peer can ask for a longer one, up to 60 s.
     heartbeat_ms: Option<NonZeroU64>,
+    /// A peer is lost after so many intervals without a message from it. A peer can ask for more, up to 10.
     liveness: Option<NonZeroU8>,
+    /// How long a call waits for a service that has no worker. 0 refuses it at once.
     unserved_wait_ms: Option<u64>,
+    /// How long a worker can hold a call beyond its deadline before the broker gives the slot to another call.
     overrun_ms: Option<u64>,
+    /// Refuses a call at once if it would wait for a worker for so long that it could not end before its deadline.
     admission: Option<bool>,
+    /// Listens without encryption where other machines can connect. The same as `--insecure`.
     #[serde(default)]
     insecure: bool,
+    /// Lets each connected peer end workers and the broker. The same as `--allow-drain`.
     #[serde(default)]
     allow_drain: bool,
+    /// The broker's key, and which peers may connect. Default: no encryption.
     curve: Option<CurveConfig>,
-    /// Who may do what.
+    /// The file that says which key may call and serve what.
     policy: Option<PathBuf>,
+    /// For peers of plain MDP.
     #[serde(default)]
     plain: PlainConfig,
+    /// The most that peers can make the broker hold.
     #[serde(default)]
     limits: LimitsConfig,
 }
@@ -37,26 +49,34 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CurveConfig {
+    /// The broker's `.key` file.
     secret_key_file: PathBuf,
-    /// Makes that file if there is none.
+    /// Makes the key files if `secret_key_file` does not exist.
     #[serde(default)]
     generate: bool,
+    /// Public keys that may connect, as text.
     #[serde(default)]
     allowed_keys: Vec<String>,
-    /// A folder of files that end in `.pub`.
+    /// A folder. The keys in its files that end in `.pub` may connect. The broker reads it at its start.
     allowed_keys_dir: Option<PathBuf>,
+    /// Lets each peer connect that has a key. Excludes the two lists of keys.
     #[serde(default)]
     allow_any: bool,
 }
 
-/// What holds for peers of plain MDP.
+/// For peers of plain MDP (RFC 7 and RFC 18).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainConfig {
+    /// How long a raw request of a client waits for a worker.
     queue_expiry_ms: Option<NonZeroU64>,
+    /// How long a raw request may run, counted anew from each attempt.
     run_timeout_ms: Option<NonZeroU64>,
+    /// How long a worker may be silent while it holds no request.
     idle_expiry_ms: Option<NonZeroU64>,
+    /// How long a worker may be silent while it holds a request, or hold one that no client waits for.
     busy_expiry_ms: Option<NonZeroU64>,
+    /// Gives a raw request to another worker when its worker is lost.
     redispatch: Option<bool>,
 }
 
@@ -65,27 +85,49 @@ struct PlainConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsConfig {
+    /// Bytes in one frame: a packet, or a payload in a frame of its own.
     frame_bytes: Option<NonZeroUsize>,
+    /// Frames in one message, the packet included.
     frames: Option<NonZeroUsize>,
+    /// Records in one packet.
     records: Option<NonZeroUsize>,
+    /// Clients and workers that are connected at once. Each takes an open file.
     sessions: Option<NonZeroUsize>,
+    /// Services that have a worker.
     services: Option<NonZeroUsize>,
+    /// Names without a worker that calls wait for.
     unserved_services: Option<usize>,
+    /// Services that one worker's connection offers.
     services_per_worker: Option<NonZeroUsize>,
+    /// Services that all workers' connections offer, each counted for each connection.
     registrations: Option<NonZeroUsize>,
+    /// Calls that wait for a worker of one service.
     queued_calls_per_service: Option<usize>,
+    /// Bytes of the calls that wait for a worker of one service.
     queued_bytes_per_service: Option<usize>,
+    /// Bytes of all calls that the broker holds: waiting, or kept for another attempt.
     held_bytes: Option<usize>,
+    /// Bytes on their way to one peer that it has not read. Beyond this its session ends.
     unread_bytes_per_session: Option<NonZeroUsize>,
+    /// Bytes on their way to all peers that they have not read. Small messages and requests may use an eighth more.
     unread_bytes: Option<NonZeroUsize>,
+    /// Calls of one client, waiting and running.
     calls_per_client: Option<NonZeroUsize>,
+    /// Calls of all clients, waiting and running.
     calls: Option<NonZeroUsize>,
+    /// Methods, and services, that have counters of their own.
     methods: Option<usize>,
+    /// Calls at once that one worker may offer for one service.
     capacity: Option<NonZeroU16>,
+    /// Credit of one side of a stream; one unit is an item of up to 256 bytes. The broker raises less than 16 to 16.
     window: Option<NonZeroU32>,
+    /// Contracts of services that the broker keeps.
     schemas: Option<usize>,
+    /// Bytes of these contracts.
     schema_bytes: Option<usize>,
+    /// Attempts at one call, the first included.
     attempts: Option<NonZeroU8>,
+    /// How often the broker takes slots back from a worker that answers no call before it ends the session.
     unanswered: Option<NonZeroU8>,
 }
 

@@ -10,7 +10,7 @@ use mdp_runtime::{Client, ClientBuilder, ConnectError};
 use crate::Failure;
 use crate::profile::Profile;
 
-/// Where a broker is if nobody says it.
+/// The broker's endpoint by default.
 const ENDPOINT: &str = "tcp://127.0.0.1:5555";
 
 /// Where the broker is, and with which keys. What the command line says counts before the environment, that before the
@@ -18,17 +18,16 @@ const ENDPOINT: &str = "tcp://127.0.0.1:5555";
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
-    /// The broker's endpoint; several are tried in turn. Without one here and in the profile tcp://127.0.0.1:5555.
+    /// The broker's endpoint. Several, with commas between them, are tried in turn. Default: tcp://127.0.0.1:5555.
     #[arg(long, value_name = "ENDPOINT", env = "MDP_ENDPOINT", value_delimiter = ',')]
     pub(crate) endpoint: Vec<String>,
-    /// The broker's public key, as text or as a .pub file: the connection is encrypted.
+    /// The broker's public key, as text or as a .pub file. With it the connection is encrypted.
     #[arg(long, value_name = "KEY", env = "MDP_SERVER_KEY")]
     pub(crate) server_key: Option<String>,
-    /// The program's own .key file; without one it has a key for this time only.
+    /// The program's own .key file. Default: a new key for this run only. Needs the broker's key, too.
     #[arg(long, value_name = "FILE", env = "MDP_KEY")]
     pub(crate) key: Option<PathBuf>,
-    /// A profile: the table of this name in mdp/profiles.toml of the user's configuration directory, with `endpoint` (a
-    /// list), `server_key` and `key`.
+    /// A profile: the table of this name in mdp/profiles.toml of the user's configuration directory.
     #[arg(long, value_name = "NAME", env = "MDP_PROFILE")]
     pub(crate) profile: Option<String>,
 }

@@ -17,10 +17,10 @@ use crate::schema::all_in_one;
 /// workers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DescribeArgs {
-    /// The service, `package.Service`; with a method, only that and what it uses.
+    /// The service, `package.Service`. With a method: only the method and the messages that it uses.
     #[arg(value_name = "SERVICE[/METHOD]")]
     what: String,
-    /// How it is said. As JSON an object: `service`, `hash`, `methods`, and `files` with their text; with several contracts
+    /// The format of the output. As JSON an object: `service`, `hash`, `methods`, and `files` with their text; with several contracts
     /// also `contracts`, a list of such objects with their `workers`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,

@@ -23,13 +23,13 @@ pub(crate) struct DrainArgs {
     /// A worker's id, a service for all of its workers, or `broker` for the broker itself.
     #[arg(value_name = "WORKER|SERVICE|broker")]
     whom: String,
-    /// Which of these it is, where the name alone does not say it.
+    /// What the name is the name of. Default: found out by the name.
     #[arg(long = "as", value_enum, value_name = "KIND")]
     kind: Option<Kind>,
-    /// How many seconds to wait until they have left; 0 does not wait.
+    /// How many seconds to wait until they have left. 0 does not wait.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     wait: Duration,
-    /// How it is said.
+    /// The format of the output.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

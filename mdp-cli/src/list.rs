@@ -13,13 +13,13 @@ use crate::management::{Management, ServiceLine, WorkerLine};
 /// The exit code is 0 also if there are none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// This service only.
+    /// Lists this service only.
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// Each worker, too.
+    /// Lists each worker, too.
     #[arg(long, short)]
     workers: bool,
-    /// How it is said.
+    /// The format of the output.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

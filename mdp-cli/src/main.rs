@@ -35,6 +35,8 @@ mod messages;
 mod metrics;
 mod ping;
 mod profile;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod stats;
 mod stop;

@@ -16,16 +16,16 @@ use crate::management::Management;
 /// Workers answer without a handler; those of plain MDP cannot be asked. The exit code is 1 if somebody did not answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PingArgs {
-    /// A service whose workers are asked, too.
+    /// A service. Its workers are asked, too.
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// How often each is asked; the times are of all.
+    /// How often the broker and each worker are asked, at least once.
     #[arg(long, short = 'n', value_name = "TIMES", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
-    /// How many seconds an answer may take.
+    /// The timeout of an answer in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     timeout: Duration,
-    /// How it is said. As JSON a list of objects, times in milliseconds.
+    /// The format of the output. As JSON a list of objects, with times in milliseconds.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

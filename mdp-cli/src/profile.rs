@@ -14,11 +14,12 @@ const FILE: &str = "mdp/profiles.toml";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
+    /// The broker's endpoints, tried in turn.
     #[serde(default)]
     pub(crate) endpoint: Vec<String>,
-    /// The broker's public key, as text or as a .pub file.
+    /// The broker's public key, as text or as a .pub file. A file is looked up in the folder of the profiles.
     pub(crate) server_key: Option<String>,
-    /// The user's own .key file.
+    /// The user's own .key file, in the folder of the profiles unless the path is absolute.
     pub(crate) key: Option<PathBuf>,
 }
 

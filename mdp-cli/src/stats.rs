@@ -11,10 +11,10 @@ use crate::management::{Management, MethodLine};
 /// ran on average.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatsArgs {
-    /// The methods of this service only.
+    /// Prints the methods of this service only.
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// How it is said. As JSON what `mmi.methods` answers: times are sums, in milliseconds.
+    /// The format of the output. As JSON what `mmi.methods` answers: times are sums, in milliseconds.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

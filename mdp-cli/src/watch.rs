@@ -21,13 +21,13 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// It asks the broker again and again, so it misses a worker that came and went in between. It stays while the broker is away.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArgs {
-    /// Workers of this service only.
+    /// Watches workers of this service only.
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// How many seconds lie between two questions, at least 0.1.
+    /// The time between two questions to the broker in seconds, at least 0.1.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
-    /// How it is said. As JSON an object a line: `event` (here, joined, draining, left, broker-lost, broker-back), `service`,
+    /// The format of the output. As JSON one object for each line: `event` (here, joined, draining, left, broker-lost, broker-back), `service`,
     /// `worker`, `dialect`, `capacity`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,

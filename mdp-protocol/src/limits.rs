@@ -53,8 +53,9 @@ pub struct Limits {
     /// its service, or for the broker as a whole only. 4,096.
     pub methods: usize,
     /// Units of credit that one side of a stream may give the other at once, each for an item of up to
-    /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. 16,384; below 16
-    /// a stream may come to a standstill, for receivers keep a few units back (`wire.md` R71).
+    /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. Default: 16,384.
+    /// Must be at least 16: with less a stream can stop, because receivers keep a few units back (`wire.md` R71). The
+    /// broker of `mdp-runtime` raises a smaller value to 16.
     pub window: u32,
     /// Contracts of services that the broker keeps, once somebody has asked for them; beyond that it forgets the one that
     /// nobody wanted for longest. 256.

@@ -65,7 +65,7 @@ pub struct Method(&'static MethodSpec);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MethodError {
-    /// The path is none.
+    /// The path is not `package.Service/Method`.
     #[error("`{path}` is no method's path, such as `auth.v1.Auth/Login`")]
     Path {
         /// The path.
@@ -95,10 +95,10 @@ pub enum MethodError {
 }
 
 impl Method {
-    /// The method of this path, `package.Service/Method`, and of this kind. Its idempotency is not known, so the broker
-    /// does not make its calls again; see [`in_schema`](Self::in_schema) and [`with_idempotency`](Self::with_idempotency).
-    /// Its memory is never given back, but the same method takes it once only; a gateway should name methods that there
-    /// are, not those that it is asked for.
+    /// A handle for a method that is known at run time only: its path, `package.Service/Method`, and its kind. The options
+    /// of a schema (idempotency, `timeout_ms`, `retry_attempts`) do not apply, so the broker does not repeat its calls; see
+    /// [`in_schema`](Self::in_schema) and [`with_idempotency`](Self::with_idempotency). Equal handles share their memory,
+    /// and it is never freed. A process can have 65,536 of them: do not make them from names that a peer chooses.
     ///
     /// # Errors
     ///

@@ -28,38 +28,38 @@ pub(crate) struct BenchArgs {
     /// The method, `package.Service/Method`: one request, and one reply or a stream of them.
     #[arg(value_name = "SERVICE/METHOD")]
     method: String,
-    /// The request as JSON; @FILE takes it from a file, @- from standard input. Without this and --random it is empty.
+    /// The request as JSON. @FILE reads a file, @- reads standard input. Default: an empty request.
     #[arg(short, long, value_name = "JSON", conflicts_with = "random")]
     data: Option<String>,
-    /// Makes 256 requests up, by the schema, out of this seed.
+    /// Makes up 256 requests that fit the schema, from this seed. Default of SEED: 1.
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "1")]
     random: Option<u64>,
-    /// The descriptors of the service; without them a worker is asked.
+    /// A file with the descriptors of the service. Default: a worker of the service is asked for them.
     #[arg(long, value_name = "FILE.binpb")]
     schema: Option<PathBuf>,
-    /// Metadata beside each request, KEY:VALUE. May be given several times.
+    /// Metadata of each request. Can be given several times.
     #[arg(short = 'H', long = "metadata", value_name = "KEY:VALUE", value_parser = metadata)]
     metadata: Vec<(String, String)>,
-    /// How many calls are under way at a time. With --rate: how many there may be at the most.
+    /// How many calls are in flight at a time, 1 to 100,000. With --rate: the maximum.
     #[arg(long, short = 'c', value_name = "CALLS", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     concurrency: u32,
-    /// Calls a second, whatever becomes of them. A call's time counts from the moment at which it was due, so a stall counts for
-    /// all calls that it holds up. Without it there is always a next call when one has ended.
+    /// Calls per second, independent of their replies. The time of a call counts from the moment at which it was due, so a
+    /// stall counts for all calls that it delays. Default: the next call begins when one has ended.
     #[arg(long, value_name = "CALLS")]
     rate: Option<f64>,
-    /// Connections, which take the calls in turn.
+    /// The number of connections, 1 to 1,000. They take the calls in turn.
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
-    /// How many seconds calls are made.
+    /// How long to make calls, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     duration: Duration,
-    /// How many seconds of it do not count, at its begin.
+    /// The part of the duration at its begin that does not count, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     warm_up: Duration,
-    /// The time of each call, in seconds.
+    /// The timeout of each call in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
-    /// How it is said.
+    /// The format of the output.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

@@ -16,7 +16,7 @@ use crate::management::Management;
 /// of one service that were built of different schemas. The exit code is 0 if there is nothing to mend, else 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// How it is said. As JSON a list of objects: `check`, `state` (ok, warning, failed), `found`, `mend`.
+    /// The format of the output. As JSON a list of objects: `check`, `state` (ok, warning, failed), `found`, `mend`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

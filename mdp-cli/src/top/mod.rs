@@ -29,7 +29,7 @@ const SHORTEST: Duration = Duration::from_millis(200);
 /// Up and down choose a service, Tab shows its methods in place of its workers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TopArgs {
-    /// How many seconds lie between two looks, at least 0.2.
+    /// The time between two questions to the broker in seconds, at least 0.2.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
     #[command(flatten)]

@@ -356,7 +356,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// How long a request of a plain client may run, once a worker has it. 10 min.
+    /// How long a raw request of a plain client may run, counted anew from each attempt. After that the broker ends the
+    /// call, and the client gets no answer (`docs/wire.md` R89). Default: 10 min.
     pub fn plain_run_timeout(mut self, timeout: Duration) -> Self {
         self.config.plain.run_timeout = clock::span(timeout);
         self

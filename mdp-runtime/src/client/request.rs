@@ -119,7 +119,7 @@ impl Request {
         &self.metadata
     }
 
-    /// What goes beside the request, to be changed.
+    /// The request's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`] adds one.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.metadata
     }
@@ -255,7 +255,7 @@ impl Reply {
         self.payload = bytes.into();
     }
 
-    /// What goes beside the message, to be changed.
+    /// The reply's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`] adds one.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.metadata
     }

@@ -73,7 +73,7 @@ impl<T: Record> Pair<T> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same as of [`PairSender::send`].
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.sender.send(message).await
     }
@@ -82,7 +82,7 @@ impl<T: Record> Pair<T> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same as of [`PairReceiver::recv`].
     pub async fn recv(&mut self) -> Result<Option<T>, RecvError> {
         self.receiver.recv().await
     }

@@ -75,7 +75,8 @@ impl Policy {
         }
     }
 
-    /// The names of those who may do something, in the order of the file.
+    /// The names of all entries: each `[[principal]]` in the order of the file, then `anonymous` and `anyone` if the file
+    /// has these tables.
     pub fn principals(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }

@@ -6,8 +6,10 @@
 //! - [`words`]: which words may stand in which sources.
 //! - [`sizes`]: how long a source file may be.
 //! - [`rules`]: that a cited rule of `docs/wire.md` exists.
+//! - [`pages`]: that lines of Markdown end, and that links and the list of pages are right.
 
 pub mod arrows;
+pub mod pages;
 pub mod rules;
 pub mod sizes;
 pub mod strip;

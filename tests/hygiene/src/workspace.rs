@@ -54,13 +54,26 @@ fn manifest(path: &Path) -> Result<Table, String> {
 ///
 /// A folder or a file that cannot be read.
 pub fn sources(root: &Path) -> io::Result<Vec<Source>> {
+    files(root, ".rs")
+}
+
+/// Every page of Markdown below `root`, likewise.
+///
+/// # Errors
+///
+/// A folder or a file that cannot be read.
+pub fn pages(root: &Path) -> io::Result<Vec<Source>> {
+    files(root, ".md")
+}
+
+fn files(root: &Path, ending: &str) -> io::Result<Vec<Source>> {
     let mut sources = Vec::new();
-    collect(root, "", &mut sources)?;
+    collect(root, "", ending, &mut sources)?;
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(sources)
 }
 
-fn collect(folder: &Path, prefix: &str, into: &mut Vec<Source>) -> io::Result<()> {
+fn collect(folder: &Path, prefix: &str, ending: &str, into: &mut Vec<Source>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -68,9 +81,9 @@ fn collect(folder: &Path, prefix: &str, into: &mut Vec<Source>) -> io::Result<()
         if entry.file_type()?.is_dir() {
             // Hidden folders belong to tools, `target` to cargo.
             if !name.starts_with('.') && name != "target" {
-                collect(&entry.path(), &format!("{path}/"), into)?;
+                collect(&entry.path(), &format!("{path}/"), ending, into)?;
             }
-        } else if name.ends_with(".rs") {
+        } else if name.ends_with(ending) {
             into.push(Source { path, text: fs::read_to_string(entry.path())? });
         }
     }

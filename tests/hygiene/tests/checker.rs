@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use test_hygiene::workspace::Source;
-use test_hygiene::{arrows, rules, sizes, strip, words};
+use test_hygiene::{arrows, pages, rules, sizes, strip, words};
 use toml::Table;
 
 const WORKSPACE: &str = r#"
@@ -268,4 +268,47 @@ fn a_rule_that_is_cited_exists() {
     let lost = format!("{paper}As (R12) says.");
     assert_eq!(rules::faults(&lost, &[]), ["wire.md cites R12, which it does not have"]);
     assert_eq!(rules::faults("", &[]).len(), 1);
+}
+
+fn page(path: &str, text: &str) -> Source {
+    Source { path: path.into(), text: text.into() }
+}
+
+#[test]
+fn a_line_of_a_page_ends_unless_it_cannot() {
+    let (word, words) = ("x".repeat(121), "word ".repeat(25));
+    let link = format!("[a link](https://example.org/{word})");
+    let row = format!("| {words} |");
+    for whole in [&row, &word, &link, &format!("- {link}."), &format!("  {row}")] {
+        assert_eq!(pages::long_lines(&[page("a.md", whole)]), [""; 0], "{whole}");
+    }
+    assert_eq!(pages::long_lines(&[page("a.md", &"é".repeat(120))]), [""; 0]);
+    for long in [&words, &format!("- {words}"), &format!("see {link}")] {
+        let faults = pages::long_lines(&[page("a.md", &format!("one\n{long}"))]);
+        assert_eq!(faults.len(), 1, "{long}");
+        assert!(faults.iter().all(|fault| fault.starts_with("a.md:2 has ")), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_link_leads_to_a_file_and_a_heading() {
+    let exists = |path: &str| ["README.md", "docs/b.txt"].contains(&path);
+    let b = page("docs/b.md", "# The `b`, part 1\n```sh\n# no heading\n```\n");
+    let good = "# Here\n[r](../README.md), [b](b.md#the-b-part-1) and [here](#here), [t](b.txt#x)\n\
+                [away](https://a.org/x.md)\n```text\n[no](link.md)\n```\n`[no](link.md)`";
+    assert_eq!(pages::dead_links(&[page("docs/a.md", good), b.clone()], exists), [""; 0]);
+    let bad = "[b](../b.md), [c](c.md#part), [b](b.md#no-heading) and [here](#there)";
+    let faults = pages::dead_links(&[page("docs/a.md", bad), b], exists);
+    let targets = ["../b.md", "c.md#part", "b.md#no-heading", "#there"];
+    assert_eq!(faults, targets.map(|target| format!("docs/a.md: {target} leads nowhere")));
+}
+
+#[test]
+fn the_guide_lists_its_pages() {
+    let summary = page("docs/SUMMARY.md", "- [A](a.md)\n");
+    let pages = [summary.clone(), page("docs/a.md", ""), page("README.md", "")];
+    assert_eq!(pages::unlisted(&pages), [""; 0]);
+    let pages = [summary, page("docs/b.md", "")];
+    assert_eq!(pages::unlisted(&pages), ["docs/b.md is not in docs/SUMMARY.md"]);
+    assert_eq!(pages::unlisted(&[]).len(), 1);
 }

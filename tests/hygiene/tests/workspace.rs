@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use test_hygiene::{arrows, rules, sizes, words, workspace};
+use test_hygiene::{arrows, pages, rules, sizes, words, workspace};
 
 #[test]
 fn no_arrow_points_up() {
@@ -29,6 +29,18 @@ fn no_source_file_is_too_long() {
 fn each_rule_that_is_cited_exists() {
     let paper = fs::read_to_string(workspace::root().join("docs/wire.md")).unwrap();
     assert_eq!(rules::faults(&paper, &sources()), [""; 0]);
+}
+
+#[test]
+fn lines_of_pages_end_and_links_lead_to_files() {
+    let root = workspace::root();
+    let pages = workspace::pages(&root).unwrap();
+    assert_eq!(pages::long_lines(&pages), [""; 0]);
+    assert_eq!(pages::dead_links(&pages, |path| root.join(path).exists()), [""; 0]);
+    assert_eq!(pages::unlisted(&pages), [""; 0]);
+    for path in ["README.md", "docs/wire.md", "examples/auth/README.md"] {
+        assert!(pages.iter().any(|page| page.path == path), "{path} is not looked at");
+    }
 }
 
 #[test]

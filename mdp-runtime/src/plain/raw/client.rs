@@ -286,7 +286,7 @@ impl PendingReply {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// No final reply arrived: timeout, connection lost, or client closed.
     pub async fn last(mut self) -> Result<Vec<Bytes>, RawError> {
         loop {
             match self.next().await {
