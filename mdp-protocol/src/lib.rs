@@ -42,6 +42,7 @@ extern crate std;
 mod backoff;
 pub mod broker;
 pub mod client;
+mod codes;
 mod hash;
 mod identity;
 mod limits;
