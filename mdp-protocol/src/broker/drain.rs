@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use super::Broker;
 use super::io::{Action, Note};
-use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED};
+use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
+use crate::wire::listing::Listing;
 use crate::wire::{DisconnectReason, Record};
 
 /// How the names of these services begin.

@@ -1,116 +1,22 @@
 //! The broker's own services (RFC 8): who offers what, and what is going on.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::io::{Action, Name, Stats};
+use super::io::{Action, Name};
 use super::refusals::{denied, typed_management};
 use super::services::Registration;
-use super::tallies::{MethodLine, Tally};
 use super::to_plain::{Content, ToPlain};
 use super::{Broker, drain, schemas};
-use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wire::plain::Dialect;
-use crate::wire::{DisconnectReason, Record, Reply, SchemaHash};
+use crate::wire::listing::{BrokerLine, Listing, ServiceLine, WorkerLine};
+use crate::wire::{DisconnectReason, Record, Reply};
 
 /// The most entries of a list.
 const LIST_MOST: usize = 10_000;
-
-/// What a service of the broker's own answers: a status, then what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Listing {
-    /// A status of RFC 8 and nothing more: 200, 403, 404, 501, 503 or 504.
-    Status(u16),
-    /// The services.
-    Services(Vec<ServiceLine>),
-    /// The workers of a service, or of all.
-    Workers(Vec<WorkerLine>),
-    /// The counters.
-    Counters(Box<Stats>),
-    /// The counters of methods.
-    Methods(Vec<MethodLine>),
-    /// How many workers are to end.
-    Drained(usize),
-    /// What a service is: the whole answer as a raw payload (`wire.md` R85), in memory that all answers share. Its
-    /// frames are the status, what a worker told (a `google.protobuf.FileDescriptorSet`), and the identity of the
-    /// contract.
-    Schema(Arc<[u8]>),
-    /// The broker's settings, as far as they concern others.
-    Broker(Box<BrokerLine>),
-}
-
-/// The broker, as `mmi.broker` tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerLine {
-    /// How often it gives and wants a sign of life.
-    pub heartbeat: Span,
-    /// How many silent intervals mean that a peer is gone.
-    pub liveness: u8,
-    /// It takes no new calls: it is to end.
-    pub draining: bool,
-    /// It has a policy.
-    pub guarded: bool,
-    /// What it accepts.
-    pub limits: Limits,
-}
-
-impl Listing {
-    /// The status of RFC 8.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Listing::Status(status) => *status,
-            _ => OK,
-        }
-    }
-}
-
-/// One service, as `mmi.services` lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceLine {
-    /// Its name.
-    pub service: Name,
-    /// Its workers, draining ones included.
-    pub workers: usize,
-    /// Calls that they take at once, together.
-    pub capacity: u64,
-    /// Calls that they hold.
-    pub running: u64,
-    /// Calls that wait.
-    pub queued: usize,
-    /// Its workers that take no new calls.
-    pub draining: usize,
-    /// The contracts that its other workers say they have.
-    pub schemas: Vec<SchemaHash>,
-}
-
-/// One worker of a service, as `mmi.workers` lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerLine {
-    /// Its id.
-    pub id: Name,
-    /// The service that it offers.
-    pub service: Name,
-    /// What it speaks; `None` is MDP/RPC.
-    pub dialect: Option<Dialect>,
-    /// Calls that it takes at once.
-    pub capacity: u32,
-    /// Calls that it holds.
-    pub running: u32,
-    /// It takes no new ones.
-    pub draining: bool,
-    /// The contract that it says it has.
-    pub schema: Option<SchemaHash>,
-    /// What it has done so far.
-    pub tally: Tally,
-    /// How long ago its last error was.
-    pub since_error: Option<Span>,
-}
 
 /// Lists that a principal is given in a second, or a peer without one; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;

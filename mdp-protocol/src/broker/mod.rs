@@ -42,13 +42,15 @@ use hashbrown::HashMap;
 pub use config::{Config, DrainConfig, PlainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
-pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
-pub use mmi::{BrokerLine, Listing, ServiceLine, WorkerLine};
+pub use io::{Action, Cause, Name, Note, Outgoing, Sender};
 pub use plain::{FromPlain, Incoming};
 pub use report::Report;
-pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
 pub use unread::UNREAD_STEP;
+
+pub use crate::wire::listing::{
+    BrokerLine, Listing, MethodLine, ServiceLine, Stats, Tally, WorkerLine,
+};
 
 use crate::hash::{BytesState, NumberState};
 use crate::identity::Identity;

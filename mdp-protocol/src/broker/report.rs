@@ -3,10 +3,8 @@
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::io::Stats;
-use super::mmi::{ServiceLine, WorkerLine};
-use super::tallies::MethodLine;
 use crate::payload::Payload;
+use crate::wire::listing::{MethodLine, ServiceLine, Stats, WorkerLine};
 
 /// All that is counted, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::calls::{Call, End};
 use super::io::{Action, Name};
-use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
+use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
 use super::requests::Request;
 use super::{Broker, final_of};
@@ -21,6 +21,7 @@ use crate::policy::Grant;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
+use crate::wire::listing::Listing;
 use crate::wire::plain::Form;
 use crate::wire::{CallKind, Marks, Reply, SchemaHash, put_frame};
 

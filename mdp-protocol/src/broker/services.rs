@@ -11,7 +11,6 @@ use super::calls::{Call, Place};
 use super::io::{Action, Name, Note};
 use super::overload::Pace;
 use super::requests::MANAGEMENT;
-use super::tallies::Tally;
 use super::unread::Given;
 use super::{BY_PLACE, Broker, PlantedBug};
 use crate::limits::Limit;
@@ -20,6 +19,7 @@ use crate::names;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::time::Time;
+use crate::wire::listing::Tally;
 use crate::wire::{DisconnectReason, SchemaHash};
 
 /// A name that has workers, or calls that wait for one.

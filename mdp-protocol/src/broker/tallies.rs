@@ -19,42 +19,12 @@ use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
 use crate::time::{Span, Time};
+use crate::wire::listing::{MethodLine, Tally};
 
 /// Rows on trial at once.
 const ON_TRIAL: usize = 64;
 /// Paths that are found without a look into the map.
 const RECENT: usize = 16;
-
-/// Counters of a method, a service or a worker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Calls accepted; of a worker, calls given to it.
-    pub requests: u64,
-    /// Calls that ended otherwise than with OK, as their clients were told.
-    pub errors: u64,
-    /// Calls that went to another worker after the first was lost.
-    pub redispatched: u64,
-    /// How long calls waited for a worker, together. In whole milliseconds each, rounded so that sums are right.
-    pub queued: Span,
-    /// How long workers held calls till they answered, together.
-    pub running: Span,
-    /// The last error, and when that was.
-    pub last_error: Option<(Code, Time)>,
-}
-
-/// The counters of a method or of a whole service, as `mmi.methods` lists them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MethodLine {
-    /// The service.
-    pub service: Name,
-    /// The method; empty for raw calls, and for typed ones of methods that no worker has.
-    pub method: Name,
-    /// What was counted.
-    pub tally: Tally,
-    /// How long ago the last error was.
-    pub since_error: Option<Span>,
-}
 
 /// The rows, and how they are found.
 #[derive(Debug)]
@@ -89,27 +59,6 @@ pub(super) struct Called<'a> {
     pub(super) service: Option<Key>,
     /// Where the call counts, if that is known by now.
     pub(super) row: Option<Key>,
-}
-
-impl Tally {
-    fn add(&mut self, other: &Tally) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.redispatched += other.redispatched;
-        self.queued = self.queued + other.queued;
-        self.running = self.running + other.running;
-        self.last_error = match (self.last_error, other.last_error) {
-            (Some(own), Some(other)) if own.1 > other.1 => Some(own),
-            (own, other) => other.or(own),
-        };
-    }
-
-    pub(super) fn count_error(&mut self, now: Time, code: Code) {
-        if code != Code::Ok {
-            self.errors += 1;
-            self.last_error = Some((code, now));
-        }
-    }
 }
 
 impl Tallies {

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use super::calls::Call;
 use super::io::{Action, Name, Outgoing};
-use super::mmi::Listing;
 use super::refusals::{handed_back, no_such_stream};
 use super::requests::service_of;
 use super::{Broker, final_of};
@@ -15,6 +14,7 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
 use crate::time::Time;
+use crate::wire::listing::Listing;
 use crate::wire::plain::{self, Dialect, Form, Side, put};
 use crate::wire::{CallKind, Command, Direction, Part, Record, Reply};
 

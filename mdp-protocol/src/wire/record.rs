@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::decode::{Body, Head};
 use super::header::{Command, Flags, VERSION};
-use crate::broker::Listing;
+use super::listing::{Listing, SchemaHash};
 use crate::codes::code_table;
 use crate::status::{Code, Refusal};
 use crate::time::Span;
@@ -170,9 +170,6 @@ pub enum Part<P> {
     /// There are no more requests. Costs no credit.
     End,
 }
-
-/// The identity of a service's contract: equal for equal contracts. The core only compares it.
-pub type SchemaHash = [u8; 16];
 
 /// What a FINAL carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
