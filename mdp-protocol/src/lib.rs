@@ -69,4 +69,4 @@ pub use payload::Payload;
 pub use session::{ConnectionState, LossCause, SessionAction, SessionConfig};
 pub use slab::Key;
 pub use status::{Code, Reason, Refusal};
-pub use time::{Span, Time};
+pub use time::{HEARTBEAT, LIVENESS, Span, Time};
