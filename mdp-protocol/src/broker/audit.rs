@@ -195,7 +195,7 @@ impl<P: Payload> Broker<P> {
         same("routes", self.sessions.len(), self.by_route.len())?;
         same("session timers", self.sessions.len(), self.session_timer.len())?;
         for (key, session) in self.sessions.iter() {
-            if self.is_seen_off(key) {
+            if self.is_drained(key) {
                 return Err(format!("session {key:?} is dismissed and was not told to go"));
             }
             let own =

@@ -70,7 +70,7 @@ impl<P: Payload> Broker<P> {
             refusal.not_started = false;
             refusal
         };
-        self.tell(now, key, refusal, out);
+        self.send_refusal(now, key, refusal, out);
         self.hold_slot(now, key, worker);
     }
 

@@ -6,14 +6,13 @@
 use alloc::vec::Vec;
 
 use super::calls::{Call, Place};
-use super::io::{Action, Note};
-use super::refusals::deadline_refusal;
+use super::io::Action;
 use super::{BY_CLIENT, Broker, PlantedBug};
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
-use crate::wire::{DisconnectReason, Record};
+use crate::wire::Record;
 
 impl<P: Payload> Broker<P> {
     /// CANCEL from a client. One that has crossed with FINAL finds nothing.
@@ -22,23 +21,23 @@ impl<P: Payload> Broker<P> {
             return self.forget_question(from, call);
         };
         self.stats.cancelled += 1;
-        self.give_up(now, key, None, out);
+        self.abandon(now, key, None, out);
     }
 
     /// A client is gone: nobody waits for its calls.
-    pub(super) fn forget_client(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
+    pub(super) fn abandon_calls_of(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
         let mut at = self.sessions.get(client).and_then(|session| session.calls.front());
         while let Some(key) = at {
             at = List::after::<BY_CLIENT, Call<P>>(&self.calls, key);
             let waiting = self.calls.get(key).is_some_and(Call::is_waiting);
             if !(waiting && self.planted(PlantedBug::KeepDeadClientsCalls)) {
-                self.give_up(now, key, Some(client), out);
+                self.abandon(now, key, Some(client), out);
             }
         }
     }
 
     /// To the session that leaves nothing is sent any more, be it the worker that holds the call.
-    pub(super) fn give_up(
+    pub(super) fn abandon(
         &mut self,
         now: Time,
         key: Key,
@@ -47,7 +46,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(place) = self.calls.get(key).map(|call| call.place) else { return };
         match place {
-            Place::Queued(_) | Place::Pinned(_) => self.drop_waiting(key),
+            Place::Queued(_) | Place::Pinned(_) => self.remove_waiting(key),
             Place::Running(worker) => {
                 let session = self.registrations.get(worker).map(|worker| worker.session);
                 if let Some(session) = session.filter(|session| leaves != Some(*session)) {
@@ -60,23 +59,11 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    pub(super) fn become_overdue(
-        &mut self,
-        now: Time,
-        key: Key,
-        worker: Key,
-        out: &mut Vec<Action<P>>,
-    ) {
-        self.stats.expired += 1;
-        self.tell(now, key, |_| deadline_refusal(true), out);
-        self.hold_slot(now, key, worker);
-    }
-
     /// Nobody waits for the call any more; its slot comes back with FINAL, or when that takes too long.
     pub(super) fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
-        self.let_go(key);
+        self.release_body(key);
         self.drop_backlog(key);
-        self.forget_caller(key);
+        self.detach_client(key);
         self.running -= 1;
         if let Some(call) = self.calls.get_mut(key) {
             call.place = Place::Overdue(worker);
@@ -87,38 +74,5 @@ impl<P: Payload> Broker<P> {
             None => self.config.overrun,
         };
         self.call_timer.set(key.index(), now + overrun);
-    }
-
-    /// The worker did not give the slot back in time: it is taken.
-    pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
-        if self.plain_form(worker).is_some() {
-            // One request at a time: it must not get another one while it is at this.
-            let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
-                return;
-            };
-            return self.expel(now, session, DisconnectReason::Silence, out);
-        }
-        self.count_duration(now, key);
-        self.leave_worker(key, worker);
-        let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
-        let service = service.map(|service| service.name.clone());
-        self.remove(key);
-        let Some(from) = self.registrations.get(worker).map(|worker| worker.session) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(from) else { return };
-        session.late = session.late.saturating_add(1);
-        // Many slots at once may be a short pause of an honest worker, so they count as one.
-        let (times, counted) = session.unanswered;
-        if times == 0 || now - counted >= self.config.overrun {
-            session.unanswered = (times.saturating_add(1), now);
-        }
-        let (id, unanswered) = (session.id.clone(), session.unanswered.0);
-        out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
-        if unanswered >= self.config.limits.unanswered {
-            // It lives and does not work: what it still holds is better off elsewhere.
-            return self.expel(now, from, DisconnectReason::Silence, out);
-        }
-        self.free_slot(now, worker, out);
     }
 }

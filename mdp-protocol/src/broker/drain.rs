@@ -65,24 +65,24 @@ impl<P: Payload> Broker<P> {
             for registration in registrations.unwrap_or_default() {
                 self.refuse_pinned(now, registration, out);
             }
-            if !self.is_seen_off(key) {
+            if !self.is_drained(key) {
                 // Its handlers hear of it. A worker that has not asked for this is to do nothing else.
                 self.send(now, key, Record::Drain, out);
             }
             out.push(Action::Note(Note::WorkerDraining { id }));
         }
-        self.see_off_dismissed(now, key, out);
+        self.disconnect_drained(now, key, out);
     }
 
     /// Tells a dismissed worker to go, once it holds no call.
-    pub(super) fn see_off_dismissed(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        if self.is_seen_off(key) {
-            self.expel(now, key, DisconnectReason::Drained, out);
+    pub(super) fn disconnect_drained(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        if self.is_drained(key) {
+            self.disconnect(now, key, DisconnectReason::Drained, out);
         }
     }
 
     /// Whether a worker is dismissed and holds no call.
-    pub(super) fn is_seen_off(&self, key: Key) -> bool {
+    pub(super) fn is_drained(&self, key: Key) -> bool {
         let Some(session) = self.sessions.get(key).filter(|session| session.dismissed) else {
             return false;
         };

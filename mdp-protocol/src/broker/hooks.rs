@@ -10,10 +10,9 @@ use alloc::vec::Vec;
 use super::Broker;
 use super::calls::{End, Place, Stage, no_name};
 use super::io::{Action, Name};
-use super::refusals::{
-    bad_metadata_of_hook, bad_path, begun, deadline_refusal, limit_refusal, no_verdict,
-};
-use super::requests::{Request, Wish};
+use super::refusals::{bad_metadata_of_hook, bad_path, begun, limit_refusal};
+use super::requests::Request;
+use super::routing::Wish;
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::policy::PeerKey;
@@ -139,7 +138,7 @@ impl<P: Payload> Broker<P> {
         if self.held_bytes + body.size() > self.config.limits.held_bytes {
             let refusal = self.over(from, Limit::HeldBytes, out);
             self.stats.refused += 1;
-            return self.refuse(now, from, request.call, &body, refusal, out);
+            return self.refuse_request(now, from, request.call, &body, refusal, out);
         }
         let key = self.accept(now, from, request, &body, out);
         let about = About::Request {
@@ -152,8 +151,8 @@ impl<P: Payload> Broker<P> {
         self.ask(now, key, Stage::Request, about, out);
     }
 
-    /// A call ends with this, unless the hooks say otherwise. The call is in no list.
-    pub(super) fn conclude(
+    /// Asks about the end of a call.
+    pub(super) fn ask_about_reply(
         &mut self,
         now: Time,
         key: Key,
@@ -161,22 +160,17 @@ impl<P: Payload> Broker<P> {
         worker: Name,
         out: &mut Vec<Action<P>>,
     ) {
-        let own = || self.calls.get(key).is_some_and(|call| call.client().is_none());
-        if !self.config.hooks.replies || own() {
-            self.reply(now, key, end, worker, out);
-            return self.remove(key);
-        }
         let End { code, not_started, reply } = end;
         let reply = match reply {
             Reply::Body(body) => Reply::Body(body.detach()),
             refused => refused,
         };
-        self.let_go(key);
+        self.release_body(key);
         if self.held_bytes + size_of(&reply) > self.config.limits.held_bytes {
             self.stats.refused += 1;
             let mut refusal = limit_refusal(Limit::HeldBytes);
             refusal.not_started = not_started;
-            self.tell(now, key, |_| refusal, out);
+            self.send_refusal(now, key, |_| refusal, out);
             return self.remove(key);
         }
         let about = About::Reply { worker, code, not_started, reply };
@@ -203,13 +197,13 @@ impl<P: Payload> Broker<P> {
         };
         let (raw, until) = (call.raw, end.min(now + self.config.hooks.wait));
         self.call_timer.set(key.index(), until);
-        self.hold_elsewhere(key, about.size());
+        self.count_body(key, about.size());
         let question = Question { call: key.as_u64(), caller, key: own, path, raw, about };
         out.push(Action::Ask(Box::new(question)));
     }
 
     /// The verdict on a call. One that comes too late finds nothing.
-    pub(super) fn judged(
+    pub(super) fn take_verdict(
         &mut self,
         now: Time,
         call: u64,
@@ -218,7 +212,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(key) = Key::from_u64(call) else { return };
         let Some(Place::Asked(stage)) = self.calls.get(key).map(|call| call.place) else { return };
-        self.let_go(key);
+        self.release_body(key);
         match verdict {
             Verdict::Dispatch { body, to } => self.send_on(now, key, stage, body, to, out),
             Verdict::End { code, not_started, worker, reply } => {
@@ -227,7 +221,7 @@ impl<P: Payload> Broker<P> {
                 }
                 let not_started = not_started && code != Code::Ok;
                 let end = self.with_readable_metadata(End { code, not_started, reply });
-                self.reply(now, key, end, worker, out);
+                self.send_reply(now, key, end, worker, out);
                 self.remove(key);
             }
             Verdict::Discard => {
@@ -257,7 +251,7 @@ impl<P: Payload> Broker<P> {
         if stage == Stage::Reply {
             if call.flow.has_begun() {
                 self.stats.refused += 1;
-                self.tell(now, key, |_| begun(), out);
+                self.send_refusal(now, key, |_| begun(), out);
                 return self.remove(key);
             }
             // One handler has run, whatever becomes of the next.
@@ -269,12 +263,12 @@ impl<P: Payload> Broker<P> {
         let (left, kind) = (call.deadline - now, call.flow.kind());
         let wish = |target| Wish { leased, no_wait, left, kind, target };
         if self.closing.is_some() {
-            return self.give_back(now, key, out);
+            return self.hand_back(now, key, out);
         }
         let called = check_metadata(body.metadata())
             .map_err(bad_metadata_of_hook)
             .and_then(|()| self.check_body(&body))
-            .and_then(|()| self.called(&body).map_err(bad_path));
+            .and_then(|()| self.resolve(&body).map_err(bad_path));
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
@@ -283,32 +277,17 @@ impl<P: Payload> Broker<P> {
             (Ok(called), to) => self.find_route(client, called, wish(to.worker()), &body, out),
         };
         match found {
-            Ok(route) => self.take_route(now, key, route, body, out),
+            Ok(route) => self.follow(now, key, route, body, out),
             Err(refusal) => {
                 self.stats.refused += 1;
-                self.tell(now, key, |_| refusal, out);
+                self.send_refusal(now, key, |_| refusal, out);
                 self.remove(key);
             }
         }
     }
 
-    /// The timer of a call that is asked about has run out.
-    pub(super) fn unjudged(&mut self, now: Time, key: Key, stage: Stage, out: &mut Vec<Action<P>>) {
-        let Some(call) = self.calls.get(key) else { return };
-        let started = stage == Stage::Reply || call.maybe_started;
-        let end = if stage == Stage::Request { call.waits_until() } else { call.deadline };
-        if now >= end {
-            self.stats.expired += 1;
-            self.tell(now, key, |_| deadline_refusal(started), out);
-        } else {
-            self.stats.refused += 1;
-            self.tell(now, key, |_| no_verdict(started), out);
-        }
-        self.remove(key);
-    }
-
     /// The hooks' side has the body; it counts here all the same.
-    fn hold_elsewhere(&mut self, key: Key, bytes: usize) {
+    fn count_body(&mut self, key: Key, bytes: usize) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let (bytes, usage) = (call.bytes as usize, call.usage);

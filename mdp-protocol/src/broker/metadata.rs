@@ -46,7 +46,7 @@ impl<P: Payload> Broker<P> {
     ) {
         self.stats.invalid += 1;
         self.stats.refused += 1;
-        self.tell(now, key, |_| bad_reply_metadata(error), out);
-        self.give_up(now, key, None, out);
+        self.send_refusal(now, key, |_| bad_reply_metadata(error), out);
+        self.abandon(now, key, None, out);
     }
 }

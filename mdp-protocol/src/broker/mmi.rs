@@ -60,17 +60,17 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         if !body.is_raw() {
-            return self.refuse(now, from, call, body, typed_management(), out);
+            return self.refuse_request(now, from, call, body, typed_management(), out);
         }
         let about = body.last_frame();
         if !self.may_manage(from, body.path(), about) {
             self.stats.denied += 1;
             let refusal = denied(body.path());
-            return self.refuse(now, from, call, body, refusal, out);
+            return self.refuse_request(now, from, call, body, refusal, out);
         }
         if self.is_asked(from, call) {
             self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out); // wire.md R16
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out); // wire.md R16
         }
         let listing = match body.path() {
             _ if !self.count_question(now, from) => Listing::Status(TRY_LATER),

@@ -11,9 +11,12 @@ mod audit;
 mod backlog;
 mod calls;
 mod cancel;
+mod concluding;
 mod config;
+mod dispatching;
 mod drain;
 mod durations;
+mod expiring;
 mod hooks;
 mod io;
 mod metadata;
@@ -21,10 +24,12 @@ mod mmi;
 mod overload;
 mod plain;
 mod refusals;
+mod refusing;
 mod report;
 mod requests;
 mod retries;
 mod rights;
+mod routing;
 mod schemas;
 mod services;
 mod sessions;
@@ -57,10 +62,10 @@ use crate::identity::Identity;
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
-use crate::status::{Code, Refusal};
+use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{DisconnectReason, Marks, Record, RecordError, Reply};
+use crate::wire::{DisconnectReason, Marks, Record, RecordError};
 use calls::Call;
 use requests::Request;
 use rights::Usage;
@@ -163,7 +168,7 @@ impl<P: Payload> Broker<P> {
         let now = self.advance(now);
         // Time counts in milliseconds: of the many records that come within one, the first looks at
         // the timers for all.
-        self.see_off(&input, out);
+        self.reject_away(&input, out);
         self.unread.begin();
         let timers_due =
             self.timers_done != Some(now) || matches!(input, Input::Tick | Input::ConnectionLost);
@@ -180,13 +185,13 @@ impl<P: Payload> Broker<P> {
             Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
             Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
             Input::Unreachable { session } => {
-                self.leave(now, session, Cause::Unreachable, out);
+                self.close_session(now, session, Cause::Unreachable, out);
             }
             Input::Unread { session, bytes } => self.unread(now, session, bytes, out),
             Input::Overfull { session, limit } => self.overfull(now, session, limit, out),
             Input::ConnectionLost => self.look_for_lost(now, out),
             Input::Policy(policy) => self.new_policy(now, policy, out),
-            Input::Verdict { call, verdict } => self.judged(now, call, verdict, out),
+            Input::Verdict { call, verdict } => self.take_verdict(now, call, verdict, out),
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }
@@ -280,7 +285,7 @@ impl<P: Payload> Broker<P> {
         if session.plain.is_some() {
             // wire.md R2: a session belongs to one dialect.
             self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         }
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
@@ -292,7 +297,7 @@ impl<P: Payload> Broker<P> {
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
                 let not_started = not_started && code != Code::Ok;
-                self.finish(now, from, call, calls::End { code, not_started, reply }, out);
+                self.take_final(now, from, call, calls::End { code, not_started, reply }, out);
             }
             Record::Data { call, of, part } => self.data(now, from, call, of, part, out),
             Record::Credit { call, of, units } => self.credit(now, from, call, of, units, out),
@@ -303,12 +308,12 @@ impl<P: Payload> Broker<P> {
             Record::Drain => self.drain(now, from, out),
             Record::Disconnect(reason) => {
                 self.stats.stalled += u64::from(reason == DisconnectReason::Stalled);
-                self.leave(now, from, Cause::Said(reason), out);
+                self.close_session(now, from, Cause::Said(reason), out);
             }
             Record::Cancel { call } => self.cancel(now, from, call, out),
             Record::Hello { .. } | Record::Welcome { .. } => {
                 // RFC 7, RFC 18 B10: a valid but unexpected command.
-                self.expel(now, from, DisconnectReason::Unexpected, out);
+                self.disconnect(now, from, DisconnectReason::Unexpected, out);
             }
         }
     }
@@ -340,13 +345,13 @@ impl<P: Payload> Broker<P> {
             // They belong to calls that were handed back, or that are none.
             Record::Data { .. } | Record::Credit { .. } | Record::Cancel { .. }
                 if self.away.as_deref() == Some(route) => {}
-            _ => self.turn_away(route, DisconnectReason::NoSession, out),
+            _ => self.reject(route, DisconnectReason::NoSession, out),
         }
     }
 
     /// Tells a stranger to go whose calls were handed back, once something else comes than its next
     /// REQUEST or what goes with one.
-    fn see_off(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
+    fn reject_away(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
         let Some(away) = self.away.take() else { return };
         match input {
             Input::Record {
@@ -357,7 +362,7 @@ impl<P: Payload> Broker<P> {
                     | Record::Credit { .. }
                     | Record::Cancel { .. },
             } if *from.route == *away => self.away = Some(away),
-            _ => self.turn_away(&away, DisconnectReason::NoSession, out),
+            _ => self.reject(&away, DisconnectReason::NoSession, out),
         }
     }
 
@@ -372,14 +377,14 @@ impl<P: Payload> Broker<P> {
         self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
         match whose {
             // RFC 7, RFC 18 B11: drop the message and treat the peer as invalid.
-            Whose::Session(from) => self.expel(now, from, reason, out),
-            Whose::Stranger => self.turn_away(from.route, reason, out),
+            Whose::Session(from) => self.disconnect(now, from, reason, out),
+            Whose::Stranger => self.reject(from.route, reason, out),
             // It was counted.
             Whose::Nobody => {}
         }
     }
 
-    fn turn_away(&mut self, route: &[u8], reason: DisconnectReason, out: &mut Vec<Action<P>>) {
+    fn reject(&mut self, route: &[u8], reason: DisconnectReason, out: &mut Vec<Action<P>>) {
         self.stats.turned_away += 1;
         self.answer(route, Record::Disconnect(reason), out);
         out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
@@ -423,7 +428,7 @@ impl<P: Payload> Broker<P> {
         let waiting: Vec<Key> =
             calls.filter(|(_, call)| call.is_waiting()).map(|(key, _)| key).collect();
         for call in waiting {
-            self.give_back(now, call, out);
+            self.hand_back(now, call, out);
         }
         self.end_lookups(now, out);
     }
@@ -435,7 +440,7 @@ impl<P: Payload> Broker<P> {
         if now < until && (self.running > 0 || ending()) {
             return;
         }
-        self.tell_running(now, out);
+        self.refuse_running(now, out);
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
             self.send(now, session, Record::Disconnect(DisconnectReason::Shutdown), out);
@@ -461,17 +466,6 @@ enum Whose {
 impl From<RecordError> for DisconnectReason {
     fn from(_: RecordError) -> Self {
         DisconnectReason::UnknownCommand
-    }
-}
-
-fn final_of<P>(call: u64, attempt: u8, refusal: Refusal) -> Outgoing<P> {
-    Record::Final {
-        call,
-        code: refusal.code,
-        not_started: refusal.not_started,
-        attempt,
-        peer: Name::from([]),
-        reply: Reply::Refused(Box::new(refusal)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::calls::Call;
 use super::durations::Quantiles;
 use super::io::{Action, Note};
 use super::refusals::overloaded;
-use super::requests::Wish;
+use super::routing::Wish;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;

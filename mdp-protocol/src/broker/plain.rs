@@ -8,11 +8,12 @@ use hashbrown::HashMap;
 
 use super::calls::End;
 use super::io::{Action, Cause, Name, Note, Sender};
+use super::refusing::final_of;
 use super::requests::{MANAGEMENT, Request, service_of};
 use super::services::Offer;
 use super::sessions::Session;
 use super::to_plain::{Content, ToPlain, plain_final, streams_fit};
-use super::{Broker, Whose, final_of, refusals};
+use super::{Broker, Whose, refusals};
 use crate::hash::BytesState;
 use crate::limits::Limit;
 use crate::names;
@@ -151,7 +152,7 @@ impl<P: Payload> Broker<P> {
         let Some(plain) = plain.filter(|plain| plain.form.dialect == form.dialect) else {
             // Another dialect than that of the session.
             self.stats.invalid += 1;
-            return self.expel(now, key, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         };
         match (plain.side, said) {
             (Side::Client, FromPlain::Request { service, content }) => {
@@ -163,13 +164,13 @@ impl<P: Payload> Broker<P> {
             (Side::Worker, FromPlain::Heartbeat) => {}
             (Side::Worker, FromPlain::Disconnect) => {
                 let route = self.sessions.get(key).map(|session| session.route.clone());
-                self.leave(now, key, Cause::Said(DisconnectReason::Shutdown), out);
+                self.close_session(now, key, Cause::Said(DisconnectReason::Shutdown), out);
                 route.into_iter().for_each(|route| self.gone.add(now, &route));
             }
             // RFC 7 and RFC 18 B10: a second READY, a worker that asks, a client that offers.
             _ => {
                 self.stats.invalid += 1;
-                self.tell_to_go(now, key, out);
+                self.disconnect_plain(now, key, out);
             }
         }
     }
@@ -200,14 +201,14 @@ impl<P: Payload> Broker<P> {
                     }
                     Err(refusal) => {
                         self.refused(from.identity, b"", reason_of(&refusal), out);
-                        self.turn_plain_away(now, route, form, out);
+                        self.reject_plain(now, route, form, out);
                     }
                 }
             }
             // RFC 7 W5: it may be said at any time.
             FromPlain::Disconnect => self.gone.add(now, route),
             FromPlain::Heartbeat | FromPlain::Answer { .. } => {
-                self.turn_plain_away(now, route, form, out);
+                self.reject_plain(now, route, form, out);
             }
         }
     }
@@ -268,7 +269,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.
-    pub(super) fn turn_plain_away(
+    pub(super) fn reject_plain(
         &mut self,
         now: Time,
         route: &[u8],
@@ -287,7 +288,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Remembers a plain worker that was told to go.
-    pub(super) fn forget_plain(&mut self, now: Time, key: Key) {
+    pub(super) fn remember_gone(&mut self, now: Time, key: Key) {
         let session = self.sessions.get(key).filter(|session| session.is_plain(Side::Worker));
         if let Some(session) = session {
             self.gone.add(now, &session.route);
@@ -295,15 +296,15 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Tells a plain peer to go that spoke as a worker, whatever its session is.
-    fn tell_to_go(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+    fn disconnect_plain(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.is_plain(Side::Worker) {
-            return self.expel(now, key, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         }
         let (route, form) = (session.route.clone(), session.form());
-        self.leave(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
+        self.close_session(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
         if let Some(form) = form {
-            self.turn_plain_away(now, &route, form, out);
+            self.reject_plain(now, &route, form, out);
         }
     }
 
@@ -319,9 +320,9 @@ impl<P: Payload> Broker<P> {
         let whose = self.whose(&from, out);
         self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
         match whose {
-            Whose::Session(key) => self.expel(now, key, DisconnectReason::Malformed, out),
+            Whose::Session(key) => self.disconnect(now, key, DisconnectReason::Malformed, out),
             Whose::Stranger if side == Side::Worker => {
-                self.turn_plain_away(now, from.route, form, out);
+                self.reject_plain(now, from.route, form, out);
             }
             Whose::Stranger | Whose::Nobody => {}
         }
@@ -379,7 +380,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } = record
         else {
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         };
         let refusal = match service_of(&body) {
             Err(error) => Some(refusals::bad_path(error)),
@@ -423,7 +424,7 @@ impl<P: Payload> Broker<P> {
         content: Incoming<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let Some(call) = handle(address) else { return self.stray(now, from, None, out) };
+        let Some(call) = handle(address) else { return self.unmatched_final(now, from, None, out) };
         if last {
             let end = match content {
                 Incoming::Raw(body) => Some((Code::Ok, false, Reply::Body(body))),
@@ -438,7 +439,7 @@ impl<P: Payload> Broker<P> {
                 let refusal = refusals::no_tunnel();
                 (refusal.code, false, Reply::Refused(Box::new(refusal)))
             });
-            return self.finish(now, from, call, End { code, not_started, reply }, out);
+            return self.take_final(now, from, call, End { code, not_started, reply }, out);
         }
         let part = match content {
             Incoming::Raw(body) => Some(Part::Item(body)),
@@ -450,7 +451,7 @@ impl<P: Payload> Broker<P> {
         let known = Key::from_u64(call).is_some_and(|key| self.calls.get(key).is_some());
         if !known {
             // It has ended the call itself: a plain worker's calls are never taken from it.
-            return self.stray(now, from, None, out);
+            return self.unmatched_final(now, from, None, out);
         }
         let Some(key) = self.held_by(now, from, call, out) else { return };
         match part {

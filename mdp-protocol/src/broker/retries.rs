@@ -22,7 +22,7 @@ impl<P: Payload> Broker<P> {
         worker: Key,
         out: &mut Vec<Action<P>>,
     ) -> bool {
-        self.leave_worker(key, worker);
+        self.unlink_worker(key, worker);
         if self.may_retry(now, key) {
             self.stats.redispatched += 1;
             if let Some(call) = self.calls.get_mut(key) {
@@ -46,7 +46,7 @@ impl<P: Payload> Broker<P> {
         if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
             self.stats.refused += 1;
         }
-        self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
+        self.send_refusal(now, key, |attempt| worker_lost(&id, attempt, most), out);
         self.remove(key);
         false
     }
@@ -95,18 +95,18 @@ impl<P: Payload> Broker<P> {
         }
         call.attempt = call.attempt.saturating_sub(1);
         self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
-        self.leave_worker(key, worker);
-        self.let_go(key);
+        self.unlink_worker(key, worker);
+        self.release_body(key);
         match self.refuse_again(key, body.size()) {
             None => {
-                self.hold(key, body.detach());
+                self.keep_body(key, body.detach());
                 self.requeue(now, key);
                 if self.closing.is_some() {
-                    self.give_back(now, key, out);
+                    self.hand_back(now, key, out);
                 }
             }
             Some(refusal) => {
-                self.tell(now, key, |_| refusal, out);
+                self.send_refusal(now, key, |_| refusal, out);
                 self.remove(key);
             }
         }

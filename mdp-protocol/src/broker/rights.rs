@@ -10,7 +10,7 @@ use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
 use super::mmi::Lists;
 use super::refusals::{denied, denied_now, quota_refusal};
-use super::tallies::Called;
+use super::routing::Called;
 use super::to_plain::called_service;
 use super::{BY_CLIENT, Broker};
 use crate::identity::Identity;
@@ -155,13 +155,13 @@ impl<P: Payload> Broker<P> {
         }
         // No call goes to another worker that its client may no longer make: these end before any worker leaves.
         for session in &leaving {
-            self.forget_client(now, *session, out);
+            self.abandon_calls_of(now, *session, out);
         }
         for session in changed {
             self.end_forbidden_calls(now, session, out);
         }
         for session in leaving {
-            self.expel(now, session, DisconnectReason::Denied, out);
+            self.disconnect(now, session, DisconnectReason::Denied, out);
         }
         if first {
             self.count_all_calls();
@@ -190,8 +190,8 @@ impl<P: Payload> Broker<P> {
             }
             let waiting = call.is_waiting() || call.place == Place::Asked(Stage::Request);
             self.stats.denied += 1;
-            self.tell(now, key, |_| denied_now(&service, waiting), out);
-            self.give_up(now, key, None, out);
+            self.send_refusal(now, key, |_| denied_now(&service, waiting), out);
+            self.abandon(now, key, None, out);
         }
     }
 

@@ -7,12 +7,13 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::{Call, End};
 use super::io::{Action, Name};
 use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
+use super::refusing::final_of;
 use super::requests::Request;
-use super::{Broker, final_of};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::names::MAX_NAME;

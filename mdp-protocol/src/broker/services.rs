@@ -83,7 +83,7 @@ pub(super) struct Registration {
     /// Calls that want this worker and no other.
     pub(super) pinned: List,
     /// Its last free slot went to one of these though others waited, so the next one is for the others.
-    pinned_last: bool,
+    pub(super) pinned_last: bool,
     /// The list of [`FreeWorkers`] that it stands in.
     load: Option<u8>,
     /// It gets no new calls.
@@ -176,7 +176,7 @@ impl Service {
 
 impl Registration {
     /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
-    fn load_now(&self) -> Option<u8> {
+    pub(super) fn load_now(&self) -> Option<u8> {
         if self.retired || self.held_back || self.running >= self.capacity {
             return None;
         }
@@ -228,7 +228,7 @@ impl<P: Payload> Broker<P> {
         };
         if let Some(reason) = reason {
             self.refused_ready(from, service, reason, out);
-            return self.expel(now, from, reason, out);
+            return self.disconnect(now, from, reason, out);
         }
         let key = self.service_or_new(service);
         let held_back = self.starts_held_back(from);
@@ -415,76 +415,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that
-    /// neither keeps the other out.
-    pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        let Some(registration) = self.registrations.get_mut(key) else { return };
-        registration.running = registration.running.saturating_sub(1);
-        let service = registration.service;
-        if registration.retired && registration.running == 0 {
-            let session = registration.session;
-            self.see_off_dismissed(now, session, out);
-        }
-        self.reload(key);
-        self.ask_first(now, key, out);
-        if self.planted(PlantedBug::NoPumpAfterFinal) {
-            return;
-        }
-        self.fill_slots(now, key, service, out);
-    }
-
-    /// Gives waiting calls to this registration and to the others of its service.
-    pub(super) fn fill_slots(
-        &mut self,
-        now: Time,
-        key: Key,
-        service: Key,
-        out: &mut Vec<Action<P>>,
-    ) {
-        while let Some(registration) = self.registrations.get_mut(key) {
-            if registration.load_now().is_none() {
-                break;
-            }
-            if core::mem::take(&mut registration.pinned_last) {
-                self.pump(now, service, out);
-                continue;
-            }
-            let Some(call) = registration.pinned.front() else { break };
-            registration.pinned_last = true;
-            self.start_waiting(now, service, call, key, out);
-        }
-        self.pump(now, service, out);
-    }
-
-    /// Gives waiting calls to free workers while there are both.
-    pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
-        while let Some(worker) = self.free_worker(service) {
-            let Some(call) = self.next_waiting(service) else { break };
-            self.start_waiting(now, service, call, worker, out);
-        }
-    }
-
-    /// Gives a waiting call to a worker, unless it cannot end in its time any more.
-    fn start_waiting(
-        &mut self,
-        now: Time,
-        service: Key,
-        call: Key,
-        worker: Key,
-        out: &mut Vec<Action<P>>,
-    ) {
-        if self.end_hopeless(now, call, out) {
-            return;
-        }
-        if let Some(service) = self.services.get_mut(service) {
-            service.pace.advance(now);
-        }
-        self.unqueue(call);
-        self.dispatch_held(now, call, worker, out);
-    }
-
     /// The first call of the client whose turn it is; the turn goes to the next client.
-    fn next_waiting(&mut self, key: Key) -> Option<Key> {
+    pub(super) fn next_waiting(&mut self, key: Key) -> Option<Key> {
         let service = self.services.get_mut(key)?;
         let turn = service.turns.front()?;
         service.turns.rotate(&mut self.turns);

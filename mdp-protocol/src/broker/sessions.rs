@@ -10,7 +10,6 @@ use super::plain::Plain;
 use super::rights::Rights;
 use super::{Broker, PlantedBug};
 use crate::identity::Identity;
-use crate::limits::Limit;
 use crate::list::List;
 use crate::names::{self, MAX_NAME};
 use crate::payload::Payload;
@@ -108,7 +107,7 @@ impl<P: Payload> Broker<P> {
             return self.refuse_hello(from, id, DisconnectReason::LimitReached, out);
         }
         if self.closing.is_some() {
-            return self.turn_away(route, DisconnectReason::Shutdown, out);
+            return self.reject(route, DisconnectReason::Shutdown, out);
         }
         let Some(rights) = self.rights_of_newcomer(from.identity) else {
             self.stats.denied += 1;
@@ -133,7 +132,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         self.refused(from.identity, id, reason, out);
-        self.turn_away(from.route, reason, out);
+        self.reject(from.route, reason, out);
     }
 
     /// Notes that a peer gets no session.
@@ -244,7 +243,7 @@ impl<P: Payload> Broker<P> {
         if silent && now >= self.grace_until && !self.planted(PlantedBug::NoExpiry) {
             // RFC 7, RFC 18 B14 and B15.
             self.send(now, key, Record::Disconnect(DisconnectReason::Silence), out);
-            return self.leave(now, key, Cause::Silence, out);
+            return self.close_session(now, key, Cause::Silence, out);
         }
         let heartbeat = session.heartbeat;
         if now - session.sent >= heartbeat {
@@ -263,7 +262,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get(key) else { return };
         let idle = session.calls.is_empty() && now - session.seen >= session.heartbeat;
         if idle {
-            return self.leave(now, key, Cause::Idle, out);
+            return self.close_session(now, key, Cause::Idle, out);
         }
         self.session_timer.set(key.index(), now + session.heartbeat);
     }
@@ -274,7 +273,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Tells a peer to go; nothing is sent to it after that (RFC 7, RFC 18 B8 and B10).
-    pub(super) fn expel(
+    pub(super) fn disconnect(
         &mut self,
         now: Time,
         key: Key,
@@ -282,8 +281,8 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         self.send(now, key, Record::Disconnect(reason), out);
-        self.forget_plain(now, key);
-        self.leave(now, key, Cause::Expelled(reason), out);
+        self.remember_gone(now, key);
+        self.close_session(now, key, Cause::Expelled(reason), out);
     }
 
     /// A connection is gone, perhaps that of a worker whose calls had better move on now than when
@@ -298,15 +297,15 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
-        if let Some(session) = self.sessions.get(key) {
-            out.push(Action::Note(Note::LimitReached { id: session.id.clone(), limit }));
-        }
-    }
-
     /// A session is over: what it asked for is forgotten, what it held moves on or ends.
-    pub(super) fn leave(&mut self, now: Time, key: Key, cause: Cause, out: &mut Vec<Action<P>>) {
-        self.forget_client(now, key, out);
+    pub(super) fn close_session(
+        &mut self,
+        now: Time,
+        key: Key,
+        cause: Cause,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.abandon_calls_of(now, key, out);
         self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let registrations = core::mem::take(&mut session.registrations);

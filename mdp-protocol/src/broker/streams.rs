@@ -55,7 +55,7 @@ impl Flow {
     }
 
     /// A plain client has taken a reply of this size: what is now to be given back to the worker.
-    fn give_back(&mut self, size: usize, most: u32) -> Option<u32> {
+    fn return_credit(&mut self, size: usize, most: u32) -> Option<u32> {
         self.owed = self.owed.saturating_add(units(size));
         if self.owed < DEFAULT_WINDOW.min(most) / 2 {
             return None;
@@ -153,7 +153,7 @@ impl<P: Payload> Broker<P> {
             if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
                 call.flow.begun = true;
                 call.flow.opened = true;
-                self.let_go_if_begun(key);
+                self.release_body_if_begun(key);
                 self.keep_back(now, key, item, out);
             }
             return;
@@ -173,14 +173,14 @@ impl<P: Payload> Broker<P> {
         }
         self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
         if let Some(size) = size.filter(|_| to_plain && !from_plain) {
-            self.give_back_credit(now, key, size, out);
+            self.return_credit(now, key, size, out);
         }
     }
 
-    fn give_back_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
+    fn return_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
         let most = self.config.limits.window;
         let Some(call) = self.calls.get_mut(key) else { return };
-        if let Some(units) = call.flow.give_back(size, most) {
+        if let Some(units) = call.flow.return_credit(size, most) {
             let of = Direction::Replies;
             self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
         }
@@ -199,7 +199,7 @@ impl<P: Payload> Broker<P> {
             return false;
         }
         if !had_begun {
-            self.let_go_if_begun(key);
+            self.release_body_if_begun(key);
         }
         true
     }
@@ -231,7 +231,7 @@ impl<P: Payload> Broker<P> {
         match of {
             Direction::Requests => {
                 found.flow.begun = true;
-                self.let_go_if_begun(key);
+                self.release_body_if_begun(key);
                 self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
             Direction::Replies if found.backlog.is_some() => self.send_backlog(now, key, out),
@@ -256,10 +256,10 @@ impl<P: Payload> Broker<P> {
     }
 
     /// There is no other attempt for a call that has begun, so nothing is kept for one.
-    fn let_go_if_begun(&mut self, key: Key) {
+    fn release_body_if_begun(&mut self, key: Key) {
         let begun = self.calls.get(key).is_some_and(|call| call.flow.begun);
         if begun && !self.planted(PlantedBug::MoveBegunCalls) {
-            self.let_go(key);
+            self.release_body(key);
         }
     }
 
@@ -298,7 +298,7 @@ impl<P: Payload> Broker<P> {
 
     fn unexpected(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
         self.stats.invalid += 1;
-        self.expel(now, from, DisconnectReason::Unexpected, out);
+        self.disconnect(now, from, DisconnectReason::Unexpected, out);
     }
 
     fn pass_to_worker(

@@ -1,4 +1,4 @@
-//! What each method, service and worker has done so far, and which service a method's path means.
+//! Statistics: what each method, service and worker has done so far.
 //!
 //! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until
 //! then it is on trial, and there are few such rows: whoever calls methods that nobody has makes no new ones. What is
@@ -13,8 +13,6 @@ use hashbrown::HashMap;
 use super::Broker;
 use super::durations::{Durations, Quantiles};
 use super::io::Name;
-use super::services::Service;
-use crate::names;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
@@ -51,14 +49,14 @@ struct Row {
     durations: Durations,
 }
 
-/// What a path means.
+/// A method that has a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Called<'a> {
-    pub(super) name: &'a [u8],
-    /// The service, if it is known.
-    pub(super) service: Option<Key>,
-    /// Where the call counts, if that is known by now.
-    pub(super) row: Option<Key>,
+pub(super) struct Known<'p> {
+    pub(super) row: Key,
+    /// The service in its path.
+    pub(super) name: &'p [u8],
+    /// The service's key when it was last called; the service may be gone.
+    pub(super) service: Key,
 }
 
 impl Tallies {
@@ -90,7 +88,21 @@ impl Tallies {
         Some(key)
     }
 
-    fn find(&mut self, path: &[u8]) -> Option<Key> {
+    /// What is known of a method that was called before.
+    pub(super) fn find<'p>(&mut self, path: &'p [u8]) -> Option<Known<'p>> {
+        let key = self.row_of(path)?;
+        let row = self.rows.get(key)?;
+        let name = path.get(..row.service_len.into())?;
+        Some(Known { row: key, name, service: row.service })
+    }
+
+    /// The service of a row was found under another key, if it was found.
+    pub(super) fn set_service(&mut self, row: Option<Key>, service: Option<Key>) {
+        let Some(row) = row.and_then(|row| self.rows.get_mut(row)) else { return };
+        row.service = service.unwrap_or(row.service);
+    }
+
+    fn row_of(&mut self, path: &[u8]) -> Option<Key> {
         let place = place_of(path);
         let recent = self.recent.get(place).copied().flatten();
         if recent.and_then(|key| self.rows.get(key)).is_some_and(|row| *row.name == *path) {
@@ -104,8 +116,14 @@ impl Tallies {
     }
 
     /// A row on trial for a method of a service that has workers.
-    fn on_trial(&mut self, path: &[u8], service_len: usize, of: &Service, key: Key) -> Option<Key> {
-        let parent = of.row?;
+    pub(super) fn on_trial(
+        &mut self,
+        path: &[u8],
+        service_len: usize,
+        parent: Option<Key>,
+        service: Key,
+    ) -> Option<Key> {
+        let parent = parent?;
         if self.trial.len() >= ON_TRIAL
             && let Some(oldest) = self.trial.pop_front()
         {
@@ -113,8 +131,7 @@ impl Tallies {
         }
         let name = Name::from(path);
         let service_len = u8::try_from(service_len).unwrap_or(u8::MAX);
-        let (parent, tally) = (Some(parent), Tally::default());
-        let (service, durations) = (key, Durations::default());
+        let (parent, tally, durations) = (Some(parent), Tally::default(), Durations::default());
         let row = Row { name: name.clone(), service_len, service, parent, tally, durations };
         let row = self.rows.insert(row);
         self.by_path.insert(name, row);
@@ -154,35 +171,6 @@ fn place_of(path: &[u8]) -> usize {
 }
 
 impl<P: Payload> Broker<P> {
-    /// What the path of a request means.
-    pub(super) fn called<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
-        if body.is_raw() {
-            let name = names::check(body.path())?.as_bytes();
-            let service = self.by_name.get(name).copied();
-            let row = service.and_then(|service| self.services.get(service)?.row);
-            return Ok(Called { name, service, row });
-        }
-        let path = body.path();
-        if let Some(key) = self.tallies.find(path)
-            && let Some(row) = self.tallies.rows.get_mut(key)
-            && let Some(name) = path.get(..row.service_len.into())
-        {
-            if self.services.get(row.service).is_none() {
-                match self.by_name.get(name) {
-                    Some(service) => row.service = *service,
-                    None => return Ok(Called { name, service: None, row: Some(key) }),
-                }
-            }
-            return Ok(Called { name, service: Some(row.service), row: Some(key) });
-        }
-        let (name, _) = names::split(names::check(path)?)?;
-        let name = name.as_bytes();
-        let service = self.by_name.get(name).copied();
-        let of = service.and_then(|key| Some((key, self.services.get(key)?)));
-        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of, key));
-        Ok(Called { name, service, row })
-    }
-
     /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
     fn tally(&mut self, call: Key) -> Option<&mut Tally> {
         let call = self.calls.get_mut(call)?;
@@ -234,7 +222,7 @@ impl<P: Payload> Broker<P> {
 
     #[cold]
     fn find_row(&mut self, key: Key, body: &P) {
-        let row = self.called(body).ok().and_then(|called| called.row);
+        let row = self.resolve(body).ok().and_then(|called| called.row);
         if let Some(call) = self.calls.get_mut(key) {
             call.row = row;
         }

@@ -4,11 +4,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::Call;
 use super::io::{Action, Name, Outgoing};
 use super::refusals::{handed_back, no_such_stream};
+use super::refusing::final_of;
 use super::requests::service_of;
-use super::{Broker, final_of};
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -141,42 +142,21 @@ impl<P: Payload> Broker<P> {
             && matches!(body.tunnel(&self.config.limits), Some(Command::Final | Command::Data))
     }
 
-    /// Ends a request that never became a call.
-    pub(super) fn refuse(
+    /// Tells a plain client that its request is refused, as far as plain MDP has words for that.
+    pub(super) fn refuse_plain(
         &mut self,
-        now: Time,
         from: Key,
-        call: u64,
+        form: Form,
         body: &P,
-        refusal: Refusal,
+        record: Outgoing<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        self.stats.reasons.count(refusal.reason);
-        let record = final_of(call, 0, refusal);
-        let Some(form) = self.sessions.get(from).and_then(|session| session.form()) else {
-            return self.send(now, from, record, out);
-        };
         if body.is_raw() {
             self.stats.unanswered += 1;
             return;
         }
         let Ok(service) = service_of(body) else { return };
         out.push(plain_final(from, form, service.as_bytes(), record));
-    }
-
-    /// Hands a request back that never became a call: the broker shuts down.
-    pub(super) fn hand_back(
-        &mut self,
-        now: Time,
-        from: Key,
-        call: u64,
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) {
-        match self.sessions.get(from).and_then(|session| session.form()) {
-            None => self.send(now, from, Record::Cancel { call }, out),
-            Some(_) => self.refuse(now, from, call, body, handed_back(0), out),
-        }
     }
 
     /// Why a worker cannot have a call, if it cannot: a plain one has no streams but those that it can send

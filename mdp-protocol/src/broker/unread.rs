@@ -205,7 +205,7 @@ impl<P: Payload> Broker<P> {
             self.stats.unread_ended += 1;
         }
         self.limit_note(session, limit, out);
-        self.leave(now, session, Cause::Unread(limit), out);
+        self.close_session(now, session, Cause::Unread(limit), out);
     }
 
     /// A session has ended. Its connection may still have bytes unread, which go on counting.
@@ -226,7 +226,7 @@ impl<P: Payload> Broker<P> {
 
     /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they count
     /// as unread, so that a long queue is not given away at once.
-    pub(super) fn gave(&mut self, session: Key, bytes: usize) {
+    pub(super) fn count_given(&mut self, session: Key, bytes: usize) {
         if self.unread.of_session(session) + bytes <= self.mark() {
             return;
         }

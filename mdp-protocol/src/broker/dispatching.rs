@@ -1,0 +1,171 @@
+//! Dispatching: a call is given to a worker with a free slot, and a slot that is free again to a call that waits.
+
+use alloc::vec::Vec;
+
+use super::calls::{Call, Place, no_name};
+use super::io::{Action, Name};
+use super::unread::UNREAD_STEP;
+use super::{BY_PLACE, Broker, PlantedBug};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::time::Time;
+use crate::wire::Record;
+
+impl<P: Payload> Broker<P> {
+    /// Gives a call that is in no list to a worker.
+    pub(super) fn dispatch_held(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(body) = self.release_body(key) {
+            self.dispatch(now, key, worker, body, out);
+        }
+    }
+
+    pub(super) fn dispatch(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(refusal) = self.cannot_take(key, worker) {
+            self.stats.refused += 1;
+            self.send_refusal(now, key, |_| refusal, out);
+            return self.remove(key);
+        }
+        let run_timeout = self.config.plain.run_timeout;
+        let peer = self.caller(key);
+        let keep_all = self.planted(PlantedBug::RedispatchEverything);
+        let size = body.size();
+        let room = self.held_bytes + size <= self.config.limits.held_bytes;
+        self.count_dispatch(now, key, &body);
+        let Some(call) = self.calls.get_mut(key) else { return };
+        let Some(registration) = self.registrations.get_mut(worker) else { return };
+        call.attempt = call.attempt.saturating_add(1);
+        call.place = Place::Running(worker);
+        if call.leased {
+            call.deadline = now + run_timeout;
+        }
+        let (deadline, session, kind) = (call.deadline, registration.session, call.flow.kind());
+        // Another attempt is a comfort: without room for the body the call has only this one.
+        let again = (call.idempotent || keep_all) && call.attempt < self.config.limits.attempts;
+        let kept = (again && room).then(|| body.keep());
+        let record = Record::Request {
+            call: key.as_u64(),
+            timeout: deadline - now,
+            idempotent: call.idempotent,
+            attempt: call.attempt,
+            peer,
+            kind,
+            body,
+        };
+        registration.running += 1;
+        let given = registration.given.add(self.unread.input(), size);
+        registration.tally.requests += 1;
+        registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        self.reload(worker);
+        self.running += 1;
+        self.stats.dispatched += 1;
+        self.call_timer.set(key.index(), deadline);
+        if let Some(kept) = kept {
+            self.keep_body(key, kept);
+        }
+        self.send(now, session, record, out);
+        if given >= UNREAD_STEP {
+            self.count_given(session, given);
+        }
+        if kind.is_stream() {
+            self.catch_up(now, key, session, out);
+        }
+    }
+
+    /// Who made a call, as its worker is told.
+    pub(super) fn caller(&self, key: Key) -> Name {
+        let client = self.calls.get(key).and_then(|call| call.client());
+        let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
+        session.who()
+    }
+
+    /// Takes a call out of its worker's hands; the slot is still counted.
+    pub(super) fn unlink_worker(&mut self, key: Key, worker: Key) {
+        if let Some(registration) = self.registrations.get_mut(worker) {
+            registration.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
+        }
+        if self.calls.get(key).is_some_and(Call::is_running) {
+            self.running -= 1;
+        }
+    }
+
+    /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that
+    /// neither keeps the other out.
+    pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(registration) = self.registrations.get_mut(key) else { return };
+        registration.running = registration.running.saturating_sub(1);
+        let service = registration.service;
+        if registration.retired && registration.running == 0 {
+            let session = registration.session;
+            self.disconnect_drained(now, session, out);
+        }
+        self.reload(key);
+        self.ask_first(now, key, out);
+        if self.planted(PlantedBug::NoPumpAfterFinal) {
+            return;
+        }
+        self.fill_slots(now, key, service, out);
+    }
+
+    /// Gives waiting calls to this registration and to the others of its service.
+    pub(super) fn fill_slots(
+        &mut self,
+        now: Time,
+        key: Key,
+        service: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        while let Some(registration) = self.registrations.get_mut(key) {
+            if registration.load_now().is_none() {
+                break;
+            }
+            if core::mem::take(&mut registration.pinned_last) {
+                self.pump(now, service, out);
+                continue;
+            }
+            let Some(call) = registration.pinned.front() else { break };
+            registration.pinned_last = true;
+            self.start_waiting(now, service, call, key, out);
+        }
+        self.pump(now, service, out);
+    }
+
+    /// Gives waiting calls to free workers while there are both.
+    pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
+        while let Some(worker) = self.free_worker(service) {
+            let Some(call) = self.next_waiting(service) else { break };
+            self.start_waiting(now, service, call, worker, out);
+        }
+    }
+
+    /// Gives a waiting call to a worker, unless it cannot end in its time any more.
+    fn start_waiting(
+        &mut self,
+        now: Time,
+        service: Key,
+        call: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.end_hopeless(now, call, out) {
+            return;
+        }
+        if let Some(service) = self.services.get_mut(service) {
+            service.pace.advance(now);
+        }
+        self.unqueue(call);
+        self.dispatch_held(now, call, worker, out);
+    }
+}
