@@ -6,8 +6,8 @@ use alloc::string::String;
 
 use hashbrown::HashMap;
 
+use super::Broker;
 use super::calls::{Call, Place, UNCOUNTED};
-use super::{BY_CLIENT, BY_PLACE, Broker};
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -44,13 +44,9 @@ impl<P: Payload> Broker<P> {
     /// Whether nothing is left of any call: no entry, no queue, no timer, no byte.
     #[doc(hidden)]
     pub fn is_quiet(&self) -> bool {
-        self.calls.is_empty()
-            && self.by_number.is_empty()
+        self.calls.is_quiet()
             && self.turns.is_empty()
             && self.by_turn.is_empty()
-            && self.call_timer.len() == 0
-            && self.held_bytes == 0
-            && self.running == 0
             && self.registrations.iter().all(|(_, registration)| registration.running == 0)
     }
 
@@ -58,9 +54,9 @@ impl<P: Payload> Broker<P> {
         let (mut held, mut numbered) = (0, 0);
         let mut running = 0;
         for (key, call) in self.calls.iter() {
-            held += call.bytes as usize + Self::backlog_bytes(call);
-            let number = call.client().map(|client| (client, call.client_call));
-            if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
+            held += call.bytes() + Self::backlog_bytes(call);
+            let number = call.client().map(|client| (client, call.number()));
+            if number.is_some_and(|(client, number)| self.calls.numbered(client, number) != Some(key)) {
                 return Err(format!("call {key:?} is not found by its number"));
             }
             numbered += usize::from(number.is_some());
@@ -69,24 +65,25 @@ impl<P: Payload> Broker<P> {
             if unended && call.client().is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
-            if call.is_waiting() && call.flow.has_begun() {
+            if call.is_waiting() && call.flow().has_begun() {
                 return Err(format!("call {key:?} waits though its streams have begun"));
             }
         }
         self.audit_places()?;
-        same("numbered calls", numbered, self.by_number.len())?;
-        same("held bytes", held, self.held_bytes)?;
-        same("running calls", running, self.running)?;
-        let counted = self.calls.iter().filter(|(_, call)| call.usage != UNCOUNTED);
+        let (timers, numbers) = self.calls.counted();
+        same("numbered calls", numbered, numbers)?;
+        same("held bytes", held, self.calls.held_bytes())?;
+        same("running calls", running, self.calls.running())?;
+        let counted = self.calls.iter().filter(|(_, call)| call.usage() != UNCOUNTED);
         let of_principals = counted
-            .fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes as usize));
+            .fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes()));
         if of_principals != self.counted() {
             return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
         }
         self.audit_owners()?;
         let (schemas, kept) = self.schemas.recount();
         same("bytes of contracts", schemas, kept)?;
-        same("call timers", self.calls.len(), self.call_timer.len())
+        same("call timers", self.calls.len(), timers)
     }
 
     /// A call that its client has given up counts for it, and for its principal, until it is over.
@@ -96,13 +93,13 @@ impl<P: Payload> Broker<P> {
             if call.client().is_none() {
                 *abandoned.entry(call.owner()).or_insert(0) += 1;
             }
-            if self.has_principal(call.owner()) && call.usage == UNCOUNTED {
+            if self.has_principal(call.owner()) && call.usage() == UNCOUNTED {
                 return Err(format!("call {key:?} counts for no principal"));
             }
         }
         for (key, session) in self.sessions.iter() {
             let counted = abandoned.remove(&key).unwrap_or(0);
-            same("calls that were given up", counted, session.abandoned)?;
+            same("calls that were given up", counted, session.abandoned())?;
         }
         Ok(())
     }
@@ -112,9 +109,9 @@ impl<P: Payload> Broker<P> {
         let unlisted = self.calls.iter().filter(|(_, call)| call.is_unlisted());
         let mut listed = unlisted.count();
         let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
-            for key in list.iter::<BY_PLACE, Call<P>>(&self.calls) {
+            for key in self.calls.in_place(list) {
                 listed += 1;
-                let place = self.calls.get(key).map(|call| call.place);
+                let place = self.calls.get(key).map(Call::place);
                 if !place.is_some_and(fits) {
                     return Err(format!("call {key:?} is in a list though it is at {place:?}"));
                 }
@@ -135,8 +132,8 @@ impl<P: Payload> Broker<P> {
     fn audit_services(&self) -> Result<(), String> {
         let mut bytes = HashMap::with_hasher(self.by_name.hasher().clone());
         for (_, call) in self.calls.iter() {
-            let waits = if call.is_waiting() { call.bytes as usize } else { 0 };
-            *bytes.entry(call.service).or_insert(0) += waits + Self::backlog_bytes(call);
+            let waits = if call.is_waiting() { call.bytes() } else { 0 };
+            *bytes.entry(call.service()).or_insert(0) += waits + Self::backlog_bytes(call);
         }
         let mut unserved = 0;
         for (key, service) in self.services.iter() {
@@ -184,7 +181,7 @@ impl<P: Payload> Broker<P> {
                 return Err(format!("worker {key:?} has more calls than it offered to take"));
             }
             let session = self.sessions.get(registration.session);
-            if !session.is_some_and(|session| session.registrations.contains(&key)) {
+            if !session.is_some_and(|session| session.registrations().contains(&key)) {
                 return Err(format!("worker {key:?} has no session"));
             }
         }
@@ -192,20 +189,21 @@ impl<P: Payload> Broker<P> {
     }
 
     fn audit_sessions(&self) -> Result<(), String> {
-        same("routes", self.sessions.len(), self.by_route.len())?;
-        same("session timers", self.sessions.len(), self.session_timer.len())?;
+        let (routes, timers) = self.sessions.counted();
+        same("routes", self.sessions.len(), routes)?;
+        same("session timers", self.sessions.len(), timers)?;
         for (key, session) in self.sessions.iter() {
             if self.is_drained(key) {
                 return Err(format!("session {key:?} is dismissed and was not told to go"));
             }
             let own =
                 |call: Key| self.calls.get(call).is_some_and(|call| call.client() == Some(key));
-            if !session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).all(own) {
+            if !self.calls.of_client(session.calls()).all(own) {
                 return Err(format!("session {key:?} lists a call that is not its own"));
             }
         }
         let owned = self.calls.iter().filter(|(_, call)| call.client().is_some()).count();
-        same("owned calls", owned, self.sessions.iter().map(|(_, s)| s.calls.len()).sum())
+        same("owned calls", owned, self.sessions.iter().map(|(_, s)| s.calls().len()).sum())
     }
 }
 

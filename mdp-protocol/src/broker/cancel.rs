@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 
 use super::calls::{Call, Place};
 use super::io::Action;
-use super::{BY_CLIENT, Broker, PlantedBug};
-use crate::list::List;
+use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
@@ -17,7 +16,7 @@ use crate::wire::Record;
 impl<P: Payload> Broker<P> {
     /// CANCEL from a client. One that has crossed with FINAL finds nothing.
     pub(super) fn cancel(&mut self, now: Time, from: Key, call: u64, out: &mut Vec<Action<P>>) {
-        let Some(key) = self.by_number.get(&(from, call)).copied() else {
+        let Some(key) = self.calls.numbered(from, call) else {
             return self.forget_question(from, call);
         };
         self.stats.cancelled += 1;
@@ -26,9 +25,9 @@ impl<P: Payload> Broker<P> {
 
     /// A client is gone: nobody waits for its calls.
     pub(super) fn abandon_calls_of(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
-        let mut at = self.sessions.get(client).and_then(|session| session.calls.front());
+        let mut at = self.sessions.get(client).and_then(|session| session.calls().front());
         while let Some(key) = at {
-            at = List::after::<BY_CLIENT, Call<P>>(&self.calls, key);
+            at = self.calls.next_of_client(key);
             let waiting = self.calls.get(key).is_some_and(Call::is_waiting);
             if !(waiting && self.planted(PlantedBug::KeepDeadClientsCalls)) {
                 self.abandon(now, key, Some(client), out);
@@ -44,7 +43,7 @@ impl<P: Payload> Broker<P> {
         leaves: Option<Key>,
         out: &mut Vec<Action<P>>,
     ) {
-        let Some(place) = self.calls.get(key).map(|call| call.place) else { return };
+        let Some(place) = self.calls.get(key).map(Call::place) else { return };
         match place {
             Place::Queued(_) | Place::Pinned(_) => self.remove_waiting(key),
             Place::Running(worker) => {
@@ -64,15 +63,12 @@ impl<P: Payload> Broker<P> {
         self.release_body(key);
         self.drop_backlog(key);
         self.detach_client(key);
-        self.running -= 1;
-        if let Some(call) = self.calls.get_mut(key) {
-            call.place = Place::Overdue(worker);
-        }
+        self.calls.hold_slot(key, worker);
         let overrun = match self.plain_form(worker) {
             // It hears nothing of this, and ends when it has ended.
             Some(_) => self.config.plain.busy_expiry,
             None => self.config.overrun,
         };
-        self.call_timer.set(key.index(), now + overrun);
+        self.calls.set_timer(key, now + overrun);
     }
 }

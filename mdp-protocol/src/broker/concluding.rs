@@ -6,7 +6,7 @@ use super::calls::{Call, End, Place, no_name};
 use super::io::{Action, Name};
 use super::refusals::{hidden_reply, no_tunnel};
 use super::refusing::final_of;
-use super::{BY_CLIENT, Broker, PlantedBug};
+use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
@@ -24,7 +24,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let key = Key::from_u64(call);
-        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place))) else {
+        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place()))) else {
             return self.unmatched_final(now, from, key, out);
         };
         let holder = match place {
@@ -57,11 +57,11 @@ impl<P: Payload> Broker<P> {
     ) {
         let running = self.calls.get(key).is_some_and(Call::is_running);
         // Who has sent a part of a stream cannot say that no handler was started.
-        end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow.has_begun());
+        end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         self.unlink_worker(key, worker);
         let holder = self.registrations.get(worker).map(|worker| worker.session);
         if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {
-            holder.unanswered.0 = 0;
+            holder.answered();
         }
         if running && end.not_started && self.may_retry(now, key) {
             self.requeue(now, key);
@@ -77,9 +77,9 @@ impl<P: Payload> Broker<P> {
                 .registrations
                 .get(worker)
                 .and_then(|worker| self.sessions.get(worker.session))
-                .map_or_else(no_name, |session| session.id.clone());
+                .map_or_else(no_name, |session| session.id().clone());
             self.stats.replies += 1;
-            if self.calls.get(key).is_some_and(|call| call.backlog.is_some()) {
+            if self.calls.get(key).is_some_and(Call::has_backlog) {
                 self.end_later(key, end, id);
                 return self.free_slot(now, worker, out);
             }
@@ -123,7 +123,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client() else { return self.schema_told(now, key, &end, out) };
-        let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.raw);
+        let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.is_raw());
         if no_message {
             return self.send_refusal(now, key, |_| no_tunnel(), out);
         }
@@ -131,15 +131,15 @@ impl<P: Payload> Broker<P> {
             return self.send_refusal(now, key, |_| hidden_reply(), out);
         }
         let code = end.code;
-        let record = if end.not_started && call.maybe_started {
+        let record = if end.not_started && call.maybe_started() {
             // The worker speaks for its own attempt only.
-            final_of(call.client_call, call.attempt, Refusal::of_last_attempt(end.code))
+            final_of(call.number(), call.attempt(), Refusal::of_last_attempt(end.code))
         } else {
             Record::Final {
-                call: call.client_call,
+                call: call.number(),
                 code: end.code,
                 not_started: end.not_started,
-                attempt: call.attempt,
+                attempt: call.attempt(),
                 peer,
                 reply: end.reply,
             }
@@ -158,9 +158,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(session) = self.sessions.get_mut(from) else { return };
         let was_one = call.is_some_and(|call| self.calls.was_removed(call));
-        if session.late > 0 && was_one {
-            session.late -= 1;
-            session.unanswered.0 = 0;
+        if was_one && session.answered_late() {
             self.stats.late += 1;
             return;
         }
@@ -177,19 +175,14 @@ impl<P: Payload> Broker<P> {
             self.uncount_abandoned(key);
         }
         self.uncount_call(key);
-        self.call_timer.clear(key.index());
         self.calls.discard(key);
     }
 
     /// Takes a call from its client. `false`: none waited for it.
     pub(super) fn unlink_client(&mut self, key: Key) -> bool {
-        let Some(call) = self.calls.get_mut(key) else { return false };
-        let Some(client) = call.client() else { return false };
-        call.waits = false;
-        let number = call.client_call;
-        self.by_number.remove(&(client, number));
+        let Some(client) = self.calls.stop_waiting(key) else { return false };
         if let Some(session) = self.sessions.get_mut(client) {
-            session.calls.remove::<BY_CLIENT, Call<P>>(&mut self.calls, key);
+            self.calls.unlink_client(session.calls_mut(), key);
         }
         true
     }
@@ -198,7 +191,7 @@ impl<P: Payload> Broker<P> {
     fn uncount_abandoned(&mut self, key: Key) {
         let owner = self.calls.get(key).map(Call::owner);
         if let Some(client) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
-            client.abandoned = client.abandoned.saturating_sub(1);
+            client.uncount_abandoned();
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Call, Place, no_name};
+use super::calls::no_name;
 use super::io::{Action, Name};
 use super::unread::UNREAD_STEP;
-use super::{BY_PLACE, Broker, PlantedBug};
+use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
@@ -42,24 +42,20 @@ impl<P: Payload> Broker<P> {
         let peer = self.caller(key);
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
         let size = body.size();
-        let room = self.held_bytes + size <= self.config.limits.held_bytes;
+        let room = self.calls.has_room(size, &self.config.limits);
         self.count_dispatch(now, key, &body);
-        let Some(call) = self.calls.get_mut(key) else { return };
         let Some(registration) = self.registrations.get_mut(worker) else { return };
-        call.attempt = call.attempt.saturating_add(1);
-        call.place = Place::Running(worker);
-        if call.leased {
-            call.deadline = now + run_timeout;
-        }
-        let (deadline, session, kind) = (call.deadline, registration.session, call.flow.kind());
+        let Some(call) = self.calls.start(key, worker, now + run_timeout) else { return };
+        let (deadline, session) = (call.deadline(), registration.session);
+        let (kind, attempt) = (call.flow().kind(), call.attempt());
         // Another attempt is a comfort: without room for the body the call has only this one.
-        let again = (call.idempotent || keep_all) && call.attempt < self.config.limits.attempts;
+        let again = (call.is_idempotent() || keep_all) && attempt < self.config.limits.attempts;
         let kept = (again && room).then(|| body.keep());
         let record = Record::Request {
             call: key.as_u64(),
             timeout: deadline - now,
-            idempotent: call.idempotent,
-            attempt: call.attempt,
+            idempotent: call.is_idempotent(),
+            attempt,
             peer,
             kind,
             body,
@@ -67,11 +63,10 @@ impl<P: Payload> Broker<P> {
         registration.running += 1;
         let given = registration.given.add(self.unread.input(), size);
         registration.tally.requests += 1;
-        registration.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        self.calls.push_back(&mut registration.calls, key);
         self.reload(worker);
-        self.running += 1;
         self.stats.dispatched += 1;
-        self.call_timer.set(key.index(), deadline);
+        self.calls.set_timer(key, deadline);
         if let Some(kept) = kept {
             self.keep_body(key, kept);
         }
@@ -94,11 +89,9 @@ impl<P: Payload> Broker<P> {
     /// Takes a call out of its worker's hands; the slot is still counted.
     pub(super) fn unlink_worker(&mut self, key: Key, worker: Key) {
         if let Some(registration) = self.registrations.get_mut(worker) {
-            registration.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
+            self.calls.unlink(&mut registration.calls, key);
         }
-        if self.calls.get(key).is_some_and(Call::is_running) {
-            self.running -= 1;
-        }
+        self.calls.stop(key);
     }
 
     /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that

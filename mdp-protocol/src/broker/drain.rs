@@ -35,7 +35,7 @@ impl<P: Payload> Broker<P> {
             return Listing::Status(FORBIDDEN);
         }
         let found: Vec<Key> = match service {
-            b"mmi.drain.worker" => self.by_id.get(about).copied().into_iter().collect(),
+            b"mmi.drain.worker" => self.sessions.with_id(about).into_iter().collect(),
             b"mmi.drain.service" => self.workers_of(about),
             BROKER => return Listing::Drained(0),
             _ => return Listing::Status(NOT_IMPLEMENTED),
@@ -57,11 +57,11 @@ impl<P: Payload> Broker<P> {
 
     fn dismiss(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.dismissed = true;
-        if !core::mem::replace(&mut session.draining, true) {
-            let id = session.id.clone();
+        session.dismiss();
+        if session.start_drain() {
+            let id = session.id().clone();
             self.stop_dispatch(now, key);
-            let registrations = self.sessions.get(key).map(|session| session.registrations.clone());
+            let registrations = self.sessions.get(key).map(|session| session.registrations().to_vec());
             for registration in registrations.unwrap_or_default() {
                 self.refuse_pinned(now, registration, out);
             }
@@ -83,10 +83,10 @@ impl<P: Payload> Broker<P> {
 
     /// Whether a worker is dismissed and holds no call.
     pub(super) fn is_drained(&self, key: Key) -> bool {
-        let Some(session) = self.sessions.get(key).filter(|session| session.dismissed) else {
+        let Some(session) = self.sessions.get(key).filter(|session| session.is_dismissed()) else {
             return false;
         };
-        let mut own = session.registrations.iter().filter_map(|key| self.registrations.get(*key));
+        let mut own = session.registrations().iter().filter_map(|key| self.registrations.get(*key));
         own.all(|found| found.running == 0)
     }
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Place, Stage};
+use super::calls::{Call, Place, Stage};
 use super::io::{Action, Note};
 use super::refusals::{deadline_refusal, no_service, no_verdict};
 use super::{Broker, PlantedBug};
@@ -16,7 +16,7 @@ impl<P: Payload> Broker<P> {
     /// A call's timer fired.
     pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        match call.place {
+        match call.place() {
             Place::Queued(_) | Place::Pinned(_) => self.waiting_due(now, key, out),
             Place::Running(worker) => {
                 if !self.planted(PlantedBug::NoDeadlineInFlight) {
@@ -36,7 +36,7 @@ impl<P: Payload> Broker<P> {
     fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         // Also at the end of its time: that nobody serves it is the truth then, too.
-        if !call.leased && !self.is_served(call.service) {
+        if !call.is_leased() && !self.is_served(call.service()) {
             self.stats.refused += 1;
             return self.refuse_waiting(now, key, no_service, out);
         }
@@ -45,13 +45,13 @@ impl<P: Payload> Broker<P> {
             && let Some(call) = self.calls.get(key)
         {
             let at = self.latest_start(call).max(now + Span::from_ms(1));
-            self.call_timer.set(key.index(), at);
+            self.calls.set_timer(key, at);
         }
     }
 
     /// The time of a waiting call is up.
     pub(super) fn expire_waiting(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        let started = self.calls.get(key).is_some_and(|call| call.maybe_started);
+        let started = self.calls.get(key).is_some_and(Call::maybe_started);
         self.stats.expired += 1;
         self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
     }
@@ -77,8 +77,8 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let started = stage == Stage::Reply || call.maybe_started;
-        let end = if stage == Stage::Request { call.waits_until() } else { call.deadline };
+        let started = stage == Stage::Reply || call.maybe_started();
+        let end = if stage == Stage::Request { call.waits_until() } else { call.deadline() };
         if now >= end {
             self.stats.expired += 1;
             self.send_refusal(now, key, |_| deadline_refusal(started), out);
@@ -93,11 +93,11 @@ impl<P: Payload> Broker<P> {
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let mut at = self.latest_start(call);
-        if !call.leased && !self.is_served(call.service) {
-            let wait = if call.no_wait { Span::ZERO } else { self.config.unserved_wait };
+        if !call.is_leased() && !self.is_served(call.service()) {
+            let wait = if call.has_no_wait() { Span::ZERO } else { self.config.unserved_wait };
             at = at.min(now + wait);
         }
-        self.call_timer.set(key.index(), at);
+        self.calls.set_timer(key, at);
     }
 
     /// The worker did not give the slot back in time: it is taken.
@@ -111,20 +111,15 @@ impl<P: Payload> Broker<P> {
         }
         self.count_duration(now, key);
         self.unlink_worker(key, worker);
-        let service = self.calls.get(key).and_then(|call| self.services.get(call.service));
+        let service = self.calls.get(key).and_then(|call| self.services.get(call.service()));
         let service = service.map(|service| service.name.clone());
         self.remove(key);
         let Some(from) = self.registrations.get(worker).map(|worker| worker.session) else {
             return;
         };
         let Some(session) = self.sessions.get_mut(from) else { return };
-        session.late = session.late.saturating_add(1);
-        // Many slots at once may be a short pause of an honest worker, so they count as one.
-        let (times, counted) = session.unanswered;
-        if times == 0 || now - counted >= self.config.overrun {
-            session.unanswered = (times.saturating_add(1), now);
-        }
-        let (id, unanswered) = (session.id.clone(), session.unanswered.0);
+        let unanswered = session.lost_slot(now, self.config.overrun);
+        let id = session.id().clone();
         out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
         if unanswered >= self.config.limits.unanswered {
             // It lives and does not work: what it still holds is better off elsewhere.

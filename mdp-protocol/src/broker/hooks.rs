@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{End, Place, Stage, no_name};
+use super::calls::{Call, End, Place, Stage, no_name};
 use super::io::{Action, Name};
 use super::refusals::{bad_metadata_of_hook, bad_path, begun, limit_refusal};
 use super::requests::Request;
@@ -135,7 +135,7 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        if self.held_bytes + body.size() > self.config.limits.held_bytes {
+        if !self.calls.has_room(body.size(), &self.config.limits) {
             let refusal = self.over(from, Limit::HeldBytes, out);
             self.stats.refused += 1;
             return self.refuse_request(now, from, request.call, &body, refusal, out);
@@ -166,7 +166,7 @@ impl<P: Payload> Broker<P> {
             refused => refused,
         };
         self.release_body(key);
-        if self.held_bytes + size_of(&reply) > self.config.limits.held_bytes {
+        if !self.calls.has_room(size_of(&reply), &self.config.limits) {
             self.stats.refused += 1;
             let mut refusal = limit_refusal(Limit::HeldBytes);
             refusal.not_started = not_started;
@@ -187,16 +187,16 @@ impl<P: Payload> Broker<P> {
     ) {
         let caller = self.caller(key);
         let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client()?));
-        let own = client.and_then(|client| client.rights.key());
+        let own = client.and_then(|client| client.rights().key());
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.place = Place::Asked(stage);
-        let path = call.path.as_deref().cloned().unwrap_or_else(no_name);
+        call.set_place(Place::Asked(stage));
+        let path = call.path().cloned().unwrap_or_else(no_name);
         let end = match stage {
             Stage::Request => call.waits_until(),
-            Stage::Reply => call.deadline,
+            Stage::Reply => call.deadline(),
         };
-        let (raw, until) = (call.raw, end.min(now + self.config.hooks.wait));
-        self.call_timer.set(key.index(), until);
+        let (raw, until) = (call.is_raw(), end.min(now + self.config.hooks.wait));
+        self.calls.set_timer(key, until);
         self.count_body(key, about.size());
         let question = Question { call: key.as_u64(), caller, key: own, path, raw, about };
         out.push(Action::Ask(Box::new(question)));
@@ -211,7 +211,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(key) = Key::from_u64(call) else { return };
-        let Some(Place::Asked(stage)) = self.calls.get(key).map(|call| call.place) else { return };
+        let Some(Place::Asked(stage)) = self.calls.get(key).map(Call::place) else { return };
         self.release_body(key);
         match verdict {
             Verdict::Dispatch { body, to } => self.send_on(now, key, stage, body, to, out),
@@ -229,8 +229,9 @@ impl<P: Payload> Broker<P> {
                 // Known until its deadline: a client that hears nothing of a call when the broker leaves takes it
                 // for one that nobody has read (R49).
                 if let Some(call) = self.calls.get_mut(key) {
-                    call.place = Place::Silenced(stage);
-                    self.call_timer.set(key.index(), call.deadline);
+                    call.set_place(Place::Silenced(stage));
+                    let deadline = call.deadline();
+                    self.calls.set_timer(key, deadline);
                 }
             }
         }
@@ -249,18 +250,16 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(client) = call.client() else { return };
         if stage == Stage::Reply {
-            if call.flow.has_begun() {
+            if call.flow().has_begun() {
                 self.stats.refused += 1;
                 self.send_refusal(now, key, |_| begun(), out);
                 return self.remove(key);
             }
-            // One handler has run, whatever becomes of the next.
-            call.maybe_started = true;
-            call.attempt = 0;
+            call.begin_anew();
         }
-        call.targeted = matches!(to, Target::Only(_));
-        let (leased, no_wait) = (call.leased, call.no_wait);
-        let (left, kind) = (call.deadline - now, call.flow.kind());
+        call.set_targeted(matches!(to, Target::Only(_)));
+        let (leased, no_wait) = (call.is_leased(), call.has_no_wait());
+        let (left, kind) = (call.deadline() - now, call.flow().kind());
         let wish = |target| Wish { leased, no_wait, left, kind, target };
         if self.closing.is_some() {
             return self.hand_back(now, key, out);
@@ -284,15 +283,6 @@ impl<P: Payload> Broker<P> {
                 self.remove(key);
             }
         }
-    }
-
-    /// The hooks' side has the body; it counts here all the same.
-    fn count_body(&mut self, key: Key, bytes: usize) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let (bytes, usage) = (call.bytes as usize, call.usage);
-        self.held_bytes += bytes;
-        self.count_bytes(usage, bytes);
     }
 }
 

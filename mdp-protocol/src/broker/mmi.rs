@@ -200,7 +200,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn worker_line(&self, worker: &Registration) -> Option<WorkerLine> {
         let session = self.sessions.get(worker.session)?;
         Some(WorkerLine {
-            id: session.id.clone(),
+            id: session.id().clone(),
             service: self.services.get(worker.service)?.name.clone(),
             dialect: session.form().map(|form| form.dialect),
             capacity: worker.capacity,

@@ -57,20 +57,17 @@ pub use crate::wire::listing::{
     BrokerLine, Listing, MethodLine, ServiceLine, Stats, Tally, WorkerLine,
 };
 
-use crate::hash::{BytesState, NumberState};
 use crate::identity::Identity;
-use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wheel::Wheel;
 use crate::wire::{DisconnectReason, Marks, Record, RecordError};
-use calls::Call;
+use calls::{Call, Calls};
 use requests::Request;
 use rights::Usage;
 use services::{Offer, Registration, Service, Turn};
-use sessions::Session;
+use sessions::Sessions;
 
 /// The broker's state machine. See the [crate's guide](crate) for how it is driven.
 #[derive(Debug)]
@@ -92,11 +89,7 @@ pub struct Broker<P> {
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
-    sessions: Slab<Session>,
-    by_route: HashMap<Box<[u8]>, Key, BytesState>,
-    by_id: HashMap<Name, Key, FixedState>,
-    session_timer: Wheel,
-    ids_given: u64,
+    sessions: Sessions,
 
     services: Slab<Service>,
     by_name: HashMap<Name, Key, FixedState>,
@@ -105,12 +98,7 @@ pub struct Broker<P> {
     turns: Slab<Turn>,
     by_turn: HashMap<(Key, Key), Key, FixedState>,
 
-    calls: Slab<Call<P>>,
-    /// The calls that somebody waits for, by client and the client's number.
-    by_number: HashMap<(Key, u64), Key, NumberState>,
-    call_timer: Wheel,
-    running: usize,
-    held_bytes: usize,
+    calls: Calls<P>,
     unread: unread::Unread,
     tallies: tallies::Tallies,
     stats: Stats,
@@ -135,22 +123,14 @@ impl<P: Payload> Broker<P> {
             usages: Slab::new(),
             by_principal: HashMap::with_hasher(hash()),
             away: None,
-            sessions: Slab::new(),
-            by_route: HashMap::with_hasher(BytesState::with_seed(config.seed)),
-            by_id: HashMap::with_hasher(hash()),
-            session_timer: Wheel::new(),
-            ids_given: 0,
+            sessions: Sessions::new(config.seed),
             services: Slab::new(),
             by_name: HashMap::with_hasher(hash()),
             unserved: 0,
             registrations: Slab::new(),
             turns: Slab::new(),
             by_turn: HashMap::with_hasher(hash()),
-            calls: Slab::new(),
-            by_number: HashMap::with_hasher(NumberState::with_seed(config.seed)),
-            call_timer: Wheel::new(),
-            running: 0,
-            held_bytes: 0,
+            calls: Calls::new(config.seed),
             unread: unread::Unread::new(hash),
             tallies: tallies::Tallies::new(hash),
             stats: Stats::default(),
@@ -209,19 +189,19 @@ impl<P: Payload> Broker<P> {
         let away = self.away.is_some().then_some(self.last);
         let lookups = self.schemas.next();
         let timers =
-            [self.session_timer.next(), self.call_timer.next(), self.closing, away, lookups];
+            [self.sessions.next_due(), self.calls.next_due(), self.closing, away, lookups];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
     /// Who sent the message in hand: whose routing id it has, and which identity the transport has proven for this
     /// message. It serves for all records of the message, whatever becomes of the session between two of them.
     pub fn sender<'r>(&self, route: &'r [u8], identity: Identity) -> Sender<'r> {
-        Sender { route, identity, session: self.by_route.get(route).copied() }
+        Sender { route, identity, session: self.sessions.at_route(route) }
     }
 
     /// The session of a routing id, whoever it belongs to: for what is sent there.
     pub fn session_at(&self, route: &[u8]) -> Option<Key> {
-        self.by_route.get(route).copied()
+        self.sessions.at_route(route)
     }
 
     /// Whom an input counts for, now. This is the one place where messages get a session, or none.
@@ -229,11 +209,11 @@ impl<P: Payload> Broker<P> {
         // A key that was valid once is never valid for another session.
         let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));
         let now = || {
-            let key = *self.by_route.get(from.route)?;
+            let key = self.sessions.at_route(from.route)?;
             Some((key, self.sessions.get(key)?))
         };
         let Some((key, session)) = known.or_else(now) else { return Whose::Stranger };
-        let identity = session.rights.identity();
+        let identity = session.rights().identity();
         let forgotten = self.planted(PlantedBug::ForgetIdentity) && identity.key().is_none();
         if *identity == from.identity || forgotten {
             return Whose::Session(key);
@@ -247,7 +227,7 @@ impl<P: Payload> Broker<P> {
     /// `None` if it is over, or nobody waits for it any more.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
-        Some((call.client()?, call.client_call))
+        Some((call.client()?, call.number()))
     }
 
     /// The settings.
@@ -261,8 +241,8 @@ impl<P: Payload> Broker<P> {
             sessions: self.sessions.len(),
             services: self.services.len(),
             queued: self.services.iter().map(|(_, service)| service.queued()).sum(),
-            running: self.running,
-            held_bytes: self.held_bytes,
+            running: self.calls.running(),
+            held_bytes: self.calls.held_bytes(),
             unread_bytes: self.unread.all(),
             ..self.stats
         }
@@ -281,8 +261,8 @@ impl<P: Payload> Broker<P> {
 
     fn record(&mut self, now: Time, from: Key, record: Record<&[u8], P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(from) else { return };
-        session.seen = now; // any record counts as life
-        if session.plain.is_some() {
+        session.heard(now); // any record counts as life
+        if session.is_plain() {
             // wire.md R2: a session belongs to one dialect.
             self.stats.invalid += 1;
             return self.disconnect(now, from, DisconnectReason::Unexpected, out);
@@ -396,23 +376,19 @@ impl<P: Payload> Broker<P> {
 
     fn send(&mut self, now: Time, to: Key, record: Outgoing<P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(to) else { return };
-        if session.plain.is_some() {
+        if session.is_plain() {
             return self.send_plain(now, to, record, out);
         }
-        session.sent = now;
+        session.sent(now);
         out.push(Action::Send { to, record });
     }
 
     fn timers(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        while let Some(index) = self.call_timer.pop(now) {
-            if let Some(call) = self.calls.key_at(index) {
-                self.call_due(now, call, out);
-            }
+        while let Some(call) = self.calls.pop_due(now) {
+            self.call_due(now, call, out);
         }
-        while let Some(index) = self.session_timer.pop(now) {
-            if let Some(session) = self.sessions.key_at(index) {
-                self.session_due(now, session, out);
-            }
+        while let Some(session) = self.sessions.pop_due(now) {
+            self.session_due(now, session, out);
         }
         self.see_to_lookups(now, out);
     }
@@ -420,14 +396,10 @@ impl<P: Payload> Broker<P> {
     fn shut_down(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
         let until = now + grace;
         self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
+        for session in self.sessions.keys() {
             self.send(now, session, Record::Drain, out);
         }
-        let calls = self.calls.iter();
-        let waiting: Vec<Key> =
-            calls.filter(|(_, call)| call.is_waiting()).map(|(key, _)| key).collect();
-        for call in waiting {
+        for call in self.calls.keys_of(Call::is_waiting) {
             self.hand_back(now, call, out);
         }
         self.end_lookups(now, out);
@@ -437,12 +409,11 @@ impl<P: Payload> Broker<P> {
         let Some(until) = self.closing else { return };
         let ending =
             || self.calls.iter().any(|(_, call)| call.is_ending() || call.is_asked_about());
-        if now < until && (self.running > 0 || ending()) {
+        if now < until && (self.calls.running() > 0 || ending()) {
             return;
         }
         self.refuse_running(now, out);
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
+        for session in self.sessions.keys() {
             self.send(now, session, Record::Disconnect(DisconnectReason::Shutdown), out);
         }
         self.closed = true;
@@ -469,10 +440,5 @@ impl From<RecordError> for DisconnectReason {
     }
 }
 
-/// The list of a worker's or a turn's calls, and the list of a client's.
+/// The list of a worker's or a turn's calls, of a service's turns, and of its free workers.
 const BY_PLACE: usize = 0;
-const BY_CLIENT: usize = 1;
-
-fn push_by_client<P>(list: &mut List, calls: &mut Slab<Call<P>>, key: Key) {
-    list.push_back::<BY_CLIENT, _>(calls, key);
-}

@@ -210,11 +210,11 @@ impl<P: Payload> Broker<P> {
     /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes as long as is
     /// typical could not end any more.
     pub(super) fn latest_start(&self, call: &Call<P>) -> Time {
-        if call.leased || call.flow.kind().is_stream() || !self.config.admission {
+        if call.is_leased() || call.flow().kind().is_stream() || !self.config.admission {
             return call.waits_until();
         }
-        let typical = self.quantiles(call.row).map_or(0, |known| known.typical);
-        call.waits_until().min(Time::from_ms(call.deadline.as_ms().saturating_sub(typical)))
+        let typical = self.quantiles(call.row()).map_or(0, |known| known.typical);
+        call.waits_until().min(Time::from_ms(call.deadline().as_ms().saturating_sub(typical)))
     }
 
     /// Ends a waiting call that cannot end in its time any more. Whether it was one.

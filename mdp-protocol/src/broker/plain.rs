@@ -70,8 +70,8 @@ pub enum Incoming<'a, P> {
 /// What a session knows of its plain peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
-    pub(super) form: Form,
-    pub(super) side: Side,
+    form: Form,
+    side: Side,
     /// The number of the next raw call.
     next_call: u64,
 }
@@ -116,20 +116,22 @@ fn reason_of(refusal: &Refusal) -> DisconnectReason {
     }
 }
 
-impl Session {
-    /// How a plain peer's messages look.
-    pub(super) fn form(&self) -> Option<Form> {
-        self.plain.map(|plain| plain.form)
+impl Plain {
+    /// How the peer's messages look.
+    #[inline]
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
-    /// The same, and whose they are.
-    pub(super) fn plain(&self) -> Option<(Form, Side)> {
-        self.plain.map(|plain| (plain.form, plain.side))
+    /// Whose they are.
+    pub(super) fn side(&self) -> Side {
+        self.side
     }
+}
 
-    fn is_plain(&self, side: Side) -> bool {
-        self.plain.is_some_and(|plain| plain.side == side)
-    }
+/// Whether this is the session of a plain worker.
+fn is_worker(session: &Session) -> bool {
+    session.plain().is_some_and(|(_, side)| side == Side::Worker)
 }
 
 impl<P: Payload> Broker<P> {
@@ -147,14 +149,14 @@ impl<P: Payload> Broker<P> {
             Whose::Nobody => return,
         };
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.seen = now;
-        let plain = session.plain;
-        let Some(plain) = plain.filter(|plain| plain.form.dialect == form.dialect) else {
+        session.heard(now);
+        let plain = session.plain();
+        let Some((_, side)) = plain.filter(|(own, _)| own.dialect == form.dialect) else {
             // Another dialect than that of the session.
             self.stats.invalid += 1;
             return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         };
-        match (plain.side, said) {
+        match (side, said) {
             (Side::Client, FromPlain::Request { service, content }) => {
                 self.plain_request(now, key, form, service, content, out);
             }
@@ -163,7 +165,8 @@ impl<P: Payload> Broker<P> {
             }
             (Side::Worker, FromPlain::Heartbeat) => {}
             (Side::Worker, FromPlain::Disconnect) => {
-                let route = self.sessions.get(key).map(|session| session.route.clone());
+                let route: Option<Box<[u8]>> =
+                    self.sessions.get(key).map(|session| session.route().into());
                 self.close_session(now, key, Cause::Said(DisconnectReason::Shutdown), out);
                 route.into_iter().for_each(|route| self.gone.add(now, &route));
             }
@@ -260,7 +263,7 @@ impl<P: Payload> Broker<P> {
             self.stats.denied += 1;
             return Err(refusals::denied(b"anything"));
         };
-        let id = self.new_id();
+        let id = self.sessions.new_id();
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
         let plain = Plain { form, side, next_call: 0 };
         let plain = Some(plain);
@@ -289,19 +292,19 @@ impl<P: Payload> Broker<P> {
 
     /// Remembers a plain worker that was told to go.
     pub(super) fn remember_gone(&mut self, now: Time, key: Key) {
-        let session = self.sessions.get(key).filter(|session| session.is_plain(Side::Worker));
+        let session = self.sessions.get(key).filter(|session| is_worker(session));
         if let Some(session) = session {
-            self.gone.add(now, &session.route);
+            self.gone.add(now, session.route());
         }
     }
 
     /// Tells a plain peer to go that spoke as a worker, whatever its session is.
     fn disconnect_plain(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        if session.is_plain(Side::Worker) {
+        if is_worker(session) {
             return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         }
-        let (route, form) = (session.route.clone(), session.form());
+        let (route, form) = (Box::<[u8]>::from(session.route()), session.form());
         self.close_session(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
         if let Some(form) = form {
             self.reject_plain(now, &route, form, out);
@@ -337,7 +340,7 @@ impl<P: Payload> Broker<P> {
         content: Incoming<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
+        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut())
         {
             plain.form = form;
         }
@@ -402,14 +405,14 @@ impl<P: Payload> Broker<P> {
     fn next_raw_call(&mut self, from: Key) -> u64 {
         loop {
             let Some(plain) =
-                self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
+                self.sessions.get_mut(from).and_then(|session| session.plain_mut())
             else {
                 return 0;
             };
             // Clients count their typed calls from below.
             plain.next_call = plain.next_call.wrapping_sub(1);
             let call = plain.next_call;
-            if !self.by_number.contains_key(&(from, call)) {
+            if !self.calls.has_number(from, call) {
                 return call;
             }
         }

@@ -44,11 +44,11 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(call) = self.calls.get(key) else { return };
         if let Some(client) = call.client() {
-            let mut refusal = refusal(call.attempt);
-            refusal.not_started &= !call.maybe_started;
+            let mut refusal = refusal(call.attempt());
+            refusal.not_started &= !call.maybe_started();
             self.stats.reasons.count(refusal.reason);
             let code = refusal.code;
-            let record = final_of(call.client_call, call.attempt, refusal);
+            let record = final_of(call.number(), call.attempt(), refusal);
             self.count_end(now, key, code);
             self.send(now, client, record, out);
         }
@@ -72,20 +72,18 @@ impl<P: Payload> Broker<P> {
         // A plain client does not know that it should ask again.
         let is_plain = |call: &Call<P>| {
             let client = call.client().and_then(|client| self.sessions.get(client));
-            client.is_some_and(|client| client.plain.is_some())
+            client.is_some_and(|client| client.is_plain())
         };
-        let told = |call: &Call<P>| match call.place {
-            Place::Running(_) => !call.idempotent || is_plain(call),
+        let told = |call: &Call<P>| match call.place() {
+            Place::Running(_) => !call.is_idempotent() || is_plain(call),
             Place::Asked(Stage::Reply) | Place::Silenced(Stage::Reply) => {
-                !call.idempotent || is_plain(call)
+                !call.is_idempotent() || is_plain(call)
             }
             Place::Asked(Stage::Request) | Place::Silenced(Stage::Request) => is_plain(call),
             Place::Ending => true,
             _ => false,
         };
-        let calls = self.calls.iter().filter(|(_, call)| told(call));
-        let running: Vec<Key> = calls.map(|(key, _)| key).collect();
-        for call in running {
+        for call in self.calls.keys_of(told) {
             self.send_refusal(now, call, broker_gone, out);
         }
     }
@@ -109,10 +107,10 @@ impl<P: Payload> Broker<P> {
     /// handler may have run is refused instead.
     pub(super) fn hand_back(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client().filter(|_| !call.maybe_started) else {
+        let Some(client) = call.client().filter(|_| !call.maybe_started()) else {
             return self.refuse_waiting(now, key, |attempt| worker_lost("", attempt, attempt), out);
         };
-        let record = Record::Cancel { call: call.client_call };
+        let record = Record::Cancel { call: call.number() };
         self.send(now, client, record, out);
         self.remove_waiting(key);
     }
@@ -124,7 +122,7 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
         if let Some(session) = self.sessions.get(key) {
-            out.push(Action::Note(Note::LimitReached { id: session.id.clone(), limit }));
+            out.push(Action::Note(Note::LimitReached { id: session.id().clone(), limit }));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! REQUESTs as they come in: what is refused, and where the others go.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::calls::Call;
-use super::io::{Action, Name, Note};
+use super::io::{Action, Note};
 use super::refusals::{bad_path, deadline_refusal, hidden_call, looks_like_a_path};
 use super::routing::{Called, Wish};
+use super::sessions::Session;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::names;
@@ -41,7 +41,7 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        if self.by_number.contains_key(&(from, request.call)) {
+        if self.calls.has_number(from, request.call) {
             self.stats.invalid += 1;
             return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         }
@@ -89,20 +89,19 @@ impl<P: Payload> Broker<P> {
         self.stats.requests += 1;
         let mut call = Call::new(now, from, request, body.is_raw());
         if self.has_hooks() {
-            call.path = Some(Box::new(Name::from(body.path())));
+            call.set_path(body.path());
         }
         self.count_request(request.row);
         self.count_call(from, &mut call);
         let key = self.calls.insert(call);
         let Some(session) = self.sessions.get_mut(from) else { return key };
-        super::push_by_client(&mut session.calls, &mut self.calls, key);
-        self.by_number.insert((from, request.call), key);
-        if session.plain.is_some()
+        self.calls.link_client(session.calls_mut(), from, request.call, key);
+        if session.is_plain()
             && let Some(call) = self.calls.get_mut(key)
         {
-            call.flow.grant(self.config.limits.window);
+            call.flow_mut().grant(self.config.limits.window);
         }
-        if !core::mem::replace(&mut session.called, true) {
+        if session.is_first_call() {
             let who = session.who();
             out.push(Action::Note(Note::ClientSeen { who }));
         }
@@ -151,7 +150,7 @@ impl<P: Payload> Broker<P> {
     fn check_calls(&self, from: Key) -> Result<(), Limit> {
         let limits = &self.config.limits;
         let own =
-            self.sessions.get(from).map_or(0, |session| session.calls.len() + session.abandoned);
+            self.sessions.get(from).map_or(0, Session::calls_made);
         if own >= limits.calls_per_client {
             return Err(Limit::CallsPerClient);
         }

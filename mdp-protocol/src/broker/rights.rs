@@ -6,13 +6,13 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
 use super::mmi::Lists;
 use super::refusals::{denied, denied_now, quota_refusal};
 use super::routing::Called;
 use super::to_plain::called_service;
-use super::{BY_CLIENT, Broker};
 use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
@@ -30,9 +30,9 @@ pub(super) struct Rights {
     /// What it may do; `None` is nothing.
     grant: Option<Arc<Grant>>,
     /// What its principal uses.
-    pub(super) usage: Option<Key>,
+    usage: Option<Key>,
     /// How workers are told of it, if its principal is known.
-    pub(super) shown: Option<Name>,
+    shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
     called: Option<Key>,
 }
@@ -46,6 +46,17 @@ impl Rights {
     /// Whose session it is, for as long as it lasts.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What its principal uses.
+    #[inline]
+    pub(super) fn usage(&self) -> Option<Key> {
+        self.usage
+    }
+
+    /// How workers are told of it, if its principal is known.
+    pub(super) fn shown(&self) -> Option<&Name> {
+        self.shown.as_ref()
     }
 
     /// The peer's key, as the transport has proven it.
@@ -105,7 +116,8 @@ impl<P: Payload> Broker<P> {
     /// Notes how workers are told of a peer: its id, and behind a space its principal, if that is known.
     pub(super) fn show(&mut self, session: Key) {
         let Some(session) = self.sessions.get_mut(session) else { return };
-        let rights = &mut session.rights;
+        let id = session.id().clone();
+        let rights = session.rights_mut();
         let key;
         let principal: &[u8] = match (&rights.grant, rights.identity.key()) {
             (Some(grant), _) => &grant.name,
@@ -119,7 +131,7 @@ impl<P: Payload> Broker<P> {
             }
         };
         let room = MAX_NAME.saturating_sub(1 + principal.len());
-        let id = session.id.get(..session.id.len().min(room)).unwrap_or_default();
+        let id = id.get(..id.len().min(room)).unwrap_or_default();
         rights.shown = Some(Name::from([id, b" ", principal].concat()));
     }
 
@@ -128,13 +140,12 @@ impl<P: Payload> Broker<P> {
     /// ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
-        let mut leaving = Vec::new();
+                let mut leaving = Vec::new();
         let mut changed = Vec::new();
-        for session in sessions {
+        for session in self.sessions.keys() {
             let Some(found) = self.sessions.get(session) else { continue };
-            let grant = policy.of(&found.rights.identity).map(Arc::clone);
-            let serves = found.registrations.iter();
+            let grant = policy.of(&found.rights().identity).map(Arc::clone);
+            let serves = found.registrations().iter();
             let serves = serves.filter_map(|key| self.registrations.get(*key));
             let names = serves.filter_map(|found| self.services.get(found.service));
             let allowed =
@@ -142,14 +153,13 @@ impl<P: Payload> Broker<P> {
             let stays = grant.as_ref().is_some_and(allowed);
             if !stays {
                 leaving.push(session);
-            } else if found.rights.grant != grant {
+            } else if found.rights().grant != grant {
                 changed.push(session);
             }
             let usage = grant.as_ref().map(|grant| self.usage_of(grant));
             if let Some(found) = self.sessions.get_mut(session) {
-                found.rights.grant = grant;
-                found.rights.usage = usage;
-                found.rights.called = None;
+                let rights = found.rights_mut();
+                (rights.grant, rights.usage, rights.called) = (grant, usage, None);
             }
             self.show(session);
         }
@@ -172,23 +182,23 @@ impl<P: Payload> Broker<P> {
     /// Ends the calls of a client that it may not make any more.
     fn end_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(client) else { return };
-        let Some(grant) = session.rights.grant.clone() else { return };
-        let calls: Vec<Key> = session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).collect();
+        let Some(grant) = session.rights().grant.clone() else { return };
+        let calls: Vec<Key> = self.calls.of_client(session.calls()).collect();
         for key in calls {
             let Some(call) = self.calls.get(key) else { continue };
-            let service = match &call.path {
+            let service = match call.path() {
                 // What was called, wherever the hooks have sent it.
-                Some(path) => Some(called_service(path, call.raw)),
-                None => self.services.get(call.service).map(|service| service.name.clone()),
+                Some(path) => Some(called_service(path, call.is_raw())),
+                None => self.services.get(call.service()).map(|service| service.name.clone()),
             };
             let Some(service) = service.filter(|service| !grant.may_call(service)) else {
                 continue;
             };
             // The hooks want that the client of a discarded call is told nothing.
-            if matches!(call.place, Place::Silenced(_)) {
+            if matches!(call.place(), Place::Silenced(_)) {
                 continue;
             }
-            let waiting = call.is_waiting() || call.place == Place::Asked(Stage::Request);
+            let waiting = call.is_waiting() || call.place() == Place::Asked(Stage::Request);
             self.stats.denied += 1;
             self.send_refusal(now, key, |_| denied_now(&service, waiting), out);
             self.abandon(now, key, None, out);
@@ -199,15 +209,15 @@ impl<P: Payload> Broker<P> {
     fn count_all_calls(&mut self) {
         let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in calls {
-            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage == UNCOUNTED) else {
+            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage() == UNCOUNTED) else {
                 continue;
             };
             let session = self.sessions.get(call.owner());
-            let Some(usage) = session.and_then(|session| session.rights.usage) else { continue };
-            call.usage = usage.index();
+            let Some(usage) = session.and_then(|session| session.rights().usage) else { continue };
+            call.set_usage(usage.index());
             if let Some(usage) = self.usages.get_mut(usage) {
                 usage.calls += 1;
-                usage.bytes += call.bytes as usize;
+                usage.bytes += call.bytes();
             }
         }
     }
@@ -229,7 +239,7 @@ impl<P: Payload> Broker<P> {
     fn forget_idle_usage(&mut self) {
         let sessions = self.sessions.iter();
         let used: BTreeSet<Key> =
-            sessions.filter_map(|(_, session)| session.rights.usage).collect();
+            sessions.filter_map(|(_, session)| session.rights().usage).collect();
         let idle = self
             .usages
             .iter()
@@ -257,7 +267,7 @@ impl<P: Payload> Broker<P> {
     /// Counts a question to the broker itself as a call of its principal in a second. Whether it may be asked.
     pub(super) fn count_question(&mut self, now: Time, from: Key) -> bool {
         let Some(session) = self.sessions.get(from) else { return false };
-        let (Some(grant), Some(usage)) = (&session.rights.grant, session.rights.usage) else {
+        let (Some(grant), Some(usage)) = (&session.rights().grant, session.rights().usage) else {
             return true;
         };
         let usage = self.usages.get_mut(usage);
@@ -266,15 +276,15 @@ impl<P: Payload> Broker<P> {
 
     /// Whether what a peer does counts for a principal.
     pub(super) fn has_principal(&self, session: Key) -> bool {
-        self.sessions.get(session).is_some_and(|session| session.rights.usage.is_some())
+        self.sessions.get(session).is_some_and(|session| session.rights().usage.is_some())
     }
 
     /// The lists that a peer's principal was given of late; without a policy, that the peer was given.
     pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
         let session = self.sessions.get_mut(session)?;
-        match session.rights.usage {
+        match session.rights().usage {
             Some(usage) => Some(&mut self.usages.get_mut(usage)?.lists),
-            None => Some(&mut session.lists),
+            None => Some(session.lists_mut()),
         }
     }
 
@@ -298,7 +308,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn grant_of(&self, session: Key) -> Option<&Arc<Grant>> {
-        self.sessions.get(session)?.rights.grant.as_ref()
+        self.sessions.get(session)?.rights().grant.as_ref()
     }
 
     /// Why a peer may not make a call, if it may not.
@@ -316,7 +326,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get_mut(from) else {
             return Err(denied(service));
         };
-        let rights = &mut session.rights;
+        let rights = session.rights_mut();
         let Some(grant) = &rights.grant else {
             return Err(denied(service));
         };
@@ -340,20 +350,20 @@ impl<P: Payload> Broker<P> {
 
     /// A call counts for its caller's principal from now on.
     pub(super) fn count_call(&mut self, from: Key, call: &mut Call<P>) {
-        let usage = self.sessions.get(from).and_then(|session| session.rights.usage);
+        let usage = self.sessions.get(from).and_then(|session| session.rights().usage);
         let Some((usage, found)) =
             usage.and_then(|usage| Some((usage, self.usages.get_mut(usage)?)))
         else {
             return;
         };
         found.calls += 1;
-        call.usage = usage.index();
+        call.set_usage(usage.index());
     }
 
     /// A call is over, and its slot is back: it counts for its principal no longer.
     pub(super) fn uncount_call(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
+        let usage = call.set_usage(UNCOUNTED);
         if usage != UNCOUNTED
             && let Some(usage) = self.usages.at_mut(usage)
         {

@@ -157,7 +157,7 @@ impl<P: Payload> Broker<P> {
             }
         };
         let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
-        call.service = service;
+        call.set_service(service);
         match route {
             Route::Now(worker) => self.dispatch(now, key, worker, body, out),
             Route::Queue(_) => {
@@ -179,8 +179,8 @@ impl<P: Payload> Broker<P> {
     }
 
     fn worker_of(&self, worker: &[u8], service: Option<Key>) -> Option<Key> {
-        let session = self.sessions.get(*self.by_id.get(worker)?)?;
-        if session.draining {
+        let session = self.sessions.get(self.sessions.with_id(worker)?)?;
+        if session.is_draining() {
             return None;
         }
         self.registration_of(session, service?)
@@ -188,7 +188,7 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
         let limits = &self.config.limits;
-        if self.held_bytes + size > limits.held_bytes {
+        if !self.calls.has_room(size, limits) {
             return Err(Limit::HeldBytes);
         }
         match service.and_then(|service| self.services.get(service)) {

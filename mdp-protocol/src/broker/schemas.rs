@@ -220,12 +220,12 @@ impl<P: Payload> Broker<P> {
 
     fn waits(&self, from: Key, call: u64) -> Option<Waits> {
         let session = self.sessions.get(from)?;
-        let identity = *session.rights.identity();
+        let identity = *session.rights().identity();
         let asker = match session.form() {
-            Some(form) => Asker::Plain { route: Arc::from(&*session.route), form, identity },
+            Some(form) => Asker::Plain { route: Arc::from(session.route()), form, identity },
             None => Asker::Session { session: from, call },
         };
-        Some(Waits { who: session.rights.usage.unwrap_or(from), asker })
+        Some(Waits { who: session.rights().usage().unwrap_or(from), asker })
     }
 
     /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another peer
@@ -234,8 +234,8 @@ impl<P: Payload> Broker<P> {
         match asker {
             Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),
             Asker::Plain { route, identity, .. } => {
-                let there = self.by_route.get(&**route).and_then(|key| self.sessions.get(*key));
-                let same = there.is_none_or(|session| session.rights.identity() == identity);
+                let there = self.sessions.at_route(route).and_then(|key| self.sessions.get(key));
+                let same = there.is_none_or(|session| session.rights().identity() == identity);
                 let allows = |grant: &Arc<Grant>| grant.manage || grant.may_call(service);
                 let policy = self.config.policy.as_ref();
                 same && policy.is_none_or(|policy| policy.of(identity).is_some_and(allows))
@@ -350,7 +350,7 @@ impl<P: Payload> Broker<P> {
             marks: Marks::default(),
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
-        call.service = lookup.service;
+        call.set_service(lookup.service);
         let key = self.calls.insert(call);
         lookup.call = Some(key);
         lookup.tries = lookup.tries.saturating_add(1);

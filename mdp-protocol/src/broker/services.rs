@@ -7,7 +7,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::calls::{Call, Place};
+use super::calls::Place;
 use super::io::{Action, Name, Note};
 use super::overload::Pace;
 use super::requests::MANAGEMENT;
@@ -250,8 +250,8 @@ impl<P: Payload> Broker<P> {
             link: Link::default(),
         });
         let Some(session) = self.sessions.get_mut(from) else { return };
-        session.registrations.push(registration);
-        let (id, draining) = (session.id.clone(), session.draining);
+        session.add_registration(registration);
+        let (id, draining) = (session.id().clone(), session.is_draining());
         let who = session.who();
         let Some(entry) = self.services.get_mut(key) else { return };
         if entry.workers == 0 {
@@ -304,7 +304,7 @@ impl<P: Payload> Broker<P> {
         if found.is_some_and(|service| self.registration_of(session, service).is_some()) {
             return Some(DisconnectReason::Unexpected); // RFC 7 W3: no further READY
         }
-        if session.registrations.len() >= limits.services_per_worker {
+        if session.registrations().len() >= limits.services_per_worker {
             self.limit_note(from, Limit::ServicesPerWorker, out);
             return Some(DisconnectReason::LimitReached);
         }
@@ -327,7 +327,7 @@ impl<P: Payload> Broker<P> {
         session: &super::sessions::Session,
         service: Key,
     ) -> Option<Key> {
-        session.registrations.iter().copied().find(|registration| {
+        session.registrations().iter().copied().find(|registration| {
             self.registrations.get(*registration).is_some_and(|found| found.service == service)
         })
     }
@@ -408,7 +408,7 @@ impl<P: Payload> Broker<P> {
             let turns = entry.turns.iter::<BY_PLACE, Turn>(&self.turns);
             let calls = turns.filter_map(|turn| self.turns.get(turn));
             let waiting: Vec<Key> =
-                calls.flat_map(|turn| turn.calls.iter::<BY_PLACE, Call<P>>(&self.calls)).collect();
+                calls.flat_map(|turn| self.calls.in_place(&turn.calls)).collect();
             for call in waiting {
                 self.arm_waiting(now, call);
             }
@@ -426,20 +426,20 @@ impl<P: Payload> Broker<P> {
     /// Puts a call into the queue of its service, behind its client's other calls or before them.
     pub(super) fn enqueue(&mut self, key: Key, front: bool) {
         let Some(call) = self.calls.get(key) else { return };
-        let (Some(client), service, bytes) = (call.client(), call.service, call.bytes as usize)
+        let (Some(client), service, bytes) = (call.client(), call.service(), call.bytes())
         else {
             return;
         };
         let turn = self.turn_or_new(client, service);
         let Some(entry) = self.turns.get_mut(turn) else { return };
         if front {
-            entry.calls.push_front::<BY_PLACE, _>(&mut self.calls, key);
+            self.calls.push_front(&mut entry.calls, key);
         } else {
-            entry.calls.push_back::<BY_PLACE, _>(&mut self.calls, key);
+            self.calls.push_back(&mut entry.calls, key);
         }
         entry.bytes += bytes;
         if let Some(call) = self.calls.get_mut(key) {
-            call.place = Place::Queued(turn);
+            call.set_place(Place::Queued(turn));
         }
         let longest = self.services.get(service).and_then(|service| service.longest);
         let is_longest = self.share_of(Some(turn)) >= self.share_of(longest);
@@ -514,12 +514,12 @@ impl<P: Payload> Broker<P> {
     /// Takes a waiting call out of its queue.
     pub(super) fn unqueue(&mut self, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
-        let bytes = call.bytes as usize;
-        let service = match call.place {
+        let bytes = call.bytes();
+        let service = match call.place() {
             Place::Queued(turn) => self.leave_turn(turn, key, bytes),
             Place::Pinned(registration) => {
                 let Some(entry) = self.registrations.get_mut(registration) else { return };
-                entry.pinned.remove::<BY_PLACE, Call<P>>(&mut self.calls, key);
+                self.calls.unlink(&mut entry.pinned, key);
                 let service = entry.service;
                 if let Some(service) = self.services.get_mut(service) {
                     service.pinned = service.pinned.saturating_sub(1);
@@ -545,7 +545,7 @@ impl<P: Payload> Broker<P> {
     fn leave_turn(&mut self, turn: Key, call: Key, bytes: usize) -> Option<Key> {
         let entry = self.turns.get_mut(turn)?;
         entry.bytes = entry.bytes.saturating_sub(bytes);
-        entry.calls.remove::<BY_PLACE, Call<P>>(&mut self.calls, call);
+        self.calls.unlink(&mut entry.calls, call);
         let service = entry.service;
         if entry.calls.is_empty() {
             let client = entry.session;
@@ -561,14 +561,14 @@ impl<P: Payload> Broker<P> {
     /// Puts a call behind the one worker that it wants.
     pub(super) fn pin(&mut self, key: Key, registration: Key) {
         let Some(entry) = self.registrations.get_mut(registration) else { return };
-        entry.pinned.push_back::<BY_PLACE, _>(&mut self.calls, key);
+        self.calls.push_back(&mut entry.pinned, key);
         let service = entry.service;
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.place = Place::Pinned(registration);
+        call.set_place(Place::Pinned(registration));
         if let Some(service) = self.services.get_mut(service) {
-            service.count_queued(self.last, call.bytes as usize);
+            service.count_queued(self.last, call.bytes());
             service.pinned += 1;
-            service.pinned_bytes += call.bytes as usize;
+            service.pinned_bytes += call.bytes();
         }
     }
 

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::Place;
+use super::calls::{Call, Place};
 use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
@@ -47,6 +47,12 @@ impl Flow {
         if self.kind.streams(Direction::Replies) {
             self.replies.add(DEFAULT_WINDOW.min(window), window);
         }
+    }
+
+    /// Its worker has begun the replies.
+    fn begin_replies(&mut self) {
+        self.begun = true;
+        self.opened = true;
     }
 
     /// Takes what a reply of this size costs; `false` if there is no credit.
@@ -142,17 +148,16 @@ impl<P: Payload> Broker<P> {
             _ => None,
         };
         // What the client has no use for (R88).
-        let no_message = item.is_some_and(|item| item.is_raw() && !call.raw);
+        let no_message = item.is_some_and(|item| item.is_raw() && !call.is_raw());
         let hidden = item.is_some_and(|item| self.hides_reply(call, item));
-        if no_message || hidden || (from_plain && !call.flow.kind.streams(of)) {
+        if no_message || hidden || (from_plain && !call.flow().kind.streams(of)) {
             self.stats.unwanted += 1;
             return;
         }
-        let waits = call.backlog.is_some() || call.flow.replies.units() == 0;
+        let waits = call.has_backlog() || call.flow().replies.units() == 0;
         if from_plain && !to_plain && waits && item.is_some() {
             if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
-                call.flow.begun = true;
-                call.flow.opened = true;
+                call.flow_mut().begin_replies();
                 self.release_body_if_begun(key);
                 self.keep_back(now, key, item, out);
             }
@@ -180,22 +185,23 @@ impl<P: Payload> Broker<P> {
     fn return_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
         let most = self.config.limits.window;
         let Some(call) = self.calls.get_mut(key) else { return };
-        if let Some(units) = call.flow.return_credit(size, most) {
+        if let Some(units) = call.flow_mut().return_credit(size, most) {
             let of = Direction::Replies;
             self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
         }
     }
 
     fn is_plain(&self, session: Key) -> bool {
-        self.sessions.get(session).is_some_and(|session| session.plain.is_some())
+        self.sessions.get(session).is_some_and(|session| session.is_plain())
     }
 
     /// Whether a part may come now; if so it has come.
     fn take_part(&mut self, key: Key, of: Direction, part: &Part<P>, free: bool) -> bool {
         let free = free || self.planted(PlantedBug::ForgetCredit);
         let Some(found) = self.calls.get_mut(key) else { return false };
-        let had_begun = found.flow.begun;
-        if !found.flow.take(of, part, free) {
+        let flow = found.flow_mut();
+        let had_begun = flow.begun;
+        if !flow.take(of, part, free) {
             return false;
         }
         if !had_begun {
@@ -221,20 +227,20 @@ impl<P: Payload> Broker<P> {
         let Some(key) = found else { return };
         let most = self.config.limits.window;
         let Some(found) = self.calls.get_mut(key) else { return };
-        if !found.flow.kind.streams(of) {
+        if !found.flow().kind.streams(of) {
             return self.unexpected(now, from, out);
         }
-        let units = found.flow.balance(of).add(units, most);
+        let units = found.flow_mut().balance(of).add(units, most);
         if units == 0 {
             return;
         }
         match of {
             Direction::Requests => {
-                found.flow.begun = true;
+                found.flow_mut().begun = true;
                 self.release_body_if_begun(key);
                 self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
-            Direction::Replies if found.backlog.is_some() => self.send_backlog(now, key, out),
+            Direction::Replies if found.has_backlog() => self.send_backlog(now, key, out),
             Direction::Replies => {
                 self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
             }
@@ -243,7 +249,7 @@ impl<P: Payload> Broker<P> {
 
     /// What the client said about its streams while the call waited, right behind its REQUEST.
     pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
-        let Some(flow) = self.calls.get(key).map(|call| &call.flow) else { return };
+        let Some(flow) = self.calls.get(key).map(Call::flow) else { return };
         let (units, ended, call) = (flow.replies.units(), flow.ended, key.as_u64());
         if units > 0 {
             let of = Direction::Replies;
@@ -257,7 +263,7 @@ impl<P: Payload> Broker<P> {
 
     /// There is no other attempt for a call that has begun, so nothing is kept for one.
     fn release_body_if_begun(&mut self, key: Key) {
-        let begun = self.calls.get(key).is_some_and(|call| call.flow.begun);
+        let begun = self.calls.get(key).is_some_and(|call| call.flow().begun);
         if begun && !self.planted(PlantedBug::MoveBegunCalls) {
             self.release_body(key);
         }
@@ -265,7 +271,7 @@ impl<P: Payload> Broker<P> {
 
     /// A call by its client's number. One that has ended meanwhile is not there.
     fn made_by(&self, client: Key, call: u64) -> Option<Key> {
-        self.by_number.get(&(client, call)).copied()
+        self.calls.numbered(client, call)
     }
 
     /// The call of this handle, if the worker holds it and somebody waits for it.
@@ -277,7 +283,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Option<Key> {
         let key = Key::from_u64(call);
-        let place = key.and_then(|key| Some(self.calls.get(key)?.place));
+        let place = key.and_then(|key| Some(self.calls.get(key)?.place()));
         let holder = match place {
             Some(Place::Running(holder) | Place::Overdue(holder)) => {
                 self.registrations.get(holder).map(|found| found.session)
@@ -309,7 +315,7 @@ impl<P: Payload> Broker<P> {
         record: impl FnOnce(u64) -> super::io::Outgoing<P>,
     ) {
         // A call that waits gets it with `catch_up`.
-        let Some(Place::Running(worker)) = self.calls.get(key).map(|call| call.place) else {
+        let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
             return;
         };
         let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
@@ -327,7 +333,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client() else { return };
-        let number = call.client_call;
+        let number = call.number();
         self.send(now, client, record(number), out);
     }
 }

@@ -174,10 +174,10 @@ impl<P: Payload> Broker<P> {
     /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
     fn tally(&mut self, call: Key) -> Option<&mut Tally> {
         let call = self.calls.get_mut(call)?;
-        if call.row.is_none_or(|row| self.tallies.rows.get(row).is_none()) {
-            call.row = self.services.get(call.service).and_then(|service| service.row);
+        if call.row().is_none_or(|row| self.tallies.rows.get(row).is_none()) {
+            call.set_row(self.services.get(call.service()).and_then(|service| service.row));
         }
-        self.tallies.of(call.row)
+        self.tallies.of(call.row())
     }
 
     /// A call is accepted.
@@ -209,8 +209,7 @@ impl<P: Payload> Broker<P> {
         if call.client().is_none() {
             return; // the broker's own
         }
-        let (waited, uncounted) = (call.lap(now), call.row.is_none());
-        call.waited = waited.as_wire_ms();
+        let (waited, uncounted) = (call.end_wait(now), call.row().is_none());
         if uncounted {
             self.find_row(key, body);
         }
@@ -224,7 +223,7 @@ impl<P: Payload> Broker<P> {
     fn find_row(&mut self, key: Key, body: &P) {
         let row = self.resolve(body).ok().and_then(|called| called.row);
         if let Some(call) = self.calls.get_mut(key) {
-            call.row = row;
+            call.set_row(row);
         }
     }
 
@@ -232,7 +231,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn count_answer(&mut self, now: Time, key: Key, worker: Key, code: Code) {
         let Some(call) = self.calls.get(key) else { return };
         let held = call.passed(now);
-        if let Some(row) = call.row {
+        if let Some(row) = call.row() {
             self.tallies.answered(row, code, self.config.limits.methods);
             if let Some(tally) = self.tally(key) {
                 tally.running = tally.running + held;
@@ -245,10 +244,10 @@ impl<P: Payload> Broker<P> {
 
     /// A worker has held a call till now: it has ended, or its slot is taken back.
     pub(super) fn count_duration(&mut self, now: Time, key: Key) {
-        let call = self.calls.get(key).filter(|call| !call.flow.kind().is_stream());
+        let call = self.calls.get(key).filter(|call| !call.flow().kind().is_stream());
         let Some(call) = call else { return };
         let held = call.passed(now);
-        if let Some(row) = call.row.and_then(|row| self.tallies.rows.get_mut(row)) {
+        if let Some(row) = call.row().and_then(|row| self.tallies.rows.get_mut(row)) {
             row.durations.add(held.as_ms());
         }
     }
@@ -262,7 +261,7 @@ impl<P: Payload> Broker<P> {
     /// worker. `None`: no worker holds it.
     pub fn waited(&self, call: u64) -> Option<Span> {
         let call = self.calls.get(Key::from_u64(call)?)?;
-        call.is_running().then(|| Span::from_ms(call.waited.into()))
+        call.is_running().then(|| call.waited())
     }
 
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.

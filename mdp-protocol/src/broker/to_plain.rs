@@ -98,7 +98,7 @@ impl<P: Payload> Broker<P> {
         };
         let Some(message) = message else { return };
         if let Some(session) = self.sessions.get_mut(to) {
-            session.sent = now;
+            session.sent(now);
         }
         out.push(Action::SendPlain { to, form, message });
     }
@@ -109,22 +109,22 @@ impl<P: Payload> Broker<P> {
             Record::Data { call, of: Direction::Replies, .. } => (*call, false),
             _ => return None,
         };
-        let call = self.by_number.get(&(to, number)).and_then(|key| self.calls.get(*key))?;
-        let service = match &call.path {
+        let call = self.calls.numbered(to, number).and_then(|key| self.calls.get(key))?;
+        let service = match call.path() {
             // RFC 7 and RFC 18 F1, F6: the service that was asked, wherever the hooks have sent the call.
-            Some(path) => called_service(path, call.raw),
-            None => self.services.get(call.service)?.name.clone(),
+            Some(path) => called_service(path, call.is_raw()),
+            None => self.services.get(call.service())?.name.clone(),
         };
         let content = match record {
-            Record::Cancel { call: number } if !call.raw => {
-                Content::Call(Box::new(final_of(number, call.attempt, handed_back(0))))
+            Record::Cancel { call: number } if !call.is_raw() => {
+                Content::Call(Box::new(final_of(number, call.attempt(), handed_back(0))))
             }
-            Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.raw => {
+            Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.is_raw() => {
                 Content::Raw(body)
             }
-            Record::Data { part: Part::Item(body), .. } if call.raw => Content::Raw(body),
-            Record::Data { .. } if call.raw => return None,
-            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.raw => {
+            Record::Data { part: Part::Item(body), .. } if call.is_raw() => Content::Raw(body),
+            Record::Data { .. } if call.is_raw() => return None,
+            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.is_raw() => {
                 self.stats.unanswered += 1;
                 return None;
             }
@@ -136,9 +136,9 @@ impl<P: Payload> Broker<P> {
     /// Whether the reply to a raw call would be taken for a record of the broker's: a plain client reads tunnels, also
     /// in the replies to raw calls (R88).
     pub(super) fn hides_reply(&self, call: &Call<P>, body: &P) -> bool {
-        let client = call.client().filter(|_| call.raw);
+        let client = call.client().filter(|_| call.is_raw());
         let client = client.and_then(|client| self.sessions.get(client));
-        client.is_some_and(|client| client.plain.is_some())
+        client.is_some_and(|client| client.is_plain())
             && matches!(body.tunnel(&self.config.limits), Some(Command::Final | Command::Data))
     }
 
@@ -164,9 +164,9 @@ impl<P: Payload> Broker<P> {
     pub(super) fn cannot_take(&self, call: Key, worker: Key) -> Option<Refusal> {
         let form = self.plain_form(worker)?;
         let call = self.calls.get(call)?;
-        let kind = call.flow.kind();
+        let kind = call.flow().kind();
         // The partial replies to a raw call are simply dropped where they do not fit (R88).
-        let fits = match call.raw {
+        let fits = match call.is_raw() {
             true => !kind.streams(Direction::Requests),
             false => streams_fit(form, kind),
         };

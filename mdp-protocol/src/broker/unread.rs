@@ -176,8 +176,8 @@ impl<P: Payload> Broker<P> {
         if found.is_none() && self.planted(PlantedBug::ForgetUnread) {
             return;
         }
-        self.unread.report(session, found.and_then(|found| found.rights.usage), bytes);
-        let registrations = found.map_or_else(Vec::new, |found| found.registrations.clone());
+        self.unread.report(session, found.and_then(|found| found.rights().usage()), bytes);
+        let registrations = found.map_or_else(Vec::new, |found| found.registrations().to_vec());
         let held = !registrations.is_empty() && bytes > self.mark();
         if !self.unread.hold_back(session, held) {
             return;
@@ -231,7 +231,7 @@ impl<P: Payload> Broker<P> {
             return;
         }
         let Some(found) = self.sessions.get(session) else { return };
-        let registrations = found.registrations.clone();
+        let registrations = found.registrations().to_vec();
         if self.unread.hold_back(session, true) {
             self.show_held_back(&registrations, true);
         }

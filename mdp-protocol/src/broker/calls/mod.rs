@@ -10,19 +10,22 @@
 //!
 //! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
 
+mod table;
+
 use alloc::boxed::Box;
 
 use super::backlog::Backlog;
 use super::io::Name;
 use super::requests::Request;
 use super::streams::Flow;
-use super::{BY_CLIENT, BY_PLACE, Broker, PlantedBug};
+use super::{BY_PLACE, Broker, PlantedBug};
 use crate::list::{Link, Linked};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::Reply;
+pub(super) use table::Calls;
 
 /// A call that has not ended, or whose slot is still taken.
 #[derive(Debug)]
@@ -32,47 +35,50 @@ pub(super) struct Call<P> {
     /// The client is there, and waits for an answer.
     pub(super) waits: bool,
     /// The client's name for the call.
-    pub(super) client_call: u64,
+    number: u64,
     /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.
-    pub(super) service: Key,
-    pub(super) place: Place,
-    pub(super) deadline: Time,
+    service: Key,
+    place: Place,
+    deadline: Time,
     /// When it ends if it still waits then: before its deadline, so that its client hears of it in time. A leased call
     /// waits until its deadline.
     wait_until: Time,
     /// It waits for a worker only where there is one.
-    pub(super) no_wait: bool,
+    no_wait: bool,
     /// The deadline is for waiting or for running, and set anew when that changes.
-    pub(super) leased: bool,
+    leased: bool,
     /// Frames of plain MDP, not a method's message.
-    pub(super) raw: bool,
+    raw: bool,
     /// How often it was given to a worker.
-    pub(super) attempt: u8,
-    pub(super) idempotent: bool,
+    attempt: u8,
+    idempotent: bool,
     /// It wants one worker and no other.
-    pub(super) targeted: bool,
+    targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
-    pub(super) maybe_started: bool,
+    maybe_started: bool,
     /// What its client called, where there are hooks: they may have sent it elsewhere.
-    pub(super) path: Option<Box<Name>>,
+    path: Option<Box<Name>>,
     /// Where it counts.
-    pub(super) row: Option<Key>,
+    row: Option<Key>,
     /// When it came, was lost by a worker, or was given to one: the low bits of the milliseconds.
     since: u32,
     /// How long it waited for its worker, in milliseconds.
-    pub(super) waited: u32,
-    pub(super) flow: Flow,
+    waited: u32,
+    flow: Flow,
     /// What a worker without credit sent beyond what its client allowed.
-    pub(super) backlog: Option<Box<Backlog<P>>>,
+    backlog: Option<Box<Backlog<P>>>,
     /// Kept while it waits, and for another attempt if that is safe.
     body: Option<P>,
     /// The body's size while it is kept, in bytes.
-    pub(super) bytes: u32,
+    bytes: u32,
     /// The place of what its caller's principal uses, which stays there while it counts this call; or [`UNCOUNTED`].
-    pub(super) usage: u32,
+    usage: u32,
     by_place: Link,
     by_client: Link,
 }
+
+/// The list of a client's calls.
+const BY_CLIENT: usize = 1;
 
 /// The usage of a call that counts for no principal.
 pub(super) const UNCOUNTED: u32 = u32::MAX;
@@ -152,7 +158,7 @@ impl<P> Call<P> {
         Call {
             owner: client,
             waits: client != Key::NOWHERE,
-            client_call: request.call,
+            number: request.call,
             service: Key::NOWHERE,
             place: Place::Ending,
             deadline: now + request.timeout,
@@ -178,14 +184,100 @@ impl<P> Call<P> {
         }
     }
 
-    /// How long ago [`since`](Self::since) is, which begins anew. Calls last for less than 49 days: their time has 32 bits on the wire.
-    pub(super) fn lap(&mut self, now: Time) -> Span {
+    /// It was given to this worker. `run_until`: the deadline of a leased call.
+    fn start(&mut self, worker: Key, run_until: Time) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.place = Place::Running(worker);
+        if self.leased {
+            self.deadline = run_until;
+        }
+    }
+
+    /// Its REQUEST came back unread: this was no attempt.
+    pub(super) fn undo_attempt(&mut self) {
+        self.attempt = self.attempt.saturating_sub(1);
+    }
+
+    /// It waits for a worker again. `wait_until`: the deadline of a leased call.
+    pub(super) fn wait_again(&mut self, now: Time, wait_until: Time) {
+        self.lap(now);
+        if self.leased {
+            self.deadline = wait_until;
+        }
+    }
+
+    /// A worker was lost while it held the call.
+    pub(super) fn set_maybe_started(&mut self) {
+        self.maybe_started = true;
+    }
+
+    /// The hooks want another reply: one handler has run, whatever becomes of the next.
+    pub(super) fn begin_anew(&mut self) {
+        self.maybe_started = true;
+        self.attempt = 0;
+    }
+
+    pub(super) fn set_targeted(&mut self, targeted: bool) {
+        self.targeted = targeted;
+    }
+
+    pub(super) fn set_service(&mut self, service: Key) {
+        self.service = service;
+    }
+
+    #[inline]
+    pub(super) fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    pub(super) fn set_path(&mut self, path: &[u8]) {
+        self.path = Some(Box::new(Name::from(path)));
+    }
+
+    /// Where it counts.
+    #[inline]
+    pub(super) fn row(&self) -> Option<Key> {
+        self.row
+    }
+
+    pub(super) fn set_row(&mut self, row: Option<Key>) {
+        self.row = row;
+    }
+
+    /// It counts for a principal, whose usage has this place; or for none, with [`UNCOUNTED`]. Gives the one before.
+    #[inline]
+    pub(super) fn set_usage(&mut self, usage: u32) -> u32 {
+        core::mem::replace(&mut self.usage, usage)
+    }
+
+    #[inline]
+    pub(super) fn usage(&self) -> u32 {
+        self.usage
+    }
+
+    /// Ends the time that it has waited for its worker. Gives it.
+    #[inline]
+    pub(super) fn end_wait(&mut self, now: Time) -> Span {
+        let waited = self.lap(now);
+        self.waited = waited.as_wire_ms();
+        waited
+    }
+
+    /// How long it waited for the worker that holds it.
+    pub(super) fn waited(&self) -> Span {
+        Span::from_ms(self.waited.into())
+    }
+
+    /// How long ago [`since`](Self::since) is, which begins anew. Calls last for less than 49 days: their time has 32 bits on
+    /// the wire.
+    fn lap(&mut self, now: Time) -> Span {
         let passed = self.passed(now);
         self.since = low_bits(now);
         passed
     }
 
     /// How long ago [`since`](Self::since) is.
+    #[inline]
     pub(super) fn passed(&self, now: Time) -> Span {
         Span::from_ms(low_bits(now).wrapping_sub(self.since).into())
     }
@@ -195,7 +287,13 @@ impl<P> Call<P> {
         if self.leased { self.deadline } else { self.wait_until }
     }
 
+    #[inline]
+    pub(super) fn deadline(&self) -> Time {
+        self.deadline
+    }
+
     /// The client, while it is there and waits for an answer.
+    #[inline]
     pub(super) fn client(&self) -> Option<Key> {
         self.waits.then_some(self.owner)
     }
@@ -205,11 +303,105 @@ impl<P> Call<P> {
         self.owner
     }
 
+    /// The client's name for the call.
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.
+    #[inline]
+    pub(super) fn service(&self) -> Key {
+        self.service
+    }
+
+    #[inline]
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How often it was given to a worker.
+    #[inline]
+    pub(super) fn attempt(&self) -> u8 {
+        self.attempt
+    }
+
+    /// What its client called, where there are hooks: they may have sent it elsewhere.
+    #[inline]
+    pub(super) fn path(&self) -> Option<&Name> {
+        self.path.as_deref()
+    }
+
+    #[inline]
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    #[inline]
+    pub(super) fn flow_mut(&mut self) -> &mut Flow {
+        &mut self.flow
+    }
+
+    /// What a worker without credit sent beyond what its client allowed.
+    pub(super) fn backlog(&self) -> Option<&Backlog<P>> {
+        self.backlog.as_deref()
+    }
+
+    pub(super) fn backlog_mut(&mut self) -> &mut Option<Box<Backlog<P>>> {
+        &mut self.backlog
+    }
+
+    #[inline]
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// The body's size while it is kept, in bytes.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
     /// Its body is here, for another attempt.
     pub(super) fn is_kept(&self) -> bool {
         self.body.is_some()
     }
 
+    /// The method may be run more than once.
+    #[inline]
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// The deadline is for waiting or for running, and set anew when that changes.
+    #[inline]
+    pub(super) fn is_leased(&self) -> bool {
+        self.leased
+    }
+
+    /// Frames of plain MDP, not a method's message.
+    #[inline]
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    /// It wants one worker and no other.
+    pub(super) fn is_targeted(&self) -> bool {
+        self.targeted
+    }
+
+    /// It waits for a worker only where there is one.
+    pub(super) fn has_no_wait(&self) -> bool {
+        self.no_wait
+    }
+
+    /// A handler may have run in an earlier attempt.
+    #[inline]
+    pub(super) fn maybe_started(&self) -> bool {
+        self.maybe_started
+    }
+
+    #[inline]
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.place, Place::Queued(_) | Place::Pinned(_))
     }
@@ -227,32 +419,44 @@ impl<P> Call<P> {
         matches!(self.place, Place::Asked(_) | Place::Silenced(_) | Place::Ending)
     }
 
+    #[inline]
     pub(super) fn is_running(&self) -> bool {
         matches!(self.place, Place::Running(_))
     }
 }
 
 impl<P: Payload> Broker<P> {
+    /// Keeps the body of a call while it waits, or for another attempt.
     pub(super) fn keep_body(&mut self, key: Key, body: P) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.bytes = u32::try_from(body.size()).unwrap_or(u32::MAX);
         call.body = Some(body);
-        let (bytes, usage) = (call.bytes as usize, call.usage);
-        self.held_bytes += bytes;
+        let (bytes, usage) = (call.bytes(), call.usage);
+        self.calls.count_held(bytes);
         self.count_bytes(usage, bytes);
     }
 
+    /// The body of a call is elsewhere, and counts here all the same.
+    pub(super) fn count_body(&mut self, key: Key, bytes: usize) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let (bytes, usage) = (call.bytes(), call.usage);
+        self.calls.count_held(bytes);
+        self.count_bytes(usage, bytes);
+    }
+
+    /// Takes the body of a call, if it is kept. It counts no longer.
     pub(super) fn release_body(&mut self, key: Key) -> Option<P> {
         let call = self.calls.get_mut(key)?;
         let (usage, body) = (call.usage, call.body.take());
         let bytes = core::mem::take(&mut call.bytes) as usize;
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.calls.uncount_held(bytes);
         self.uncount_bytes(usage, bytes);
         body
     }
 
     pub(super) fn remove_waiting(&mut self, key: Key) {
-        let service = self.calls.get(key).map(|call| call.service);
+        let service = self.calls.get(key).map(Call::service);
         self.unqueue(key);
         self.remove(key);
         if let Some(service) = service {
@@ -271,7 +475,7 @@ impl<P: Payload> Broker<P> {
         }
         let owner = self.calls.get(key).map(Call::owner);
         if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
-            session.abandoned += 1;
+            session.count_abandoned();
         }
     }
 }
