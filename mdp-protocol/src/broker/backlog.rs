@@ -45,7 +45,7 @@ impl<P: Payload> Broker<P> {
         let Some(service) = self.services.get_mut(call.service()) else { return };
         let limit = if !room {
             Some(Limit::HeldBytes)
-        } else if service.queued_bytes + size > limits.queued_bytes_per_service {
+        } else if service.queued_bytes() + size > limits.queued_bytes_per_service {
             Some(Limit::QueuedBytesPerService)
         } else {
             None
@@ -57,7 +57,7 @@ impl<P: Payload> Broker<P> {
         let backlog = call.backlog_mut().get_or_insert_with(empty);
         backlog.items.push_back(item.detach());
         backlog.bytes += size;
-        service.queued_bytes += size;
+        service.count_bytes(size);
         self.calls.count_held(size);
     }
 
@@ -126,7 +126,7 @@ impl<P: Payload> Broker<P> {
     fn forget_bytes(&mut self, service: Key, bytes: usize) {
         self.calls.uncount_held(bytes);
         if let Some(service) = self.services.get_mut(service) {
-            service.queued_bytes = service.queued_bytes.saturating_sub(bytes);
+            service.uncount_bytes(bytes);
         }
     }
 

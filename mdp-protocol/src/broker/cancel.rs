@@ -47,7 +47,7 @@ impl<P: Payload> Broker<P> {
         match place {
             Place::Queued(_) | Place::Pinned(_) => self.remove_waiting(key),
             Place::Running(worker) => {
-                let session = self.registrations.get(worker).map(|worker| worker.session);
+                let session = self.services.session_of(worker);
                 if let Some(session) = session.filter(|session| leaves != Some(*session)) {
                     self.send(now, session, Record::Cancel { call: key.as_u64() }, out);
                 }

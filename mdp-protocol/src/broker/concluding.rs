@@ -24,12 +24,13 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let key = Key::from_u64(call);
-        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place()))) else {
+        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place())))
+        else {
             return self.unmatched_final(now, from, key, out);
         };
         let holder = match place {
             Place::Running(worker) | Place::Overdue(worker) => {
-                self.registrations.get(worker).map(|found| (worker, found.session))
+                self.services.session_of(worker).map(|session| (worker, session))
             }
             Place::Queued(_)
             | Place::Pinned(_)
@@ -59,7 +60,7 @@ impl<P: Payload> Broker<P> {
         // Who has sent a part of a stream cannot say that no handler was started.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         self.unlink_worker(key, worker);
-        let holder = self.registrations.get(worker).map(|worker| worker.session);
+        let holder = self.services.session_of(worker);
         if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {
             holder.answered();
         }
@@ -74,9 +75,9 @@ impl<P: Payload> Broker<P> {
         }
         if running {
             let id = self
-                .registrations
-                .get(worker)
-                .and_then(|worker| self.sessions.get(worker.session))
+                .services
+                .session_of(worker)
+                .and_then(|session| self.sessions.get(session))
                 .map_or_else(no_name, |session| session.id().clone());
             self.stats.replies += 1;
             if self.calls.get(key).is_some_and(Call::has_backlog) {

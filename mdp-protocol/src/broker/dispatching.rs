@@ -44,9 +44,9 @@ impl<P: Payload> Broker<P> {
         let size = body.size();
         let room = self.calls.has_room(size, &self.config.limits);
         self.count_dispatch(now, key, &body);
-        let Some(registration) = self.registrations.get_mut(worker) else { return };
+        let Some(registration) = self.services.worker_mut(worker) else { return };
         let Some(call) = self.calls.start(key, worker, now + run_timeout) else { return };
-        let (deadline, session) = (call.deadline(), registration.session);
+        let (deadline, session) = (call.deadline(), registration.session());
         let (kind, attempt) = (call.flow().kind(), call.attempt());
         // Another attempt is a comfort: without room for the body the call has only this one.
         let again = (call.is_idempotent() || keep_all) && attempt < self.config.limits.attempts;
@@ -60,11 +60,8 @@ impl<P: Payload> Broker<P> {
             kind,
             body,
         };
-        registration.running += 1;
-        let given = registration.given.add(self.unread.input(), size);
-        registration.tally.requests += 1;
-        self.calls.push_back(&mut registration.calls, key);
-        self.reload(worker);
+        let given = registration.take(&mut self.calls, key, self.unread.input(), size);
+        self.services.reload(worker);
         self.stats.dispatched += 1;
         self.calls.set_timer(key, deadline);
         if let Some(kept) = kept {
@@ -88,8 +85,8 @@ impl<P: Payload> Broker<P> {
 
     /// Takes a call out of its worker's hands; the slot is still counted.
     pub(super) fn unlink_worker(&mut self, key: Key, worker: Key) {
-        if let Some(registration) = self.registrations.get_mut(worker) {
-            self.calls.unlink(&mut registration.calls, key);
+        if let Some(registration) = self.services.worker_mut(worker) {
+            registration.unlink(&mut self.calls, key);
         }
         self.calls.stop(key);
     }
@@ -97,14 +94,12 @@ impl<P: Payload> Broker<P> {
     /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that
     /// neither keeps the other out.
     pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        let Some(registration) = self.registrations.get_mut(key) else { return };
-        registration.running = registration.running.saturating_sub(1);
-        let service = registration.service;
-        if registration.retired && registration.running == 0 {
-            let session = registration.session;
+        let Some(registration) = self.services.worker_mut(key) else { return };
+        let (service, session) = (registration.service(), registration.session());
+        if registration.free_slot() {
             self.disconnect_drained(now, session, out);
         }
-        self.reload(key);
+        self.services.reload(key);
         self.ask_first(now, key, out);
         if self.planted(PlantedBug::NoPumpAfterFinal) {
             return;
@@ -120,16 +115,15 @@ impl<P: Payload> Broker<P> {
         service: Key,
         out: &mut Vec<Action<P>>,
     ) {
-        while let Some(registration) = self.registrations.get_mut(key) {
-            if registration.load_now().is_none() {
+        while let Some(registration) = self.services.worker_mut(key) {
+            if !registration.takes_calls() {
                 break;
             }
-            if core::mem::take(&mut registration.pinned_last) {
+            if registration.owes_others() {
                 self.pump(now, service, out);
                 continue;
             }
-            let Some(call) = registration.pinned.front() else { break };
-            registration.pinned_last = true;
+            let Some(call) = registration.next_pinned() else { break };
             self.start_waiting(now, service, call, key, out);
         }
         self.pump(now, service, out);
@@ -137,8 +131,8 @@ impl<P: Payload> Broker<P> {
 
     /// Gives waiting calls to free workers while there are both.
     pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
-        while let Some(worker) = self.free_worker(service) {
-            let Some(call) = self.next_waiting(service) else { break };
+        while let Some(worker) = self.services.free_worker(service) {
+            let Some(call) = self.services.next_waiting(service) else { break };
             self.start_waiting(now, service, call, worker, out);
         }
     }
@@ -156,7 +150,7 @@ impl<P: Payload> Broker<P> {
             return;
         }
         if let Some(service) = self.services.get_mut(service) {
-            service.pace.advance(now);
+            service.pace_mut().advance(now);
         }
         self.unqueue(call);
         self.dispatch_held(now, call, worker, out);

@@ -50,9 +50,8 @@ impl<P: Payload> Broker<P> {
     }
 
     fn workers_of(&self, service: &[u8]) -> Vec<Key> {
-        let Some(service) = self.by_name.get(service) else { return Vec::new() };
-        let workers = self.registrations.iter().filter(|(_, worker)| worker.service == *service);
-        workers.map(|(_, worker)| worker.session).collect()
+        let Some(service) = self.services.named(service) else { return Vec::new() };
+        self.services.workers_of(service).map(|(_, worker)| worker.session()).collect()
     }
 
     fn dismiss(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
@@ -61,7 +60,8 @@ impl<P: Payload> Broker<P> {
         if session.start_drain() {
             let id = session.id().clone();
             self.stop_dispatch(now, key);
-            let registrations = self.sessions.get(key).map(|session| session.registrations().to_vec());
+            let registrations =
+                self.sessions.get(key).map(|session| session.registrations().to_vec());
             for registration in registrations.unwrap_or_default() {
                 self.refuse_pinned(now, registration, out);
             }
@@ -86,7 +86,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get(key).filter(|session| session.is_dismissed()) else {
             return false;
         };
-        let mut own = session.registrations().iter().filter_map(|key| self.registrations.get(*key));
-        own.all(|found| found.running == 0)
+        let mut own = session.registrations().iter().filter_map(|key| self.services.worker(*key));
+        own.all(|found| found.running() == 0)
     }
 }

@@ -36,7 +36,7 @@ impl<P: Payload> Broker<P> {
     fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         // Also at the end of its time: that nobody serves it is the truth then, too.
-        if !call.is_leased() && !self.is_served(call.service()) {
+        if !call.is_leased() && !self.services.is_served(call.service()) {
             self.stats.refused += 1;
             return self.refuse_waiting(now, key, no_service, out);
         }
@@ -93,7 +93,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let mut at = self.latest_start(call);
-        if !call.is_leased() && !self.is_served(call.service()) {
+        if !call.is_leased() && !self.services.is_served(call.service()) {
             let wait = if call.has_no_wait() { Span::ZERO } else { self.config.unserved_wait };
             at = at.min(now + wait);
         }
@@ -104,7 +104,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
         if self.plain_form(worker).is_some() {
             // One request at a time: it must not get another one while it is at this.
-            let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
+            let Some(session) = self.services.session_of(worker) else {
                 return;
             };
             return self.disconnect(now, session, DisconnectReason::Silence, out);
@@ -112,9 +112,9 @@ impl<P: Payload> Broker<P> {
         self.count_duration(now, key);
         self.unlink_worker(key, worker);
         let service = self.calls.get(key).and_then(|call| self.services.get(call.service()));
-        let service = service.map(|service| service.name.clone());
+        let service = service.map(|service| service.name().clone());
         self.remove(key);
-        let Some(from) = self.registrations.get(worker).map(|worker| worker.session) else {
+        let Some(from) = self.services.session_of(worker) else {
             return;
         };
         let Some(session) = self.sessions.get_mut(from) else { return };

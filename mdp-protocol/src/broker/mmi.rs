@@ -119,15 +119,15 @@ impl<P: Payload> Broker<P> {
         }
         match service {
             b"mmi.service" => {
-                let found = self.by_name.get(about);
-                let served = found.is_some_and(|service| self.is_served(*service))
+                let found = self.services.named(about);
+                let served = found.is_some_and(|service| self.services.is_served(service))
                     && self.may_know(from, about);
                 Listing::Status(if served { OK } else { NOT_FOUND }) // RFC 8 M3
             }
             b"mmi.services" => Listing::Services(self.service_lines()),
             b"mmi.workers" if about.is_empty() => Listing::Workers(self.worker_lines(None)),
-            b"mmi.workers" => match self.by_name.get(about) {
-                Some(service) => Listing::Workers(self.worker_lines(Some(*service))),
+            b"mmi.workers" => match self.services.named(about) {
+                Some(service) => Listing::Workers(self.worker_lines(Some(service))),
                 None => Listing::Status(NOT_FOUND),
             },
             b"mmi.methods" => self.list_methods(about),
@@ -166,12 +166,12 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn service_lines(&self) -> Vec<ServiceLine> {
         let mut lines: Vec<ServiceLine> = Vec::new();
-        let mut places = hashbrown::HashMap::with_hasher(self.by_name.hasher().clone());
+        let mut places = self.services.new_map();
         for (key, service) in self.services.iter().take(LIST_MOST) {
             places.insert(key, lines.len());
             lines.push(ServiceLine {
-                service: service.name.clone(),
-                workers: service.workers,
+                service: service.name().clone(),
+                workers: service.workers(),
                 capacity: 0,
                 running: 0,
                 queued: service.queued(),
@@ -179,12 +179,12 @@ impl<P: Payload> Broker<P> {
                 schemas: service.schemas().keys().copied().collect(),
             });
         }
-        for (_, worker) in self.registrations.iter() {
-            let place = places.get(&worker.service);
+        for (_, worker) in self.services.workers() {
+            let place = places.get(&worker.service());
             if let Some(line) = place.and_then(|place| lines.get_mut(*place)) {
-                line.capacity += u64::from(worker.capacity);
-                line.running += u64::from(worker.running);
-                line.draining += usize::from(worker.retired);
+                line.capacity += u64::from(worker.capacity());
+                line.running += u64::from(worker.running());
+                line.draining += usize::from(worker.is_retired());
             }
         }
         lines.sort_unstable_by(|a, b| a.service.cmp(&b.service));
@@ -193,22 +193,22 @@ impl<P: Payload> Broker<P> {
 
     fn worker_lines(&self, service: Option<Key>) -> Vec<WorkerLine> {
         let wanted = |worker: Key| service.is_none_or(|service| service == worker);
-        let workers = self.registrations.iter().filter(|(_, worker)| wanted(worker.service));
+        let workers = self.services.workers().filter(|(_, worker)| wanted(worker.service()));
         workers.filter_map(|(_, worker)| self.worker_line(worker)).take(LIST_MOST).collect()
     }
 
     pub(super) fn worker_line(&self, worker: &Registration) -> Option<WorkerLine> {
-        let session = self.sessions.get(worker.session)?;
+        let session = self.sessions.get(worker.session())?;
         Some(WorkerLine {
             id: session.id().clone(),
-            service: self.services.get(worker.service)?.name.clone(),
+            service: self.services.get(worker.service())?.name().clone(),
             dialect: session.form().map(|form| form.dialect),
-            capacity: worker.capacity,
-            running: worker.running,
-            draining: worker.retired,
-            schema: worker.schema,
-            tally: worker.tally,
-            since_error: worker.tally.last_error.map(|(_, at)| self.last - at),
+            capacity: worker.capacity(),
+            running: worker.running(),
+            draining: worker.is_retired(),
+            schema: worker.schema(),
+            tally: *worker.tally(),
+            since_error: worker.tally().last_error.map(|(_, at)| self.last - at),
         })
     }
 }

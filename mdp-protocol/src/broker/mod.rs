@@ -1,11 +1,14 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
-//! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
-//! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
-//! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
-//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
-//! (its end while a worker holds it), `retries` (another attempt), `overload` (what cannot end in its time, by what `durations` knows), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `unread` (what peers have not read), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
+//! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues), `calls`,
+//! `rights` (what principals may do and use), `tallies` (statistics), `unread` (what peers have not read), `schemas` (what
+//! services are). What peers say is told apart in this file, and in `plain` for peers of plain MDP.
+//!
+//! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with `backlog`
+//! (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`, `cancel`, `retries`,
+//! `hooks`. `overload` with `durations` refuses calls that cannot end in their time. `to_plain` writes records as messages of
+//! plain MDP, `mmi` and `drain` are the broker's own services, `report` is everything that is counted, and `audit` checks what
+//! must always be true.
 
 mod audit;
 mod backlog;
@@ -42,7 +45,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 pub use config::{Config, DrainConfig, PlainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
@@ -59,14 +61,14 @@ pub use crate::wire::listing::{
 
 use crate::identity::Identity;
 use crate::payload::Payload;
-use crate::slab::{Key, Slab};
+use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Marks, Record, RecordError};
 use calls::{Call, Calls};
 use requests::Request;
-use rights::Usage;
-use services::{Offer, Registration, Service, Turn};
+use rights::Principals;
+use services::{Offer, Services};
 use sessions::Sessions;
 
 /// The broker's state machine. See the [crate's guide](crate) for how it is driven.
@@ -84,19 +86,13 @@ pub struct Broker<P> {
     /// Lists that peers without a principal were given.
     open_lists: mmi::Lists,
     schemas: schemas::Schemas,
-    usages: Slab<Usage>,
-    by_principal: HashMap<Name, Key, FixedState>,
+    principals: Principals,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
     sessions: Sessions,
 
-    services: Slab<Service>,
-    by_name: HashMap<Name, Key, FixedState>,
-    unserved: usize,
-    registrations: Slab<Registration>,
-    turns: Slab<Turn>,
-    by_turn: HashMap<(Key, Key), Key, FixedState>,
+    services: Services,
 
     calls: Calls<P>,
     unread: unread::Unread,
@@ -120,16 +116,10 @@ impl<P: Payload> Broker<P> {
             gone: plain::Gone::new(config.seed),
             open_lists: mmi::Lists::default(),
             schemas: schemas::Schemas::default(),
-            usages: Slab::new(),
-            by_principal: HashMap::with_hasher(hash()),
+            principals: Principals::new(hash),
             away: None,
             sessions: Sessions::new(config.seed),
-            services: Slab::new(),
-            by_name: HashMap::with_hasher(hash()),
-            unserved: 0,
-            registrations: Slab::new(),
-            turns: Slab::new(),
-            by_turn: HashMap::with_hasher(hash()),
+            services: Services::new(hash),
             calls: Calls::new(config.seed),
             unread: unread::Unread::new(hash),
             tallies: tallies::Tallies::new(hash),
@@ -188,8 +178,7 @@ impl<P: Payload> Broker<P> {
     pub fn next_deadline(&self) -> Option<Time> {
         let away = self.away.is_some().then_some(self.last);
         let lookups = self.schemas.next();
-        let timers =
-            [self.sessions.next_due(), self.calls.next_due(), self.closing, away, lookups];
+        let timers = [self.sessions.next_due(), self.calls.next_due(), self.closing, away, lookups];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 

@@ -177,17 +177,17 @@ impl<P: Payload> Broker<P> {
         if slots == 0 {
             return Ok(()); // It waits for a worker, within another time.
         }
-        found.pace.offer(now);
+        let pace = found.pace_mut();
+        pace.offer(now);
         let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
-        let wait = found.pace.wait(now, ahead, first);
-        let most = patience(wish.left, quantiles, found.pace.round.is_overloaded());
+        let wait = pace.wait(now, ahead, first);
+        let most = patience(wish.left, quantiles, pace.round.is_overloaded());
         if wait <= most {
             return Ok(());
         }
-        let noted = &mut found.pace.noted;
-        if noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
-            *noted = Some(now);
-            let service = found.name.clone();
+        if pace.noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
+            pace.noted = Some(now);
+            let service = found.name().clone();
             out.push(Action::Note(Note::Overloaded { service, wait }));
         }
         Err(overloaded(Span::from_ms(wait.as_ms() - most.as_ms())))
@@ -201,8 +201,7 @@ impl<P: Payload> Broker<P> {
         if service.queued() == 0 {
             return 0;
         }
-        let turn = self.by_turn.get(&(from, key)).and_then(|turn| self.turns.get(*turn));
-        let own = turn.map_or(0, |turn| turn.calls.len());
+        let own = self.services.waiting_of(from, key);
         let turns = service.turns() + usize::from(own == 0);
         service.queued().min((own + 1).saturating_mul(turns).saturating_sub(1))
     }

@@ -340,8 +340,7 @@ impl<P: Payload> Broker<P> {
         content: Incoming<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut())
-        {
+        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut()) {
             plain.form = form;
         }
         // No name is cut to fit: it would be another one. What begins with `mmi.` is the broker's own, whatever
@@ -404,8 +403,7 @@ impl<P: Payload> Broker<P> {
 
     fn next_raw_call(&mut self, from: Key) -> u64 {
         loop {
-            let Some(plain) =
-                self.sessions.get_mut(from).and_then(|session| session.plain_mut())
+            let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut())
             else {
                 return 0;
             };

@@ -149,8 +149,7 @@ impl<P: Payload> Broker<P> {
 
     fn check_calls(&self, from: Key) -> Result<(), Limit> {
         let limits = &self.config.limits;
-        let own =
-            self.sessions.get(from).map_or(0, Session::calls_made);
+        let own = self.sessions.get(from).map_or(0, Session::calls_made);
         if own >= limits.calls_per_client {
             return Err(Limit::CallsPerClient);
         }

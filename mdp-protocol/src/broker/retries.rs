@@ -33,9 +33,9 @@ impl<P: Payload> Broker<P> {
             return true;
         }
         let id = self
-            .registrations
-            .get(worker)
-            .and_then(|worker| self.sessions.get(worker.session))
+            .services
+            .session_of(worker)
+            .and_then(|session| self.sessions.get(session))
             .map(|session| String::from_utf8_lossy(session.id()).into_owned())
             .unwrap_or_default();
         let attempts = self.config.limits.attempts;
@@ -87,7 +87,7 @@ impl<P: Payload> Broker<P> {
         let Some(key) = Key::from_u64(call) else { return };
         let Some(call) = self.calls.get_mut(key) else { return };
         let Place::Running(worker) = call.place() else { return };
-        if self.registrations.get(worker).map(|worker| worker.session) != Some(to) {
+        if self.services.session_of(worker) != Some(to) {
             return;
         }
         call.undo_attempt();

@@ -6,6 +6,9 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use super::Broker;
 use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
@@ -17,7 +20,7 @@ use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
 use crate::policy::{Grant, PeerKey, Policy, Quota};
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use crate::status::Refusal;
 use crate::time::{Span, Time};
 use crate::wire::DisconnectReason;
@@ -77,6 +80,13 @@ pub(super) struct Usage {
     lists: Lists,
 }
 
+/// The principals that have a session or a call, and what each uses.
+#[derive(Debug)]
+pub(super) struct Principals {
+    table: Slab<Usage>,
+    by_name: HashMap<Name, Key, FixedState>,
+}
+
 /// Which quota is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
@@ -109,7 +119,7 @@ impl<P: Payload> Broker<P> {
         let none = Rights::none(identity);
         let Some(policy) = self.config.policy.clone() else { return Some(none) };
         let grant = Arc::clone(policy.of(&identity)?);
-        let usage = self.usage_of(&grant);
+        let usage = self.principals.of_grant(self.last, &grant);
         Some(Rights { grant: Some(grant), usage: Some(usage), ..none })
     }
 
@@ -140,23 +150,23 @@ impl<P: Payload> Broker<P> {
     /// ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
-                let mut leaving = Vec::new();
+        let mut leaving = Vec::new();
         let mut changed = Vec::new();
         for session in self.sessions.keys() {
             let Some(found) = self.sessions.get(session) else { continue };
             let grant = policy.of(&found.rights().identity).map(Arc::clone);
             let serves = found.registrations().iter();
-            let serves = serves.filter_map(|key| self.registrations.get(*key));
-            let names = serves.filter_map(|found| self.services.get(found.service));
+            let serves = serves.filter_map(|key| self.services.worker(*key));
+            let names = serves.filter_map(|found| self.services.get(found.service()));
             let allowed =
-                |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(&service.name));
+                |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(service.name()));
             let stays = grant.as_ref().is_some_and(allowed);
             if !stays {
                 leaving.push(session);
             } else if found.rights().grant != grant {
                 changed.push(session);
             }
-            let usage = grant.as_ref().map(|grant| self.usage_of(grant));
+            let usage = grant.as_ref().map(|grant| self.principals.of_grant(self.last, grant));
             if let Some(found) = self.sessions.get_mut(session) {
                 let rights = found.rights_mut();
                 (rights.grant, rights.usage, rights.called) = (grant, usage, None);
@@ -176,7 +186,11 @@ impl<P: Payload> Broker<P> {
         if first {
             self.count_all_calls();
         }
-        self.forget_idle_usage();
+        let sessions = self.sessions.iter();
+        let used: BTreeSet<Key> =
+            sessions.filter_map(|(_, session)| session.rights().usage()).collect();
+        let unread = &self.unread;
+        self.principals.forget_idle(|key| used.contains(&key) || unread.of_principal(key) > 0);
     }
 
     /// Ends the calls of a client that it may not make any more.
@@ -189,7 +203,7 @@ impl<P: Payload> Broker<P> {
             let service = match call.path() {
                 // What was called, wherever the hooks have sent it.
                 Some(path) => Some(called_service(path, call.is_raw())),
-                None => self.services.get(call.service()).map(|service| service.name.clone()),
+                None => self.services.get(call.service()).map(|service| service.name().clone()),
             };
             let Some(service) = service.filter(|service| !grant.may_call(service)) else {
                 continue;
@@ -209,46 +223,17 @@ impl<P: Payload> Broker<P> {
     fn count_all_calls(&mut self) {
         let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in calls {
-            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage() == UNCOUNTED) else {
+            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage() == UNCOUNTED)
+            else {
                 continue;
             };
             let session = self.sessions.get(call.owner());
             let Some(usage) = session.and_then(|session| session.rights().usage) else { continue };
-            call.set_usage(usage.index());
-            if let Some(usage) = self.usages.get_mut(usage) {
-                usage.calls += 1;
-                usage.bytes += call.bytes();
+            let bytes = call.bytes();
+            if let Some(usage) = self.principals.count_call(usage) {
+                call.set_usage(usage);
+                self.principals.count_bytes(usage, bytes);
             }
-        }
-    }
-
-    fn usage_of(&mut self, grant: &Arc<Grant>) -> Key {
-        if let Some(key) = self.by_principal.get(&grant.name) {
-            return *key;
-        }
-        let tokens = grant.quota.calls_per_second.map_or(0, |rate| u64::from(rate) * 1_000);
-        let name = Arc::clone(&grant.name);
-        let lists = Lists::default();
-        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: self.last, lists };
-        let key = self.usages.insert(usage);
-        self.by_principal.insert(Arc::clone(&grant.name), key);
-        key
-    }
-
-    /// Principals that nobody is any more, and of which nothing is left.
-    fn forget_idle_usage(&mut self) {
-        let sessions = self.sessions.iter();
-        let used: BTreeSet<Key> =
-            sessions.filter_map(|(_, session)| session.rights().usage).collect();
-        let idle = self
-            .usages
-            .iter()
-            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used.contains(key))
-            .filter(|(key, _)| self.unread.of_principal(*key) == 0);
-        let idle: Vec<(Key, Name)> = idle.map(|(key, usage)| (key, usage.name.clone())).collect();
-        for (key, name) in idle {
-            self.usages.remove(key);
-            self.by_principal.remove(&name);
         }
     }
 
@@ -270,7 +255,7 @@ impl<P: Payload> Broker<P> {
         let (Some(grant), Some(usage)) = (&session.rights().grant, session.rights().usage) else {
             return true;
         };
-        let usage = self.usages.get_mut(usage);
+        let usage = self.principals.get_mut(usage);
         usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
     }
 
@@ -283,7 +268,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
         let session = self.sessions.get_mut(session)?;
         match session.rights().usage {
-            Some(usage) => Some(&mut self.usages.get_mut(usage)?.lists),
+            Some(usage) => Some(&mut self.principals.get_mut(usage)?.lists),
             None => Some(session.lists_mut()),
         }
     }
@@ -342,7 +327,7 @@ impl<P: Payload> Broker<P> {
             (false, Some(usage)) => self.unread.of_principal(usage),
             _ => 0,
         };
-        let Some(usage) = rights.usage.and_then(|usage| self.usages.get_mut(usage)) else {
+        let Some(usage) = rights.usage.and_then(|usage| self.principals.get_mut(usage)) else {
             return Ok(());
         };
         usage.check(now, &grant.quota, unread.saturating_add(size)).map_err(quota_refusal)
@@ -350,44 +335,93 @@ impl<P: Payload> Broker<P> {
 
     /// A call counts for its caller's principal from now on.
     pub(super) fn count_call(&mut self, from: Key, call: &mut Call<P>) {
-        let usage = self.sessions.get(from).and_then(|session| session.rights().usage);
-        let Some((usage, found)) =
-            usage.and_then(|usage| Some((usage, self.usages.get_mut(usage)?)))
-        else {
-            return;
-        };
-        found.calls += 1;
-        call.set_usage(usage.index());
+        let principal = self.sessions.get(from).and_then(|session| session.rights().usage());
+        if let Some(usage) = principal.and_then(|key| self.principals.count_call(key)) {
+            call.set_usage(usage);
+        }
     }
 
     /// A call is over, and its slot is back: it counts for its principal no longer.
     pub(super) fn uncount_call(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let usage = call.set_usage(UNCOUNTED);
-        if usage != UNCOUNTED
-            && let Some(usage) = self.usages.at_mut(usage)
-        {
+        if usage != UNCOUNTED {
+            self.principals.uncount_call(usage);
+        }
+    }
+}
+
+impl Principals {
+    pub(super) fn new(hash: impl Fn() -> FixedState) -> Self {
+        Principals { table: Slab::new(), by_name: HashMap::with_hasher(hash()) }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, key: Key) -> Option<&mut Usage> {
+        self.table.get_mut(key)
+    }
+
+    /// What the principal of a grant uses.
+    fn of_grant(&mut self, now: Time, grant: &Arc<Grant>) -> Key {
+        if let Some(key) = self.by_name.get(&grant.name) {
+            return *key;
+        }
+        let tokens = grant.quota.calls_per_second.map_or(0, |rate| u64::from(rate) * 1_000);
+        let name = Arc::clone(&grant.name);
+        let lists = Lists::default();
+        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: now, lists };
+        let key = self.table.insert(usage);
+        self.by_name.insert(Arc::clone(&grant.name), key);
+        key
+    }
+
+    /// A call counts for a principal from now on. Gives the place of what that uses.
+    #[inline]
+    fn count_call(&mut self, principal: Key) -> Option<u32> {
+        self.table.get_mut(principal)?.calls += 1;
+        Some(principal.index())
+    }
+
+    /// A call counts no longer.
+    #[inline]
+    fn uncount_call(&mut self, usage: u32) {
+        if let Some(usage) = self.table.at_mut(usage) {
             usage.calls = usage.calls.saturating_sub(1);
         }
     }
 
     /// The broker holds more bytes of a principal's calls.
+    #[inline]
     pub(super) fn count_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.usages.at_mut(usage) {
+        if let Some(usage) = self.table.at_mut(usage) {
             usage.bytes += bytes;
         }
     }
 
     /// It holds less.
+    #[inline]
     pub(super) fn uncount_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.usages.at_mut(usage) {
+        if let Some(usage) = self.table.at_mut(usage) {
             usage.bytes = usage.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Forgets the principals of which nothing is left. `used`: whether somebody is this principal.
+    fn forget_idle(&mut self, used: impl Fn(Key) -> bool) {
+        let idle = self.table.iter().filter(|(_, usage)| usage.calls == 0 && usage.bytes == 0);
+        let idle: Vec<(Key, Name)> = idle
+            .filter(|(key, _)| !used(*key))
+            .map(|(key, usage)| (key, usage.name.clone()))
+            .collect();
+        for (key, name) in idle {
+            self.table.remove(key);
+            self.by_name.remove(&name);
         }
     }
 
     /// Calls and bytes that are counted for principals, for the audit.
     pub(super) fn counted(&self) -> (usize, usize) {
-        let usages = self.usages.iter();
+        let usages = self.table.iter();
         usages.fold((0, 0), |(calls, bytes), (_, usage)| (calls + usage.calls, bytes + usage.bytes))
     }
 }

@@ -54,8 +54,8 @@ impl<P: Payload> Broker<P> {
     pub(super) fn resolve<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
         if body.is_raw() {
             let name = names::check(body.path())?.as_bytes();
-            let service = self.by_name.get(name).copied();
-            let row = service.and_then(|service| self.services.get(service)?.row);
+            let service = self.services.named(name);
+            let row = service.and_then(|service| self.services.get(service)?.row());
             return Ok(Called { name, service, row });
         }
         let path = body.path();
@@ -64,15 +64,15 @@ impl<P: Payload> Broker<P> {
             if self.services.get(service).is_some() {
                 return Ok(Called { name, service: Some(service), row });
             }
-            let service = self.by_name.get(name).copied();
+            let service = self.services.named(name);
             self.tallies.set_service(row, service);
             return Ok(Called { name, service, row });
         }
         let (name, _) = names::split(names::check(path)?)?;
         let name = name.as_bytes();
-        let service = self.by_name.get(name).copied();
+        let service = self.services.named(name);
         let of = service.and_then(|key| Some((key, self.services.get(key)?)));
-        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of.row, key));
+        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of.row(), key));
         Ok(Called { name, service, row })
     }
 
@@ -89,12 +89,12 @@ impl<P: Payload> Broker<P> {
         if !wish.target.is_empty() {
             return self.route_to_worker(from, called, wish, body, out);
         }
-        if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
+        if let Some(worker) = found.and_then(|service| self.services.free_worker(service)) {
             return Ok(Route::Now(worker));
         }
         if (wish.no_wait || self.config.unserved_wait == Span::ZERO)
             && !wish.leased
-            && !found.is_some_and(|service| self.is_served(service))
+            && !found.is_some_and(|service| self.services.is_served(service))
         {
             return Err(no_service(0));
         }
@@ -109,7 +109,7 @@ impl<P: Payload> Broker<P> {
                 return Err(self.over(from, limit, out));
             }
         }
-        Ok(Route::Queue(self.service_or_new(name)))
+        Ok(Route::Queue(self.services.named_or_new(name)))
     }
 
     fn route_to_worker(
@@ -122,15 +122,15 @@ impl<P: Payload> Broker<P> {
     ) -> Result<Route, Refusal> {
         let Called { service, row, .. } = called;
         let worker = self.worker_of(wish.target, service).ok_or_else(|| worker_gone(0))?;
-        let Some(registration) = self.registrations.get(worker) else {
+        let Some(registration) = self.services.worker(worker) else {
             return Err(worker_gone(0));
         };
-        if registration.running < registration.capacity && !registration.held_back {
+        if registration.has_free_slot() && !registration.is_held_back() {
             return Ok(Route::Now(worker));
         }
         if !wish.leased {
             // The others that wait for the service get each second slot of this worker at the most.
-            let (own, all) = (registration.pinned.len(), u64::from(registration.capacity));
+            let (own, all) = (registration.pinned().len(), u64::from(registration.capacity()));
             let of_others = self.slots_beside(service, all);
             let ahead = own.saturating_mul(2).saturating_mul(of_others);
             self.check_wait(service, ahead, wish, row, out)?;
@@ -152,9 +152,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let service = match route {
             Route::Queue(service) => Some(service),
-            Route::Now(worker) | Route::Pin(worker) => {
-                self.registrations.get(worker).map(|worker| worker.service)
-            }
+            Route::Now(worker) | Route::Pin(worker) => self.services.service_of(worker),
         };
         let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
         call.set_service(service);
@@ -192,14 +190,16 @@ impl<P: Payload> Broker<P> {
             return Err(Limit::HeldBytes);
         }
         match service.and_then(|service| self.services.get(service)) {
-            None if self.unserved >= limits.unserved_services => Err(Limit::UnservedServices),
+            None if self.services.unserved() >= limits.unserved_services => {
+                Err(Limit::UnservedServices)
+            }
             None if size > limits.queued_bytes_per_service => Err(Limit::QueuedBytesPerService),
             None if limits.queued_calls_per_service == 0 => Err(Limit::QueuedCallsPerService),
             None => Ok(()),
             Some(service) if service.queued() >= limits.queued_calls_per_service => {
                 Err(Limit::QueuedCallsPerService)
             }
-            Some(service) if service.queued_bytes + size > limits.queued_bytes_per_service => {
+            Some(service) if service.queued_bytes() + size > limits.queued_bytes_per_service => {
                 Err(Limit::QueuedBytesPerService)
             }
             Some(_) => Ok(()),
@@ -212,11 +212,11 @@ impl<P: Payload> Broker<P> {
         let Some(service) = service.and_then(|service| self.services.get(service)) else {
             return Ok(());
         };
-        if service.pinned > 0 && 2 * service.pinned >= limits.queued_calls_per_service {
+        let (pinned, pinned_bytes) = service.pinned();
+        if pinned > 0 && 2 * pinned >= limits.queued_calls_per_service {
             return Err(Limit::QueuedCallsPerService);
         }
-        let bytes = service.pinned_bytes + size;
-        if service.pinned > 0 && 2 * bytes > limits.queued_bytes_per_service {
+        if pinned > 0 && 2 * (pinned_bytes + size) > limits.queued_bytes_per_service {
             return Err(Limit::QueuedBytesPerService);
         }
         Ok(())

@@ -170,8 +170,8 @@ impl<P: Payload> Broker<P> {
     ) -> Option<Listing> {
         let refused = |status| Some(Listing::Status(status));
         let (service, wanted) = asked_for(about);
-        let found = self.by_name.get(service).copied();
-        let Some(service) = found.filter(|service| self.is_served(*service)) else {
+        let found = self.services.named(service);
+        let Some(service) = found.filter(|service| self.services.is_served(*service)) else {
             return refused(NOT_FOUND);
         };
         let Some((name, hash)) = self.contract_of(service, wanted) else {
@@ -215,7 +215,7 @@ impl<P: Payload> Broker<P> {
             Some(hash) => known.contains_key(&hash).then_some(hash)?,
             None => *known.iter().max_by_key(|(_, workers)| **workers)?.0,
         };
-        Some((service.name.clone(), hash))
+        Some((service.name().clone(), hash))
     }
 
     fn waits(&self, from: Key, call: u64) -> Option<Waits> {
@@ -287,18 +287,18 @@ impl<P: Payload> Broker<P> {
         }
         lookup.call = None;
         let (service, hash, tries) = (lookup.service, lookup.hash, lookup.tries);
-        if !self.is_served(service) {
+        if !self.services.is_served(service) {
             return Some(NOT_FOUND);
         }
         if tries >= attempts {
             return Some(TRY_LATER);
         }
-        let workers = self.registrations.iter().filter(|(_, worker)| {
-            worker.service == service && worker.schema == Some(hash) && !worker.retired
-        });
+        let workers = self.services.workers_of(service);
+        let workers =
+            workers.filter(|(_, worker)| worker.schema() == Some(hash) && !worker.is_retired());
         // One with a free slot, if there is one.
-        let worker = workers.max_by_key(|(_, worker)| worker.running < worker.capacity);
-        match worker.map(|(key, worker)| (key, worker.running < worker.capacity)) {
+        let worker = workers.max_by_key(|(_, worker)| worker.has_free_slot());
+        match worker.map(|(key, worker)| (key, worker.has_free_slot())) {
             Some((worker, true)) => self.ask_worker(now, place, worker, out),
             Some(_) => None,
             None => Some(TRY_LATER),
@@ -310,9 +310,9 @@ impl<P: Payload> Broker<P> {
         if self.schemas.lookups.is_empty() {
             return;
         }
-        let Some(found) = self.registrations.get(worker) else { return };
-        let free = found.running < found.capacity && !found.retired;
-        let (service, hash) = (found.service, found.schema);
+        let Some(found) = self.services.worker(worker) else { return };
+        let free = found.has_free_slot() && !found.is_retired();
+        let (service, hash) = (found.service(), found.schema());
         let waits = |lookup: &Lookup| {
             lookup.call.is_none() && lookup.service == service && Some(lookup.hash) == hash
         };

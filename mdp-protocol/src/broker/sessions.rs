@@ -528,7 +528,7 @@ impl<P: Payload> Broker<P> {
 
     fn is_busy(&self, session: &Session) -> bool {
         let registrations = session.registrations.iter();
-        registrations.filter_map(|key| self.registrations.get(*key)).any(|found| found.running > 0)
+        registrations.filter_map(|key| self.services.worker(*key)).any(|found| found.running() > 0)
     }
 
     /// Tells a peer to go; nothing is sent to it after that (RFC 7, RFC 18 B8 and B10).
@@ -547,8 +547,8 @@ impl<P: Payload> Broker<P> {
     /// A connection is gone, perhaps that of a worker whose calls had better move on now than when
     /// its next HEARTBEAT is due.
     pub(super) fn look_for_lost(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        let busy = self.registrations.iter().filter(|(_, worker)| worker.running > 0);
-        let mut sessions: Vec<Key> = busy.map(|(_, worker)| worker.session).collect();
+        let busy = self.services.workers().filter(|(_, worker)| worker.running() > 0);
+        let mut sessions: Vec<Key> = busy.map(|(_, worker)| worker.session()).collect();
         sessions.dedup();
         sessions.retain(|key| self.sessions.get(*key).is_some_and(|found| found.seen < now));
         for session in sessions {
@@ -580,14 +580,14 @@ impl<P: Payload> Broker<P> {
         self.unread_of_gone(key);
         if !services.is_empty() {
             let names = services.iter().filter_map(|service| self.services.get(*service));
-            let services = names.map(|service| service.name.clone()).collect();
+            let services = names.map(|service| service.name().clone()).collect();
             out.push(Action::Note(Note::WorkerLeft { who: session.who(), services, cause }));
         }
         out.push(Action::Close { session: key });
         out.push(Action::Note(Note::SessionClosed { id: session.id, cause, moved, ended }));
         for service in services {
             self.pump(now, service, out);
-            self.drop_if_unused(service);
+            self.services.drop_if_unused(service);
         }
     }
 }

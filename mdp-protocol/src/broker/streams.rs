@@ -286,7 +286,7 @@ impl<P: Payload> Broker<P> {
         let place = key.and_then(|key| Some(self.calls.get(key)?.place()));
         let holder = match place {
             Some(Place::Running(holder) | Place::Overdue(holder)) => {
-                self.registrations.get(holder).map(|found| found.session)
+                self.services.session_of(holder)
             }
             _ => None,
         };
@@ -318,7 +318,7 @@ impl<P: Payload> Broker<P> {
         let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
             return;
         };
-        let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
+        let Some(session) = self.services.session_of(worker) else {
             return;
         };
         self.send(now, session, record(key.as_u64()), out);

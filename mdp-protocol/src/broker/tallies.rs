@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use super::Broker;
 use super::durations::{Durations, Quantiles};
 use super::io::Name;
+use super::services::Service;
 use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
@@ -175,7 +176,7 @@ impl<P: Payload> Broker<P> {
     fn tally(&mut self, call: Key) -> Option<&mut Tally> {
         let call = self.calls.get_mut(call)?;
         if call.row().is_none_or(|row| self.tallies.rows.get(row).is_none()) {
-            call.set_row(self.services.get(call.service()).and_then(|service| service.row));
+            call.set_row(self.services.get(call.service()).and_then(Service::row));
         }
         self.tallies.of(call.row())
     }
@@ -237,9 +238,10 @@ impl<P: Payload> Broker<P> {
                 tally.running = tally.running + held;
             }
         }
-        let Some(worker) = self.registrations.get_mut(worker) else { return };
-        worker.tally.running = worker.tally.running + held;
-        worker.tally.count_error(now, code);
+        let Some(worker) = self.services.worker_mut(worker) else { return };
+        let tally = worker.tally_mut();
+        tally.running = tally.running + held;
+        tally.count_error(now, code);
     }
 
     /// A worker has held a call till now: it has ended, or its slot is taken back.
@@ -267,8 +269,7 @@ impl<P: Payload> Broker<P> {
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
     pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
         let on_trial = |key: &Key| self.tallies.trial.contains(key);
-        let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> =
-            HashMap::with_hasher(self.by_name.hasher().clone());
+        let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> = self.services.new_map();
         for (_, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_none()) {
             lines.insert(&row.name, alloc::vec![self.line(row, Name::from([]), row.tally)]);
         }

@@ -113,7 +113,7 @@ impl<P: Payload> Broker<P> {
         let service = match call.path() {
             // RFC 7 and RFC 18 F1, F6: the service that was asked, wherever the hooks have sent the call.
             Some(path) => called_service(path, call.is_raw()),
-            None => self.services.get(call.service())?.name.clone(),
+            None => self.services.get(call.service())?.name().clone(),
         };
         let content = match record {
             Record::Cancel { call: number } if !call.is_raw() => {
@@ -124,7 +124,9 @@ impl<P: Payload> Broker<P> {
             }
             Record::Data { part: Part::Item(body), .. } if call.is_raw() => Content::Raw(body),
             Record::Data { .. } if call.is_raw() => return None,
-            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.is_raw() => {
+            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. }
+                if call.is_raw() =>
+            {
                 self.stats.unanswered += 1;
                 return None;
             }
@@ -175,7 +177,7 @@ impl<P: Payload> Broker<P> {
 
     /// How a worker's messages look, if it is a plain one.
     pub(super) fn plain_form(&self, worker: Key) -> Option<Form> {
-        self.sessions.get(self.registrations.get(worker)?.session)?.form()
+        self.sessions.get(self.services.session_of(worker)?)?.form()
     }
 }
 

@@ -185,7 +185,7 @@ impl<P: Payload> Broker<P> {
         self.show_held_back(&registrations, held);
         if !held {
             for key in registrations {
-                let service = self.registrations.get(key).map(|found| found.service);
+                let service = self.services.service_of(key);
                 if let Some(service) = service {
                     self.fill_slots(now, key, service, out);
                 }
@@ -255,8 +255,8 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn audit_unread(&self) -> Result<(), String> {
         self.unread.recount()?;
-        for (key, registration) in self.registrations.iter() {
-            if registration.held_back != self.unread.is_held_back(registration.session) {
+        for (key, registration) in self.services.workers() {
+            if registration.is_held_back() != self.unread.is_held_back(registration.session()) {
                 return Err(format!("worker {key:?} is not held back as its session is"));
             }
         }
@@ -273,10 +273,10 @@ impl<P: Payload> Broker<P> {
 
     fn show_held_back(&mut self, registrations: &[Key], held: bool) {
         for key in registrations {
-            if let Some(registration) = self.registrations.get_mut(*key) {
-                registration.held_back = held;
+            if let Some(registration) = self.services.worker_mut(*key) {
+                registration.hold_back(held);
             }
-            self.reload(*key);
+            self.services.reload(*key);
         }
     }
 }

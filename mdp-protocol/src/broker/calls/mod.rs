@@ -1,14 +1,38 @@
 //! One call's life in the broker.
 //!
 //! ```text
-//!              no slot                       slot
-//! REQUEST ──────────────▶ Queued / Pinned ──────────▶ Running ──── FINAL ───▶ ended
-//!    │  slot free                 ▲                   │  │  │
-//!    └────────────────────────────┼───────────────────┘  │  └─ deadline, CANCEL ─▶ Overdue ─▶ slot back
-//!                                 └── worker lost, safe ─┘
+//!            accept                       dispatch               take_final
+//! REQUEST ──────────▶ Queued / Pinned ────────────▶ Running ────────────────────▶ end_attempt ──▶ conclude ──▶ remove
+//!    │ slot free         ▲                          │ │ │                              │
+//!    └───────────────────┼──────── dispatch ────────┘ │ │ expire, abandon              │ not started
+//!                        │                            │ └──────────▶ Overdue ─┬─ take_final ─▶ remove
+//!                        ├── requeue ─────────────────┘ worker lost           └─ reclaim ────▶ remove
+//!                        └── requeue ──────────────────────────────────────────────────┘
+//!
+//! with hooks: accept ──▶ Asked ──▶ dispatch, or queue          conclude ──▶ Asked ──▶ send_reply, remove
 //! ```
 //!
-//! A client is told once: the first of FINAL, deadline, loss or refusal ends the call for it.
+//! Each step has one verb:
+//!
+//! | verb | step | in |
+//! |---|---|---|
+//! | `accept` | A REQUEST becomes a call. | `requests` |
+//! | `refuse_request`, `hand_back_request` | A REQUEST does not become a call: its client is sent a refusal, or CANCEL. | `refusing` |
+//! | `resolve`, `find_route`, `follow` | What the path means, where the call goes, and the way there. | `routing` |
+//! | `ask_about_request`, `ask_about_reply`, `take_verdict` | The hooks are asked, and say what happens. | `hooks` |
+//! | `enqueue`, `pin`, `unqueue` | The call waits for a worker, or no longer. | `services` |
+//! | `dispatch` | A worker is given the call. | `dispatching` |
+//! | `take_final`, `end_attempt` | A worker's FINAL ends its attempt. | `concluding` |
+//! | `requeue` | The call waits for another attempt. | `retries` |
+//! | `conclude` | The call ends with what its worker said. | `concluding` |
+//! | `send_reply`, `send_refusal` | The client is sent FINAL: the worker's, or the broker's own. | `concluding`, `refusing` |
+//! | `refuse_waiting`, `hand_back` | A waiting call ends: its client is sent a refusal, or CANCEL. | `refusing` |
+//! | `expire_waiting`, `expire_running`, `expire_asked` | The time is up. | `expiring` |
+//! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `cancel` |
+//! | `hold_slot`, `reclaim` | The worker keeps its slot for a while, and then loses it. | `cancel`, `expiring` |
+//! | `remove` | The entry goes. | `concluding` |
+//!
+//! A client is sent one end: the first of FINAL, deadline, loss or refusal ends the call for it.
 
 mod table;
 
@@ -433,7 +457,7 @@ impl<P: Payload> Broker<P> {
         call.body = Some(body);
         let (bytes, usage) = (call.bytes(), call.usage);
         self.calls.count_held(bytes);
-        self.count_bytes(usage, bytes);
+        self.principals.count_bytes(usage, bytes);
     }
 
     /// The body of a call is elsewhere, and counts here all the same.
@@ -442,7 +466,7 @@ impl<P: Payload> Broker<P> {
         call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let (bytes, usage) = (call.bytes(), call.usage);
         self.calls.count_held(bytes);
-        self.count_bytes(usage, bytes);
+        self.principals.count_bytes(usage, bytes);
     }
 
     /// Takes the body of a call, if it is kept. It counts no longer.
@@ -451,7 +475,7 @@ impl<P: Payload> Broker<P> {
         let (usage, body) = (call.usage, call.body.take());
         let bytes = core::mem::take(&mut call.bytes) as usize;
         self.calls.uncount_held(bytes);
-        self.uncount_bytes(usage, bytes);
+        self.principals.uncount_bytes(usage, bytes);
         body
     }
 
@@ -460,7 +484,7 @@ impl<P: Payload> Broker<P> {
         self.unqueue(key);
         self.remove(key);
         if let Some(service) = service {
-            self.drop_if_unused(service);
+            self.services.drop_if_unused(service);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::wheel::Wheel;
 
 /// The calls: by key, by the numbers of their clients, and by their timers.
 #[derive(Debug)]
-pub(crate) struct Calls<P> {
+pub(in crate::broker) struct Calls<P> {
     table: Slab<Call<P>>,
     /// The calls that a client waits for, by the client and its number.
     by_number: HashMap<(Key, u64), Key, NumberState>,
@@ -27,7 +27,7 @@ pub(crate) struct Calls<P> {
 }
 
 impl<P> Calls<P> {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(in crate::broker) fn new(seed: u64) -> Self {
         Calls {
             table: Slab::new(),
             by_number: HashMap::with_hasher(NumberState::with_seed(seed)),
@@ -38,86 +38,92 @@ impl<P> Calls<P> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: Key) -> Option<&Call<P>> {
+    pub(in crate::broker) fn get(&self, key: Key) -> Option<&Call<P>> {
         self.table.get(key)
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Call<P>> {
+    pub(in crate::broker) fn get_mut(&mut self, key: Key) -> Option<&mut Call<P>> {
         self.table.get_mut(key)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Call<P>)> {
+    pub(in crate::broker) fn iter(&self) -> impl Iterator<Item = (Key, &Call<P>)> {
         self.table.iter()
     }
 
     /// The calls that a test is true of.
-    pub(crate) fn keys_of(&self, test: impl Fn(&Call<P>) -> bool) -> Vec<Key> {
+    pub(in crate::broker) fn keys_of(&self, test: impl Fn(&Call<P>) -> bool) -> Vec<Key> {
         self.table.iter().filter(|(_, call)| test(call)).map(|(key, _)| key).collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::broker) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// Calls in [`Place::Running`].
-    pub(crate) fn running(&self) -> usize {
+    pub(in crate::broker) fn running(&self) -> usize {
         self.running
     }
 
     /// Bytes of bodies and backlogs.
-    pub(crate) fn held_bytes(&self) -> usize {
+    pub(in crate::broker) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
     /// Whether `size` more bytes may be held.
     #[inline]
-    pub(crate) fn has_room(&self, size: usize, limits: &Limits) -> bool {
+    pub(in crate::broker) fn has_room(&self, size: usize, limits: &Limits) -> bool {
         self.held_bytes + size <= limits.held_bytes
     }
 
     #[inline]
-    pub(crate) fn count_held(&mut self, bytes: usize) {
+    pub(in crate::broker) fn count_held(&mut self, bytes: usize) {
         self.held_bytes += bytes;
     }
 
     #[inline]
-    pub(crate) fn uncount_held(&mut self, bytes: usize) {
+    pub(in crate::broker) fn uncount_held(&mut self, bytes: usize) {
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
     }
 
     /// Whether there was such a call, and is not any more.
-    pub(crate) fn was_removed(&self, key: Key) -> bool {
+    pub(in crate::broker) fn was_removed(&self, key: Key) -> bool {
         self.table.was_removed(key)
     }
 
     /// A call that a client waits for, by the client's number.
     #[inline]
-    pub(crate) fn numbered(&self, client: Key, number: u64) -> Option<Key> {
+    pub(in crate::broker) fn numbered(&self, client: Key, number: u64) -> Option<Key> {
         self.by_number.get(&(client, number)).copied()
     }
 
     #[inline]
-    pub(crate) fn has_number(&self, client: Key, number: u64) -> bool {
+    pub(in crate::broker) fn has_number(&self, client: Key, number: u64) -> bool {
         self.by_number.contains_key(&(client, number))
     }
 
     /// A call that is in no list.
     #[inline]
-    pub(crate) fn insert(&mut self, call: Call<P>) -> Key {
+    pub(in crate::broker) fn insert(&mut self, call: Call<P>) -> Key {
         self.table.insert(call)
     }
 
     /// Puts a call into the list of its client's calls, and makes it known by the client's number.
     #[inline]
-    pub(crate) fn link_client(&mut self, list: &mut List, client: Key, number: u64, key: Key) {
+    pub(in crate::broker) fn link_client(
+        &mut self,
+        list: &mut List,
+        client: Key,
+        number: u64,
+        key: Key,
+    ) {
         list.push_back::<BY_CLIENT, _>(&mut self.table, key);
         self.by_number.insert((client, number), key);
     }
 
     /// Nobody waits for a call any more. Gives the client that did.
     #[inline]
-    pub(crate) fn stop_waiting(&mut self, key: Key) -> Option<Key> {
+    pub(in crate::broker) fn stop_waiting(&mut self, key: Key) -> Option<Key> {
         let call = self.table.get_mut(key)?;
         let client = call.client()?;
         call.waits = false;
@@ -128,45 +134,56 @@ impl<P> Calls<P> {
 
     /// Takes a call out of the list of its client's calls.
     #[inline]
-    pub(crate) fn unlink_client(&mut self, list: &mut List, key: Key) {
+    pub(in crate::broker) fn unlink_client(&mut self, list: &mut List, key: Key) {
         list.remove::<BY_CLIENT, Call<P>>(&mut self.table, key);
     }
 
     /// The calls of a client, from the first.
-    pub(crate) fn of_client(&self, list: &List) -> impl Iterator<Item = Key> + use<'_, P> {
+    pub(in crate::broker) fn of_client(
+        &self,
+        list: &List,
+    ) -> impl Iterator<Item = Key> + use<'_, P> {
         list.iter::<BY_CLIENT, Call<P>>(&self.table)
     }
 
     /// The call behind this one in the list of its client's calls.
-    pub(crate) fn next_of_client(&self, key: Key) -> Option<Key> {
+    pub(in crate::broker) fn next_of_client(&self, key: Key) -> Option<Key> {
         List::after::<BY_CLIENT, Call<P>>(&self.table, key)
     }
 
     /// Puts a call to the end of the list of its place.
     #[inline]
-    pub(crate) fn push_back(&mut self, list: &mut List, key: Key) {
+    pub(in crate::broker) fn push_back(&mut self, list: &mut List, key: Key) {
         list.push_back::<BY_PLACE, _>(&mut self.table, key);
     }
 
     /// Puts a call to the front of the list of its place.
-    pub(crate) fn push_front(&mut self, list: &mut List, key: Key) {
+    pub(in crate::broker) fn push_front(&mut self, list: &mut List, key: Key) {
         list.push_front::<BY_PLACE, _>(&mut self.table, key);
     }
 
     /// Takes a call out of the list of its place.
     #[inline]
-    pub(crate) fn unlink(&mut self, list: &mut List, key: Key) {
+    pub(in crate::broker) fn unlink(&mut self, list: &mut List, key: Key) {
         list.remove::<BY_PLACE, Call<P>>(&mut self.table, key);
     }
 
     /// The calls of a place, from the first.
-    pub(crate) fn in_place(&self, list: &List) -> impl Iterator<Item = Key> + use<'_, P> {
+    pub(in crate::broker) fn in_place(
+        &self,
+        list: &List,
+    ) -> impl Iterator<Item = Key> + use<'_, P> {
         list.iter::<BY_PLACE, Call<P>>(&self.table)
     }
 
     /// A worker gets the call. `run_until`: the deadline of a leased call.
     #[inline]
-    pub(crate) fn start(&mut self, key: Key, worker: Key, run_until: Time) -> Option<&mut Call<P>> {
+    pub(in crate::broker) fn start(
+        &mut self,
+        key: Key,
+        worker: Key,
+        run_until: Time,
+    ) -> Option<&mut Call<P>> {
         let call = self.table.get_mut(key)?;
         call.start(worker, run_until);
         self.running += 1;
@@ -175,14 +192,14 @@ impl<P> Calls<P> {
 
     /// A worker no longer holds the call: it does not run any more.
     #[inline]
-    pub(crate) fn stop(&mut self, key: Key) {
+    pub(in crate::broker) fn stop(&mut self, key: Key) {
         if self.get(key).is_some_and(Call::is_running) {
             self.running -= 1;
         }
     }
 
     /// A running call keeps its worker's slot, though nobody waits for it.
-    pub(crate) fn hold_slot(&mut self, key: Key, worker: Key) {
+    pub(in crate::broker) fn hold_slot(&mut self, key: Key, worker: Key) {
         self.running -= 1;
         if let Some(call) = self.get_mut(key) {
             call.place = Place::Overdue(worker);
@@ -191,12 +208,12 @@ impl<P> Calls<P> {
 
     /// The timer of a call fires then, and not before.
     #[inline]
-    pub(crate) fn set_timer(&mut self, key: Key, at: Time) {
+    pub(in crate::broker) fn set_timer(&mut self, key: Key, at: Time) {
         self.timer.set(key.index(), at);
     }
 
     /// A call whose timer fires by now.
-    pub(crate) fn pop_due(&mut self, now: Time) -> Option<Key> {
+    pub(in crate::broker) fn pop_due(&mut self, now: Time) -> Option<Key> {
         loop {
             let index = self.timer.pop(now)?;
             if let Some(key) = self.table.key_at(index) {
@@ -206,24 +223,24 @@ impl<P> Calls<P> {
     }
 
     /// When the next timer fires.
-    pub(crate) fn next_due(&self) -> Option<Time> {
+    pub(in crate::broker) fn next_due(&self) -> Option<Time> {
         self.timer.next()
     }
 
     /// A call is over, and in no list.
     #[inline]
-    pub(crate) fn discard(&mut self, key: Key) {
+    pub(in crate::broker) fn discard(&mut self, key: Key) {
         self.timer.clear(key.index());
         self.table.discard(key);
     }
 
     /// Timers and numbers, for the audit.
-    pub(crate) fn counted(&self) -> (usize, usize) {
+    pub(in crate::broker) fn counted(&self) -> (usize, usize) {
         (self.timer.len(), self.by_number.len())
     }
 
     /// Whether nothing is left of any call.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(in crate::broker) fn is_quiet(&self) -> bool {
         self.table.is_empty()
             && self.by_number.is_empty()
             && self.timer.len() == 0
