@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::wire::Record;
 
 impl<P: Payload> Broker<P> {
-    /// Gives a call that is in no list to a worker.
+    /// Gives a call that is in no list and whose body is kept to a worker.
     pub(super) fn dispatch_held(
         &mut self,
         now: Time,
@@ -25,6 +25,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    /// Gives a call that is in no list to a worker, with this body.
     pub(super) fn dispatch(
         &mut self,
         now: Time,
@@ -34,9 +35,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         if let Some(refusal) = self.cannot_take(key, worker) {
-            self.stats.refused += 1;
-            self.send_refusal(now, key, |_| refusal, out);
-            return self.remove(key);
+            return self.refuse(now, key, refusal, out);
         }
         let run_timeout = self.config.plain.run_timeout;
         let peer = self.caller(key);

@@ -33,6 +33,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    /// The timer of a waiting call fired.
     fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         // Also at the end of its time: that nobody serves it is the truth then, too.
@@ -56,6 +57,7 @@ impl<P: Payload> Broker<P> {
         self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
     }
 
+    /// The time of a running call is up. Its worker keeps the slot for a while.
     pub(super) fn expire_running(
         &mut self,
         now: Time,
@@ -79,13 +81,11 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get(key) else { return };
         let started = stage == Stage::Reply || call.maybe_started();
         let end = if stage == Stage::Request { call.waits_until() } else { call.deadline() };
-        if now >= end {
-            self.stats.expired += 1;
-            self.send_refusal(now, key, |_| deadline_refusal(started), out);
-        } else {
-            self.stats.refused += 1;
-            self.send_refusal(now, key, |_| no_verdict(started), out);
+        if now < end {
+            return self.refuse(now, key, no_verdict(started), out);
         }
+        self.stats.expired += 1;
+        self.send_refusal(now, key, |_| deadline_refusal(started), out);
         self.remove(key);
     }
 

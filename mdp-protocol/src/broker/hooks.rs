@@ -167,11 +167,9 @@ impl<P: Payload> Broker<P> {
         };
         self.release_body(key);
         if !self.calls.has_room(size_of(&reply), &self.config.limits) {
-            self.stats.refused += 1;
             let mut refusal = limit_refusal(Limit::HeldBytes);
             refusal.not_started = not_started;
-            self.send_refusal(now, key, |_| refusal, out);
-            return self.remove(key);
+            return self.refuse(now, key, refusal, out);
         }
         let about = About::Reply { worker, code, not_started, reply };
         self.ask(now, key, Stage::Reply, about, out);
@@ -251,9 +249,7 @@ impl<P: Payload> Broker<P> {
         let Some(client) = call.client() else { return };
         if stage == Stage::Reply {
             if call.flow().has_begun() {
-                self.stats.refused += 1;
-                self.send_refusal(now, key, |_| begun(), out);
-                return self.remove(key);
+                return self.refuse(now, key, begun(), out);
             }
             call.begin_anew();
         }
@@ -277,11 +273,7 @@ impl<P: Payload> Broker<P> {
         };
         match found {
             Ok(route) => self.follow(now, key, route, body, out),
-            Err(refusal) => {
-                self.stats.refused += 1;
-                self.send_refusal(now, key, |_| refusal, out);
-                self.remove(key);
-            }
+            Err(refusal) => self.refuse(now, key, refusal, out),
         }
     }
 }

@@ -34,7 +34,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Tells the client of a call how it ended.
+    /// Sends the client of a call the end that the broker gave it. The call itself is not removed.
     pub(super) fn send_refusal(
         &mut self,
         now: Time,
@@ -52,6 +52,19 @@ impl<P: Payload> Broker<P> {
             self.count_end(now, key, code);
             self.send(now, client, record, out);
         }
+    }
+
+    /// Ends a call that is in no list with a refusal.
+    pub(super) fn refuse(
+        &mut self,
+        now: Time,
+        key: Key,
+        refusal: Refusal,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stats.refused += 1;
+        self.send_refusal(now, key, |_| refusal, out);
+        self.remove(key);
     }
 
     /// Ends a waiting call with a refusal.

@@ -26,7 +26,8 @@
 //! | `requeue` | The call waits for another attempt. | `retries` |
 //! | `conclude` | The call ends with what its worker said. | `concluding` |
 //! | `send_reply`, `send_refusal` | The client is sent FINAL: the worker's, or the broker's own. | `concluding`, `refusing` |
-//! | `refuse_waiting`, `hand_back` | A waiting call ends: its client is sent a refusal, or CANCEL. | `refusing` |
+//! | `refuse`, `refuse_waiting` | The broker ends a call in no list, or one that waits. | `refusing` |
+//! | `hand_back` | A waiting call ends with CANCEL to its client, which may make it again. | `refusing` |
 //! | `expire_waiting`, `expire_running`, `expire_asked` | The time is up. | `expiring` |
 //! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `cancel` |
 //! | `hold_slot`, `reclaim` | The worker keeps its slot for a while, and then loses it. | `cancel`, `expiring` |
