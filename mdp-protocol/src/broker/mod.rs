@@ -1,31 +1,34 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
 //! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues), `calls`,
-//! `rights` (what principals may do and use), `tallies` (statistics), `unread` (what peers have not read), `schemas` (what
+//! `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what counts), `unread` (what peers have not read), `schemas` (what
 //! services are). What peers say is told apart in this file, and in `plain` for peers of plain MDP.
 //!
 //! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with `backlog`
-//! (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`, `cancel`, `retries`,
+//! (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`, `abandoning`, `retries`,
 //! `hooks`. `overload` with `durations` refuses calls that cannot end in their time. `to_plain` writes records as messages of
 //! plain MDP, `mmi` and `drain` are the broker's own services, `report` is everything that is counted, and `audit` checks what
 //! must always be true.
 
+mod abandoning;
 mod audit;
 mod backlog;
 mod calls;
-mod cancel;
 mod concluding;
 mod config;
+mod counting;
 mod dispatching;
 mod drain;
 mod durations;
 mod expiring;
+mod flow;
 mod hooks;
 mod io;
 mod metadata;
 mod mmi;
 mod overload;
 mod plain;
+mod principals;
 mod refusals;
 mod refusing;
 mod report;
@@ -66,8 +69,8 @@ use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Marks, Record, RecordError};
 use calls::{Call, Calls};
+use principals::Principals;
 use requests::Request;
-use rights::Principals;
 use services::{Offer, Services};
 use sessions::Sessions;
 

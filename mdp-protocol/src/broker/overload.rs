@@ -169,7 +169,7 @@ impl<P: Payload> Broker<P> {
             return Ok(());
         }
         let now = self.last;
-        let quantiles = if wish.kind.is_stream() { None } else { self.quantiles(row) };
+        let quantiles = if wish.kind.is_stream() { None } else { self.tallies.quantiles(row) };
         let Some(found) = service.and_then(|service| self.services.get_mut(service)) else {
             return Ok(());
         };
@@ -212,7 +212,7 @@ impl<P: Payload> Broker<P> {
         if call.is_leased() || call.flow().kind().is_stream() || !self.config.admission {
             return call.waits_until();
         }
-        let typical = self.quantiles(call.row()).map_or(0, |known| known.typical);
+        let typical = self.tallies.quantiles(call.row()).map_or(0, |known| known.typical);
         call.waits_until().min(Time::from_ms(call.deadline().as_ms().saturating_sub(typical)))
     }
 

@@ -1,13 +1,10 @@
-//! Rights: what each peer may do by the policy, and what it uses of its quota.
+//! Rights: what each peer may do by the policy. What it uses of its quota is in `principals`.
 //!
 //! A session looks its grant up once, and again when the policy changes, so a change counts from the next message.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use super::Broker;
 use super::calls::{Call, Place, Stage, UNCOUNTED};
@@ -19,8 +16,8 @@ use super::to_plain::called_service;
 use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
-use crate::policy::{Grant, PeerKey, Policy, Quota};
-use crate::slab::{Key, Slab};
+use crate::policy::{Grant, PeerKey, Policy};
+use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
 use crate::wire::DisconnectReason;
@@ -65,43 +62,6 @@ impl Rights {
     /// The peer's key, as the transport has proven it.
     pub(super) fn key(&self) -> Option<PeerKey> {
         self.identity.key().copied()
-    }
-}
-
-/// What a principal uses, over all its sessions.
-#[derive(Debug)]
-pub(super) struct Usage {
-    name: Name,
-    calls: usize,
-    bytes: usize,
-    /// Thousandths of calls that may be made at once, when that was counted.
-    tokens: u64,
-    counted: Time,
-    lists: Lists,
-}
-
-/// The principals that have a session or a call, and what each uses.
-#[derive(Debug)]
-pub(super) struct Principals {
-    table: Slab<Usage>,
-    by_name: HashMap<Name, Key, FixedState>,
-}
-
-/// Which quota is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    Calls,
-    Rate { retry_after: Span },
-    Bytes,
-}
-
-impl Over {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Over::Calls => "calls_in_flight",
-            Over::Rate { .. } => "calls_per_second",
-            Over::Bytes => "queued_bytes",
-        }
     }
 }
 
@@ -255,8 +215,7 @@ impl<P: Payload> Broker<P> {
         let (Some(grant), Some(usage)) = (&session.rights().grant, session.rights().usage) else {
             return true;
         };
-        let usage = self.principals.get_mut(usage);
-        usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
+        self.principals.count_question(usage, now, &grant.quota)
     }
 
     /// Whether what a peer does counts for a principal.
@@ -268,7 +227,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
         let session = self.sessions.get_mut(session)?;
         match session.rights().usage {
-            Some(usage) => Some(&mut self.principals.get_mut(usage)?.lists),
+            Some(usage) => self.principals.lists_mut(usage),
             None => Some(session.lists_mut()),
         }
     }
@@ -327,10 +286,8 @@ impl<P: Payload> Broker<P> {
             (false, Some(usage)) => self.unread.of_principal(usage),
             _ => 0,
         };
-        let Some(usage) = rights.usage.and_then(|usage| self.principals.get_mut(usage)) else {
-            return Ok(());
-        };
-        usage.check(now, &grant.quota, unread.saturating_add(size)).map_err(quota_refusal)
+        let size = unread.saturating_add(size);
+        self.principals.check(rights.usage, now, &grant.quota, size).map_err(quota_refusal)
     }
 
     /// A call counts for its caller's principal from now on.
@@ -347,113 +304,6 @@ impl<P: Payload> Broker<P> {
         let usage = call.set_usage(UNCOUNTED);
         if usage != UNCOUNTED {
             self.principals.uncount_call(usage);
-        }
-    }
-}
-
-impl Principals {
-    pub(super) fn new(hash: impl Fn() -> FixedState) -> Self {
-        Principals { table: Slab::new(), by_name: HashMap::with_hasher(hash()) }
-    }
-
-    #[inline]
-    fn get_mut(&mut self, key: Key) -> Option<&mut Usage> {
-        self.table.get_mut(key)
-    }
-
-    /// What the principal of a grant uses.
-    fn of_grant(&mut self, now: Time, grant: &Arc<Grant>) -> Key {
-        if let Some(key) = self.by_name.get(&grant.name) {
-            return *key;
-        }
-        let tokens = grant.quota.calls_per_second.map_or(0, |rate| u64::from(rate) * 1_000);
-        let name = Arc::clone(&grant.name);
-        let lists = Lists::default();
-        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: now, lists };
-        let key = self.table.insert(usage);
-        self.by_name.insert(Arc::clone(&grant.name), key);
-        key
-    }
-
-    /// A call counts for a principal from now on. Gives the place of what that uses.
-    #[inline]
-    fn count_call(&mut self, principal: Key) -> Option<u32> {
-        self.table.get_mut(principal)?.calls += 1;
-        Some(principal.index())
-    }
-
-    /// A call counts no longer.
-    #[inline]
-    fn uncount_call(&mut self, usage: u32) {
-        if let Some(usage) = self.table.at_mut(usage) {
-            usage.calls = usage.calls.saturating_sub(1);
-        }
-    }
-
-    /// The broker holds more bytes of a principal's calls.
-    #[inline]
-    pub(super) fn count_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.table.at_mut(usage) {
-            usage.bytes += bytes;
-        }
-    }
-
-    /// It holds less.
-    #[inline]
-    pub(super) fn uncount_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.table.at_mut(usage) {
-            usage.bytes = usage.bytes.saturating_sub(bytes);
-        }
-    }
-
-    /// Forgets the principals of which nothing is left. `used`: whether somebody is this principal.
-    fn forget_idle(&mut self, used: impl Fn(Key) -> bool) {
-        let idle = self.table.iter().filter(|(_, usage)| usage.calls == 0 && usage.bytes == 0);
-        let idle: Vec<(Key, Name)> = idle
-            .filter(|(key, _)| !used(*key))
-            .map(|(key, usage)| (key, usage.name.clone()))
-            .collect();
-        for (key, name) in idle {
-            self.table.remove(key);
-            self.by_name.remove(&name);
-        }
-    }
-
-    /// Calls and bytes that are counted for principals, for the audit.
-    pub(super) fn counted(&self) -> (usize, usize) {
-        let usages = self.table.iter();
-        usages.fold((0, 0), |(calls, bytes), (_, usage)| (calls + usage.calls, bytes + usage.bytes))
-    }
-}
-
-impl Usage {
-    fn check(&mut self, now: Time, quota: &Quota, size: usize) -> Result<(), Over> {
-        if quota.calls_in_flight.is_some_and(|most| self.calls >= most) {
-            return Err(Over::Calls);
-        }
-        if quota.queued_bytes.is_some_and(|most| self.bytes + size > most) {
-            return Err(Over::Bytes);
-        }
-        self.take_token(now, quota)
-    }
-
-    /// Takes one of the calls that may be made in a second.
-    fn take_token(&mut self, now: Time, quota: &Quota) -> Result<(), Over> {
-        let Some(rate) = quota.calls_per_second else { return Ok(()) };
-        let rate = u64::from(rate);
-        let passed = (now - self.counted).as_ms();
-        self.tokens = self.tokens.saturating_add(passed.saturating_mul(rate)).min(rate * 1_000);
-        self.counted = now;
-        match self.tokens.checked_sub(1_000) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => {
-                let missing = 1_000 - self.tokens;
-                let retry_after = Span::from_ms(missing.div_ceil(rate.max(1)));
-                Err(Over::Rate { retry_after })
-            }
         }
     }
 }

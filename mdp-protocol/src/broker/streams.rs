@@ -8,101 +8,8 @@ use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::stream::{Balance, DEFAULT_WINDOW};
 use crate::time::Time;
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, check_metadata, units};
-
-/// What the broker knows of a call's streams.
-#[derive(Debug)]
-pub(super) struct Flow {
-    kind: CallKind,
-    requests: Balance,
-    replies: Balance,
-    /// The client has said END.
-    ended: bool,
-    /// The worker has said OPEN.
-    opened: bool,
-    /// Units that a plain client has taken, and that the worker is still to get back.
-    owed: u32,
-    /// Client and worker have heard of each other: the call cannot begin again elsewhere.
-    begun: bool,
-}
-
-impl Flow {
-    pub(super) fn new(kind: CallKind) -> Self {
-        let (requests, replies) = (Balance::default(), Balance::default());
-        Flow { kind, requests, replies, ended: false, opened: false, owed: 0, begun: false }
-    }
-
-    pub(super) fn kind(&self) -> CallKind {
-        self.kind
-    }
-
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Credit for replies in the name of a plain client, which knows of none (R91).
-    pub(super) fn grant(&mut self, window: u32) {
-        if self.kind.streams(Direction::Replies) {
-            self.replies.add(DEFAULT_WINDOW.min(window), window);
-        }
-    }
-
-    /// Its worker has begun the replies.
-    fn begin_replies(&mut self) {
-        self.begun = true;
-        self.opened = true;
-    }
-
-    /// Takes what a reply of this size costs; `false` if there is no credit.
-    pub(super) fn pay(&mut self, size: usize) -> bool {
-        self.replies.take(units(size))
-    }
-
-    /// A plain client has taken a reply of this size: what is now to be given back to the worker.
-    fn return_credit(&mut self, size: usize, most: u32) -> Option<u32> {
-        self.owed = self.owed.saturating_add(units(size));
-        if self.owed < DEFAULT_WINDOW.min(most) / 2 {
-            return None;
-        }
-        Some(self.replies.add(core::mem::take(&mut self.owed), most)).filter(|units| *units > 0)
-    }
-
-    fn balance(&mut self, of: Direction) -> &mut Balance {
-        match of {
-            Direction::Requests => &mut self.requests,
-            Direction::Replies => &mut self.replies,
-        }
-    }
-
-    /// Whether such a part may come now; if so it has come.
-    fn take<P: Payload>(&mut self, of: Direction, part: &Part<P>, free: bool) -> bool {
-        let over = match of {
-            Direction::Requests => self.ended,
-            Direction::Replies => false,
-        };
-        if over || !self.kind.streams(of) {
-            return false;
-        }
-        match (part, of) {
-            (Part::Item(item), _) => {
-                self.begun = true;
-                self.opened |= of == Direction::Replies;
-                free || self.balance(of).take(units(item.size()))
-            }
-            (Part::Open(_), Direction::Replies) => {
-                self.begun = true;
-                !core::mem::replace(&mut self.opened, true)
-            }
-            (Part::End, Direction::Requests) => {
-                self.ended = true;
-                true
-            }
-            (Part::Open(_), Direction::Requests) | (Part::End, Direction::Replies) => false,
-        }
-    }
-}
+use crate::wire::{Direction, DisconnectReason, Part, Record, check_metadata};
 
 impl<P: Payload> Broker<P> {
     /// DATA: requests from a client, replies from a worker.
@@ -150,11 +57,11 @@ impl<P: Payload> Broker<P> {
         // What the client has no use for (R88).
         let no_message = item.is_some_and(|item| item.is_raw() && !call.is_raw());
         let hidden = item.is_some_and(|item| self.hides_reply(call, item));
-        if no_message || hidden || (from_plain && !call.flow().kind.streams(of)) {
+        if no_message || hidden || (from_plain && !call.flow().kind().streams(of)) {
             self.stats.unwanted += 1;
             return;
         }
-        let waits = call.has_backlog() || call.flow().replies.units() == 0;
+        let waits = call.has_backlog() || call.flow().reply_units() == 0;
         if from_plain && !to_plain && waits && item.is_some() {
             if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
                 call.flow_mut().begin_replies();
@@ -200,7 +107,7 @@ impl<P: Payload> Broker<P> {
         let free = free || self.planted(PlantedBug::ForgetCredit);
         let Some(found) = self.calls.get_mut(key) else { return false };
         let flow = found.flow_mut();
-        let had_begun = flow.begun;
+        let had_begun = flow.has_begun();
         if !flow.take(of, part, free) {
             return false;
         }
@@ -227,16 +134,16 @@ impl<P: Payload> Broker<P> {
         let Some(key) = found else { return };
         let most = self.config.limits.window;
         let Some(found) = self.calls.get_mut(key) else { return };
-        if !found.flow().kind.streams(of) {
+        if !found.flow().kind().streams(of) {
             return self.unexpected(now, from, out);
         }
-        let units = found.flow_mut().balance(of).add(units, most);
+        let units = found.flow_mut().add_credit(of, units, most);
         if units == 0 {
             return;
         }
         match of {
             Direction::Requests => {
-                found.flow_mut().begun = true;
+                found.flow_mut().begin();
                 self.release_body_if_begun(key);
                 self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
@@ -250,7 +157,7 @@ impl<P: Payload> Broker<P> {
     /// What the client said about its streams while the call waited, right behind its REQUEST.
     pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
         let Some(flow) = self.calls.get(key).map(Call::flow) else { return };
-        let (units, ended, call) = (flow.replies.units(), flow.ended, key.as_u64());
+        let (units, ended, call) = (flow.reply_units(), flow.has_ended(), key.as_u64());
         if units > 0 {
             let of = Direction::Replies;
             self.send(now, session, Record::Credit { call, of, units }, out);
@@ -263,7 +170,7 @@ impl<P: Payload> Broker<P> {
 
     /// There is no other attempt for a call that has begun, so nothing is kept for one.
     fn release_body_if_begun(&mut self, key: Key) {
-        let begun = self.calls.get(key).is_some_and(|call| call.flow().begun);
+        let begun = self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         if begun && !self.planted(PlantedBug::MoveBegunCalls) {
             self.release_body(key);
         }

@@ -10,11 +10,8 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Broker;
 use super::durations::{Durations, Quantiles};
 use super::io::Name;
-use super::services::Service;
-use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
 use crate::time::{Span, Time};
@@ -90,6 +87,7 @@ impl Tallies {
     }
 
     /// What is known of a method that was called before.
+    #[inline]
     pub(super) fn find<'p>(&mut self, path: &'p [u8]) -> Option<Known<'p>> {
         let key = self.row_of(path)?;
         let row = self.rows.get(key)?;
@@ -149,7 +147,7 @@ impl Tallies {
     }
 
     /// A worker has answered a call of this method.
-    fn answered(&mut self, key: Key, code: Code, most: usize) {
+    pub(super) fn answered(&mut self, key: Key, code: Code, most: usize) {
         if code == Code::Unimplemented || self.trial.is_empty() {
             return;
         }
@@ -159,131 +157,49 @@ impl Tallies {
         }
     }
 
-    fn of(&mut self, row: Option<Key>) -> Option<&mut Tally> {
+    /// The counters of a row.
+    #[inline]
+    pub(super) fn of(&mut self, row: Option<Key>) -> Option<&mut Tally> {
         Some(&mut self.rows.get_mut(row?)?.tally)
     }
-}
 
-/// Paths of one service differ in their ends, those of several in their lengths.
-fn place_of(path: &[u8]) -> usize {
-    let last = path.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
-    let mixed = (last ^ path.len() as u32).wrapping_mul(0x9e37_79b1);
-    (mixed >> 28) as usize % RECENT
-}
-
-impl<P: Payload> Broker<P> {
-    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
-    fn tally(&mut self, call: Key) -> Option<&mut Tally> {
-        let call = self.calls.get_mut(call)?;
-        if call.row().is_none_or(|row| self.tallies.rows.get(row).is_none()) {
-            call.set_row(self.services.get(call.service()).and_then(Service::row));
-        }
-        self.tallies.of(call.row())
+    #[inline]
+    pub(super) fn has(&self, row: Key) -> bool {
+        self.rows.get(row).is_some()
     }
 
-    /// A call is accepted.
-    pub(super) fn count_request(&mut self, row: Option<Key>) {
-        if let Some(tally) = self.tallies.of(row) {
-            tally.requests += 1;
-        }
-    }
-
-    /// The client of a call is told how it ended.
-    pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
-        if code != Code::Ok
-            && let Some(tally) = self.tally(call)
-        {
-            tally.count_error(now, code);
-        }
-    }
-
-    /// A worker that held this call was lost, and another one gets it.
-    pub(super) fn count_loss(&mut self, call: Key) {
-        if let Some(tally) = self.tally(call) {
-            tally.redispatched += 1;
-        }
-    }
-
-    /// A call is given to a worker. One that came before its service had any worker counts from here.
-    pub(super) fn count_dispatch(&mut self, now: Time, key: Key, body: &P) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        if call.client().is_none() {
-            return; // the broker's own
-        }
-        let (waited, uncounted) = (call.end_wait(now), call.row().is_none());
-        if uncounted {
-            self.find_row(key, body);
-        }
-        if let Some(tally) = self.tally(key) {
-            tally.requests += u64::from(uncounted);
-            tally.queued = tally.queued + waited;
-        }
-    }
-
-    #[cold]
-    fn find_row(&mut self, key: Key, body: &P) {
-        let row = self.resolve(body).ok().and_then(|called| called.row);
-        if let Some(call) = self.calls.get_mut(key) {
-            call.set_row(row);
-        }
-    }
-
-    /// A worker has answered a call that it held.
-    pub(super) fn count_answer(&mut self, now: Time, key: Key, worker: Key, code: Code) {
-        let Some(call) = self.calls.get(key) else { return };
-        let held = call.passed(now);
-        if let Some(row) = call.row() {
-            self.tallies.answered(row, code, self.config.limits.methods);
-            if let Some(tally) = self.tally(key) {
-                tally.running = tally.running + held;
-            }
-        }
-        let Some(worker) = self.services.worker_mut(worker) else { return };
-        let tally = worker.tally_mut();
-        tally.running = tally.running + held;
-        tally.count_error(now, code);
-    }
-
-    /// A worker has held a call till now: it has ended, or its slot is taken back.
-    pub(super) fn count_duration(&mut self, now: Time, key: Key) {
-        let call = self.calls.get(key).filter(|call| !call.flow().kind().is_stream());
-        let Some(call) = call else { return };
-        let held = call.passed(now);
-        if let Some(row) = call.row().and_then(|row| self.tallies.rows.get_mut(row)) {
+    /// A worker has held a call of this method for so long.
+    #[inline]
+    pub(super) fn count_duration(&mut self, row: Option<Key>, held: Span) {
+        if let Some(row) = row.and_then(|row| self.rows.get_mut(row)) {
             row.durations.add(held.as_ms());
         }
     }
 
     /// How long the calls take that count here, if that is known.
+    #[inline]
     pub(super) fn quantiles(&self, row: Option<Key>) -> Option<Quantiles> {
-        self.tallies.rows.get(row?)?.durations.quantiles()
-    }
-
-    /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
-    /// worker. `None`: no worker holds it.
-    pub fn waited(&self, call: u64) -> Option<Span> {
-        let call = self.calls.get(Key::from_u64(call)?)?;
-        call.is_running().then(|| call.waited())
+        self.rows.get(row?)?.durations.quantiles()
     }
 
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
-    pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
-        let on_trial = |key: &Key| self.tallies.trial.contains(key);
-        let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> = self.services.new_map();
-        for (_, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_none()) {
-            lines.insert(&row.name, alloc::vec![self.line(row, Name::from([]), row.tally)]);
+    pub(super) fn lines(&self, now: Time, service: Option<&[u8]>) -> Vec<MethodLine> {
+        let on_trial = |key: &Key| self.trial.contains(key);
+        let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> =
+            HashMap::with_hasher(self.by_path.hasher().clone());
+        for (_, row) in self.rows.iter().filter(|(_, row)| row.parent.is_none()) {
+            lines.insert(&row.name, alloc::vec![line(now, row, Name::from([]))]);
         }
-        for (key, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_some()) {
+        for (key, row) in self.rows.iter().filter(|(_, row)| row.parent.is_some()) {
             let (name, method) =
                 row.name.split_at_checked(row.service_len.into()).unwrap_or_default();
             let Some(of_service) = lines.get_mut(name) else { continue };
             match (on_trial(&key), of_service.first_mut()) {
                 (true, Some(whole)) => whole.tally.add(&row.tally),
-                _ => of_service.push(self.line(
-                    row,
-                    Name::from(method.get(1..).unwrap_or_default()),
-                    row.tally,
-                )),
+                _ => {
+                    let method = Name::from(method.get(1..).unwrap_or_default());
+                    of_service.push(line(now, row, method));
+                }
             }
         }
         let wanted =
@@ -292,10 +208,17 @@ impl<P: Payload> Broker<P> {
         lines.sort_unstable_by(|a, b| (&a.service, &a.method).cmp(&(&b.service, &b.method)));
         lines
     }
+}
 
-    fn line(&self, row: &Row, method: Name, tally: Tally) -> MethodLine {
-        let service = Name::from(row.name.get(..row.service_len.into()).unwrap_or_default());
-        let since_error = tally.last_error.map(|(_, at)| self.last - at);
-        MethodLine { service, method, tally, since_error }
-    }
+fn line(now: Time, row: &Row, method: Name) -> MethodLine {
+    let service = Name::from(row.name.get(..row.service_len.into()).unwrap_or_default());
+    let since_error = row.tally.last_error.map(|(_, at)| now - at);
+    MethodLine { service, method, tally: row.tally, since_error }
+}
+
+/// Paths of one service differ in their ends, those of several in their lengths.
+fn place_of(path: &[u8]) -> usize {
+    let last = path.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
+    let mixed = (last ^ path.len() as u32).wrapping_mul(0x9e37_79b1);
+    (mixed >> 28) as usize % RECENT
 }

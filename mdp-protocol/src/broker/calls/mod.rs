@@ -29,8 +29,8 @@
 //! | `refuse`, `refuse_waiting` | The broker ends a call in no list, or one that waits. | `refusing` |
 //! | `hand_back` | A waiting call ends with CANCEL to its client, which may make it again. | `refusing` |
 //! | `expire_waiting`, `expire_running`, `expire_asked` | The time is up. | `expiring` |
-//! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `cancel` |
-//! | `hold_slot`, `reclaim` | The worker keeps its slot for a while, and then loses it. | `cancel`, `expiring` |
+//! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `abandoning` |
+//! | `hold_slot`, `reclaim` | The worker keeps its slot for a while, and then loses it. | `abandoning`, `expiring` |
 //! | `remove` | The entry goes. | `concluding` |
 //!
 //! A client is sent one end: the first of FINAL, deadline, loss or refusal ends the call for it.
@@ -40,10 +40,10 @@ mod table;
 use alloc::boxed::Box;
 
 use super::backlog::Backlog;
+use super::flow::Flow;
 use super::io::Name;
 use super::requests::Request;
-use super::streams::Flow;
-use super::{BY_PLACE, Broker, PlantedBug};
+use super::{BY_PLACE, Broker};
 use crate::list::{Link, Linked};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -486,21 +486,6 @@ impl<P: Payload> Broker<P> {
         self.remove(key);
         if let Some(service) = service {
             self.services.drop_if_unused(service);
-        }
-    }
-
-    /// The client waits for the call no longer. What the call takes of a quota or a limit stays taken until it is over:
-    /// a worker may be at work on it.
-    pub(super) fn detach_client(&mut self, key: Key) {
-        if !self.unlink_client(key) {
-            return;
-        }
-        if self.planted(PlantedBug::ForgetAbandonedCalls) {
-            self.uncount_call(key);
-        }
-        let owner = self.calls.get(key).map(Call::owner);
-        if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
-            session.count_abandoned();
         }
     }
 }

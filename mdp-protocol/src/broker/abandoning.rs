@@ -1,4 +1,4 @@
-//! The end of a call that a worker still holds: its time is up, or nobody wants it any more.
+//! Abandoning: the client of a call waits no longer. It has sent CANCEL, has left, or was told that the time is up.
 //!
 //! The worker's slot stays taken until its FINAL comes, which a worker sends at once when it hears
 //! CANCEL, or until the worker had time enough for it.
@@ -35,7 +35,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// To the session that leaves nothing is sent any more, be it the worker that holds the call.
+    /// Nobody waits for a call any more. Nothing is sent to the session `leaves`, be it the worker that holds the call.
     pub(super) fn abandon(
         &mut self,
         now: Time,
@@ -70,5 +70,20 @@ impl<P: Payload> Broker<P> {
             None => self.config.overrun,
         };
         self.calls.set_timer(key, now + overrun);
+    }
+
+    /// The client waits for the call no longer. What the call takes of a quota or a limit stays taken until it is over:
+    /// a worker may be at work on it.
+    pub(super) fn detach_client(&mut self, key: Key) {
+        if !self.unlink_client(key) {
+            return;
+        }
+        if self.planted(PlantedBug::ForgetAbandonedCalls) {
+            self.uncount_call(key);
+        }
+        let owner = self.calls.get(key).map(Call::owner);
+        if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
+            session.count_abandoned();
+        }
     }
 }
