@@ -51,7 +51,7 @@ impl<P: Payload> Broker<P> {
             None
         };
         if let Some(limit) = limit {
-            return self.overflow(now, key, limit, out);
+            return self.refuse_overflow(now, key, limit, out);
         }
         let empty = || Box::new(Backlog { items: VecDeque::new(), bytes: 0, end: None });
         let backlog = call.backlog_mut().get_or_insert_with(empty);
@@ -61,7 +61,7 @@ impl<P: Payload> Broker<P> {
         self.calls.count_held(size);
     }
 
-    fn overflow(&mut self, now: Time, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
+    fn refuse_overflow(&mut self, now: Time, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
         let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
             return;
         };
@@ -76,7 +76,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// The worker has ended the call; its client hears of that behind what waits for it.
-    pub(super) fn end_later(&mut self, key: Key, end: End<P>, worker: Name) {
+    pub(super) fn conclude_later(&mut self, key: Key, end: End<P>, worker: Name) {
         let Some(call) = self.calls.get_mut(key) else { return };
         call.set_place(Place::Ending);
         if let Some(backlog) = call.backlog_mut() {

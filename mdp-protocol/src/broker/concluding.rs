@@ -81,7 +81,7 @@ impl<P: Payload> Broker<P> {
                 .map_or_else(no_name, |session| session.id().clone());
             self.stats.replies += 1;
             if self.calls.get(key).is_some_and(Call::has_backlog) {
-                self.end_later(key, end, id);
+                self.conclude_later(key, end, id);
                 return self.free_slot(now, worker, out);
             }
             self.conclude(now, key, end, id, out);
@@ -123,7 +123,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let Some(client) = call.client() else { return self.schema_told(now, key, &end, out) };
+        let Some(client) = call.client() else { return self.take_schema(now, key, &end, out) };
         let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.is_raw());
         if no_message {
             return self.send_refusal(now, key, |_| no_tunnel(), out);

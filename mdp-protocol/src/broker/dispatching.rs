@@ -145,7 +145,7 @@ impl<P: Payload> Broker<P> {
         worker: Key,
         out: &mut Vec<Action<P>>,
     ) {
-        if self.end_hopeless(now, call, out) {
+        if self.refuse_hopeless(now, call, out) {
             return;
         }
         if let Some(service) = self.services.get_mut(service) {

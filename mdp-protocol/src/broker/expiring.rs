@@ -42,7 +42,7 @@ impl<P: Payload> Broker<P> {
             return self.refuse_waiting(now, key, no_service, out);
         }
         // Else a worker came in the meantime, though it has no free slot; or calls do not take as long as they did.
-        if !self.end_hopeless(now, key, out)
+        if !self.refuse_hopeless(now, key, out)
             && let Some(call) = self.calls.get(key)
         {
             let at = self.latest_start(call).max(now + Span::from_ms(1));

@@ -136,7 +136,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         if !self.calls.has_room(body.size(), &self.config.limits) {
-            let refusal = self.over(from, Limit::HeldBytes, out);
+            let refusal = self.refusal_of(from, Limit::HeldBytes, out);
             self.stats.refused += 1;
             return self.refuse_request(now, from, request.call, &body, refusal, out);
         }

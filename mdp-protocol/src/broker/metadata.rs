@@ -37,7 +37,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A worker has opened its replies with metadata that cannot be read: the call ends, and its handler is stopped.
-    pub(super) fn end_badly_opened(
+    pub(super) fn refuse_badly_opened(
         &mut self,
         now: Time,
         key: Key,

@@ -217,7 +217,12 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Ends a waiting call that cannot end in its time any more. Whether it was one.
-    pub(super) fn end_hopeless(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> bool {
+    pub(super) fn refuse_hopeless(
+        &mut self,
+        now: Time,
+        key: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> bool {
         let Some(call) = self.calls.get(key) else { return false };
         if call.waits_until() <= now {
             self.expire_waiting(now, key, out);

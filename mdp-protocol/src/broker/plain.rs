@@ -203,7 +203,7 @@ impl<P: Payload> Broker<P> {
                         self.ready(now, key, offer, out);
                     }
                     Err(refusal) => {
-                        self.refused(from.identity, b"", reason_of(&refusal), out);
+                        self.note_refused(from.identity, b"", reason_of(&refusal), out);
                         self.reject_plain(now, route, form, out);
                     }
                 }

@@ -128,12 +128,14 @@ impl<P: Payload> Broker<P> {
         self.remove_waiting(key);
     }
 
-    pub(super) fn over(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
-        self.limit_note(from, limit, out);
+    /// The refusal of a request that meets a limit. The operator hears of it.
+    pub(super) fn refusal_of(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
+        self.note_limit(from, limit, out);
         limit_refusal(limit)
     }
 
-    pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
+    /// Notes that a peer has met a limit.
+    pub(super) fn note_limit(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
         if let Some(session) = self.sessions.get(key) {
             out.push(Action::Note(Note::LimitReached { id: session.id().clone(), limit }));
         }

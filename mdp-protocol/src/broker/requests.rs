@@ -124,7 +124,7 @@ impl<P: Payload> Broker<P> {
         let called = self.resolve(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
         request.marks = self.marks_of_request(body)?;
-        self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        self.check_calls(from).map_err(|limit| self.refusal_of(from, limit, out))?;
         if !self.unread.is_empty() {
             self.check_unread(from, out)?;
         }

@@ -94,7 +94,7 @@ impl<P: Payload> Broker<P> {
         self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
         self.unlink_worker(key, worker);
         self.release_body(key);
-        match self.refuse_again(key, body.size()) {
+        match self.check_again(key, body.size()) {
             None => {
                 self.keep_body(key, body.detach());
                 self.requeue(now, key);
@@ -111,7 +111,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Why a call whose REQUEST came back cannot wait for another worker.
-    fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
+    fn check_again(&self, key: Key, size: usize) -> Option<Refusal> {
         let call = self.calls.get(key)?;
         if call.is_targeted() || call.client().is_none() {
             return Some(worker_gone(0));

@@ -138,7 +138,7 @@ impl<P: Payload> Broker<P> {
             self.abandon_calls_of(now, *session, out);
         }
         for session in changed {
-            self.end_forbidden_calls(now, session, out);
+            self.refuse_forbidden_calls(now, session, out);
         }
         for session in leaving {
             self.disconnect(now, session, DisconnectReason::Denied, out);
@@ -154,7 +154,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Ends the calls of a client that it may not make any more.
-    fn end_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
+    fn refuse_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(client) else { return };
         let Some(grant) = session.rights().grant.clone() else { return };
         let calls: Vec<Key> = self.calls.of_client(session.calls()).collect();

@@ -106,7 +106,7 @@ impl<P: Payload> Broker<P> {
             let room =
                 found.is_some_and(|found| self.make_room(self.last, from, found, body.size(), out));
             if !room {
-                return Err(self.over(from, limit, out));
+                return Err(self.refusal_of(from, limit, out));
             }
         }
         Ok(Route::Queue(self.services.named_or_new(name)))
@@ -137,7 +137,7 @@ impl<P: Payload> Broker<P> {
         }
         let size = body.size();
         let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));
-        check.map_err(|limit| self.over(from, limit, out))?;
+        check.map_err(|limit| self.refusal_of(from, limit, out))?;
         Ok(Route::Pin(worker))
     }
 

@@ -359,7 +359,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A worker's FINAL for a call that the broker made itself.
-    pub(super) fn schema_told(
+    pub(super) fn take_schema(
         &mut self,
         now: Time,
         call: Key,

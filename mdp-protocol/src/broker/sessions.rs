@@ -409,12 +409,12 @@ impl<P: Payload> Broker<P> {
         reason: DisconnectReason,
         out: &mut Vec<Action<P>>,
     ) {
-        self.refused(from.identity, id, reason, out);
+        self.note_refused(from.identity, id, reason, out);
         self.reject(from.route, reason, out);
     }
 
     /// Notes that a peer gets no session.
-    pub(super) fn refused(
+    pub(super) fn note_refused(
         &self,
         identity: Identity,
         id: &[u8],
@@ -430,7 +430,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Notes that a worker may not serve what it offers.
-    pub(super) fn refused_ready(
+    pub(super) fn note_refused_ready(
         &self,
         from: Key,
         service: &[u8],

@@ -81,7 +81,7 @@ impl<P: Payload> Broker<P> {
         if let Part::Open(body) = &part
             && let Err(error) = check_metadata(body.metadata())
         {
-            return self.end_badly_opened(now, key, error, out);
+            return self.refuse_badly_opened(now, key, error, out);
         }
         self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
         if let Some(size) = size.filter(|_| to_plain && !from_plain) {

@@ -204,7 +204,7 @@ impl<P: Payload> Broker<P> {
         if self.sessions.get(session).is_some() {
             self.stats.unread_ended += 1;
         }
-        self.limit_note(session, limit, out);
+        self.note_limit(session, limit, out);
         self.close_session(now, session, Cause::Unread(limit), out);
     }
 
@@ -249,7 +249,7 @@ impl<P: Payload> Broker<P> {
         }
         self.stats.unread_refused += 1;
         let limit = which(&self.config.limits, self.unread.all());
-        self.limit_note(from, limit, out);
+        self.note_limit(from, limit, out);
         Err(unread_refusal(limit))
     }
 

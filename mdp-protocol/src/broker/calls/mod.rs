@@ -23,10 +23,10 @@
 //! | `enqueue`, `pin`, `unqueue` | The call waits for a worker, or no longer. | `services` |
 //! | `dispatch` | A worker is given the call. | `dispatching` |
 //! | `take_final`, `end_attempt` | A worker's FINAL ends its attempt. | `concluding` |
-//! | `requeue` | The call waits for another attempt. | `retries` |
-//! | `conclude` | The call ends with what its worker said. | `concluding` |
+//! | `lose_call`, `requeue` | Its worker is lost; the call waits for another attempt. | `retries` |
+//! | `conclude`, `conclude_later` | The call ends with what its worker said; later, where items wait for credit. | `concluding`, `backlog` |
 //! | `send_reply`, `send_refusal` | The client is sent FINAL: the worker's, or the broker's own. | `concluding`, `refusing` |
-//! | `refuse`, `refuse_waiting` | The broker ends a call in no list, or one that waits. | `refusing` |
+//! | `refuse`, `refuse_waiting` | The broker ends a call that is in no list, or one that waits. | `refusing` |
 //! | `hand_back` | A waiting call ends with CANCEL to its client, which may make it again. | `refusing` |
 //! | `expire_waiting`, `expire_running`, `expire_asked` | The time is up. | `expiring` |
 //! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `abandoning` |
@@ -58,7 +58,7 @@ pub(super) struct Call<P> {
     /// The client's session, which may be gone; [`Key::NOWHERE`] for a call of the broker's own.
     owner: Key,
     /// The client is there, and waits for an answer.
-    pub(super) waits: bool,
+    waits: bool,
     /// The client's name for the call.
     number: u64,
     /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.

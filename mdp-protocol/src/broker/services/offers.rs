@@ -24,13 +24,13 @@ impl<P: Payload> Broker<P> {
         offer: Offer<'_>,
         out: &mut Vec<Action<P>>,
     ) {
-        let reason = match self.refuse_ready(from, offer.service, offer.capacity, out) {
+        let reason = match self.check_ready(from, offer.service, offer.capacity, out) {
             Some(reason) => Some(reason),
             None if self.claim_id(now, from, out) => None,
             None => Some(DisconnectReason::IdTaken),
         };
         if let Some(reason) = reason {
-            self.refused_ready(from, offer.service, reason, out);
+            self.note_refused_ready(from, offer.service, reason, out);
             return self.disconnect(now, from, reason, out);
         }
         let key = self.services.named_or_new(offer.service);
@@ -64,7 +64,8 @@ impl<P: Payload> Broker<P> {
         self.pump(now, key, out);
     }
 
-    fn refuse_ready(
+    /// Why a worker may not offer a service, if it may not.
+    fn check_ready(
         &mut self,
         from: Key,
         service: &[u8],
@@ -81,7 +82,7 @@ impl<P: Payload> Broker<P> {
         }
         let limits = &self.config.limits;
         if capacity == 0 || capacity > limits.capacity {
-            self.limit_note(from, Limit::Capacity, out);
+            self.note_limit(from, Limit::Capacity, out);
             return Some(DisconnectReason::LimitReached);
         }
         let session = self.sessions.get(from)?;
@@ -90,18 +91,18 @@ impl<P: Payload> Broker<P> {
             return Some(DisconnectReason::Unexpected); // RFC 7 W3: no further READY
         }
         if session.registrations().len() >= limits.services_per_worker {
-            self.limit_note(from, Limit::ServicesPerWorker, out);
+            self.note_limit(from, Limit::ServicesPerWorker, out);
             return Some(DisconnectReason::LimitReached);
         }
         if self.services.count_workers() >= limits.registrations {
-            self.limit_note(from, Limit::Registrations, out);
+            self.note_limit(from, Limit::Registrations, out);
             return Some(DisconnectReason::LimitReached);
         }
         let served = found
             .and_then(|service| self.services.get(service))
             .is_some_and(|service| service.workers() > 0);
         if !served && self.services.len() - self.services.unserved() >= limits.services {
-            self.limit_note(from, Limit::Services, out);
+            self.note_limit(from, Limit::Services, out);
             return Some(DisconnectReason::LimitReached);
         }
         None

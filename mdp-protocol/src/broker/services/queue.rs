@@ -48,7 +48,7 @@ impl<P: Payload> Broker<P> {
             let longest = longest.filter(|longest| longest.share > own && longest.client != from);
             let Some(longest) = longest else { return false };
             self.stats.refused += 1;
-            let refusal = self.over(longest.client, limit, out);
+            let refusal = self.refusal_of(longest.client, limit, out);
             self.refuse_waiting(now, longest.last, |_| refusal, out);
         }
     }
