@@ -82,7 +82,7 @@ pub enum LossCause {
     Said(DisconnectReason),
     /// The broker did not answer HELLO.
     NoAnswer,
-    /// The broker gave no sign of life for the agreed time.
+    /// The broker sent nothing for the agreed time.
     Silence,
     /// The broker sent what cannot be read or has no place.
     Invalid,

@@ -23,7 +23,7 @@ impl<P: Payload> Broker<P> {
         self.abandon(now, key, None, out);
     }
 
-    /// A client is gone: nobody waits for its calls.
+    /// A client is gone: all its calls are abandoned.
     pub(super) fn abandon_calls_of(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
         let mut at = self.sessions.get(client).and_then(|session| session.calls().front());
         while let Some(key) = at {
@@ -35,7 +35,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Nobody waits for a call any more. Nothing is sent to the session `leaves`, be it the worker that holds the call.
+    /// The client of a call waits no longer. A waiting call ends; a running one is cancelled at its worker and keeps
+    /// the slot. Nothing is sent to the session `leaves`, which may be the worker's.
     pub(super) fn abandon(
         &mut self,
         now: Time,
@@ -58,14 +59,15 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Nobody waits for the call any more; its slot comes back with FINAL, or when that takes too long.
+    /// A running call keeps its slot, and no client waits for it. The slot comes back with FINAL, or when that takes
+    /// too long.
     pub(super) fn hold_slot(&mut self, now: Time, key: Key, worker: Key) {
         self.release_body(key);
         self.drop_backlog(key);
         self.detach_client(key);
         self.calls.hold_slot(key, worker);
         let overrun = match self.plain_form(worker) {
-            // It hears nothing of this, and ends when it has ended.
+            // A plain worker gets no CANCEL: it ends the call in its own time.
             Some(_) => self.config.plain.busy_expiry,
             None => self.config.overrun,
         };

@@ -57,7 +57,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let running = self.calls.get(key).is_some_and(Call::is_running);
-        // Who has sent a part of a stream cannot say that no handler was started.
+        // A worker that has sent a part of a stream has started a handler, whatever it says.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         self.unlink_worker(key, worker);
         let holder = self.services.session_of(worker);

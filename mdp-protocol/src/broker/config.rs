@@ -20,8 +20,8 @@ pub struct Config {
     /// How many silent intervals mean that a peer is gone; a peer may ask for more, up to 10. Default:
     /// [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
-    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline (`wire.md`
-    /// R41). Zero refuses it at once. 5 s.
+    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline
+    /// (`wire.md` R41). Zero refuses it at once. 5 s.
     pub unserved_wait: Span,
     /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
     /// another call. 1 s.

@@ -11,7 +11,8 @@ use crate::time::{Span, Time};
 use crate::wire::listing::{MethodLine, Tally};
 
 impl<P: Payload> Broker<P> {
-    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
+    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have
+    /// rows.
     fn tally(&mut self, call: Key) -> Option<&mut Tally> {
         let call = self.calls.get_mut(call)?;
         if call.row().is_none_or(|row| !self.tallies.has(row)) {

@@ -75,14 +75,14 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Who made a call, as its worker is told.
+    /// The name of a call's client for its worker: the id, and behind a space the principal, if that is known.
     pub(super) fn caller(&self, key: Key) -> Name {
         let client = self.calls.get(key).and_then(|call| call.client());
         let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
         session.who()
     }
 
-    /// Takes a call out of its worker's hands; the slot is still counted.
+    /// A worker no longer holds a call. The slot is still taken.
     pub(super) fn unlink_worker(&mut self, key: Key, worker: Key) {
         if let Some(registration) = self.services.worker_mut(worker) {
             registration.unlink(&mut self.calls, key);
@@ -90,8 +90,8 @@ impl<P: Payload> Broker<P> {
         self.calls.stop(key);
     }
 
-    /// A slot of this registration is free again: for its own waiting calls and for the queue, turn about, so that
-    /// neither keeps the other out.
+    /// A slot of a worker is free again. The calls that want this worker and the queue of its service take turns, so
+    /// that neither keeps the other out.
     pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(registration) = self.services.worker_mut(key) else { return };
         let (service, session) = (registration.service(), registration.session());

@@ -1,5 +1,5 @@
-//! Expiring: what happens when the timer of a call fires. A waiting call is refused, a running one is refused and keeps its
-//! slot for a while, and then the slot is taken from its worker.
+//! Expiring: what happens when the timer of a call fires. A waiting call is refused, a running one is refused and keeps
+//! its slot for a while, and then the slot is taken from its worker.
 
 use alloc::vec::Vec;
 
@@ -36,7 +36,7 @@ impl<P: Payload> Broker<P> {
     /// The timer of a waiting call fired.
     fn waiting_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        // Also at the end of its time: that nobody serves it is the truth then, too.
+        // Also when its time is up: the service has no worker, and the client is to hear that.
         if !call.is_leased() && !self.services.is_served(call.service()) {
             self.stats.refused += 1;
             return self.refuse_waiting(now, key, no_service, out);
@@ -70,7 +70,7 @@ impl<P: Payload> Broker<P> {
         self.hold_slot(now, key, worker);
     }
 
-    /// The timer of a call that is asked about has run out.
+    /// The timer of a call fired while the hooks are asked about it.
     pub(super) fn expire_asked(
         &mut self,
         now: Time,
@@ -89,7 +89,7 @@ impl<P: Payload> Broker<P> {
         self.remove(key);
     }
 
-    /// The timer of a waiting call: the end of its time to wait, or sooner if nobody serves what it asks for.
+    /// Sets the timer of a waiting call: the end of its time to wait, or an earlier time if its service has no worker.
     pub(super) fn arm_waiting(&mut self, now: Time, key: Key) {
         let Some(call) = self.calls.get(key) else { return };
         let mut at = self.latest_start(call);
@@ -100,10 +100,10 @@ impl<P: Payload> Broker<P> {
         self.calls.set_timer(key, at);
     }
 
-    /// The worker did not give the slot back in time: it is taken.
+    /// The worker has not given the slot back in time: the slot is taken from it.
     pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
         if self.plain_form(worker).is_some() {
-            // One request at a time: it must not get another one while it is at this.
+            // A plain worker has one request at a time, so it must not get another one before it has ended this.
             let Some(session) = self.services.session_of(worker) else {
                 return;
             };
@@ -122,7 +122,7 @@ impl<P: Payload> Broker<P> {
         let id = session.id().clone();
         out.extend(service.map(|service| Action::Note(Note::SlotReclaimed { id, service })));
         if unanswered >= self.config.limits.unanswered {
-            // It lives and does not work: what it still holds is better off elsewhere.
+            // The worker lives and does not work: its other calls are better off with another one.
             return self.disconnect(now, from, DisconnectReason::Silence, out);
         }
         self.free_slot(now, worker, out);

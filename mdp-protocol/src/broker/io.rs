@@ -54,7 +54,7 @@ pub enum Input<'a, P> {
         /// What it says.
         said: FromPlain<'a, P>,
     },
-    /// A message came that begins as one of plain MDP and is none; it was dropped whole.
+    /// A message came that begins as one of plain MDP and cannot be read; it was dropped whole.
     InvalidPlain {
         /// From whom.
         from: Sender<'a>,
@@ -84,10 +84,10 @@ pub enum Input<'a, P> {
         /// The peer.
         session: Key,
     },
-    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for the
-    /// connection, so it goes on after the session's end, until all is written or the connection is gone. To be said
-    /// when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for everything
-    /// below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
+    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for
+    /// the connection, so it goes on after the session's end, until all is written or the connection is gone. To be
+    /// said when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for
+    /// everything below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
     Unread {
         /// The session, also one that has ended.
         session: Key,
@@ -185,7 +185,7 @@ pub enum Cause {
     Said(DisconnectReason),
     /// The peer was told to go.
     Expelled(DisconnectReason),
-    /// No sign of life for the agreed time.
+    /// No message for the agreed time.
     Silence,
     /// The transport could not reach it.
     Unreachable,

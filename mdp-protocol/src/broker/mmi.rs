@@ -38,7 +38,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Whether there may be another one, where there are so many in a second; if so it counts.
+    /// Takes one of the `most` lists of a second. `false`: all are taken.
     fn take(&mut self, now: Time, most: u32) -> bool {
         if now - self.since >= Span::from_secs(1) {
             *self = Lists { since: now, made: 0 };

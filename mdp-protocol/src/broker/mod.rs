@@ -1,14 +1,15 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
-//! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues), `calls`,
-//! `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what counts), `unread` (what peers have not read), `schemas` (what
-//! services are). What peers say is told apart in this file, and in `plain` for peers of plain MDP.
+//! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
+//! `calls`, `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what
+//! counts), `unread` (what peers have not read), `schemas` (what services are). What peers say is told apart in this
+//! file, and in `plain` for peers of plain MDP.
 //!
-//! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with `backlog`
-//! (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`, `abandoning`, `retries`,
-//! `hooks`. `overload` with `durations` refuses calls that cannot end in their time. `to_plain` writes records as messages of
-//! plain MDP, `mmi` and `drain` are the broker's own services, `report` is everything that is counted, and `audit` checks what
-//! must always be true.
+//! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with
+//! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`,
+//! `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in their time.
+//! `to_plain` writes records as messages of plain MDP, `mmi` and `drain` are the broker's own services, `report` is
+//! everything that is counted, and `audit` checks what must always be true.
 
 mod abandoning;
 mod audit;
@@ -79,7 +80,7 @@ use sessions::Sessions;
 pub struct Broker<P> {
     config: Config,
     last: Time,
-    /// Until then nobody is taken for dead: the broker itself was away.
+    /// Until then no peer is taken for dead: the broker itself was away.
     grace_until: Time,
     closing: Option<Time>,
     closed: bool,
@@ -191,7 +192,7 @@ impl<P: Payload> Broker<P> {
         Sender { route, identity, session: self.sessions.at_route(route) }
     }
 
-    /// The session of a routing id, whoever it belongs to: for what is sent there.
+    /// The session of a routing id, for what is sent there. The peer is not proven by that.
     pub fn session_at(&self, route: &[u8]) -> Option<Key> {
         self.sessions.at_route(route)
     }
@@ -215,8 +216,8 @@ impl<P: Payload> Broker<P> {
         Whose::Nobody
     }
 
-    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the call.
-    /// `None` if it is over, or nobody waits for it any more.
+    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the
+    /// call. `None` if it is over, or no client waits for it.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
         Some((call.client()?, call.number()))
@@ -314,7 +315,7 @@ impl<P: Payload> Broker<P> {
                 self.answer(route, Record::Cancel { call }, out);
                 self.away = Some(route.into());
             }
-            // They belong to calls that were handed back, or that are none.
+            // They belong to calls that were handed back, or to no call.
             Record::Data { .. } | Record::Credit { .. } | Record::Cancel { .. }
                 if self.away.as_deref() == Some(route) => {}
             _ => self.reject(route, DisconnectReason::NoSession, out),

@@ -1,12 +1,12 @@
 //! Overload: a call that cannot end in its time is not queued, and not started (wire.md R106).
 //!
-//! The broker learns two things: how fast the queue of a service moves while calls wait ([`Pace`]), and how long the calls of
-//! a method take ([`Durations`](super::durations)). The first gives the wait of a new call, the second the longest wait that
-//! the call can afford. A call whose wait is longer is refused on arrival. The wait may be estimated wrong by a factor of
-//! two before an accepted call fails.
+//! The broker learns two things: how fast the queue of a service moves while calls wait ([`Pace`]), and how long the
+//! calls of a method take ([`Durations`](super::durations)). The first gives the wait of a new call, the second the
+//! longest wait that the call can afford. A call whose wait is longer is refused on arrival. The wait may be estimated
+//! wrong by a factor of two before an accepted call fails.
 //!
-//! No mean of running times is used: one slow method, or a stream that lasts for hours, does not make the other methods of
-//! its service look slow. A call that finds a free slot is never refused.
+//! No mean of running times is used: one slow method, or a stream that lasts for hours, does not make the other methods
+//! of its service look slow. A call that finds a free slot is never refused.
 
 use alloc::vec::Vec;
 
@@ -29,7 +29,8 @@ const WINDOW: Span = Span::from_ms(200);
 const LONG_WINDOW: Span = Span::from_secs(1);
 /// Nanoseconds in a millisecond.
 const NANOS: u64 = 1_000_000;
-/// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were served.
+/// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were
+/// served.
 const ROUND: Span = Span::from_secs(1);
 const ROUNDS: u8 = 2;
 /// The wait that an overloaded service allows, whatever the deadline.
@@ -143,8 +144,8 @@ impl Pace {
 }
 
 /// The longest wait that a call with this time left can afford: half of what is left after the 95th percentile of its
-/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so the
-/// wait is a sixteenth of the time left at most, or [`SHORT`].
+/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then,
+/// so the wait is a sixteenth of the time left at most, or [`SHORT`].
 fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
     let Quantiles { typical, most } = quantiles.unwrap_or(Quantiles { typical: 0, most: 0 });
     let left = left.as_ms();
@@ -206,8 +207,8 @@ impl<P: Payload> Broker<P> {
         service.queued().min((own + 1).saturating_mul(turns).saturating_sub(1))
     }
 
-    /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes as long as is
-    /// typical could not end any more.
+    /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes
+    /// as long as is typical could not end any more.
     pub(super) fn latest_start(&self, call: &Call<P>) -> Time {
         if call.is_leased() || call.flow().kind().is_stream() || !self.config.admission {
             return call.waits_until();

@@ -79,8 +79,8 @@ impl<P: Payload> Broker<P> {
         self.remove_waiting(key);
     }
 
-    /// Ends the running calls that may not run twice, for the broker leaves. After this a client
-    /// knows that such a call without an answer was never read.
+    /// Refuses the running calls that may not run twice, since the broker shuts down. After this a client knows that
+    /// such a call without an answer was never read.
     pub(super) fn refuse_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         // A plain client does not know that it should ask again.
         let is_plain = |call: &Call<P>| {
@@ -101,7 +101,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Hands a request back that never became a call: the broker shuts down.
+    /// Hands back a request that never became a call, since the broker shuts down.
     pub(super) fn hand_back_request(
         &mut self,
         now: Time,

@@ -74,7 +74,7 @@ impl<P: Payload> Broker<P> {
         self.config.policy.is_some()
     }
 
-    /// The rights of whoever opens a session now; `None`: it may do nothing at all.
+    /// The rights of a peer that opens a session now. `None`: it may do nothing.
     pub(super) fn rights_of_newcomer(&mut self, identity: Identity) -> Option<Rights> {
         let none = Rights::none(identity);
         let Some(policy) = self.config.policy.clone() else { return Some(none) };
@@ -105,9 +105,9 @@ impl<P: Payload> Broker<P> {
         rights.shown = Some(Name::from([id, b" ", principal].concat()));
     }
 
-    /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that lost
-    /// all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer make
-    /// ends.
+    /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that
+    /// lost all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer
+    /// make ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
         let mut leaving = Vec::new();
@@ -232,7 +232,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Whether a peer may use one of the broker's own services. Who may call a service may ask what it is.
+    /// Whether a peer may use one of the broker's own services. A peer that may call a service may ask for its
+    /// contract.
     pub(super) fn may_manage(&self, session: Key, service: &[u8], about: &[u8]) -> bool {
         let asks = |grant: &Grant| match service {
             b"mmi.service" => true,

@@ -1,7 +1,7 @@
 //! What the services are, as their workers say: `mmi.schema` (`wire.md` R100).
 //!
-//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives it to
-//! all who asked in the meantime. It looks into none of it.
+//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives
+//! it to all who asked in the meantime. It looks into none of it.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -228,8 +228,8 @@ impl<P: Payload> Broker<P> {
         Some(Waits { who: session.rights().usage().unwrap_or(from), asker })
     }
 
-    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another peer
-    /// behind the routing id.
+    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another
+    /// peer behind the routing id.
     fn may_still_ask(&self, asker: &Asker, service: &[u8]) -> bool {
         match asker {
             Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),
@@ -260,7 +260,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Asks where nobody is asked yet, and gives up what takes too long.
+    /// Asks a worker for each lookup that has none yet, and ends the lookups that take too long.
     pub(super) fn see_to_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         let mut place = 0;
         while let Some(lookup) = self.schemas.lookups.get(place) {
@@ -305,7 +305,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A slot of a worker is free: whoever asks for its contract comes first.
+    /// A slot of a worker is free. A lookup of its contract comes before the waiting calls.
     pub(super) fn ask_first(&mut self, now: Time, worker: Key, out: &mut Vec<Action<P>>) {
         if self.schemas.lookups.is_empty() {
             return;
@@ -390,7 +390,7 @@ impl<P: Payload> Broker<P> {
         self.end_lookup(now, place, &listing, out);
     }
 
-    /// The broker leaves: nobody is asked any more.
+    /// The broker shuts down: all lookups end.
     pub(super) fn end_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         while !self.schemas.lookups.is_empty() {
             self.end_lookup(now, 0, &Listing::Status(TRY_LATER), out);
@@ -421,8 +421,8 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// The service that a question is about, and the one contract of it that is wanted: `SERVICE`, or `SERVICE HASH` with the
-/// hash in hex.
+/// The service that a question is about, and the one contract of it that is wanted: `SERVICE`, or `SERVICE HASH` with
+/// the hash in hex.
 pub(super) fn asked_for(about: &[u8]) -> (&[u8], Option<SchemaHash>) {
     let split = || {
         let (rest, digits) = about.split_last_chunk::<HASH_DIGITS>()?;

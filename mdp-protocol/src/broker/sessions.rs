@@ -1,4 +1,4 @@
-//! Sessions: HELLO to DISCONNECT, signs of life, and what leaves with a peer.
+//! Sessions: HELLO to DISCONNECT, heartbeats, and what ends with a session.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -176,8 +176,8 @@ impl Session {
         true
     }
 
-    /// A slot was taken from it. How often that was since it last answered a call. Many slots at once may be a short pause
-    /// of an honest worker, so they count as one.
+    /// A slot was taken from it. How often that was since it last answered a call. Many slots at once may be a short
+    /// pause of an honest worker, so they count as one.
     pub(super) fn lost_slot(&mut self, now: Time, overrun: Span) -> u8 {
         self.late = self.late.saturating_add(1);
         let (times, counted) = self.unanswered;
@@ -286,7 +286,7 @@ impl Sessions {
         self.table.len()
     }
 
-    /// The session of a routing id, whoever it belongs to.
+    /// The session of a routing id. The peer is not proven by that.
     #[inline]
     pub(super) fn at_route(&self, route: &[u8]) -> Option<Key> {
         self.by_route.get(route).copied()
@@ -489,7 +489,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A sign of life is due, or none has come.
+    /// A session's timer fired: a heartbeat is due, or the peer was silent for too long.
     pub(super) fn session_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
         let expiry = match session.plain() {

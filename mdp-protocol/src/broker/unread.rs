@@ -224,8 +224,8 @@ impl<P: Payload> Broker<P> {
         self.unread.is_held_back(session)
     }
 
-    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they count
-    /// as unread, so that a long queue is not given away at once.
+    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they
+    /// count as unread, so that a long queue is not given away at once.
     pub(super) fn count_given(&mut self, session: Key, bytes: usize) {
         if self.unread.of_session(session) + bytes <= self.mark() {
             return;

@@ -41,7 +41,7 @@ pub enum Listing {
 /// The broker, as `mmi.broker` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLine {
-    /// How often it gives and wants a sign of life.
+    /// How often it sends and wants heartbeats.
     pub heartbeat: Span,
     /// How many silent intervals mean that a peer is gone.
     pub liveness: u8,

@@ -1,15 +1,19 @@
 //! One call's life in the broker.
 //!
 //! ```text
-//!            accept                       dispatch               take_final
-//! REQUEST ──────────▶ Queued / Pinned ────────────▶ Running ────────────────────▶ end_attempt ──▶ conclude ──▶ remove
-//!    │ slot free         ▲                          │ │ │                              │
-//!    └───────────────────┼──────── dispatch ────────┘ │ │ expire, abandon              │ not started
-//!                        │                            │ └──────────▶ Overdue ─┬─ take_final ─▶ remove
-//!                        ├── requeue ─────────────────┘ worker lost           └─ reclaim ────▶ remove
-//!                        └── requeue ──────────────────────────────────────────────────┘
+//! accept ──▶ Queued, Pinned ── dispatch ──▶ Running ── take_final ──▶ end_attempt ── conclude ──▶ remove
+//!               ▲      │                     │   │                        │
+//!               │      │ refuse_waiting,     │   │ expire_running,        │ not started
+//!               │      │ hand_back, abandon  │   │ abandon                │
+//!               │      ▼                     │   ▼                        │
+//!               │    remove                  │ Overdue ── take_final or reclaim ──▶ remove
+//!               └───────── requeue ◀─────────┴────────────────────────────┘
+//!                             worker lost
 //!
-//! with hooks: accept ──▶ Asked ──▶ dispatch, or queue          conclude ──▶ Asked ──▶ send_reply, remove
+//! slot free:      accept ── dispatch ──▶ Running
+//! with hooks:     accept ── ask_about_request ──▶ Asked ── take_verdict ──▶ Queued, Pinned, Running or remove
+//!                 conclude ── ask_about_reply ──▶ Asked ── take_verdict ──▶ remove, or Silenced until the deadline
+//! with a backlog: end_attempt ── conclude_later ──▶ Ending ── conclude ──▶ remove
 //! ```
 //!
 //! Each step has one verb:
@@ -111,8 +115,8 @@ pub(super) const UNCOUNTED: u32 = u32::MAX;
 /// The longest that the end of a call which waits comes before its deadline.
 const HEAD_START: u64 = 250;
 
-/// How long a call may wait for a worker (`wire.md` R41): the broker's answer is to be with the client before the client's own
-/// timer ends the call, which cannot know whether a handler was started.
+/// How long a call may wait for a worker (`wire.md` R41): the broker's answer is to be with the client before the
+/// client's own timer ends the call, which cannot know whether a handler was started.
 fn longest_wait(request: &Request<'_>) -> Span {
     let time = request.timeout.as_ms();
     let wait = match u64::from(request.marks.wait_ms) {
@@ -135,7 +139,7 @@ pub(super) enum Place {
     Pinned(Key),
     /// With a worker.
     Running(Key),
-    /// With a worker, though nobody waits any more: the time is up, or it was cancelled.
+    /// With a worker, and no client waits: the time is up, or the call was abandoned.
     Overdue(Key),
     /// With the hooks.
     Asked(Stage),
@@ -293,8 +297,8 @@ impl<P> Call<P> {
         Span::from_ms(self.waited.into())
     }
 
-    /// How long ago [`since`](Self::since) is, which begins anew. Calls last for less than 49 days: their time has 32 bits on
-    /// the wire.
+    /// How long ago [`since`](Self::since) is, which begins anew. Calls last for less than 49 days: their time has 32
+    /// bits on the wire.
     fn lap(&mut self, now: Time) -> Span {
         let passed = self.passed(now);
         self.since = low_bits(now);

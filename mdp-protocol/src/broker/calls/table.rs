@@ -198,7 +198,7 @@ impl<P> Calls<P> {
         }
     }
 
-    /// A running call keeps its worker's slot, though nobody waits for it.
+    /// A running call keeps its worker's slot, and no client waits for it.
     pub(in crate::broker) fn hold_slot(&mut self, key: Key, worker: Key) {
         self.running -= 1;
         if let Some(call) = self.get_mut(key) {

@@ -356,7 +356,8 @@ impl Registration {
         self.retired && self.running == 0
     }
 
-    /// Whether its next free slot is for calls that any worker may have: the last one went to a call that wants this worker.
+    /// Whether its next free slot is for calls that any worker may have: the last one went to a call that wants this
+    /// worker.
     #[inline]
     pub(super) fn owes_others(&mut self) -> bool {
         core::mem::take(&mut self.pinned_last)

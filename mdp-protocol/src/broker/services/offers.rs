@@ -118,8 +118,8 @@ impl<P: Payload> Broker<P> {
         own.find(|worker| self.services.service_of(*worker) == Some(service))
     }
 
-    /// No new calls to this worker. If it was the last that took any, the calls that wait for its service wait for a worker
-    /// from now on.
+    /// No new calls to this worker. If it was the last that took any, the calls that wait for its service wait for a
+    /// worker from now on.
     pub(in crate::broker) fn retire(&mut self, now: Time, worker: Key) {
         let Some(service) = self.services.retire(worker) else { return };
         for call in self.services.waiting(service, &self.calls) {

@@ -26,8 +26,9 @@ impl<P: Payload> Broker<P> {
         self.services.unqueue(&mut self.calls, self.last, key);
     }
 
-    /// Makes room in a queue that is full: of the client that takes most of it the calls that came last end, if even so it
-    /// takes no less than the one that has come. So nobody keeps the others out. Whether there is room now.
+    /// Makes room in a full queue for a call of this size. The client with the largest share loses its latest calls, as
+    /// long as that share is larger than the one of the new call's client. So no client keeps the others out. Whether
+    /// there is room now.
     pub(in crate::broker) fn make_room(
         &mut self,
         now: Time,

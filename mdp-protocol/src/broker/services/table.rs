@@ -89,7 +89,7 @@ impl Services {
         HashMap::with_hasher(self.by_name.hasher().clone())
     }
 
-    /// The service of a name, which is new if nobody has asked for it yet.
+    /// The service of a name. A name without a worker and without a waiting call is a new service.
     pub(in crate::broker) fn named_or_new(&mut self, name: &[u8]) -> Key {
         if let Some(key) = self.by_name.get(name) {
             return *key;
@@ -167,8 +167,8 @@ impl Services {
         self.workers.len()
     }
 
-    /// A worker offers a service. It is given no call before [`reload`](Self::reload). Gives its key, and its contract and
-    /// that of another worker, if they differ.
+    /// A worker offers a service. It is given no call before [`reload`](Self::reload). Gives its key, and its contract
+    /// and that of another worker, if they differ.
     pub(in crate::broker) fn add_worker(
         &mut self,
         worker: Registration,
@@ -417,7 +417,8 @@ impl Services {
         Some(Longest { client: turn.session, last: turn.calls.back()?, share })
     }
 
-    /// How much of its queue the calls of a client take, in calls; bytes count as the calls that they leave no room for.
+    /// How much of its queue the calls of a client take, in calls; bytes count as the calls that they leave no room
+    /// for.
     fn share_of(&self, turn: Option<Key>, limits: &Limits) -> usize {
         let turn = turn.and_then(|turn| self.turns.get(turn));
         turn.map_or(0, |turn| share(turn.calls.len(), turn.bytes, limits))
