@@ -178,8 +178,6 @@ pub struct Client<P, T> {
     /// The broker takes no new calls.
     draining: bool,
     last_loss: Option<LossCause>,
-    /// The call of the last input.
-    newest: Option<Key>,
     /// The last path that was found to be one, or nothing: calls of the same method are not checked again.
     known: Vec<u8>,
     closing: Option<Time>,
@@ -231,7 +229,6 @@ impl<P: Payload, T> Client<P, T> {
             timer: Wheel::new(),
             draining: false,
             last_loss: None,
-            newest: None,
             known: Vec::new(),
             closing: None,
             closed: false,
@@ -239,21 +236,26 @@ impl<P: Payload, T> Client<P, T> {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order.
-    pub fn handle(&mut self, now: Time, input: Input<'_, P, T>, out: &mut Vec<Action<P, T>>) {
+    /// Takes in what happened and appends what is to be done, in order. Gives the call that the input made, for
+    /// [`Input::Cancel`]; `None` if it made none, or one that has ended by now.
+    pub fn handle(
+        &mut self,
+        now: Time,
+        input: Input<'_, P, T>,
+        out: &mut Vec<Action<P, T>>,
+    ) -> Option<Key> {
         if self.closed {
-            self.newest = None;
             if let Input::Call(call) = input {
                 done(call.token, Outcome::Refused(Box::new(closed_refusal())), out);
             }
-            return;
+            return None;
         }
         let now = self.session.advance(now);
-        self.newest = None;
+        let mut made = None;
         // As in the broker: once in a millisecond is enough.
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
-            Input::Call(call) => self.call(now, call, out),
+            Input::Call(call) => made = self.call(now, call, out),
             Input::Cancel(call) => self.cancel(now, call, out),
             Input::Part { call, part } => self.send_part(now, call, part, out),
             Input::Taken { call, units } => self.taken(now, call, units, out),
@@ -287,6 +289,7 @@ impl<P: Payload, T> Client<P, T> {
             self.lost(now, LossCause::Drained, out);
         }
         self.maybe_close(now, out);
+        made.filter(|call| self.is_pending(*call))
     }
 
     /// When `handle` wants to be called with [`Input::Tick`] at the latest.
@@ -303,10 +306,9 @@ impl<P: Payload, T> Client<P, T> {
         self.session.next_attempt()
     }
 
-    /// The call that the last input made, for [`Input::Cancel`]. `None`: it made none, or one that
-    /// has ended.
-    pub fn newest(&self) -> Option<Key> {
-        self.newest.filter(|call| self.calls.get(*call).is_some())
+    /// Whether a call has not ended.
+    pub fn is_pending(&self, call: Key) -> bool {
+        self.calls.get(call).is_some()
     }
 
     /// Calls that have not ended.
@@ -314,9 +316,10 @@ impl<P: Payload, T> Client<P, T> {
         self.calls.len()
     }
 
-    fn call(&mut self, now: Time, call: Call<P, T>, out: &mut Vec<Action<P, T>>) {
+    fn call(&mut self, now: Time, call: Call<P, T>, out: &mut Vec<Action<P, T>>) -> Option<Key> {
         if let Err(refusal) = self.check(&call) {
-            return done(call.token, Outcome::Refused(Box::new(refusal)), out);
+            done(call.token, Outcome::Refused(Box::new(refusal)), out);
+            return None;
         }
         let deadline = now + call.timeout;
         let begin_by = match call.kind.is_stream() {
@@ -335,13 +338,13 @@ impl<P: Payload, T> Client<P, T> {
             sent: false,
             link: Link::default(),
         });
-        self.newest = Some(key);
         self.timer.set(key.index(), begin_by);
         if self.can_send() {
             self.send(now, key, out);
         } else {
             self.waiting.push_back(&mut self.calls, key);
         }
+        Some(key)
     }
 
     fn check(&mut self, call: &Call<P, T>) -> Result<(), Refusal> {

@@ -1,6 +1,6 @@
 //! Every bound that keeps a broker's memory finite, and the name of each.
 
-use core::fmt;
+use crate::codes::code_table;
 
 /// What a broker, and where it says so a peer, accepts. Each overflow ends in an error that names
 /// the limit; nothing is dropped in silence.
@@ -131,70 +131,27 @@ impl Default for Limits {
     }
 }
 
-/// Which limit a request, a registration or a message met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Limit {
-    /// [`Limits::frame_bytes`].
-    FrameBytes,
-    /// [`Limits::frames`].
-    Frames,
-    /// [`Limits::records`].
-    Records,
-    /// [`Limits::sessions`].
-    Sessions,
-    /// [`Limits::services`].
-    Services,
-    /// [`Limits::unserved_services`].
-    UnservedServices,
-    /// [`Limits::services_per_worker`].
-    ServicesPerWorker,
-    /// [`Limits::registrations`].
-    Registrations,
-    /// [`Limits::queued_calls_per_service`].
-    QueuedCallsPerService,
-    /// [`Limits::queued_bytes_per_service`].
-    QueuedBytesPerService,
-    /// [`Limits::held_bytes`].
-    HeldBytes,
-    /// [`Limits::unread_bytes_per_session`].
-    UnreadBytesPerSession,
-    /// [`Limits::unread_bytes`].
-    UnreadBytes,
-    /// [`Limits::calls_per_client`].
-    CallsPerClient,
-    /// [`Limits::calls`].
-    Calls,
-    /// [`Limits::capacity`].
-    Capacity,
-}
-
-impl Limit {
-    /// The field of [`Limits`], which is also its name in messages and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Limit::FrameBytes => "frame_bytes",
-            Limit::Frames => "frames",
-            Limit::Records => "records",
-            Limit::Sessions => "sessions",
-            Limit::Services => "services",
-            Limit::UnservedServices => "unserved_services",
-            Limit::ServicesPerWorker => "services_per_worker",
-            Limit::Registrations => "registrations",
-            Limit::QueuedCallsPerService => "queued_calls_per_service",
-            Limit::QueuedBytesPerService => "queued_bytes_per_service",
-            Limit::HeldBytes => "held_bytes",
-            Limit::UnreadBytesPerSession => "unread_bytes_per_session",
-            Limit::UnreadBytes => "unread_bytes",
-            Limit::CallsPerClient => "calls_per_client",
-            Limit::Calls => "calls",
-            Limit::Capacity => "capacity",
-        }
+code_table! {
+    /// Which limit a request, a registration or a message met.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Limit {
+        FrameBytes "frame_bytes" "[`Limits::frame_bytes`]."
+        Frames "frames" "[`Limits::frames`]."
+        Records "records" "[`Limits::records`]."
+        Sessions "sessions" "[`Limits::sessions`]."
+        Services "services" "[`Limits::services`]."
+        UnservedServices "unserved_services" "[`Limits::unserved_services`]."
+        ServicesPerWorker "services_per_worker" "[`Limits::services_per_worker`]."
+        Registrations "registrations" "[`Limits::registrations`]."
+        QueuedCallsPerService "queued_calls_per_service" "[`Limits::queued_calls_per_service`]."
+        QueuedBytesPerService "queued_bytes_per_service" "[`Limits::queued_bytes_per_service`]."
+        HeldBytes "held_bytes" "[`Limits::held_bytes`]."
+        UnreadBytesPerSession "unread_bytes_per_session" "[`Limits::unread_bytes_per_session`]."
+        UnreadBytes "unread_bytes" "[`Limits::unread_bytes`]."
+        CallsPerClient "calls_per_client" "[`Limits::calls_per_client`]."
+        Calls "calls" "[`Limits::calls`]."
+        Capacity "capacity" "[`Limits::capacity`]."
     }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    name: "The field of [`Limits`], which is also its name in messages and in metrics."
 }

@@ -1,5 +1,10 @@
 //! Names of services, methods and peers: what is allowed, and how a method's path splits.
 
+use alloc::sync::Arc;
+
+/// A service's name or a peer's id, shared.
+pub type Name = Arc<[u8]>;
+
 /// The most bytes that a name may have: its length is one byte on the wire.
 pub const MAX_NAME: usize = 255;
 

@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::backoff::Backoff;
-use crate::time::{Span, Time};
+use crate::time::{HEARTBEAT, LIVENESS, Span, Time};
 use crate::wire::{DisconnectReason, Record};
 
 /// Settings of a session, for workers and clients alike.
@@ -23,9 +23,9 @@ pub struct SessionConfig {
     pub id: Vec<u8>,
     /// How many brokers there are to choose from, at least 1. They are tried in turn.
     pub endpoints: usize,
-    /// The wanted interval of signs of life; the broker may want a longer one. 1 s.
+    /// The wanted interval of heartbeats; the broker may want a longer one. Default: [`HEARTBEAT`](crate::HEARTBEAT).
     pub heartbeat: Span,
-    /// How many silent intervals mean that the broker is gone. 3.
+    /// How many silent intervals mean that the broker is gone. Default: [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
     /// How long the broker has to answer the first HELLO, counted anew when there is a connection; twice as long after each
     /// failure, up to eight times. 1 s.
@@ -44,8 +44,8 @@ impl Default for SessionConfig {
         SessionConfig {
             id: Vec::new(),
             endpoints: 1,
-            heartbeat: Span::from_secs(1),
-            liveness: 3,
+            heartbeat: HEARTBEAT,
+            liveness: LIVENESS,
             handshake: Span::from_secs(1),
             backoff_first: Span::from_ms(100),
             backoff_most: Span::from_secs(5),
@@ -82,7 +82,7 @@ pub enum LossCause {
     Said(DisconnectReason),
     /// The broker did not answer HELLO.
     NoAnswer,
-    /// The broker gave no sign of life for the agreed time.
+    /// The broker sent nothing for the agreed time.
     Silence,
     /// The broker sent what cannot be read or has no place.
     Invalid,

@@ -3,6 +3,11 @@
 use core::fmt;
 use core::ops::{Add, Sub};
 
+/// How often brokers and peers send heartbeats unless they are told otherwise: 1 s.
+pub const HEARTBEAT: Span = Span::from_secs(1);
+/// After how many intervals without a heartbeat a side is taken for dead unless told otherwise: 3.
+pub const LIVENESS: u8 = 3;
+
 /// A point on a monotonic clock, in whole milliseconds since a moment of the driver's choice.
 ///
 /// ```

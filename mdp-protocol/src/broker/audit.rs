@@ -4,10 +4,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use hashbrown::HashMap;
-
+use super::Broker;
 use super::calls::{Call, Place, UNCOUNTED};
-use super::{BY_CLIENT, BY_PLACE, Broker};
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -19,7 +17,7 @@ const SMALL: usize = 512;
 impl<P: Payload> Broker<P> {
     #[cfg(debug_assertions)]
     pub(super) fn audit_sometimes(&mut self) {
-        let size = self.calls.len() + self.sessions.len() + self.registrations.len();
+        let size = self.calls.len() + self.sessions.len() + self.services.count_workers();
         self.handled += 1;
         let due = size <= SMALL || self.handled.is_multiple_of(256);
         if due && let Err(fault) = self.audit() {
@@ -44,23 +42,20 @@ impl<P: Payload> Broker<P> {
     /// Whether nothing is left of any call: no entry, no queue, no timer, no byte.
     #[doc(hidden)]
     pub fn is_quiet(&self) -> bool {
-        self.calls.is_empty()
-            && self.by_number.is_empty()
-            && self.turns.is_empty()
-            && self.by_turn.is_empty()
-            && self.call_timer.len() == 0
-            && self.held_bytes == 0
-            && self.running == 0
-            && self.registrations.iter().all(|(_, registration)| registration.running == 0)
+        self.calls.is_quiet()
+            && self.services.turns().next().is_none()
+            && self.services.workers().all(|(_, worker)| worker.running() == 0)
     }
 
     fn audit_calls(&self) -> Result<(), String> {
         let (mut held, mut numbered) = (0, 0);
         let mut running = 0;
         for (key, call) in self.calls.iter() {
-            held += call.bytes as usize + Self::backlog_bytes(call);
-            let number = call.client().map(|client| (client, call.client_call));
-            if number.is_some_and(|number| self.by_number.get(&number) != Some(&key)) {
+            held += call.bytes() + Self::backlog_bytes(call);
+            let number = call.client().map(|client| (client, call.number()));
+            if number
+                .is_some_and(|(client, number)| self.calls.numbered(client, number) != Some(key))
+            {
                 return Err(format!("call {key:?} is not found by its number"));
             }
             numbered += usize::from(number.is_some());
@@ -69,40 +64,44 @@ impl<P: Payload> Broker<P> {
             if unended && call.client().is_none() {
                 return Err(format!("call {key:?} waits for nobody"));
             }
-            if call.is_waiting() && call.flow.has_begun() {
+            if call.is_waiting() && call.flow().has_begun() {
                 return Err(format!("call {key:?} waits though its streams have begun"));
             }
         }
         self.audit_places()?;
-        same("numbered calls", numbered, self.by_number.len())?;
-        same("held bytes", held, self.held_bytes)?;
-        same("running calls", running, self.running)?;
-        let counted = self.calls.iter().filter(|(_, call)| call.usage != UNCOUNTED);
-        let of_principals = counted
-            .fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes as usize));
-        if of_principals != self.counted() {
-            return Err(format!("principals use {of_principals:?}, {:?} kept", self.counted()));
+        let (timers, numbers) = self.calls.counted();
+        same("numbered calls", numbered, numbers)?;
+        same("held bytes", held, self.calls.held_bytes())?;
+        same("running calls", running, self.calls.running())?;
+        let counted = self.calls.iter().filter(|(_, call)| call.usage() != UNCOUNTED);
+        let of_principals =
+            counted.fold((0, 0), |(calls, bytes), (_, call)| (calls + 1, bytes + call.bytes()));
+        if of_principals != self.principals.counted() {
+            return Err(format!(
+                "principals use {of_principals:?}, {:?} kept",
+                self.principals.counted()
+            ));
         }
         self.audit_owners()?;
         let (schemas, kept) = self.schemas.recount();
         same("bytes of contracts", schemas, kept)?;
-        same("call timers", self.calls.len(), self.call_timer.len())
+        same("call timers", self.calls.len(), timers)
     }
 
     /// A call that its client has given up counts for it, and for its principal, until it is over.
     fn audit_owners(&self) -> Result<(), String> {
-        let mut abandoned = HashMap::with_hasher(self.by_name.hasher().clone());
+        let mut abandoned = self.services.new_map();
         for (key, call) in self.calls.iter().filter(|(_, call)| call.owner() != Key::NOWHERE) {
             if call.client().is_none() {
                 *abandoned.entry(call.owner()).or_insert(0) += 1;
             }
-            if self.has_principal(call.owner()) && call.usage == UNCOUNTED {
+            if self.has_principal(call.owner()) && call.usage() == UNCOUNTED {
                 return Err(format!("call {key:?} counts for no principal"));
             }
         }
         for (key, session) in self.sessions.iter() {
             let counted = abandoned.remove(&key).unwrap_or(0);
-            same("calls that were given up", counted, session.abandoned)?;
+            same("calls that were given up", counted, session.abandoned())?;
         }
         Ok(())
     }
@@ -112,79 +111,76 @@ impl<P: Payload> Broker<P> {
         let unlisted = self.calls.iter().filter(|(_, call)| call.is_unlisted());
         let mut listed = unlisted.count();
         let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
-            for key in list.iter::<BY_PLACE, Call<P>>(&self.calls) {
+            for key in self.calls.in_place(list) {
                 listed += 1;
-                let place = self.calls.get(key).map(|call| call.place);
+                let place = self.calls.get(key).map(Call::place);
                 if !place.is_some_and(fits) {
                     return Err(format!("call {key:?} is in a list though it is at {place:?}"));
                 }
             }
             Ok(())
         };
-        for (key, turn) in self.turns.iter() {
-            check(&turn.calls, &|place| place == Place::Queued(key))?;
+        for (key, turn) in self.services.turns() {
+            check(turn.calls(), &|place| place == Place::Queued(key))?;
         }
-        for (key, worker) in self.registrations.iter() {
-            check(&worker.pinned, &|place| place == Place::Pinned(key))?;
+        for (key, worker) in self.services.workers() {
+            check(worker.pinned(), &|place| place == Place::Pinned(key))?;
             let held = [Place::Running(key), Place::Overdue(key)];
-            check(&worker.calls, &|place| held.contains(&place))?;
+            check(worker.calls(), &|place| held.contains(&place))?;
         }
         same("calls in lists", listed, self.calls.len())
     }
 
     fn audit_services(&self) -> Result<(), String> {
-        let mut bytes = HashMap::with_hasher(self.by_name.hasher().clone());
+        let mut bytes = self.services.new_map();
         for (_, call) in self.calls.iter() {
-            let waits = if call.is_waiting() { call.bytes as usize } else { 0 };
-            *bytes.entry(call.service).or_insert(0) += waits + Self::backlog_bytes(call);
+            let waits = if call.is_waiting() { call.bytes() } else { 0 };
+            *bytes.entry(call.service()).or_insert(0) += waits + Self::backlog_bytes(call);
         }
         let mut unserved = 0;
         for (key, service) in self.services.iter() {
             let mut queued = self.pinned_calls(key);
-            same("pinned calls", queued, service.pinned)?;
-            for turn in self.waiting_turns(service) {
-                let turn = self.turns.get(turn).ok_or("a turn is gone")?;
-                if turn.calls.is_empty() {
+            same("pinned calls", queued, service.pinned().0)?;
+            for turn in self.services.turns_of(service) {
+                if turn.calls().is_empty() {
                     return Err(format!("service {key:?} has an empty turn"));
                 }
-                queued += turn.calls.len();
+                queued += turn.calls().len();
             }
             same("queued calls", queued, service.queued())?;
-            same("queued bytes", bytes.remove(&key).unwrap_or(0), service.queued_bytes)?;
-            let workers = self.registrations.iter().filter(|(_, at)| at.service == key).count();
-            same("workers", workers, service.workers)?;
-            let said = self
-                .registrations
-                .iter()
-                .filter(|(_, at)| at.service == key && !at.retired && at.schema.is_some());
+            same("queued bytes", bytes.remove(&key).unwrap_or(0), service.queued_bytes())?;
+            let workers = self.services.workers_of(key).count();
+            same("workers", workers, service.workers())?;
+            let said = self.services.workers_of(key);
+            let said = said.filter(|(_, at)| !at.is_retired() && at.schema().is_some());
             same("workers with a contract", said.count(), service.schemas().values().sum())?;
-            unserved += usize::from(service.workers == 0);
-            if service.workers == 0 && queued == 0 {
+            unserved += usize::from(service.workers() == 0);
+            if service.workers() == 0 && queued == 0 {
                 return Err(format!("service {key:?} is of no use"));
             }
-            let waiting = self.waiting_turns(service).next().is_some();
-            if waiting && self.free_worker(key).is_some() {
+            let waiting = self.services.turns_of(service).next().is_some();
+            if waiting && self.services.free_worker(key).is_some() {
                 return Err(format!("service {key:?} has waiting calls and a free worker"));
             }
         }
-        same("unserved services", unserved, self.unserved)?;
-        same("service names", self.services.len(), self.by_name.len())?;
-        same("turns", self.turns.len(), self.by_turn.len())
+        same("unserved services", unserved, self.services.unserved())?;
+        let (turns, by_turn, names) = self.services.counted();
+        same("service names", self.services.len(), names)?;
+        same("turns", turns, by_turn)
     }
 
     fn pinned_calls(&self, service: Key) -> usize {
-        let own = self.registrations.iter().filter(|(_, at)| at.service == service);
-        own.map(|(_, at)| at.pinned.len()).sum()
+        self.services.workers_of(service).map(|(_, at)| at.pinned().len()).sum()
     }
 
     fn audit_registrations(&self) -> Result<(), String> {
-        for (key, registration) in self.registrations.iter() {
-            same("slots in use", registration.calls.len(), registration.running as usize)?;
-            if registration.running > registration.capacity {
+        for (key, registration) in self.services.workers() {
+            same("slots in use", registration.calls().len(), registration.running() as usize)?;
+            if registration.running() > registration.capacity() {
                 return Err(format!("worker {key:?} has more calls than it offered to take"));
             }
-            let session = self.sessions.get(registration.session);
-            if !session.is_some_and(|session| session.registrations.contains(&key)) {
+            let session = self.sessions.get(registration.session());
+            if !session.is_some_and(|session| session.registrations().contains(&key)) {
                 return Err(format!("worker {key:?} has no session"));
             }
         }
@@ -192,20 +188,21 @@ impl<P: Payload> Broker<P> {
     }
 
     fn audit_sessions(&self) -> Result<(), String> {
-        same("routes", self.sessions.len(), self.by_route.len())?;
-        same("session timers", self.sessions.len(), self.session_timer.len())?;
+        let (routes, timers) = self.sessions.counted();
+        same("routes", self.sessions.len(), routes)?;
+        same("session timers", self.sessions.len(), timers)?;
         for (key, session) in self.sessions.iter() {
-            if self.is_seen_off(key) {
+            if self.is_drained(key) {
                 return Err(format!("session {key:?} is dismissed and was not told to go"));
             }
             let own =
                 |call: Key| self.calls.get(call).is_some_and(|call| call.client() == Some(key));
-            if !session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).all(own) {
+            if !self.calls.of_client(session.calls()).all(own) {
                 return Err(format!("session {key:?} lists a call that is not its own"));
             }
         }
         let owned = self.calls.iter().filter(|(_, call)| call.client().is_some()).count();
-        same("owned calls", owned, self.sessions.iter().map(|(_, s)| s.calls.len()).sum())
+        same("owned calls", owned, self.sessions.iter().map(|(_, s)| s.calls().len()).sum())
     }
 }
 

@@ -21,7 +21,7 @@ const ITEM_OVERHEAD: usize = 64;
 /// Items that wait for credit, and the end of the call if that is behind them.
 pub(super) struct Backlog<P> {
     items: VecDeque<P>,
-    pub(super) bytes: usize,
+    bytes: usize,
     end: Option<(End<P>, Name)>,
 }
 
@@ -40,28 +40,29 @@ impl<P: Payload> Broker<P> {
     pub(super) fn keep_back(&mut self, now: Time, key: Key, item: P, out: &mut Vec<Action<P>>) {
         let size = item.size() + ITEM_OVERHEAD;
         let limits = &self.config.limits;
+        let room = self.calls.has_room(size, limits);
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(service) = self.services.get_mut(call.service) else { return };
-        let limit = if self.held_bytes + size > limits.held_bytes {
+        let Some(service) = self.services.get_mut(call.service()) else { return };
+        let limit = if !room {
             Some(Limit::HeldBytes)
-        } else if service.queued_bytes + size > limits.queued_bytes_per_service {
+        } else if service.queued_bytes() + size > limits.queued_bytes_per_service {
             Some(Limit::QueuedBytesPerService)
         } else {
             None
         };
         if let Some(limit) = limit {
-            return self.overflow(now, key, limit, out);
+            return self.refuse_overflow(now, key, limit, out);
         }
         let empty = || Box::new(Backlog { items: VecDeque::new(), bytes: 0, end: None });
-        let backlog = call.backlog.get_or_insert_with(empty);
+        let backlog = call.backlog_mut().get_or_insert_with(empty);
         backlog.items.push_back(item.detach());
         backlog.bytes += size;
-        service.queued_bytes += size;
-        self.held_bytes += size;
+        service.count_bytes(size);
+        self.calls.count_held(size);
     }
 
-    fn overflow(&mut self, now: Time, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
-        let Some(Place::Running(worker)) = self.calls.get(key).map(|call| call.place) else {
+    fn refuse_overflow(&mut self, now: Time, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
+        let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
             return;
         };
         self.stats.refused += 1;
@@ -70,15 +71,15 @@ impl<P: Payload> Broker<P> {
             refusal.not_started = false;
             refusal
         };
-        self.tell(now, key, refusal, out);
+        self.send_refusal(now, key, refusal, out);
         self.hold_slot(now, key, worker);
     }
 
     /// The worker has ended the call; its client hears of that behind what waits for it.
-    pub(super) fn end_later(&mut self, key: Key, end: End<P>, worker: Name) {
+    pub(super) fn conclude_later(&mut self, key: Key, end: End<P>, worker: Name) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.place = Place::Ending;
-        if let Some(backlog) = &mut call.backlog {
+        call.set_place(Place::Ending);
+        if let Some(backlog) = call.backlog_mut() {
             backlog.end = Some((end, worker));
         }
     }
@@ -90,10 +91,10 @@ impl<P: Payload> Broker<P> {
             self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
         }
         let Some(call) = self.calls.get_mut(key) else { return };
-        if !call.backlog.as_ref().is_some_and(|backlog| backlog.items.is_empty()) {
+        if !call.backlog().is_some_and(|backlog| backlog.items.is_empty()) {
             return;
         }
-        let Some((end, worker)) = call.backlog.take().and_then(|backlog| backlog.end) else {
+        let Some((end, worker)) = call.backlog_mut().take().and_then(|backlog| backlog.end) else {
             return;
         };
         self.conclude(now, key, end, worker, out);
@@ -101,15 +102,15 @@ impl<P: Payload> Broker<P> {
 
     fn next_in_backlog(&mut self, key: Key) -> Option<P> {
         let call = self.calls.get_mut(key)?;
-        let backlog = call.backlog.as_mut()?;
-        let size = backlog.items.front()?.size();
-        if !call.flow.pay(size) {
+        let size = call.backlog()?.items.front()?.size();
+        if !call.flow_mut().pay(size) {
             return None;
         }
+        let service = call.service();
+        let backlog = call.backlog_mut().as_mut()?;
         let kept = size + ITEM_OVERHEAD;
         backlog.bytes = backlog.bytes.saturating_sub(kept);
         let item = backlog.items.pop_front();
-        let service = call.service;
         self.forget_bytes(service, kept);
         item
     }
@@ -117,20 +118,20 @@ impl<P: Payload> Broker<P> {
     /// Nobody waits for what is in the backlog any more.
     pub(super) fn drop_backlog(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(backlog) = call.backlog.take() else { return };
-        let service = call.service;
+        let Some(backlog) = call.backlog_mut().take() else { return };
+        let service = call.service();
         self.forget_bytes(service, backlog.bytes);
     }
 
     fn forget_bytes(&mut self, service: Key, bytes: usize) {
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.calls.uncount_held(bytes);
         if let Some(service) = self.services.get_mut(service) {
-            service.queued_bytes = service.queued_bytes.saturating_sub(bytes);
+            service.uncount_bytes(bytes);
         }
     }
 
     /// The bytes in a call's backlog.
     pub(super) fn backlog_bytes(call: &Call<P>) -> usize {
-        call.backlog.as_ref().map_or(0, |backlog| backlog.bytes)
+        call.backlog().map_or(0, |backlog| backlog.bytes)
     }
 }

@@ -5,21 +5,23 @@ use alloc::sync::Arc;
 use super::hooks::HookConfig;
 use crate::limits::Limits;
 use crate::policy::Policy;
-use crate::time::Span;
+use crate::time::{HEARTBEAT, LIVENESS, Span};
 
 /// Settings of a broker. The default is meant for production.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What is accepted.
     pub limits: Limits,
-    /// How often the broker gives and wants a sign of life; a peer may ask for longer. 1 s.
+    /// How often the broker sends and wants a heartbeat; a peer may ask for a longer interval. Default:
+    /// [`HEARTBEAT`](crate::HEARTBEAT).
     pub heartbeat: Span,
     /// The longest interval that a peer may ask for. 60 s.
     pub heartbeat_most: Span,
-    /// How many silent intervals mean that a peer is gone; a peer may ask for more, up to 10. 3.
+    /// How many silent intervals mean that a peer is gone; a peer may ask for more, up to 10. Default:
+    /// [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
-    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline (`wire.md`
-    /// R41). Zero refuses it at once. 5 s.
+    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline
+    /// (`wire.md` R41). Zero refuses it at once. 5 s.
     pub unserved_wait: Span,
     /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
     /// another call. 1 s.
@@ -90,9 +92,9 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             limits: Limits::default(),
-            heartbeat: Span::from_secs(1),
+            heartbeat: HEARTBEAT,
             heartbeat_most: Span::from_secs(60),
-            liveness: 3,
+            liveness: LIVENESS,
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
             admission: true,

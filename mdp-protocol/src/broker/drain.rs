@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use super::Broker;
 use super::io::{Action, Note};
-use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED};
+use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
+use crate::wire::listing::Listing;
 use crate::wire::{DisconnectReason, Record};
 
 /// How the names of these services begin.
@@ -34,7 +35,7 @@ impl<P: Payload> Broker<P> {
             return Listing::Status(FORBIDDEN);
         }
         let found: Vec<Key> = match service {
-            b"mmi.drain.worker" => self.by_id.get(about).copied().into_iter().collect(),
+            b"mmi.drain.worker" => self.sessions.with_id(about).into_iter().collect(),
             b"mmi.drain.service" => self.workers_of(about),
             BROKER => return Listing::Drained(0),
             _ => return Listing::Status(NOT_IMPLEMENTED),
@@ -49,43 +50,43 @@ impl<P: Payload> Broker<P> {
     }
 
     fn workers_of(&self, service: &[u8]) -> Vec<Key> {
-        let Some(service) = self.by_name.get(service) else { return Vec::new() };
-        let workers = self.registrations.iter().filter(|(_, worker)| worker.service == *service);
-        workers.map(|(_, worker)| worker.session).collect()
+        let Some(service) = self.services.named(service) else { return Vec::new() };
+        self.services.workers_of(service).map(|(_, worker)| worker.session()).collect()
     }
 
     fn dismiss(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.dismissed = true;
-        if !core::mem::replace(&mut session.draining, true) {
-            let id = session.id.clone();
+        session.dismiss();
+        if session.start_drain() {
+            let id = session.id().clone();
             self.stop_dispatch(now, key);
-            let registrations = self.sessions.get(key).map(|session| session.registrations.clone());
+            let registrations =
+                self.sessions.get(key).map(|session| session.registrations().to_vec());
             for registration in registrations.unwrap_or_default() {
                 self.refuse_pinned(now, registration, out);
             }
-            if !self.is_seen_off(key) {
+            if !self.is_drained(key) {
                 // Its handlers hear of it. A worker that has not asked for this is to do nothing else.
                 self.send(now, key, Record::Drain, out);
             }
             out.push(Action::Note(Note::WorkerDraining { id }));
         }
-        self.see_off_dismissed(now, key, out);
+        self.disconnect_drained(now, key, out);
     }
 
     /// Tells a dismissed worker to go, once it holds no call.
-    pub(super) fn see_off_dismissed(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        if self.is_seen_off(key) {
-            self.expel(now, key, DisconnectReason::Drained, out);
+    pub(super) fn disconnect_drained(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        if self.is_drained(key) {
+            self.disconnect(now, key, DisconnectReason::Drained, out);
         }
     }
 
     /// Whether a worker is dismissed and holds no call.
-    pub(super) fn is_seen_off(&self, key: Key) -> bool {
-        let Some(session) = self.sessions.get(key).filter(|session| session.dismissed) else {
+    pub(super) fn is_drained(&self, key: Key) -> bool {
+        let Some(session) = self.sessions.get(key).filter(|session| session.is_dismissed()) else {
             return false;
         };
-        let mut own = session.registrations.iter().filter_map(|key| self.registrations.get(*key));
-        own.all(|found| found.running == 0)
+        let mut own = session.registrations().iter().filter_map(|key| self.services.worker(*key));
+        own.all(|found| found.running() == 0)
     }
 }

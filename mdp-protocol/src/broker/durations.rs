@@ -2,11 +2,11 @@
 
 /// Buckets: one below a millisecond, and four for each doubling up to 65 s.
 const BUCKETS: usize = 65;
-/// With so many calls all counts are halved, so that the newer ones count for more.
+/// At this number of calls all counts are halved, so that the newer ones count for more.
 const FADE: u32 = 512;
 /// Fewer calls say nothing.
 const ENOUGH: u32 = 8;
-/// After so many calls what follows from the counts is worked out anew.
+/// After this number of calls the quantiles are worked out anew.
 const STALE: u8 = 16;
 
 /// The times of a method's calls.

@@ -8,12 +8,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{End, Place, Stage, no_name};
+use super::calls::{Call, End, Place, Stage, no_name};
 use super::io::{Action, Name};
-use super::refusals::{
-    bad_metadata_of_hook, bad_path, begun, deadline_refusal, limit_refusal, no_verdict,
-};
-use super::requests::{Request, Wish};
+use super::refusals::{bad_metadata_of_hook, bad_path, begun, limit_refusal};
+use super::requests::Request;
+use super::routing::Wish;
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::policy::PeerKey;
@@ -136,10 +135,10 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        if self.held_bytes + body.size() > self.config.limits.held_bytes {
-            let refusal = self.over(from, Limit::HeldBytes, out);
+        if !self.calls.has_room(body.size(), &self.config.limits) {
+            let refusal = self.refusal_of(from, Limit::HeldBytes, out);
             self.stats.refused += 1;
-            return self.refuse(now, from, request.call, &body, refusal, out);
+            return self.refuse_request(now, from, request.call, &body, refusal, out);
         }
         let key = self.accept(now, from, request, &body, out);
         let about = About::Request {
@@ -152,8 +151,8 @@ impl<P: Payload> Broker<P> {
         self.ask(now, key, Stage::Request, about, out);
     }
 
-    /// A call ends with this, unless the hooks say otherwise. The call is in no list.
-    pub(super) fn conclude(
+    /// Asks about the end of a call.
+    pub(super) fn ask_about_reply(
         &mut self,
         now: Time,
         key: Key,
@@ -161,23 +160,16 @@ impl<P: Payload> Broker<P> {
         worker: Name,
         out: &mut Vec<Action<P>>,
     ) {
-        let own = || self.calls.get(key).is_some_and(|call| call.client().is_none());
-        if !self.config.hooks.replies || own() {
-            self.reply(now, key, end, worker, out);
-            return self.remove(key);
-        }
         let End { code, not_started, reply } = end;
         let reply = match reply {
             Reply::Body(body) => Reply::Body(body.detach()),
             refused => refused,
         };
-        self.let_go(key);
-        if self.held_bytes + size_of(&reply) > self.config.limits.held_bytes {
-            self.stats.refused += 1;
+        self.release_body(key);
+        if !self.calls.has_room(size_of(&reply), &self.config.limits) {
             let mut refusal = limit_refusal(Limit::HeldBytes);
             refusal.not_started = not_started;
-            self.tell(now, key, |_| refusal, out);
-            return self.remove(key);
+            return self.refuse(now, key, refusal, out);
         }
         let about = About::Reply { worker, code, not_started, reply };
         self.ask(now, key, Stage::Reply, about, out);
@@ -193,23 +185,23 @@ impl<P: Payload> Broker<P> {
     ) {
         let caller = self.caller(key);
         let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client()?));
-        let own = client.and_then(|client| client.rights.key());
+        let own = client.and_then(|client| client.rights().key());
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.place = Place::Asked(stage);
-        let path = call.path.as_deref().cloned().unwrap_or_else(no_name);
+        call.set_place(Place::Asked(stage));
+        let path = call.path().cloned().unwrap_or_else(no_name);
         let end = match stage {
             Stage::Request => call.waits_until(),
-            Stage::Reply => call.deadline,
+            Stage::Reply => call.deadline(),
         };
-        let (raw, until) = (call.raw, end.min(now + self.config.hooks.wait));
-        self.call_timer.set(key.index(), until);
-        self.hold_elsewhere(key, about.size());
+        let (raw, until) = (call.is_raw(), end.min(now + self.config.hooks.wait));
+        self.calls.set_timer(key, until);
+        self.count_body(key, about.size());
         let question = Question { call: key.as_u64(), caller, key: own, path, raw, about };
         out.push(Action::Ask(Box::new(question)));
     }
 
     /// The verdict on a call. One that comes too late finds nothing.
-    pub(super) fn judged(
+    pub(super) fn take_verdict(
         &mut self,
         now: Time,
         call: u64,
@@ -217,8 +209,8 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(key) = Key::from_u64(call) else { return };
-        let Some(Place::Asked(stage)) = self.calls.get(key).map(|call| call.place) else { return };
-        self.let_go(key);
+        let Some(Place::Asked(stage)) = self.calls.get(key).map(Call::place) else { return };
+        self.release_body(key);
         match verdict {
             Verdict::Dispatch { body, to } => self.send_on(now, key, stage, body, to, out),
             Verdict::End { code, not_started, worker, reply } => {
@@ -227,7 +219,7 @@ impl<P: Payload> Broker<P> {
                 }
                 let not_started = not_started && code != Code::Ok;
                 let end = self.with_readable_metadata(End { code, not_started, reply });
-                self.reply(now, key, end, worker, out);
+                self.send_reply(now, key, end, worker, out);
                 self.remove(key);
             }
             Verdict::Discard => {
@@ -235,8 +227,9 @@ impl<P: Payload> Broker<P> {
                 // Known until its deadline: a client that hears nothing of a call when the broker leaves takes it
                 // for one that nobody has read (R49).
                 if let Some(call) = self.calls.get_mut(key) {
-                    call.place = Place::Silenced(stage);
-                    self.call_timer.set(key.index(), call.deadline);
+                    call.set_place(Place::Silenced(stage));
+                    let deadline = call.deadline();
+                    self.calls.set_timer(key, deadline);
                 }
             }
         }
@@ -255,26 +248,22 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(client) = call.client() else { return };
         if stage == Stage::Reply {
-            if call.flow.has_begun() {
-                self.stats.refused += 1;
-                self.tell(now, key, |_| begun(), out);
-                return self.remove(key);
+            if call.flow().has_begun() {
+                return self.refuse(now, key, begun(), out);
             }
-            // One handler has run, whatever becomes of the next.
-            call.maybe_started = true;
-            call.attempt = 0;
+            call.begin_anew();
         }
-        call.targeted = matches!(to, Target::Only(_));
-        let (leased, no_wait) = (call.leased, call.no_wait);
-        let (left, kind) = (call.deadline - now, call.flow.kind());
+        call.set_targeted(matches!(to, Target::Only(_)));
+        let (leased, no_wait) = (call.is_leased(), call.has_no_wait());
+        let (left, kind) = (call.deadline() - now, call.flow().kind());
         let wish = |target| Wish { leased, no_wait, left, kind, target };
         if self.closing.is_some() {
-            return self.give_back(now, key, out);
+            return self.hand_back(now, key, out);
         }
         let called = check_metadata(body.metadata())
             .map_err(bad_metadata_of_hook)
             .and_then(|()| self.check_body(&body))
-            .and_then(|()| self.called(&body).map_err(bad_path));
+            .and_then(|()| self.resolve(&body).map_err(bad_path));
         let found = match (called, &to) {
             (Err(refusal), _) => Err(refusal),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
@@ -283,37 +272,9 @@ impl<P: Payload> Broker<P> {
             (Ok(called), to) => self.find_route(client, called, wish(to.worker()), &body, out),
         };
         match found {
-            Ok(route) => self.take_route(now, key, route, body, out),
-            Err(refusal) => {
-                self.stats.refused += 1;
-                self.tell(now, key, |_| refusal, out);
-                self.remove(key);
-            }
+            Ok(route) => self.follow(now, key, route, body, out),
+            Err(refusal) => self.refuse(now, key, refusal, out),
         }
-    }
-
-    /// The timer of a call that is asked about has run out.
-    pub(super) fn unjudged(&mut self, now: Time, key: Key, stage: Stage, out: &mut Vec<Action<P>>) {
-        let Some(call) = self.calls.get(key) else { return };
-        let started = stage == Stage::Reply || call.maybe_started;
-        let end = if stage == Stage::Request { call.waits_until() } else { call.deadline };
-        if now >= end {
-            self.stats.expired += 1;
-            self.tell(now, key, |_| deadline_refusal(started), out);
-        } else {
-            self.stats.refused += 1;
-            self.tell(now, key, |_| no_verdict(started), out);
-        }
-        self.remove(key);
-    }
-
-    /// The hooks' side has the body; it counts here all the same.
-    fn hold_elsewhere(&mut self, key: Key, bytes: usize) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        call.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let (bytes, usage) = (call.bytes as usize, call.usage);
-        self.held_bytes += bytes;
-        self.count_bytes(usage, bytes);
     }
 }
 

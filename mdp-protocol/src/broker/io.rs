@@ -8,15 +8,12 @@ use super::plain::FromPlain;
 use super::to_plain::ToPlain;
 use crate::identity::Identity;
 use crate::limits::Limit;
+pub use crate::names::Name;
 use crate::policy::Policy;
 use crate::slab::Key;
-use crate::status::Reason;
 use crate::time::Span;
 use crate::wire::plain::{Form, Side};
 use crate::wire::{DisconnectReason, Record, SchemaHash};
-
-/// An id or a service's name, shared.
-pub type Name = Arc<[u8]>;
 
 /// A record on its way out.
 pub type Outgoing<P> = Record<Name, P>;
@@ -57,7 +54,7 @@ pub enum Input<'a, P> {
         /// What it says.
         said: FromPlain<'a, P>,
     },
-    /// A message came that begins as one of plain MDP and is none; it was dropped whole.
+    /// A message came that begins as one of plain MDP and cannot be read; it was dropped whole.
     InvalidPlain {
         /// From whom.
         from: Sender<'a>,
@@ -87,10 +84,10 @@ pub enum Input<'a, P> {
         /// The peer.
         session: Key,
     },
-    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for the
-    /// connection, so it goes on after the session's end, until all is written or the connection is gone. To be said
-    /// when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for everything
-    /// below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
+    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for
+    /// the connection, so it goes on after the session's end, until all is written or the connection is gone. To be
+    /// said when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for
+    /// everything below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
     Unread {
         /// The session, also one that has ended.
         session: Key,
@@ -188,7 +185,7 @@ pub enum Cause {
     Said(DisconnectReason),
     /// The peer was told to go.
     Expelled(DisconnectReason),
-    /// No sign of life for the agreed time.
+    /// No message for the agreed time.
     Silence,
     /// The transport could not reach it.
     Unreachable,
@@ -304,75 +301,4 @@ pub enum Note {
         /// What was said.
         reason: DisconnectReason,
     },
-}
-
-/// Counters since the start, and what is there now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Sessions now.
-    pub sessions: usize,
-    /// Services now, with or without a worker.
-    pub services: usize,
-    /// Calls that wait for a worker now.
-    pub queued: usize,
-    /// Calls that workers hold now.
-    pub running: usize,
-    /// Bytes of calls held now, waiting or kept for another attempt.
-    pub held_bytes: usize,
-    /// Bytes now that peers have not read, as far as a peer has 16 KiB of them or more.
-    pub unread_bytes: usize,
-    /// REQUESTs accepted.
-    pub requests: u64,
-    /// REQUESTs given to a worker, each attempt counted.
-    pub dispatched: u64,
-    /// REQUESTs given to another worker after the first was lost.
-    pub redispatched: u64,
-    /// FINALs of workers passed on to clients.
-    pub replies: u64,
-    /// Calls ended by their deadline.
-    pub expired: u64,
-    /// Calls that their clients gave up.
-    pub cancelled: u64,
-    /// Calls refused or ended by the broker for other reasons.
-    pub refused: u64,
-    /// Calls refused because their client does not read what it is sent; `refused` counts them, too.
-    pub unread_refused: u64,
-    /// Sessions ended because their peers did not read what they were sent.
-    pub unread_ended: u64,
-    /// Calls whose clients are told nothing, as the hooks wanted it.
-    pub discarded: u64,
-    /// FINALs, and what workers said of streams, dropped because the call had ended.
-    pub late: u64,
-    /// Calls, offers and questions that the policy did not allow.
-    pub denied: u64,
-    /// Replies of workers that their clients cannot take, and that were dropped: partial ones for a client that
-    /// takes one reply, or frames that are no message of a typed call.
-    pub unwanted: u64,
-    /// Raw calls of plain clients that the broker ended, for which plain MDP has no words.
-    pub unanswered: u64,
-    /// Messages that could not be read, records that have no place, and metadata that could not be read.
-    pub invalid: u64,
-    /// Peers without a session that were told so.
-    pub turned_away: u64,
-    /// How often a worker left because its handlers could not run.
-    pub stalled: u64,
-    /// Calls that the broker itself ended, by the reason that their clients were given.
-    pub reasons: Reasons,
-}
-
-/// How often each reason was given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reasons([u64; Reason::ALL.len()]);
-
-impl Reasons {
-    pub(super) fn count(&mut self, reason: Reason) {
-        if let Some(count) = self.0.get_mut(reason as usize) {
-            *count += 1;
-        }
-    }
-
-    /// Each reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.into_iter().zip(self.0)
-    }
 }

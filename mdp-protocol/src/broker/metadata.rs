@@ -37,7 +37,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A worker has opened its replies with metadata that cannot be read: the call ends, and its handler is stopped.
-    pub(super) fn end_badly_opened(
+    pub(super) fn refuse_badly_opened(
         &mut self,
         now: Time,
         key: Key,
@@ -46,7 +46,7 @@ impl<P: Payload> Broker<P> {
     ) {
         self.stats.invalid += 1;
         self.stats.refused += 1;
-        self.tell(now, key, |_| bad_reply_metadata(error), out);
-        self.give_up(now, key, None, out);
+        self.send_refusal(now, key, |_| bad_reply_metadata(error), out);
+        self.abandon(now, key, None, out);
     }
 }

@@ -1,116 +1,22 @@
 //! The broker's own services (RFC 8): who offers what, and what is going on.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::io::{Action, Name, Stats};
+use super::io::{Action, Name};
 use super::refusals::{denied, typed_management};
 use super::services::Registration;
-use super::tallies::{MethodLine, Tally};
 use super::to_plain::{Content, ToPlain};
 use super::{Broker, drain, schemas};
-use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wire::plain::Dialect;
-use crate::wire::{DisconnectReason, Record, Reply, SchemaHash};
+use crate::wire::listing::{BrokerLine, Listing, ServiceLine, WorkerLine};
+use crate::wire::{DisconnectReason, Record, Reply};
 
 /// The most entries of a list.
 const LIST_MOST: usize = 10_000;
-
-/// What a service of the broker's own answers: a status, then what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Listing {
-    /// A status of RFC 8 and nothing more: 200, 403, 404, 501, 503 or 504.
-    Status(u16),
-    /// The services.
-    Services(Vec<ServiceLine>),
-    /// The workers of a service, or of all.
-    Workers(Vec<WorkerLine>),
-    /// The counters.
-    Counters(Box<Stats>),
-    /// The counters of methods.
-    Methods(Vec<MethodLine>),
-    /// How many workers are to end.
-    Drained(usize),
-    /// What a service is: the whole answer as a raw payload (`wire.md` R85), in memory that all answers share. Its
-    /// frames are the status, what a worker told (a `google.protobuf.FileDescriptorSet`), and the identity of the
-    /// contract.
-    Schema(Arc<[u8]>),
-    /// The broker's settings, as far as they concern others.
-    Broker(Box<BrokerLine>),
-}
-
-/// The broker, as `mmi.broker` tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerLine {
-    /// How often it gives and wants a sign of life.
-    pub heartbeat: Span,
-    /// How many silent intervals mean that a peer is gone.
-    pub liveness: u8,
-    /// It takes no new calls: it is to end.
-    pub draining: bool,
-    /// It has a policy.
-    pub guarded: bool,
-    /// What it accepts.
-    pub limits: Limits,
-}
-
-impl Listing {
-    /// The status of RFC 8.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Listing::Status(status) => *status,
-            _ => OK,
-        }
-    }
-}
-
-/// One service, as `mmi.services` lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceLine {
-    /// Its name.
-    pub service: Name,
-    /// Its workers, draining ones included.
-    pub workers: usize,
-    /// Calls that they take at once, together.
-    pub capacity: u64,
-    /// Calls that they hold.
-    pub running: u64,
-    /// Calls that wait.
-    pub queued: usize,
-    /// Its workers that take no new calls.
-    pub draining: usize,
-    /// The contracts that its other workers say they have.
-    pub schemas: Vec<SchemaHash>,
-}
-
-/// One worker of a service, as `mmi.workers` lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerLine {
-    /// Its id.
-    pub id: Name,
-    /// The service that it offers.
-    pub service: Name,
-    /// What it speaks; `None` is MDP/RPC.
-    pub dialect: Option<Dialect>,
-    /// Calls that it takes at once.
-    pub capacity: u32,
-    /// Calls that it holds.
-    pub running: u32,
-    /// It takes no new ones.
-    pub draining: bool,
-    /// The contract that it says it has.
-    pub schema: Option<SchemaHash>,
-    /// What it has done so far.
-    pub tally: Tally,
-    /// How long ago its last error was.
-    pub since_error: Option<Span>,
-}
 
 /// Lists that a principal is given in a second, or a peer without one; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;
@@ -132,7 +38,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Whether there may be another one, where there are so many in a second; if so it counts.
+    /// Takes one of the `most` lists of a second. `false`: all are taken.
     fn take(&mut self, now: Time, most: u32) -> bool {
         if now - self.since >= Span::from_secs(1) {
             *self = Lists { since: now, made: 0 };
@@ -154,17 +60,17 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         if !body.is_raw() {
-            return self.refuse(now, from, call, body, typed_management(), out);
+            return self.refuse_request(now, from, call, body, typed_management(), out);
         }
         let about = body.last_frame();
         if !self.may_manage(from, body.path(), about) {
             self.stats.denied += 1;
             let refusal = denied(body.path());
-            return self.refuse(now, from, call, body, refusal, out);
+            return self.refuse_request(now, from, call, body, refusal, out);
         }
         if self.is_asked(from, call) {
             self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out); // wire.md R16
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out); // wire.md R16
         }
         let listing = match body.path() {
             _ if !self.count_question(now, from) => Listing::Status(TRY_LATER),
@@ -213,15 +119,15 @@ impl<P: Payload> Broker<P> {
         }
         match service {
             b"mmi.service" => {
-                let found = self.by_name.get(about);
-                let served = found.is_some_and(|service| self.is_served(*service))
+                let found = self.services.named(about);
+                let served = found.is_some_and(|service| self.services.is_served(service))
                     && self.may_know(from, about);
                 Listing::Status(if served { OK } else { NOT_FOUND }) // RFC 8 M3
             }
             b"mmi.services" => Listing::Services(self.service_lines()),
             b"mmi.workers" if about.is_empty() => Listing::Workers(self.worker_lines(None)),
-            b"mmi.workers" => match self.by_name.get(about) {
-                Some(service) => Listing::Workers(self.worker_lines(Some(*service))),
+            b"mmi.workers" => match self.services.named(about) {
+                Some(service) => Listing::Workers(self.worker_lines(Some(service))),
                 None => Listing::Status(NOT_FOUND),
             },
             b"mmi.methods" => self.list_methods(about),
@@ -260,12 +166,12 @@ impl<P: Payload> Broker<P> {
 
     pub(super) fn service_lines(&self) -> Vec<ServiceLine> {
         let mut lines: Vec<ServiceLine> = Vec::new();
-        let mut places = hashbrown::HashMap::with_hasher(self.by_name.hasher().clone());
+        let mut places = self.services.new_map();
         for (key, service) in self.services.iter().take(LIST_MOST) {
             places.insert(key, lines.len());
             lines.push(ServiceLine {
-                service: service.name.clone(),
-                workers: service.workers,
+                service: service.name().clone(),
+                workers: service.workers(),
                 capacity: 0,
                 running: 0,
                 queued: service.queued(),
@@ -273,12 +179,12 @@ impl<P: Payload> Broker<P> {
                 schemas: service.schemas().keys().copied().collect(),
             });
         }
-        for (_, worker) in self.registrations.iter() {
-            let place = places.get(&worker.service);
+        for (_, worker) in self.services.workers() {
+            let place = places.get(&worker.service());
             if let Some(line) = place.and_then(|place| lines.get_mut(*place)) {
-                line.capacity += u64::from(worker.capacity);
-                line.running += u64::from(worker.running);
-                line.draining += usize::from(worker.retired);
+                line.capacity += u64::from(worker.capacity());
+                line.running += u64::from(worker.running());
+                line.draining += usize::from(worker.is_retired());
             }
         }
         lines.sort_unstable_by(|a, b| a.service.cmp(&b.service));
@@ -287,22 +193,22 @@ impl<P: Payload> Broker<P> {
 
     fn worker_lines(&self, service: Option<Key>) -> Vec<WorkerLine> {
         let wanted = |worker: Key| service.is_none_or(|service| service == worker);
-        let workers = self.registrations.iter().filter(|(_, worker)| wanted(worker.service));
+        let workers = self.services.workers().filter(|(_, worker)| wanted(worker.service()));
         workers.filter_map(|(_, worker)| self.worker_line(worker)).take(LIST_MOST).collect()
     }
 
     pub(super) fn worker_line(&self, worker: &Registration) -> Option<WorkerLine> {
-        let session = self.sessions.get(worker.session)?;
+        let session = self.sessions.get(worker.session())?;
         Some(WorkerLine {
-            id: session.id.clone(),
-            service: self.services.get(worker.service)?.name.clone(),
+            id: session.id().clone(),
+            service: self.services.get(worker.service())?.name().clone(),
             dialect: session.form().map(|form| form.dialect),
-            capacity: worker.capacity,
-            running: worker.running,
-            draining: worker.retired,
-            schema: worker.schema,
-            tally: worker.tally,
-            since_error: worker.tally.last_error.map(|(_, at)| self.last - at),
+            capacity: worker.capacity(),
+            running: worker.running(),
+            draining: worker.is_retired(),
+            schema: worker.schema(),
+            tally: *worker.tally(),
+            since_error: worker.tally().last_error.map(|(_, at)| self.last - at),
         })
     }
 }

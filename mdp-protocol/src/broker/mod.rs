@@ -1,30 +1,42 @@
 //! The broker: who is there, what each may be given, and where every reply goes.
 //!
-//! One [`Broker`] holds sessions, services with their queues, and the calls in flight. All branching
-//! on what a peer says is in this file, and in `plain` for peers of plain MDP; the tables are beside it:
-//! `sessions`, `services` (queue and scheduling), `requests` (what is taken in), `calls` (one call's life),
-//! `streams` (what passes of its streams, and within which credit), `backlog` (what has no credit), `hooks` (the operator's code is asked), `tallies` (what each method and worker has done), `cancel`
-//! (its end while a worker holds it), `retries` (another attempt), `overload` (what cannot end in its time, by what `durations` knows), `refusals` (how a call ends that the broker ends), `rights` (what the policy allows), `to_plain` (records
-//! as messages of plain MDP), `unread` (what peers have not read), `mmi` (the broker's own services), `report` (everything that is counted), `schemas` (what services are), `drain` (who is to end), `audit` (what must always be true).
+//! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
+//! `calls`, `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what
+//! counts), `unread` (what peers have not read), `schemas` (what services are). What peers say is told apart in this
+//! file, and in `plain` for peers of plain MDP.
+//!
+//! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with
+//! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`,
+//! `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in their time.
+//! `to_plain` writes records as messages of plain MDP, `mmi` and `drain` are the broker's own services, `report` is
+//! everything that is counted, and `audit` checks what must always be true.
 
+mod abandoning;
 mod audit;
 mod backlog;
 mod calls;
-mod cancel;
+mod concluding;
 mod config;
+mod counting;
+mod dispatching;
 mod drain;
 mod durations;
+mod expiring;
+mod flow;
 mod hooks;
 mod io;
 mod metadata;
 mod mmi;
 mod overload;
 mod plain;
+mod principals;
 mod refusals;
+mod refusing;
 mod report;
 mod requests;
 mod retries;
 mod rights;
+mod routing;
 mod schemas;
 mod services;
 mod sessions;
@@ -37,40 +49,38 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 pub use config::{Config, DrainConfig, PlainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
-pub use io::{Action, Cause, Name, Note, Outgoing, Sender, Stats};
-pub use mmi::{BrokerLine, Listing, ServiceLine, WorkerLine};
+pub use io::{Action, Cause, Name, Note, Outgoing, Sender};
 pub use plain::{FromPlain, Incoming};
 pub use report::Report;
-pub use tallies::{MethodLine, Tally};
 pub use to_plain::{Content, ToPlain};
 pub use unread::UNREAD_STEP;
 
-use crate::hash::{BytesState, NumberState};
+pub use crate::wire::listing::{
+    BrokerLine, Listing, MethodLine, ServiceLine, Stats, Tally, WorkerLine,
+};
+
 use crate::identity::Identity;
-use crate::list::List;
 use crate::payload::Payload;
-use crate::slab::{Key, Slab};
-use crate::status::{Code, Refusal};
+use crate::slab::Key;
+use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wheel::Wheel;
-use crate::wire::{DisconnectReason, Marks, Record, RecordError, Reply};
-use calls::Call;
+use crate::wire::{DisconnectReason, Marks, Record, RecordError};
+use calls::{Call, Calls};
+use principals::Principals;
 use requests::Request;
-use rights::Usage;
-use services::{Offer, Registration, Service, Turn};
-use sessions::Session;
+use services::{Offer, Services};
+use sessions::Sessions;
 
 /// The broker's state machine. See the [crate's guide](crate) for how it is driven.
 #[derive(Debug)]
 pub struct Broker<P> {
     config: Config,
     last: Time,
-    /// Until then nobody is taken for dead: the broker itself was away.
+    /// Until then no peer is taken for dead: the broker itself was away.
     grace_until: Time,
     closing: Option<Time>,
     closed: bool,
@@ -80,30 +90,15 @@ pub struct Broker<P> {
     /// Lists that peers without a principal were given.
     open_lists: mmi::Lists,
     schemas: schemas::Schemas,
-    usages: Slab<Usage>,
-    by_principal: HashMap<Name, Key, FixedState>,
+    principals: Principals,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
 
-    sessions: Slab<Session>,
-    by_route: HashMap<Box<[u8]>, Key, BytesState>,
-    by_id: HashMap<Name, Key, FixedState>,
-    session_timer: Wheel,
-    ids_given: u64,
+    sessions: Sessions,
 
-    services: Slab<Service>,
-    by_name: HashMap<Name, Key, FixedState>,
-    unserved: usize,
-    registrations: Slab<Registration>,
-    turns: Slab<Turn>,
-    by_turn: HashMap<(Key, Key), Key, FixedState>,
+    services: Services,
 
-    calls: Slab<Call<P>>,
-    /// The calls that somebody waits for, by client and the client's number.
-    by_number: HashMap<(Key, u64), Key, NumberState>,
-    call_timer: Wheel,
-    running: usize,
-    held_bytes: usize,
+    calls: Calls<P>,
     unread: unread::Unread,
     tallies: tallies::Tallies,
     stats: Stats,
@@ -125,25 +120,11 @@ impl<P: Payload> Broker<P> {
             gone: plain::Gone::new(config.seed),
             open_lists: mmi::Lists::default(),
             schemas: schemas::Schemas::default(),
-            usages: Slab::new(),
-            by_principal: HashMap::with_hasher(hash()),
+            principals: Principals::new(hash),
             away: None,
-            sessions: Slab::new(),
-            by_route: HashMap::with_hasher(BytesState::with_seed(config.seed)),
-            by_id: HashMap::with_hasher(hash()),
-            session_timer: Wheel::new(),
-            ids_given: 0,
-            services: Slab::new(),
-            by_name: HashMap::with_hasher(hash()),
-            unserved: 0,
-            registrations: Slab::new(),
-            turns: Slab::new(),
-            by_turn: HashMap::with_hasher(hash()),
-            calls: Slab::new(),
-            by_number: HashMap::with_hasher(NumberState::with_seed(config.seed)),
-            call_timer: Wheel::new(),
-            running: 0,
-            held_bytes: 0,
+            sessions: Sessions::new(config.seed),
+            services: Services::new(hash),
+            calls: Calls::new(config.seed),
             unread: unread::Unread::new(hash),
             tallies: tallies::Tallies::new(hash),
             stats: Stats::default(),
@@ -161,7 +142,7 @@ impl<P: Payload> Broker<P> {
         let now = self.advance(now);
         // Time counts in milliseconds: of the many records that come within one, the first looks at
         // the timers for all.
-        self.see_off(&input, out);
+        self.reject_away(&input, out);
         self.unread.begin();
         let timers_due =
             self.timers_done != Some(now) || matches!(input, Input::Tick | Input::ConnectionLost);
@@ -178,13 +159,13 @@ impl<P: Payload> Broker<P> {
             Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
             Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
             Input::Unreachable { session } => {
-                self.leave(now, session, Cause::Unreachable, out);
+                self.close_session(now, session, Cause::Unreachable, out);
             }
             Input::Unread { session, bytes } => self.unread(now, session, bytes, out),
             Input::Overfull { session, limit } => self.overfull(now, session, limit, out),
             Input::ConnectionLost => self.look_for_lost(now, out),
             Input::Policy(policy) => self.new_policy(now, policy, out),
-            Input::Verdict { call, verdict } => self.judged(now, call, verdict, out),
+            Input::Verdict { call, verdict } => self.take_verdict(now, call, verdict, out),
             Input::Tick => {}
             Input::Shutdown { grace } => self.shut_down(now, grace, out),
         }
@@ -201,20 +182,19 @@ impl<P: Payload> Broker<P> {
     pub fn next_deadline(&self) -> Option<Time> {
         let away = self.away.is_some().then_some(self.last);
         let lookups = self.schemas.next();
-        let timers =
-            [self.session_timer.next(), self.call_timer.next(), self.closing, away, lookups];
+        let timers = [self.sessions.next_due(), self.calls.next_due(), self.closing, away, lookups];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
     /// Who sent the message in hand: whose routing id it has, and which identity the transport has proven for this
     /// message. It serves for all records of the message, whatever becomes of the session between two of them.
     pub fn sender<'r>(&self, route: &'r [u8], identity: Identity) -> Sender<'r> {
-        Sender { route, identity, session: self.by_route.get(route).copied() }
+        Sender { route, identity, session: self.sessions.at_route(route) }
     }
 
-    /// The session of a routing id, whoever it belongs to: for what is sent there.
+    /// The session of a routing id, for what is sent there. The peer is not proven by that.
     pub fn session_at(&self, route: &[u8]) -> Option<Key> {
-        self.by_route.get(route).copied()
+        self.sessions.at_route(route)
     }
 
     /// Whom an input counts for, now. This is the one place where messages get a session, or none.
@@ -222,11 +202,11 @@ impl<P: Payload> Broker<P> {
         // A key that was valid once is never valid for another session.
         let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));
         let now = || {
-            let key = *self.by_route.get(from.route)?;
+            let key = self.sessions.at_route(from.route)?;
             Some((key, self.sessions.get(key)?))
         };
         let Some((key, session)) = known.or_else(now) else { return Whose::Stranger };
-        let identity = session.rights.identity();
+        let identity = session.rights().identity();
         let forgotten = self.planted(PlantedBug::ForgetIdentity) && identity.key().is_none();
         if *identity == from.identity || forgotten {
             return Whose::Session(key);
@@ -236,11 +216,11 @@ impl<P: Payload> Broker<P> {
         Whose::Nobody
     }
 
-    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the call.
-    /// `None` if it is over, or nobody waits for it any more.
+    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the
+    /// call. `None` if it is over, or no client waits for it.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
-        Some((call.client()?, call.client_call))
+        Some((call.client()?, call.number()))
     }
 
     /// The settings.
@@ -254,8 +234,8 @@ impl<P: Payload> Broker<P> {
             sessions: self.sessions.len(),
             services: self.services.len(),
             queued: self.services.iter().map(|(_, service)| service.queued()).sum(),
-            running: self.running,
-            held_bytes: self.held_bytes,
+            running: self.calls.running(),
+            held_bytes: self.calls.held_bytes(),
             unread_bytes: self.unread.all(),
             ..self.stats
         }
@@ -274,11 +254,11 @@ impl<P: Payload> Broker<P> {
 
     fn record(&mut self, now: Time, from: Key, record: Record<&[u8], P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(from) else { return };
-        session.seen = now; // any record counts as life
-        if session.plain.is_some() {
+        session.heard(now); // any record counts as life
+        if session.is_plain() {
             // wire.md R2: a session belongs to one dialect.
             self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         }
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
@@ -290,7 +270,7 @@ impl<P: Payload> Broker<P> {
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
                 let not_started = not_started && code != Code::Ok;
-                self.finish(now, from, call, calls::End { code, not_started, reply }, out);
+                self.take_final(now, from, call, calls::End { code, not_started, reply }, out);
             }
             Record::Data { call, of, part } => self.data(now, from, call, of, part, out),
             Record::Credit { call, of, units } => self.credit(now, from, call, of, units, out),
@@ -301,12 +281,12 @@ impl<P: Payload> Broker<P> {
             Record::Drain => self.drain(now, from, out),
             Record::Disconnect(reason) => {
                 self.stats.stalled += u64::from(reason == DisconnectReason::Stalled);
-                self.leave(now, from, Cause::Said(reason), out);
+                self.close_session(now, from, Cause::Said(reason), out);
             }
             Record::Cancel { call } => self.cancel(now, from, call, out),
             Record::Hello { .. } | Record::Welcome { .. } => {
                 // RFC 7, RFC 18 B10: a valid but unexpected command.
-                self.expel(now, from, DisconnectReason::Unexpected, out);
+                self.disconnect(now, from, DisconnectReason::Unexpected, out);
             }
         }
     }
@@ -335,16 +315,16 @@ impl<P: Payload> Broker<P> {
                 self.answer(route, Record::Cancel { call }, out);
                 self.away = Some(route.into());
             }
-            // They belong to calls that were handed back, or that are none.
+            // They belong to calls that were handed back, or to no call.
             Record::Data { .. } | Record::Credit { .. } | Record::Cancel { .. }
                 if self.away.as_deref() == Some(route) => {}
-            _ => self.turn_away(route, DisconnectReason::NoSession, out),
+            _ => self.reject(route, DisconnectReason::NoSession, out),
         }
     }
 
     /// Tells a stranger to go whose calls were handed back, once something else comes than its next
     /// REQUEST or what goes with one.
-    fn see_off(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
+    fn reject_away(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
         let Some(away) = self.away.take() else { return };
         match input {
             Input::Record {
@@ -355,7 +335,7 @@ impl<P: Payload> Broker<P> {
                     | Record::Credit { .. }
                     | Record::Cancel { .. },
             } if *from.route == *away => self.away = Some(away),
-            _ => self.turn_away(&away, DisconnectReason::NoSession, out),
+            _ => self.reject(&away, DisconnectReason::NoSession, out),
         }
     }
 
@@ -370,14 +350,14 @@ impl<P: Payload> Broker<P> {
         self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
         match whose {
             // RFC 7, RFC 18 B11: drop the message and treat the peer as invalid.
-            Whose::Session(from) => self.expel(now, from, reason, out),
-            Whose::Stranger => self.turn_away(from.route, reason, out),
+            Whose::Session(from) => self.disconnect(now, from, reason, out),
+            Whose::Stranger => self.reject(from.route, reason, out),
             // It was counted.
             Whose::Nobody => {}
         }
     }
 
-    fn turn_away(&mut self, route: &[u8], reason: DisconnectReason, out: &mut Vec<Action<P>>) {
+    fn reject(&mut self, route: &[u8], reason: DisconnectReason, out: &mut Vec<Action<P>>) {
         self.stats.turned_away += 1;
         self.answer(route, Record::Disconnect(reason), out);
         out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
@@ -389,23 +369,19 @@ impl<P: Payload> Broker<P> {
 
     fn send(&mut self, now: Time, to: Key, record: Outgoing<P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(to) else { return };
-        if session.plain.is_some() {
+        if session.is_plain() {
             return self.send_plain(now, to, record, out);
         }
-        session.sent = now;
+        session.sent(now);
         out.push(Action::Send { to, record });
     }
 
     fn timers(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        while let Some(index) = self.call_timer.pop(now) {
-            if let Some(call) = self.calls.key_at(index) {
-                self.call_due(now, call, out);
-            }
+        while let Some(call) = self.calls.pop_due(now) {
+            self.call_due(now, call, out);
         }
-        while let Some(index) = self.session_timer.pop(now) {
-            if let Some(session) = self.sessions.key_at(index) {
-                self.session_due(now, session, out);
-            }
+        while let Some(session) = self.sessions.pop_due(now) {
+            self.session_due(now, session, out);
         }
         self.see_to_lookups(now, out);
     }
@@ -413,15 +389,11 @@ impl<P: Payload> Broker<P> {
     fn shut_down(&mut self, now: Time, grace: Span, out: &mut Vec<Action<P>>) {
         let until = now + grace;
         self.closing = Some(self.closing.map_or(until, |before| before.min(until)));
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
+        for session in self.sessions.keys() {
             self.send(now, session, Record::Drain, out);
         }
-        let calls = self.calls.iter();
-        let waiting: Vec<Key> =
-            calls.filter(|(_, call)| call.is_waiting()).map(|(key, _)| key).collect();
-        for call in waiting {
-            self.give_back(now, call, out);
+        for call in self.calls.keys_of(Call::is_waiting) {
+            self.hand_back(now, call, out);
         }
         self.end_lookups(now, out);
     }
@@ -430,12 +402,11 @@ impl<P: Payload> Broker<P> {
         let Some(until) = self.closing else { return };
         let ending =
             || self.calls.iter().any(|(_, call)| call.is_ending() || call.is_asked_about());
-        if now < until && (self.running > 0 || ending()) {
+        if now < until && (self.calls.running() > 0 || ending()) {
             return;
         }
-        self.tell_running(now, out);
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
-        for session in sessions {
+        self.refuse_running(now, out);
+        for session in self.sessions.keys() {
             self.send(now, session, Record::Disconnect(DisconnectReason::Shutdown), out);
         }
         self.closed = true;
@@ -462,21 +433,5 @@ impl From<RecordError> for DisconnectReason {
     }
 }
 
-fn final_of<P>(call: u64, attempt: u8, refusal: Refusal) -> Outgoing<P> {
-    Record::Final {
-        call,
-        code: refusal.code,
-        not_started: refusal.not_started,
-        attempt,
-        peer: Name::from([]),
-        reply: Reply::Refused(Box::new(refusal)),
-    }
-}
-
-/// The list of a worker's or a turn's calls, and the list of a client's.
+/// The list of a worker's or a turn's calls, of a service's turns, and of its free workers.
 const BY_PLACE: usize = 0;
-const BY_CLIENT: usize = 1;
-
-fn push_by_client<P>(list: &mut List, calls: &mut Slab<Call<P>>, key: Key) {
-    list.push_back::<BY_CLIENT, _>(calls, key);
-}

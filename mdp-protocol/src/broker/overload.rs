@@ -1,12 +1,12 @@
 //! Overload: a call that cannot end in its time is not queued, and not started (wire.md R106).
 //!
-//! The broker learns two things: how fast the queue of a service moves while calls wait ([`Pace`]), and how long the calls of
-//! a method take ([`Durations`](super::durations)). The first gives the wait of a new call, the second the longest wait that
-//! the call can afford. A call whose wait is longer is refused on arrival. The wait may be estimated wrong by a factor of
-//! two before an accepted call fails.
+//! The broker learns two things: how fast the queue of a service moves while calls wait ([`Pace`]), and how long the
+//! calls of a method take ([`Durations`](super::durations)). The first gives the wait of a new call, the second the
+//! longest wait that the call can afford. A call whose wait is longer is refused on arrival. The wait may be estimated
+//! wrong by a factor of two before an accepted call fails.
 //!
-//! No mean of running times is used: one slow method, or a stream that lasts for hours, does not make the other methods of
-//! its service look slow. A call that finds a free slot is never refused.
+//! No mean of running times is used: one slow method, or a stream that lasts for hours, does not make the other methods
+//! of its service look slow. A call that finds a free slot is never refused.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ use super::calls::Call;
 use super::durations::Quantiles;
 use super::io::{Action, Note};
 use super::refusals::overloaded;
-use super::requests::Wish;
+use super::routing::Wish;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -29,7 +29,8 @@ const WINDOW: Span = Span::from_ms(200);
 const LONG_WINDOW: Span = Span::from_secs(1);
 /// Nanoseconds in a millisecond.
 const NANOS: u64 = 1_000_000;
-/// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were served.
+/// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were
+/// served.
 const ROUND: Span = Span::from_secs(1);
 const ROUNDS: u8 = 2;
 /// The wait that an overloaded service allows, whatever the deadline.
@@ -171,7 +172,7 @@ impl<P: Payload> Broker<P> {
             return Ok(());
         }
         let now = self.last;
-        let quantiles = if wish.kind.is_stream() { None } else { self.quantiles(row) };
+        let quantiles = if wish.kind.is_stream() { None } else { self.tallies.quantiles(row) };
         let Some(found) = service.and_then(|service| self.services.get_mut(service)) else {
             return Ok(());
         };
@@ -179,17 +180,17 @@ impl<P: Payload> Broker<P> {
         if slots == 0 {
             return Ok(()); // It waits for a worker, within another time.
         }
-        found.pace.offer(now);
+        let pace = found.pace_mut();
+        pace.offer(now);
         let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
-        let wait = found.pace.wait(now, ahead, first);
-        let most = patience(wish.left, quantiles, found.pace.round.is_overloaded());
+        let wait = pace.wait(now, ahead, first);
+        let most = patience(wish.left, quantiles, pace.round.is_overloaded());
         if wait <= most {
             return Ok(());
         }
-        let noted = &mut found.pace.noted;
-        if noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
-            *noted = Some(now);
-            let service = found.name.clone();
+        if pace.noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
+            pace.noted = Some(now);
+            let service = found.name().clone();
             out.push(Action::Note(Note::Overloaded { service, wait }));
         }
         Err(overloaded(Span::from_ms(wait.as_ms() - most.as_ms())))
@@ -203,24 +204,28 @@ impl<P: Payload> Broker<P> {
         if service.queued() == 0 {
             return 0;
         }
-        let turn = self.by_turn.get(&(from, key)).and_then(|turn| self.turns.get(*turn));
-        let own = turn.map_or(0, |turn| turn.calls.len());
+        let own = self.services.waiting_of(from, key);
         let turns = service.turns() + usize::from(own == 0);
         service.queued().min((own + 1).saturating_mul(turns).saturating_sub(1))
     }
 
-    /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes as long as is
-    /// typical could not end any more.
+    /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes
+    /// as long as is typical could not end any more.
     pub(super) fn latest_start(&self, call: &Call<P>) -> Time {
-        if call.leased || call.flow.kind().is_stream() || !self.config.admission {
+        if call.is_leased() || call.flow().kind().is_stream() || !self.config.admission {
             return call.waits_until();
         }
-        let typical = self.quantiles(call.row).map_or(0, |known| known.typical);
-        call.waits_until().min(Time::from_ms(call.deadline.as_ms().saturating_sub(typical)))
+        let typical = self.tallies.quantiles(call.row()).map_or(0, |known| known.typical);
+        call.waits_until().min(Time::from_ms(call.deadline().as_ms().saturating_sub(typical)))
     }
 
     /// Ends a waiting call that cannot end in its time any more. Whether it was one.
-    pub(super) fn end_hopeless(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> bool {
+    pub(super) fn refuse_hopeless(
+        &mut self,
+        now: Time,
+        key: Key,
+        out: &mut Vec<Action<P>>,
+    ) -> bool {
         let Some(call) = self.calls.get(key) else { return false };
         if call.waits_until() <= now {
             self.expire_waiting(now, key, out);

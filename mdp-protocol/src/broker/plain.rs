@@ -8,11 +8,12 @@ use hashbrown::HashMap;
 
 use super::calls::End;
 use super::io::{Action, Cause, Name, Note, Sender};
+use super::refusing::final_of;
 use super::requests::{MANAGEMENT, Request, service_of};
 use super::services::Offer;
 use super::sessions::Session;
 use super::to_plain::{Content, ToPlain, plain_final, streams_fit};
-use super::{Broker, Whose, final_of, refusals};
+use super::{Broker, Whose, refusals};
 use crate::hash::BytesState;
 use crate::limits::Limit;
 use crate::names;
@@ -69,8 +70,8 @@ pub enum Incoming<'a, P> {
 /// What a session knows of its plain peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
-    pub(super) form: Form,
-    pub(super) side: Side,
+    form: Form,
+    side: Side,
     /// The number of the next raw call.
     next_call: u64,
 }
@@ -115,20 +116,22 @@ fn reason_of(refusal: &Refusal) -> DisconnectReason {
     }
 }
 
-impl Session {
-    /// How a plain peer's messages look.
-    pub(super) fn form(&self) -> Option<Form> {
-        self.plain.map(|plain| plain.form)
+impl Plain {
+    /// How the peer's messages look.
+    #[inline]
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
-    /// The same, and whose they are.
-    pub(super) fn plain(&self) -> Option<(Form, Side)> {
-        self.plain.map(|plain| (plain.form, plain.side))
+    /// Whose they are.
+    pub(super) fn side(&self) -> Side {
+        self.side
     }
+}
 
-    fn is_plain(&self, side: Side) -> bool {
-        self.plain.is_some_and(|plain| plain.side == side)
-    }
+/// Whether this is the session of a plain worker.
+fn is_worker(session: &Session) -> bool {
+    session.plain().is_some_and(|(_, side)| side == Side::Worker)
 }
 
 impl<P: Payload> Broker<P> {
@@ -146,14 +149,14 @@ impl<P: Payload> Broker<P> {
             Whose::Nobody => return,
         };
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.seen = now;
-        let plain = session.plain;
-        let Some(plain) = plain.filter(|plain| plain.form.dialect == form.dialect) else {
+        session.heard(now);
+        let plain = session.plain();
+        let Some((_, side)) = plain.filter(|(own, _)| own.dialect == form.dialect) else {
             // Another dialect than that of the session.
             self.stats.invalid += 1;
-            return self.expel(now, key, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         };
-        match (plain.side, said) {
+        match (side, said) {
             (Side::Client, FromPlain::Request { service, content }) => {
                 self.plain_request(now, key, form, service, content, out);
             }
@@ -162,14 +165,15 @@ impl<P: Payload> Broker<P> {
             }
             (Side::Worker, FromPlain::Heartbeat) => {}
             (Side::Worker, FromPlain::Disconnect) => {
-                let route = self.sessions.get(key).map(|session| session.route.clone());
-                self.leave(now, key, Cause::Said(DisconnectReason::Shutdown), out);
+                let route: Option<Box<[u8]>> =
+                    self.sessions.get(key).map(|session| session.route().into());
+                self.close_session(now, key, Cause::Said(DisconnectReason::Shutdown), out);
                 route.into_iter().for_each(|route| self.gone.add(now, &route));
             }
             // RFC 7 and RFC 18 B10: a second READY, a worker that asks, a client that offers.
             _ => {
                 self.stats.invalid += 1;
-                self.tell_to_go(now, key, out);
+                self.disconnect_plain(now, key, out);
             }
         }
     }
@@ -199,15 +203,15 @@ impl<P: Payload> Broker<P> {
                         self.ready(now, key, offer, out);
                     }
                     Err(refusal) => {
-                        self.refused(from.identity, b"", reason_of(&refusal), out);
-                        self.turn_plain_away(now, route, form, out);
+                        self.note_refused(from.identity, b"", reason_of(&refusal), out);
+                        self.reject_plain(now, route, form, out);
                     }
                 }
             }
             // RFC 7 W5: it may be said at any time.
             FromPlain::Disconnect => self.gone.add(now, route),
             FromPlain::Heartbeat | FromPlain::Answer { .. } => {
-                self.turn_plain_away(now, route, form, out);
+                self.reject_plain(now, route, form, out);
             }
         }
     }
@@ -259,7 +263,7 @@ impl<P: Payload> Broker<P> {
             self.stats.denied += 1;
             return Err(refusals::denied(b"anything"));
         };
-        let id = self.new_id();
+        let id = self.sessions.new_id();
         let (heartbeat, expiry) = (self.config.heartbeat, self.config.plain.idle_expiry);
         let plain = Plain { form, side, next_call: 0 };
         let plain = Some(plain);
@@ -268,7 +272,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.
-    pub(super) fn turn_plain_away(
+    pub(super) fn reject_plain(
         &mut self,
         now: Time,
         route: &[u8],
@@ -287,23 +291,23 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Remembers a plain worker that was told to go.
-    pub(super) fn forget_plain(&mut self, now: Time, key: Key) {
-        let session = self.sessions.get(key).filter(|session| session.is_plain(Side::Worker));
+    pub(super) fn remember_gone(&mut self, now: Time, key: Key) {
+        let session = self.sessions.get(key).filter(|session| is_worker(session));
         if let Some(session) = session {
-            self.gone.add(now, &session.route);
+            self.gone.add(now, session.route());
         }
     }
 
     /// Tells a plain peer to go that spoke as a worker, whatever its session is.
-    fn tell_to_go(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+    fn disconnect_plain(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        if session.is_plain(Side::Worker) {
-            return self.expel(now, key, DisconnectReason::Unexpected, out);
+        if is_worker(session) {
+            return self.disconnect(now, key, DisconnectReason::Unexpected, out);
         }
-        let (route, form) = (session.route.clone(), session.form());
-        self.leave(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
+        let (route, form) = (Box::<[u8]>::from(session.route()), session.form());
+        self.close_session(now, key, Cause::Expelled(DisconnectReason::Unexpected), out);
         if let Some(form) = form {
-            self.turn_plain_away(now, &route, form, out);
+            self.reject_plain(now, &route, form, out);
         }
     }
 
@@ -319,9 +323,9 @@ impl<P: Payload> Broker<P> {
         let whose = self.whose(&from, out);
         self.stats.invalid += u64::from(!matches!(whose, Whose::Nobody));
         match whose {
-            Whose::Session(key) => self.expel(now, key, DisconnectReason::Malformed, out),
+            Whose::Session(key) => self.disconnect(now, key, DisconnectReason::Malformed, out),
             Whose::Stranger if side == Side::Worker => {
-                self.turn_plain_away(now, from.route, form, out);
+                self.reject_plain(now, from.route, form, out);
             }
             Whose::Stranger | Whose::Nobody => {}
         }
@@ -336,8 +340,7 @@ impl<P: Payload> Broker<P> {
         content: Incoming<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
-        {
+        if let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut()) {
             plain.form = form;
         }
         // No name is cut to fit: it would be another one. What begins with `mmi.` is the broker's own, whatever
@@ -379,7 +382,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } = record
         else {
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         };
         let refusal = match service_of(&body) {
             Err(error) => Some(refusals::bad_path(error)),
@@ -400,15 +403,14 @@ impl<P: Payload> Broker<P> {
 
     fn next_raw_call(&mut self, from: Key) -> u64 {
         loop {
-            let Some(plain) =
-                self.sessions.get_mut(from).and_then(|session| session.plain.as_mut())
+            let Some(plain) = self.sessions.get_mut(from).and_then(|session| session.plain_mut())
             else {
                 return 0;
             };
             // Clients count their typed calls from below.
             plain.next_call = plain.next_call.wrapping_sub(1);
             let call = plain.next_call;
-            if !self.by_number.contains_key(&(from, call)) {
+            if !self.calls.has_number(from, call) {
                 return call;
             }
         }
@@ -423,7 +425,7 @@ impl<P: Payload> Broker<P> {
         content: Incoming<'_, P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let Some(call) = handle(address) else { return self.stray(now, from, None, out) };
+        let Some(call) = handle(address) else { return self.unmatched_final(now, from, None, out) };
         if last {
             let end = match content {
                 Incoming::Raw(body) => Some((Code::Ok, false, Reply::Body(body))),
@@ -438,7 +440,7 @@ impl<P: Payload> Broker<P> {
                 let refusal = refusals::no_tunnel();
                 (refusal.code, false, Reply::Refused(Box::new(refusal)))
             });
-            return self.finish(now, from, call, End { code, not_started, reply }, out);
+            return self.take_final(now, from, call, End { code, not_started, reply }, out);
         }
         let part = match content {
             Incoming::Raw(body) => Some(Part::Item(body)),
@@ -450,7 +452,7 @@ impl<P: Payload> Broker<P> {
         let known = Key::from_u64(call).is_some_and(|key| self.calls.get(key).is_some());
         if !known {
             // It has ended the call itself: a plain worker's calls are never taken from it.
-            return self.stray(now, from, None, out);
+            return self.unmatched_final(now, from, None, out);
         }
         let Some(key) = self.held_by(now, from, call, out) else { return };
         match part {

@@ -3,7 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::rights::{Over, SOON};
+use super::principals::Over;
+use super::rights::SOON;
 use crate::limits::Limit;
 use crate::names;
 use crate::status::{Code, Reason, Refusal};

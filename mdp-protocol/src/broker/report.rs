@@ -3,10 +3,8 @@
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::io::Stats;
-use super::mmi::{ServiceLine, WorkerLine};
-use super::tallies::MethodLine;
 use crate::payload::Payload;
+use crate::wire::listing::{MethodLine, ServiceLine, Stats, WorkerLine};
 
 /// All that is counted, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub struct Report {
 impl<P: Payload> Broker<P> {
     /// Everything that is counted. Costs a look at each service, method and worker.
     pub fn report(&self) -> Report {
-        let workers = self.registrations.iter();
+        let workers = self.services.workers();
         let mut workers: Vec<WorkerLine> =
             workers.filter_map(|(_, worker)| self.worker_line(worker)).collect();
         workers.sort_unstable_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));

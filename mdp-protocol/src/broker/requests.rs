@@ -1,15 +1,12 @@
 //! REQUESTs as they come in: what is refused, and where the others go.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::calls::Call;
-use super::io::{Action, Name, Note};
-use super::refusals::{
-    bad_path, deadline_refusal, hidden_call, limit_refusal, looks_like_a_path, no_service,
-    worker_gone,
-};
-use super::tallies::Called;
+use super::io::{Action, Note};
+use super::refusals::{bad_path, deadline_refusal, hidden_call, looks_like_a_path};
+use super::routing::{Called, Wish};
+use super::sessions::Session;
 use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::names;
@@ -35,30 +32,6 @@ pub(super) struct Request<'a> {
     pub(super) marks: Marks,
 }
 
-/// Where a request wants to go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
-    /// The only worker that is wanted, or empty.
-    pub(super) target: &'a [u8],
-    /// As in [`Request`].
-    pub(super) leased: bool,
-    /// As in [`Marks`].
-    pub(super) no_wait: bool,
-    /// The time until its deadline.
-    pub(super) left: Span,
-    pub(super) kind: CallKind,
-}
-
-/// Where a request may go.
-pub(super) enum Route {
-    /// To this worker, now.
-    Now(Key),
-    /// Into the queue of this service.
-    Queue(Key),
-    /// Behind this worker.
-    Pin(Key),
-}
-
 impl<P: Payload> Broker<P> {
     pub(super) fn request(
         &mut self,
@@ -68,15 +41,15 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        if self.by_number.contains_key(&(from, request.call)) {
+        if self.calls.has_number(from, request.call) {
             self.stats.invalid += 1;
-            return self.expel(now, from, DisconnectReason::Unexpected, out);
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
         }
         if body.path().starts_with(MANAGEMENT) {
             return self.manage(now, from, request.call, &body, out);
         }
         if self.closing.is_some() {
-            return self.hand_back(now, from, request.call, &body, out);
+            return self.hand_back_request(now, from, request.call, &body, out);
         }
         let route = match self.admit(now, from, &mut request, &body, out) {
             Ok(called) if self.config.hooks.requests => {
@@ -95,11 +68,11 @@ impl<P: Payload> Broker<P> {
         match route {
             Ok(route) => {
                 let key = self.accept(now, from, &request, &body, out);
-                self.take_route(now, key, route, body, out);
+                self.follow(now, key, route, body, out);
             }
             Err(refusal) => {
                 self.stats.refused += 1;
-                self.refuse(now, from, request.call, &body, refusal, out);
+                self.refuse_request(now, from, request.call, &body, refusal, out);
             }
         }
     }
@@ -116,56 +89,23 @@ impl<P: Payload> Broker<P> {
         self.stats.requests += 1;
         let mut call = Call::new(now, from, request, body.is_raw());
         if self.has_hooks() {
-            call.path = Some(Box::new(Name::from(body.path())));
+            call.set_path(body.path());
         }
         self.count_request(request.row);
         self.count_call(from, &mut call);
         let key = self.calls.insert(call);
         let Some(session) = self.sessions.get_mut(from) else { return key };
-        super::push_by_client(&mut session.calls, &mut self.calls, key);
-        self.by_number.insert((from, request.call), key);
-        if session.plain.is_some()
+        self.calls.link_client(session.calls_mut(), from, request.call, key);
+        if session.is_plain()
             && let Some(call) = self.calls.get_mut(key)
         {
-            call.flow.grant(self.config.limits.window);
+            call.flow_mut().grant(self.config.limits.window);
         }
-        if !core::mem::replace(&mut session.called, true) {
+        if session.is_first_call() {
             let who = session.who();
             out.push(Action::Note(Note::ClientSeen { who }));
         }
         key
-    }
-
-    /// Gives a call that is in no list to a worker, or puts it where it waits for one.
-    pub(super) fn take_route(
-        &mut self,
-        now: Time,
-        key: Key,
-        route: Route,
-        body: P,
-        out: &mut Vec<Action<P>>,
-    ) {
-        let service = match route {
-            Route::Queue(service) => Some(service),
-            Route::Now(worker) | Route::Pin(worker) => {
-                self.registrations.get(worker).map(|worker| worker.service)
-            }
-        };
-        let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
-        call.service = service;
-        match route {
-            Route::Now(worker) => self.dispatch(now, key, worker, body, out),
-            Route::Queue(_) => {
-                self.hold(key, body.detach());
-                self.enqueue(key, false);
-                self.arm_waiting(now, key);
-            }
-            Route::Pin(worker) => {
-                self.hold(key, body.detach());
-                self.pin(key, worker);
-                self.arm_waiting(now, key);
-            }
-        }
     }
 
     /// The service that a client calls, or why it may not.
@@ -181,10 +121,10 @@ impl<P: Payload> Broker<P> {
             return Err(deadline_refusal(false));
         }
         self.check_body(body)?;
-        let called = self.called(body).map_err(bad_path)?;
+        let called = self.resolve(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
         request.marks = self.marks_of_request(body)?;
-        self.check_calls(from).map_err(|limit| self.over(from, limit, out))?;
+        self.check_calls(from).map_err(|limit| self.refusal_of(from, limit, out))?;
         if !self.unread.is_empty() {
             self.check_unread(from, out)?;
         }
@@ -207,104 +147,9 @@ impl<P: Payload> Broker<P> {
         Ok(())
     }
 
-    /// Where a request goes, or why nowhere.
-    pub(super) fn find_route(
-        &mut self,
-        from: Key,
-        called: Called<'_>,
-        wish: Wish<'_>,
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
-        let Called { name, service: found, row } = called;
-        if !wish.target.is_empty() {
-            return self.route_to_worker(from, called, wish, body, out);
-        }
-        if let Some(worker) = found.and_then(|service| self.free_worker(service)) {
-            return Ok(Route::Now(worker));
-        }
-        if (wish.no_wait || self.config.unserved_wait == Span::ZERO)
-            && !wish.leased
-            && !found.is_some_and(|service| self.is_served(service))
-        {
-            return Err(no_service(0));
-        }
-        if !wish.leased {
-            let ahead = self.calls_ahead(from, found);
-            self.check_wait(found, ahead, wish, row, out)?;
-        }
-        if let Err(limit) = self.check_queue(found, body.size()) {
-            let room =
-                found.is_some_and(|found| self.make_room(self.last, from, found, body.size(), out));
-            if !room {
-                return Err(self.over(from, limit, out));
-            }
-        }
-        Ok(Route::Queue(self.service_or_new(name)))
-    }
-
-    /// Whether a worker of this id serves this, and takes calls.
-    pub(super) fn is_there(&self, worker: &[u8], service: Option<Key>) -> bool {
-        self.worker_of(worker, service).is_some()
-    }
-
-    fn worker_of(&self, worker: &[u8], service: Option<Key>) -> Option<Key> {
-        let session = self.sessions.get(*self.by_id.get(worker)?)?;
-        if session.draining {
-            return None;
-        }
-        self.registration_of(session, service?)
-    }
-
-    fn route_to_worker(
-        &mut self,
-        from: Key,
-        called: Called<'_>,
-        wish: Wish<'_>,
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
-        let Called { service, row, .. } = called;
-        let worker = self.worker_of(wish.target, service).ok_or_else(|| worker_gone(0))?;
-        let Some(registration) = self.registrations.get(worker) else {
-            return Err(worker_gone(0));
-        };
-        if registration.running < registration.capacity && !registration.held_back {
-            return Ok(Route::Now(worker));
-        }
-        if !wish.leased {
-            // The others that wait for the service get each second slot of this worker at the most.
-            let (own, all) = (registration.pinned.len(), u64::from(registration.capacity));
-            let of_others = self.slots_beside(service, all);
-            let ahead = own.saturating_mul(2).saturating_mul(of_others);
-            self.check_wait(service, ahead, wish, row, out)?;
-        }
-        let size = body.size();
-        let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));
-        check.map_err(|limit| self.over(from, limit, out))?;
-        Ok(Route::Pin(worker))
-    }
-
-    /// Calls that want one worker have no turns, so they get no more than half of the queue.
-    fn check_pinned(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
-        let limits = &self.config.limits;
-        let Some(service) = service.and_then(|service| self.services.get(service)) else {
-            return Ok(());
-        };
-        if service.pinned > 0 && 2 * service.pinned >= limits.queued_calls_per_service {
-            return Err(Limit::QueuedCallsPerService);
-        }
-        let bytes = service.pinned_bytes + size;
-        if service.pinned > 0 && 2 * bytes > limits.queued_bytes_per_service {
-            return Err(Limit::QueuedBytesPerService);
-        }
-        Ok(())
-    }
-
     fn check_calls(&self, from: Key) -> Result<(), Limit> {
         let limits = &self.config.limits;
-        let own =
-            self.sessions.get(from).map_or(0, |session| session.calls.len() + session.abandoned);
+        let own = self.sessions.get(from).map_or(0, Session::calls_made);
         if own >= limits.calls_per_client {
             return Err(Limit::CallsPerClient);
         }
@@ -312,31 +157,6 @@ impl<P: Payload> Broker<P> {
             return Err(Limit::Calls);
         }
         Ok(())
-    }
-
-    pub(super) fn check_queue(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
-        let limits = &self.config.limits;
-        if self.held_bytes + size > limits.held_bytes {
-            return Err(Limit::HeldBytes);
-        }
-        match service.and_then(|service| self.services.get(service)) {
-            None if self.unserved >= limits.unserved_services => Err(Limit::UnservedServices),
-            None if size > limits.queued_bytes_per_service => Err(Limit::QueuedBytesPerService),
-            None if limits.queued_calls_per_service == 0 => Err(Limit::QueuedCallsPerService),
-            None => Ok(()),
-            Some(service) if service.queued() >= limits.queued_calls_per_service => {
-                Err(Limit::QueuedCallsPerService)
-            }
-            Some(service) if service.queued_bytes + size > limits.queued_bytes_per_service => {
-                Err(Limit::QueuedBytesPerService)
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    pub(super) fn over(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
-        self.limit_note(from, limit, out);
-        limit_refusal(limit)
     }
 }
 

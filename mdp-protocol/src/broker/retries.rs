@@ -22,31 +22,31 @@ impl<P: Payload> Broker<P> {
         worker: Key,
         out: &mut Vec<Action<P>>,
     ) -> bool {
-        self.leave_worker(key, worker);
+        self.unlink_worker(key, worker);
         if self.may_retry(now, key) {
             self.stats.redispatched += 1;
             if let Some(call) = self.calls.get_mut(key) {
-                call.maybe_started = true;
+                call.set_maybe_started();
             }
             self.count_loss(key);
             self.requeue(now, key);
             return true;
         }
         let id = self
-            .registrations
-            .get(worker)
-            .and_then(|worker| self.sessions.get(worker.session))
-            .map(|session| String::from_utf8_lossy(&session.id).into_owned())
+            .services
+            .session_of(worker)
+            .and_then(|session| self.sessions.get(session))
+            .map(|session| String::from_utf8_lossy(session.id()).into_owned())
             .unwrap_or_default();
         let attempts = self.config.limits.attempts;
         let most = match self.calls.get(key) {
-            Some(call) if call.idempotent => attempts,
+            Some(call) if call.is_idempotent() => attempts,
             _ => 1,
         };
         if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
             self.stats.refused += 1;
         }
-        self.tell(now, key, |attempt| worker_lost(&id, attempt, most), out);
+        self.send_refusal(now, key, |attempt| worker_lost(&id, attempt, most), out);
         self.remove(key);
         false
     }
@@ -54,11 +54,11 @@ impl<P: Payload> Broker<P> {
     pub(super) fn may_retry(&self, now: Time, key: Key) -> bool {
         self.calls.get(key).is_some_and(|call| {
             call.is_running()
-                && (!call.flow.has_begun() || self.planted(PlantedBug::MoveBegunCalls))
+                && (!call.flow().has_begun() || self.planted(PlantedBug::MoveBegunCalls))
                 && call.client().is_some()
                 && call.is_kept()
-                && !call.targeted
-                && now < call.deadline
+                && !call.is_targeted()
+                && now < call.deadline()
                 && self.closing.is_none()
         })
     }
@@ -68,10 +68,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn requeue(&mut self, now: Time, key: Key) {
         let wait = self.config.plain.queue_expiry;
         if let Some(call) = self.calls.get_mut(key) {
-            call.lap(now);
-            if call.leased {
-                call.deadline = now + wait;
-            }
+            call.wait_again(now, now + wait);
         }
         self.enqueue(key, true);
         self.arm_waiting(now, key);
@@ -89,24 +86,24 @@ impl<P: Payload> Broker<P> {
         self.stop_dispatch(now, to);
         let Some(key) = Key::from_u64(call) else { return };
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Place::Running(worker) = call.place else { return };
-        if self.registrations.get(worker).map(|worker| worker.session) != Some(to) {
+        let Place::Running(worker) = call.place() else { return };
+        if self.services.session_of(worker) != Some(to) {
             return;
         }
-        call.attempt = call.attempt.saturating_sub(1);
+        call.undo_attempt();
         self.stats.dispatched = self.stats.dispatched.saturating_sub(1);
-        self.leave_worker(key, worker);
-        self.let_go(key);
-        match self.refuse_again(key, body.size()) {
+        self.unlink_worker(key, worker);
+        self.release_body(key);
+        match self.check_again(key, body.size()) {
             None => {
-                self.hold(key, body.detach());
+                self.keep_body(key, body.detach());
                 self.requeue(now, key);
                 if self.closing.is_some() {
-                    self.give_back(now, key, out);
+                    self.hand_back(now, key, out);
                 }
             }
             Some(refusal) => {
-                self.tell(now, key, |_| refusal, out);
+                self.send_refusal(now, key, |_| refusal, out);
                 self.remove(key);
             }
         }
@@ -114,12 +111,12 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Why a call whose REQUEST came back cannot wait for another worker.
-    fn refuse_again(&self, key: Key, size: usize) -> Option<Refusal> {
+    fn check_again(&self, key: Key, size: usize) -> Option<Refusal> {
         let call = self.calls.get(key)?;
-        if call.targeted || call.client().is_none() {
+        if call.is_targeted() || call.client().is_none() {
             return Some(worker_gone(0));
         }
-        let full = self.held_bytes + size > self.config.limits.held_bytes;
+        let full = !self.calls.has_room(size, &self.config.limits);
         full.then(|| limit_refusal(Limit::HeldBytes))
     }
 }

@@ -1,4 +1,4 @@
-//! Rights: what each peer may do by the policy, and what it uses of its quota.
+//! Rights: what each peer may do by the policy. What it uses of its quota is in `principals`.
 //!
 //! A session looks its grant up once, and again when the policy changes, so a change counts from the next message.
 
@@ -6,17 +6,17 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::{Call, Place, Stage, UNCOUNTED};
 use super::io::{Action, Name};
 use super::mmi::Lists;
 use super::refusals::{denied, denied_now, quota_refusal};
-use super::tallies::Called;
+use super::routing::Called;
 use super::to_plain::called_service;
-use super::{BY_CLIENT, Broker};
 use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
-use crate::policy::{Grant, PeerKey, Policy, Quota};
+use crate::policy::{Grant, PeerKey, Policy};
 use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
@@ -30,9 +30,9 @@ pub(super) struct Rights {
     /// What it may do; `None` is nothing.
     grant: Option<Arc<Grant>>,
     /// What its principal uses.
-    pub(super) usage: Option<Key>,
+    usage: Option<Key>,
     /// How workers are told of it, if its principal is known.
-    pub(super) shown: Option<Name>,
+    shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
     called: Option<Key>,
 }
@@ -48,39 +48,20 @@ impl Rights {
         &self.identity
     }
 
+    /// What its principal uses.
+    #[inline]
+    pub(super) fn usage(&self) -> Option<Key> {
+        self.usage
+    }
+
+    /// How workers are told of it, if its principal is known.
+    pub(super) fn shown(&self) -> Option<&Name> {
+        self.shown.as_ref()
+    }
+
     /// The peer's key, as the transport has proven it.
     pub(super) fn key(&self) -> Option<PeerKey> {
         self.identity.key().copied()
-    }
-}
-
-/// What a principal uses, over all its sessions.
-#[derive(Debug)]
-pub(super) struct Usage {
-    name: Name,
-    calls: usize,
-    bytes: usize,
-    /// Thousandths of calls that may be made at once, when that was counted.
-    tokens: u64,
-    counted: Time,
-    lists: Lists,
-}
-
-/// Which quota is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    Calls,
-    Rate { retry_after: Span },
-    Bytes,
-}
-
-impl Over {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Over::Calls => "calls_in_flight",
-            Over::Rate { .. } => "calls_per_second",
-            Over::Bytes => "queued_bytes",
-        }
     }
 }
 
@@ -93,19 +74,20 @@ impl<P: Payload> Broker<P> {
         self.config.policy.is_some()
     }
 
-    /// The rights of whoever opens a session now; `None`: it may do nothing at all.
+    /// The rights of a peer that opens a session now. `None`: it may do nothing.
     pub(super) fn rights_of_newcomer(&mut self, identity: Identity) -> Option<Rights> {
         let none = Rights::none(identity);
         let Some(policy) = self.config.policy.clone() else { return Some(none) };
         let grant = Arc::clone(policy.of(&identity)?);
-        let usage = self.usage_of(&grant);
+        let usage = self.principals.of_grant(self.last, &grant);
         Some(Rights { grant: Some(grant), usage: Some(usage), ..none })
     }
 
     /// Notes how workers are told of a peer: its id, and behind a space its principal, if that is known.
     pub(super) fn show(&mut self, session: Key) {
         let Some(session) = self.sessions.get_mut(session) else { return };
-        let rights = &mut session.rights;
+        let id = session.id().clone();
+        let rights = session.rights_mut();
         let key;
         let principal: &[u8] = match (&rights.grant, rights.identity.key()) {
             (Some(grant), _) => &grant.name,
@@ -119,79 +101,81 @@ impl<P: Payload> Broker<P> {
             }
         };
         let room = MAX_NAME.saturating_sub(1 + principal.len());
-        let id = session.id.get(..session.id.len().min(room)).unwrap_or_default();
+        let id = id.get(..id.len().min(room)).unwrap_or_default();
         rights.shown = Some(Name::from([id, b" ", principal].concat()));
     }
 
-    /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that lost
-    /// all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer make
-    /// ends.
+    /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that
+    /// lost all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer
+    /// make ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         let mut leaving = Vec::new();
         let mut changed = Vec::new();
-        for session in sessions {
+        for session in self.sessions.keys() {
             let Some(found) = self.sessions.get(session) else { continue };
-            let grant = policy.of(&found.rights.identity).map(Arc::clone);
-            let serves = found.registrations.iter();
-            let serves = serves.filter_map(|key| self.registrations.get(*key));
-            let names = serves.filter_map(|found| self.services.get(found.service));
+            let grant = policy.of(&found.rights().identity).map(Arc::clone);
+            let serves = found.registrations().iter();
+            let serves = serves.filter_map(|key| self.services.worker(*key));
+            let names = serves.filter_map(|found| self.services.get(found.service()));
             let allowed =
-                |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(&service.name));
+                |grant: &Arc<Grant>| names.clone().all(|service| grant.may_serve(service.name()));
             let stays = grant.as_ref().is_some_and(allowed);
             if !stays {
                 leaving.push(session);
-            } else if found.rights.grant != grant {
+            } else if found.rights().grant != grant {
                 changed.push(session);
             }
-            let usage = grant.as_ref().map(|grant| self.usage_of(grant));
+            let usage = grant.as_ref().map(|grant| self.principals.of_grant(self.last, grant));
             if let Some(found) = self.sessions.get_mut(session) {
-                found.rights.grant = grant;
-                found.rights.usage = usage;
-                found.rights.called = None;
+                let rights = found.rights_mut();
+                (rights.grant, rights.usage, rights.called) = (grant, usage, None);
             }
             self.show(session);
         }
         // No call goes to another worker that its client may no longer make: these end before any worker leaves.
         for session in &leaving {
-            self.forget_client(now, *session, out);
+            self.abandon_calls_of(now, *session, out);
         }
         for session in changed {
-            self.end_forbidden_calls(now, session, out);
+            self.refuse_forbidden_calls(now, session, out);
         }
         for session in leaving {
-            self.expel(now, session, DisconnectReason::Denied, out);
+            self.disconnect(now, session, DisconnectReason::Denied, out);
         }
         if first {
             self.count_all_calls();
         }
-        self.forget_idle_usage();
+        let sessions = self.sessions.iter();
+        let used: BTreeSet<Key> =
+            sessions.filter_map(|(_, session)| session.rights().usage()).collect();
+        let unread = &self.unread;
+        self.principals.forget_idle(|key| used.contains(&key) || unread.of_principal(key) > 0);
     }
 
     /// Ends the calls of a client that it may not make any more.
-    fn end_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
+    fn refuse_forbidden_calls(&mut self, now: Time, client: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(client) else { return };
-        let Some(grant) = session.rights.grant.clone() else { return };
-        let calls: Vec<Key> = session.calls.iter::<BY_CLIENT, Call<P>>(&self.calls).collect();
+        let Some(grant) = session.rights().grant.clone() else { return };
+        let calls: Vec<Key> = self.calls.of_client(session.calls()).collect();
         for key in calls {
             let Some(call) = self.calls.get(key) else { continue };
-            let service = match &call.path {
+            let service = match call.path() {
                 // What was called, wherever the hooks have sent it.
-                Some(path) => Some(called_service(path, call.raw)),
-                None => self.services.get(call.service).map(|service| service.name.clone()),
+                Some(path) => Some(called_service(path, call.is_raw())),
+                None => self.services.get(call.service()).map(|service| service.name().clone()),
             };
             let Some(service) = service.filter(|service| !grant.may_call(service)) else {
                 continue;
             };
             // The hooks want that the client of a discarded call is told nothing.
-            if matches!(call.place, Place::Silenced(_)) {
+            if matches!(call.place(), Place::Silenced(_)) {
                 continue;
             }
-            let waiting = call.is_waiting() || call.place == Place::Asked(Stage::Request);
+            let waiting = call.is_waiting() || call.place() == Place::Asked(Stage::Request);
             self.stats.denied += 1;
-            self.tell(now, key, |_| denied_now(&service, waiting), out);
-            self.give_up(now, key, None, out);
+            self.send_refusal(now, key, |_| denied_now(&service, waiting), out);
+            self.abandon(now, key, None, out);
         }
     }
 
@@ -199,46 +183,17 @@ impl<P: Payload> Broker<P> {
     fn count_all_calls(&mut self) {
         let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in calls {
-            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage == UNCOUNTED) else {
+            let Some(call) = self.calls.get_mut(key).filter(|call| call.usage() == UNCOUNTED)
+            else {
                 continue;
             };
             let session = self.sessions.get(call.owner());
-            let Some(usage) = session.and_then(|session| session.rights.usage) else { continue };
-            call.usage = usage.index();
-            if let Some(usage) = self.usages.get_mut(usage) {
-                usage.calls += 1;
-                usage.bytes += call.bytes as usize;
+            let Some(usage) = session.and_then(|session| session.rights().usage) else { continue };
+            let bytes = call.bytes();
+            if let Some(usage) = self.principals.count_call(usage) {
+                call.set_usage(usage);
+                self.principals.count_bytes(usage, bytes);
             }
-        }
-    }
-
-    fn usage_of(&mut self, grant: &Arc<Grant>) -> Key {
-        if let Some(key) = self.by_principal.get(&grant.name) {
-            return *key;
-        }
-        let tokens = grant.quota.calls_per_second.map_or(0, |rate| u64::from(rate) * 1_000);
-        let name = Arc::clone(&grant.name);
-        let lists = Lists::default();
-        let usage = Usage { name, calls: 0, bytes: 0, tokens, counted: self.last, lists };
-        let key = self.usages.insert(usage);
-        self.by_principal.insert(Arc::clone(&grant.name), key);
-        key
-    }
-
-    /// Principals that nobody is any more, and of which nothing is left.
-    fn forget_idle_usage(&mut self) {
-        let sessions = self.sessions.iter();
-        let used: BTreeSet<Key> =
-            sessions.filter_map(|(_, session)| session.rights.usage).collect();
-        let idle = self
-            .usages
-            .iter()
-            .filter(|(key, usage)| usage.calls == 0 && usage.bytes == 0 && !used.contains(key))
-            .filter(|(key, _)| self.unread.of_principal(*key) == 0);
-        let idle: Vec<(Key, Name)> = idle.map(|(key, usage)| (key, usage.name.clone())).collect();
-        for (key, name) in idle {
-            self.usages.remove(key);
-            self.by_principal.remove(&name);
         }
     }
 
@@ -257,28 +212,28 @@ impl<P: Payload> Broker<P> {
     /// Counts a question to the broker itself as a call of its principal in a second. Whether it may be asked.
     pub(super) fn count_question(&mut self, now: Time, from: Key) -> bool {
         let Some(session) = self.sessions.get(from) else { return false };
-        let (Some(grant), Some(usage)) = (&session.rights.grant, session.rights.usage) else {
+        let (Some(grant), Some(usage)) = (&session.rights().grant, session.rights().usage) else {
             return true;
         };
-        let usage = self.usages.get_mut(usage);
-        usage.is_none_or(|usage| usage.take_token(now, &grant.quota).is_ok())
+        self.principals.count_question(usage, now, &grant.quota)
     }
 
     /// Whether what a peer does counts for a principal.
     pub(super) fn has_principal(&self, session: Key) -> bool {
-        self.sessions.get(session).is_some_and(|session| session.rights.usage.is_some())
+        self.sessions.get(session).is_some_and(|session| session.rights().usage.is_some())
     }
 
     /// The lists that a peer's principal was given of late; without a policy, that the peer was given.
     pub(super) fn lists_of(&mut self, session: Key) -> Option<&mut Lists> {
         let session = self.sessions.get_mut(session)?;
-        match session.rights.usage {
-            Some(usage) => Some(&mut self.usages.get_mut(usage)?.lists),
-            None => Some(&mut session.lists),
+        match session.rights().usage {
+            Some(usage) => self.principals.lists_mut(usage),
+            None => Some(session.lists_mut()),
         }
     }
 
-    /// Whether a peer may use one of the broker's own services. Who may call a service may ask what it is.
+    /// Whether a peer may use one of the broker's own services. A peer that may call a service may ask for its
+    /// contract.
     pub(super) fn may_manage(&self, session: Key, service: &[u8], about: &[u8]) -> bool {
         let asks = |grant: &Grant| match service {
             b"mmi.service" => true,
@@ -298,7 +253,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn grant_of(&self, session: Key) -> Option<&Arc<Grant>> {
-        self.sessions.get(session)?.rights.grant.as_ref()
+        self.sessions.get(session)?.rights().grant.as_ref()
     }
 
     /// Why a peer may not make a call, if it may not.
@@ -316,7 +271,7 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get_mut(from) else {
             return Err(denied(service));
         };
-        let rights = &mut session.rights;
+        let rights = session.rights_mut();
         let Some(grant) = &rights.grant else {
             return Err(denied(service));
         };
@@ -332,84 +287,24 @@ impl<P: Payload> Broker<P> {
             (false, Some(usage)) => self.unread.of_principal(usage),
             _ => 0,
         };
-        let Some(usage) = rights.usage.and_then(|usage| self.usages.get_mut(usage)) else {
-            return Ok(());
-        };
-        usage.check(now, &grant.quota, unread.saturating_add(size)).map_err(quota_refusal)
+        let size = unread.saturating_add(size);
+        self.principals.check(rights.usage, now, &grant.quota, size).map_err(quota_refusal)
     }
 
     /// A call counts for its caller's principal from now on.
     pub(super) fn count_call(&mut self, from: Key, call: &mut Call<P>) {
-        let usage = self.sessions.get(from).and_then(|session| session.rights.usage);
-        let Some((usage, found)) =
-            usage.and_then(|usage| Some((usage, self.usages.get_mut(usage)?)))
-        else {
-            return;
-        };
-        found.calls += 1;
-        call.usage = usage.index();
+        let principal = self.sessions.get(from).and_then(|session| session.rights().usage());
+        if let Some(usage) = principal.and_then(|key| self.principals.count_call(key)) {
+            call.set_usage(usage);
+        }
     }
 
     /// A call is over, and its slot is back: it counts for its principal no longer.
     pub(super) fn uncount_call(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let usage = core::mem::replace(&mut call.usage, UNCOUNTED);
-        if usage != UNCOUNTED
-            && let Some(usage) = self.usages.at_mut(usage)
-        {
-            usage.calls = usage.calls.saturating_sub(1);
-        }
-    }
-
-    /// The broker holds more bytes of a principal's calls.
-    pub(super) fn count_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.usages.at_mut(usage) {
-            usage.bytes += bytes;
-        }
-    }
-
-    /// It holds less.
-    pub(super) fn uncount_bytes(&mut self, usage: u32, bytes: usize) {
-        if let Some(usage) = self.usages.at_mut(usage) {
-            usage.bytes = usage.bytes.saturating_sub(bytes);
-        }
-    }
-
-    /// Calls and bytes that are counted for principals, for the audit.
-    pub(super) fn counted(&self) -> (usize, usize) {
-        let usages = self.usages.iter();
-        usages.fold((0, 0), |(calls, bytes), (_, usage)| (calls + usage.calls, bytes + usage.bytes))
-    }
-}
-
-impl Usage {
-    fn check(&mut self, now: Time, quota: &Quota, size: usize) -> Result<(), Over> {
-        if quota.calls_in_flight.is_some_and(|most| self.calls >= most) {
-            return Err(Over::Calls);
-        }
-        if quota.queued_bytes.is_some_and(|most| self.bytes + size > most) {
-            return Err(Over::Bytes);
-        }
-        self.take_token(now, quota)
-    }
-
-    /// Takes one of the calls that may be made in a second.
-    fn take_token(&mut self, now: Time, quota: &Quota) -> Result<(), Over> {
-        let Some(rate) = quota.calls_per_second else { return Ok(()) };
-        let rate = u64::from(rate);
-        let passed = (now - self.counted).as_ms();
-        self.tokens = self.tokens.saturating_add(passed.saturating_mul(rate)).min(rate * 1_000);
-        self.counted = now;
-        match self.tokens.checked_sub(1_000) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => {
-                let missing = 1_000 - self.tokens;
-                let retry_after = Span::from_ms(missing.div_ceil(rate.max(1)));
-                Err(Over::Rate { retry_after })
-            }
+        let usage = call.set_usage(UNCOUNTED);
+        if usage != UNCOUNTED {
+            self.principals.uncount_call(usage);
         }
     }
 }

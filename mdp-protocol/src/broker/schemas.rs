@@ -1,18 +1,19 @@
 //! What the services are, as their workers say: `mmi.schema` (`wire.md` R100).
 //!
-//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives it to
-//! all who asked in the meantime. It looks into none of it.
+//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives
+//! it to all who asked in the meantime. It looks into none of it.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::{Call, End};
 use super::io::{Action, Name};
-use super::mmi::{Listing, NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
+use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
+use super::refusing::final_of;
 use super::requests::Request;
-use super::{Broker, final_of};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::names::MAX_NAME;
@@ -21,6 +22,7 @@ use crate::policy::Grant;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
+use crate::wire::listing::Listing;
 use crate::wire::plain::Form;
 use crate::wire::{CallKind, Marks, Reply, SchemaHash, put_frame};
 
@@ -168,8 +170,8 @@ impl<P: Payload> Broker<P> {
     ) -> Option<Listing> {
         let refused = |status| Some(Listing::Status(status));
         let (service, wanted) = asked_for(about);
-        let found = self.by_name.get(service).copied();
-        let Some(service) = found.filter(|service| self.is_served(*service)) else {
+        let found = self.services.named(service);
+        let Some(service) = found.filter(|service| self.services.is_served(*service)) else {
             return refused(NOT_FOUND);
         };
         let Some((name, hash)) = self.contract_of(service, wanted) else {
@@ -213,27 +215,27 @@ impl<P: Payload> Broker<P> {
             Some(hash) => known.contains_key(&hash).then_some(hash)?,
             None => *known.iter().max_by_key(|(_, workers)| **workers)?.0,
         };
-        Some((service.name.clone(), hash))
+        Some((service.name().clone(), hash))
     }
 
     fn waits(&self, from: Key, call: u64) -> Option<Waits> {
         let session = self.sessions.get(from)?;
-        let identity = *session.rights.identity();
+        let identity = *session.rights().identity();
         let asker = match session.form() {
-            Some(form) => Asker::Plain { route: Arc::from(&*session.route), form, identity },
+            Some(form) => Asker::Plain { route: Arc::from(session.route()), form, identity },
             None => Asker::Session { session: from, call },
         };
-        Some(Waits { who: session.rights.usage.unwrap_or(from), asker })
+        Some(Waits { who: session.rights().usage().unwrap_or(from), asker })
     }
 
-    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another peer
-    /// behind the routing id.
+    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another
+    /// peer behind the routing id.
     fn may_still_ask(&self, asker: &Asker, service: &[u8]) -> bool {
         match asker {
             Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),
             Asker::Plain { route, identity, .. } => {
-                let there = self.by_route.get(&**route).and_then(|key| self.sessions.get(*key));
-                let same = there.is_none_or(|session| session.rights.identity() == identity);
+                let there = self.sessions.at_route(route).and_then(|key| self.sessions.get(key));
+                let same = there.is_none_or(|session| session.rights().identity() == identity);
                 let allows = |grant: &Arc<Grant>| grant.manage || grant.may_call(service);
                 let policy = self.config.policy.as_ref();
                 same && policy.is_none_or(|policy| policy.of(identity).is_some_and(allows))
@@ -258,7 +260,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Asks where nobody is asked yet, and gives up what takes too long.
+    /// Asks a worker for each lookup that has none yet, and ends the lookups that take too long.
     pub(super) fn see_to_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         let mut place = 0;
         while let Some(lookup) = self.schemas.lookups.get(place) {
@@ -285,32 +287,32 @@ impl<P: Payload> Broker<P> {
         }
         lookup.call = None;
         let (service, hash, tries) = (lookup.service, lookup.hash, lookup.tries);
-        if !self.is_served(service) {
+        if !self.services.is_served(service) {
             return Some(NOT_FOUND);
         }
         if tries >= attempts {
             return Some(TRY_LATER);
         }
-        let workers = self.registrations.iter().filter(|(_, worker)| {
-            worker.service == service && worker.schema == Some(hash) && !worker.retired
-        });
+        let workers = self.services.workers_of(service);
+        let workers =
+            workers.filter(|(_, worker)| worker.schema() == Some(hash) && !worker.is_retired());
         // One with a free slot, if there is one.
-        let worker = workers.max_by_key(|(_, worker)| worker.running < worker.capacity);
-        match worker.map(|(key, worker)| (key, worker.running < worker.capacity)) {
+        let worker = workers.max_by_key(|(_, worker)| worker.has_free_slot());
+        match worker.map(|(key, worker)| (key, worker.has_free_slot())) {
             Some((worker, true)) => self.ask_worker(now, place, worker, out),
             Some(_) => None,
             None => Some(TRY_LATER),
         }
     }
 
-    /// A slot of a worker is free: whoever asks for its contract comes first.
+    /// A slot of a worker is free. A lookup of its contract comes before the waiting calls.
     pub(super) fn ask_first(&mut self, now: Time, worker: Key, out: &mut Vec<Action<P>>) {
         if self.schemas.lookups.is_empty() {
             return;
         }
-        let Some(found) = self.registrations.get(worker) else { return };
-        let free = found.running < found.capacity && !found.retired;
-        let (service, hash) = (found.service, found.schema);
+        let Some(found) = self.services.worker(worker) else { return };
+        let free = found.has_free_slot() && !found.is_retired();
+        let (service, hash) = (found.service(), found.schema());
         let waits = |lookup: &Lookup| {
             lookup.call.is_none() && lookup.service == service && Some(lookup.hash) == hash
         };
@@ -348,7 +350,7 @@ impl<P: Payload> Broker<P> {
             marks: Marks::default(),
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
-        call.service = lookup.service;
+        call.set_service(lookup.service);
         let key = self.calls.insert(call);
         lookup.call = Some(key);
         lookup.tries = lookup.tries.saturating_add(1);
@@ -357,7 +359,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A worker's FINAL for a call that the broker made itself.
-    pub(super) fn schema_told(
+    pub(super) fn take_schema(
         &mut self,
         now: Time,
         call: Key,
@@ -388,7 +390,7 @@ impl<P: Payload> Broker<P> {
         self.end_lookup(now, place, &listing, out);
     }
 
-    /// The broker leaves: nobody is asked any more.
+    /// The broker shuts down: all lookups end.
     pub(super) fn end_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         while !self.schemas.lookups.is_empty() {
             self.end_lookup(now, 0, &Listing::Status(TRY_LATER), out);
@@ -419,8 +421,8 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// The service that a question is about, and the one contract of it that is wanted: `SERVICE`, or `SERVICE HASH` with the
-/// hash in hex.
+/// The service that a question is about, and the one contract of it that is wanted: `SERVICE`, or `SERVICE HASH` with
+/// the hash in hex.
 pub(super) fn asked_for(about: &[u8]) -> (&[u8], Option<SchemaHash>) {
     let split = || {
         let (rest, digits) = about.split_last_chunk::<HASH_DIGITS>()?;

@@ -1,22 +1,26 @@
-//! Sessions: HELLO to DISCONNECT, signs of life, and what leaves with a peer.
+//! Sessions: HELLO to DISCONNECT, heartbeats, and what ends with a session.
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::io::{Action, Cause, Name, Note, Sender};
 use super::mmi::Lists;
 use super::plain::Plain;
 use super::rights::Rights;
 use super::{Broker, PlantedBug};
+use crate::hash::BytesState;
 use crate::identity::Identity;
-use crate::limits::Limit;
 use crate::list::List;
 use crate::names::{self, MAX_NAME};
 use crate::payload::Payload;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use crate::time::{Span, Time};
-use crate::wire::plain::Side;
+use crate::wheel::Wheel;
+use crate::wire::plain::{Form, Side};
 use crate::wire::{DisconnectReason, Record};
 use crate::z85;
 
@@ -26,31 +30,31 @@ const LIVENESS_MOST: u8 = 10;
 /// A peer that said HELLO. It may be a client, a worker or both.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) route: Box<[u8]>,
-    pub(super) id: Name,
-    pub(super) seen: Time,
-    pub(super) sent: Time,
+    route: Box<[u8]>,
+    id: Name,
+    seen: Time,
+    sent: Time,
     heartbeat: Span,
     expiry: Span,
     /// The services it offers, as a worker.
-    pub(super) registrations: Vec<Key>,
+    registrations: Vec<Key>,
     /// The calls it made, as a client, and waits for.
-    pub(super) calls: List,
+    calls: List,
     /// The calls that it made and no longer waits for, and that are not over: a worker holds them.
-    pub(super) abandoned: usize,
+    abandoned: usize,
     /// FINALs that may still come for calls that were taken from it.
-    pub(super) late: u32,
+    late: u32,
     /// How often slots were taken from it since it last answered a call, and when that counted last.
-    pub(super) unanswered: (u8, Time),
-    pub(super) draining: bool,
+    unanswered: (u8, Time),
+    draining: bool,
     /// It is to end when it holds no call.
-    pub(super) dismissed: bool,
+    dismissed: bool,
     /// It has made a call.
-    pub(super) called: bool,
+    called: bool,
     /// It speaks plain MDP.
-    pub(super) plain: Option<Plain>,
-    pub(super) rights: Rights,
-    pub(super) lists: Lists,
+    plain: Option<Plain>,
+    rights: Rights,
+    lists: Lists,
 }
 
 impl Session {
@@ -86,7 +90,280 @@ impl Session {
 
     /// How others are told of it: its id, and behind a space its principal, if that is known.
     pub(super) fn who(&self) -> Name {
-        self.rights.shown.as_ref().unwrap_or(&self.id).clone()
+        self.rights.shown().unwrap_or(&self.id).clone()
+    }
+
+    #[inline]
+    pub(super) fn id(&self) -> &Name {
+        &self.id
+    }
+
+    pub(super) fn route(&self) -> &[u8] {
+        &self.route
+    }
+
+    /// The peer lives.
+    #[inline]
+    pub(super) fn heard(&mut self, now: Time) {
+        self.seen = now;
+    }
+
+    /// A message goes out to it.
+    #[inline]
+    pub(super) fn sent(&mut self, now: Time) {
+        self.sent = now;
+    }
+
+    /// The services it offers, as a worker.
+    pub(super) fn registrations(&self) -> &[Key] {
+        &self.registrations
+    }
+
+    pub(super) fn add_registration(&mut self, registration: Key) {
+        self.registrations.push(registration);
+    }
+
+    /// The calls it made, as a client, and waits for.
+    pub(super) fn calls(&self) -> &List {
+        &self.calls
+    }
+
+    #[inline]
+    pub(super) fn calls_mut(&mut self) -> &mut List {
+        &mut self.calls
+    }
+
+    /// The calls that it made and that are not over, whether it waits for them or not.
+    #[inline]
+    pub(super) fn calls_made(&self) -> usize {
+        self.calls.len() + self.abandoned
+    }
+
+    /// The calls that it made and no longer waits for, and that are not over.
+    pub(super) fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
+    /// It waits for one of its calls no longer.
+    pub(super) fn count_abandoned(&mut self) {
+        self.abandoned += 1;
+    }
+
+    /// A call that it did not wait for is over.
+    pub(super) fn uncount_abandoned(&mut self) {
+        self.abandoned = self.abandoned.saturating_sub(1);
+    }
+
+    /// It makes a call. Whether that is its first.
+    #[inline]
+    pub(super) fn is_first_call(&mut self) -> bool {
+        !core::mem::replace(&mut self.called, true)
+    }
+
+    /// It has answered a call in time.
+    #[inline]
+    pub(super) fn answered(&mut self) {
+        self.unanswered.0 = 0;
+    }
+
+    /// It answers a call whose slot was taken from it. `false`: there is no such call.
+    pub(super) fn answered_late(&mut self) -> bool {
+        if self.late == 0 {
+            return false;
+        }
+        self.late -= 1;
+        self.answered();
+        true
+    }
+
+    /// A slot was taken from it. How often that was since it last answered a call. Many slots at once may be a short
+    /// pause of an honest worker, so they count as one.
+    pub(super) fn lost_slot(&mut self, now: Time, overrun: Span) -> u8 {
+        self.late = self.late.saturating_add(1);
+        let (times, counted) = self.unanswered;
+        if times == 0 || now - counted >= overrun {
+            self.unanswered = (times.saturating_add(1), now);
+        }
+        self.unanswered.0
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// It gets no new calls from now on. Whether that is a change.
+    pub(super) fn start_drain(&mut self) -> bool {
+        !core::mem::replace(&mut self.draining, true)
+    }
+
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.dismissed
+    }
+
+    /// It is to end when it holds no call.
+    pub(super) fn dismiss(&mut self) {
+        self.dismissed = true;
+    }
+
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    /// How a plain peer's messages look.
+    #[inline]
+    pub(super) fn form(&self) -> Option<Form> {
+        self.plain.map(|plain| plain.form())
+    }
+
+    /// The same, and whose they are.
+    pub(super) fn plain(&self) -> Option<(Form, Side)> {
+        self.plain.map(|plain| (plain.form(), plain.side()))
+    }
+
+    pub(super) fn plain_mut(&mut self) -> Option<&mut Plain> {
+        self.plain.as_mut()
+    }
+
+    #[inline]
+    pub(super) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    #[inline]
+    pub(super) fn rights_mut(&mut self) -> &mut Rights {
+        &mut self.rights
+    }
+
+    /// The lists that it was given of late.
+    pub(super) fn lists_mut(&mut self) -> &mut Lists {
+        &mut self.lists
+    }
+}
+
+/// The sessions: by key, by routing id, by the ids of workers, and by their timers.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    table: Slab<Session>,
+    by_route: HashMap<Box<[u8]>, Key, BytesState>,
+    /// Of workers only.
+    by_id: HashMap<Name, Key, FixedState>,
+    timer: Wheel,
+    ids_given: u64,
+}
+
+impl Sessions {
+    pub(super) fn new(seed: u64) -> Self {
+        Sessions {
+            table: Slab::new(),
+            by_route: HashMap::with_hasher(BytesState::with_seed(seed)),
+            by_id: HashMap::with_hasher(FixedState::with_seed(seed)),
+            timer: Wheel::new(),
+            ids_given: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: Key) -> Option<&Session> {
+        self.table.get(key)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Session> {
+        self.table.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Session)> {
+        self.table.iter()
+    }
+
+    /// All keys.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.table.iter().map(|(key, _)| key).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The session of a routing id. The peer is not proven by that.
+    #[inline]
+    pub(super) fn at_route(&self, route: &[u8]) -> Option<Key> {
+        self.by_route.get(route).copied()
+    }
+
+    /// The worker of this id.
+    pub(super) fn with_id(&self, id: &[u8]) -> Option<Key> {
+        self.by_id.get(id).copied()
+    }
+
+    /// An id that no worker has now.
+    pub(super) fn new_id(&mut self) -> Name {
+        loop {
+            self.ids_given += 1;
+            let id = format!("p-{:x}", self.ids_given);
+            if !self.by_id.contains_key(id.as_bytes()) {
+                return Name::from(id.as_bytes());
+            }
+        }
+    }
+
+    /// Gives a session its id among the workers.
+    ///
+    /// # Errors
+    ///
+    /// Another session has the id, or there is no such session.
+    fn claim_id(&mut self, key: Key) -> Result<(), Option<Key>> {
+        let Some(session) = self.table.get(key) else { return Err(None) };
+        match self.by_id.get(&session.id).copied() {
+            Some(holder) if holder != key => Err(Some(holder)),
+            _ => {
+                self.by_id.insert(session.id.clone(), key);
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self, now: Time, session: Session) -> Key {
+        let (route, first) = (session.route.clone(), now + session.heartbeat);
+        let key = self.table.insert(session);
+        self.by_route.insert(route, key);
+        self.set_timer(key, first);
+        key
+    }
+
+    fn close(&mut self, key: Key) -> Option<Session> {
+        self.timer.clear(key.index());
+        let session = self.table.remove(key)?;
+        self.by_route.remove(&session.route);
+        if self.by_id.get(&session.id) == Some(&key) {
+            self.by_id.remove(&session.id);
+        }
+        Some(session)
+    }
+
+    fn set_timer(&mut self, key: Key, at: Time) {
+        self.timer.set(key.index(), at);
+    }
+
+    /// A session whose timer fires by now.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Key> {
+        loop {
+            let index = self.timer.pop(now)?;
+            if let Some(key) = self.table.key_at(index) {
+                return Some(key);
+            }
+        }
+    }
+
+    /// When the next timer fires.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        self.timer.next()
+    }
+
+    /// Routes and timers, for the audit.
+    pub(super) fn counted(&self) -> (usize, usize) {
+        (self.by_route.len(), self.timer.len())
     }
 }
 
@@ -108,13 +385,13 @@ impl<P: Payload> Broker<P> {
             return self.refuse_hello(from, id, DisconnectReason::LimitReached, out);
         }
         if self.closing.is_some() {
-            return self.turn_away(route, DisconnectReason::Shutdown, out);
+            return self.reject(route, DisconnectReason::Shutdown, out);
         }
         let Some(rights) = self.rights_of_newcomer(from.identity) else {
             self.stats.denied += 1;
             return self.refuse_hello(from, id, DisconnectReason::Denied, out);
         };
-        let id = if id.is_empty() { self.new_id() } else { Name::from(id) };
+        let id = if id.is_empty() { self.sessions.new_id() } else { Name::from(id) };
         let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
         let liveness = liveness.min(LIVENESS_MOST).max(self.config.liveness);
         let expiry = heartbeat.times(liveness.into());
@@ -132,12 +409,12 @@ impl<P: Payload> Broker<P> {
         reason: DisconnectReason,
         out: &mut Vec<Action<P>>,
     ) {
-        self.refused(from.identity, id, reason, out);
-        self.turn_away(from.route, reason, out);
+        self.note_refused(from.identity, id, reason, out);
+        self.reject(from.route, reason, out);
     }
 
     /// Notes that a peer gets no session.
-    pub(super) fn refused(
+    pub(super) fn note_refused(
         &self,
         identity: Identity,
         id: &[u8],
@@ -153,7 +430,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Notes that a worker may not serve what it offers.
-    pub(super) fn refused_ready(
+    pub(super) fn note_refused_ready(
         &self,
         from: Key,
         service: &[u8],
@@ -173,48 +450,28 @@ impl<P: Payload> Broker<P> {
     }
 
     pub(super) fn open(&mut self, now: Time, session: Session, out: &mut Vec<Action<P>>) -> Key {
-        let (id, route, first) =
-            (session.id.clone(), session.route.clone(), now + session.heartbeat);
-        let key = self.sessions.insert(session);
-        self.by_route.insert(route.clone(), key);
-        self.session_timer.set(key.index(), first);
+        let (id, route) = (session.id.clone(), session.route.clone());
+        let key = self.sessions.open(now, session);
         self.show(key);
         out.push(Action::Open { session: key, route });
         out.push(Action::Note(Note::SessionOpened { id }));
         key
     }
 
-    /// An id that no worker has now.
-    pub(super) fn new_id(&mut self) -> Name {
-        loop {
-            self.ids_given += 1;
-            let id = format!("p-{:x}", self.ids_given);
-            if !self.by_id.contains_key(id.as_bytes()) {
-                return Name::from(id.as_bytes());
-            }
-        }
-    }
-
     /// Gives the session its id among the workers, unless another live one has it.
     pub(super) fn claim_id(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) -> bool {
-        let Some(session) = self.sessions.get(key) else { return false };
-        match self.by_id.get(&session.id).copied() {
-            Some(holder) if holder != key => {
-                // If the holder's connection is gone, sending shows it and frees the id.
-                self.send(now, holder, Record::Heartbeat, out);
-                false
-            }
-            _ => {
-                self.by_id.insert(session.id.clone(), key);
-                true
-            }
+        let claimed = self.sessions.claim_id(key);
+        if let Err(Some(holder)) = claimed {
+            // If the holder's connection is gone, sending shows it and frees the id.
+            self.send(now, holder, Record::Heartbeat, out);
         }
+        claimed.is_ok()
     }
 
     pub(super) fn drain(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
         self.stop_dispatch(now, from);
         let Some(session) = self.sessions.get_mut(from) else { return };
-        session.draining = true;
+        session.start_drain();
         let id = session.id.clone();
         let registrations = session.registrations.clone();
         for registration in registrations {
@@ -232,7 +489,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A sign of life is due, or none has come.
+    /// A session's timer fired: a heartbeat is due, or the peer was silent for too long.
     pub(super) fn session_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
         let expiry = match session.plain() {
@@ -244,7 +501,7 @@ impl<P: Payload> Broker<P> {
         if silent && now >= self.grace_until && !self.planted(PlantedBug::NoExpiry) {
             // RFC 7, RFC 18 B14 and B15.
             self.send(now, key, Record::Disconnect(DisconnectReason::Silence), out);
-            return self.leave(now, key, Cause::Silence, out);
+            return self.close_session(now, key, Cause::Silence, out);
         }
         let heartbeat = session.heartbeat;
         if now - session.sent >= heartbeat {
@@ -255,7 +512,7 @@ impl<P: Payload> Broker<P> {
         let silence = (session.seen + expiry).max(self.grace_until);
         let next = (session.sent + heartbeat).min(silence);
         let next = next.max(now + Span::from_ms(1));
-        self.session_timer.set(key.index(), next);
+        self.sessions.set_timer(key, next);
     }
 
     /// A plain client has no heartbeats; its session is there for its calls.
@@ -263,18 +520,19 @@ impl<P: Payload> Broker<P> {
         let Some(session) = self.sessions.get(key) else { return };
         let idle = session.calls.is_empty() && now - session.seen >= session.heartbeat;
         if idle {
-            return self.leave(now, key, Cause::Idle, out);
+            return self.close_session(now, key, Cause::Idle, out);
         }
-        self.session_timer.set(key.index(), now + session.heartbeat);
+        let next = now + session.heartbeat;
+        self.sessions.set_timer(key, next);
     }
 
     fn is_busy(&self, session: &Session) -> bool {
         let registrations = session.registrations.iter();
-        registrations.filter_map(|key| self.registrations.get(*key)).any(|found| found.running > 0)
+        registrations.filter_map(|key| self.services.worker(*key)).any(|found| found.running() > 0)
     }
 
     /// Tells a peer to go; nothing is sent to it after that (RFC 7, RFC 18 B8 and B10).
-    pub(super) fn expel(
+    pub(super) fn disconnect(
         &mut self,
         now: Time,
         key: Key,
@@ -282,15 +540,15 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         self.send(now, key, Record::Disconnect(reason), out);
-        self.forget_plain(now, key);
-        self.leave(now, key, Cause::Expelled(reason), out);
+        self.remember_gone(now, key);
+        self.close_session(now, key, Cause::Expelled(reason), out);
     }
 
     /// A connection is gone, perhaps that of a worker whose calls had better move on now than when
     /// its next HEARTBEAT is due.
     pub(super) fn look_for_lost(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        let busy = self.registrations.iter().filter(|(_, worker)| worker.running > 0);
-        let mut sessions: Vec<Key> = busy.map(|(_, worker)| worker.session).collect();
+        let busy = self.services.workers().filter(|(_, worker)| worker.running() > 0);
+        let mut sessions: Vec<Key> = busy.map(|(_, worker)| worker.session()).collect();
         sessions.dedup();
         sessions.retain(|key| self.sessions.get(*key).is_some_and(|found| found.seen < now));
         for session in sessions {
@@ -298,15 +556,15 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    pub(super) fn limit_note(&self, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
-        if let Some(session) = self.sessions.get(key) {
-            out.push(Action::Note(Note::LimitReached { id: session.id.clone(), limit }));
-        }
-    }
-
     /// A session is over: what it asked for is forgotten, what it held moves on or ends.
-    pub(super) fn leave(&mut self, now: Time, key: Key, cause: Cause, out: &mut Vec<Action<P>>) {
-        self.forget_client(now, key, out);
+    pub(super) fn close_session(
+        &mut self,
+        now: Time,
+        key: Key,
+        cause: Cause,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.abandon_calls_of(now, key, out);
         self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let registrations = core::mem::take(&mut session.registrations);
@@ -318,23 +576,18 @@ impl<P: Payload> Broker<P> {
             ended += lost.ended;
             services.extend(lost.service);
         }
-        self.session_timer.clear(key.index());
-        let Some(session) = self.sessions.remove(key) else { return };
+        let Some(session) = self.sessions.close(key) else { return };
         self.unread_of_gone(key);
         if !services.is_empty() {
             let names = services.iter().filter_map(|service| self.services.get(*service));
-            let services = names.map(|service| service.name.clone()).collect();
+            let services = names.map(|service| service.name().clone()).collect();
             out.push(Action::Note(Note::WorkerLeft { who: session.who(), services, cause }));
-        }
-        self.by_route.remove(&session.route);
-        if self.by_id.get(&session.id) == Some(&key) {
-            self.by_id.remove(&session.id);
         }
         out.push(Action::Close { session: key });
         out.push(Action::Note(Note::SessionClosed { id: session.id, cause, moved, ended }));
         for service in services {
             self.pump(now, service, out);
-            self.drop_if_unused(service);
+            self.services.drop_if_unused(service);
         }
     }
 }

@@ -3,100 +3,13 @@
 
 use alloc::vec::Vec;
 
-use super::calls::Place;
+use super::calls::{Call, Place};
 use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::stream::{Balance, DEFAULT_WINDOW};
 use crate::time::Time;
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, check_metadata, units};
-
-/// What the broker knows of a call's streams.
-#[derive(Debug)]
-pub(super) struct Flow {
-    kind: CallKind,
-    requests: Balance,
-    replies: Balance,
-    /// The client has said END.
-    ended: bool,
-    /// The worker has said OPEN.
-    opened: bool,
-    /// Units that a plain client has taken, and that the worker is still to get back.
-    owed: u32,
-    /// Client and worker have heard of each other: the call cannot begin again elsewhere.
-    begun: bool,
-}
-
-impl Flow {
-    pub(super) fn new(kind: CallKind) -> Self {
-        let (requests, replies) = (Balance::default(), Balance::default());
-        Flow { kind, requests, replies, ended: false, opened: false, owed: 0, begun: false }
-    }
-
-    pub(super) fn kind(&self) -> CallKind {
-        self.kind
-    }
-
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Credit for replies in the name of a plain client, which knows of none (R91).
-    pub(super) fn grant(&mut self, window: u32) {
-        if self.kind.streams(Direction::Replies) {
-            self.replies.add(DEFAULT_WINDOW.min(window), window);
-        }
-    }
-
-    /// Takes what a reply of this size costs; `false` if there is no credit.
-    pub(super) fn pay(&mut self, size: usize) -> bool {
-        self.replies.take(units(size))
-    }
-
-    /// A plain client has taken a reply of this size: what is now to be given back to the worker.
-    fn give_back(&mut self, size: usize, most: u32) -> Option<u32> {
-        self.owed = self.owed.saturating_add(units(size));
-        if self.owed < DEFAULT_WINDOW.min(most) / 2 {
-            return None;
-        }
-        Some(self.replies.add(core::mem::take(&mut self.owed), most)).filter(|units| *units > 0)
-    }
-
-    fn balance(&mut self, of: Direction) -> &mut Balance {
-        match of {
-            Direction::Requests => &mut self.requests,
-            Direction::Replies => &mut self.replies,
-        }
-    }
-
-    /// Whether such a part may come now; if so it has come.
-    fn take<P: Payload>(&mut self, of: Direction, part: &Part<P>, free: bool) -> bool {
-        let over = match of {
-            Direction::Requests => self.ended,
-            Direction::Replies => false,
-        };
-        if over || !self.kind.streams(of) {
-            return false;
-        }
-        match (part, of) {
-            (Part::Item(item), _) => {
-                self.begun = true;
-                self.opened |= of == Direction::Replies;
-                free || self.balance(of).take(units(item.size()))
-            }
-            (Part::Open(_), Direction::Replies) => {
-                self.begun = true;
-                !core::mem::replace(&mut self.opened, true)
-            }
-            (Part::End, Direction::Requests) => {
-                self.ended = true;
-                true
-            }
-            (Part::Open(_), Direction::Requests) | (Part::End, Direction::Replies) => false,
-        }
-    }
-}
+use crate::wire::{Direction, DisconnectReason, Part, Record, check_metadata};
 
 impl<P: Payload> Broker<P> {
     /// DATA: requests from a client, replies from a worker.
@@ -142,18 +55,17 @@ impl<P: Payload> Broker<P> {
             _ => None,
         };
         // What the client has no use for (R88).
-        let no_message = item.is_some_and(|item| item.is_raw() && !call.raw);
+        let no_message = item.is_some_and(|item| item.is_raw() && !call.is_raw());
         let hidden = item.is_some_and(|item| self.hides_reply(call, item));
-        if no_message || hidden || (from_plain && !call.flow.kind.streams(of)) {
+        if no_message || hidden || (from_plain && !call.flow().kind().streams(of)) {
             self.stats.unwanted += 1;
             return;
         }
-        let waits = call.backlog.is_some() || call.flow.replies.units() == 0;
+        let waits = call.has_backlog() || call.flow().reply_units() == 0;
         if from_plain && !to_plain && waits && item.is_some() {
             if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
-                call.flow.begun = true;
-                call.flow.opened = true;
-                self.let_go_if_begun(key);
+                call.flow_mut().begin_replies();
+                self.release_body_if_begun(key);
                 self.keep_back(now, key, item, out);
             }
             return;
@@ -169,37 +81,38 @@ impl<P: Payload> Broker<P> {
         if let Part::Open(body) = &part
             && let Err(error) = check_metadata(body.metadata())
         {
-            return self.end_badly_opened(now, key, error, out);
+            return self.refuse_badly_opened(now, key, error, out);
         }
         self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
         if let Some(size) = size.filter(|_| to_plain && !from_plain) {
-            self.give_back_credit(now, key, size, out);
+            self.return_credit(now, key, size, out);
         }
     }
 
-    fn give_back_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
+    fn return_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
         let most = self.config.limits.window;
         let Some(call) = self.calls.get_mut(key) else { return };
-        if let Some(units) = call.flow.give_back(size, most) {
+        if let Some(units) = call.flow_mut().return_credit(size, most) {
             let of = Direction::Replies;
             self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
         }
     }
 
     fn is_plain(&self, session: Key) -> bool {
-        self.sessions.get(session).is_some_and(|session| session.plain.is_some())
+        self.sessions.get(session).is_some_and(|session| session.is_plain())
     }
 
     /// Whether a part may come now; if so it has come.
     fn take_part(&mut self, key: Key, of: Direction, part: &Part<P>, free: bool) -> bool {
         let free = free || self.planted(PlantedBug::ForgetCredit);
         let Some(found) = self.calls.get_mut(key) else { return false };
-        let had_begun = found.flow.begun;
-        if !found.flow.take(of, part, free) {
+        let flow = found.flow_mut();
+        let had_begun = flow.has_begun();
+        if !flow.take(of, part, free) {
             return false;
         }
         if !had_begun {
-            self.let_go_if_begun(key);
+            self.release_body_if_begun(key);
         }
         true
     }
@@ -221,20 +134,20 @@ impl<P: Payload> Broker<P> {
         let Some(key) = found else { return };
         let most = self.config.limits.window;
         let Some(found) = self.calls.get_mut(key) else { return };
-        if !found.flow.kind.streams(of) {
+        if !found.flow().kind().streams(of) {
             return self.unexpected(now, from, out);
         }
-        let units = found.flow.balance(of).add(units, most);
+        let units = found.flow_mut().add_credit(of, units, most);
         if units == 0 {
             return;
         }
         match of {
             Direction::Requests => {
-                found.flow.begun = true;
-                self.let_go_if_begun(key);
+                found.flow_mut().begin();
+                self.release_body_if_begun(key);
                 self.pass_to_client(now, key, out, |call| Record::Credit { call, of, units });
             }
-            Direction::Replies if found.backlog.is_some() => self.send_backlog(now, key, out),
+            Direction::Replies if found.has_backlog() => self.send_backlog(now, key, out),
             Direction::Replies => {
                 self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
             }
@@ -243,8 +156,8 @@ impl<P: Payload> Broker<P> {
 
     /// What the client said about its streams while the call waited, right behind its REQUEST.
     pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
-        let Some(flow) = self.calls.get(key).map(|call| &call.flow) else { return };
-        let (units, ended, call) = (flow.replies.units(), flow.ended, key.as_u64());
+        let Some(flow) = self.calls.get(key).map(Call::flow) else { return };
+        let (units, ended, call) = (flow.reply_units(), flow.has_ended(), key.as_u64());
         if units > 0 {
             let of = Direction::Replies;
             self.send(now, session, Record::Credit { call, of, units }, out);
@@ -256,16 +169,16 @@ impl<P: Payload> Broker<P> {
     }
 
     /// There is no other attempt for a call that has begun, so nothing is kept for one.
-    fn let_go_if_begun(&mut self, key: Key) {
-        let begun = self.calls.get(key).is_some_and(|call| call.flow.begun);
+    fn release_body_if_begun(&mut self, key: Key) {
+        let begun = self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         if begun && !self.planted(PlantedBug::MoveBegunCalls) {
-            self.let_go(key);
+            self.release_body(key);
         }
     }
 
     /// A call by its client's number. One that has ended meanwhile is not there.
     fn made_by(&self, client: Key, call: u64) -> Option<Key> {
-        self.by_number.get(&(client, call)).copied()
+        self.calls.numbered(client, call)
     }
 
     /// The call of this handle, if the worker holds it and somebody waits for it.
@@ -277,10 +190,10 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Option<Key> {
         let key = Key::from_u64(call);
-        let place = key.and_then(|key| Some(self.calls.get(key)?.place));
+        let place = key.and_then(|key| Some(self.calls.get(key)?.place()));
         let holder = match place {
             Some(Place::Running(holder) | Place::Overdue(holder)) => {
-                self.registrations.get(holder).map(|found| found.session)
+                self.services.session_of(holder)
             }
             _ => None,
         };
@@ -298,7 +211,7 @@ impl<P: Payload> Broker<P> {
 
     fn unexpected(&mut self, now: Time, from: Key, out: &mut Vec<Action<P>>) {
         self.stats.invalid += 1;
-        self.expel(now, from, DisconnectReason::Unexpected, out);
+        self.disconnect(now, from, DisconnectReason::Unexpected, out);
     }
 
     fn pass_to_worker(
@@ -309,10 +222,10 @@ impl<P: Payload> Broker<P> {
         record: impl FnOnce(u64) -> super::io::Outgoing<P>,
     ) {
         // A call that waits gets it with `catch_up`.
-        let Some(Place::Running(worker)) = self.calls.get(key).map(|call| call.place) else {
+        let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
             return;
         };
-        let Some(session) = self.registrations.get(worker).map(|worker| worker.session) else {
+        let Some(session) = self.services.session_of(worker) else {
             return;
         };
         self.send(now, session, record(key.as_u64()), out);
@@ -327,7 +240,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client() else { return };
-        let number = call.client_call;
+        let number = call.number();
         self.send(now, client, record(number), out);
     }
 }

@@ -1,8 +1,8 @@
-//! What each method, service and worker has done so far, and which service a method's path means.
+//! Statistics: what each method, service and worker has done so far.
 //!
 //! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until
-//! then it is on trial, and there are few such rows: whoever calls methods that nobody has makes no new ones. What is
-//! counted for a row that is gone counts for its service.
+//! then it is on trial, and there are few such rows: a client that calls methods which no worker has makes no new ones.
+//! What is counted for a row that is gone counts for its service.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,51 +10,17 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Broker;
 use super::durations::{Durations, Quantiles};
 use super::io::Name;
-use super::services::Service;
-use crate::names;
-use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
 use crate::time::{Span, Time};
+use crate::wire::listing::{MethodLine, Tally};
 
 /// Rows on trial at once.
 const ON_TRIAL: usize = 64;
 /// Paths that are found without a look into the map.
 const RECENT: usize = 16;
-
-/// Counters of a method, a service or a worker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Calls accepted; of a worker, calls given to it.
-    pub requests: u64,
-    /// Calls that ended otherwise than with OK, as their clients were told.
-    pub errors: u64,
-    /// Calls that went to another worker after the first was lost.
-    pub redispatched: u64,
-    /// How long calls waited for a worker, together. In whole milliseconds each, rounded so that sums are right.
-    pub queued: Span,
-    /// How long workers held calls till they answered, together.
-    pub running: Span,
-    /// The last error, and when that was.
-    pub last_error: Option<(Code, Time)>,
-}
-
-/// The counters of a method or of a whole service, as `mmi.methods` lists them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MethodLine {
-    /// The service.
-    pub service: Name,
-    /// The method; empty for raw calls, and for typed ones of methods that no worker has.
-    pub method: Name,
-    /// What was counted.
-    pub tally: Tally,
-    /// How long ago the last error was.
-    pub since_error: Option<Span>,
-}
 
 /// The rows, and how they are found.
 #[derive(Debug)]
@@ -81,35 +47,14 @@ struct Row {
     durations: Durations,
 }
 
-/// What a path means.
+/// A method that has a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Called<'a> {
-    pub(super) name: &'a [u8],
-    /// The service, if it is known.
-    pub(super) service: Option<Key>,
-    /// Where the call counts, if that is known by now.
-    pub(super) row: Option<Key>,
-}
-
-impl Tally {
-    fn add(&mut self, other: &Tally) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.redispatched += other.redispatched;
-        self.queued = self.queued + other.queued;
-        self.running = self.running + other.running;
-        self.last_error = match (self.last_error, other.last_error) {
-            (Some(own), Some(other)) if own.1 > other.1 => Some(own),
-            (own, other) => other.or(own),
-        };
-    }
-
-    pub(super) fn count_error(&mut self, now: Time, code: Code) {
-        if code != Code::Ok {
-            self.errors += 1;
-            self.last_error = Some((code, now));
-        }
-    }
+pub(super) struct Known<'p> {
+    pub(super) row: Key,
+    /// The service in its path.
+    pub(super) name: &'p [u8],
+    /// The service's key when it was last called; the service may be gone.
+    pub(super) service: Key,
 }
 
 impl Tallies {
@@ -141,7 +86,22 @@ impl Tallies {
         Some(key)
     }
 
-    fn find(&mut self, path: &[u8]) -> Option<Key> {
+    /// What is known of a method that was called before.
+    #[inline]
+    pub(super) fn find<'p>(&mut self, path: &'p [u8]) -> Option<Known<'p>> {
+        let key = self.row_of(path)?;
+        let row = self.rows.get(key)?;
+        let name = path.get(..row.service_len.into())?;
+        Some(Known { row: key, name, service: row.service })
+    }
+
+    /// The service of a row was found under another key, if it was found.
+    pub(super) fn set_service(&mut self, row: Option<Key>, service: Option<Key>) {
+        let Some(row) = row.and_then(|row| self.rows.get_mut(row)) else { return };
+        row.service = service.unwrap_or(row.service);
+    }
+
+    fn row_of(&mut self, path: &[u8]) -> Option<Key> {
         let place = place_of(path);
         let recent = self.recent.get(place).copied().flatten();
         if recent.and_then(|key| self.rows.get(key)).is_some_and(|row| *row.name == *path) {
@@ -155,8 +115,14 @@ impl Tallies {
     }
 
     /// A row on trial for a method of a service that has workers.
-    fn on_trial(&mut self, path: &[u8], service_len: usize, of: &Service, key: Key) -> Option<Key> {
-        let parent = of.row?;
+    pub(super) fn on_trial(
+        &mut self,
+        path: &[u8],
+        service_len: usize,
+        parent: Option<Key>,
+        service: Key,
+    ) -> Option<Key> {
+        let parent = parent?;
         if self.trial.len() >= ON_TRIAL
             && let Some(oldest) = self.trial.pop_front()
         {
@@ -164,8 +130,7 @@ impl Tallies {
         }
         let name = Name::from(path);
         let service_len = u8::try_from(service_len).unwrap_or(u8::MAX);
-        let (parent, tally) = (Some(parent), Tally::default());
-        let (service, durations) = (key, Durations::default());
+        let (parent, tally, durations) = (Some(parent), Tally::default(), Durations::default());
         let row = Row { name: name.clone(), service_len, service, parent, tally, durations };
         let row = self.rows.insert(row);
         self.by_path.insert(name, row);
@@ -182,7 +147,7 @@ impl Tallies {
     }
 
     /// A worker has answered a call of this method.
-    fn answered(&mut self, key: Key, code: Code, most: usize) {
+    pub(super) fn answered(&mut self, key: Key, code: Code, most: usize) {
         if code == Code::Unimplemented || self.trial.is_empty() {
             return;
         }
@@ -192,161 +157,49 @@ impl Tallies {
         }
     }
 
-    fn of(&mut self, row: Option<Key>) -> Option<&mut Tally> {
+    /// The counters of a row.
+    #[inline]
+    pub(super) fn of(&mut self, row: Option<Key>) -> Option<&mut Tally> {
         Some(&mut self.rows.get_mut(row?)?.tally)
     }
-}
 
-/// Paths of one service differ in their ends, those of several in their lengths.
-fn place_of(path: &[u8]) -> usize {
-    let last = path.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
-    let mixed = (last ^ path.len() as u32).wrapping_mul(0x9e37_79b1);
-    (mixed >> 28) as usize % RECENT
-}
-
-impl<P: Payload> Broker<P> {
-    /// What the path of a request means.
-    pub(super) fn called<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
-        if body.is_raw() {
-            let name = names::check(body.path())?.as_bytes();
-            let service = self.by_name.get(name).copied();
-            let row = service.and_then(|service| self.services.get(service)?.row);
-            return Ok(Called { name, service, row });
-        }
-        let path = body.path();
-        if let Some(key) = self.tallies.find(path)
-            && let Some(row) = self.tallies.rows.get_mut(key)
-            && let Some(name) = path.get(..row.service_len.into())
-        {
-            if self.services.get(row.service).is_none() {
-                match self.by_name.get(name) {
-                    Some(service) => row.service = *service,
-                    None => return Ok(Called { name, service: None, row: Some(key) }),
-                }
-            }
-            return Ok(Called { name, service: Some(row.service), row: Some(key) });
-        }
-        let (name, _) = names::split(names::check(path)?)?;
-        let name = name.as_bytes();
-        let service = self.by_name.get(name).copied();
-        let of = service.and_then(|key| Some((key, self.services.get(key)?)));
-        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of, key));
-        Ok(Called { name, service, row })
+    #[inline]
+    pub(super) fn has(&self, row: Key) -> bool {
+        self.rows.get(row).is_some()
     }
 
-    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have rows.
-    fn tally(&mut self, call: Key) -> Option<&mut Tally> {
-        let call = self.calls.get_mut(call)?;
-        if call.row.is_none_or(|row| self.tallies.rows.get(row).is_none()) {
-            call.row = self.services.get(call.service).and_then(|service| service.row);
-        }
-        self.tallies.of(call.row)
-    }
-
-    /// A call is accepted.
-    pub(super) fn count_request(&mut self, row: Option<Key>) {
-        if let Some(tally) = self.tallies.of(row) {
-            tally.requests += 1;
-        }
-    }
-
-    /// The client of a call is told how it ended.
-    pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
-        if code != Code::Ok
-            && let Some(tally) = self.tally(call)
-        {
-            tally.count_error(now, code);
-        }
-    }
-
-    /// A worker that held this call was lost, and another one gets it.
-    pub(super) fn count_loss(&mut self, call: Key) {
-        if let Some(tally) = self.tally(call) {
-            tally.redispatched += 1;
-        }
-    }
-
-    /// A call is given to a worker. One that came before its service had any worker counts from here.
-    pub(super) fn count_dispatch(&mut self, now: Time, key: Key, body: &P) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        if call.client().is_none() {
-            return; // the broker's own
-        }
-        let (waited, uncounted) = (call.lap(now), call.row.is_none());
-        call.waited = waited.as_wire_ms();
-        if uncounted {
-            self.find_row(key, body);
-        }
-        if let Some(tally) = self.tally(key) {
-            tally.requests += u64::from(uncounted);
-            tally.queued = tally.queued + waited;
-        }
-    }
-
-    #[cold]
-    fn find_row(&mut self, key: Key, body: &P) {
-        let row = self.called(body).ok().and_then(|called| called.row);
-        if let Some(call) = self.calls.get_mut(key) {
-            call.row = row;
-        }
-    }
-
-    /// A worker has answered a call that it held.
-    pub(super) fn count_answer(&mut self, now: Time, key: Key, worker: Key, code: Code) {
-        let Some(call) = self.calls.get(key) else { return };
-        let held = call.passed(now);
-        if let Some(row) = call.row {
-            self.tallies.answered(row, code, self.config.limits.methods);
-            if let Some(tally) = self.tally(key) {
-                tally.running = tally.running + held;
-            }
-        }
-        let Some(worker) = self.registrations.get_mut(worker) else { return };
-        worker.tally.running = worker.tally.running + held;
-        worker.tally.count_error(now, code);
-    }
-
-    /// A worker has held a call till now: it has ended, or its slot is taken back.
-    pub(super) fn count_duration(&mut self, now: Time, key: Key) {
-        let call = self.calls.get(key).filter(|call| !call.flow.kind().is_stream());
-        let Some(call) = call else { return };
-        let held = call.passed(now);
-        if let Some(row) = call.row.and_then(|row| self.tallies.rows.get_mut(row)) {
+    /// A worker has held a call of this method for so long.
+    #[inline]
+    pub(super) fn count_duration(&mut self, row: Option<Key>, held: Span) {
+        if let Some(row) = row.and_then(|row| self.rows.get_mut(row)) {
             row.durations.add(held.as_ms());
         }
     }
 
     /// How long the calls take that count here, if that is known.
+    #[inline]
     pub(super) fn quantiles(&self, row: Option<Key>) -> Option<Quantiles> {
-        self.tallies.rows.get(row?)?.durations.quantiles()
-    }
-
-    /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
-    /// worker. `None`: no worker holds it.
-    pub fn waited(&self, call: u64) -> Option<Span> {
-        let call = self.calls.get(Key::from_u64(call)?)?;
-        call.is_running().then(|| Span::from_ms(call.waited.into()))
+        self.rows.get(row?)?.durations.quantiles()
     }
 
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
-    pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
-        let on_trial = |key: &Key| self.tallies.trial.contains(key);
+    pub(super) fn lines(&self, now: Time, service: Option<&[u8]>) -> Vec<MethodLine> {
+        let on_trial = |key: &Key| self.trial.contains(key);
         let mut lines: HashMap<&[u8], Vec<MethodLine>, FixedState> =
-            HashMap::with_hasher(self.by_name.hasher().clone());
-        for (_, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_none()) {
-            lines.insert(&row.name, alloc::vec![self.line(row, Name::from([]), row.tally)]);
+            HashMap::with_hasher(self.by_path.hasher().clone());
+        for (_, row) in self.rows.iter().filter(|(_, row)| row.parent.is_none()) {
+            lines.insert(&row.name, alloc::vec![line(now, row, Name::from([]))]);
         }
-        for (key, row) in self.tallies.rows.iter().filter(|(_, row)| row.parent.is_some()) {
+        for (key, row) in self.rows.iter().filter(|(_, row)| row.parent.is_some()) {
             let (name, method) =
                 row.name.split_at_checked(row.service_len.into()).unwrap_or_default();
             let Some(of_service) = lines.get_mut(name) else { continue };
             match (on_trial(&key), of_service.first_mut()) {
                 (true, Some(whole)) => whole.tally.add(&row.tally),
-                _ => of_service.push(self.line(
-                    row,
-                    Name::from(method.get(1..).unwrap_or_default()),
-                    row.tally,
-                )),
+                _ => {
+                    let method = Name::from(method.get(1..).unwrap_or_default());
+                    of_service.push(line(now, row, method));
+                }
             }
         }
         let wanted =
@@ -355,10 +208,17 @@ impl<P: Payload> Broker<P> {
         lines.sort_unstable_by(|a, b| (&a.service, &a.method).cmp(&(&b.service, &b.method)));
         lines
     }
+}
 
-    fn line(&self, row: &Row, method: Name, tally: Tally) -> MethodLine {
-        let service = Name::from(row.name.get(..row.service_len.into()).unwrap_or_default());
-        let since_error = tally.last_error.map(|(_, at)| self.last - at);
-        MethodLine { service, method, tally, since_error }
-    }
+fn line(now: Time, row: &Row, method: Name) -> MethodLine {
+    let service = Name::from(row.name.get(..row.service_len.into()).unwrap_or_default());
+    let since_error = row.tally.last_error.map(|(_, at)| now - at);
+    MethodLine { service, method, tally: row.tally, since_error }
+}
+
+/// Paths of one service differ in their ends, those of several in their lengths.
+fn place_of(path: &[u8]) -> usize {
+    let last = path.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
+    let mixed = (last ^ path.len() as u32).wrapping_mul(0x9e37_79b1);
+    (mixed >> 28) as usize % RECENT
 }

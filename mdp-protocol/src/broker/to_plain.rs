@@ -4,17 +4,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::Broker;
 use super::calls::Call;
 use super::io::{Action, Name, Outgoing};
-use super::mmi::Listing;
 use super::refusals::{handed_back, no_such_stream};
+use super::refusing::final_of;
 use super::requests::service_of;
-use super::{Broker, final_of};
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::{Code, Refusal};
 use crate::time::Time;
+use crate::wire::listing::Listing;
 use crate::wire::plain::{self, Dialect, Form, Side, put};
 use crate::wire::{CallKind, Command, Direction, Part, Record, Reply};
 
@@ -97,7 +98,7 @@ impl<P: Payload> Broker<P> {
         };
         let Some(message) = message else { return };
         if let Some(session) = self.sessions.get_mut(to) {
-            session.sent = now;
+            session.sent(now);
         }
         out.push(Action::SendPlain { to, form, message });
     }
@@ -108,22 +109,24 @@ impl<P: Payload> Broker<P> {
             Record::Data { call, of: Direction::Replies, .. } => (*call, false),
             _ => return None,
         };
-        let call = self.by_number.get(&(to, number)).and_then(|key| self.calls.get(*key))?;
-        let service = match &call.path {
+        let call = self.calls.numbered(to, number).and_then(|key| self.calls.get(key))?;
+        let service = match call.path() {
             // RFC 7 and RFC 18 F1, F6: the service that was asked, wherever the hooks have sent the call.
-            Some(path) => called_service(path, call.raw),
-            None => self.services.get(call.service)?.name.clone(),
+            Some(path) => called_service(path, call.is_raw()),
+            None => self.services.get(call.service())?.name().clone(),
         };
         let content = match record {
-            Record::Cancel { call: number } if !call.raw => {
-                Content::Call(Box::new(final_of(number, call.attempt, handed_back(0))))
+            Record::Cancel { call: number } if !call.is_raw() => {
+                Content::Call(Box::new(final_of(number, call.attempt(), handed_back(0))))
             }
-            Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.raw => {
+            Record::Final { code: Code::Ok, reply: Reply::Body(body), .. } if call.is_raw() => {
                 Content::Raw(body)
             }
-            Record::Data { part: Part::Item(body), .. } if call.raw => Content::Raw(body),
-            Record::Data { .. } if call.raw => return None,
-            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. } if call.raw => {
+            Record::Data { part: Part::Item(body), .. } if call.is_raw() => Content::Raw(body),
+            Record::Data { .. } if call.is_raw() => return None,
+            Record::Cancel { .. } | Record::Final { reply: Reply::Refused(_), .. }
+                if call.is_raw() =>
+            {
                 self.stats.unanswered += 1;
                 return None;
             }
@@ -135,27 +138,21 @@ impl<P: Payload> Broker<P> {
     /// Whether the reply to a raw call would be taken for a record of the broker's: a plain client reads tunnels, also
     /// in the replies to raw calls (R88).
     pub(super) fn hides_reply(&self, call: &Call<P>, body: &P) -> bool {
-        let client = call.client().filter(|_| call.raw);
+        let client = call.client().filter(|_| call.is_raw());
         let client = client.and_then(|client| self.sessions.get(client));
-        client.is_some_and(|client| client.plain.is_some())
+        client.is_some_and(|client| client.is_plain())
             && matches!(body.tunnel(&self.config.limits), Some(Command::Final | Command::Data))
     }
 
-    /// Ends a request that never became a call.
-    pub(super) fn refuse(
+    /// Tells a plain client that its request is refused, as far as plain MDP has words for that.
+    pub(super) fn refuse_plain(
         &mut self,
-        now: Time,
         from: Key,
-        call: u64,
+        form: Form,
         body: &P,
-        refusal: Refusal,
+        record: Outgoing<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        self.stats.reasons.count(refusal.reason);
-        let record = final_of(call, 0, refusal);
-        let Some(form) = self.sessions.get(from).and_then(|session| session.form()) else {
-            return self.send(now, from, record, out);
-        };
         if body.is_raw() {
             self.stats.unanswered += 1;
             return;
@@ -164,29 +161,14 @@ impl<P: Payload> Broker<P> {
         out.push(plain_final(from, form, service.as_bytes(), record));
     }
 
-    /// Hands a request back that never became a call: the broker shuts down.
-    pub(super) fn hand_back(
-        &mut self,
-        now: Time,
-        from: Key,
-        call: u64,
-        body: &P,
-        out: &mut Vec<Action<P>>,
-    ) {
-        match self.sessions.get(from).and_then(|session| session.form()) {
-            None => self.send(now, from, Record::Cancel { call }, out),
-            Some(_) => self.refuse(now, from, call, body, handed_back(0), out),
-        }
-    }
-
     /// Why a worker cannot have a call, if it cannot: a plain one has no streams but those that it can send
     /// (R87).
     pub(super) fn cannot_take(&self, call: Key, worker: Key) -> Option<Refusal> {
         let form = self.plain_form(worker)?;
         let call = self.calls.get(call)?;
-        let kind = call.flow.kind();
+        let kind = call.flow().kind();
         // The partial replies to a raw call are simply dropped where they do not fit (R88).
-        let fits = match call.raw {
+        let fits = match call.is_raw() {
             true => !kind.streams(Direction::Requests),
             false => streams_fit(form, kind),
         };
@@ -195,7 +177,7 @@ impl<P: Payload> Broker<P> {
 
     /// How a worker's messages look, if it is a plain one.
     pub(super) fn plain_form(&self, worker: Key) -> Option<Form> {
-        self.sessions.get(self.registrations.get(worker)?.session)?.form()
+        self.sessions.get(self.services.session_of(worker)?)?.form()
     }
 }
 

@@ -176,8 +176,8 @@ impl<P: Payload> Broker<P> {
         if found.is_none() && self.planted(PlantedBug::ForgetUnread) {
             return;
         }
-        self.unread.report(session, found.and_then(|found| found.rights.usage), bytes);
-        let registrations = found.map_or_else(Vec::new, |found| found.registrations.clone());
+        self.unread.report(session, found.and_then(|found| found.rights().usage()), bytes);
+        let registrations = found.map_or_else(Vec::new, |found| found.registrations().to_vec());
         let held = !registrations.is_empty() && bytes > self.mark();
         if !self.unread.hold_back(session, held) {
             return;
@@ -185,7 +185,7 @@ impl<P: Payload> Broker<P> {
         self.show_held_back(&registrations, held);
         if !held {
             for key in registrations {
-                let service = self.registrations.get(key).map(|found| found.service);
+                let service = self.services.service_of(key);
                 if let Some(service) = service {
                     self.fill_slots(now, key, service, out);
                 }
@@ -204,8 +204,8 @@ impl<P: Payload> Broker<P> {
         if self.sessions.get(session).is_some() {
             self.stats.unread_ended += 1;
         }
-        self.limit_note(session, limit, out);
-        self.leave(now, session, Cause::Unread(limit), out);
+        self.note_limit(session, limit, out);
+        self.close_session(now, session, Cause::Unread(limit), out);
     }
 
     /// A session has ended. Its connection may still have bytes unread, which go on counting.
@@ -224,14 +224,14 @@ impl<P: Payload> Broker<P> {
         self.unread.is_held_back(session)
     }
 
-    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they count
-    /// as unread, so that a long queue is not given away at once.
-    pub(super) fn gave(&mut self, session: Key, bytes: usize) {
+    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they
+    /// count as unread, so that a long queue is not given away at once.
+    pub(super) fn count_given(&mut self, session: Key, bytes: usize) {
         if self.unread.of_session(session) + bytes <= self.mark() {
             return;
         }
         let Some(found) = self.sessions.get(session) else { return };
-        let registrations = found.registrations.clone();
+        let registrations = found.registrations().to_vec();
         if self.unread.hold_back(session, true) {
             self.show_held_back(&registrations, true);
         }
@@ -249,14 +249,14 @@ impl<P: Payload> Broker<P> {
         }
         self.stats.unread_refused += 1;
         let limit = which(&self.config.limits, self.unread.all());
-        self.limit_note(from, limit, out);
+        self.note_limit(from, limit, out);
         Err(unread_refusal(limit))
     }
 
     pub(super) fn audit_unread(&self) -> Result<(), String> {
         self.unread.recount()?;
-        for (key, registration) in self.registrations.iter() {
-            if registration.held_back != self.unread.is_held_back(registration.session) {
+        for (key, registration) in self.services.workers() {
+            if registration.is_held_back() != self.unread.is_held_back(registration.session()) {
                 return Err(format!("worker {key:?} is not held back as its session is"));
             }
         }
@@ -273,10 +273,10 @@ impl<P: Payload> Broker<P> {
 
     fn show_held_back(&mut self, registrations: &[Key], held: bool) {
         for key in registrations {
-            if let Some(registration) = self.registrations.get_mut(*key) {
-                registration.held_back = held;
+            if let Some(registration) = self.services.worker_mut(*key) {
+                registration.hold_back(held);
             }
-            self.reload(*key);
+            self.services.reload(*key);
         }
     }
 }

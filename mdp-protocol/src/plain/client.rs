@@ -142,7 +142,6 @@ pub struct Client<P, T> {
     /// The one that was sent.
     current: Option<Key>,
     timer: Wheel,
-    newest: Option<Key>,
     closing: Option<Time>,
     last: Time,
 }
@@ -175,20 +174,25 @@ impl<P, T> Client<P, T> {
             waiting: VecDeque::new(),
             current: None,
             timer: Wheel::new(),
-            newest: None,
             closing: None,
             last: Time::default(),
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order.
-    pub fn handle(&mut self, now: Time, input: Input<'_, P, T>, out: &mut Vec<Action<P, T>>) {
+    /// Takes in what happened and appends what is to be done, in order. Gives the request that the input made, for
+    /// [`Input::Cancel`]; `None` if it made none, or one that has ended by now.
+    pub fn handle(
+        &mut self,
+        now: Time,
+        input: Input<'_, P, T>,
+        out: &mut Vec<Action<P, T>>,
+    ) -> Option<Key> {
         let now = now.max(self.last);
         self.last = now;
-        self.newest = None;
+        let mut made = None;
         match input {
             Input::Request { token, service, patience, body } => {
-                self.request(now, Open { token, service, patience, body: Some(body) }, out);
+                made = self.request(now, Open { token, service, patience, body: Some(body) }, out);
             }
             Input::Cancel(request) => {
                 self.remove(request);
@@ -208,6 +212,7 @@ impl<P, T> Client<P, T> {
         }
         self.tick(now, out);
         self.send(out);
+        made.filter(|request| self.requests.get(*request).is_some())
     }
 
     /// When `handle` wants to be called with [`Input::Tick`] at the latest.
@@ -220,22 +225,19 @@ impl<P, T> Client<P, T> {
         [own, self.timer.next(), self.closing].into_iter().flatten().min()
     }
 
-    /// The request that the last input made, for [`Input::Cancel`]. `None`: it made none, or one that has ended.
-    pub fn newest(&self) -> Option<Key> {
-        self.newest.filter(|request| self.requests.get(*request).is_some())
-    }
-
     /// Requests that have not ended.
     pub fn pending(&self) -> usize {
         self.requests.len()
     }
 
-    fn request(&mut self, now: Time, open: Open<P, T>, out: &mut Vec<Action<P, T>>) {
+    fn request(&mut self, now: Time, open: Open<P, T>, out: &mut Vec<Action<P, T>>) -> Option<Key> {
         if self.closing.is_some() || matches!(self.phase, Phase::Closed) {
-            return done(open.token, Err(Failure::Closed { sent: false }), out);
+            done(open.token, Err(Failure::Closed { sent: false }), out);
+            return None;
         }
         if self.requests.len() >= self.config.requests {
-            return done(open.token, Err(Failure::TooMany), out);
+            done(open.token, Err(Failure::TooMany), out);
+            return None;
         }
         let until = now + open.patience;
         let key = self.requests.insert(open);
@@ -245,7 +247,7 @@ impl<P, T> Client<P, T> {
             self.waiting.retain(|key| self.requests.get(*key).is_some());
         }
         self.waiting.push_back(key);
-        self.newest = Some(key);
+        Some(key)
     }
 
     /// Sends the next request, if it is its turn.

@@ -6,3 +6,8 @@
 
 pub mod client;
 pub mod worker;
+
+use crate::time::Span;
+
+/// How often a worker of plain MDP sends heartbeats unless it is told otherwise: 2.5 s, as in the examples of RFC 7.
+pub const HEARTBEAT: Span = Span::from_ms(2_500);

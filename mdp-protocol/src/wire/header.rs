@@ -1,7 +1,8 @@
 //! The fixed parts: signature, version, commands and flags.
 
-use core::fmt;
 use core::ops::BitOr;
+
+use crate::codes::code_table;
 
 /// The first byte of every packet. It is not ASCII and not a frame's length of plain MDP, so the
 /// three dialects tell each other apart by their first byte.
@@ -16,74 +17,30 @@ pub const PACKET_HEADER_LEN: usize = 2;
 /// Bytes of a record before its name.
 pub const HEADER_LEN: usize = 20;
 
-/// What a record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Command {
-    /// The first word of a peer: its id, and how often it wants heartbeats.
-    Hello = 1,
-    /// The broker's answer: the id under which it knows the peer, and what was agreed.
-    Welcome = 2,
-    /// A worker offers a service.
-    Ready = 3,
-    /// A call begins.
-    Request = 4,
-    /// An item of a stream.
-    Data = 5,
-    /// A call ends.
-    Final = 6,
-    /// The caller gives a call up.
-    Cancel = 7,
-    /// The other side may send more items.
-    Credit = 8,
-    /// The sender is alive.
-    Heartbeat = 9,
-    /// No new calls, please; the ones that run will end.
-    Drain = 10,
-    /// The session is over.
-    Disconnect = 11,
+code_table! {
+    /// What a record says.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[repr(u8)]
+    pub enum Command {
+        1 Hello "HELLO" "The first word of a peer: its id, and how often it wants heartbeats."
+        2 Welcome "WELCOME" "The broker's answer: the id under which it knows the peer, and what was agreed."
+        3 Ready "READY" "A worker offers a service."
+        4 Request "REQUEST" "A call begins."
+        5 Data "DATA" "An item of a stream."
+        6 Final "FINAL" "A call ends."
+        7 Cancel "CANCEL" "The caller gives a call up."
+        8 Credit "CREDIT" "The other side may send more items."
+        9 Heartbeat "HEARTBEAT" "The sender is alive."
+        10 Drain "DRAIN" "No new calls, please; the ones that run will end."
+        11 Disconnect "DISCONNECT" "The session is over."
+    }
+    name: "The name as `docs/wire.md` writes it."
 }
 
 impl Command {
     /// The command of a number on the wire.
     pub const fn from_u8(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Command::Hello,
-            2 => Command::Welcome,
-            3 => Command::Ready,
-            4 => Command::Request,
-            5 => Command::Data,
-            6 => Command::Final,
-            7 => Command::Cancel,
-            8 => Command::Credit,
-            9 => Command::Heartbeat,
-            10 => Command::Drain,
-            11 => Command::Disconnect,
-            _ => return None,
-        })
-    }
-
-    /// The name as `docs/wire.md` writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Command::Hello => "HELLO",
-            Command::Welcome => "WELCOME",
-            Command::Ready => "READY",
-            Command::Request => "REQUEST",
-            Command::Data => "DATA",
-            Command::Final => "FINAL",
-            Command::Cancel => "CANCEL",
-            Command::Credit => "CREDIT",
-            Command::Heartbeat => "HEARTBEAT",
-            Command::Drain => "DRAIN",
-            Command::Disconnect => "DISCONNECT",
-        }
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        Command::of_number(number as u32)
     }
 }
 

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod frames;
 mod header;
+pub(crate) mod listing;
 mod metadata;
 pub mod plain;
 mod record;
@@ -19,9 +20,8 @@ pub use decode::{Body, Head, Slice, WireError, decode};
 pub use encode::{Tail, begin, put, put_tail};
 pub use frames::{FramesError, put_frame, split_frames};
 pub use header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
+pub use listing::SchemaHash;
 pub use metadata::{
     KeyError, MAX_KEY, Marks, MetadataError, check_key, check_metadata, read_marks, read_metadata,
 };
-pub use record::{
-    CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply, SchemaHash,
-};
+pub use record::{CallKind, Direction, DisconnectReason, Part, Record, RecordError, Reply};

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 
 use super::decode::{Body, Head};
 use super::header::{Command, Flags, VERSION};
-use crate::broker::Listing;
+use super::listing::{Listing, SchemaHash};
+use crate::codes::code_table;
 use crate::status::{Code, Refusal};
 use crate::time::Span;
 
@@ -170,9 +171,6 @@ pub enum Part<P> {
     End,
 }
 
-/// The identity of a service's contract: equal for equal contracts. The core only compares it.
-pub type SchemaHash = [u8; 16];
-
 /// What a FINAL carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<P> {
@@ -184,100 +182,34 @@ pub enum Reply<P> {
     Listing(Box<Listing>),
 }
 
-/// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DisconnectReason {
-    /// The sender ends in good order.
-    Shutdown,
-    /// There is no session: HELLO comes first.
-    NoSession,
-    /// The command is known and has no place here (RFC 7, RFC 18 B10).
-    Unexpected,
-    /// The packet could not be read (RFC 7, RFC 18 B11).
-    Malformed,
-    /// The command is not known, or not in this version of the program.
-    UnknownCommand,
-    /// The version is not spoken; the record's count is the highest that is.
-    Version,
-    /// Another live worker has this id.
-    IdTaken,
-    /// A name is empty or has bytes that names do not have.
-    BadName,
-    /// A limit on sessions, services or capacity was met.
-    LimitReached,
-    /// There was no sign of life for too long.
-    Silence,
-    /// The policy does not allow it.
-    Denied,
-    /// An operator wants the worker to end: it is not to come back.
-    Drained,
-    /// The worker's handlers cannot run: it comes back when they can.
-    Stalled,
-    /// A reason of a newer peer.
-    Other(u32),
-}
-
-impl DisconnectReason {
-    /// The number on the wire.
-    pub const fn as_u32(self) -> u32 {
-        match self {
-            DisconnectReason::Shutdown => 1,
-            DisconnectReason::NoSession => 2,
-            DisconnectReason::Unexpected => 3,
-            DisconnectReason::Malformed => 4,
-            DisconnectReason::UnknownCommand => 5,
-            DisconnectReason::Version => 6,
-            DisconnectReason::IdTaken => 7,
-            DisconnectReason::BadName => 8,
-            DisconnectReason::LimitReached => 9,
-            DisconnectReason::Silence => 10,
-            DisconnectReason::Denied => 11,
-            DisconnectReason::Drained => 12,
-            DisconnectReason::Stalled => 13,
-            DisconnectReason::Other(number) => number,
-        }
-    }
-
-    /// The reason of a number on the wire.
-    pub const fn from_u32(number: u32) -> Self {
-        match number {
-            1 => DisconnectReason::Shutdown,
-            2 => DisconnectReason::NoSession,
-            3 => DisconnectReason::Unexpected,
-            4 => DisconnectReason::Malformed,
-            5 => DisconnectReason::UnknownCommand,
-            6 => DisconnectReason::Version,
-            7 => DisconnectReason::IdTaken,
-            8 => DisconnectReason::BadName,
-            9 => DisconnectReason::LimitReached,
-            10 => DisconnectReason::Silence,
-            11 => DisconnectReason::Denied,
-            12 => DisconnectReason::Drained,
-            13 => DisconnectReason::Stalled,
-            number => DisconnectReason::Other(number),
-        }
+code_table! {
+    /// Why a session is over.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum DisconnectReason {
+        1 Shutdown "shut down" "The sender ends in good order."
+        2 NoSession "there is no session; HELLO comes first" "There is no session: HELLO comes first."
+        3 Unexpected "the command has no place here" "The command is known and has no place here (RFC 7, RFC 18 B10)."
+        4 Malformed "the packet could not be read" "The packet could not be read (RFC 7, RFC 18 B11)."
+        5 UnknownCommand "the command is not known" "The command is not known, or not in this version of the program."
+        6 Version "the version is not spoken" "The version is not spoken; the record's count is the highest that is."
+        7 IdTaken "another live worker has this id" "Another live worker has this id."
+        8 BadName "a name is empty or has bytes that names do not have" "A name is empty or has bytes that names do not have."
+        9 LimitReached "a limit was met" "A limit on sessions, services or capacity was met."
+        10 Silence "there was no sign of life for too long" "There was no sign of life for too long."
+        11 Denied "the policy does not allow it" "The policy does not allow it."
+        12 Drained "it is to end" "An operator wants the worker to end: it is not to come back."
+        13 Stalled "its handlers cannot run" "The worker's handlers cannot run: it comes back when they can."
+        else Other "A reason of a newer peer."
     }
 }
 
 impl core::fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            DisconnectReason::Shutdown => "shut down",
-            DisconnectReason::NoSession => "there is no session; HELLO comes first",
-            DisconnectReason::Unexpected => "the command has no place here",
-            DisconnectReason::Malformed => "the packet could not be read",
-            DisconnectReason::UnknownCommand => "the command is not known",
-            DisconnectReason::Version => "the version is not spoken",
-            DisconnectReason::IdTaken => "another live worker has this id",
-            DisconnectReason::BadName => "a name is empty or has bytes that names do not have",
-            DisconnectReason::LimitReached => "a limit was met",
-            DisconnectReason::Silence => "there was no sign of life for too long",
-            DisconnectReason::Denied => "the policy does not allow it",
-            DisconnectReason::Drained => "it is to end",
-            DisconnectReason::Stalled => "its handlers cannot run",
-            DisconnectReason::Other(number) => return write!(f, "reason {number}"),
-        })
+        match self.text() {
+            Some(text) => f.write_str(text),
+            None => write!(f, "reason {}", self.as_u32()),
+        }
     }
 }
 

@@ -389,7 +389,7 @@ fn records_without_a_place_end_the_session() {
 fn a_call_that_is_given_up_ends_without_an_outcome() {
     let mut bench = Bench::connected(Config::default());
     bench.call(1, 5_000, false);
-    let key = bench.client.newest().expect("a call was made");
+    let key = bench.made.expect("a call was made");
     bench.take();
     bench.input(Input::Cancel(key));
     assert_eq!(bench.take(), ["CANCEL 0v1"]);
@@ -405,7 +405,7 @@ fn a_call_that_was_never_sent_is_given_up_in_silence() {
     let mut bench = Bench::new(Config::default());
     bench.input(Input::Tick);
     bench.call(1, 5_000, false);
-    let key = bench.client.newest().expect("a call was made");
+    let key = bench.made.expect("a call was made");
     bench.input(Input::Cancel(key));
     bench.take();
     bench.welcome();
@@ -420,7 +420,7 @@ fn a_call_that_was_never_sent_is_given_up_in_silence() {
 fn a_call_that_was_refused_has_no_name() {
     let mut bench = Bench::connected(Config { calls: 0, ..Config::default() });
     bench.call(1, 5_000, false);
-    assert_eq!(bench.client.newest(), None);
+    assert_eq!(bench.made, None);
 }
 
 #[test]

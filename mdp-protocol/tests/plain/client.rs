@@ -10,6 +10,8 @@ use super::{ms, session, state_text};
 /// A client, the time, and what was done.
 struct Bench {
     client: Client<&'static str, &'static str>,
+    /// The request that the last input made.
+    made: Option<Key>,
     now: u64,
     lines: Vec<String>,
 }
@@ -17,7 +19,7 @@ struct Bench {
 impl Bench {
     fn new(endpoints: usize) -> Self {
         let client = Client::new(Config { session: session(endpoints), requests: 3 });
-        let mut bench = Bench { client, now: 1_000, lines: Vec::new() };
+        let mut bench = Bench { client, made: None, now: 1_000, lines: Vec::new() };
         bench.input(Input::Tick);
         bench
     }
@@ -31,7 +33,7 @@ impl Bench {
 
     fn input(&mut self, input: Input<'_, &'static str, &'static str>) {
         let mut actions = Vec::new();
-        self.client.handle(Time::from_ms(self.now), input, &mut actions);
+        self.made = self.client.handle(Time::from_ms(self.now), input, &mut actions);
         self.lines.extend(actions.into_iter().map(text));
     }
 
@@ -39,7 +41,7 @@ impl Bench {
     fn request(&mut self, body: &'static str) -> Option<Key> {
         let service = Arc::from(*b"echo");
         self.input(Input::Request { token: body, service, patience: ms(1_000), body });
-        self.client.newest()
+        self.made
     }
 
     fn reply(&mut self, last: bool, body: &'static str) {

@@ -175,9 +175,18 @@ pub(crate) struct WorkerActor {
 #[derive(Debug)]
 pub(crate) struct ClientActor {
     pub(crate) machine: Client<Body, u32>,
+    /// The call that the last input made.
+    pub(crate) made: Option<Key>,
     pub(crate) waiting: usize,
     /// The streams of those that have any.
     pub(crate) streams: BTreeMap<Key, Streams>,
+}
+
+impl ClientActor {
+    /// The call that the last input made, if it has not ended.
+    pub(crate) fn newest(&self) -> Option<Key> {
+        self.made.filter(|call| self.machine.is_pending(*call))
+    }
 }
 
 /// Somebody who says whatever comes to mind.

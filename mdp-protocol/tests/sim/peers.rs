@@ -290,7 +290,7 @@ impl World {
         let life = self.peers[peer].process.life;
         let Role::Client(client) = &mut self.peers[peer].role else { return Ok(false) };
         let mut out = Vec::new();
-        client.machine.handle(now, input, &mut out);
+        client.made = client.machine.handle(now, input, &mut out);
         let any = !out.is_empty();
         client.check_sent_again(peer, &out)?;
         for action in out {
@@ -379,5 +379,6 @@ fn new_worker(offers: &[Offer], session: SessionConfig, window: u32) -> Worker {
 
 fn new_client(session: SessionConfig, calls: usize, window: u32) -> ClientActor {
     let config = client::Config { session, calls, window, ..client::Config::default() };
-    ClientActor { machine: client::Client::new(config), waiting: 0, streams: BTreeMap::new() }
+    let machine = client::Client::new(config);
+    ClientActor { machine, made: None, waiting: 0, streams: BTreeMap::new() }
 }

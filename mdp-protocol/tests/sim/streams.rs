@@ -220,7 +220,7 @@ impl World {
     /// A user has made a call. If it has streams they begin.
     pub(crate) fn begin_user(&mut self, peer: usize, uid: u32, kind: CallKind, probe: bool) {
         let Role::Client(client) = &self.peers[peer].role else { return };
-        if let Some(call) = client.machine.newest().filter(|_| kind.is_stream()) {
+        if let Some(call) = client.newest().filter(|_| kind.is_stream()) {
             let begin = Begin { uid, kind, run: None, probe, stuck: false };
             self.begin_streams(peer, call, begin);
         }

@@ -137,7 +137,7 @@ impl World {
     /// Some users lose their patience, at any moment of a call.
     fn plan_to_give_up(&mut self, peer: usize, life: u32, uid: u32, timeout: u64) {
         let Role::Client(client) = &self.peers[peer].role else { return };
-        let Some(call) = client.machine.newest() else { return };
+        let Some(call) = client.newest() else { return };
         if self.rng.percent(self.plan.given_up) {
             let patience = self.rng.range(0, timeout.max(1));
             self.after(patience, Event::GiveUp { peer, life, uid, call });

@@ -163,8 +163,10 @@ impl Driver {
         }
         let naming = call.token.naming();
         let flow = call.token.flow().cloned();
-        self.handle_at(now, Input::Call(call));
-        let Some(key) = self.core.newest() else { return };
+        let made = self.core.handle(now, Input::Call(call), &mut self.actions);
+        self.perform();
+        // It may have ended meanwhile.
+        let Some(key) = made.filter(|key| self.core.is_pending(*key)) else { return };
         if let Some(flow) = flow {
             flow.name(key);
             self.flows.insert(key, flow);

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 
 use mdp_protocol::wire::Record;
 use mdp_protocol::wire::plain::Form;
-use mdp_protocol::{ConnectionState, Limits, SessionAction, Span, Time};
+use mdp_protocol::{ConnectionState, Limits, SessionAction, Time};
 
 use crate::body::Body;
 use crate::error::ServeError;
@@ -73,8 +73,6 @@ impl Dialect {
     }
 }
 
-/// The interval of heartbeats of a worker of plain MDP, unless it says otherwise: that of RFC 7's examples.
-pub(crate) const HEARTBEAT: Span = Span::from_ms(2_500);
 /// The most sockets of one worker.
 const SOCKETS_MOST: u32 = 256;
 

@@ -494,7 +494,7 @@ impl WorkerBuilder {
         let heartbeat = match (self.heartbeat, self.dialect) {
             (Some(interval), _) => clock::span(interval),
             (None, Dialect::Rpc) => self.session.heartbeat,
-            (None, _) => plain::HEARTBEAT,
+            (None, _) => mdp_protocol::plain::HEARTBEAT,
         };
         let session = SessionConfig {
             endpoints: self.endpoints.len(),

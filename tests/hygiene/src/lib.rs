@@ -5,11 +5,13 @@
 //! - [`arrows`]: which package may depend on which.
 //! - [`words`]: which words may stand in which sources.
 //! - [`sizes`]: how long a source file may be.
+//! - [`parts`]: that the parts of the core keep their fields to themselves.
 //! - [`rules`]: that a cited rule of `docs/wire.md` exists.
 //! - [`pages`]: that lines of Markdown end, and that links and the list of pages are right.
 
 pub mod arrows;
 pub mod pages;
+pub mod parts;
 pub mod rules;
 pub mod sizes;
 pub mod strip;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use test_hygiene::workspace::Source;
-use test_hygiene::{arrows, pages, rules, sizes, strip, words};
+use test_hygiene::{arrows, pages, parts, rules, sizes, strip, words};
 use toml::Table;
 
 const WORKSPACE: &str = r#"
@@ -187,6 +187,22 @@ fn the_core_is_no_std() {
     for text in ["", "// #![no_std]\n", "#![cfg_attr(not(test), no_std)]\n"] {
         assert_eq!(words_of(path, text).len(), 1, "{text:?}");
     }
+}
+
+#[test]
+fn parts_of_the_core_have_private_fields() {
+    let faults = |path: &str, text: &str, values: &[&str]| {
+        parts::faults(&[Source { path: path.into(), text: text.into() }], values)
+    };
+    let path = "mdp-protocol/src/broker/calls/mod.rs";
+    let part = "pub(super) struct Call<P> {\n    owner: Key,\n    pub(super) place: Place,\n}\n";
+    let found = faults(path, part, &[]);
+    assert_eq!(found, ["mdp-protocol/src/broker/calls/mod.rs:3: a field of `Call` is not private"]);
+    assert_eq!(faults(path, part, &["Call"]), [""; 0]);
+    assert_eq!(faults("mdp-protocol/src/slab.rs", part, &[]), [""; 0]);
+    let closed = "pub struct Call {\n    pub place: Place,\n}\nimpl Call {\n    pub(super) fn at(n: u8) {}\n}\n";
+    assert_eq!(faults(path, closed, &[]), [""; 0]);
+    assert_eq!(faults(path, closed, &["Call"]).len(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use test_hygiene::{arrows, pages, rules, sizes, words, workspace};
+use test_hygiene::{arrows, pages, parts, rules, sizes, words, workspace};
 
 #[test]
 fn no_arrow_points_up() {
@@ -23,6 +23,11 @@ fn words_stand_only_in_their_places() {
 #[test]
 fn no_source_file_is_too_long() {
     assert_eq!(sizes::faults(&sources(), sizes::LONGER), [""; 0]);
+}
+
+#[test]
+fn the_parts_of_the_core_have_private_fields() {
+    assert_eq!(parts::faults(&sources(), parts::VALUES), [""; 0]);
 }
 
 #[test]

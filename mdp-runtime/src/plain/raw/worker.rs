@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_protocol::names;
+use mdp_protocol::plain::HEARTBEAT;
 use mdp_protocol::{ConnectionState, SessionConfig, Span};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -22,7 +23,7 @@ use crate::ends;
 use crate::error::{ServeError, WorkerFailure};
 use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
-use crate::plain::{Dialect, HEARTBEAT, check_sockets};
+use crate::plain::{Dialect, check_sockets};
 use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
 use crate::worker::{ServicePermits, Worker};

@@ -180,8 +180,8 @@ impl Driver {
         input: Input<'_, Vec<Bytes>, Line>,
         name: impl FnOnce(&mut Self, Key),
     ) {
-        self.core.handle(self.clock.now(), input, &mut self.actions);
-        if let Some(key) = self.core.newest() {
+        let made = self.core.handle(self.clock.now(), input, &mut self.actions);
+        if let Some(key) = made {
             name(self, key);
         }
         self.perform();

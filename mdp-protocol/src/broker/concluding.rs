@@ -1,0 +1,198 @@
+//! Concluding: the FINAL of a worker ends its attempt, and the client is given the reply.
+
+use alloc::vec::Vec;
+
+use super::calls::{Call, End, Place, no_name};
+use super::io::{Action, Name};
+use super::refusals::{hidden_reply, no_tunnel};
+use super::refusing::final_of;
+use super::{Broker, PlantedBug};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::status::{Code, Refusal};
+use crate::time::Time;
+use crate::wire::{DisconnectReason, Record, Reply};
+
+impl<P: Payload> Broker<P> {
+    /// FINAL: counts only from the worker that holds the call.
+    pub(super) fn take_final(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: u64,
+        end: End<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let key = Key::from_u64(call);
+        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place())))
+        else {
+            return self.unmatched_final(now, from, key, out);
+        };
+        let holder = match place {
+            Place::Running(worker) | Place::Overdue(worker) => {
+                self.services.session_of(worker).map(|session| (worker, session))
+            }
+            Place::Queued(_)
+            | Place::Pinned(_)
+            | Place::Asked(_)
+            | Place::Silenced(_)
+            | Place::Ending => None,
+        };
+        match holder {
+            Some((worker, session))
+                if session == from || self.planted(PlantedBug::AnyoneMayReply) =>
+            {
+                self.end_attempt(now, key, worker, end, out);
+            }
+            _ => self.unmatched_final(now, from, Some(key), out),
+        }
+    }
+
+    fn end_attempt(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        mut end: End<P>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let running = self.calls.get(key).is_some_and(Call::is_running);
+        // A worker that has sent a part of a stream has started a handler, whatever it says.
+        end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
+        self.unlink_worker(key, worker);
+        let holder = self.services.session_of(worker);
+        if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {
+            holder.answered();
+        }
+        if running && end.not_started && self.may_retry(now, key) {
+            self.requeue(now, key);
+            return self.free_slot(now, worker, out);
+        }
+        let end = if running { self.with_readable_metadata(end) } else { end };
+        self.count_answer(now, key, worker, end.code);
+        if !end.not_started && end.code != Code::Cancelled {
+            self.count_duration(now, key);
+        }
+        if running {
+            let id = self
+                .services
+                .session_of(worker)
+                .and_then(|session| self.sessions.get(session))
+                .map_or_else(no_name, |session| session.id().clone());
+            self.stats.replies += 1;
+            if self.calls.get(key).is_some_and(Call::has_backlog) {
+                self.conclude_later(key, end, id);
+                return self.free_slot(now, worker, out);
+            }
+            self.conclude(now, key, end, id, out);
+            return self.free_slot(now, worker, out);
+        }
+        self.stats.late += 1;
+        let orphan = self.calls.get(key).is_some_and(|call| call.client().is_none());
+        self.remove(key);
+        if orphan && self.planted(PlantedBug::LeakSlotOfDeadClient) {
+            return;
+        }
+        self.free_slot(now, worker, out);
+    }
+
+    /// A call ends with this, unless the hooks say otherwise. The call is in no list.
+    pub(super) fn conclude(
+        &mut self,
+        now: Time,
+        key: Key,
+        end: End<P>,
+        worker: Name,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let own = || self.calls.get(key).is_some_and(|call| call.client().is_none());
+        if self.config.hooks.replies && !own() {
+            return self.ask_about_reply(now, key, end, worker, out);
+        }
+        self.send_reply(now, key, end, worker, out);
+        self.remove(key);
+    }
+
+    /// Sends the client of a call the end that a worker or a hook gave it.
+    pub(super) fn send_reply(
+        &mut self,
+        now: Time,
+        key: Key,
+        end: End<P>,
+        peer: Name,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(call) = self.calls.get(key) else { return };
+        let Some(client) = call.client() else { return self.take_schema(now, key, &end, out) };
+        let no_message = matches!(&end.reply, Reply::Body(body) if body.is_raw() && !call.is_raw());
+        if no_message {
+            return self.send_refusal(now, key, |_| no_tunnel(), out);
+        }
+        if matches!(&end.reply, Reply::Body(body) if self.hides_reply(call, body)) {
+            return self.send_refusal(now, key, |_| hidden_reply(), out);
+        }
+        let code = end.code;
+        let record = if end.not_started && call.maybe_started() {
+            // The worker speaks for its own attempt only.
+            final_of(call.number(), call.attempt(), Refusal::of_last_attempt(end.code))
+        } else {
+            Record::Final {
+                call: call.number(),
+                code: end.code,
+                not_started: end.not_started,
+                attempt: call.attempt(),
+                peer,
+                reply: end.reply,
+            }
+        };
+        self.count_end(now, key, code);
+        self.send(now, client, record, out);
+    }
+
+    /// A FINAL for a call that this worker does not hold. Late ones happen; others are a fault.
+    pub(super) fn unmatched_final(
+        &mut self,
+        now: Time,
+        from: Key,
+        call: Option<Key>,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let Some(session) = self.sessions.get_mut(from) else { return };
+        let was_one = call.is_some_and(|call| self.calls.was_removed(call));
+        if was_one && session.answered_late() {
+            self.stats.late += 1;
+            return;
+        }
+        self.stats.invalid += 1;
+        // RFC 7, RFC 18 B10: a reply without a request.
+        self.disconnect(now, from, DisconnectReason::Unexpected, out);
+    }
+
+    /// The call is over: it is in no list of a place any more, and holds no slot.
+    pub(super) fn remove(&mut self, key: Key) {
+        self.release_body(key);
+        self.drop_backlog(key);
+        if !self.unlink_client(key) {
+            self.uncount_abandoned(key);
+        }
+        self.uncount_call(key);
+        self.calls.discard(key);
+    }
+
+    /// Takes a call from its client. `false`: none waited for it.
+    pub(super) fn unlink_client(&mut self, key: Key) -> bool {
+        let Some(client) = self.calls.stop_waiting(key) else { return false };
+        if let Some(session) = self.sessions.get_mut(client) {
+            self.calls.unlink_client(session.calls_mut(), key);
+        }
+        true
+    }
+
+    /// A call that its client has given up is over.
+    fn uncount_abandoned(&mut self, key: Key) {
+        let owner = self.calls.get(key).map(Call::owner);
+        if let Some(client) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
+            client.uncount_abandoned();
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Services: the queue of waiting calls, and which worker is next.
+//!
+//! Waiting calls are first in, first out for each client and go round robin between clients: a
+//! service has a ring of [`Turn`]s, one for each client that waits. Workers stand in 64 lists by
+//! load, so the least loaded one, and among equals the one used longest ago, is found in O(1).
+
+mod offers;
+mod queue;
+mod table;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::BY_PLACE;
+use super::calls::Calls;
+use super::io::Name;
+use super::overload::Pace;
+use super::unread::Given;
+use crate::list::{Link, Linked, List};
+use crate::slab::{Key, Slab};
+use crate::time::Time;
+use crate::wire::SchemaHash;
+use crate::wire::listing::Tally;
+pub(super) use table::Services;
+
+/// A name that has workers, or calls that wait for one.
+#[derive(Debug)]
+pub(super) struct Service {
+    name: Name,
+    /// Workers registered, draining ones included.
+    workers: usize,
+    /// Workers that get new calls.
+    serving: usize,
+    /// Where its calls count that have no row of their own.
+    row: Option<Key>,
+    /// The contracts of those that get new calls and said theirs, and how many say each.
+    schemas: BTreeMap<SchemaHash, usize>,
+    free: FreeWorkers,
+    /// The clients that wait, in the order of their turns.
+    turns: List,
+    /// The slots of workers that get new calls.
+    slots: u64,
+    pace: Pace,
+    /// Where most is waiting, as far as that was seen when a call came.
+    longest: Option<Key>,
+    queued: usize,
+    queued_bytes: usize,
+    /// What of this wants one worker and no other.
+    pinned: usize,
+    pinned_bytes: usize,
+}
+
+/// Workers with a free slot, by load.
+#[derive(Debug, Default)]
+struct FreeWorkers {
+    /// Bit n: list n has somebody.
+    occupied: u64,
+    /// Grown as far as it is used.
+    by_load: Vec<List>,
+}
+
+/// What a READY says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer<'a> {
+    pub(super) service: &'a [u8],
+    pub(super) capacity: u32,
+    pub(super) schema: Option<SchemaHash>,
+}
+
+/// One worker's offer of one service.
+#[derive(Debug)]
+pub(super) struct Registration {
+    session: Key,
+    service: Key,
+    capacity: u32,
+    /// What one slot is of the load, in 2^-32 of a list: a multiplication costs less than a division.
+    share: u64,
+    schema: Option<SchemaHash>,
+    /// Slots taken; equal to the length of `calls`.
+    running: u32,
+    tally: Tally,
+    /// The calls that it holds.
+    calls: List,
+    /// Calls that want this worker and no other.
+    pinned: List,
+    /// Its last free slot went to one of these though others waited, so the next one is for the others.
+    pinned_last: bool,
+    /// The list of [`FreeWorkers`] that it stands in.
+    load: Option<u8>,
+    /// It gets no new calls.
+    retired: bool,
+    /// It gets no new calls until it has read what it was sent.
+    held_back: bool,
+    /// What it was given within the input that is handled.
+    given: Given,
+    link: Link,
+}
+
+/// The waiting calls of one client for one service.
+#[derive(Debug)]
+pub(super) struct Turn {
+    session: Key,
+    service: Key,
+    calls: List,
+    bytes: usize,
+    link: Link,
+}
+
+/// What a worker's loss did to the calls that it held.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    pub(super) service: Option<Key>,
+    pub(super) moved: usize,
+    pub(super) ended: usize,
+}
+
+impl Linked<BY_PLACE> for Registration {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+    fn link_ref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl Linked<BY_PLACE> for Turn {
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+    fn link_ref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl Service {
+    #[inline]
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Workers registered, draining ones included.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Whether it has a worker that gets new calls.
+    #[inline]
+    pub(super) fn is_served(&self) -> bool {
+        self.serving > 0
+    }
+
+    /// Where its calls count that have no row of their own.
+    #[inline]
+    pub(super) fn row(&self) -> Option<Key> {
+        self.row
+    }
+
+    pub(super) fn set_row(&mut self, row: Option<Key>) {
+        self.row = row;
+    }
+
+    /// Calls that wait.
+    #[inline]
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Bytes of calls that wait, and of backlogs.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Calls that wait for one worker and no other, and their bytes.
+    pub(super) fn pinned(&self) -> (usize, usize) {
+        (self.pinned, self.pinned_bytes)
+    }
+
+    /// Bytes of a backlog are held.
+    pub(super) fn count_bytes(&mut self, bytes: usize) {
+        self.queued_bytes += bytes;
+    }
+
+    /// Bytes of a backlog are held no longer.
+    pub(super) fn uncount_bytes(&mut self, bytes: usize) {
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+    }
+
+    /// The slots of workers that get new calls, taken ones included.
+    pub(super) fn slots(&self) -> u64 {
+        self.slots
+    }
+
+    /// Clients that wait.
+    pub(super) fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// How fast its queue moves.
+    #[inline]
+    pub(super) fn pace_mut(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+
+    /// The contracts of its workers that get new calls, and how many of them say each.
+    pub(super) fn schemas(&self) -> &BTreeMap<SchemaHash, usize> {
+        &self.schemas
+    }
+
+    fn count_queued(&mut self, now: Time, bytes: usize) {
+        self.queued += 1;
+        self.queued_bytes += bytes;
+        self.pace.begin(now);
+    }
+
+    fn uncount_queued(&mut self, now: Time, bytes: usize) {
+        self.queued = self.queued.saturating_sub(1);
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+        if self.queued == 0 {
+            self.pace.end(now);
+        }
+    }
+
+    /// Counts a worker's contract. Gives it and another one, if there is another one.
+    fn add_schema(&mut self, schema: Option<SchemaHash>) -> Option<(SchemaHash, SchemaHash)> {
+        let schema = schema?;
+        *self.schemas.entry(schema).or_default() += 1;
+        let other = self.schemas.keys().find(|other| **other != schema)?;
+        Some((schema, *other))
+    }
+
+    fn remove_schema(&mut self, schema: Option<SchemaHash>) {
+        let Some(schema) = schema else { return };
+        let Some(workers) = self.schemas.get_mut(&schema) else { return };
+        *workers -= 1;
+        if *workers == 0 {
+            self.schemas.remove(&schema);
+        }
+    }
+}
+
+impl Registration {
+    /// A worker without calls.
+    pub(super) fn new(session: Key, service: Key, offer: &Offer<'_>, held_back: bool) -> Self {
+        let capacity = offer.capacity;
+        Registration {
+            session,
+            service,
+            capacity,
+            share: (64_u64 << 32).div_ceil(u64::from(capacity.max(1))),
+            schema: offer.schema,
+            running: 0,
+            tally: Tally::default(),
+            calls: List::default(),
+            pinned: List::default(),
+            pinned_last: false,
+            load: None,
+            retired: false,
+            held_back,
+            given: Given::default(),
+            link: Link::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn session(&self) -> Key {
+        self.session
+    }
+
+    #[inline]
+    pub(super) fn service(&self) -> Key {
+        self.service
+    }
+
+    pub(super) fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    pub(super) fn schema(&self) -> Option<SchemaHash> {
+        self.schema
+    }
+
+    /// Slots taken.
+    pub(super) fn running(&self) -> u32 {
+        self.running
+    }
+
+    pub(super) fn has_free_slot(&self) -> bool {
+        self.running < self.capacity
+    }
+
+    /// Whether it is given a call now.
+    pub(super) fn takes_calls(&self) -> bool {
+        self.load_now().is_some()
+    }
+
+    /// It gets no new calls.
+    #[inline]
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// It gets no new calls until it has read what it was sent.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    pub(super) fn hold_back(&mut self, held: bool) {
+        self.held_back = held;
+    }
+
+    /// What it has done so far.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    #[inline]
+    pub(super) fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// The calls that it holds.
+    pub(super) fn calls(&self) -> &List {
+        &self.calls
+    }
+
+    /// The calls that want this worker and no other.
+    pub(super) fn pinned(&self) -> &List {
+        &self.pinned
+    }
+
+    /// It gets a call. Gives the bytes that it was given within this input.
+    #[inline]
+    pub(super) fn take<P>(
+        &mut self,
+        calls: &mut Calls<P>,
+        key: Key,
+        input: u64,
+        size: usize,
+    ) -> usize {
+        self.running += 1;
+        self.tally.requests += 1;
+        calls.push_back(&mut self.calls, key);
+        self.given.add(input, size)
+    }
+
+    /// It no longer holds a call. The slot is still counted.
+    #[inline]
+    pub(super) fn unlink<P>(&mut self, calls: &mut Calls<P>, key: Key) {
+        calls.unlink(&mut self.calls, key);
+    }
+
+    /// A slot is free again. Whether it was the last of a worker that gets no new calls.
+    #[inline]
+    pub(super) fn free_slot(&mut self) -> bool {
+        self.running = self.running.saturating_sub(1);
+        self.retired && self.running == 0
+    }
+
+    /// Whether its next free slot is for calls that any worker may have: the last one went to a call that wants this
+    /// worker.
+    #[inline]
+    pub(super) fn owes_others(&mut self) -> bool {
+        core::mem::take(&mut self.pinned_last)
+    }
+
+    /// The first call that wants this worker; the next free slot is for the others.
+    #[inline]
+    pub(super) fn next_pinned(&mut self) -> Option<Key> {
+        let call = self.pinned.front()?;
+        self.pinned_last = true;
+        Some(call)
+    }
+
+    /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
+    fn load_now(&self) -> Option<u8> {
+        if self.retired || self.held_back || self.running >= self.capacity {
+            return None;
+        }
+        Some(((u64::from(self.running) * self.share) >> 32).min(63) as u8)
+    }
+}
+
+impl Turn {
+    /// The waiting calls of its client.
+    pub(super) fn calls(&self) -> &List {
+        &self.calls
+    }
+}
+
+impl FreeWorkers {
+    fn next(&self) -> Option<Key> {
+        self.by_load.get(self.occupied.trailing_zeros() as usize)?.front()
+    }
+
+    fn add(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        if self.by_load.len() <= load.into() {
+            self.by_load.resize(usize::from(load) + 1, List::default());
+        }
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.push_back(all, key);
+        self.occupied |= 1 << load;
+    }
+
+    /// Whether a list has one worker only.
+    fn is_alone(&self, load: u8) -> bool {
+        self.by_load.get(usize::from(load)).is_some_and(|list| list.len() == 1)
+    }
+
+    fn remove(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.remove(all, key);
+        if list.is_empty() {
+            self.occupied &= !(1 << load);
+        }
+    }
+}
