@@ -9,7 +9,7 @@ use mdp_protocol::wire::{self, Command, DisconnectReason, Flags, Head, Record, R
 
 use crate::body::{Body, INLINE_MOST};
 use crate::codec;
-use crate::frame;
+use crate::transport::libzmq::frame;
 use crate::listing;
 use crate::status::Status;
 

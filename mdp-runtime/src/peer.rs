@@ -10,10 +10,10 @@ use tokio::time::Sleep;
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::close;
+use crate::transport::libzmq::close;
 use crate::connection::{self, Connection};
-use crate::context::Runtime;
-use crate::link::Link;
+use crate::transport::Runtime;
+use crate::transport::libzmq::link::Link;
 use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
 use crate::plain::Side;
 use crate::security::{ClientKeys, Faults};

@@ -12,27 +12,27 @@ use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record,
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::identity::{Identities, Unproven};
+use crate::transport::libzmq::identity::{Identities, Unproven};
 use super::judges::Judges;
-use super::losses::Losses;
+use crate::transport::libzmq::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
 use super::refusals::Refusals;
-use super::router::set_up;
+use crate::transport::libzmq::router::set_up;
 use super::taken::Taken;
 use super::waits::Waits;
-use super::waker::Waker;
+use crate::transport::libzmq::waker::Waker;
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::close;
-use crate::context::Runtime;
+use crate::transport::libzmq::close;
+use crate::transport::Runtime;
 use crate::error::{BindError, BrokerFailure};
-use crate::frame::Frame;
+use crate::transport::libzmq::frame::Frame;
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Received, reason_for, retry_interrupted, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
-use crate::security::zap::Registration;
+use crate::transport::libzmq::zap::Registration;
 use crate::security::{KeyPair, set_up_server};
 use crate::spin::Spin;
 

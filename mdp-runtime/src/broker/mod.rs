@@ -1,18 +1,14 @@
 //! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
 
 mod driver;
-mod identity;
 mod judges;
-mod losses;
 mod monitor;
 mod outbox;
 mod plain;
 mod refusals;
-mod router;
 mod taken;
 mod unread;
 mod waits;
-mod waker;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -26,18 +22,18 @@ pub use monitor::Monitor;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
 use crate::policy::{self, Policy, PolicyError, Watch};
-use crate::security::zap::{Failed, Registration};
+use crate::transport::libzmq::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
 use driver::{Command, Driver};
 use judges::Judges;
 use waits::Waits;
-use waker::Waker;
+use crate::transport::libzmq::waker::Waker;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;

@@ -9,7 +9,7 @@ use mdp_protocol::wire::{Head, Record, tunnel};
 use super::outbox::Failure;
 use super::unread::{Account, Ticket, cost};
 use crate::body::Body;
-use crate::frame::{self, Frame};
+use crate::transport::libzmq::frame::{self, Frame};
 use crate::listing;
 use crate::pack::{Packer, Received, retry_interrupted, send_frame, send_last, unshared};
 

@@ -31,7 +31,7 @@ use crate::blocking;
 use crate::clock;
 use crate::codegen::Service;
 use crate::compress::{Compression, Packing};
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::ConnectError;

@@ -18,10 +18,10 @@ use super::socket::{Layout, Socket};
 use super::subscriber::Subscriber;
 use super::topic::MOST_TOPIC_BYTES;
 use crate::codegen::Record;
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
-use crate::security::zap::{Failed, Registration};
+use crate::transport::libzmq::zap::{Failed, Registration};
 use crate::security::{CurveClient, CurveServer, set_up_server};
 
 const HIGH_WATER_MARK: u32 = 1_000;

@@ -12,9 +12,9 @@ use super::error::RecvError;
 use super::last_values::LastValues;
 use super::reconnect::Reconnect;
 use super::socket::{Parts, Socket};
-use crate::close;
-use crate::context::Runtime;
-use crate::security::zap::Registration;
+use crate::transport::libzmq::close;
+use crate::transport::Runtime;
+use crate::transport::libzmq::zap::Registration;
 
 /// Messages that are taken before the other side of the loop has its turn.
 const BURST: usize = 128;

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use zmq::SocketEvent;
 
 use super::socket::{Socket, ready};
-use crate::context::Runtime;
-use crate::frame::{self, Polled};
+use crate::transport::Runtime;
+use crate::transport::libzmq::frame::{self, Polled};
 use crate::pack::retry_interrupted;
 
 /// How long libzmq has to show that it connects again by itself; and what is left of the old connection, to go.

@@ -6,7 +6,7 @@ use tokio::io::unix::AsyncFd;
 use super::error::RecvError;
 use super::reconnect::Step;
 use super::topic::Topic;
-use crate::frame::{self, Polled};
+use crate::transport::libzmq::frame::{self, Polled};
 use crate::pack::retry_interrupted;
 
 /// A message as it travels.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::wire::plain::{self, Command, Form};
 
-use crate::link::Link;
+use crate::transport::libzmq::link::Link;
 use crate::peer::Way;
 
 pub(crate) struct Socket {

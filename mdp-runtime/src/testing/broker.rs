@@ -5,7 +5,7 @@ use std::ops::Deref;
 use crate::broker::{Broker, BrokerBuilder};
 use crate::client::{Client, ClientBuilder};
 use crate::codegen::Service;
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::error::{BindError, ConnectError, ServeError};
 use crate::worker::{Worker, WorkerBuilder};
 

@@ -27,7 +27,7 @@ pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 use crate::clock;
 use crate::codegen::Service;
 use crate::compress::Packing;
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends::{self, Panicked};
 use crate::error::{ServeError, WorkerFailure};

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::client::{Client, RawCall};
 use crate::clock;
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::ConnectError;

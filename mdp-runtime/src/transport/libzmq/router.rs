@@ -2,7 +2,7 @@
 
 use mdp_protocol::Limits;
 
-use crate::frame;
+use crate::transport::libzmq::frame;
 
 /// Silent connects and half-open connections end after this.
 const HANDSHAKE_MS: i32 = 2_000;
@@ -15,7 +15,7 @@ const KEEPALIVE_AGAIN_S: i32 = 5;
 const KEEPALIVE_COUNT: i32 = 3;
 
 /// Sets the options of the socket before it is bound.
-pub(super) fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
+pub(crate) fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_router_mandatory(true)?;
     router.set_linger(LINGER_MS)?;
     router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
@@ -35,7 +35,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::context::Runtime;
+    use crate::transport::Runtime;
 
     /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
     /// not lost.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use tokio::io::unix::AsyncFd;
 
-use crate::context::Runtime;
-use crate::frame::{self, Polled};
+use crate::transport::Runtime;
+use crate::transport::libzmq::frame::{self, Polled};
 use crate::pack::{Packer, Received, retry_interrupted};
 use crate::security::{ClientKeys, HandshakeFault, Watch};
 

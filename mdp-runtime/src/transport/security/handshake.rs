@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::unix::AsyncFd;
 use zmq::SocketEvent;
 
-use crate::context::Runtime;
-use crate::frame::{self, Polled};
+use crate::transport::Runtime;
+use crate::transport::libzmq::frame::{self, Polled};
 use crate::pack::retry_interrupted;
 
 const MECHANISM_MISMATCH: u32 = zmq_sys::ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH;

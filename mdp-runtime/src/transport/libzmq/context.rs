@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::version::warn_if_old;
+use super::zap;
 use crate::clock;
-use crate::security::{warn_if_old, zap};
 
 /// A ZeroMQ context with its I/O threads.
 ///

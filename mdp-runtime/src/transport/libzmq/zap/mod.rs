@@ -18,8 +18,8 @@ use std::{io, thread};
 
 use request::{Question, Refusal, Verdict};
 
-use super::AllowList;
-use crate::context::Runtime;
+use crate::security::AllowList;
+use crate::transport::Runtime;
 use crate::ends;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";

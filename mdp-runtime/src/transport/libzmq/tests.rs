@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::*;
+use super::zap;
+use crate::security::{AllowList, CurveClient, CurveServer, KeyPair, set_up_server};
 use crate::testing;
 use crate::{BindError, Broker, BrokerFailure, Client, ConnectError, Runtime, ServeError, Worker};
 
@@ -83,7 +84,7 @@ fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bo
 }
 
 fn frame_stop(socket: &mut zmq::Socket) {
-    crate::frame::stop_monitor(socket).unwrap();
+    super::frame::stop_monitor(socket).unwrap();
 }
 
 /// CURVE alone says nothing about who a peer is.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::CurveUnavailable;
-use crate::frame;
+use crate::transport::libzmq::frame;
 
 /// Bytes of a key.
 const BYTES: usize = 32;

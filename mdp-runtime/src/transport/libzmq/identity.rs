@@ -3,7 +3,7 @@
 use mdp_protocol::Identity;
 
 use crate::security::PublicKey;
-use crate::security::zap::Registration;
+use crate::transport::libzmq::zap::Registration;
 
 /// The property of a message that ZAP sets. A peer can send one of this name too; what ZAP says goes before it, so it is
 /// read where ZAP is asked and nowhere else.
@@ -21,7 +21,7 @@ const RECENT: usize = 64;
 type Known = (Box<str>, Identity);
 
 /// Tells who sent a message. This is the one place where an identity is made.
-pub(super) struct Identities {
+pub(crate) struct Identities {
     /// `None`: the broker has no CURVE, and all peers are anonymous.
     registration: Option<Registration>,
     /// Keys that were read of late, with their texts: reading one takes longer than a comparison.
@@ -30,7 +30,7 @@ pub(super) struct Identities {
 
 /// Why a message over an encrypted endpoint must count for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unproven {
+pub(crate) enum Unproven {
     /// Its connection has no key.
     Key,
     /// Its peer has set the routing id itself. Once the connection is gone another peer may connect with the same id, and
@@ -50,12 +50,12 @@ fn is_made_by_router(route: &[u8]) -> bool {
 }
 
 impl Identities {
-    pub(super) fn new(registration: Option<Registration>) -> Self {
+    pub(crate) fn new(registration: Option<Registration>) -> Self {
         Identities { registration, recent: vec![None; RECENT].into() }
     }
 
     /// Nobody new can connect any more.
-    pub(super) fn is_blind(&self) -> bool {
+    pub(crate) fn is_blind(&self) -> bool {
         self.registration.as_ref().is_some_and(Registration::is_gone)
     }
 
@@ -65,7 +65,7 @@ impl Identities {
     ///
     /// The broker has CURVE, the message came over the network, and its connection has no key; or the broker is
     /// `guarded` by a policy, so that keys have rights of their own, and the peer has set its routing id itself.
-    pub(super) fn of(
+    pub(crate) fn of(
         &mut self,
         route: &mut zmq::Message,
         guarded: bool,
@@ -106,7 +106,7 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Runtime;
+    use crate::transport::Runtime;
     use crate::security::{AllowList, CurveClient, KeyPair, set_up_server};
 
     /// A router with the broker's way of knowing its peers.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
-use crate::frame;
+use crate::transport::libzmq::frame;
 
 /// Asks libzmq whether it has CURVE; tests ask somebody else.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::context::Runtime;
+use crate::transport::Runtime;
 use crate::pack::retry_interrupted;
 
 /// A little longer than the sockets linger.

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::context::Runtime;
+use crate::transport::Runtime;
 
 /// Wakes the thread out of its wait.
 #[derive(Debug)]
-pub(super) struct Waker {
+pub(crate) struct Waker {
     socket: Mutex<SendSocket>,
     /// It was woken and has not looked yet why.
     called: AtomicBool,
@@ -22,7 +22,7 @@ impl std::fmt::Debug for SendSocket {
 }
 
 impl Waker {
-    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
+    pub(crate) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let inner = runtime.socket(zmq::PAIR)?;
@@ -35,7 +35,7 @@ impl Waker {
         Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
     }
 
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if self.called.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -45,18 +45,18 @@ impl Waker {
         }
     }
 
-    pub(super) fn is_called(&self) -> bool {
+    pub(crate) fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)
     }
 
     /// Whoever calls from now on is heard by another look.
-    pub(super) fn look(&self) {
+    pub(crate) fn look(&self) {
         // Reads too, so that what was said before a call is seen after it.
         self.called.swap(false, Ordering::AcqRel);
     }
 
     /// The thread itself has more to do, and must not wait.
-    pub(super) fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.called.store(true, Ordering::Release);
     }
 }
