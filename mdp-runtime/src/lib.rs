@@ -177,7 +177,7 @@ pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
-pub use transport::{Runtime, security};
+pub use transport::{Runtime, SocketError, security};
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 
 /// What layers of tower are put around, behind the feature `tower`. See [`Client::layer`] and [`WorkerBuilder::layer`].

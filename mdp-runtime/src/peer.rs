@@ -10,13 +10,11 @@ use tokio::time::Sleep;
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::transport::libzmq::close;
 use crate::connection::{self, Connection};
-use crate::transport::Runtime;
-use crate::transport::libzmq::link::Link;
 use crate::pack::{CALL_WEIGHT, Gather, Received, weight_of};
 use crate::plain::Side;
 use crate::security::{ClientKeys, Faults};
+use crate::transport::{Closing, Dealer, Runtime, SocketError, close_all};
 
 /// Calls that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.
@@ -40,7 +38,7 @@ pub(crate) struct Peer {
     /// When the machine makes its next attempt to connect, if it waits for that.
     pub(crate) next_attempt: Option<Time>,
     way: Way,
-    link: Option<Link>,
+    link: Option<Dealer>,
     /// Of the link's endpoint.
     endpoint: usize,
     /// The handshake with this link's endpoint has failed.
@@ -182,7 +180,7 @@ impl Peer {
         let Some(endpoint) = self.way.endpoints.get(endpoint) else {
             return Err(Broken::Connection);
         };
-        match Link::connect(&self.way.runtime, endpoint, keys) {
+        match Dealer::connect(&self.way.runtime, endpoint, keys) {
             Ok(link) => {
                 self.link = Some(link);
                 Ok(())
@@ -214,7 +212,7 @@ impl Peer {
                 if std::mem::take(&mut self.faulty) {
                     self.faults.set(self.endpoint, None);
                 }
-                return Ok(received);
+                return Ok(received.map(Received::from));
             }
             if lost {
                 // libzmq would go on with another connection, on which nobody knows this peer.
@@ -255,8 +253,8 @@ impl Peer {
 
     /// Closes the socket, and what it still holds goes nowhere.
     fn discard(&mut self) {
-        let Some(socket) = self.unlink() else { return };
-        if let Err(error) = socket.set_linger(0) {
+        let Some(link) = self.link.take() else { return };
+        if let Err(error) = link.discard() {
             tracing::debug!(who = self.connection.who(), %error, "a socket may still write what it holds");
         }
     }
@@ -276,8 +274,8 @@ impl Peer {
     }
 
     /// The socket, to be closed.
-    fn unlink(&mut self) -> Option<zmq::Socket> {
-        self.link.take().map(Link::into_socket)
+    fn unlink(&mut self) -> Option<Closing> {
+        self.link.take().map(Dealer::into_closing)
     }
 
     /// Hands the records of the next message to `take`, which stops at the first that cannot be read, and gives their
@@ -324,7 +322,7 @@ impl Peer {
             return plain.flush();
         }
         let Some(link) = &mut self.link else { return Ok(()) };
-        self.gather.flush(|packer| link.send(packer)).map_err(|error| self.broken(error))
+        self.gather.flush(|packet| link.send(packet)).map_err(|error| self.broken(error))
     }
 
     /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
@@ -332,10 +330,10 @@ impl Peer {
         if let Some(plain) = &mut self.plain {
             return plain.is_readable();
         }
-        self.link.as_ref().is_some_and(Link::is_readable)
+        self.link.as_ref().is_some_and(Dealer::is_readable)
     }
 
-    fn broken(&self, error: zmq::Error) -> Broken {
+    fn broken(&self, error: SocketError) -> Broken {
         tracing::warn!(who = self.connection.who(), %error, "the socket failed");
         Broken::Connection
     }
@@ -349,16 +347,9 @@ impl Peer {
     pub(crate) async fn close(mut self) {
         // A broken socket has lost it anyway.
         let _ = self.flush();
-        let mut sockets: Vec<zmq::Socket> = self.unlink().into_iter().collect();
+        let mut sockets: Vec<Closing> = self.unlink().into_iter().collect();
         sockets.extend(self.plain.take().into_iter().flat_map(|plain| plain.into_sockets()));
-        if !sockets.is_empty() {
-            let runtime = self.way.runtime.clone();
-            let closing = tokio::task::spawn_blocking(move || {
-                sockets.into_iter().for_each(|socket| close::close(&runtime, socket));
-            });
-            // An error means that tokio itself is being shut down.
-            let _ = closing.await;
-        }
+        close_all(&self.way.runtime, sockets).await;
         self.log(&ConnectionState::Closed);
         self.state.send_replace(ConnectionState::Closed);
     }
@@ -369,8 +360,7 @@ impl Peer {
             return poll_fn(|cx| plain.poll_ready(cx)).await;
         }
         match &mut self.link {
-            // An error shows again at the next receive.
-            Some(link) => drop(link.ready(!self.gather.is_empty()).await),
+            Some(link) => link.ready(!self.gather.is_empty()).await,
             None => pending().await,
         }
     }

@@ -22,18 +22,16 @@ pub use monitor::Monitor;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
 use crate::policy::{self, Policy, PolicyError, Watch};
-use crate::transport::libzmq::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
+use crate::transport::{NoHandler, Registration, Runtime, Waker};
 use driver::{Command, Driver};
 use judges::Judges;
 use waits::Waits;
-use crate::transport::libzmq::waker::Waker;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
@@ -442,10 +440,11 @@ impl BrokerBuilder {
         };
         let waker = Arc::clone(&line.waker);
         let waits = Waits::new(self.waits, &config.limits);
-        let driver = Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker)?;
+        let driver =
+            Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker, wakeups)?;
         let driver = driver.with_waits(waits);
         let endpoints = driver.endpoints().to_vec();
-        let run = move || driver.run(&inbox, &wakeups);
+        let run = move || driver.run(&inbox);
         let ended = move |end: Result<_, _>| {
             let end = end.unwrap_or(Err(BrokerFailure::Panicked));
             let _ = finished.send(Some(end)); // nobody may be waiting
@@ -491,8 +490,8 @@ fn secure<'a>(
     let waker = Arc::clone(waker);
     let registration = Registration::new(runtime, curve.allowed().clone(), move || waker.wake());
     let registration = registration.map_err(|failed| match failed {
-        Failed::Socket(error) => BindError::Authenticator(error),
-        Failed::Thread(error) => BindError::Thread(error),
+        NoHandler::Socket(error) => BindError::Authenticator(error),
+        NoHandler::Thread(error) => BindError::Thread(error),
     })?;
     Ok((curve.keys(), registration))
 }

@@ -22,6 +22,7 @@ use mdp_protocol::{ConnectionState, Limits, SessionAction, Span, Time};
 use crate::body::Body;
 use crate::error::ServeError;
 use crate::peer::{Broken, Way};
+use crate::transport::Closing;
 use calls::Calls;
 use serving::Serving;
 
@@ -184,7 +185,7 @@ impl Side {
     }
 
     /// The sockets, to be closed when all is written.
-    pub(crate) fn into_sockets(self) -> Vec<zmq::Socket> {
+    pub(crate) fn into_sockets(self) -> Vec<Closing> {
         match self {
             Side::Client(calls) => calls.into_sockets(),
             Side::Worker(serving) => serving.into_sockets(),

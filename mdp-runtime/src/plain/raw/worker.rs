@@ -14,9 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
 use crate::clock::{self, Clock};
-use crate::transport::libzmq::close;
 use crate::connection::{self, Connection};
-use crate::transport::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::{ServeError, WorkerFailure};
@@ -25,6 +23,7 @@ use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, HEARTBEAT, check_sockets};
 use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
+use crate::transport::Runtime;
 use crate::worker::{ServicePermits, Worker};
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
@@ -384,7 +383,7 @@ impl Driver {
         let Driver { runtime, clock, slots, desk, requests, state, mut connection, .. } = self;
         drop((desk, requests));
         for socket in slots.into_sockets() {
-            close::close(&runtime, socket);
+            socket.close(&runtime);
         }
         connection.changed(clock.now(), &ConnectionState::Closed, "", None);
         state.send_replace(ConnectionState::Closed);

@@ -2,8 +2,8 @@
 
 use mdp_protocol::Identity;
 
-use crate::security::PublicKey;
-use crate::transport::libzmq::zap::Registration;
+use super::zap::Registration;
+use crate::transport::security::PublicKey;
 
 /// The property of a message that ZAP sets. A peer can send one of this name too; what ZAP says goes before it, so it is
 /// read where ZAP is asked and nowhere else.
@@ -21,7 +21,7 @@ const RECENT: usize = 64;
 type Known = (Box<str>, Identity);
 
 /// Tells who sent a message. This is the one place where an identity is made.
-pub(crate) struct Identities {
+pub(super) struct Identities {
     /// `None`: the broker has no CURVE, and all peers are anonymous.
     registration: Option<Registration>,
     /// Keys that were read of late, with their texts: reading one takes longer than a comparison.
@@ -50,12 +50,12 @@ fn is_made_by_router(route: &[u8]) -> bool {
 }
 
 impl Identities {
-    pub(crate) fn new(registration: Option<Registration>) -> Self {
+    pub(super) fn new(registration: Option<Registration>) -> Self {
         Identities { registration, recent: vec![None; RECENT].into() }
     }
 
     /// Nobody new can connect any more.
-    pub(crate) fn is_blind(&self) -> bool {
+    pub(super) fn is_blind(&self) -> bool {
         self.registration.as_ref().is_some_and(Registration::is_gone)
     }
 
@@ -65,7 +65,7 @@ impl Identities {
     ///
     /// The broker has CURVE, the message came over the network, and its connection has no key; or the broker is
     /// `guarded` by a policy, so that keys have rights of their own, and the peer has set its routing id itself.
-    pub(crate) fn of(
+    pub(super) fn of(
         &mut self,
         route: &mut zmq::Message,
         guarded: bool,
@@ -106,8 +106,9 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Runtime;
-    use crate::security::{AllowList, CurveClient, KeyPair, set_up_server};
+    use crate::transport::libzmq::context::Runtime;
+    use crate::transport::libzmq::curve::{set_up_client, set_up_server};
+    use crate::transport::security::{AllowList, KeyPair};
 
     /// A router with the broker's way of knowing its peers.
     struct Server {
@@ -140,8 +141,7 @@ mod tests {
             let socket = self.runtime.socket(zmq::DEALER).unwrap();
             socket.set_linger(0).unwrap();
             if let Some(own) = own {
-                let curve = CurveClient::new(*self.keys.public()).key_pair(own.clone());
-                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+                set_up_client(&socket, own, self.keys.public()).unwrap();
             }
             socket.connect(endpoint).unwrap();
             socket
@@ -195,8 +195,7 @@ mod tests {
         let peer = server.runtime.socket(zmq::DEALER).unwrap();
         peer.set_linger(0).unwrap();
         peer.set_identity(b"ann").unwrap();
-        let curve = CurveClient::new(*server.keys.public()).key_pair(own);
-        curve.prepare(1).unwrap().set_up(&peer, 0).unwrap();
+        set_up_client(&peer, &own, server.keys.public()).unwrap();
         peer.connect(&endpoint).unwrap();
         peer.send("hello", 0).unwrap();
         assert_eq!(server.hears().unwrap_err(), Unproven::Route);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mdp_protocol::{Span, Time};
 
-use crate::transport::Runtime;
+use super::context::Runtime;
 
 /// When the routing id has gone, unless the machine is busy.
 const SOON: Span = Span::from_ms(2);
@@ -16,13 +16,13 @@ const LATER: Span = Span::from_ms(50);
 const BETWEEN: Span = Span::from_ms(10);
 
 /// Watches the broker's socket for connections that end.
-pub(crate) struct Losses {
+pub(super) struct Losses {
     events: zmq::Socket,
     times: Times,
 }
 
 impl Losses {
-    pub(crate) fn watch(runtime: &Runtime, router: &zmq::Socket) -> zmq::Result<Self> {
+    pub(super) fn watch(runtime: &Runtime, router: &zmq::Socket) -> zmq::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.losses.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         router.monitor(&endpoint, i32::from(zmq::SocketEvent::DISCONNECTED.to_raw()))?;
@@ -34,17 +34,17 @@ impl Losses {
         Ok(Losses { events, times: Times::default() })
     }
 
-    pub(crate) fn as_poll_item(&self) -> zmq::PollItem<'_> {
+    pub(super) fn as_poll_item(&self) -> zmq::PollItem<'_> {
         self.events.as_poll_item(zmq::POLLIN)
     }
 
     /// When to look next.
-    pub(crate) fn next(&self) -> Option<Time> {
+    pub(super) fn next(&self) -> Option<Time> {
         self.times.next()
     }
 
     /// Takes in what has happened. Whether it is time to look.
-    pub(crate) fn due(&mut self, now: Time) -> bool {
+    pub(super) fn due(&mut self, now: Time) -> bool {
         let mut any = false;
         while self.events.recv_msg(zmq::DONTWAIT).is_ok() {
             any = true;

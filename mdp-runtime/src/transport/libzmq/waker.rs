@@ -1,9 +1,11 @@
-//! Waking the broker's thread out of its wait.
+//! Waking a thread out of its wait for a router.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::transport::Runtime;
+use super::context::Runtime;
+use super::error::opening;
+use crate::transport::error::SocketError;
 
 /// Wakes the thread out of its wait.
 #[derive(Debug)]
@@ -11,6 +13,19 @@ pub(crate) struct Waker {
     socket: Mutex<SendSocket>,
     /// It was woken and has not looked yet why.
     called: AtomicBool,
+}
+
+/// Where the thread hears that it was woken.
+pub(crate) struct Wakeups(zmq::Socket);
+
+impl Wakeups {
+    pub(super) fn as_poll_item(&self) -> zmq::PollItem<'_> {
+        self.0.as_poll_item(zmq::POLLIN)
+    }
+
+    pub(super) fn clear(&self) {
+        while self.0.recv_msg(zmq::DONTWAIT).is_ok() {}
+    }
 }
 
 struct SendSocket(zmq::Socket);
@@ -22,7 +37,12 @@ impl std::fmt::Debug for SendSocket {
 }
 
 impl Waker {
-    pub(crate) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
+    /// The waker, and what it wakes, for [`Router::bind`](super::router::Router::bind).
+    pub(crate) fn new(runtime: &Runtime) -> Result<(Self, Wakeups), SocketError> {
+        Waker::pair(runtime).map_err(opening)
+    }
+
+    fn pair(runtime: &Runtime) -> zmq::Result<(Self, Wakeups)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let inner = runtime.socket(zmq::PAIR)?;
@@ -32,7 +52,7 @@ impl Waker {
         outer.set_linger(0)?;
         outer.connect(&endpoint)?;
         let socket = Mutex::new(SendSocket(outer));
-        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
+        Ok((Waker { socket, called: AtomicBool::new(false) }, Wakeups(inner)))
     }
 
     pub(crate) fn wake(&self) {

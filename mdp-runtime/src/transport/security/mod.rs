@@ -42,8 +42,8 @@ pub use key_file::KeyFileError;
 pub use keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
 pub use trusted::{UntrustedFile, read_trusted};
 
-pub(crate) use curve::{ClientKeys, Unusable, set_up_server};
-pub(crate) use handshake::{Faults, Watch};
+pub(crate) use curve::{ClientKeys, Unusable};
+pub(crate) use handshake::Faults;
 pub(crate) use trusted::{Mark, SETTLED, read_now, wait_until_settled};
 
 /// libzmq was built without CURVE.

@@ -1,0 +1,242 @@
+//! What goes wrong at a socket.
+
+use std::error::Error;
+use std::fmt;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// A socket could not be made, bound or connected, or it failed.
+///
+/// `Display` says what failed, at which endpoint, what the system says and, where that is known, what to do about it. What
+/// the socket layer said is the [`source`](Error::source); its type is not part of the public interface.
+///
+/// ```
+/// use std::io::ErrorKind;
+///
+/// use mdp_runtime::{BindError, Broker};
+///
+/// let first = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+/// let endpoint = first.endpoints()[0].clone();
+/// match Broker::builder().bind(&endpoint).start().unwrap_err() {
+///     BindError::Bind(error) => {
+///         assert_eq!(error.kind(), ErrorKind::AddrInUse);
+///         assert_eq!(error.endpoint(), Some(&*endpoint));
+///     }
+///     other => panic!("{other}"),
+/// }
+/// # Ok::<(), BindError>(())
+/// ```
+#[derive(Clone)]
+pub struct SocketError(Arc<Inner>);
+
+struct Inner {
+    operation: Operation,
+    endpoint: Option<String>,
+    kind: ErrorKind,
+    message: &'static str,
+    advice: Option<&'static str>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// To make a socket, and to set it up.
+    Open,
+    Bind,
+    Connect,
+    /// To start what says which keys may connect.
+    Admit,
+    /// To send, to receive, to wait.
+    Use,
+}
+
+impl SocketError {
+    pub(crate) fn new(
+        operation: Operation,
+        endpoint: Option<&str>,
+        kind: ErrorKind,
+        message: &'static str,
+    ) -> Self {
+        let (endpoint, advice) = (endpoint.map(str::to_owned), operation.advice(kind));
+        SocketError(Arc::new(Inner { operation, endpoint, kind, message, advice, cause: None }))
+    }
+
+    /// There is no endpoint of this number.
+    pub(crate) fn no_endpoint() -> Self {
+        let message = "there is no endpoint of this number";
+        SocketError::new(Operation::Connect, None, ErrorKind::InvalidInput, message)
+    }
+
+    /// The same, with what the socket layer said.
+    pub(crate) fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.change(|inner| inner.cause = Some(Box::new(cause)))
+    }
+
+    /// The same, with something to do about it.
+    pub(crate) fn advise(self, advice: &'static str) -> Self {
+        self.change(|inner| inner.advice = Some(advice))
+    }
+
+    /// Changes what was just made, and is not shared yet.
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+
+    /// The endpoint that could not be bound or connected to. `None`: the error is about no endpoint in particular.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
+    /// The kind of the system's error; [`ErrorKind::Other`] if it is the socket layer's own.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the system says.
+    pub fn message(&self) -> &str {
+        self.0.message
+    }
+
+    /// What to do about it, where that is known.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.advice
+    }
+}
+
+impl Operation {
+    /// What is to be done about the errors that are met most.
+    fn advice(self, kind: ErrorKind) -> Option<&'static str> {
+        match (self, kind) {
+            (Operation::Bind, ErrorKind::AddrInUse) => {
+                Some("another socket listens there; close it, or bind another endpoint")
+            }
+            (Operation::Bind, ErrorKind::AddrNotAvailable) => Some(
+                "the address is not one of this machine; bind one that is, or `*` for all of them",
+            ),
+            (Operation::Bind, ErrorKind::PermissionDenied) => Some(
+                "this user may not bind it; take a port above 1023, or a folder that the user can write to",
+            ),
+            (Operation::Bind, ErrorKind::NotFound) => {
+                Some("the folder for the socket's file does not exist; make it first")
+            }
+            (Operation::Admit, ErrorKind::AddrInUse) => Some(
+                "this `Runtime` has a handler of ZAP that is not this crate's; take a `Runtime` of its own",
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Open => "could not set up a socket",
+            Operation::Bind => "could not bind",
+            Operation::Connect => "could not connect to",
+            Operation::Admit => "could not start the handler that says which keys may connect",
+            Operation::Use => "the socket failed",
+        })
+    }
+}
+
+impl fmt::Display for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, endpoint, message, advice, .. } = &*self.0;
+        match endpoint {
+            Some(endpoint) => write!(f, "{operation} `{endpoint}`: {message}")?,
+            None => write!(f, "{operation}: {message}")?,
+        }
+        match advice {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, endpoint, kind, message, advice, .. } = &*self.0;
+        f.debug_struct("SocketError")
+            .field("operation", operation)
+            .field("endpoint", endpoint)
+            .field("kind", kind)
+            .field("message", message)
+            .field("advice", advice)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for SocketError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+/// Two errors are equal that say the same.
+impl PartialEq for SocketError {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |error: &Self| (error.0.operation, error.0.kind, error.0.message);
+        said(self) == said(other) && self.endpoint() == other.endpoint()
+    }
+}
+
+impl Eq for SocketError {}
+
+/// Why a message was not sent to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// Nobody is behind the routing id.
+    Gone,
+    /// The peer takes nothing more.
+    Full,
+    /// Anything else, in the system's words.
+    Failed(&'static str),
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unsent::Gone => "the peer is gone",
+            Unsent::Full => "the peer takes nothing more",
+            Unsent::Failed(message) => message,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_failed_where_why_and_what_to_do() {
+        let message = "Address already in use";
+        let endpoint = "tcp://127.0.0.1:5555";
+        let error =
+            SocketError::new(Operation::Bind, Some(endpoint), ErrorKind::AddrInUse, message);
+        assert_eq!(
+            error.to_string(),
+            "could not bind `tcp://127.0.0.1:5555`: Address already in use; \
+             another socket listens there; close it, or bind another endpoint"
+        );
+        assert_eq!((error.endpoint(), error.message()), (Some(endpoint), message));
+        assert!(error.advice().is_some_and(|advice| advice.contains("close it")));
+        assert!(error.source().is_none());
+        let caused = error.clone().caused_by(fmt::Error);
+        assert_eq!(caused, error);
+        let again = caused.advise("wait");
+        assert!(again.to_string().ends_with("; wait"), "{again}");
+    }
+
+    #[test]
+    fn what_the_socket_layer_said_is_the_source() {
+        let error = SocketError::new(Operation::Use, None, ErrorKind::Other, "it is over");
+        let error = error.caused_by(fmt::Error);
+        assert_eq!(error.to_string(), "the socket failed: it is over");
+        assert_eq!(error.source().map(ToString::to_string), Some(fmt::Error.to_string()));
+        assert_ne!(error, SocketError::no_endpoint());
+    }
+}
