@@ -38,6 +38,7 @@
 pub mod blocking;
 mod body;
 mod broker;
+mod broker_link;
 mod by_key;
 mod carried;
 mod client;
@@ -68,6 +69,7 @@ mod peer;
 mod plain;
 mod policy;
 mod retry;
+mod rpc_link;
 mod signal;
 mod spin;
 mod status;

@@ -306,8 +306,8 @@ impl Calls {
         }
     }
 
-    pub(super) fn into_sockets(self) -> Vec<Closing> {
-        self.socket.into_iter().map(Socket::into_closing).collect()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        self.socket.take().into_iter().map(Socket::into_closing).collect()
     }
 }
 

@@ -272,7 +272,7 @@ impl Serving {
         self.slots.next_deadline()
     }
 
-    pub(super) fn into_sockets(self) -> Vec<Closing> {
-        self.slots.into_sockets()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        self.slots.take_sockets()
     }
 }

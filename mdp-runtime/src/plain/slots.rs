@@ -228,9 +228,9 @@ impl Slots {
         if any { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    pub(super) fn into_sockets(self) -> Vec<Closing> {
-        let open = self.slots.into_iter().filter_map(|slot| slot.socket);
-        self.left.into_iter().chain(open.map(Socket::into_closing)).collect()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        let open = self.slots.iter_mut().filter_map(|slot| slot.socket.take());
+        std::mem::take(&mut self.left).into_iter().chain(open.map(Socket::into_closing)).collect()
     }
 
     fn receive(&mut self, now: Time, number: usize) {

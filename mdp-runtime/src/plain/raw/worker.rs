@@ -380,9 +380,9 @@ impl Driver {
             }
             self.wait(&mut alarm).await;
         }
-        let Driver { runtime, clock, slots, desk, requests, state, mut connection, .. } = self;
+        let Driver { runtime, clock, mut slots, desk, requests, state, mut connection, .. } = self;
         drop((desk, requests));
-        for socket in slots.into_sockets() {
+        for socket in slots.take_sockets() {
             socket.close(&runtime);
         }
         connection.changed(clock.now(), &ConnectionState::Closed, "", None);
