@@ -32,10 +32,17 @@ pub struct SocketError(Arc<Inner>);
 struct Inner {
     operation: Operation,
     endpoint: Option<String>,
-    kind: ErrorKind,
-    message: &'static str,
-    advice: Option<&'static str>,
-    cause: Option<Box<dyn Error + Send + Sync>>,
+    said: Said,
+}
+
+/// What the socket layer said.
+pub(crate) struct Said {
+    pub(crate) kind: ErrorKind,
+    /// In the system's words.
+    pub(crate) message: &'static str,
+    /// What to do about it, if that is another thing than is known of the operation.
+    pub(crate) advice: Option<&'static str>,
+    pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// What failed.
@@ -52,38 +59,17 @@ pub(crate) enum Operation {
 }
 
 impl SocketError {
-    pub(crate) fn new(
-        operation: Operation,
-        endpoint: Option<&str>,
-        kind: ErrorKind,
-        message: &'static str,
-    ) -> Self {
-        let (endpoint, advice) = (endpoint.map(str::to_owned), operation.advice(kind));
-        SocketError(Arc::new(Inner { operation, endpoint, kind, message, advice, cause: None }))
+    pub(crate) fn new(operation: Operation, endpoint: Option<&str>, said: Said) -> Self {
+        let advice = said.advice.or_else(|| operation.advice(said.kind));
+        let (endpoint, said) = (endpoint.map(str::to_owned), Said { advice, ..said });
+        SocketError(Arc::new(Inner { operation, endpoint, said }))
     }
 
     /// There is no endpoint of this number.
     pub(crate) fn no_endpoint() -> Self {
         let message = "there is no endpoint of this number";
-        SocketError::new(Operation::Connect, None, ErrorKind::InvalidInput, message)
-    }
-
-    /// The same, with what the socket layer said.
-    pub(crate) fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
-        self.change(|inner| inner.cause = Some(Box::new(cause)))
-    }
-
-    /// The same, with something to do about it.
-    pub(crate) fn advise(self, advice: &'static str) -> Self {
-        self.change(|inner| inner.advice = Some(advice))
-    }
-
-    /// Changes what was just made, and is not shared yet.
-    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            change(inner);
-        }
-        self
+        let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
+        SocketError::new(Operation::Connect, None, said)
     }
 
     /// The endpoint that could not be bound or connected to. `None`: the error is about no endpoint in particular.
@@ -93,17 +79,17 @@ impl SocketError {
 
     /// The kind of the system's error; [`ErrorKind::Other`] if it is the socket layer's own.
     pub fn kind(&self) -> ErrorKind {
-        self.0.kind
+        self.0.said.kind
     }
 
     /// What the system says.
     pub fn message(&self) -> &str {
-        self.0.message
+        self.0.said.message
     }
 
     /// What to do about it, where that is known.
     pub fn advice(&self) -> Option<&str> {
-        self.0.advice
+        self.0.said.advice
     }
 }
 
@@ -145,7 +131,7 @@ impl fmt::Display for Operation {
 
 impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, endpoint, message, advice, .. } = &*self.0;
+        let Inner { operation, endpoint, said: Said { message, advice, .. } } = &*self.0;
         match endpoint {
             Some(endpoint) => write!(f, "{operation} `{endpoint}`: {message}")?,
             None => write!(f, "{operation}: {message}")?,
@@ -159,7 +145,7 @@ impl fmt::Display for SocketError {
 
 impl fmt::Debug for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, endpoint, kind, message, advice, .. } = &*self.0;
+        let Inner { operation, endpoint, said: Said { kind, message, advice, .. } } = &*self.0;
         f.debug_struct("SocketError")
             .field("operation", operation)
             .field("endpoint", endpoint)
@@ -172,14 +158,14 @@ impl fmt::Debug for SocketError {
 
 impl Error for SocketError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+        self.0.said.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
     }
 }
 
 /// Two errors are equal that say the same.
 impl PartialEq for SocketError {
     fn eq(&self, other: &Self) -> bool {
-        let said = |error: &Self| (error.0.operation, error.0.kind, error.0.message);
+        let said = |error: &Self| (error.0.operation, error.0.said.kind, error.0.said.message);
         said(self) == said(other) && self.endpoint() == other.endpoint()
     }
 }
@@ -211,32 +197,35 @@ impl fmt::Display for Unsent {
 mod tests {
     use super::*;
 
+    const ENDPOINT: &str = "tcp://127.0.0.1:5555";
+
+    fn taken(advice: Option<&'static str>, caused: bool) -> SocketError {
+        let cause = caused.then(|| fmt::Error.into());
+        let message = "Address already in use";
+        let said = Said { kind: ErrorKind::AddrInUse, message, advice, cause };
+        SocketError::new(Operation::Bind, Some(ENDPOINT), said)
+    }
+
     #[test]
     fn an_error_says_what_failed_where_why_and_what_to_do() {
-        let message = "Address already in use";
-        let endpoint = "tcp://127.0.0.1:5555";
-        let error =
-            SocketError::new(Operation::Bind, Some(endpoint), ErrorKind::AddrInUse, message);
+        let error = taken(None, true);
         assert_eq!(
             error.to_string(),
             "could not bind `tcp://127.0.0.1:5555`: Address already in use; \
              another socket listens there; close it, or bind another endpoint"
         );
-        assert_eq!((error.endpoint(), error.message()), (Some(endpoint), message));
+        assert_eq!((error.endpoint(), error.kind()), (Some(ENDPOINT), ErrorKind::AddrInUse));
+        assert_eq!(error.message(), "Address already in use");
         assert!(error.advice().is_some_and(|advice| advice.contains("close it")));
-        assert!(error.source().is_none());
-        let caused = error.clone().caused_by(fmt::Error);
-        assert_eq!(caused, error);
-        let again = caused.advise("wait");
-        assert!(again.to_string().ends_with("; wait"), "{again}");
+        assert_eq!(error.source().map(ToString::to_string), Some(fmt::Error.to_string()));
+        assert!(taken(Some("wait"), false).to_string().ends_with("in use; wait"));
     }
 
     #[test]
-    fn what_the_socket_layer_said_is_the_source() {
-        let error = SocketError::new(Operation::Use, None, ErrorKind::Other, "it is over");
-        let error = error.caused_by(fmt::Error);
-        assert_eq!(error.to_string(), "the socket failed: it is over");
-        assert_eq!(error.source().map(ToString::to_string), Some(fmt::Error.to_string()));
-        assert_ne!(error, SocketError::no_endpoint());
+    fn errors_that_say_the_same_are_equal() {
+        assert_eq!(taken(None, true), taken(None, false));
+        assert_eq!(taken(None, true).clone(), taken(None, true));
+        assert_ne!(taken(None, false), SocketError::no_endpoint());
+        assert!(SocketError::no_endpoint().source().is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::transport::error::{Operation, SocketError, Unsent};
+use crate::transport::error::{Operation, Said, SocketError, Unsent};
 
 const TOO_MANY: &str = "libzmq allows 1,023 sockets in a context, and the system so many open files: close some, take another \
                         `Runtime` for the others, or raise `ulimit -n`";
@@ -33,14 +33,14 @@ fn error(operation: Operation, endpoint: Option<&str>, found: zmq::Error) -> Soc
         zmq::Error::ENODEV => io::ErrorKind::AddrNotAvailable,
         found => io::Error::from_raw_os_error(found.to_raw()).kind(),
     };
-    let error = SocketError::new(operation, endpoint, kind, found.message());
-    let error = error.caused_by(Cause(found.to_raw()));
-    match (operation, found) {
-        (_, zmq::Error::EMFILE) => error.advise(TOO_MANY),
+    let advice = match (operation, found) {
+        (_, zmq::Error::EMFILE) => Some(TOO_MANY),
         // No other call gives it: see `Runtime::socket`.
-        (Operation::Open, zmq::Error::ENOTSUP) => error.advise(FORKED),
-        _ => error,
-    }
+        (Operation::Open, zmq::Error::ENOTSUP) => Some(FORKED),
+        _ => None,
+    };
+    let cause = Some(Cause(found.to_raw()).into());
+    SocketError::new(operation, endpoint, Said { kind, message: found.message(), advice, cause })
 }
 
 /// A socket could not be made or set up.
