@@ -72,10 +72,6 @@ impl Connection {
         self.services = Some(names.join(" "));
     }
 
-    pub(crate) fn who(&self) -> &'static str {
-        self.who
-    }
-
     /// The state has changed. `next`: when another attempt is made.
     pub(crate) fn changed(
         &mut self,

@@ -9,6 +9,7 @@ use mdp_schema::SchemaError;
 
 use crate::policy::PolicyError;
 use crate::security::{CurveUnavailable, HandshakeFault, Unusable};
+use crate::transport::SocketError;
 
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,14 +34,9 @@ pub enum BindError {
     /// An endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The address could not be bound.
-    #[error("could not bind `{endpoint}`")]
-    Bind {
-        /// The endpoint.
-        endpoint: String,
-        /// What ZeroMQ says.
-        source: zmq::Error,
-    },
+    /// An endpoint could not be bound.
+    #[error(transparent)]
+    Bind(SocketError),
     /// Without CURVE the endpoint can be reached from other machines.
     #[error(
         "`{endpoint}` can be reached from other machines, and without CURVE anybody there may call, serve and listen; \
@@ -53,13 +49,12 @@ pub enum BindError {
     /// CURVE is asked for, and libzmq was built without it.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
-    /// The handler that says which keys may connect could not be started. With EADDRINUSE the ZeroMQ context has one that
-    /// is not this crate's.
-    #[error("could not start the handler of ZAP")]
-    Authenticator(#[source] zmq::Error),
+    /// The handler that says which keys may connect could not be started.
+    #[error(transparent)]
+    Authenticator(SocketError),
     /// The socket could not be made or set up.
-    #[error("could not set up the broker's socket")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// The broker's thread could not be started.
     #[error("could not start the broker's thread")]
     Thread(#[source] io::Error),
@@ -73,8 +68,8 @@ pub enum BindError {
 #[non_exhaustive]
 pub enum BrokerFailure {
     /// The socket failed.
-    #[error("the broker's socket failed")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// The thread ended that says which keys may connect. Nobody new was let in any more.
     #[error("the handler of ZAP has ended, so nobody new could connect")]
     Authenticator,
@@ -138,8 +133,8 @@ pub enum ConnectError {
         source: NameError,
     },
     /// The socket could not be made or set up.
-    #[error("could not set up the client's socket")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// The thread of a client for programs without tokio could not be started.
     #[error("could not start the client's thread")]
     Thread(#[source] io::Error),
@@ -210,8 +205,8 @@ pub enum ServeError {
         endpoints: usize,
     },
     /// The socket could not be made or set up.
-    #[error("could not set up the worker's socket")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// The worker's thread could not be started.
     #[error("could not start the worker's thread")]
     Thread(#[source] io::Error),
@@ -243,6 +238,16 @@ pub enum WorkerFailure {
         /// For how long the worker was to go on.
         after: Duration,
     },
+}
+
+impl From<SocketError> for BindError {
+    /// Of a router's errors, those with an endpoint are about binding it.
+    fn from(error: SocketError) -> Self {
+        match error.endpoint() {
+            Some(_) => BindError::Bind(error),
+            None => BindError::Socket(error),
+        }
+    }
 }
 
 impl From<Unusable> for ConnectError {

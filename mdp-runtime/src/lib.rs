@@ -38,27 +38,24 @@
 pub mod blocking;
 mod body;
 mod broker;
+mod broker_link;
 mod by_key;
 mod carried;
 mod client;
 mod clock;
-mod close;
 mod codec;
 #[doc(hidden)]
 pub mod codegen;
 mod compress;
 mod connection;
-mod context;
 pub mod dynamic;
 mod endpoint;
 #[doc(hidden)]
 pub mod ends;
 mod error;
 mod extensions;
-mod frame;
 pub mod hooks;
 mod intercept;
-mod link;
 mod listing;
 mod message;
 mod metadata;
@@ -72,12 +69,13 @@ mod peer;
 mod plain;
 mod policy;
 mod retry;
-pub mod security;
+mod rpc_link;
 mod signal;
 mod spin;
 mod status;
 pub mod stream;
 pub mod testing;
+mod transport;
 mod worker;
 
 pub use mdp_protocol::wire::{CallKind, DisconnectReason};
@@ -164,7 +162,6 @@ pub use client::{
 };
 pub use codegen::record::UnknownFields;
 pub use compress::Compression;
-pub use context::Runtime;
 pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError, WorkerFailure};
 pub use extensions::Extensions;
 pub use intercept::{Interceptor, Next};
@@ -182,6 +179,7 @@ pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
+pub use transport::{Runtime, SocketError, security};
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 
 /// What layers of tower are put around, behind the feature `tower`. See [`Client::layer`] and [`WorkerBuilder::layer`].

@@ -8,6 +8,7 @@ use mdp_protocol::wire::plain::PlainError;
 use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
 
 use crate::connection::{self, Line};
+use crate::transport::Unsent;
 
 /// Bytes of a peer as text that cannot break a log line.
 fn shown(bytes: &[u8]) -> String {
@@ -148,7 +149,7 @@ pub(crate) fn unknown(route: &[u8], error: &RecordError) {
     bounded!(warn, route = shown(route), %error, "record dropped");
 }
 
-pub(crate) fn unreachable(error: &zmq::Error) {
+pub(crate) fn unreachable(error: Unsent) {
     tracing::debug!(%error, "a packet could not be sent");
 }
 

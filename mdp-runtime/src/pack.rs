@@ -1,17 +1,16 @@
 //! Gathering records into packets on the way out, and taking messages apart on the way in.
 
 use std::collections::VecDeque;
-use std::ffi::c_int;
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::wire::{self, Command, DisconnectReason, Flags, Head, Record, Reply, WireError};
 
-use crate::body::{Body, INLINE_MOST};
+use crate::body::Body;
 use crate::codec;
-use crate::frame;
 use crate::listing;
 use crate::status::Status;
+use crate::transport::{InPacket, OutPacket, SocketError};
 
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
 /// other side is at work on it while the next one is gathered.
@@ -37,9 +36,8 @@ pub(crate) fn weight_of(heads: &[Head]) -> usize {
 /// The packet that is being gathered for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
-    packet: Vec<u8>,
-    frames: Vec<Bytes>,
-    /// In the frames.
+    packet: OutPacket,
+    /// In its frames.
     frame_bytes: usize,
     /// Of its records, at least 1 if there is one.
     weight: usize,
@@ -52,9 +50,9 @@ impl Packer {
 
     /// Whether the packet should go before more is put in.
     pub(crate) fn is_full(&self) -> bool {
-        self.packet.len() >= PACKET_BYTES
+        self.packet.first.len() >= PACKET_BYTES
             || self.weight >= PACKET_WEIGHT
-            || self.frames.len() >= PACKET_FRAMES
+            || self.packet.frames.len() >= PACKET_FRAMES
     }
 
     pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
@@ -73,71 +71,36 @@ impl Packer {
                     Some(flat) => self.put_body(record, &flat),
                     None => self.put_body(record, body),
                 },
-                None => wire::put(&mut self.packet, record),
+                None => wire::put(&mut self.packet.first, record),
             },
         }
     }
 
     fn put_body<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
-        wire::put_tail(&mut self.packet, record, body.tail());
+        wire::put_tail(&mut self.packet.first, record, body.tail());
         if let Some(out) = body.out() {
             self.frame_bytes += out.len();
-            self.frames.push(out.clone());
+            self.packet.frames.push(out.clone());
         }
     }
 
-    /// Sends the packet and its payload frames without waiting. On an error the first frame was not
-    /// taken, nothing is lost, and the packet is still here.
-    pub(crate) fn send(&mut self, socket: &mut zmq::Socket, first: c_int) -> zmq::Result<()> {
-        let more = |more: bool| if more { zmq::SNDMORE } else { 0 };
-        let flags = first | more(!self.frames.is_empty());
-        retry_interrupted(|| socket.send(self.packet.as_slice(), flags))?;
-        let last = self.frames.len();
-        for (number, payload) in self.frames.drain(..).enumerate() {
-            let flags = zmq::DONTWAIT | more(number + 1 < last);
-            // libzmq takes the rest of a message whose first frame it took.
-            frame::send_shared(socket, payload, flags)?;
-        }
-        self.clear();
-        Ok(())
-    }
-
-    /// Sends the packet and its frames as [`send`](Self::send) does. `with` is dropped when libzmq has written the last
-    /// of them, or has given the message up. Frames that are small are copied: they may be parts of a larger buffer.
-    pub(crate) fn send_with<T: Send + 'static>(
-        &mut self,
-        socket: &mut zmq::Socket,
-        first: c_int,
-        with: T,
-    ) -> zmq::Result<()> {
-        let packet = self.packet.as_slice();
-        match self.frames.split_last() {
-            None => send_last(socket, Bytes::copy_from_slice(packet), first, with)?,
-            Some((last, others)) => {
-                retry_interrupted(|| socket.send(packet, first | zmq::SNDMORE))?;
-                for frame in others {
-                    send_frame(socket, frame, zmq::DONTWAIT | zmq::SNDMORE)?;
-                }
-                send_last(socket, unshared(last), zmq::DONTWAIT, with)?;
-            }
-        }
-        self.clear();
-        Ok(())
+    /// The packet, to be sent. When that was done, the packer is to be [cleared](Self::clear).
+    pub(crate) fn packet(&mut self) -> &mut OutPacket {
+        &mut self.packet
     }
 
     /// Whether there are no payload frames behind the packet.
     pub(crate) fn is_one_frame(&self) -> bool {
-        self.frames.is_empty()
+        self.packet.frames.is_empty()
     }
 
     /// The bytes of the packet and of its frames, and how many frames that are.
     pub(crate) fn size(&self) -> (usize, usize) {
-        (self.packet.len() + self.frame_bytes, 1 + self.frames.len())
+        (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
     }
 
     pub(crate) fn clear(&mut self) {
         self.packet.clear();
-        self.frames.clear();
         self.frame_bytes = 0;
         self.weight = 0;
     }
@@ -145,35 +108,12 @@ impl Packer {
     /// The packet back again as a message that was received, to find out what was not sent.
     pub(crate) fn take(&mut self) -> Received {
         let received = Received {
-            packet: Bytes::from(std::mem::take(&mut self.packet)),
-            frames: std::mem::take(&mut self.frames),
+            packet: Bytes::from(std::mem::take(&mut self.packet.first)),
+            frames: std::mem::take(&mut self.packet.frames),
         };
         self.clear();
         received
     }
-}
-
-/// A frame that pins no larger buffer than its own.
-pub(crate) fn unshared(frame: &Bytes) -> Bytes {
-    if frame.len() > INLINE_MOST { frame.clone() } else { Bytes::copy_from_slice(frame) }
-}
-
-/// Sends a frame that is not the last one of its message; copies it if that costs less than to share it.
-pub(crate) fn send_frame(socket: &mut zmq::Socket, frame: &Bytes, flags: c_int) -> zmq::Result<()> {
-    if frame.len() > INLINE_MOST {
-        return frame::send_shared(socket, frame.clone(), flags);
-    }
-    retry_interrupted(|| socket.send(&**frame, flags))
-}
-
-/// Sends the last frame of a message; `with` is dropped when libzmq has written it or has given it up.
-pub(crate) fn send_last<T: Send + 'static>(
-    socket: &mut zmq::Socket,
-    frame: Bytes,
-    flags: c_int,
-    with: T,
-) -> zmq::Result<()> {
-    frame::send_shared(socket, frame::With(frame, with), flags)
 }
 
 /// Packets for one socket that may be full: what does not go now waits in order.
@@ -212,25 +152,16 @@ impl Gather {
     /// Sends until all is sent or `send` gives `false`.
     pub(crate) fn flush(
         &mut self,
-        mut send: impl FnMut(&mut Packer) -> zmq::Result<bool>,
-    ) -> zmq::Result<()> {
+        mut send: impl FnMut(&mut OutPacket) -> Result<bool, SocketError>,
+    ) -> Result<(), SocketError> {
         while let Some(packer) = self.packets.front_mut() {
-            if !send(packer)? {
+            if !send(packer.packet())? {
                 return Ok(());
             }
+            packer.clear();
             self.spare = self.packets.pop_front();
         }
         Ok(())
-    }
-}
-
-/// Repeats what a signal has interrupted.
-pub(crate) fn retry_interrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
-    loop {
-        match call() {
-            Err(zmq::Error::EINTR) => {}
-            result => return result,
-        }
     }
 }
 
@@ -241,27 +172,13 @@ pub(crate) struct Received {
     pub(crate) frames: Vec<Bytes>,
 }
 
-impl Received {
-    /// Reads the rest of a message whose packet is `first`. Frames beyond the limit are read and
-    /// dropped, one after another, so that they never pile up; the message is then invalid.
-    pub(crate) fn rest(
-        socket: &zmq::Socket,
-        first: zmq::Message,
-        limits: &Limits,
-    ) -> zmq::Result<Self> {
-        let mut more = first.get_more();
-        let packet = frame::bytes(first);
-        let mut frames = Vec::new();
-        while more {
-            let next = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT))?;
-            more = next.get_more();
-            if frames.len() < limits.frames {
-                frames.push(frame::bytes(next));
-            }
-        }
-        Ok(Received { packet, frames })
+impl From<InPacket> for Received {
+    fn from(packet: InPacket) -> Self {
+        Received { packet: packet.first, frames: packet.frames }
     }
+}
 
+impl Received {
     pub(crate) fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
         if self.frames.is_empty() {
             wire::decode(&self.packet, &[], limits, heads)?;

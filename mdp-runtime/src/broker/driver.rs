@@ -8,39 +8,33 @@ use mdp_protocol::broker::{
     Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
 };
 use mdp_protocol::wire::plain::{Form, PlainError};
-use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record, SIGNATURE};
+use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::identity::{Identities, Unproven};
 use super::judges::Judges;
-use super::losses::Losses;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
 use super::plain;
 use super::refusals::Refusals;
-use super::router::set_up;
 use super::taken::Taken;
 use super::waits::Waits;
-use super::waker::Waker;
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::close;
-use crate::context::Runtime;
 use crate::error::{BindError, BrokerFailure};
-use crate::frame::Frame;
 use crate::observe;
-use crate::pack::{CALL_WEIGHT, Received, reason_for, retry_interrupted, weight_of};
+use crate::pack::{CALL_WEIGHT, Received, reason_for, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
-use crate::security::zap::Registration;
-use crate::security::{KeyPair, set_up_server};
+use crate::security::KeyPair;
 use crate::spin::Spin;
+use crate::transport::{
+    Content, Frame, InPacket, Registration, Router, Runtime, SocketError, Unproven, Waker, Wakeups,
+};
 
 /// How many verdicts count at a time. What waits beyond them counts with the next message, or in the next turn.
 const VERDICTS: usize = 64;
-const INPROC: &str = "inproc://";
 /// How soon the broker looks at whether a worker has read what it was sent, while it holds back calls for that.
-const LOOK_AGAIN_MS: i64 = 5;
+const LOOK_AGAIN: Span = Span::from_ms(5);
 
 /// What the handle asks of the thread.
 #[derive(Debug)]
@@ -66,17 +60,12 @@ struct Lost {
 }
 
 pub(super) struct Driver {
-    runtime: Runtime,
     clock: Clock,
-    router: zmq::Socket,
-    losses: Losses,
-    endpoints: Vec<String>,
+    router: Router,
     core: Broker<Body>,
     limits: Limits,
     outbox: Outbox,
-    /// There is an endpoint for peers of this process.
-    inproc: bool,
-    /// The message that is handled came from such a peer.
+    /// The message that is handled came from a peer of this process.
     local: bool,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
@@ -92,7 +81,6 @@ pub(super) struct Driver {
     taken: Taken,
     refusals: Refusals,
     waker: Arc<Waker>,
-    identities: Identities,
     spin: Spin,
     failure: Option<BrokerFailure>,
     closed: bool,
@@ -106,31 +94,15 @@ impl Driver {
         curve: Option<(&KeyPair, Registration)>,
         judges: Option<Judges>,
         waker: Arc<Waker>,
+        wakeups: Wakeups,
     ) -> Result<Self, BindError> {
-        let mut router = runtime.socket(zmq::ROUTER).map_err(BindError::Socket)?;
-        set_up(&mut router, &config.limits).map_err(BindError::Socket)?;
-        if let Some((keys, registration)) = &curve {
-            set_up_server(&mut router, keys, registration.domain()).map_err(BindError::Socket)?;
-        }
-        let mut bound = Vec::with_capacity(endpoints.len());
-        for endpoint in endpoints {
-            let failed = |source| BindError::Bind { endpoint: endpoint.clone(), source };
-            // With it, libzmq shows an IPv4 address in IPv6's form.
-            router.set_ipv6(endpoint.contains('[')).map_err(failed)?;
-            router.bind(endpoint).map_err(failed)?;
-            let last = router.get_last_endpoint().map_err(failed)?;
-            bound.push(last.unwrap_or_else(|_| endpoint.clone()));
-        }
+        let router = Router::bind(runtime, &config.limits, endpoints, curve, wakeups)?;
         Ok(Driver {
-            runtime: runtime.clone(),
             clock: Clock::start(),
-            losses: Losses::watch(runtime, &router).map_err(BindError::Socket)?,
             router,
-            endpoints: bound,
             limits: config.limits.clone(),
             outbox: Outbox::new(config.limits.clone()),
             core: Broker::new(config),
-            inproc: endpoints.iter().any(|endpoint| endpoint.starts_with(INPROC)),
             local: false,
             heads: Vec::new(),
             actions: Vec::new(),
@@ -143,7 +115,6 @@ impl Driver {
             taken: Taken::default(),
             refusals: Refusals::default(),
             waker,
-            identities: Identities::new(curve.map(|(_, registration)| registration)),
             failure: None,
             spin: Spin::default(),
             closed: false,
@@ -155,29 +126,25 @@ impl Driver {
     }
 
     pub(super) fn endpoints(&self) -> &[String] {
-        &self.endpoints
+        self.router.endpoints()
     }
 
-    pub(super) fn run(
-        mut self,
-        inbox: &mpsc::Receiver<Command>,
-        wakeups: &zmq::Socket,
-    ) -> Result<(), BrokerFailure> {
+    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), BrokerFailure> {
         while !self.closed {
-            if let Err(error) = self.turn(inbox, wakeups) {
+            if let Err(error) = self.turn(inbox) {
                 tracing::error!(%error, "the broker's socket failed; the broker stops");
                 self.failure = Some(BrokerFailure::Socket(error));
                 break;
             }
         }
-        close::close(&self.runtime, self.router);
+        self.router.close();
         tracing::info!("broker stopped");
         self.failure.map_or(Ok(()), Err)
     }
 
     /// A broker that can let nobody in stops: what it would still do is less than what it promised.
     fn watch_out(&mut self) {
-        if self.identities.is_blind() {
+        if self.router.is_blind() {
             self.fail(BrokerFailure::Authenticator);
         }
     }
@@ -190,7 +157,7 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, inbox: &mpsc::Receiver<Command>, wakeups: &zmq::Socket) -> zmq::Result<()> {
+    fn turn(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), SocketError> {
         self.look(false);
         let more = self.receive(inbox)?;
         self.watch_out();
@@ -201,11 +168,11 @@ impl Driver {
         }
         // Also after a pause of the process: what waited in the socket was read above.
         let now = self.clock.now();
-        let lost = self.losses.due(now);
+        let lost = self.router.is_lost(now);
         self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
         self.flush();
         if !more && !self.closed && !self.waker.is_called() && !self.spin() {
-            self.wait(wakeups)?;
+            self.wait()?;
         }
         Ok(())
     }
@@ -213,74 +180,50 @@ impl Driver {
     /// Under load, waits awake. `true`: there is something to receive.
     fn spin(&mut self) -> bool {
         let (router, waker) = (&self.router, &self.waker);
-        // An error shows at the next receive.
-        let readable = || router.get_events().map_or(true, |found| found.contains(zmq::POLLIN));
-        self.spin.wait(|| waker.is_called() || readable())
+        self.spin.wait(|| waker.is_called() || router.is_readable())
     }
 
-    fn wait(&self, wakeups: &zmq::Socket) -> zmq::Result<()> {
-        let deadlines = [self.core.next_deadline(), self.losses.next()];
-        let timeout = match deadlines.into_iter().flatten().min() {
-            Some(at) => (at - self.clock.now()).as_ms().min(60_000) as i64,
-            None => -1,
-        };
+    fn wait(&self) -> Result<(), SocketError> {
+        let deadlines = [self.core.next_deadline(), self.router.next_look()];
+        let due = deadlines.into_iter().flatten().min().map(|at| at - self.clock.now());
         let timeout = match self.core.holds_workers_back() {
-            true if timeout < 0 => LOOK_AGAIN_MS,
-            true => timeout.min(LOOK_AGAIN_MS),
-            false => timeout,
+            true => Some(due.map_or(LOOK_AGAIN, |due| due.min(LOOK_AGAIN))),
+            false => due,
         };
-        let router = self.router.as_poll_item(zmq::POLLIN);
-        let mut items = [router, wakeups.as_poll_item(zmq::POLLIN), self.losses.as_poll_item()];
-        match zmq::poll(&mut items, timeout) {
-            Ok(_) | Err(zmq::Error::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-        let [_, woken, _] = &items;
-        if woken.is_readable() {
-            while wakeups.recv_msg(zmq::DONTWAIT).is_ok() {}
-        }
-        Ok(())
+        self.router.wait(timeout)
     }
 
     /// Handles what has come. `true`: there may be more.
-    fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> zmq::Result<bool> {
+    fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<bool, SocketError> {
         let mut weight = 0;
         let mut plain = 0;
         while weight < BURST_WEIGHT {
-            let mut route = match retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT)) {
-                Ok(route) => route,
-                Err(zmq::Error::EAGAIN) => break,
-                Err(error) => return Err(error),
-            };
-            let first = match route.get_more() {
-                true => retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?,
-                false => zmq::Message::new(),
-            };
-            let identity = match self.identities.of(&mut route, self.core.config().policy.is_some())
-            {
+            let guarded = self.core.config().policy.is_some();
+            let Some(arrival) = self.router.receive(guarded, &mut self.frames)? else { break };
+            let mut from = arrival.from;
+            let identity = match arrival.identity {
                 Ok(identity) => identity,
                 Err(unproven) => {
-                    observe::unproven(&route, unproven == Unproven::Route);
+                    observe::unproven(from.route(), unproven == Unproven::Route);
                     weight += CALL_WEIGHT;
-                    self.pass_over(first)?;
                     continue;
                 }
             };
-            self.local = self.inproc && self.runtime.is_insider(&route);
+            self.local = arrival.local;
             // What was asked before this message was sent counts for it: a policy, above all.
             if self.waker.is_called() {
                 self.commands(inbox);
             }
-            if first.first() == Some(&SIGNATURE) {
-                let message = Received::rest(&self.router, first, &self.limits)?;
-                weight += self.message(&route, identity, &message);
-            } else {
-                self.plain_message(&route, identity, first)?;
-                weight += CALL_WEIGHT;
-                plain += CALL_WEIGHT;
+            match arrival.content {
+                Content::Packet(packet) => weight += self.message(from.route(), identity, packet),
+                Content::Frames => {
+                    self.plain_message(from.route(), identity);
+                    weight += CALL_WEIGHT;
+                    plain += CALL_WEIGHT;
+                }
             }
             if self.refusals.has_new() {
-                self.refusals.tell(Instant::now(), route.gets("Peer-Address"));
+                self.refusals.tell(Instant::now(), from.address());
             }
         }
         // Plain peers are sent one message for each request: waiting awake for the next takes from them.
@@ -288,16 +231,9 @@ impl Driver {
         Ok(weight >= BURST_WEIGHT)
     }
 
-    /// Reads the rest of a message that counts for nothing.
-    fn pass_over(&self, mut frame: zmq::Message) -> zmq::Result<()> {
-        while frame.get_more() {
-            frame = retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?;
-        }
-        Ok(())
-    }
-
     /// Handles a message, and gives the weight of its records.
-    fn message(&mut self, route: &[u8], identity: Identity, message: &Received) -> usize {
+    fn message(&mut self, route: &[u8], identity: Identity, packet: InPacket) -> usize {
+        let message = Received::from(packet);
         let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
         if let Err(error) = message.decode(&self.limits, &mut heads) {
@@ -326,23 +262,8 @@ impl Driver {
     }
 
     /// Handles a message that is not one of MDP/RPC.
-    fn plain_message(
-        &mut self,
-        route: &[u8],
-        identity: Identity,
-        first: zmq::Message,
-    ) -> zmq::Result<()> {
+    fn plain_message(&mut self, route: &[u8], identity: Identity) {
         let mut frames = std::mem::take(&mut self.frames);
-        let mut more = first.get_more();
-        frames.push(Frame(first));
-        while more {
-            let next = retry_interrupted(|| self.router.recv_msg(zmq::DONTWAIT))?;
-            more = next.get_more();
-            // One beyond the limit shows that it was too many.
-            if frames.len() <= self.limits.frames {
-                frames.push(Frame(next));
-            }
-        }
         let now = self.clock.now();
         let read = plain::read(&mut frames, &self.limits);
         let from = self.core.sender(route, identity);
@@ -367,7 +288,6 @@ impl Driver {
         }
         frames.clear();
         self.frames = frames;
-        Ok(())
     }
 
     /// Takes all commands that wait. A policy and a shutdown count at once, whatever waits before them: a message that
@@ -552,7 +472,7 @@ fn met(failure: Failure) -> Option<Limit> {
     match failure {
         Failure::Unread(limit) => Some(limit),
         Failure::Socket(error) => {
-            observe::unreachable(&error);
+            observe::unreachable(error);
             None
         }
     }

@@ -1,18 +1,14 @@
 //! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
 
 mod driver;
-mod identity;
 mod judges;
-mod losses;
 mod monitor;
 mod outbox;
 mod plain;
 mod refusals;
-mod router;
 mod taken;
 mod unread;
 mod waits;
-mod waker;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -26,18 +22,16 @@ pub use monitor::Monitor;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::context::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
 use crate::policy::{self, Policy, PolicyError, Watch};
-use crate::security::zap::{Failed, Registration};
 use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
+use crate::transport::{NoHandler, Registration, Runtime, Waker};
 use driver::{Command, Driver};
 use judges::Judges;
 use waits::Waits;
-use waker::Waker;
 
 /// The least [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
@@ -447,10 +441,11 @@ impl BrokerBuilder {
         };
         let waker = Arc::clone(&line.waker);
         let waits = Waits::new(self.waits, &config.limits);
-        let driver = Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker)?;
+        let driver =
+            Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker, wakeups)?;
         let driver = driver.with_waits(waits);
         let endpoints = driver.endpoints().to_vec();
-        let run = move || driver.run(&inbox, &wakeups);
+        let run = move || driver.run(&inbox);
         let ended = move |end: Result<_, _>| {
             let end = end.unwrap_or(Err(BrokerFailure::Panicked));
             let _ = finished.send(Some(end)); // nobody may be waiting
@@ -496,8 +491,8 @@ fn secure<'a>(
     let waker = Arc::clone(waker);
     let registration = Registration::new(runtime, curve.allowed().clone(), move || waker.wake());
     let registration = registration.map_err(|failed| match failed {
-        Failed::Socket(error) => BindError::Authenticator(error),
-        Failed::Thread(error) => BindError::Thread(error),
+        NoHandler::Socket(error) => BindError::Authenticator(error),
+        NoHandler::Thread(error) => BindError::Thread(error),
     })?;
     Ok((curve.keys(), registration))
 }

@@ -7,6 +7,7 @@ use mdp_protocol::{Key, Limit, Limits};
 use super::unread::{Account, Accounts, Ticket, cost};
 use crate::body::Body;
 use crate::pack::{Packer, Received};
+use crate::transport::{Router, Unsent};
 
 /// Bytes that are gathered for a session before they are counted, so that small records cost no counting of their own.
 const CHARGE_FROM: usize = 8 * 1024;
@@ -41,16 +42,10 @@ struct Peer {
 /// Why something could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// EHOSTUNREACH: nobody is behind the routing id; EAGAIN: whoever is there takes nothing more.
-    Socket(zmq::Error),
+    /// By the router.
+    Socket(Unsent),
     /// Its peer has too much unread, by this limit.
     Unread(Limit),
-}
-
-impl From<zmq::Error> for Failure {
-    fn from(error: zmq::Error) -> Self {
-        Failure::Socket(error)
-    }
 }
 
 /// What could not be sent to a session.
@@ -91,7 +86,7 @@ impl Outbox {
     /// Adds a record for a session. A packet that is full goes at once.
     pub(super) fn put(
         &mut self,
-        socket: &mut zmq::Socket,
+        router: &mut Router,
         to: Key,
         record: &Outgoing<Body>,
     ) -> Result<(), Failed> {
@@ -105,7 +100,7 @@ impl Outbox {
             peer.charge(&self.limits, &mut self.accounts)?;
         }
         if peer.packer.is_full() {
-            return peer.flush(socket, &self.limits, &mut self.accounts);
+            return peer.flush(router, &self.limits, &mut self.accounts);
         }
         if !peer.queued {
             peer.queued = true;
@@ -151,25 +146,25 @@ impl Outbox {
     }
 
     /// Sends what is gathered, for one session after another; stops at the first that fails.
-    pub(super) fn flush(&mut self, socket: &mut zmq::Socket) -> Result<(), Failed> {
+    pub(super) fn flush(&mut self, router: &mut Router) -> Result<(), Failed> {
         while let Some(key) = self.waiting.pop() {
             if let Some(peer) = peer(&mut self.peers, key) {
                 peer.queued = false;
-                peer.flush(socket, &self.limits, &mut self.accounts)?;
+                peer.flush(router, &self.limits, &mut self.accounts)?;
             }
         }
         Ok(())
     }
 
     /// Sends what is left for a session, as far as that is possible, and forgets it.
-    pub(super) fn close(&mut self, socket: &mut zmq::Socket, key: Key) {
+    pub(super) fn close(&mut self, router: &mut Router, key: Key) {
         let place = key.index() as usize;
         if let Some(slot) = self.peers.get_mut(place)
             && slot.as_ref().is_some_and(|peer| peer.key == key)
             && let Some(mut peer) = slot.take()
         {
             // Whoever is closed has lost what could not be sent.
-            let _ = peer.flush(socket, &self.limits, &mut self.accounts);
+            let _ = peer.flush(router, &self.limits, &mut self.accounts);
             self.accounts.close(key, peer.route, peer.account);
         }
     }
@@ -243,7 +238,7 @@ impl Peer {
 
     fn flush(
         &mut self,
-        socket: &mut zmq::Socket,
+        router: &mut Router,
         limits: &Limits,
         accounts: &mut Accounts,
     ) -> Result<(), Failed> {
@@ -254,14 +249,14 @@ impl Peer {
             && self.packer.is_one_frame()
             && self.account.passes_uncounted(self.cost())
         {
-            return send_to(socket, &self.route, &mut self.packer, None)
+            return send_to(router, &self.route, &mut self.packer, None)
                 .map_err(|error| self.fail(Failure::Socket(error)));
         }
         self.charge(limits, accounts)?;
         // The ticket counts from here on, also if nothing is sent.
         let charged = self.take_charged();
         let ticket = self.account.ticket(charged);
-        send_to(socket, &self.route, &mut self.packer, Some(ticket))
+        send_to(router, &self.route, &mut self.packer, Some(ticket))
             .map_err(|error| self.fail(Failure::Socket(error)))
     }
 
@@ -289,7 +284,7 @@ fn peer(peers: &mut [Option<Peer>], key: Key) -> Option<&mut Peer> {
 
 /// Sends an answer in a packet of its own, if its receiver reads.
 pub(super) fn answer_packet(
-    socket: &mut zmq::Socket,
+    router: &mut Router,
     route: &[u8],
     record: &Outgoing<Body>,
     limits: &Limits,
@@ -301,20 +296,18 @@ pub(super) fn answer_packet(
     let bytes = cost(bytes, frames);
     if account.charge(limits, bytes, false).is_ok() {
         // A stranger who does not listen gets no second answer.
-        let _ = send_to(socket, route, &mut packer, Some(account.ticket(bytes)));
+        let _ = send_to(router, route, &mut packer, Some(account.ticket(bytes)));
     }
 }
 
 /// Sends a packet to whoever is behind a routing id. A ticket is dropped when the packet is written, or with an error.
 fn send_to(
-    socket: &mut zmq::Socket,
+    router: &mut Router,
     route: &[u8],
     packer: &mut Packer,
     ticket: Option<Ticket>,
-) -> zmq::Result<()> {
-    crate::pack::retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))?;
-    match ticket {
-        Some(ticket) => packer.send_with(socket, zmq::DONTWAIT, ticket),
-        None => packer.send(socket, zmq::DONTWAIT),
-    }
+) -> Result<(), Unsent> {
+    router.send(route, packer.packet(), ticket)?;
+    packer.clear();
+    Ok(())
 }

@@ -7,11 +7,11 @@ use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
 use mdp_protocol::wire::{Head, Record, tunnel};
 
 use super::outbox::Failure;
-use super::unread::{Account, Ticket, cost};
+use super::unread::{Account, cost};
 use crate::body::Body;
-use crate::frame::{self, Frame};
 use crate::listing;
-use crate::pack::{Packer, Received, retry_interrupted, send_frame, send_last, unshared};
+use crate::pack::{Packer, Received};
+use crate::transport::{Frame, Router};
 
 /// A message as it came.
 pub(super) struct Read {
@@ -68,7 +68,7 @@ pub(super) fn read(frames: &mut Vec<Frame>, limits: &Limits) -> Result<Read, Pla
         // `read` refuses them to a broker.
         Command::Reply { .. } | Command::Task { .. } => return Err(PlainError::Signature),
     };
-    let body: Vec<Bytes> = frames.drain(body..).map(|frame| frame::bytes(frame.0)).collect();
+    let body: Vec<Bytes> = frames.drain(body..).map(Frame::into_bytes).collect();
     // The name of a service is the last frame of the head; an address has an empty frame behind it.
     let behind = usize::from(matches!(kind, Kind::Answer { .. }));
     let name = frames.drain(..).rev().nth(behind).ok_or(PlainError::Signature)?;
@@ -137,7 +137,7 @@ impl Writer {
     /// Sends a message to whoever is behind a routing id, and counts it in the account of that connection.
     pub(super) fn send(
         &mut self,
-        socket: &mut zmq::Socket,
+        router: &mut Router,
         route: &[u8],
         form: Form,
         message: ToPlain<Body>,
@@ -172,41 +172,19 @@ impl Writer {
         let charged = account.charge(limits, bytes, call.is_some()).map_err(Failure::Unread);
         let sent = charged.and_then(|()| {
             let ticket = account.ticket(bytes);
-            self.frames(socket, route, body, ticket).map_err(Failure::Socket)
+            router.send_frames(route, self.heads(), body, ticket).map_err(Failure::Socket)
         });
         sent.map_err(|failure| NotSent { failure, request: call.zip(content.and_then(into_body)) })
     }
 
-    /// A frame of the head.
-    fn head(&self, number: usize) -> &[u8] {
-        let end = |number: usize| self.ends.get(number).copied();
-        let start = number.checked_sub(1).and_then(end).unwrap_or(0);
-        self.heads.get(start..end(number).unwrap_or(start)).unwrap_or_default()
-    }
-
-    fn frames(
-        &self,
-        socket: &mut zmq::Socket,
-        route: &[u8],
-        body: &[Bytes],
-        ticket: Ticket,
-    ) -> zmq::Result<()> {
-        let more = zmq::DONTWAIT | zmq::SNDMORE;
-        retry_interrupted(|| socket.send(route, more))?;
-        // libzmq takes the rest of a message whose first frame it took.
-        let heads =
-            if body.is_empty() { self.ends.len().saturating_sub(1) } else { self.ends.len() };
-        for number in 0..heads {
-            retry_interrupted(|| socket.send(self.head(number), more))?;
-        }
-        let Some((last, others)) = body.split_last() else {
-            let last = Bytes::copy_from_slice(self.head(heads));
-            return send_last(socket, last, zmq::DONTWAIT, ticket);
+    /// The frames of the head.
+    fn heads(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let head = move |number: usize| {
+            let end = |number: usize| self.ends.get(number).copied();
+            let start = number.checked_sub(1).and_then(end).unwrap_or(0);
+            self.heads.get(start..end(number).unwrap_or(start)).unwrap_or_default()
         };
-        for frame in others {
-            send_frame(socket, frame, more)?;
-        }
-        send_last(socket, unshared(last), zmq::DONTWAIT, ticket)
+        (0..self.ends.len()).map(head)
     }
 }
 

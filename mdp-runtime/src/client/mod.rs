@@ -31,7 +31,6 @@ use crate::blocking;
 use crate::clock;
 use crate::codegen::Service;
 use crate::compress::{Compression, Packing};
-use crate::context::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::ConnectError;
@@ -41,6 +40,7 @@ use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::security::{CurveClient, Faults};
 use crate::testing::InMemory;
+use crate::transport::Runtime;
 use channel::Joined;
 use driver::Driver;
 

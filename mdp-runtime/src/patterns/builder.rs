@@ -12,17 +12,17 @@ use super::error::{RecvError, StartError};
 use super::handle::{Inbox, Remote, checked};
 use super::last_values::LastValues;
 use super::pair::Pair;
+use super::parts::Layout;
 use super::publisher::Publisher;
 use super::push::{Puller, Pusher};
-use super::socket::{Layout, Socket};
 use super::subscriber::Subscriber;
 use super::topic::MOST_TOPIC_BYTES;
 use crate::codegen::Record;
-use crate::context::Runtime;
 use crate::endpoint;
 use crate::ends;
-use crate::security::zap::{Failed, Registration};
-use crate::security::{CurveClient, CurveServer, set_up_server};
+use crate::security::{ClientKeys, CurveClient, CurveServer, KeyPair};
+use crate::transport::pattern::{Pattern, PatternKeys, PatternSettings, PatternSocket};
+use crate::transport::{NoHandler, Registration, Runtime};
 
 const HIGH_WATER_MARK: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -32,15 +32,6 @@ const LAST_VALUE_TOPICS: usize = 1_000;
 const HANDED_OVER: usize = 64;
 /// What a subscription has besides its topic, and a handshake at all.
 const COMMAND_BYTES: usize = 1_024;
-/// How long a closed socket may go on writing what it holds.
-const LINGER_MS: i32 = 1_000;
-/// How often libzmq tries to connect again.
-const RECONNECT_MS: i32 = 50;
-const RECONNECT_MOST_MS: i32 = 1_000;
-/// A silent connection is looked after when it has been silent for this long, then this often, so many times.
-const KEEPALIVE_IDLE_S: i32 = 30;
-const KEEPALIVE_EACH_S: i32 = 10;
-const KEEPALIVE_TIMES: i32 = 3;
 
 /// Settings of a socket; `H` is the handle that it makes. [`Publisher::builder`] for instance begins one.
 ///
@@ -168,39 +159,41 @@ impl<H> Builder<H> {
         self
     }
 
-    /// A socket of this kind, with the way to its task and what comes from there.
+    /// A socket of this pattern, with the way to its task and what comes from there.
     fn open<T>(
         &self,
-        kind: zmq::SocketType,
+        pattern: Pattern,
         publishing: Option<Publishing>,
     ) -> Result<(Remote, Inbox<T>), StartError> {
         let tokio = Handle::try_current().map_err(|_| StartError::NoTokio)?;
         self.check()?;
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::global());
-        let layout =
-            Layout { topics: matches!(kind, zmq::XPUB | zmq::SUB), most: self.max_message_bytes };
-        let mut socket = runtime.socket(kind).map_err(StartError::Socket)?;
-        let registration = self.secure(runtime, &mut socket)?;
-        self.set_up(&socket, kind).map_err(StartError::Socket)?;
+        let topics = matches!(pattern, Pattern::Publisher | Pattern::Subscriber);
+        let layout = Layout { topics, most: self.max_message_bytes };
+        let keys = self.keys(runtime)?;
+        let (settings, of_socket) = (self.settings(pattern), keys.as_ref().map(Keys::of_socket));
+        let socket = PatternSocket::new(runtime, pattern, &settings, of_socket);
+        let mut socket = socket.map_err(StartError::Socket)?;
         for topic in &self.topics {
-            socket.set_subscribe(&checked(topic)?).map_err(StartError::Socket)?;
+            socket.subscribe(&checked(topic)?, true).map_err(StartError::Socket)?;
         }
-        let socket = Socket::new(socket, layout).map_err(StartError::Socket)?;
 
         let room = usize::try_from(self.high_water_mark).unwrap_or(HANDED_OVER).min(HANDED_OVER);
         let (commands, orders) = mpsc::channel(room);
         let (arriving, arrivals) = mpsc::channel(room);
         let (stop, stopped) = watch::channel(false);
         let (done, over) = watch::channel(());
-        let inbox = matches!(kind, zmq::SUB | zmq::PULL | zmq::PAIR).then_some(arriving);
+        let reads = matches!(pattern, Pattern::Subscriber | Pattern::Puller | Pattern::Pair);
+        let inbox = reads.then_some(arriving);
         let told = inbox.clone();
         let mut running = Running::new(Driver {
             socket,
+            layout,
             runtime: runtime.clone(),
             commands: orders,
             inbox,
             publishing,
-            _registration: registration,
+            _registration: keys.and_then(Keys::into_registration),
             reconnect: None,
             held: None,
             stop: stopped,
@@ -217,7 +210,7 @@ impl<H> Builder<H> {
             }
         };
         tokio.spawn(ends::task("mdp-socket", running.run(), ended));
-        tracing::debug!(?kind, ?endpoints, "socket started");
+        tracing::debug!(?pattern, ?endpoints, "socket started");
         let remote = Remote {
             commands,
             stop: Arc::new(stop),
@@ -228,31 +221,23 @@ impl<H> Builder<H> {
         Ok((remote, Inbox { arrivals, record: PhantomData }))
     }
 
-    /// Switches CURVE on, if it is asked for.
-    fn secure(
-        &self,
-        runtime: &Runtime,
-        socket: &mut zmq::Socket,
-    ) -> Result<Option<Registration>, StartError> {
+    /// The keys of this side, if CURVE is asked for.
+    fn keys(&self, runtime: &Runtime) -> Result<Option<Keys<'_>>, StartError> {
         let binds = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Bind(_));
         match (&self.curve_server, &self.curve) {
             (None, None) => Ok(None),
             (None, Some(curve)) if !self.endpoints.iter().any(binds) => {
-                let keys = curve.prepare(1)?;
-                keys.set_up(socket, 0).map_err(StartError::Socket)?;
-                Ok(None)
+                Ok(Some(Keys::Client(curve.prepare(1)?)))
             }
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
                 curve.check()?;
                 // Whoever is connected stays, should the handler end; nobody else is let in.
                 let registration = Registration::new(runtime, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
-                        Failed::Socket(error) => StartError::Authenticator(error),
-                        Failed::Thread(error) => StartError::Thread(error),
+                        NoHandler::Socket(error) => StartError::Authenticator(error),
+                        NoHandler::Thread(error) => StartError::Thread(error),
                     })?;
-                set_up_server(socket, curve.keys(), registration.domain())
-                    .map_err(StartError::Socket)?;
-                Ok(Some(registration))
+                Ok(Some(Keys::Server(curve.keys(), registration)))
             }
             _ => Err(StartError::CurveSides),
         }
@@ -276,29 +261,38 @@ impl<H> Builder<H> {
         Ok(endpoint::check_all(&endpoints)?)
     }
 
-    fn set_up(&self, socket: &zmq::Socket, kind: zmq::SocketType) -> zmq::Result<()> {
-        let most = match kind {
+    fn settings(&self, pattern: Pattern) -> PatternSettings {
+        let frame_bytes = match pattern {
             // Subscribers say nothing but what they subscribe to.
-            zmq::XPUB => MOST_TOPIC_BYTES + COMMAND_BYTES,
+            Pattern::Publisher => MOST_TOPIC_BYTES + COMMAND_BYTES,
             // So that what is not far above is received, and can be told of.
             _ => self.max_message_bytes.saturating_mul(2).max(MOST_TOPIC_BYTES + COMMAND_BYTES),
         };
-        let waiting = i32::try_from(self.high_water_mark).unwrap_or(i32::MAX);
-        socket.set_maxmsgsize(i64::try_from(most).unwrap_or(i64::MAX))?;
-        socket.set_sndhwm(waiting)?;
-        socket.set_rcvhwm(waiting)?;
-        socket.set_linger(LINGER_MS)?;
-        socket.set_reconnect_ivl(RECONNECT_MS)?;
-        socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
-        socket.set_tcp_keepalive(1)?;
-        socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
-        socket.set_tcp_keepalive_intvl(KEEPALIVE_EACH_S)?;
-        socket.set_tcp_keepalive_cnt(KEEPALIVE_TIMES)?;
-        if kind == zmq::XPUB {
-            // Else only the first one who subscribes to a topic is told of.
-            socket.set_xpub_verbose(self.last_value)?;
+        let (waiting, verbose) = (self.high_water_mark, self.last_value);
+        PatternSettings { waiting, frame_bytes, verbose }
+    }
+}
+
+/// The keys of a socket.
+enum Keys<'a> {
+    Client(ClientKeys),
+    Server(&'a KeyPair, Registration),
+}
+
+impl Keys<'_> {
+    fn of_socket(&self) -> PatternKeys<'_> {
+        match self {
+            Keys::Client(keys) => PatternKeys::Client(keys),
+            Keys::Server(keys, registration) => PatternKeys::Server(keys, registration),
         }
-        Ok(())
+    }
+
+    /// What lets peers in as long as it is held.
+    fn into_registration(self) -> Option<Registration> {
+        match self {
+            Keys::Client(_) => None,
+            Keys::Server(_, registration) => Some(registration),
+        }
     }
 }
 
@@ -318,15 +312,12 @@ impl Endpoint {
     }
 
     /// Binds or connects, and gives the endpoint with the port that it took.
-    fn open(&self, socket: &mut Socket) -> Result<String, StartError> {
-        let endpoint = self.name().clone();
+    fn open(&self, socket: &mut PatternSocket) -> Result<String, StartError> {
         match self {
-            Endpoint::Bind(name) => {
-                socket.bind(name).map_err(|source| StartError::Bind { endpoint, source })
-            }
+            Endpoint::Bind(name) => socket.bind(name).map_err(StartError::Bind),
             Endpoint::Connect(name) => match socket.connect(name) {
-                Ok(()) => Ok(endpoint),
-                Err(source) => Err(StartError::Connect { endpoint, source }),
+                Ok(()) => Ok(name.clone()),
+                Err(error) => Err(StartError::Connect(error)),
             },
         }
     }
@@ -360,7 +351,7 @@ impl<T: Record> Builder<Publisher<T>> {
             counts: Arc::clone(&counts),
             last_values: self.last_value.then(|| LastValues::new(self.last_value_topics)),
         };
-        let (remote, _) = self.open::<T>(zmq::XPUB, Some(publishing))?;
+        let (remote, _) = self.open::<T>(Pattern::Publisher, Some(publishing))?;
         Ok(Publisher { remote, counts, record: PhantomData })
     }
 }
@@ -379,7 +370,7 @@ impl<T: Record> Builder<Subscriber<T>> {
     ///
     /// An endpoint is not one or cannot be bound, a topic is too long, the socket cannot be made, or there is no tokio runtime.
     pub fn start(self) -> Result<Subscriber<T>, StartError> {
-        let (remote, inbox) = self.open(zmq::SUB, None)?;
+        let (remote, inbox) = self.open(Pattern::Subscriber, None)?;
         Ok(Subscriber { remote, inbox })
     }
 }
@@ -391,7 +382,7 @@ impl<T: Record> Builder<Pusher<T>> {
     ///
     /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
     pub fn start(self) -> Result<Pusher<T>, StartError> {
-        let (remote, _) = self.open::<T>(zmq::PUSH, None)?;
+        let (remote, _) = self.open::<T>(Pattern::Pusher, None)?;
         Ok(Pusher { remote, record: PhantomData })
     }
 }
@@ -403,7 +394,7 @@ impl<T: Record> Builder<Puller<T>> {
     ///
     /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
     pub fn start(self) -> Result<Puller<T>, StartError> {
-        let (remote, inbox) = self.open(zmq::PULL, None)?;
+        let (remote, inbox) = self.open(Pattern::Puller, None)?;
         Ok(Puller { remote, inbox })
     }
 }
@@ -419,7 +410,7 @@ impl<T: Record> Builder<Pair<T>> {
         if self.endpoints.len() > 1 {
             return Err(StartError::Several(self.endpoints.len()));
         }
-        let (remote, inbox) = self.open(zmq::PAIR, None)?;
+        let (remote, inbox) = self.open(Pattern::Pair, None)?;
         Ok(Pair::new(remote, inbox))
     }
 }

@@ -10,11 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::RecvError;
 use super::last_values::LastValues;
-use super::reconnect::Reconnect;
-use super::socket::{Parts, Socket};
-use crate::close;
-use crate::context::Runtime;
-use crate::security::zap::Registration;
+use super::parts::{Layout, Parts};
+use super::reconnect::{Reconnect, Step};
+use crate::transport::pattern::{PatternSocket, Wanted};
+use crate::transport::{Registration, Runtime, SocketError, close_all};
 
 /// Messages that are taken before the other side of the loop has its turn.
 const BURST: usize = 128;
@@ -57,7 +56,8 @@ pub(super) struct Counts {
 }
 
 pub(super) struct Driver {
-    pub(super) socket: Socket,
+    pub(super) socket: PatternSocket,
+    pub(super) layout: Layout,
     pub(super) runtime: Runtime,
     pub(super) commands: mpsc::Receiver<Command>,
     /// Where messages go that come; `None`: none are read.
@@ -126,14 +126,12 @@ impl Driver {
 
     async fn close(mut self) {
         self.watch_no_more();
-        let (runtime, socket) = (self.runtime, self.socket.into_socket());
-        // An error means that tokio itself is being shut down.
-        drop(tokio::task::spawn_blocking(move || close::close(&runtime, socket)).await);
+        close_all(&self.runtime, vec![self.socket.into_closing()]).await;
         drop(self.done);
     }
 
     /// Watches the socket's connections to these endpoints.
-    pub(super) fn watch(&mut self, endpoints: Vec<String>) -> zmq::Result<()> {
+    pub(super) fn watch(&mut self, endpoints: Vec<String>) -> Result<(), SocketError> {
         self.reconnect = Some(Reconnect::watch(&self.runtime, &mut self.socket, endpoints)?);
         Ok(())
     }
@@ -145,7 +143,7 @@ impl Driver {
     }
 
     /// Carries messages until it is to stop.
-    async fn work(&mut self) -> zmq::Result<()> {
+    async fn work(&mut self) -> Result<(), SocketError> {
         loop {
             tokio::task::coop::consume_budget().await;
             self.receive()?;
@@ -173,7 +171,7 @@ impl Driver {
     }
 
     /// Sends what handles have handed over. What the socket does not take now is not sent, and its sender is told.
-    fn finish(&mut self) -> zmq::Result<()> {
+    fn finish(&mut self) -> Result<(), SocketError> {
         self.commands.close();
         self.send_held()?;
         self.held = None;
@@ -184,7 +182,7 @@ impl Driver {
         Ok(())
     }
 
-    fn receive(&mut self) -> zmq::Result<()> {
+    fn receive(&mut self) -> Result<(), SocketError> {
         for _ in 0..BURST {
             if let Some(publishing) = &mut self.publishing {
                 let Some(notice) = self.socket.notice()? else { break };
@@ -199,14 +197,14 @@ impl Driver {
             if inbox.capacity() == 0 {
                 break;
             }
-            let Some(arrival) = self.socket.receive()? else { break };
+            let Some(message) = self.socket.receive()? else { break };
             // It has room, unless its reader has gone just now.
-            drop(inbox.try_send(arrival));
+            drop(inbox.try_send(self.layout.parts(message)));
         }
         Ok(())
     }
 
-    fn perform_burst(&mut self, first: Command) -> zmq::Result<()> {
+    fn perform_burst(&mut self, first: Command) -> Result<(), SocketError> {
         self.perform(first)?;
         for _ in 1..BURST {
             if self.held.is_some() {
@@ -218,7 +216,7 @@ impl Driver {
         Ok(())
     }
 
-    fn perform(&mut self, command: Command) -> zmq::Result<()> {
+    fn perform(&mut self, command: Command) -> Result<(), SocketError> {
         match (command, &mut self.publishing) {
             (Command::Send(message), Some(publishing)) => {
                 publishing.publish(&mut self.socket, &message.parts)
@@ -240,12 +238,13 @@ impl Driver {
         }
     }
 
-    fn send_held(&mut self) -> zmq::Result<()> {
+    fn send_held(&mut self) -> Result<(), SocketError> {
         let Some(message) = self.held.take() else { return Ok(()) };
         if message.taken.as_ref().is_some_and(oneshot::Sender::is_closed) {
             return Ok(());
         }
-        if !self.socket.send(&message.parts)? {
+        let Parts { topic, record } = &message.parts;
+        if !self.socket.send(topic.as_ref(), record)? {
             self.held = Some(message);
         } else if let Some(taken) = message.taken {
             // Who waited may have gone just now.
@@ -254,7 +253,7 @@ impl Driver {
         Ok(())
     }
 
-    fn publish_last_values(&mut self) -> zmq::Result<()> {
+    fn publish_last_values(&mut self) -> Result<(), SocketError> {
         match &mut self.publishing {
             Some(publishing) => publishing.round(&mut self.socket),
             None => Ok(()),
@@ -268,7 +267,10 @@ impl Driver {
         reconnect.hear(now);
         while let Some((step, endpoints)) = reconnect.step(now) {
             for endpoint in endpoints {
-                let done = self.socket.step(step, &endpoint);
+                let done = match step {
+                    Step::Disconnect => self.socket.disconnect(&endpoint),
+                    Step::Connect => self.socket.connect(&endpoint),
+                };
                 tracing::debug!(?step, endpoint, ?done, "a connection was given up by libzmq");
             }
         }
@@ -282,17 +284,14 @@ impl Driver {
     }
 
     /// What to wait for at the socket.
-    fn wanted(&self, full: bool) -> zmq::PollEvents {
-        let room = self.inbox.is_some() && !full;
-        let mut wanted = zmq::PollEvents::empty();
-        wanted.set(zmq::POLLIN, room || self.publishing.is_some());
-        wanted.set(zmq::POLLOUT, self.held.is_some());
-        wanted
+    fn wanted(&self, full: bool) -> Wanted {
+        let read = self.inbox.is_some() && !full;
+        Wanted { message: read || self.publishing.is_some(), room: self.held.is_some() }
     }
 }
 
 impl Publishing {
-    fn publish(&mut self, socket: &mut Socket, parts: &Parts) -> zmq::Result<()> {
+    fn publish(&mut self, socket: &mut PatternSocket, parts: &Parts) -> Result<(), SocketError> {
         if let (Some(last), Some(topic)) = (&mut self.last_values, &parts.topic)
             && last.set(topic, &parts.record)
         {
@@ -301,8 +300,8 @@ impl Publishing {
         self.send(socket, parts)
     }
 
-    fn send(&self, socket: &mut Socket, parts: &Parts) -> zmq::Result<()> {
-        if !socket.publish(parts)? {
+    fn send(&self, socket: &mut PatternSocket, parts: &Parts) -> Result<(), SocketError> {
+        if !socket.publish(parts.topic.as_ref(), &parts.record)? {
             self.counts.overruns.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -318,7 +317,7 @@ impl Publishing {
         self.last_values.as_ref().and_then(LastValues::due)
     }
 
-    fn round(&mut self, socket: &mut Socket) -> zmq::Result<()> {
+    fn round(&mut self, socket: &mut PatternSocket) -> Result<(), SocketError> {
         let Some(last) = &mut self.last_values else { return Ok(()) };
         if last.due().is_none() {
             return Ok(());
@@ -350,7 +349,7 @@ async fn withdrawn(held: &mut Option<Outgoing>) {
 }
 
 /// Waits for an event of the socket's connections.
-async fn event(reconnect: &mut Option<Reconnect>) -> zmq::Result<()> {
+async fn event(reconnect: &mut Option<Reconnect>) -> Result<(), SocketError> {
     match reconnect {
         Some(reconnect) => reconnect.ready().await,
         None => pending().await,

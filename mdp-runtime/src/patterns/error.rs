@@ -5,6 +5,7 @@ use std::error::Error;
 use super::topic::{MOST_TOPIC_BYTES, Topic};
 use crate::error::EndpointError;
 use crate::security::{CurveUnavailable, Unusable};
+use crate::transport::SocketError;
 
 /// Why a socket did not start.
 #[derive(Debug, thiserror::Error)]
@@ -19,22 +20,12 @@ pub enum StartError {
     /// A topic to subscribe to is too long.
     #[error(transparent)]
     Topic(#[from] SubscribeError),
-    /// An address could not be bound.
-    #[error("could not bind `{endpoint}`")]
-    Bind {
-        /// The endpoint.
-        endpoint: String,
-        /// What ZeroMQ says.
-        source: zmq::Error,
-    },
-    /// ZeroMQ does not connect there.
-    #[error("could not connect to `{endpoint}`")]
-    Connect {
-        /// The endpoint.
-        endpoint: String,
-        /// What ZeroMQ says.
-        source: zmq::Error,
-    },
+    /// An endpoint could not be bound.
+    #[error(transparent)]
+    Bind(SocketError),
+    /// The socket does not connect to an endpoint.
+    #[error(transparent)]
+    Connect(SocketError),
     /// CURVE has two sides, and a socket is one of them.
     #[error(
         "with CURVE a socket either binds all its endpoints, with `.curve_server(..)`, or connects to all, with `.curve(..)`"
@@ -46,16 +37,15 @@ pub enum StartError {
     /// There is not one key for all endpoints.
     #[error("{0} public keys are given; a socket takes one for all its endpoints")]
     ServerKeys(usize),
-    /// The handler that says which keys may connect could not be started. With EADDRINUSE the ZeroMQ context has one that
-    /// is not this crate's.
-    #[error("could not start the handler of ZAP")]
-    Authenticator(#[source] zmq::Error),
+    /// The handler that says which keys may connect could not be started.
+    #[error(transparent)]
+    Authenticator(SocketError),
     /// The thread of that handler could not be started.
     #[error("could not start the thread of the handler of ZAP")]
     Thread(#[source] std::io::Error),
     /// The socket could not be made or set up.
-    #[error("could not set up the socket")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// There is no tokio runtime to run on.
     #[error("a socket needs a tokio runtime with I/O and time enabled; call this within one")]
     NoTokio,
@@ -144,8 +134,8 @@ pub enum RecvError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The socket has failed. Nothing more comes.
-    #[error("the socket failed")]
-    Socket(#[source] zmq::Error),
+    #[error(transparent)]
+    Socket(SocketError),
     /// The socket's task has panicked. Nothing more comes.
     #[error("the socket's task panicked; see the log")]
     Panicked,

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::{Arrival, Command, Outgoing};
 use super::error::{RecvError, SendError, SubscribeError};
-use super::socket::Parts;
+use super::parts::Parts;
 use super::topic::{MOST_TOPIC_BYTES, Topic};
 use crate::codegen::Record;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::socket::Parts;
+use super::parts::Parts;
 
 /// The time between two rounds of last values: subscribers that come one after another make each other's values come again.
 const PAUSE: Duration = Duration::from_millis(50);

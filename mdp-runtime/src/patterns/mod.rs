@@ -49,10 +49,10 @@ mod error;
 mod handle;
 mod last_values;
 mod pair;
+mod parts;
 mod publisher;
 mod push;
 mod reconnect;
-mod socket;
 mod subscriber;
 mod topic;
 

@@ -1,4 +1,4 @@
-//! Connecting again where libzmq does not.
+//! Connecting again where the sockets do not.
 //!
 //! A connection that breaks is made again by libzmq. One over which the other side has sent what is no ZeroMQ, or a
 //! frame that is too large, is given up for good: a subscriber would hear nothing any more from a publisher that has
@@ -7,17 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
-use zmq::SocketEvent;
 
-use super::socket::{Socket, ready};
-use crate::context::Runtime;
-use crate::frame::{self, Polled};
-use crate::pack::retry_interrupted;
+use crate::transport::pattern::{Connections, PatternSocket};
+use crate::transport::{Runtime, SocketError};
 
 /// How long libzmq has to show that it connects again by itself; and what is left of the old connection, to go.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,7 +25,7 @@ const ADDRESSES_MOST: usize = 1_024;
 
 /// The events of a socket that connects to endpoints.
 pub(super) struct Reconnect {
-    events: AsyncFd<Polled>,
+    connections: Connections,
     losses: Losses,
 }
 
@@ -47,53 +42,25 @@ impl Reconnect {
     /// Watches a socket that is to connect to these endpoints. Must be called on tokio.
     pub(super) fn watch(
         runtime: &Runtime,
-        socket: &mut Socket,
+        socket: &mut PatternSocket,
         endpoints: Vec<String>,
-    ) -> zmq::Result<Self> {
-        let place = place();
-        let wanted = [
-            SocketEvent::CONNECTED,
-            SocketEvent::CONNECT_DELAYED,
-            SocketEvent::CONNECT_RETRIED,
-            SocketEvent::DISCONNECTED,
-        ];
-        // The reader first: libzmq's I/O thread waits for one.
-        let events = runtime.socket(zmq::PAIR)?;
-        events.set_linger(0)?;
-        // With a bound, a full queue would make it wait for this one.
-        events.set_rcvhwm(0)?;
-        events.connect(&place)?;
-        let events = frame::polled(events)?;
-        socket.monitor(&place, wanted.iter().map(|event| i32::from(event.to_raw())).sum())?;
-        Ok(Reconnect { events, losses: Losses::new(endpoints) })
+    ) -> Result<Self, SocketError> {
+        Ok(Reconnect { connections: socket.watch(runtime)?, losses: Losses::new(endpoints) })
     }
 
     /// Watches no more.
-    pub(super) fn end(self, socket: &mut Socket) {
-        // No events to a place without a reader, in place of some to this one. An error means that there are none at all.
-        if let Err(error) = socket.monitor(&place(), 0) {
-            tracing::debug!(%error, "could not watch a socket no more");
-        }
-        drop(self.events);
+    pub(super) fn end(self, socket: &mut PatternSocket) {
+        self.connections.end(socket);
     }
 
     /// Waits until there is an event.
-    pub(super) async fn ready(&mut self) -> zmq::Result<()> {
-        ready(&mut self.events, zmq::POLLIN).await
+    pub(super) async fn ready(&mut self) -> Result<(), SocketError> {
+        self.connections.ready().await
     }
 
     /// Takes the events in that are there.
     pub(super) fn hear(&mut self, now: Instant) {
-        let socket = &self.events.get_ref().socket;
-        // An event is two frames: its number and a value, then an address.
-        while let Ok(event) = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
-            let Some(number) = event.first_chunk::<2>().copied() else { continue };
-            if !event.get_more() {
-                continue;
-            }
-            let Ok(address) = retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) else { return };
-            let address = String::from_utf8_lossy(&address);
-            let lost = u16::from_ne_bytes(number) == SocketEvent::DISCONNECTED.to_raw();
+        while let Some((lost, address)) = self.connections.next() {
             self.losses.event(now, lost, &address);
         }
     }
@@ -107,12 +74,6 @@ impl Reconnect {
     pub(super) fn step(&mut self, now: Instant) -> Option<(Step, Vec<String>)> {
         self.losses.step(now)
     }
-}
-
-/// An address for events that nobody has used.
-fn place() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("inproc://mdp.reconnect.{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Which connections were lost.

@@ -13,6 +13,7 @@ use super::socket::Socket;
 use super::tunnel::{self, Tunnel};
 use crate::body::Body;
 use crate::peer::{Broken, Way};
+use crate::transport::{Closing, SocketError};
 
 /// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;
@@ -305,8 +306,8 @@ impl Calls {
         }
     }
 
-    pub(super) fn into_sockets(self) -> Vec<zmq::Socket> {
-        self.socket.into_iter().map(Socket::into_socket).collect()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        self.socket.take().into_iter().map(Socket::into_closing).collect()
     }
 }
 
@@ -333,7 +334,7 @@ impl Kind {
     }
 }
 
-fn broken(error: zmq::Error) -> Broken {
+fn broken(error: SocketError) -> Broken {
     tracing::warn!(who = "client", %error, "the socket failed");
     Broken::Connection
 }

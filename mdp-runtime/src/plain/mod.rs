@@ -22,6 +22,7 @@ use mdp_protocol::{ConnectionState, Limits, SessionAction, Time};
 use crate::body::Body;
 use crate::error::ServeError;
 use crate::peer::{Broken, Way};
+use crate::transport::Closing;
 use calls::Calls;
 use serving::Serving;
 
@@ -96,7 +97,7 @@ fn limits() -> Limits {
     Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() }
 }
 
-/// What stands behind a peer of MDP/RPC in place of a socket to a broker.
+/// A way to a broker of plain MDP, and what translates: see [`BrokerLink`](crate::broker_link::BrokerLink).
 pub(crate) enum Side {
     Client(Box<Calls>),
     Worker(Box<Serving>),
@@ -182,10 +183,10 @@ impl Side {
     }
 
     /// The sockets, to be closed when all is written.
-    pub(crate) fn into_sockets(self) -> Vec<zmq::Socket> {
+    pub(crate) fn take_sockets(&mut self) -> Vec<Closing> {
         match self {
-            Side::Client(calls) => calls.into_sockets(),
-            Side::Worker(serving) => serving.into_sockets(),
+            Side::Client(calls) => calls.take_sockets(),
+            Side::Worker(serving) => serving.take_sockets(),
         }
     }
 }

@@ -19,6 +19,7 @@ use super::tunnel::{self, Tunnel};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::peer::Way;
+use crate::transport::Closing;
 
 /// What a handler may send of a stream before the socket has taken it, in units of 256 bytes.
 const WINDOW: u32 = 1_024;
@@ -271,7 +272,7 @@ impl Serving {
         self.slots.next_deadline()
     }
 
-    pub(super) fn into_sockets(self) -> Vec<zmq::Socket> {
-        self.slots.into_sockets()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        self.slots.take_sockets()
     }
 }

@@ -11,6 +11,7 @@ use mdp_protocol::{ConnectionState, Limits, LossCause, SessionConfig, Span, Time
 
 use super::socket::Socket;
 use crate::peer::Way;
+use crate::transport::{Closing, SocketError};
 
 /// Messages of one worker that may wait for room before those that send more are to wait.
 const OUT_MOST: usize = 64;
@@ -27,7 +28,7 @@ pub(super) struct Slots {
     /// Of all slots together.
     state: ConnectionState,
     /// Sockets of workers that have left, which may not have written all.
-    left: Vec<zmq::Socket>,
+    left: Vec<Closing>,
 }
 
 struct Slot {
@@ -227,9 +228,9 @@ impl Slots {
         if any { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    pub(super) fn into_sockets(self) -> Vec<zmq::Socket> {
-        let open = self.slots.into_iter().filter_map(|slot| slot.socket);
-        self.left.into_iter().chain(open.map(Socket::into_socket)).collect()
+    pub(super) fn take_sockets(&mut self) -> Vec<Closing> {
+        let open = self.slots.iter_mut().filter_map(|slot| slot.socket.take());
+        std::mem::take(&mut self.left).into_iter().chain(open.map(Socket::into_closing)).collect()
     }
 
     fn receive(&mut self, now: Time, number: usize) {
@@ -258,7 +259,7 @@ impl Slots {
         }
     }
 
-    fn failed(&mut self, now: Time, number: usize, error: zmq::Error) {
+    fn failed(&mut self, now: Time, number: usize, error: SocketError) {
         tracing::warn!(who = "worker", %error, "the socket failed");
         self.handle(now, number, Input::Broken);
     }
@@ -322,7 +323,7 @@ impl Slots {
         // A socket that has failed has lost it anyway.
         let _ = socket.flush();
         if slot.worker.is_closed() {
-            self.left.push(socket.into_socket());
+            self.left.push(socket.into_closing());
         }
     }
 

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use mdp_protocol::wire::plain::{self, Command, Form};
 
-use crate::link::Link;
 use crate::peer::Way;
+use crate::transport::{Closing, Dealer, InPacket, SocketError};
 
 pub(crate) struct Socket {
-    link: Link,
+    link: Dealer,
     form: Form,
     /// Messages for which there was no room.
     out: VecDeque<Vec<Bytes>>,
@@ -25,33 +25,33 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A worker's.
-    pub(crate) fn connect(way: &Way, endpoint: usize, form: Form) -> zmq::Result<Self> {
+    pub(crate) fn connect(way: &Way, endpoint: usize, form: Form) -> Result<Self, SocketError> {
         Ok(Socket::new(Socket::link(way, endpoint, false)?, form, false))
     }
 
     /// A client's, which knows whether it is connected.
-    pub(crate) fn watched(way: &Way, endpoint: usize, form: Form) -> zmq::Result<Self> {
+    pub(crate) fn watched(way: &Way, endpoint: usize, form: Form) -> Result<Self, SocketError> {
         Ok(Socket::new(Socket::link(way, endpoint, true)?, form, true))
     }
 
-    fn link(way: &Way, number: usize, immediate: bool) -> zmq::Result<Link> {
-        let endpoint = way.endpoints.get(number).ok_or(zmq::Error::EINVAL)?;
+    fn link(way: &Way, number: usize, immediate: bool) -> Result<Dealer, SocketError> {
+        let endpoint = way.endpoints.get(number).ok_or_else(SocketError::no_endpoint)?;
         let keys = way.keys.as_ref().map(|keys| (keys, number));
-        Link::connect_plain(&way.runtime, endpoint, keys, immediate)
+        Dealer::connect_plain(&way.runtime, endpoint, keys, immediate)
     }
 
-    fn new(link: Link, form: Form, watched: bool) -> Self {
+    fn new(link: Dealer, form: Form, watched: bool) -> Self {
         Socket { link, form, out: VecDeque::new(), touched: true, connected: false, watched }
     }
 
     /// The same on the tokio runtime that this is called on.
-    pub(crate) fn moved(self) -> zmq::Result<Self> {
+    pub(crate) fn moved(self) -> Result<Self, SocketError> {
         Ok(Socket { link: self.link.moved()?, touched: true, ..self })
     }
 
     /// The socket, to be closed.
-    pub(crate) fn into_socket(self) -> zmq::Socket {
-        self.link.into_socket()
+    pub(crate) fn into_closing(self) -> Closing {
+        self.link.into_closing()
     }
 
     /// Sends a message, as soon as there is room for it: [`flush`](Self::flush) tries.
@@ -67,7 +67,7 @@ impl Socket {
         self.out.len()
     }
 
-    pub(crate) fn flush(&mut self) -> zmq::Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<(), SocketError> {
         while let Some(frames) = self.out.front() {
             self.touched = true;
             if !self.link.send_frames(frames)? {
@@ -79,9 +79,9 @@ impl Socket {
     }
 
     /// The frames of the next message, if one is there.
-    pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Vec<Bytes>>> {
+    pub(crate) fn receive(&mut self, limits: &Limits) -> Result<Option<Vec<Bytes>>, SocketError> {
         self.touched = true;
-        self.link.receive_frames(limits)
+        Ok(self.link.receive(limits)?.map(InPacket::into_frames))
     }
 
     pub(crate) fn is_readable(&mut self) -> bool {

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use crate::broker::{Broker, BrokerBuilder};
 use crate::client::{Client, ClientBuilder};
 use crate::codegen::Service;
-use crate::context::Runtime;
 use crate::error::{BindError, ConnectError, ServeError};
+use crate::transport::Runtime;
 use crate::worker::{Worker, WorkerBuilder};
 
 /// Nobody else has the runtime, so nobody else has the name.

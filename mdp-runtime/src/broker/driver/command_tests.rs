@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::pack::Packer;
+use crate::transport::Stranger;
 
 /// A driver, where its commands come from, and what wakes it.
 struct Fixture {
     driver: Driver,
     commands: mpsc::Sender<Command>,
     inbox: mpsc::Receiver<Command>,
-    wakeups: zmq::Socket,
     runtime: Runtime,
 }
 
@@ -21,9 +21,10 @@ impl Fixture {
         let (waker, wakeups) = Waker::new(&runtime).unwrap();
         let endpoints = ["inproc://commands".to_owned()];
         let (config, waker) = (Config::default(), Arc::new(waker));
-        let driver = Driver::bind(&runtime, config, &endpoints, None, None, waker).unwrap();
+        let driver =
+            Driver::bind(&runtime, config, &endpoints, None, None, waker, wakeups).unwrap();
         let (commands, inbox) = mpsc::channel();
-        Fixture { driver, commands, inbox, wakeups, runtime }
+        Fixture { driver, commands, inbox, runtime }
     }
 
     fn tell(&self, command: Command) {
@@ -43,9 +44,7 @@ impl Fixture {
 #[test]
 fn a_policy_behind_many_commands_counts_for_the_next_message() {
     let mut fixture = Fixture::new();
-    let peer = fixture.runtime.socket(zmq::DEALER).unwrap();
-    peer.set_linger(0).unwrap();
-    peer.connect("inproc://commands").unwrap();
+    let peer = Stranger::connect(&fixture.runtime, "inproc://commands");
     let mut answers = Vec::new();
     for _ in 0..1_000 {
         let (answer, told) = oneshot::channel();
@@ -58,7 +57,7 @@ fn a_policy_behind_many_commands_counts_for_the_next_message() {
     let mut packer = Packer::default();
     let heartbeat = Span::from_secs(1);
     packer.put(&Record::Hello { id: &b""[..], heartbeat, liveness: 3 });
-    peer.send(&*packer.take().packet, 0).unwrap();
+    peer.send(&packer.take().packet);
     let driver = &mut fixture.driver;
     let deadline = Instant::now() + Duration::from_secs(10);
     while driver.core.stats().turned_away == 0 {
@@ -85,7 +84,7 @@ fn many_verdicts_take_many_turns_without_a_pause() {
     });
     let mut left = 20 * VERDICTS;
     while left > VERDICTS {
-        fixture.driver.turn(&fixture.inbox, &fixture.wakeups).unwrap();
+        fixture.driver.turn(&fixture.inbox).unwrap();
         let now = fixture.driver.taken.verdicts.len();
         assert_eq!(now, left - VERDICTS);
         assert!(fixture.driver.waker.is_called(), "it looks again");

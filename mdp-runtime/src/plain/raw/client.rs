@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::client::{Client, RawCall};
 use crate::clock;
-use crate::context::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::ConnectError;
@@ -26,6 +25,7 @@ use crate::peer;
 use crate::plain::{Dialect, MOST_FRAMES};
 use crate::security::CurveClient;
 use crate::status::Status;
+use crate::transport::Runtime;
 use driver::{Command, Driver, Line};
 
 /// The time that a request has for each reply where nobody sets one.

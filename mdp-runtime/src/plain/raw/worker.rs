@@ -15,9 +15,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
 use crate::clock::{self, Clock};
-use crate::close;
 use crate::connection::{self, Connection};
-use crate::context::Runtime;
 use crate::endpoint;
 use crate::ends;
 use crate::error::{ServeError, WorkerFailure};
@@ -26,6 +24,7 @@ use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, check_sockets};
 use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
+use crate::transport::Runtime;
 use crate::worker::{ServicePermits, Worker};
 
 /// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
@@ -382,10 +381,10 @@ impl Driver {
             }
             self.wait(&mut alarm).await;
         }
-        let Driver { runtime, clock, slots, desk, requests, state, mut connection, .. } = self;
+        let Driver { runtime, clock, mut slots, desk, requests, state, mut connection, .. } = self;
         drop((desk, requests));
-        for socket in slots.into_sockets() {
-            close::close(&runtime, socket);
+        for socket in slots.take_sockets() {
+            socket.close(&runtime);
         }
         connection.changed(clock.now(), &ConnectionState::Closed, "", None);
         state.send_replace(ConnectionState::Closed);

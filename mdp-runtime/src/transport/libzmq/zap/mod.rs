@@ -18,9 +18,11 @@ use std::{io, thread};
 
 use request::{Question, Refusal, Verdict};
 
-use super::AllowList;
-use crate::context::Runtime;
+use super::context::Runtime;
+use super::error::admitting;
 use crate::ends;
+use crate::transport::error::SocketError;
+use crate::transport::security::AllowList;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
 /// Requests that are answered before the handler looks whether it is to end.
@@ -35,8 +37,8 @@ pub(crate) type Place = Arc<Mutex<Weak<Handler>>>;
 
 /// Why there is no handler.
 #[derive(Debug)]
-pub(crate) enum Failed {
-    Socket(zmq::Error),
+pub(crate) enum NoHandler {
+    Socket(SocketError),
     Thread(io::Error),
 }
 
@@ -71,7 +73,7 @@ impl Registration {
         runtime: &Runtime,
         allowed: AllowList,
         when_gone: impl Fn() + Send + 'static,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, NoHandler> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let handler = Handler::of(runtime)?;
         let domain = format!("mdp.{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -98,7 +100,7 @@ impl Drop for Registration {
 
 impl Handler {
     /// The handler of a context.
-    fn of(runtime: &Runtime) -> Result<Arc<Self>, Failed> {
+    fn of(runtime: &Runtime) -> Result<Arc<Self>, NoHandler> {
         let mut place = runtime.zap().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handler) = place.upgrade().filter(|handler| !handler.is_gone()) {
             return Ok(handler);
@@ -108,21 +110,9 @@ impl Handler {
         Ok(handler)
     }
 
-    fn start(runtime: &Runtime) -> Result<Self, Failed> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let place = format!("inproc://mdp.zap.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let socket = |kind| {
-            let socket = runtime.socket(kind).map_err(Failed::Socket)?;
-            socket.set_linger(0).map_err(Failed::Socket)?;
-            Ok(socket)
-        };
-        let (router, stopped, stop) =
-            (socket(zmq::ROUTER)?, socket(zmq::PAIR)?, socket(zmq::PAIR)?);
-        // A reply must not be lost for want of room.
-        router.set_sndhwm(0).map_err(Failed::Socket)?;
-        bind(&router).map_err(Failed::Socket)?;
-        stopped.bind(&place).map_err(Failed::Socket)?;
-        stop.connect(&place).map_err(Failed::Socket)?;
+    fn start(runtime: &Runtime) -> Result<Self, NoHandler> {
+        let Sockets { router, stopped, stop } =
+            Sockets::open(runtime).map_err(|error| NoHandler::Socket(admitting(error)))?;
         let shared = Arc::new(Shared::default());
         let end = End { shared: Arc::clone(&shared) };
         let run = move || {
@@ -136,7 +126,7 @@ impl Handler {
         };
         // A panic is told by `End`.
         let thread = ends::thread("mdp-zap", run, drop);
-        let thread = Some(thread.map_err(Failed::Thread)?);
+        let thread = Some(thread.map_err(NoHandler::Thread)?);
         Ok(Handler { shared, stop: Mutex::new(Some(stop)), thread })
     }
 
@@ -151,6 +141,33 @@ impl Handler {
             // It cannot be full: nothing else is ever sent on it.
             let _ = stop.send("", zmq::DONTWAIT);
         }
+    }
+}
+
+/// The handler's sockets: the one it answers on, and a pair to stop it.
+struct Sockets {
+    router: zmq::Socket,
+    stopped: zmq::Socket,
+    stop: zmq::Socket,
+}
+
+impl Sockets {
+    fn open(runtime: &Runtime) -> zmq::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let place = format!("inproc://mdp.zap.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let socket = |kind| {
+            let socket = runtime.socket(kind)?;
+            socket.set_linger(0)?;
+            Ok::<_, zmq::Error>(socket)
+        };
+        let (router, stopped, stop) =
+            (socket(zmq::ROUTER)?, socket(zmq::PAIR)?, socket(zmq::PAIR)?);
+        // A reply must not be lost for want of room.
+        router.set_sndhwm(0)?;
+        bind(&router)?;
+        stopped.bind(&place)?;
+        stop.connect(&place)?;
+        Ok(Sockets { router, stopped, stop })
     }
 }
 

@@ -1,7 +1,4 @@
 //! A DEALER socket as a tokio task sees it: receive, send, wait.
-//!
-//! ZMQ_FD is edge-triggered and speaks of commands between libzmq's threads, not of messages. So
-//! whoever waits looks at ZMQ_EVENTS after every send and receive and before every wait.
 
 use std::task::{Context, Poll, ready};
 
@@ -9,10 +6,17 @@ use bytes::Bytes;
 use mdp_protocol::Limits;
 use tokio::io::unix::AsyncFd;
 
-use crate::context::Runtime;
-use crate::frame::{self, Polled};
-use crate::pack::{Packer, Received, retry_interrupted};
-use crate::security::{ClientKeys, HandshakeFault, Watch};
+use super::close::Closing;
+use super::context::Runtime;
+use super::curve;
+use super::error::{connecting, failed, opening};
+use super::frame::{self, Polled};
+use super::message::{self, retry_interrupted};
+use super::polled;
+use super::watch::Watch;
+use crate::transport::error::SocketError;
+use crate::transport::packet::{InPacket, OutPacket};
+use crate::transport::security::{ClientKeys, HandshakeFault};
 
 /// Largest frame that a peer takes from a broker, unless the broker says less.
 const FRAME_BYTES: i64 = 64 << 20;
@@ -24,9 +28,9 @@ const RECONNECT_MOST_MS: i32 = 1_000;
 /// Frames of this many bytes are given to libzmq without copying them; below it a copy costs less.
 const SHARED_FROM: usize = 1_024;
 
-/// A DEALER socket connected to one endpoint. It ends by [`into_socket`](Link::into_socket) and is not dropped, for the
-/// sake of its watch.
-pub(crate) struct Link {
+/// A DEALER socket connected to one endpoint. It ends by [`into_closing`](Dealer::into_closing) or
+/// [`discard`](Dealer::discard) and is not dropped, for the sake of its watch.
+pub(crate) struct Dealer {
     polled: AsyncFd<Polled>,
     /// Over inproc there is none: such a connection does not break.
     watch: Option<Watch>,
@@ -34,7 +38,7 @@ pub(crate) struct Link {
     secure: bool,
 }
 
-impl Link {
+impl Dealer {
     /// A new socket, connecting in the background. Must be called on tokio.
     ///
     /// With `keys` it speaks CURVE, to the endpoint of this number. It is watched: see [`look_around`](Self::look_around).
@@ -42,8 +46,8 @@ impl Link {
         runtime: &Runtime,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
-    ) -> zmq::Result<Self> {
-        Link::new(runtime, endpoint, keys, false)?.begin(runtime, endpoint, true)
+    ) -> Result<Self, SocketError> {
+        Dealer::new(runtime, endpoint, keys, false)?.begin(runtime, endpoint, true)
     }
 
     /// A new socket that is not watched. With `immediate` it has room to send only while there is a connection:
@@ -53,8 +57,8 @@ impl Link {
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
         immediate: bool,
-    ) -> zmq::Result<Self> {
-        Link::new(runtime, endpoint, keys, immediate)?.begin(runtime, endpoint, false)
+    ) -> Result<Self, SocketError> {
+        Dealer::new(runtime, endpoint, keys, immediate)?.begin(runtime, endpoint, false)
     }
 
     fn new(
@@ -62,31 +66,30 @@ impl Link {
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
         immediate: bool,
-    ) -> zmq::Result<Self> {
-        let socket = runtime.socket(zmq::DEALER)?;
-        socket.set_immediate(immediate)?;
-        if immediate {
-            // A pipe that is full would look like no connection. What waits is bounded by the calls of the client.
-            socket.set_sndhwm(0)?;
-        }
-        socket.set_linger(LINGER_MS)?;
-        socket.set_maxmsgsize(FRAME_BYTES)?;
-        socket.set_reconnect_ivl(RECONNECT_MS)?;
-        socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
-        // With it, libzmq looks names up as IPv6 only, and `localhost` would miss most brokers.
-        socket.set_ipv6(endpoint.contains('['))?;
+    ) -> Result<Self, SocketError> {
+        let socket = runtime.socket(zmq::DEALER).map_err(opening)?;
+        set_up(&socket, endpoint, immediate).map_err(opening)?;
         if let Some((keys, number)) = keys {
-            keys.set_up(&socket, number)?;
+            let server = keys.server(number).ok_or_else(SocketError::no_endpoint)?;
+            curve::set_up_client(&socket, keys.own(), server).map_err(opening)?;
         }
-        Ok(Link { polled: frame::polled(socket)?, watch: None, secure: keys.is_some() })
+        let polled = frame::polled(socket).map_err(opening)?;
+        Ok(Dealer { polled, watch: None, secure: keys.is_some() })
     }
 
-    fn begin(mut self, runtime: &Runtime, endpoint: &str, watched: bool) -> zmq::Result<Self> {
-        if watched && !endpoint.starts_with("inproc://") {
-            self.watch = Some(Watch::begin(runtime, &self.polled.get_ref().socket)?);
+    fn begin(
+        mut self,
+        runtime: &Runtime,
+        endpoint: &str,
+        watched: bool,
+    ) -> Result<Self, SocketError> {
+        let inproc = endpoint.starts_with("inproc://");
+        if watched && !inproc {
+            let watch = Watch::begin(runtime, &self.polled.get_ref().socket);
+            self.watch = Some(watch.map_err(opening)?);
         }
         let socket = &self.polled.get_ref().socket;
-        let named = match endpoint.starts_with("inproc://") {
+        let named = match inproc {
             true => socket.set_identity(&runtime.insider()),
             false => Ok(()),
         };
@@ -94,7 +97,7 @@ impl Link {
         if connected.is_err() {
             self.unwatch();
         }
-        connected.map(|()| self)
+        connected.map(|()| self).map_err(connecting(endpoint))
     }
 
     /// Looks for what has become of the connection. Gives what has gone wrong with handshakes since this was asked last.
@@ -121,25 +124,30 @@ impl Link {
     }
 
     /// The same socket on another tokio runtime: the one that this is called on.
-    pub(crate) fn moved(self) -> zmq::Result<Self> {
-        let Link { polled, watch, secure } = self;
-        let watch = watch.map(Watch::moved).transpose()?;
-        Ok(Link { polled: frame::polled(polled.into_inner().socket)?, watch, secure })
+    pub(crate) fn moved(self) -> Result<Self, SocketError> {
+        let Dealer { polled, watch, secure } = self;
+        let watch = watch.map(Watch::moved).transpose().map_err(failed)?;
+        let polled = frame::polled(polled.into_inner().socket).map_err(failed)?;
+        Ok(Dealer { polled, watch, secure })
     }
 
-    /// The socket, to be closed.
-    pub(crate) fn into_socket(mut self) -> zmq::Socket {
+    /// The socket, to be closed when it has written what it holds.
+    pub(crate) fn into_closing(mut self) -> Closing {
         self.unwatch();
-        self.polled.into_inner().socket
+        Closing(self.polled.into_inner().socket)
     }
 
-    /// The next message, if one is there.
-    pub(crate) fn receive(&mut self, limits: &Limits) -> zmq::Result<Option<Received>> {
+    /// Closes the socket at once, and what it still holds goes nowhere. With an error it may still be written.
+    pub(crate) fn discard(self) -> Result<(), SocketError> {
+        self.into_closing().0.set_linger(0).map_err(failed)
+    }
+
+    /// The next message, if one is there. Frames beyond the limit are dropped.
+    pub(crate) fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
         let socket = &self.polled.get_ref().socket;
-        match retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
-            Ok(first) => Received::rest(socket, first, limits).map(Some),
-            Err(zmq::Error::EAGAIN) => Ok(None),
-            Err(error) => Err(error),
+        match message::receive(socket).map_err(failed)? {
+            Some(first) => message::rest(socket, first, limits.frames).map(Some).map_err(failed),
+            None => Ok(None),
         }
     }
 
@@ -158,17 +166,8 @@ impl Link {
         }
     }
 
-    /// The frames of the next message, if one is there.
-    pub(crate) fn receive_frames(&mut self, limits: &Limits) -> zmq::Result<Option<Vec<Bytes>>> {
-        let Some(received) = self.receive(limits)? else { return Ok(None) };
-        let mut frames = Vec::with_capacity(received.frames.len() + 1);
-        frames.push(received.packet);
-        frames.extend(received.frames);
-        Ok(Some(frames))
-    }
-
     /// Sends a message of these frames. `false`: there is no room for it.
-    pub(crate) fn send_frames(&mut self, frames: &[Bytes]) -> zmq::Result<bool> {
+    pub(crate) fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
         let socket = &mut self.polled.get_mut().socket;
         for (number, frame) in frames.iter().enumerate() {
             let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
@@ -181,7 +180,7 @@ impl Link {
                 Ok(()) => {}
                 // libzmq takes the rest of a message whose first frame it took.
                 Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
-                Err(error) => return Err(error),
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(true)
@@ -198,36 +197,40 @@ impl Link {
     }
 
     /// Sends a packet. `false`: the socket is full, and the packet is still there.
-    pub(crate) fn send(&mut self, packer: &mut Packer) -> zmq::Result<bool> {
-        match packer.send(&mut self.polled.get_mut().socket, zmq::DONTWAIT) {
+    pub(crate) fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
+        match message::send(&mut self.polled.get_mut().socket, packet) {
             Ok(()) => Ok(true),
             Err(zmq::Error::EAGAIN) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(failed(error)),
         }
     }
 
     /// Waits until there is something to receive, something has become of the connection or, with `to_send`, there is room
     /// to send.
-    pub(crate) async fn ready(&mut self, to_send: bool) -> zmq::Result<()> {
-        let Link { polled, watch, .. } = self;
-        match watch {
-            None => ready(polled, to_send).await,
+    pub(crate) async fn ready(&mut self, to_send: bool) {
+        let Dealer { polled, watch, .. } = self;
+        let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
+        // An error shows again at the next receive.
+        let _ = match watch {
+            None => polled::ready(polled, wanted).await,
             Some(watch) => tokio::select! {
-                ready = ready(polled, to_send) => ready,
+                ready = polled::ready(polled, wanted) => ready,
                 () = watch.ready() => Ok(()),
             },
-        }
+        };
     }
 }
 
-async fn ready(polled: &mut AsyncFd<Polled>, to_send: bool) -> zmq::Result<()> {
-    let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
-    loop {
-        if polled.get_ref().socket.get_events()?.intersects(wanted) {
-            return Ok(());
-        }
-        let mut guard = polled.readable_mut().await.map_err(|_| zmq::Error::ETERM)?;
-        // First forget the edge, then look: an edge in between is a new one.
-        guard.clear_ready();
+fn set_up(socket: &zmq::Socket, endpoint: &str, immediate: bool) -> zmq::Result<()> {
+    socket.set_immediate(immediate)?;
+    if immediate {
+        // A pipe that is full would look like no connection. What waits is bounded by the calls of the client.
+        socket.set_sndhwm(0)?;
     }
+    socket.set_linger(LINGER_MS)?;
+    socket.set_maxmsgsize(FRAME_BYTES)?;
+    socket.set_reconnect_ivl(RECONNECT_MS)?;
+    socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
+    // With it, libzmq looks names up as IPv6 only, and `localhost` would miss most brokers.
+    socket.set_ipv6(endpoint.contains('['))
 }

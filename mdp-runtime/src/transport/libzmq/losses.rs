@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mdp_protocol::{Span, Time};
 
-use crate::context::Runtime;
+use super::context::Runtime;
 
 /// When the routing id has gone, unless the machine is busy.
 const SOON: Span = Span::from_ms(2);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::*;
+use super::curve::{set_up_client, set_up_server};
+use super::zap;
+use crate::security::{AllowList, CurveClient, CurveServer, KeyPair};
 use crate::testing;
 use crate::{BindError, Broker, BrokerFailure, Client, ConnectError, Runtime, ServeError, Worker};
 
@@ -62,8 +64,7 @@ fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bo
     let elsewhere = Runtime::new();
     let dealer = elsewhere.socket(zmq::DEALER).unwrap();
     dealer.set_linger(0).unwrap();
-    let client = CurveClient::new(*keys.public()).prepare(1).unwrap();
-    client.set_up(&dealer, 0).unwrap();
+    set_up_client(&dealer, &KeyPair::new().unwrap(), keys.public()).unwrap();
     // It ends well, or libzmq says that it failed: no waiting in vain.
     let events = zmq::SocketEvent::HANDSHAKE_SUCCEEDED.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_AUTH.to_raw()
@@ -78,12 +79,16 @@ fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bo
     let succeeded = zmq::SocketEvent::HANDSHAKE_SUCCEEDED.to_raw();
     let taken = event[..2] == succeeded.to_ne_bytes();
     let mut dealer = dealer;
-    frame_stop(&mut dealer);
+    super::frame::stop_monitor(&mut dealer).unwrap();
     taken
 }
 
-fn frame_stop(socket: &mut zmq::Socket) {
-    crate::frame::stop_monitor(socket).unwrap();
+#[test]
+fn a_keys_text_is_that_of_libzmq() {
+    for _ in 0..50 {
+        let key = *KeyPair::new().unwrap().public();
+        assert_eq!(key.to_string(), zmq::z85_encode(key.as_bytes()).unwrap());
+    }
 }
 
 /// CURVE alone says nothing about who a peer is.

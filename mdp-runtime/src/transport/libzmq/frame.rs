@@ -24,7 +24,14 @@ unsafe extern "C" {
 }
 
 /// A received frame, whose bytes stay where libzmq put them.
-pub(crate) struct Frame(pub(crate) zmq::Message);
+pub(crate) struct Frame(pub(super) zmq::Message);
+
+impl Frame {
+    /// Its bytes, without a copy.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
@@ -33,8 +40,8 @@ impl AsRef<[u8]> for Frame {
 }
 
 /// The bytes of a received frame, without a copy.
-pub(crate) fn bytes(message: zmq::Message) -> Bytes {
-    Bytes::from_owner(Frame(message))
+pub(super) fn bytes(message: zmq::Message) -> Bytes {
+    Frame(message).into_bytes()
 }
 
 /// What can be sent without a copy.
@@ -42,7 +49,7 @@ pub(crate) fn bytes(message: zmq::Message) -> Bytes {
 /// # Safety
 ///
 /// [`bytes`](Self::bytes) gives the same bytes each time, at the same place, as long as the owner lives and is not moved.
-pub(crate) unsafe trait Owner: Send + 'static {
+pub(super) unsafe trait Owner: Send + 'static {
     fn bytes(&self) -> &[u8];
 }
 
@@ -54,7 +61,7 @@ unsafe impl Owner for Bytes {
 }
 
 /// Bytes, and what is to be dropped with them: when libzmq has written them, or has given them up.
-pub(crate) struct With<T>(pub(crate) Bytes, pub(crate) T);
+pub(super) struct With<T>(pub(super) Bytes, pub(super) T);
 
 // SAFETY: as for the `Bytes` in it.
 unsafe impl<T: Send + 'static> Owner for With<T> {
@@ -64,7 +71,7 @@ unsafe impl<T: Send + 'static> Owner for With<T> {
 }
 
 /// Sends `payload` as one frame without copying it: libzmq holds a share of it until it is written.
-pub(crate) fn send_shared<O: Owner>(
+pub(super) fn send_shared<O: Owner>(
     socket: &mut zmq::Socket,
     payload: O,
     flags: c_int,
@@ -110,8 +117,8 @@ unsafe extern "C" fn drop_share<O: Owner>(_data: *mut c_void, share: *mut c_void
 }
 
 /// A socket and its descriptor, which is asked for once.
-pub(crate) struct Polled {
-    pub(crate) socket: zmq::Socket,
+pub(super) struct Polled {
+    pub(super) socket: zmq::Socket,
     fd: RawFd,
 }
 
@@ -122,7 +129,7 @@ impl AsRawFd for Polled {
 }
 
 /// Tells tokio of a socket. Must be called on tokio.
-pub(crate) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
+pub(super) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
     let fd = socket.get_fd()?;
     // SAFETY: the descriptor is open and stays the same while the socket lives (ZMQ_FD), and the
     // socket lives as long as the `AsyncFd`, which owns it and drops its registration first.
@@ -132,18 +139,18 @@ pub(crate) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
 }
 
 /// Whether an XPUB refuses a message with EAGAIN where it would not reach all that it is for (ZMQ_XPUB_NODROP).
-pub(crate) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Result<()> {
+pub(super) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Result<()> {
     set_int(socket, zmq_sys::ZMQ_XPUB_NODROP as c_int, c_int::from(nodrop))
 }
 
 /// A server with CURVE takes nobody unless the handler of ZAP says so, also when there is none.
-pub(crate) fn set_zap_enforce_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
+pub(super) fn set_zap_enforce_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
     set_int(socket, ZAP_ENFORCE_DOMAIN, 1)
 }
 
 /// After this many milliseconds in which a peer acknowledges nothing, or has no room for anything, the connection ends
 /// (ZMQ_TCP_MAXRT).
-pub(crate) fn set_tcp_maxrt(socket: &mut zmq::Socket, ms: c_int) -> zmq::Result<()> {
+pub(super) fn set_tcp_maxrt(socket: &mut zmq::Socket, ms: c_int) -> zmq::Result<()> {
     set_int(socket, zmq_sys::ZMQ_TCP_MAXRT as c_int, ms)
 }
 
@@ -162,7 +169,7 @@ fn set_int(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result
 }
 
 /// Ends the monitor of a socket.
-pub(crate) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
+pub(super) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
     // SAFETY: the socket's pointer is valid while the socket, borrowed here, is. Instead of an endpoint libzmq takes a
     // null pointer, which ends the monitor.
     let ended = unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) };
@@ -170,7 +177,7 @@ pub(crate) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
 }
 
 /// The public key of a secret one, both as text. `None`: the text is not a key, or libzmq has no CURVE.
-pub(crate) fn curve_public(secret: &str) -> Option<String> {
+pub(super) fn curve_public(secret: &str) -> Option<String> {
     let mut terminated = Zeroizing::new([0_u8; KEY_TEXT]);
     let (text, _nul) = terminated.split_at_mut_checked(KEY_TEXT - 1)?;
     if secret.len() != text.len() || secret.contains('\0') {

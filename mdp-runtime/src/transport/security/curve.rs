@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
-use crate::frame;
+use crate::transport::has_curve;
 
-/// Asks libzmq whether it has CURVE; tests ask somebody else.
+/// Asks the sockets whether they have CURVE; tests ask somebody else.
 #[derive(Clone, Copy)]
 struct Capability(fn() -> bool);
 
@@ -18,7 +18,7 @@ impl Capability {
 
 impl Default for Capability {
     fn default() -> Self {
-        Capability(|| zmq::has("curve") == Some(true))
+        Capability(has_curve)
     }
 }
 
@@ -212,30 +212,18 @@ pub(crate) struct ClientKeys {
 }
 
 impl ClientKeys {
-    /// Puts the keys into a socket that is to connect to the endpoint of this number.
-    pub(crate) fn set_up(&self, socket: &zmq::Socket, endpoint: usize) -> zmq::Result<()> {
-        let server = match self.servers.as_slice() {
-            [all] => all,
-            several => several.get(endpoint).ok_or(zmq::Error::EINVAL)?,
-        };
-        socket.set_curve_serverkey(server.as_bytes())?;
-        socket.set_curve_publickey(self.own.public().as_bytes())?;
-        socket.set_curve_secretkey(self.own.secret().expose())
+    /// The own key pair.
+    pub(crate) fn own(&self) -> &KeyPair {
+        &self.own
     }
-}
 
-/// Makes a socket a server that asks the handler of ZAP under this domain, and that takes nobody when there is no
-/// handler.
-pub(crate) fn set_up_server(
-    socket: &mut zmq::Socket,
-    keys: &KeyPair,
-    domain: &str,
-) -> zmq::Result<()> {
-    socket.set_curve_server(true)?;
-    socket.set_curve_publickey(keys.public().as_bytes())?;
-    socket.set_curve_secretkey(keys.secret().expose())?;
-    socket.set_zap_domain(domain)?;
-    frame::set_zap_enforce_domain(socket)
+    /// The public key of the endpoint of this number.
+    pub(crate) fn server(&self, endpoint: usize) -> Option<&PublicKey> {
+        match self.servers.as_slice() {
+            [all] => Some(all),
+            several => several.get(endpoint),
+        }
+    }
 }
 
 #[cfg(test)]

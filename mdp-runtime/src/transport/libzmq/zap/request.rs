@@ -1,6 +1,6 @@
 //! Requests and replies of ZAP (RFC 27), as frames. Whatever comes, there is an answer or nothing, and no panic.
 
-use crate::security::PublicKey;
+use crate::transport::security::PublicKey;
 
 const VERSION: &[u8] = b"1.0";
 /// The longest string, and the longest identity.

@@ -1,16 +1,31 @@
-//! Waking the broker's thread out of its wait.
+//! Waking a thread out of its wait for a router.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::context::Runtime;
+use super::context::Runtime;
+use super::error::opening;
+use crate::transport::error::SocketError;
 
 /// Wakes the thread out of its wait.
 #[derive(Debug)]
-pub(super) struct Waker {
+pub(crate) struct Waker {
     socket: Mutex<SendSocket>,
     /// It was woken and has not looked yet why.
     called: AtomicBool,
+}
+
+/// Where the thread hears that it was woken.
+pub(crate) struct Wakeups(zmq::Socket);
+
+impl Wakeups {
+    pub(super) fn as_poll_item(&self) -> zmq::PollItem<'_> {
+        self.0.as_poll_item(zmq::POLLIN)
+    }
+
+    pub(super) fn clear(&self) {
+        while self.0.recv_msg(zmq::DONTWAIT).is_ok() {}
+    }
 }
 
 struct SendSocket(zmq::Socket);
@@ -22,7 +37,12 @@ impl std::fmt::Debug for SendSocket {
 }
 
 impl Waker {
-    pub(super) fn new(runtime: &Runtime) -> zmq::Result<(Self, zmq::Socket)> {
+    /// The waker, and what it wakes, for [`Router::bind`](super::router::Router::bind).
+    pub(crate) fn new(runtime: &Runtime) -> Result<(Self, Wakeups), SocketError> {
+        Waker::pair(runtime).map_err(opening)
+    }
+
+    fn pair(runtime: &Runtime) -> zmq::Result<(Self, Wakeups)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let inner = runtime.socket(zmq::PAIR)?;
@@ -32,10 +52,10 @@ impl Waker {
         outer.set_linger(0)?;
         outer.connect(&endpoint)?;
         let socket = Mutex::new(SendSocket(outer));
-        Ok((Waker { socket, called: AtomicBool::new(false) }, inner))
+        Ok((Waker { socket, called: AtomicBool::new(false) }, Wakeups(inner)))
     }
 
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if self.called.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -45,18 +65,18 @@ impl Waker {
         }
     }
 
-    pub(super) fn is_called(&self) -> bool {
+    pub(crate) fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)
     }
 
     /// Whoever calls from now on is heard by another look.
-    pub(super) fn look(&self) {
+    pub(crate) fn look(&self) {
         // Reads too, so that what was said before a call is seen after it.
         self.called.swap(false, Ordering::AcqRel);
     }
 
     /// The thread itself has more to do, and must not wait.
-    pub(super) fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.called.store(true, Ordering::Release);
     }
 }

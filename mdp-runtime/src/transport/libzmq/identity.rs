@@ -2,8 +2,8 @@
 
 use mdp_protocol::Identity;
 
-use crate::security::PublicKey;
-use crate::security::zap::Registration;
+use super::zap::Registration;
+use crate::transport::security::PublicKey;
 
 /// The property of a message that ZAP sets. A peer can send one of this name too; what ZAP says goes before it, so it is
 /// read where ZAP is asked and nowhere else.
@@ -30,7 +30,7 @@ pub(super) struct Identities {
 
 /// Why a message over an encrypted endpoint must count for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unproven {
+pub(crate) enum Unproven {
     /// Its connection has no key.
     Key,
     /// Its peer has set the routing id itself. Once the connection is gone another peer may connect with the same id, and
@@ -106,8 +106,9 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Runtime;
-    use crate::security::{AllowList, CurveClient, KeyPair, set_up_server};
+    use crate::transport::libzmq::context::Runtime;
+    use crate::transport::libzmq::curve::{set_up_client, set_up_server};
+    use crate::transport::security::{AllowList, KeyPair};
 
     /// A router with the broker's way of knowing its peers.
     struct Server {
@@ -140,8 +141,7 @@ mod tests {
             let socket = self.runtime.socket(zmq::DEALER).unwrap();
             socket.set_linger(0).unwrap();
             if let Some(own) = own {
-                let curve = CurveClient::new(*self.keys.public()).key_pair(own.clone());
-                curve.prepare(1).unwrap().set_up(&socket, 0).unwrap();
+                set_up_client(&socket, own, self.keys.public()).unwrap();
             }
             socket.connect(endpoint).unwrap();
             socket
@@ -195,8 +195,7 @@ mod tests {
         let peer = server.runtime.socket(zmq::DEALER).unwrap();
         peer.set_linger(0).unwrap();
         peer.set_identity(b"ann").unwrap();
-        let curve = CurveClient::new(*server.keys.public()).key_pair(own);
-        curve.prepare(1).unwrap().set_up(&peer, 0).unwrap();
+        set_up_client(&peer, &own, server.keys.public()).unwrap();
         peer.connect(&endpoint).unwrap();
         peer.send("hello", 0).unwrap();
         assert_eq!(server.hears().unwrap_err(), Unproven::Route);

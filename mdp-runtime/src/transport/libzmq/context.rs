@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::version::warn_if_old;
+use super::zap;
 use crate::clock;
-use crate::security::{warn_if_old, zap};
 
 /// A ZeroMQ context with its I/O threads.
 ///
@@ -66,7 +67,7 @@ impl Runtime {
     }
 
     /// A socket. In a child after `fork` there are none of a context that its parent has made: ENOTSUP.
-    pub(crate) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
+    pub(super) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
         if self.process != std::process::id() {
             tracing::error!(
                 "this context was made before the process was forked, and works in its parent only; make a `Runtime` in the child"
@@ -77,20 +78,20 @@ impl Runtime {
     }
 
     /// A routing id for a socket of this process that connects over inproc.
-    pub(crate) fn insider(&self) -> Vec<u8> {
+    pub(super) fn insider(&self) -> Vec<u8> {
         let number = self.insiders.made.fetch_add(1, Ordering::Relaxed);
         [&self.insiders.prefix()[..], &number.to_be_bytes()].concat()
     }
 
     /// Whether a routing id is one that [`insider`](Self::insider) has made.
-    pub(crate) fn is_insider(&self, route: &[u8]) -> bool {
+    pub(super) fn is_insider(&self, route: &[u8]) -> bool {
         route.starts_with(&self.insiders.prefix())
     }
 }
 
 impl Runtime {
     /// The context's handler of ZAP, if there is one.
-    pub(crate) fn zap(&self) -> &zap::Place {
+    pub(super) fn zap(&self) -> &zap::Place {
         &self.zap
     }
 }

@@ -33,12 +33,7 @@ mod curve;
 mod handshake;
 mod key_file;
 mod keys;
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests;
 mod trusted;
-mod version;
-pub(crate) mod zap;
 
 pub use allow::AllowList;
 pub use curve::{CurveClient, CurveServer};
@@ -47,10 +42,9 @@ pub use key_file::KeyFileError;
 pub use keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
 pub use trusted::{UntrustedFile, read_trusted};
 
-pub(crate) use curve::{ClientKeys, Unusable, set_up_server};
-pub(crate) use handshake::{Faults, Watch};
+pub(crate) use curve::{ClientKeys, Unusable};
+pub(crate) use handshake::Faults;
 pub(crate) use trusted::{Mark, SETTLED, read_now, wait_until_settled};
-pub(crate) use version::warn_if_old;
 
 /// libzmq was built without CURVE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

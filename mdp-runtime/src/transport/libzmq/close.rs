@@ -3,15 +3,37 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::context::Runtime;
-use crate::pack::retry_interrupted;
+use super::context::Runtime;
+use super::message::retry_interrupted;
 
 /// A little longer than the sockets linger.
 const PATIENCE_MS: i32 = 1_500;
 
-/// Closes a socket and waits until it has written what it held and has given its endpoints up, at
-/// most for the time that it lingers. Blocks.
-pub(crate) fn close(runtime: &Runtime, socket: zmq::Socket) {
+/// A socket that is to be closed. When it is dropped instead, it goes on writing what it held for as long as it lingers.
+pub(crate) struct Closing(pub(super) zmq::Socket);
+
+impl Closing {
+    /// Closes the socket and waits until it has written what it held and has given its endpoints up, at
+    /// most for the time that it lingers. Blocks.
+    pub(crate) fn close(self, runtime: &Runtime) {
+        close(runtime, self.0);
+    }
+}
+
+/// Closes sockets, one after another, as [`Closing::close`] does. Does not block.
+pub(crate) async fn close_all(runtime: &Runtime, sockets: Vec<Closing>) {
+    if sockets.is_empty() {
+        return;
+    }
+    let runtime = runtime.clone();
+    let closing = tokio::task::spawn_blocking(move || {
+        sockets.into_iter().for_each(|socket| socket.close(&runtime));
+    });
+    // An error means that tokio itself is being shut down.
+    let _ = closing.await;
+}
+
+pub(super) fn close(runtime: &Runtime, socket: zmq::Socket) {
     let watch = watch(runtime, &socket);
     drop(socket);
     match watch {
