@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use crate::faults::known;
 
+/// The longest line of a page, in bytes.
+const PAGE_WIDTH: usize = 120;
+
 /// What callers or operators may rely on.
 #[derive(Clone, Debug)]
 pub(crate) struct Promise {
@@ -102,6 +105,7 @@ impl Report {
         for figure in &self.figures {
             writeln!(text, "{figure}.").unwrap();
         }
+        text = wrapped(&text);
         if !self.promises.is_empty() {
             text += "\n| promise | kept | found |\n|---|---|---|\n";
         }
@@ -143,7 +147,7 @@ pub(crate) fn keep(id: &str, title: &str, done: &str, reports: &[Report], ran: &
     let (before, rest) =
         text.split_once(&begin).unwrap_or_else(|| panic!("no {begin:?} in {path:?}"));
     let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end:?} in {path:?}"));
-    let mut part = format!("### {id}: {title}\n\n{done}\n\n");
+    let mut part = format!("### {id}: {title}\n\n{}\n", wrapped(done));
     let seconds = ran.begun.elapsed().as_secs();
     let busy = ran.load_before;
     writeln!(part, "Run on {}; load average {busy} before; {seconds} s.\n", machine()).unwrap();
@@ -153,6 +157,27 @@ pub(crate) fn keep(id: &str, title: &str, done: &str, reports: &[Report], ran: &
     }
     let whole = format!("{before}{begin}{part}{end}{after}");
     std::fs::write(&path, whole).unwrap();
+}
+
+/// Text as lines of a page. A word is not cut.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    for line in text.lines() {
+        let mut width = 0;
+        for word in line.split(' ') {
+            if width > 0 && width + 1 + word.len() > PAGE_WIDTH {
+                lines.push('\n');
+                width = 0;
+            } else if width > 0 {
+                lines.push(' ');
+                width += 1;
+            }
+            lines += word;
+            width += word.len();
+        }
+        lines.push('\n');
+    }
+    lines
 }
 
 /// The day, and the machine.
