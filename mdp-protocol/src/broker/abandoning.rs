@@ -17,7 +17,7 @@ impl<P: Payload> Broker<P> {
     /// CANCEL from a client. One that has crossed with FINAL finds nothing.
     pub(super) fn cancel(&mut self, now: Time, from: Key, call: u64, out: &mut Vec<Action<P>>) {
         let Some(key) = self.calls.numbered(from, call) else {
-            return self.forget_question(from, call);
+            return self.schemas.forget(from, call);
         };
         self.stats.cancelled += 1;
         self.abandon(now, key, None, out);

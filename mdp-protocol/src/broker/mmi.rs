@@ -68,7 +68,7 @@ impl<P: Payload> Broker<P> {
             let refusal = denied(body.path());
             return self.refuse_request(now, from, call, body, refusal, out);
         }
-        if self.is_asked(from, call) {
+        if self.schemas.is_asked(from, call) {
             self.stats.invalid += 1;
             return self.disconnect(now, from, DisconnectReason::Unexpected, out); // wire.md R16
         }

@@ -2,8 +2,8 @@
 //!
 //! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
 //! `calls`, `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what
-//! counts), `unread` (what peers have not read), `schemas` (what services are). What peers say is told apart in this
-//! file, and in `plain` for peers of plain MDP.
+//! counts), `unread` (what peers have not read), `lookups` (what services are; `schemas` asks their workers). What peers
+//! say is told apart in this file, and in `plain` for peers of plain MDP.
 //!
 //! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with
 //! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`,
@@ -25,6 +25,7 @@ mod expiring;
 mod flow;
 mod hooks;
 mod io;
+mod lookups;
 mod metadata;
 mod mmi;
 mod overload;
@@ -89,7 +90,7 @@ pub struct Broker<P> {
     gone: plain::Gone,
     /// Lists that peers without a principal were given.
     open_lists: mmi::Lists,
-    schemas: schemas::Schemas,
+    schemas: lookups::Schemas,
     principals: Principals,
     /// A stranger whose calls were handed back and who is to be told to go when its message ends.
     away: Option<Box<[u8]>>,
@@ -119,7 +120,7 @@ impl<P: Payload> Broker<P> {
             timers_done: None,
             gone: plain::Gone::new(config.seed),
             open_lists: mmi::Lists::default(),
-            schemas: schemas::Schemas::default(),
+            schemas: lookups::Schemas::default(),
             principals: Principals::new(hash),
             away: None,
             sessions: Sessions::new(config.seed),

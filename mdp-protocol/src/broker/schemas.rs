@@ -3,160 +3,28 @@
 //! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives
 //! it to all who asked in the meantime. It looks into none of it.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Broker;
 use super::calls::{Call, End};
 use super::io::{Action, Name};
+use super::lookups::{Ask, Asker, Step, Waits, answer};
 use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
 use super::refusing::final_of;
 use super::requests::Request;
-use crate::identity::Identity;
-use crate::limits::Limits;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
 use crate::policy::Grant;
 use crate::slab::Key;
 use crate::status::Code;
-use crate::time::{Span, Time};
+use crate::time::Time;
 use crate::wire::listing::Listing;
-use crate::wire::plain::Form;
-use crate::wire::{CallKind, Marks, Reply, SchemaHash, put_frame};
+use crate::wire::{CallKind, Marks, Reply, SchemaHash};
 
 /// The method by which a worker tells its service's schema (`wire.md` R99).
 const METHOD: &[u8] = b"/-schema";
-/// The status of an answer with a contract (RFC 8).
-const STATUS: &[u8] = b"200";
-/// How long a worker has for its answer.
-const PATIENCE: Span = Span::from_secs(2);
-/// How soon another worker is looked for, if the last one could not be asked or is gone.
-const AGAIN: Span = Span::from_ms(50);
-/// Contracts that are asked for at once, and who waits for them.
-const LOOKUPS_MOST: usize = 64;
-const ASKERS_MOST: usize = 1_024;
-/// The same of one principal; without a policy, of one session.
-const LOOKUPS_EACH: usize = LOOKUPS_MOST / 4;
-const ASKERS_EACH: usize = ASKERS_MOST / 4;
-
-/// What is known, and what is being asked for.
-#[derive(Debug, Default)]
-pub(super) struct Schemas {
-    known: BTreeMap<(Name, SchemaHash), Known>,
-    /// Bytes of what is known.
-    bytes: usize,
-    /// How often something known was used.
-    uses: u64,
-    lookups: Vec<Lookup>,
-}
-
-#[derive(Debug)]
-struct Known {
-    answer: Arc<[u8]>,
-    last_use: u64,
-}
-
-/// A contract that a worker is asked for.
-#[derive(Debug)]
-struct Lookup {
-    service: Key,
-    name: Name,
-    hash: SchemaHash,
-    until: Time,
-    /// When to see to it again.
-    next: Time,
-    /// The call to the worker, once one has a free slot.
-    call: Option<Key>,
-    tries: u8,
-    /// Whose question began it, as in [`Waits`].
-    who: Key,
-    askers: Vec<Waits>,
-}
-
-/// A question that waits, and whose it is: a principal's, or without a policy a session's.
-#[derive(Clone, Debug)]
-struct Waits {
-    who: Key,
-    asker: Asker,
-}
-
-/// Who waits for an answer. A plain client has a session only while something of its own goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Asker {
-    Session { session: Key, call: u64 },
-    Plain { route: Arc<[u8]>, form: Form, identity: Identity },
-}
-
-impl Schemas {
-    /// When a lookup is to be seen to.
-    pub(super) fn next(&self) -> Option<Time> {
-        self.lookups.iter().map(|lookup| lookup.next.min(lookup.until)).min()
-    }
-
-    fn find(&mut self, name: &Name, hash: SchemaHash) -> Option<Listing> {
-        let known = self.known.get_mut(&(name.clone(), hash))?;
-        self.uses += 1;
-        known.last_use = self.uses;
-        Some(Listing::Schema(known.answer.clone()))
-    }
-
-    fn keep(&mut self, limits: &Limits, name: Name, hash: SchemaHash, answer: Arc<[u8]>) {
-        let len = told(&answer);
-        if len > limits.schema_bytes || limits.schemas == 0 {
-            return;
-        }
-        while self.bytes + len > limits.schema_bytes || self.known.len() >= limits.schemas {
-            let oldest = self.known.iter().min_by_key(|(_, known)| known.last_use);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
-            let gone = self.known.remove(&oldest);
-            self.bytes -= gone.map_or(0, |known| told(&known.answer));
-        }
-        self.uses += 1;
-        self.bytes += len;
-        let before = self.known.insert((name, hash), Known { answer, last_use: self.uses });
-        self.bytes -= before.map_or(0, |known| told(&known.answer));
-    }
-
-    fn askers(&self) -> usize {
-        self.lookups.iter().map(|lookup| lookup.askers.len()).sum()
-    }
-
-    /// Whether somebody has as many questions waiting as one may have.
-    fn is_full_for(&self, who: Key) -> bool {
-        let askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
-        askers.filter(|waits| waits.who == who).count() >= ASKERS_EACH
-    }
-
-    /// Whether there is room for another lookup of somebody.
-    fn has_room_for(&self, who: Key) -> bool {
-        let own = self.lookups.iter().filter(|lookup| lookup.who == who).count();
-        own < LOOKUPS_EACH && self.lookups.len() < LOOKUPS_MOST
-    }
-
-    /// Bytes of what is known: counted, and kept.
-    pub(super) fn recount(&self) -> (usize, usize) {
-        (self.known.values().map(|known| told(&known.answer)).sum(), self.bytes)
-    }
-}
-
-/// What stands before the bytes of an answer's frames: the length of each.
-const LENGTHS: usize = 3 * 4;
-
-/// The answer with what a worker told, made once for all who ask.
-fn answer(set: &[u8], hash: &SchemaHash) -> Arc<[u8]> {
-    let mut payload = Vec::with_capacity(LENGTHS + STATUS.len() + set.len() + hash.len());
-    for frame in [STATUS, set, hash] {
-        put_frame(&mut payload, frame);
-    }
-    Arc::from(payload)
-}
-
-/// The bytes in an answer that a worker told.
-fn told(answer: &[u8]) -> usize {
-    answer.len().saturating_sub(LENGTHS + STATUS.len() + size_of::<SchemaHash>())
-}
 
 impl<P: Payload> Broker<P> {
     /// The answer to `mmi.schema`, if it is known at once; else it is told later.
@@ -180,29 +48,17 @@ impl<P: Payload> Broker<P> {
         if let Some(known) = self.schemas.find(&name, hash) {
             return Some(known);
         }
-        let full =
-            self.schemas.askers() >= ASKERS_MOST || self.calls.len() >= self.config.limits.calls;
-        let Some(waits) = self.waits(from, call).filter(|_| !full && self.closing.is_none()) else {
-            return refused(TRY_LATER);
-        };
-        let who = waits.who;
-        if self.schemas.is_full_for(who) {
-            return refused(TRY_LATER);
-        }
-        let lookups = &mut self.schemas.lookups;
-        if let Some(same) =
-            lookups.iter_mut().find(|same| same.service == service && same.hash == hash)
-        {
-            same.askers.push(waits);
-            return None;
-        }
-        if !self.schemas.has_room_for(who) || !self.may_list(now, from) {
+        let waits = self.waits(from, call).filter(|waits| {
+            self.closing.is_none()
+                && self.calls.len() < self.config.limits.calls
+                && self.schemas.may_wait(waits)
+        });
+        let Some(waits) = waits else { return refused(TRY_LATER) };
+        let waits = self.schemas.join(service, hash, waits)?;
+        if !self.schemas.may_begin(&waits) || !self.may_list(now, from) {
             return refused(TRY_LATER);
         }
-        let (until, askers) = (now + PATIENCE, Vec::from([waits]));
-        let (call, tries) = (None, 0);
-        let lookup = Lookup { service, name, hash, until, next: now, call, tries, who, askers };
-        self.schemas.lookups.push(lookup);
+        self.schemas.begin(now, service, name, hash, waits);
         self.see_to_lookups(now, out);
         None
     }
@@ -225,7 +81,7 @@ impl<P: Payload> Broker<P> {
             Some(form) => Asker::Plain { route: Arc::from(session.route()), form, identity },
             None => Asker::Session { session: from, call },
         };
-        Some(Waits { who: session.rights().usage().unwrap_or(from), asker })
+        Some(Waits::new(session.rights().usage().unwrap_or(from), asker))
     }
 
     /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another
@@ -243,33 +99,13 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Whether a client's number is that of a question which is not answered yet.
-    pub(super) fn is_asked(&self, session: Key, call: u64) -> bool {
-        let asker = Asker::Session { session, call };
-        self.schemas
-            .lookups
-            .iter()
-            .any(|lookup| lookup.askers.iter().any(|waits| waits.asker == asker))
-    }
-
-    /// CANCEL for what is no call: perhaps a question.
-    pub(super) fn forget_question(&mut self, session: Key, call: u64) {
-        let asker = Asker::Session { session, call };
-        for lookup in &mut self.schemas.lookups {
-            lookup.askers.retain(|other| other.asker != asker);
-        }
-    }
-
     /// Asks a worker for each lookup that has none yet, and ends the lookups that take too long.
     pub(super) fn see_to_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         let mut place = 0;
-        while let Some(lookup) = self.schemas.lookups.get(place) {
-            if lookup.next.min(lookup.until) > now {
-                place += 1;
-            } else if let Some(status) = self.see_to_lookup(now, place, out) {
-                self.end_lookup(now, place, &Listing::Status(status), out);
-            } else {
-                place += 1;
+        while let Some(is_due) = self.schemas.is_due(now, place) {
+            match is_due.then(|| self.see_to_lookup(now, place, out)).flatten() {
+                Some(status) => self.end_lookup(now, place, &Listing::Status(status), out),
+                None => place += 1,
             }
         }
     }
@@ -277,16 +113,14 @@ impl<P: Payload> Broker<P> {
     /// Why a lookup ends, if it does.
     fn see_to_lookup(&mut self, now: Time, place: usize, out: &mut Vec<Action<P>>) -> Option<u16> {
         let attempts = self.config.limits.attempts;
-        let lookup = self.schemas.lookups.get_mut(place)?;
-        lookup.next = now + AGAIN;
-        if now >= lookup.until {
+        let Step { service, hash, tries, call, is_over } = self.schemas.see_to(now, place)?;
+        if is_over {
             return Some(TIMED_OUT);
         }
-        if lookup.call.is_some_and(|call| self.calls.get(call).is_some_and(Call::is_running)) {
+        if call.is_some_and(|call| self.calls.get(call).is_some_and(Call::is_running)) {
             return None;
         }
-        lookup.call = None;
-        let (service, hash, tries) = (lookup.service, lookup.hash, lookup.tries);
+        self.schemas.not_asked(place);
         if !self.services.is_served(service) {
             return Some(NOT_FOUND);
         }
@@ -307,18 +141,13 @@ impl<P: Payload> Broker<P> {
 
     /// A slot of a worker is free. A lookup of its contract comes before the waiting calls.
     pub(super) fn ask_first(&mut self, now: Time, worker: Key, out: &mut Vec<Action<P>>) {
-        if self.schemas.lookups.is_empty() {
+        if self.schemas.is_empty() {
             return;
         }
         let Some(found) = self.services.worker(worker) else { return };
         let free = found.has_free_slot() && !found.is_retired();
         let (service, hash) = (found.service(), found.schema());
-        let waits = |lookup: &Lookup| {
-            lookup.call.is_none() && lookup.service == service && Some(lookup.hash) == hash
-        };
-        let Some(place) = self.schemas.lookups.iter().position(waits).filter(|_| free) else {
-            return;
-        };
+        let Some(place) = self.schemas.waiting(service, hash).filter(|_| free) else { return };
         if let Some(status) = self.ask_worker(now, place, worker, out) {
             self.end_lookup(now, place, &Listing::Status(status), out);
         }
@@ -332,8 +161,8 @@ impl<P: Payload> Broker<P> {
         worker: Key,
         out: &mut Vec<Action<P>>,
     ) -> Option<u16> {
-        let lookup = self.schemas.lookups.get_mut(place)?;
-        let path = [&*lookup.name, METHOD].concat();
+        let Ask { service, name, until } = self.schemas.ask(place)?;
+        let path = [&*name, METHOD].concat();
         let Some(body) =
             Some(path).filter(|path| path.len() <= MAX_NAME).and_then(|path| P::request(&path))
         else {
@@ -341,7 +170,7 @@ impl<P: Payload> Broker<P> {
         };
         let request = Request {
             call: 0,
-            timeout: lookup.until - now,
+            timeout: until - now,
             idempotent: false,
             target: b"",
             kind: CallKind::Unary,
@@ -350,10 +179,9 @@ impl<P: Payload> Broker<P> {
             marks: Marks::default(),
         };
         let mut call = Call::new(now, Key::NOWHERE, &request, false);
-        call.set_service(lookup.service);
+        call.set_service(service);
         let key = self.calls.insert(call);
-        lookup.call = Some(key);
-        lookup.tries = lookup.tries.saturating_add(1);
+        self.schemas.asked(place, key);
         self.dispatch(now, key, worker, body, out);
         None
     }
@@ -368,12 +196,7 @@ impl<P: Payload> Broker<P> {
     ) {
         // Nothing was passed on to a client.
         self.stats.replies = self.stats.replies.saturating_sub(1);
-        let found = self.schemas.lookups.iter().position(|lookup| lookup.call == Some(call));
-        let Some((place, lookup)) = found.and_then(|at| Some((at, self.schemas.lookups.get(at)?)))
-        else {
-            return;
-        };
-        let (name, hash) = (lookup.name.clone(), lookup.hash);
+        let Some((place, name, hash)) = self.schemas.with_call(call) else { return };
         let set = match (end.code, &end.reply) {
             (Code::Ok, Reply::Body(body)) => body.message().map(|set| answer(set, &hash)),
             _ => None,
@@ -392,17 +215,14 @@ impl<P: Payload> Broker<P> {
 
     /// The broker shuts down: all lookups end.
     pub(super) fn end_lookups(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        while !self.schemas.lookups.is_empty() {
+        while !self.schemas.is_empty() {
             self.end_lookup(now, 0, &Listing::Status(TRY_LATER), out);
         }
     }
 
     fn end_lookup(&mut self, now: Time, place: usize, listing: &Listing, out: &mut Vec<Action<P>>) {
-        if place >= self.schemas.lookups.len() {
-            return;
-        }
-        let Lookup { name, askers, .. } = self.schemas.lookups.swap_remove(place);
-        for Waits { asker, .. } in askers {
+        let Some((name, askers)) = self.schemas.end(place) else { return };
+        for asker in askers {
             let may = self.may_still_ask(&asker, &name);
             match asker {
                 Asker::Session { session, call } if may => {

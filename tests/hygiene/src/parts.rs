@@ -8,6 +8,7 @@ const PARTS: &str = "mdp-protocol/src/broker/";
 
 /// Values without a state of their own, which one function hands to another. Their fields may be read.
 pub const VALUES: &[&str] = &[
+    "Ask",
     "Called",
     "End",
     "Known",
@@ -17,6 +18,7 @@ pub const VALUES: &[&str] = &[
     "Quantiles",
     "Request",
     "Sender",
+    "Step",
     "Wish",
 ];
 
