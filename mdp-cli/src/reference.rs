@@ -279,7 +279,7 @@ fn flag(arg: &Arg) -> String {
     match names.is_empty() {
         false => names.join(", "),
         true => {
-            format!("`{}`", escaped(&arg.get_value_names().map_or("", |names| names[0].as_str())))
+            format!("`{}`", escaped(arg.get_value_names().map_or("", |names| names[0].as_str())))
         }
     }
 }
