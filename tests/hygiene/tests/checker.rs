@@ -170,7 +170,9 @@ fn the_core_reads_no_clock() {
         "let context = zmq::Context::new();",
     ] {
         assert_eq!(words_of(path, line).len(), 1, "{line}");
-        assert_eq!(words_of("mdp-runtime/src/clock.rs", line), [""; 0], "{line}");
+        // Where all of them may stand.
+        let elsewhere = "mdp-runtime/src/transport/libzmq/context.rs";
+        assert_eq!(words_of(elsewhere, line), [""; 0], "{line}");
     }
     for line in ["// std::time", "/// An Instant", "\"rand\"", "let operand = instant;", "mod rng;"]
     {
