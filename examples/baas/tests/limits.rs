@@ -62,7 +62,11 @@ async fn a46_sign_ups_in_a_hurry_keep_the_worker_small() {
         match call.await.unwrap() {
             Ok(_) => ended += 1,
             Err(status) => assert!(
-                matches!(status.code(), Code::DeadlineExceeded | Code::Unavailable),
+                matches!(
+                    status.code(),
+                    // The broker refuses what cannot end in its time.
+                    Code::DeadlineExceeded | Code::Unavailable | Code::ResourceExhausted
+                ),
                 "{status}"
             ),
         }

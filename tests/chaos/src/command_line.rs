@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
     if broken.is_empty() {
         return ExitCode::SUCCESS;
     }
-    println!("\nnot kept, and not known:");
+    println!("\nnot kept:");
     broken.iter().for_each(|words| println!("  {words}"));
     ExitCode::FAILURE
 }

@@ -35,7 +35,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 /// Faults that run at once in CI: each has a cluster of its own, and the machine two cores.
 const AT_ONCE: usize = 2;
 
-/// Runs a fault in the short form, and panics if a promise was broken that is not known to be. `part` is this package's
+/// Runs a fault in the short form, and panics if a promise was not kept. `part` is this package's
 /// program.
 pub fn ci(id: &str, part: &Path) {
     let _turn = Turn::wait();

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::faults::known;
-
 /// The longest line of a page, in bytes.
 const PAGE_WIDTH: usize = 120;
 
@@ -77,20 +75,15 @@ impl Report {
         }
         for Promise { words, kept, found } in &self.promises {
             let verdict = if *kept { "kept    " } else { "NOT KEPT" };
-            let known = match (*kept, known(self.id, words)) {
-                (false, Some(why)) => format!(" (known: {why})"),
-                _ => String::new(),
-            };
-            writeln!(text, "  {verdict} {words}: {found}{known}").unwrap();
+            writeln!(text, "  {verdict} {words}: {found}").unwrap();
         }
         text + &self.table
     }
 
-    /// The promises that were not kept and are not known to be broken.
+    /// The promises that were not kept.
     pub(crate) fn broken(&self) -> Vec<String> {
         let broken = self.promises.iter().filter(|promise| !promise.kept);
-        let unknown = broken.filter(|promise| known(self.id, &promise.words).is_none());
-        unknown.map(|promise| format!("{}: {}", promise.words, promise.found)).collect()
+        broken.map(|promise| format!("{}: {}", promise.words, promise.found)).collect()
     }
 
     fn markdown(&self) -> String {
@@ -111,11 +104,7 @@ impl Report {
         }
         for Promise { words, kept, found } in &self.promises {
             let verdict = if *kept { "yes" } else { "**NOT KEPT**" };
-            let known = match (*kept, known(self.id, words)) {
-                (false, Some(why)) => format!(". {why}"),
-                _ => String::new(),
-            };
-            writeln!(text, "| {words} | {verdict} | {found}{known} |").unwrap();
+            writeln!(text, "| {words} | {verdict} | {found} |").unwrap();
         }
         if !self.table.is_empty() {
             text += "\n";

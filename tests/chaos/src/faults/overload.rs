@@ -106,7 +106,7 @@ pub(crate) fn alone(setup: &Setup, arguments: &OverloadArgs) -> Report {
         seconds: arguments.seconds.unwrap_or(8.0),
     };
     let rows = [bench.measure(&case, capacity)];
-    let mut report = report(&rows);
+    let mut report = report(setup, &rows);
     report.id = "F22";
     report.load = format!("{}, capacity {capacity:.0} calls/s", shape.words());
     report
@@ -131,7 +131,7 @@ pub(super) fn cases(setup: &Setup) -> Vec<Report> {
                 rows.push(bench.measure(&Case { shape, factor, deadline, seconds }, capacity));
             }
         }
-        let mut report = report(&rows);
+        let mut report = report(setup, &rows);
         report.case = shape.words();
         report.load = format!("Capacity {capacity:.0} calls/s, {WORK_MS} ms of work");
         if !tail {
@@ -269,7 +269,7 @@ fn recovered(book: &Book, shape: Shape, over: u64) -> Option<f64> {
     (after < CALM - 0.5).then_some(after)
 }
 
-fn report(rows: &[Row]) -> Report {
+fn report(setup: &Setup, rows: &[Row]) -> Report {
     let mut report = Report::default();
     let failing = |of: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| of(row)).count();
     let cases = rows.len();
@@ -289,10 +289,11 @@ fn report(rows: &[Row]) -> Report {
         vain == 0,
         format!("not in {vain} of {cases} cases; the most {:.1} %", worst * 100.0),
     );
-    let slow = failing(&|row| row.refusal_p99 > Duration::from_millis(10));
+    let in_time = Duration::from_millis(setup.pick(10, 50));
+    let slow = failing(&|row| row.refusal_p99 > in_time);
     let worst = rows.iter().map(|row| row.refusal_p99).max().unwrap_or_default();
     report.promise(
-        "a refusal comes within 10 ms (p99)",
+        format!("a refusal comes within {in_time:?} (p99)"),
         slow == 0,
         match rows.iter().map(|row| row.refused).sum() {
             0 => "no call was refused".to_owned(),
