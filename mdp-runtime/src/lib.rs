@@ -1,39 +1,94 @@
 //! Typed calls over the ZeroMQ Majordomo Protocol: broker, worker and client.
 //!
-//! A service is declared in a `.proto` file, of which `mdp-codegen` makes a client and a worker trait,
-//! or in Rust, as a trait with [`mdp_service`](macro@mdp_service) whose records derive
-//! [`MdpRecord`](derive@MdpRecord). This crate carries the calls: protobuf over MDP/RPC, through a broker, to a pool of workers
-//! that come and go. Over tcp, ipc or inproc.
+//! A service is declared in a `.proto` file, from which `mdp-codegen` makes a client and a worker trait, or as a Rust
+//! trait with [`mdp_service`](macro@mdp_service), whose records derive [`MdpRecord`](derive@MdpRecord). This crate
+//! carries the calls: protobuf over MDP/RPC, over tcp, ipc or inproc, through a broker, to a pool of workers that come and
+//! go.
 //!
-//! ```no_run
-//! # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
-//! use mdp_runtime::{Broker, Client};
+//! # A first service
 //!
-//! let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
-//! let client = Client::connect(broker.endpoints()[0].clone()).await?;
-//! // let auth = AuthClient::new(client);
-//! // let reply = auth.login(LoginRequest { user: "ann".into(), ..Default::default() }).await?;
-//! # Ok(())
+//! A broker, a worker and a client in one program. In production they are three programs; nothing else changes.
+//!
+//! ```
+//! # #[cfg(feature = "macros")] mod all {
+//! use mdp_runtime::prelude::*;
+//!
+//! #[derive(MdpRecord, Clone, Debug, PartialEq)]
+//! pub struct GreetRequest {
+//!     #[mdp(1)]
+//!     pub name: String,
+//! }
+//!
+//! #[derive(MdpRecord, Clone, Debug, PartialEq)]
+//! pub struct GreetReply {
+//!     #[mdp(1)]
+//!     pub greeting: String,
+//! }
+//!
+//! #[mdp_service(package = "greet.v1")]
+//! pub trait Greeter {
+//!     #[mdp(no_side_effects)]
+//!     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status>;
+//! }
+//!
+//! struct Polite;
+//!
+//! impl Greeter for Polite {
+//!     async fn greet(&self, req: GreetRequest) -> Result<GreetReply, Status> {
+//!         if req.name.is_empty() {
+//!             return Err(Status::invalid_argument("a name is missing"));
+//!         }
+//!         Ok(GreetReply { greeting: format!("Good day, {}.", req.name) })
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
+//!     let endpoint = &broker.endpoints()[0];
+//!     let _worker = Worker::builder().connect(endpoint).serve(GreeterWorker::new(Polite)).start()?;
+//!
+//!     let greeter = GreeterClient::new(Client::connect(endpoint).await?);
+//!     let reply = greeter.greet(GreetRequest { name: "Ann".into() }).await?;
+//!     assert_eq!(reply.greeting, "Good day, Ann.");
+//!     Ok(())
+//! }
 //! # }
+//! # #[cfg(feature = "macros")] fn main() { all::main().unwrap() }
+//! # #[cfg(not(feature = "macros"))] fn main() {}
 //! ```
 //!
-//! - [`Broker`]: queues, balances, watches over deadlines and heartbeats. Holds nothing lasting.
-//! - [`Worker`]: offers services, up to a capacity of calls at once.
-//! - [`Client`]: one connection for any number of calls and tasks; connects again by itself.
-//! - [`Call`]: what a generated method gives: options, then `.await`.
-//! - [`Status`]: how a call fails, with gRPC's codes.
-//! - [`Interceptor`]: stands around calls, at a client or a worker. [`RetryPolicy`] and [`HedgePolicy`]: calls that are
-//!   tried more than once.
-//! - [`Dialect`]: what is spoken with the broker. [`RawClient`] and [`RawWorker`]: frames as they are, over plain MDP.
-//! - [`testing`]: a client and a worker's service without a broker, test doubles, and a broker in one line.
-//! - [`patterns`]: records over ZeroMQ's other socket types, without a broker. [`Message`]: plain messages, as a stack of
-//!   frames.
-//! - `otel`: spans and metrics of calls for OpenTelemetry, behind the feature `opentelemetry`.
-//! - [`security`]: keys, encryption, and who a peer is.
-//! - [`Schema`]: what a service is made of, as descriptors and as `.proto` text.
+//! # Where to find what
 //!
-//! Workers and clients run on tokio; the broker has a thread of its own. For programs without tokio there is
-//! [`blocking::Client`].
+//! | | |
+//! |---|---|
+//! | [`Broker`] | queues, balances, watches deadlines and heartbeats; it keeps nothing on disk |
+//! | [`Worker`] | offers services, up to a capacity of calls at once |
+//! | [`Client`] | one connection for any number of calls and tasks; it reconnects by itself |
+//! | [`Call`] | what a generated method returns: options, then `.await` |
+//! | [`Status`] | how a call fails, with gRPC's codes, a [reason](Status::reason) and [details] |
+//! | [`CallContext`] | what a handler knows of its call |
+//! | [`Streaming`], [`ReplySender`], [`RequestSender`] | the streams of a call |
+//! | [`Interceptor`], [`RetryPolicy`], [`HedgePolicy`] | code around calls; calls that are tried more than once |
+//! | [`security`], [`Policy`], [`hooks`] | keys and encryption; who may do what; the operator's code in a broker |
+//! | [`testing`] | a client and a service without a broker, test doubles, and a broker in one line |
+//! | [`dynamic`], [`Schema`] | calls of methods that are known only at run time; what a service is made of |
+//! | [`Dialect`], [`RawClient`], [`RawWorker`] | MDP/0.1 and MDP/0.2: what is spoken with the broker, and frames as they are |
+//! | [`patterns`], [`Message`] | records over ZeroMQ's other socket types, without a broker; a message as a stack of frames |
+//! | [`metrics`], `otel` | a broker's metrics for Prometheus; spans and metrics of calls for OpenTelemetry |
+//! | [`blocking::Client`] | a client for programs without tokio |
+//!
+//! Workers and clients run on tokio. The broker has a thread of its own.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
+//! | `zstd` | `Compression::Zstd`; compiles a C library | no |
+//! | `lz4` | `Compression::Lz4` | no |
+//! | `tower` | layers of tower around calls, and a client as a service of tower | no |
+//! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
 mod body;
@@ -181,6 +236,24 @@ pub use stream::{
 };
 pub use transport::{Runtime, SocketError, security};
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
+
+/// The names that most programs need: `use mdp_runtime::prelude::*;`.
+///
+/// ```
+/// use mdp_runtime::prelude::*;
+///
+/// fn is_lost(status: &Status) -> bool {
+///     status.code() == Code::Unavailable
+/// }
+/// ```
+pub mod prelude {
+    pub use crate::{
+        Broker, CallContext, Client, Code, Interceptor, Metadata, ReplySender, RetryPolicy, Status,
+        Streaming, Worker,
+    };
+    #[cfg(feature = "macros")]
+    pub use crate::{MdpRecord, mdp_service};
+}
 
 /// What layers of tower are put around, behind the feature `tower`. See [`Client::layer`] and [`WorkerBuilder::layer`].
 #[cfg(feature = "tower")]
