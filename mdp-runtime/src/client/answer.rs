@@ -1,5 +1,5 @@
-//! The two ends of a call within the client: the driver answers, the call's future waits. A future
-//! that is dropped before gives the call up.
+//! The two ends of a call within the client: the driver sends the outcome, the call's future waits for it. Dropping the
+//! future before the outcome has arrived cancels the call.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::stream::Flow;
 
 /// The driver has not taken the call yet.
 const NEW: u64 = 0;
-/// Nobody waits any more.
+/// The caller no longer waits.
 const GIVEN_UP: u64 = u64::MAX;
 
 struct Shared {
@@ -26,7 +26,7 @@ struct Shared {
 enum State {
     Open(Option<Waker>),
     Ended(Outcome<Body>),
-    /// The outcome was taken, or there will be none.
+    /// The outcome was taken, or there will be no outcome.
     Over,
 }
 
@@ -43,7 +43,7 @@ impl Shared {
     }
 }
 
-/// The driver's end. Dropped without an answer it says that the client is closed.
+/// The driver's end. Dropping it without an outcome means that the client is closed.
 pub(crate) struct Answer {
     shared: Arc<Shared>,
     /// The call's streams.
@@ -62,12 +62,12 @@ impl Answer {
         self.flow.as_ref()
     }
 
-    /// Whether nobody waits for the answer.
+    /// Whether the caller no longer waits for the answer.
     pub(super) fn is_given_up(&self) -> bool {
         self.shared.call.load(Ordering::Acquire) == GIVEN_UP
     }
 
-    /// What the call's key is told to, once the machine has made it.
+    /// The handle that gets the call's key once the core has made the key.
     pub(super) fn naming(&self) -> Naming {
         Naming { shared: Arc::clone(&self.shared) }
     }
@@ -89,13 +89,13 @@ impl Drop for Answer {
     }
 }
 
-/// Tells the waiting end by which key the call can be given up.
+/// Stores the key with which the waiting end can cancel the call.
 pub(super) struct Naming {
     shared: Arc<Shared>,
 }
 
 impl Naming {
-    /// `false`: it was given up already.
+    /// `false`: the call was cancelled already.
     pub(super) fn name(self, call: Key) -> bool {
         let call = call.as_u64();
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
@@ -103,7 +103,7 @@ impl Naming {
     }
 }
 
-/// The end of the call's future.
+/// The end that the call's future holds.
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
     link: Arc<Link>,
@@ -135,7 +135,7 @@ impl Drop for Waiting {
         }
         let call = self.shared.call.swap(GIVEN_UP, Ordering::AcqRel);
         if let Some(call) = Key::from_u64(call) {
-            // A client that is closed has ended the call.
+            // A client that is closed has already ended the call.
             drop(self.link.command(Command::Cancel(call)));
         }
     }

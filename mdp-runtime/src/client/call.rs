@@ -1,4 +1,4 @@
-//! A call: what to ask, with which options, and the future of its reply.
+//! A call: the request, the call's options, and the future of the reply.
 
 use std::fmt;
 use std::future::{Future, IntoFuture, ready};
@@ -29,15 +29,15 @@ use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, current};
 
-/// The id of no worker, shared: an empty `Arc` of its own would be an allocation for each call.
+/// The empty worker id, shared: an empty `Arc` for each call would be an allocation for each call.
 static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));
 
-/// How long a call's deadline may be over before a thread that waits stops to believe in its client.
+/// How long after a call's deadline a blocked thread stops waiting for the client.
 const WAIT_GRACE: Duration = Duration::from_secs(1);
 
-/// A call that is about to be made: add options, then `.await` it for the reply, or
-/// [`send`](Call::send) it for the reply with its metadata. Nothing happens before that. Dropping the
-/// future gives the call up, and stops its handler. Code that is not async [`wait`](Call::wait)s.
+/// A call that is not sent yet. Add options, then `.await` the call for the reply, or [`send`](Call::send) it for the
+/// reply with its metadata. Nothing is sent before that. Dropping the future cancels the call and stops the handler.
+/// Code that is not async uses [`wait`](Call::wait).
 ///
 /// ```no_run
 /// # use mdp_runtime::{Call, Client, Status};
@@ -57,16 +57,16 @@ pub struct Call<Rep, K = Unary> {
     metadata: Metadata,
     extensions: Extensions,
     timeout: Duration,
-    /// The time for a stream to begin.
+    /// The time within which a stream must begin.
     begin_within: Duration,
     idempotent: bool,
-    /// It ends where no worker offers its service.
+    /// The call ends at once if no worker offers the service.
     no_wait: bool,
     worker: Arc<[u8]>,
     compression: Option<Compression>,
-    /// It ends with the call that a handler works on, if one makes it.
+    /// The call ends with the handler's own call, if a handler makes the call.
     inherits: bool,
-    /// What the caller says about repeating it, if anything.
+    /// The caller's options for retries and hedging, if any.
     again: Option<Box<Again>>,
     kind: PhantomData<fn() -> (Rep, K)>,
 }
@@ -106,50 +106,52 @@ impl<Rep, K> Call<Rep, K> {
         self.method
     }
 
-    /// The time until the call's deadline, counted from when it is awaited or sent; a call that a handler
-    /// makes ends with the one that it works on at the latest, see [`detached`](Self::detached). Whole
-    /// milliseconds, rounded up. Unless set it is the method's own `timeout_ms` if it has one, else the
-    /// client's [`timeout`](super::ClientBuilder::timeout), or its
-    /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream; a worker has to begin such a
-    /// call within the client's `timeout` all the same.
+    /// Sets the time until the call's deadline, counted from when the call is awaited or sent. The time is rounded up
+    /// to whole milliseconds. A call that a handler makes ends at the latest with the handler's own call; see
+    /// [`detached`](Self::detached). A worker must begin a call with a stream within this time too.
     ///
-    /// A call that still waits for a worker when its time is nearly over (an eighth of it before the deadline, 250 ms at the
-    /// most) ends then, as not started: with UNAVAILABLE, `NO_SERVICE` where no worker offers its service, else with
-    /// DEADLINE_EXCEEDED. One without any time ends at once with DEADLINE_EXCEEDED, as not started, and is not sent.
+    /// Default: the method's own `timeout_ms`; without one, the client's [`timeout`](super::ClientBuilder::timeout), or
+    /// [`stream_timeout`](super::ClientBuilder::stream_timeout) for a call with a stream. With these client defaults, a
+    /// worker must begin a call with a stream within the client's `timeout`.
+    ///
+    /// A call that still waits for a worker shortly before its deadline (an eighth of its time, at most 250 ms) ends
+    /// then, as not started: with UNAVAILABLE and the reason `NO_SERVICE` if no worker offers the service, otherwise
+    /// with DEADLINE_EXCEEDED. A call with a time of zero is not sent: it ends at once with DEADLINE_EXCEEDED, as not
+    /// started.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self.begin_within = timeout;
         self
     }
 
-    /// The call's deadline as a moment.
+    /// Sets the call's deadline as a point in time.
     pub fn deadline(self, deadline: Instant) -> Self {
         self.timeout(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Adds metadata, which the handler sees in its `CallContext`. Values that the key has already stay. With a key that
-    /// [`Metadata`] cannot send the call ends with INVALID_ARGUMENT and is not started.
+    /// Adds metadata, which the handler reads from its `CallContext`. Existing values of the key stay. If [`Metadata`]
+    /// cannot send the key, the call ends with INVALID_ARGUMENT and is not started.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.metadata.append(key, value);
         self
     }
 
-    /// Puts a value into the call's [`Extensions`], for the client's interceptors. It is not sent.
+    /// Puts a value into the call's [`Extensions`], for the client's interceptors. The value is not sent.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions.insert(value);
         self
     }
 
-    /// Says that this call may be run more than once, whatever the method's `idempotency_level` is:
-    /// if a worker or a connection is lost under it, it is made again.
+    /// Marks this call as safe to run more than once, regardless of the method's `idempotency_level`: the call is sent
+    /// again if a worker or a connection is lost during it.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// Does not wait for a worker where none offers the service: the broker ends the call at once with UNAVAILABLE,
-    /// `NO_SERVICE`, not started. While all workers are busy the call waits as any other does; and it waits for a connection to
-    /// a broker. A broker of an earlier version does not know of this, and waits. Default: as the client says
+    /// Ends the call at once if no worker offers the service, with UNAVAILABLE and the reason `NO_SERVICE`, not
+    /// started. The call still waits while all workers are busy, and for a connection to a broker. A broker of an
+    /// earlier version ignores this option and waits. Default: the client's setting
     /// ([`ClientBuilder::no_wait`](super::ClientBuilder::no_wait)).
     ///
     /// ```no_run
@@ -166,45 +168,45 @@ impl<Rep, K> Call<Rep, K> {
         self
     }
 
-    /// Compresses the request, and asks for compressed replies.
+    /// Compresses the request, and asks the worker for compressed replies. Default: the client's setting.
     pub fn compress(mut self, with: Compression) -> Self {
         self.compression = Some(with);
         self
     }
 
-    /// Does not compress, whatever the client does otherwise.
+    /// Turns compression off for this call, regardless of the client's setting.
     pub fn uncompressed(mut self) -> Self {
         self.compression = None;
         self
     }
 
-    /// Wants this worker and no other. The call waits while the worker is busy, and ends with
-    /// UNAVAILABLE if no worker of that id offers the service.
+    /// Sends the call to the worker with this id only. The call waits while that worker is busy. It ends with
+    /// UNAVAILABLE if no worker with this id offers the service.
     pub fn to_worker(mut self, id: impl AsRef<[u8]>) -> Self {
         self.worker = Arc::from(id.as_ref());
         self
     }
 
-    /// Lets the call end with the one that this context is of, at the latest. A call that a handler makes
-    /// itself does so anyway; this is for those that tasks make which it has started.
+    /// Limits the call's deadline to the deadline of this context. Calls that a handler makes directly have that limit
+    /// already; use this for calls from tasks that the handler has started.
     pub fn within(self, cx: &CallContext) -> Self {
         let left = cx.time_left();
         Call { timeout: self.timeout.min(left), ..self }
     }
 
-    /// Lets the call go on when the one is over that the handler works on which makes it. Its own timeout
-    /// holds.
+    /// Detaches this call from the handler's own call: it continues even if that call ends first. Its own timeout still
+    /// applies.
     pub fn detached(mut self) -> Self {
         self.inherits = false;
         self
     }
 
-    /// The call's deadline, for a thread that waits for it.
+    /// The moment until which a blocked thread waits for the call.
     pub(super) fn patience(&self) -> Option<Instant> {
         Instant::now().checked_add(self.timeout.saturating_add(WAIT_GRACE))
     }
 
-    /// The same for the begin of a stream.
+    /// The moment until which a blocked thread waits for a stream to begin.
     pub(super) fn patience_to_begin(&self) -> Option<Instant> {
         let within = self.begin_within.min(self.timeout);
         Instant::now().checked_add(within.saturating_add(WAIT_GRACE))
@@ -212,50 +214,50 @@ impl<Rep, K> Call<Rep, K> {
 }
 
 impl<Rep: Record> Call<Rep> {
-    /// A call of a method with its request, encoded here.
+    /// Makes a call of a method and encodes the request.
     #[doc(hidden)]
     pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
         Call::with_request(client, method, request)
     }
 
-    /// Tries the call again if it fails, as this policy says in place of the client's. A clone of a policy shares its
-    /// budget, and one without has the client's.
+    /// Sets the retry policy of this call, in place of the client's. Clones of a policy share the policy's budget. A
+    /// policy without a budget uses the client's budget.
     pub fn retry(mut self, policy: &RetryPolicy) -> Self {
         self.again.get_or_insert_default().retry = Choice::Set(Arc::new(policy.clone()));
         self
     }
 
-    /// Leaves it at one attempt, whatever the client's policy is.
+    /// Turns retries off for this call, regardless of the client's policy.
     pub fn no_retry(mut self) -> Self {
         self.again.get_or_insert_default().retry = Choice::Off;
         self
     }
 
-    /// Makes the call beside itself if no answer comes, as this policy says in place of the client's. A call of a method that
-    /// may have side effects ends with FAILED_PRECONDITION, and is not made.
+    /// Sets the hedging policy of this call, in place of the client's: the call is sent a second time when the first
+    /// attempt is slow. A call of a method that may have side effects is not sent and ends with FAILED_PRECONDITION.
     pub fn hedge(mut self, policy: &HedgePolicy) -> Self {
         self.again.get_or_insert_default().hedge = Choice::Set(Arc::new(policy.clone()));
         self
     }
 
-    /// Does not make the call beside itself, whatever the client's policy is.
+    /// Turns hedging off for this call, regardless of the client's policy.
     pub fn no_hedge(mut self) -> Self {
         self.again.get_or_insert_default().hedge = Choice::Off;
         self
     }
 
-    /// The call as a request, for a [`Channel`](super::Channel) or a service of tower's. It has not begun.
+    /// Turns the call into a request, for a [`Channel`](super::Channel) or a tower service. Nothing is sent yet.
     pub fn into_request(self) -> Request {
         self.request()
     }
 
-    /// Makes the call. The future gives the reply with its metadata.
+    /// Sends the call. The future gives the reply with its metadata.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
     }
 
-    /// Makes the call and blocks this thread until it ends: for code that is not async. Any number of threads
-    /// may wait at once, with a client of either kind.
+    /// Sends the call and blocks this thread until the call ends: for code that is not async. Any number of threads may
+    /// wait at once, with a client of either kind.
     ///
     /// ```no_run
     /// # use mdp_runtime::{Call, Status};
@@ -268,18 +270,18 @@ impl<Rep: Record> Call<Rep> {
     ///
     /// # Errors
     ///
-    /// As those of `.await`; and FAILED_PRECONDITION within async code, whose thread it would block: nothing is
-    /// sent then. A blocking handler may wait, and so may what tokio's `spawn_blocking` runs. A client whose tokio runtime does not run cannot
-    /// watch over the deadline; the call is then given up with DEADLINE_EXCEEDED one second after it.
+    /// The errors of `.await`. FAILED_PRECONDITION within async code, whose thread the wait would block; nothing is
+    /// sent then. A blocking handler may wait, and so may code within tokio's `spawn_blocking`. DEADLINE_EXCEEDED one
+    /// second after the deadline if the client's tokio runtime does not run and so cannot end the call.
     pub fn wait(self) -> Result<Rep, Status> {
         self.wait_response().map(Response::into_message)
     }
 
-    /// As [`wait`](Self::wait), for the reply with its metadata.
+    /// Sends the call and blocks like [`wait`](Self::wait). Returns the reply with its metadata.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_response(self) -> Result<Response<Rep>, Status> {
         let method = self.method;
         blocking::check(method.path)?;
@@ -290,7 +292,7 @@ impl<Rep: Record> Call<Rep> {
 }
 
 impl<Rep, K> Call<Rep, K> {
-    /// Makes the call: its end, and its streams if it has some.
+    /// Starts the call. Returns the call's end, and the call's streams if it has any.
     pub(super) fn make(mut self) -> (Ending, Option<Arc<Flow>>) {
         let inherited = if self.inherits { current::deadline() } else { None };
         if let Some(deadline) = inherited {
@@ -298,7 +300,7 @@ impl<Rep, K> Call<Rep, K> {
             self.timeout = self.timeout.min(left);
         }
         let method = self.method;
-        // Before any interceptor: what the caller has said.
+        // The caller's metadata is checked before any interceptor runs.
         if let Err(bad) = self.metadata.check() {
             return refused(method, &bad);
         }
@@ -342,18 +344,18 @@ impl<Rep, K> Call<Rep, K> {
             kind: method.kind,
             body: self.body,
         };
-        // A client that is closed drops the token, which ends the call.
+        // The channel to a closed client drops the token, which ends the call.
         drop(link.command(Command::Call(call)));
         (Ending::broker(waiting, flow.clone(), packing.most), flow)
     }
 
-    /// How long the broker may let the call wait for a worker, where that is less than its time.
+    /// How long the broker may let the call wait for a worker, if that is less than the call's time.
     fn longest_wait(&self) -> Option<Duration> {
         let begins = self.method.kind.is_stream() && self.begin_within < self.timeout;
         begins.then_some(self.begin_within)
     }
 
-    /// Whether the caller wants it repeated.
+    /// Whether the call has its own options for retries or hedging.
     fn asks(&self) -> bool {
         self.again.as_ref().is_some_and(|again| again.asks())
     }
@@ -374,7 +376,7 @@ impl<Rep, K> Call<Rep, K> {
     /// The call that came through a channel as this request.
     pub(super) fn of_request(client: &Client, request: Request) -> Self {
         let body = Body::with_payload(request.method.path, None, request.payload);
-        // Of what comes out of the client's own interceptors the caller has said all.
+        // A request from the client's own interceptors has its compression already set.
         let said = request.again.tries.is_some();
         let own = if said { None } else { client.compression() };
         Call {
@@ -387,7 +389,7 @@ impl<Rep, K> Call<Rep, K> {
             worker: request.worker,
             compression: request.compression.or(own),
             again: request.again.asks().then(|| Box::new(request.again)),
-            // Whoever made it has seen to that.
+            // The call that the request came from has done this already.
             inherits: false,
             ..Call::with_body(client, request.method, body)
         }
@@ -413,7 +415,7 @@ impl<Rep, K> fmt::Debug for Call<Rep, K> {
     }
 }
 
-/// A reply with what came beside it.
+/// A reply with its metadata, the id of the worker, and the number of attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response<T> {
     message: T,
@@ -423,28 +425,28 @@ pub struct Response<T> {
 }
 
 impl<T> Response<T> {
-    /// The reply.
+    /// Returns the reply.
     pub fn message(&self) -> &T {
         &self.message
     }
 
-    /// The reply, by value.
+    /// Returns the reply by value.
     pub fn into_message(self) -> T {
         self.message
     }
 
-    /// What the handler sent beside the reply.
+    /// Returns the metadata that the handler sent with the reply.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The id of the worker that answered, for [`Call::to_worker`].
+    /// Returns the id of the worker that answered, for [`Call::to_worker`].
     pub fn worker(&self) -> &[u8] {
         &self.worker
     }
 
-    /// How often the call was tried: how many workers the broker gave it to, the one that answered included, and one for
-    /// each attempt besides that a [`RetryPolicy`] or a [`HedgePolicy`] has made.
+    /// Returns the number of attempts: the number of workers to which the broker gave the call, including the one that
+    /// answered, plus one for each further attempt of a [`RetryPolicy`] or a [`HedgePolicy`].
     pub fn attempts(&self) -> u8 {
         self.attempts
     }
@@ -461,7 +463,7 @@ enum State<Rep> {
     Sent(Ending, &'static MethodSpec),
 }
 
-// Nothing in it is ever pinned: the waiting end is `Unpin`, and so is all else.
+// No field is ever pinned: the waiting end and all other fields are `Unpin`.
 impl<Rep> Unpin for SendFuture<Rep> {}
 
 impl<Rep> SendFuture<Rep> {
@@ -507,7 +509,7 @@ impl<Rep> CallFuture<Rep> {
         CallFuture { inner: SendFuture::sent(ending, method) }
     }
 
-    /// The same, for the reply with its metadata.
+    /// Turns this future into one that gives the reply with its metadata.
     pub fn response(self) -> SendFuture<Rep> {
         self.inner
     }
@@ -521,7 +523,7 @@ impl<Rep: Record> Future for CallFuture<Rep> {
     }
 }
 
-/// A call that cannot be sent with this key in its metadata.
+/// The end of a call that cannot be sent because of this metadata key.
 fn refused(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<Flow>>) {
     let flow = method.kind.is_stream().then(Flow::closed);
     (Ending::channel(Box::pin(ready(Err(codec::bad_metadata(bad)))), None), flow)

@@ -1,4 +1,4 @@
-//! Calls that do not go to a broker: through a channel of the user's own, such as a test double.
+//! Calls that go through a user's own channel instead of a broker, for example a test double.
 
 mod streams;
 
@@ -26,16 +26,16 @@ use crate::stream::{Flow, joined};
 pub use streams::{Replies, Requests};
 pub(crate) use streams::{ends, handled};
 
-/// Where calls may go instead of to a broker. Implement it for a test double, and make clients of it with
-/// [`Client::over`]; code that holds a generated client cannot tell the difference.
+/// A destination for calls other than a broker. Implement this trait for a test double, and make clients of it with
+/// [`Client::over`]. Code that holds a generated client does not see a difference.
 ///
-/// What a caller may rely on is seen to before and behind it: a call whose time is up, or whose client is shut
-/// down, ends with the status that it has over a broker, and the channel's future is dropped, as it is when the
-/// caller drops its own. A panic in a channel is the caller's. A call runs on the caller's tokio runtime, which has to
-/// have time enabled; for a thread without one ([`Call::wait`](crate::Call::wait)) there is one in the background, on
-/// which a panic is INTERNAL.
+/// The client provides deadlines and cancellation around a channel. A call whose time is up, or whose client is shut
+/// down, ends with the same status as over a broker, and the channel's future is dropped. The future is also dropped
+/// when the caller drops its own future. A panic in a channel is a panic of the caller. A call runs on the caller's
+/// tokio runtime, which must have time enabled. A thread without a runtime ([`Call::wait`](crate::Call::wait)) uses a
+/// background runtime, on which a panic becomes INTERNAL.
 ///
-/// A [`Client`] is a channel, too. So a double may hand on what it does not answer itself.
+/// A [`Client`] is a channel, too, so a test double can forward calls that it does not answer itself.
 ///
 /// ```
 /// # mod example {
@@ -72,13 +72,14 @@ pub(crate) use streams::{ends, handled};
 /// # example::run().unwrap();
 /// ```
 pub trait Channel: Send + Sync + 'static {
-    /// Makes a call of one request and one reply. Its end is the reply or the status that the caller gets.
+    /// Makes a call of one request and one reply. The caller gets the reply or the status that the future returns.
     fn call(&self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
 
-    /// Makes a call with a stream of requests, of replies or of both, see [`Request::kind`]. Its end is that of the
-    /// call; where replies stream, the one at the end has metadata only. Unless implemented, UNIMPLEMENTED.
+    /// Makes a call with a stream of requests, of replies or of both; see [`Request::kind`]. The call ends when the
+    /// future returns. If replies stream, the returned reply has metadata only. Default: the call ends with
+    /// UNIMPLEMENTED.
     ///
-    /// It runs as a task of its own; a panic is INTERNAL.
+    /// The future runs as its own task; a panic becomes INTERNAL.
     fn stream(
         &self,
         request: Request,
@@ -117,10 +118,10 @@ impl Channel for Client {
 /// A call on its way through a channel.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
-/// What a channel gives, in a box and borrowed from it.
+/// The future that a channel returns, boxed, borrowing from the channel.
 pub(crate) type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + 'a>>;
 
-/// [`Channel`] with its futures in a box, for any channel behind one type.
+/// [`Channel`] with boxed futures, so that any channel fits one type.
 pub(crate) trait AnyChannel: Send + Sync {
     fn call(&self, request: Request) -> Boxed<'_>;
     fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_>;
@@ -136,12 +137,11 @@ impl<C: Channel> AnyChannel for C {
     }
 }
 
-/// How long after its deadline a call is cut off that goes through interceptors to a client. That one ends it in time,
-/// and knows whether it was started; this is for interceptors that wait elsewhere.
+/// How long after its deadline a call through interceptors to a client is cut off. The inner client ends the call in
+/// time and knows whether the call was started; this limit is for interceptors that wait for something else.
 const CUT_OFF_GRACE: Duration = Duration::from_millis(20);
 
-/// What the handles of a client over a channel share. It does what a broker's client does for its calls
-/// whatever becomes of the broker.
+/// The shared state of the handles of a client over a channel. It applies deadlines and the shutdown to calls.
 pub(super) struct Joined {
     channel: Box<dyn AnyChannel>,
     timeouts: Timeouts,
@@ -150,18 +150,18 @@ pub(super) struct Joined {
     life: Life,
 }
 
-/// Whose end is the client's end.
+/// What the life of the client depends on.
 enum Life {
-    /// Its own: there is no connection.
+    /// The client has no connection and its own state.
     Own { state: watch::Sender<ConnectionState>, calls: watch::Sender<Calls> },
-    /// That of the client to which these interceptors lead.
+    /// The client's life is that of the client behind these interceptors.
     Below { client: Client, interceptors: Interceptors },
 }
 
 #[derive(Default)]
 struct Calls {
     running: usize,
-    /// There will be no more.
+    /// No more calls are accepted.
     closing: bool,
 }
 
@@ -190,7 +190,7 @@ impl Joined {
         }
     }
 
-    /// The client that is intercepted, and by what.
+    /// The inner client, and the interceptors in front of it.
     pub(super) fn below(&self) -> Option<(&Client, &Interceptors)> {
         match &self.life {
             Life::Own { .. } => None,
@@ -224,17 +224,17 @@ impl Joined {
         };
         calls.send_modify(|calls| calls.closing = true);
         let mut running = calls.subscribe();
-        // What runs beyond the grace is ended by the state.
+        // Calls that run longer than the grace period are ended by the state.
         let _ = tokio::time::timeout(grace, running.wait_for(|calls| calls.running == 0)).await;
         state.send_replace(ConnectionState::Closed);
     }
 
-    /// Begins to shut down, where there is a connection.
+    /// Starts the shutdown of the connection, if there is one.
     pub(super) fn close(&self, grace: Duration) -> bool {
         self.below().is_some_and(|(client, _)| client.close(grace))
     }
 
-    /// Makes a call: its end, and its streams if it has some.
+    /// Starts a call. Returns the call's end, and the call's streams if it has any.
     pub(super) fn start(self: Arc<Self>, request: Request) -> (Ending, Option<Arc<Flow>>) {
         if !request.kind().is_stream() {
             let call =
@@ -250,14 +250,14 @@ impl Joined {
         let (requests, replies) = streams::ends(&request, &theirs);
         let close = CloseOnDrop(Arc::clone(&ours));
         let sender = Arc::clone(&ours);
-        // Both ends are at work at once, so the channel's is a task, whoever polls which end first.
+        // Both ends work at once, so the channel's end is a task, regardless of which end is polled first.
         let call = async move {
             let _close = close;
             let channel =
                 self.run(&request, |channel| channel.stream(request.clone(), requests, replies));
             tokio::select! {
                 end = channel => end,
-                // Whatever the channel waits for.
+                // The dropped sender ends the call, regardless of what the channel waits for.
                 () = sender.given_up() => Err(half_sent()),
             }
         };
@@ -293,7 +293,7 @@ impl Joined {
     }
 }
 
-/// Ends the caller's streams when the channel's task is over, whatever way.
+/// Closes the caller's streams when the channel's task ends, for any reason.
 pub(super) struct CloseOnDrop(pub(super) Arc<Flow>);
 
 impl Drop for CloseOnDrop {
@@ -302,7 +302,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Runs a call as a task of this runtime, from now on, and waits for it.
+/// Runs a call as a task of this runtime, starting now, and waits for the call.
 pub(crate) fn elsewhere<F>(tokio: Option<&Handle>, call: F) -> Answering
 where
     F: Future<Output = Result<Reply, Status>> + Send + 'static,
@@ -315,7 +315,7 @@ where
     let call = carried::with_context(call);
     let (answer, answered) = oneshot::channel();
     let call = async move {
-        // Whoever waited may have gone.
+        // The caller may be gone.
         let _ = answer.send(call.await);
     };
     let given_up = AbortOnDrop(tokio.spawn(ends::task("call in memory", call, drop)));
@@ -334,13 +334,13 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The runtime of those that have none, made at its first use.
+/// The runtime for threads that have none, made at first use.
 fn spare() -> Option<&'static Handle> {
     static SPARE: OnceLock<Option<Handle>> = OnceLock::new();
     let start = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let handle = runtime.handle().clone();
-        // A task that panics leaves its payload to tokio, which drops it, and that may panic again.
+        // A panicking task leaves its payload to tokio, and dropping the payload may panic again.
         let run = move || {
             while ends::catch(|| runtime.block_on(std::future::pending::<()>())).is_err() {}
         };
@@ -375,7 +375,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A call of a method with streams, and no streams: nobody would ever end it.
+/// The error of a call with streams that is passed on without the streams: such a call would never end.
 pub(crate) fn without_streams(request: &Request) -> Status {
     let path = request.method();
     Status::failed_precondition(format!("{path} has streams; pass them on, too, with `stream`"))
@@ -394,7 +394,7 @@ fn cut_off() -> Status {
     refused(Code::Cancelled, Reason::MaybeExecuted, message, false)
 }
 
-/// A status as a broker or its client would give it.
+/// The status that a broker or its client gives.
 pub(crate) fn refused(code: Code, reason: Reason, message: &str, not_started: bool) -> Status {
     let message = message.to_owned();
     Status::from(&Refusal { code, reason, message, not_started, retry_after: None })

@@ -1,4 +1,4 @@
-//! What a call waits for: its end.
+//! The end of a call, for which the call's future waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -16,17 +16,17 @@ use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 use crate::stream::Flow;
 
-/// The end of a call. Dropped before it has come, it gives the call up.
+/// The end of a call. Dropping it before the call has ended cancels the call.
 pub(crate) struct Ending {
     way: Way,
-    /// The call's streams, if it has some.
+    /// The call's streams, if it has any.
     flow: Option<Arc<Flow>>,
 }
 
 enum Way {
-    /// And the most bytes of a reply that was compressed.
+    /// The second field is the maximum size of a reply after decompression, in bytes.
     Broker(Waiting, usize),
-    /// Through a channel. The lock is never waited for: it makes the future `Sync`.
+    /// The call goes through a channel. The lock is never contended; it makes the future `Sync`.
     Channel(Mutex<Answering>),
 }
 
@@ -63,7 +63,7 @@ pub(super) fn half_sent() -> Status {
     Status::cancelled("the stream of requests was dropped before it was finished")
 }
 
-/// What is wrong with a message, as its client says it: the fault is the other side's.
+/// The status at the client for a message that cannot be read: the error is the other side's.
 pub(crate) fn at_client(status: Status) -> Status {
     match status.code() {
         Code::InvalidArgument => Status::internal(status.message()),
@@ -71,7 +71,7 @@ pub(crate) fn at_client(status: Status) -> Status {
     }
 }
 
-/// What a call ended with, out of what came for it.
+/// The result of a call, from the outcome that the core reports.
 pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Status> {
     match outcome {
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
@@ -89,11 +89,11 @@ pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Sta
     }
 }
 
-/// What the handler said beside its reply, or before its replies.
+/// The metadata that the handler sent with its reply, or before its replies.
 ///
 /// # Errors
 ///
-/// INTERNAL: it cannot be read (wire.md R103).
+/// INTERNAL: the metadata cannot be read (wire.md R103).
 #[inline]
 pub(crate) fn metadata(bytes: Bytes, not_started: bool) -> Result<Metadata, Status> {
     if bytes.is_empty() {

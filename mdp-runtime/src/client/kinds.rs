@@ -1,4 +1,4 @@
-//! The four kinds of calls, as a [`Call`] has them in its type.
+//! The four kinds of calls, as type parameters of [`Call`].
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -30,11 +30,11 @@ pub enum ServerStreaming {}
 #[derive(Debug)]
 pub struct ClientStreaming<Req>(PhantomData<fn(Req)>);
 
-/// Streams both ways.
+/// A stream of requests, a stream of replies.
 #[derive(Debug)]
 pub struct BidiStreaming<Req>(PhantomData<fn(Req)>);
 
-/// Takes a client's parts to its driver.
+/// Sends the parts of a client's streams to the client's driver.
 struct ToDriver(Arc<Link>);
 
 pub(super) fn carrier(link: &Arc<Link>) -> impl Carrier + use<> {
@@ -43,7 +43,7 @@ pub(super) fn carrier(link: &Arc<Link>) -> impl Carrier + use<> {
 
 impl ToDriver {
     fn tell(&self, command: Command) {
-        // A driver that is gone has closed the flow.
+        // A driver that has ended has closed the flow.
         drop(self.0.command(command));
     }
 }
@@ -62,14 +62,14 @@ impl Carrier for ToDriver {
     }
 }
 
-/// A call of a method with streams has them; one without would be a fault of the generator.
+/// Makes a call of a method with streams. A call without streams would be an error of the code generator.
 fn streams<Rep, K>(call: Call<Rep, K>) -> (Ending, Arc<Flow>, &'static MethodSpec) {
     let method = call.method();
     let (ending, flow) = call.make();
     (ending, flow.unwrap_or_else(Flow::closed), method)
 }
 
-/// Replies come as a stream: `.await` gives a [`Streaming`], once the handler has begun it.
+/// Replies come as a stream: `.await` gives a [`Streaming`] once the handler has begun the stream.
 impl<Rep: Record> Call<Rep, ServerStreaming> {
     #[doc(hidden)]
     pub fn server_streaming<Req: Record>(
@@ -80,15 +80,15 @@ impl<Rep: Record> Call<Rep, ServerStreaming> {
         Call::with_request(client, method, request)
     }
 
-    /// Makes the call, and gives the stream without waiting for the handler. That it failed is then seen at the first
+    /// Sends the call and returns the stream without waiting for the handler. An error of the call appears at the first
     /// message.
     pub fn start(self) -> Streaming<Rep> {
         let (ending, flow, method) = streams(self);
         Streaming::of_replies(flow, method, ending)
     }
 
-    /// Makes the call and gives the replies one by one, each of which blocks this thread until it comes: for code
-    /// that is not async.
+    /// Sends the call, waits until the stream begins, and returns an iterator over the replies. Each step blocks this
+    /// thread until the next reply comes: for code that is not async.
     ///
     /// ```no_run
     /// # use mdp_runtime::{Call, ServerStreaming, Status};
@@ -103,7 +103,7 @@ impl<Rep: Record> Call<Rep, ServerStreaming> {
     ///
     /// # Errors
     ///
-    /// As those of [`Call::wait`](Call::wait) of one reply.
+    /// The errors of [`Call::wait`](Call::wait) for a call with one reply.
     pub fn wait(self) -> Result<blocking::Streaming<Rep>, Status> {
         let (method, until) = (self.method(), self.patience_to_begin());
         blocking::check(method.path)?;
@@ -134,7 +134,7 @@ enum Opening<Rep> {
     Over,
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<Rep> Unpin for OpenFuture<Rep> {}
 
 impl<Rep: Record> Future for OpenFuture<Rep> {
@@ -169,29 +169,29 @@ fn without_request<Rep, K>(client: &Client, method: &'static MethodSpec) -> Call
     Call::with_body(client, method, Body::with_payload(method.path, None, Bytes::new()))
 }
 
-/// Requests go as a stream: [`send_all`](Self::send_all) sends one that there is, [`start`](Self::start) gives a
-/// sender.
+/// Requests go as a stream: [`send_all`](Self::send_all) sends an existing stream of requests, [`start`](Self::start)
+/// returns a sender.
 impl<Req: Record, Rep: Record> Call<Rep, ClientStreaming<Req>> {
     #[doc(hidden)]
     pub fn client_streaming(client: &Client, method: &'static MethodSpec) -> Self {
         without_request(client, method)
     }
 
-    /// Makes the call: the sender of its requests, and the future of its reply.
+    /// Sends the call. Returns the sender of the requests, and the future of the reply.
     pub fn start(self) -> (RequestSender<Req>, CallFuture<Rep>) {
         let (ending, flow, method) = streams(self);
         (RequestSender::new(flow, method), CallFuture::sent(ending, method))
     }
 
-    /// Makes the call with these requests, and gives the reply.
+    /// Sends the call with these requests, and returns the reply.
     ///
     /// # Errors
     ///
-    /// How the call ended, if not well. A handler may end it before all is sent.
+    /// The status with which the call failed. A handler may end the call before all requests are sent.
     pub async fn send_all(self, requests: impl Stream<Item = Req>) -> Result<Rep, Status> {
         let (mut sender, mut reply) = self.start();
         let mut sending = Box::pin(async move {
-            // A call that is over says why with its reply.
+            // If the call is over, the reply says why.
             if sender.send_all(requests).await.is_ok() {
                 sender.finish();
             }
@@ -204,11 +204,11 @@ impl<Req: Record, Rep: Record> Call<Rep, ClientStreaming<Req>> {
         .await
     }
 
-    /// As [`send_all`](Self::send_all), blocking this thread: for code that is not async.
+    /// Sends the call like [`send_all`](Self::send_all) and blocks this thread: for code that is not async.
     ///
     /// # Errors
     ///
-    /// As those of [`Call::wait`](Call::wait) of one request.
+    /// The errors of [`Call::wait`](Call::wait) for a call with one request.
     pub fn wait_all(self, requests: impl IntoIterator<Item = Req>) -> Result<Rep, Status> {
         let (method, until) = (self.method(), self.patience());
         blocking::check(method.path)?;
@@ -233,19 +233,20 @@ impl<Req: Record, Rep: Record> Call<Rep, BidiStreaming<Req>> {
         without_request(client, method)
     }
 
-    /// Makes the call: the sender of its requests, and the stream of its replies. They are independent of each other
-    /// and may go to different tasks; dropping the stream gives the call up.
+    /// Sends the call. Returns the sender of the requests and the stream of the replies. Both are independent of each
+    /// other and may move to different tasks. Dropping the stream of replies cancels the call.
     pub fn start(self) -> (RequestSender<Req>, Streaming<Rep>) {
         let (ending, flow, method) = streams(self);
         let replies = Streaming::of_replies(Arc::clone(&flow), method, ending);
         (RequestSender::new(flow, method), replies)
     }
 
-    /// Makes the call and waits until the handler has begun its replies, which some do only after the first request.
+    /// Sends the call and waits until the handler has begun the replies. Some handlers do so only after the first
+    /// request.
     ///
     /// # Errors
     ///
-    /// The call ended before that, and not well.
+    /// The status with which the call failed before the replies began.
     pub async fn open(self) -> Result<(RequestSender<Req>, Streaming<Rep>), Status> {
         let (sender, mut replies) = self.start();
         poll_fn(|cx| replies.poll_open(cx)).await?;

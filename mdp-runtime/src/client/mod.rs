@@ -1,4 +1,4 @@
-//! The client: one connection for any number of calls and tasks.
+//! s.
 
 mod answer;
 mod call;
@@ -44,18 +44,17 @@ use crate::transport::Runtime;
 use channel::Joined;
 use driver::Driver;
 
-/// The time that a call has where its caller sets none.
+/// Default time limit of a call with one request and one reply: 10 s.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time that a call with a stream has where its caller sets none: a day.
+/// Default time limit of a call with a stream: 24 h.
 pub const DEFAULT_STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection to a broker, for any number of calls at once. Cloning is cheap and gives a handle
-/// on the same connection; when the last handle is dropped, the calls that run still end. A future of a
-/// call that is dropped gives the call up: one that waits in the broker vanishes, and the handler of one that
-/// runs is stopped.
+/// A connection to a broker, for any number of calls at once. Cloning is cheap and gives another handle on the same
+/// connection. After the last handle is dropped, running calls still end. Dropping a call's future cancels the call:
+/// the broker discards a call that still waits there, and the handler of a running call is stopped.
 ///
-/// Generated clients are made from it:
+/// Generated clients are made from a `Client`:
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,15 +66,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 ///
-/// In a test it may stand for something else than a connection: [`in_memory`](Client::in_memory) joins it with a
-/// worker's service, [`over`](Client::over) with whatever implements [`Channel`]. All that is made of a client
-/// takes either kind.
+/// In tests, a client works without a connection: [`in_memory`](Client::in_memory) connects it directly to a worker's
+/// service, [`over`](Client::over) to any type that implements [`Channel`]. All code that takes a `Client` accepts
+/// either kind.
 #[derive(Clone, Debug)]
 pub struct Client {
     way: Way,
 }
 
-/// Where calls go. Not a type parameter: whoever holds a generated client need not be generic to be tested.
+/// Where calls go. This is not a type parameter, so that code with a generated client can be tested without generics.
 #[derive(Clone, Debug)]
 enum Way {
     Broker(Arc<Link>),
@@ -88,7 +87,7 @@ struct Link {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<ConnectionState>,
     faults: Faults,
-    /// How many.
+    /// The number of endpoints.
     endpoints: usize,
     timeouts: Timeouts,
     window: u32,
@@ -96,12 +95,12 @@ struct Link {
     budget: RetryBudget,
 }
 
-/// The time that calls have where nobody sets one, and how they use it.
+/// The default time limits of calls, and whether calls wait for a worker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     unary: Duration,
     stream: Duration,
-    /// They end where no worker offers their service.
+    /// Calls end at once if no worker offers their service.
     no_wait: bool,
 }
 
@@ -118,16 +117,16 @@ impl Link {
 }
 
 impl Client {
-    /// Connects to a broker and waits for its WELCOME, for up to 5 s.
+    /// Connects to a broker and waits for the broker's WELCOME, for up to 5 s.
     ///
     /// # Errors
     ///
-    /// The endpoint is not one, no broker answered, or there is no tokio runtime.
+    /// The endpoint is invalid, no broker answered, or there is no tokio runtime.
     pub async fn connect(endpoint: impl Into<String>) -> Result<Client, ConnectError> {
         Client::builder().connect(endpoint).open().await
     }
 
-    /// Settings for a client.
+    /// Returns a builder for the settings of a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             endpoints: Vec::new(),
@@ -142,53 +141,55 @@ impl Client {
         }
     }
 
-    /// A client whose calls go to this service, in the same process: no broker, no sockets. The generated
-    /// `AuthClient::in_memory(..)` is the same in one step. See [`testing::InMemory`](crate::testing::InMemory).
+    /// Makes a client whose calls go to this service in the same process, without a broker and without sockets. The
+    /// generated `AuthClient::in_memory(..)` does the same in one step. See
+    /// [`testing::InMemory`](crate::testing::InMemory).
     pub fn in_memory(service: impl Service) -> Client {
         InMemory::new().serve(service).client()
     }
 
-    /// A client whose calls go through a channel of your own, a test double for instance. See [`Channel`].
+    /// Makes a client whose calls go through your own channel, for instance a test double. See [`Channel`].
     pub fn over(channel: impl Channel) -> Client {
         Client::builder().over(channel)
     }
 
-    /// The same connection with an interceptor around the calls that are made through the handle it gives, and through
-    /// clients made of that. This handle stays as it is. Of several the first one is the outermost: what is added later is
-    /// nearer to the connection. See [`Interceptor`].
+    /// Returns a handle on the same connection that runs an interceptor around each call made through this handle and
+    /// through clients made from the handle. The original handle does not change. The interceptor added first is the
+    /// outermost; later ones are nearer to the connection. See [`Interceptor`].
     #[must_use]
     pub fn intercept(&self, interceptor: impl Interceptor) -> Client {
         self.with(Arc::new(interceptor))
     }
 
-    /// The same connection, with calls of one request and one reply tried again that have failed, where that is safe.
-    /// Interceptors added before see a call once, those added after see each attempt. Of two policies the outer one
-    /// holds. See [`RetryPolicy`].
+    /// Returns a handle on the same connection that retries failed calls with one request and one reply, where a retry
+    /// is safe. Interceptors added before this see a call once; interceptors added after it see each attempt. If there
+    /// are several policies, the outermost applies. See [`RetryPolicy`].
     #[must_use]
     pub fn retry(&self, policy: RetryPolicy) -> Client {
         self.intercept(Retrying::new(policy, None))
     }
 
-    /// As [`retry`](Self::retry), for the method of this path (`package.Service/Method`). To hold in place of a policy
-    /// for all methods it has to be added before that one.
+    /// Retries like [`retry`](Self::retry), but only calls of the method with this path (`package.Service/Method`). To
+    /// override a policy for all methods, add this policy before that one.
     #[must_use]
     pub fn retry_method(&self, path: impl Into<String>, policy: RetryPolicy) -> Client {
         self.intercept(Retrying::new(policy, Some(path.into())))
     }
 
-    /// The same connection, with calls of methods without side effects made beside themselves if no answer comes. Other
-    /// calls are left as they are. See [`HedgePolicy`].
+    /// Returns a handle on the same connection that enables hedging: a call of a method without side effects is sent a
+    /// second time when the first attempt is slow. Calls of other methods are not hedged. See [`HedgePolicy`].
     #[must_use]
     pub fn hedge(&self, policy: HedgePolicy) -> Client {
         self.intercept(Hedging::new(policy))
     }
 
-    /// The same connection with a layer of tower's around the calls, as [`intercept`](Self::intercept) puts an interceptor
-    /// around them. What the layer makes is cloned for each call, so what calls share has to be shared by clones, as tower's
-    /// own layers do it. An error that is not a [`Status`](crate::Status) and was not made from one is UNKNOWN; map it within
-    /// the layers if it should be another one.
+    /// Returns a handle on the same connection that runs a tower layer around each call, as
+    /// [`intercept`](Self::intercept) does with an interceptor. The layer's service is cloned for each call, so state
+    /// that calls share must be shared between clones, as in tower's own layers. An error that is not a
+    /// [`Status`](crate::Status), and was not made from one, becomes UNKNOWN; map the error inside the layers to get
+    /// another code.
     ///
-    /// A call with streams comes through the layer as one call, from its begin to its end.
+    /// A call with streams passes through the layer as one call, from the call's start to its end.
     ///
     /// ```
     /// # fn doc(client: mdp_runtime::Client) {
@@ -235,8 +236,8 @@ impl Client {
         Client { way: Way::Channel(Arc::new(joined)) }
     }
 
-    /// The state of the connection, now and as it changes. Without a broker it is connected until it is shut
-    /// down.
+    /// Returns the state of the connection; the receiver also reports each change. A client without a broker is
+    /// connected until it is shut down.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         match &self.way {
             Way::Broker(link) => link.state.clone(),
@@ -244,8 +245,8 @@ impl Client {
         }
     }
 
-    /// Waits up to `grace` for the calls that run, ends the others with CANCELLED, and closes the
-    /// connection for all handles. Calls made afterwards end with CANCELLED.
+    /// Waits up to `grace` for running calls, ends the remaining ones with CANCELLED, and closes the connection for all
+    /// handles. Later calls end with CANCELLED.
     pub async fn shutdown(&self, grace: Duration) {
         if let Way::Channel(joined) = &self.way {
             return joined.shutdown(grace).await;
@@ -257,7 +258,7 @@ impl Client {
         }
     }
 
-    /// Begins to shut down. `false`: that is over already, or there is no connection.
+    /// Starts the shutdown. Returns `false` if the client is already closed or has no connection.
     pub(crate) fn close(&self, grace: Duration) -> bool {
         match &self.way {
             Way::Broker(link) => link.command(Command::Close(clock::span(grace))).is_ok(),
@@ -265,7 +266,7 @@ impl Client {
         }
     }
 
-    /// Whether each of the endpoints has refused the handshake for good.
+    /// Whether every endpoint has refused the handshake permanently.
     fn is_refused(&self) -> bool {
         match &self.way {
             Way::Broker(link) => link.faults.are_final(link.endpoints),
@@ -311,7 +312,7 @@ impl Client {
         }
     }
 
-    /// What retries of all clones may cost where a policy has no budget of its own.
+    /// The retry budget that all clones share, for policies without their own budget.
     pub(crate) fn budget(&self) -> &RetryBudget {
         match &self.way {
             Way::Broker(link) => &link.budget,
@@ -343,151 +344,154 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again
-    /// in turn whenever a connection is lost.
+    /// Adds a broker's endpoint. May be called several times: the client tries the endpoints in turn, at the start and
+    /// whenever a connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// What the client speaks with its broker. MDP/RPC. Over plain MDP it has no sign of life of its broker: that it is
-    /// connected says that there is a connection, which is all that [`Client::state`] can tell then, and [`open`](Self::open)
-    /// waits for no more; [`heartbeat`](Self::heartbeat) and [`liveness`](Self::liveness) say nothing then, and nobody hears of
-    /// the [`id`](Self::id). See [`Dialect`] for what else is different.
+    /// Sets the protocol between the client and the broker. Default: MDP/RPC.
+    ///
+    /// Over plain MDP the broker sends no heartbeats to clients. [`Client::state`] then reports only whether the
+    /// transport connection exists, and [`open`](Self::open) waits for no more than that.
+    /// [`heartbeat`](Self::heartbeat), [`liveness`](Self::liveness) and [`id`](Self::id) have no effect. See
+    /// [`Dialect`] for the other differences.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    /// Encrypts the connection with CURVE. The client connects only to brokers with one of these public keys. Default:
+    /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// The id by which workers and logs know this client, 1 to 255 bytes of printable ASCII; the
-    /// broker gives one unless it is set.
+    /// Sets the id by which workers and logs identify this client: 1 to 255 bytes of printable ASCII. Default: the
+    /// broker assigns an id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.config.session.id = id.into().into_bytes();
         self
     }
 
-    /// The time that a call of one request and one reply has where its caller sets none. 10 s.
+    /// Sets the default time limit of a call with one request and one reply. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.unary = timeout;
         self
     }
 
-    /// The time that a call with a stream has, in all, where its caller sets none. 24 h. Within the
-    /// [`timeout`](Self::timeout) a worker has to begin it; if not, the call ends with DEADLINE_EXCEEDED.
+    /// Sets the default time limit of a call with a stream, from the call's start to its end. A worker must begin the
+    /// call within [`timeout`](Self::timeout); otherwise the call ends with DEADLINE_EXCEEDED. Default: 24 h.
     pub fn stream_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.stream = timeout;
         self
     }
 
-    /// No call waits for a worker where none offers its service, as [`Call::no_wait`] says for one call. Default: they wait
-    /// as long as the broker is set to ([`unserved_wait`](crate::BrokerBuilder::unserved_wait)).
+    /// Ends calls at once if no worker offers their service, as [`Call::no_wait`] does for one call. Default: calls
+    /// wait for as long as the broker allows ([`unserved_wait`](crate::BrokerBuilder::unserved_wait)).
     pub fn no_wait(mut self) -> Self {
         self.timeouts.no_wait = true;
         self
     }
 
-    /// How many messages of up to 256 bytes may wait here for the reader of each stream of replies; a longer
-    /// one counts for each 256 bytes that it has begun. So a window bounds messages and bytes. At least 1; what is
-    /// above the broker's limit `window` counts for nothing. 4,096: at most so many messages, or 1 MiB and a message.
+    /// Sets how many messages may wait here for the reader of each stream of replies. Each started block of 256 bytes
+    /// counts as one message, so the window bounds both messages and bytes. Must be at least 1. The broker's limit
+    /// `window` caps the value. Default: 4,096, which is at most 4,096 messages, or 1 MiB plus one message.
     pub fn window(mut self, window: u32) -> Self {
         self.config.window = window.max(1);
         self
     }
 
-    /// Compresses requests, and asks workers to compress replies; a call may say otherwise with
-    /// [`Call::compress`] and [`Call::uncompressed`]. Not compressed.
+    /// Compresses requests, and asks workers to compress replies. A call can override this setting with
+    /// [`Call::compress`] and [`Call::uncompressed`]. Default: no compression.
     pub fn compress(mut self, with: Compression) -> Self {
         self.packing.with = Some(with);
         self
     }
 
-    /// The most bytes that a compressed reply may have after it was decompressed; one that has more ends its call
-    /// with RESOURCE_EXHAUSTED, and nothing is allocated for it. 16 MiB.
+    /// Sets the maximum size of a reply after decompression, in bytes. A larger reply ends its call with
+    /// RESOURCE_EXHAUSTED, before memory is allocated for it. Default: 16 MiB.
     pub fn max_decompressed(mut self, bytes: usize) -> Self {
         self.packing.most = bytes;
         self
     }
 
-    /// Puts an interceptor around the client's calls, as [`Client::intercept`] does. The first one is the outermost.
+    /// Runs an interceptor around the client's calls, as [`Client::intercept`] does. The interceptor added first is the
+    /// outermost.
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.add(interceptor);
         self
     }
 
-    /// Makes a span and a measurement of each call, [intercepting](Self::intercept) it; the broker's address is the endpoint's, if
-    /// one was given so far and no more. See [`otel`](crate::otel).
+    /// Records a span and a measurement for each call, as an [interceptor](Self::intercept). If exactly one endpoint
+    /// was added before this, that endpoint is recorded as the broker's address. See [`otel`](crate::otel).
     #[cfg(feature = "opentelemetry")]
     pub fn telemetry(self, telemetry: crate::otel::Telemetry) -> Self {
         let telemetry = telemetry.towards(&self.endpoints);
         self.intercept(telemetry)
     }
 
-    /// Tries calls again that have failed, as [`Client::retry`] does.
+    /// Retries failed calls, as [`Client::retry`] does.
     pub fn retry(self, policy: RetryPolicy) -> Self {
         self.intercept(Retrying::new(policy, None))
     }
 
-    /// Makes calls beside themselves, as [`Client::hedge`] does.
+    /// Enables hedging: sends a second attempt when the first is slow, as [`Client::hedge`] does.
     pub fn hedge(self, policy: HedgePolicy) -> Self {
         self.intercept(Hedging::new(policy))
     }
 
-    /// How long [`open`](Self::open) waits for a broker. 5 s.
+    /// Sets how long [`open`](Self::open) waits for a broker. Default: 5 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How often the client gives and wants a sign of life; the broker may want a longer interval.
-    /// 1 s.
+    /// Sets how often the client sends a heartbeat and expects one. The broker may require a longer interval. Default:
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.config.session.heartbeat = clock::span(interval);
         self
     }
 
-    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.config.session.liveness = intervals.max(1);
         self
     }
 
-    /// Calls at once over all handles; one more ends at once with RESOURCE_EXHAUSTED. 10,000.
+    /// Sets the maximum number of concurrent calls over all handles. One more call ends at once with
+    /// RESOURCE_EXHAUSTED. Default: 10,000.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.config.calls = calls;
         self
     }
 
-    /// How often a call of an idempotent method is sent at the most, when connections are lost
-    /// under it. 3.
+    /// Sets the maximum number of times that a call of an idempotent method is sent when connections are lost during
+    /// the call. Must be at least 1. Default: 3.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.config.attempts = attempts.max(1);
         self
     }
 
-    /// How long an endpoint has to answer the first time.
+    /// How long an endpoint may take for the first answer.
     pub(crate) fn handshake(mut self, handshake: Span) -> Self {
         self.config.session.handshake = handshake;
         self
     }
 
-    /// Makes the client and connects in the background. Calls wait for the connection, each until
-    /// its deadline.
+    /// Makes the client and connects in the background. Calls wait for the connection, each until its own deadline.
     ///
     /// # Errors
     ///
-    /// An endpoint is not one, the id is not a name, or there is no tokio runtime.
+    /// An endpoint or the id is invalid, or there is no tokio runtime.
     pub fn open_lazy(self) -> Result<Client, ConnectError> {
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio);
         let (client, driver) = self.parts()?;
@@ -495,7 +499,7 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// The handle, and the driver that somebody has to run.
+    /// The handle, and the driver that the caller has to run.
     fn parts(self) -> Result<(Client, Driver), ConnectError> {
         endpoint::check_all(&self.endpoints)?;
         let id = &self.config.session.id;
@@ -533,9 +537,9 @@ impl ClientBuilder {
         Ok((client.through(self.interceptors), driver))
     }
 
-    /// Makes a client whose calls go through a channel of your own. Of the settings it has the
-    /// [`timeout`](Self::timeout), the [`stream_timeout`](Self::stream_timeout), the
-    /// [`window`](Self::window) and the interceptors; the others are about connections.
+    /// Makes a client whose calls go through your own channel. Only the [`timeout`](Self::timeout), the
+    /// [`stream_timeout`](Self::stream_timeout), the [`window`](Self::window) and the interceptors apply; the other
+    /// settings are for connections.
     pub fn over(self, channel: impl Channel) -> Client {
         let joined = Joined::new(channel, self.timeouts, self.config.window);
         Client { way: Way::Channel(Arc::new(joined)) }.through(self.interceptors)
@@ -545,9 +549,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// As [`open_lazy`](Self::open_lazy); [`ConnectError::NoBroker`] when none answered within
-    /// [`connect_timeout`](Self::connect_timeout); [`ConnectError::Handshake`] when that is so because the keys do not fit,
-    /// and at once when all brokers say so.
+    /// The errors of [`open_lazy`](Self::open_lazy). [`ConnectError::NoBroker`]: no broker answered within
+    /// [`connect_timeout`](Self::connect_timeout). [`ConnectError::Handshake`]: no broker answered because the keys do
+    /// not match; this error comes at once when all brokers refuse the keys.
     pub async fn open(self) -> Result<Client, ConnectError> {
         let within = self.connect_timeout;
         let endpoints = self.endpoints.clone();
@@ -559,13 +563,13 @@ impl ClientBuilder {
         }
     }
 
-    /// As [`open`](Self::open), for programs without tokio: the client has a thread of its own, and the
-    /// caller's is blocked meanwhile.
+    /// Makes the client like [`open`](Self::open), for programs without tokio. The client runs on its own thread. This
+    /// function blocks the calling thread until a broker answers.
     ///
     /// # Errors
     ///
-    /// An endpoint is not one, the id is not a name, the thread could not be started, no broker answered
-    /// within [`connect_timeout`](Self::connect_timeout), or this is async code, whose thread must not be blocked.
+    /// An endpoint or the id is invalid, the client's thread could not be started, no broker answered within
+    /// [`connect_timeout`](Self::connect_timeout), or the caller is async code, whose thread must not be blocked.
     pub fn open_blocking(self) -> Result<blocking::Client, ConnectError> {
         if blocking::in_async_code() {
             return Err(ConnectError::InAsyncCode);
@@ -584,7 +588,7 @@ impl ClientBuilder {
     }
 }
 
-/// Runs a driver. Should it panic, all calls end and the client counts as closed.
+/// Runs a driver. If the driver panics, all calls end and the client counts as closed.
 async fn driving(driver: Driver) {
     let state = driver.state();
     let ended = move |_| {
@@ -593,7 +597,7 @@ async fn driving(driver: Driver) {
     ends::task("mdp-client", driver.run(), ended).await;
 }
 
-/// Waits for a broker's WELCOME. `false`: there will be none.
+/// Waits for a broker's WELCOME. `false`: no broker will answer.
 async fn connected(client: &Client, cause: &mut Option<LossCause>) -> bool {
     let mut state = client.state();
     while state.changed().await.is_ok() {

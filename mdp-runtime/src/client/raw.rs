@@ -18,7 +18,7 @@ use crate::compress::Packing;
 use crate::status::Status;
 use crate::stream::{Flow, cost};
 
-/// A raw request that was made. Dropped before its end it gives the request up.
+/// A raw request that was sent. Dropping it before its end cancels the request.
 pub(crate) struct RawCall {
     waiting: Waiting,
     flow: Arc<Flow>,
@@ -27,7 +27,7 @@ pub(crate) struct RawCall {
 }
 
 impl Client {
-    /// Makes a raw request. `None`: the client has no connection of its own.
+    /// Sends a raw request. `None`: the client has no connection of its own.
     pub(crate) fn raw(
         &self,
         service: &str,
@@ -46,14 +46,14 @@ impl Client {
             kind: CallKind::ServerStreaming,
             body: Body::of_frames(service.as_bytes(), frames),
         };
-        // A client that is closed drops the token, which ends the call.
+        // The channel to a closed client drops the token, which ends the call.
         drop(link.command(Command::Call(call)));
         Some(RawCall { waiting, flow, items: VecDeque::new(), end: None })
     }
 }
 
 impl RawCall {
-    /// The next reply, and whether it is the last.
+    /// The next reply, and whether this reply is the last.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl RawCall {
         {
             self.end = Some(end(outcome));
         }
-        // What came before the end is read before it.
+        // Replies that arrived before the end are read before the end.
         if self.items.is_empty() {
             let _ = self.flow.half().poll_items(cx, &mut self.items);
         }
@@ -81,7 +81,7 @@ impl RawCall {
 fn end(outcome: Option<Outcome<Body>>) -> Result<Vec<Bytes>, Status> {
     match outcome {
         Some(Outcome::Final { code: Code::Ok, body, .. }) => Ok(body.frames()),
-        // Of all others there is no reply.
+        // All other outcomes have no reply.
         Some(outcome) => answered(outcome, usize::MAX).and_then(|_| Err(super::ending::closed())),
         None => Err(super::ending::closed()),
     }
