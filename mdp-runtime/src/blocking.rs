@@ -1,8 +1,8 @@
 //! A client for programs without tokio.
 //!
-//! [`blocking::Client`](Client) is a connection with a thread of its own, on which all that is async goes on.
-//! Clients of services are made from its [`handle`](Client::handle), and their calls end in
-//! [`wait`](crate::Call::wait) in place of `.await`.
+//! [`blocking::Client`](Client) is a connection with its own thread, on which all async work runs. Clients of services
+//! are made from the connection's [`handle`](Client::handle), and their calls end in [`wait`](crate::Call::wait) in
+//! place of `.await`.
 //!
 //! ```
 //! # use mdp_runtime::{Broker, MdpRecord, Status, Worker, mdp_service};
@@ -55,14 +55,14 @@ use crate::error::ConnectError;
 use crate::status::Status;
 use crate::worker::current;
 
-/// More than tokio lets a task do before it has to give way.
+/// More units of work than tokio lets a task do before the task must yield.
 const BUDGET: usize = 1024;
 
 /// A connection to a broker for code that is not async, for any number of calls and threads at once.
 ///
-/// Cloning is cheap and gives a handle on the same connection, as does [`handle`](Self::handle). Each connection
-/// has a thread of its own, so none holds up another one's calls; the thread ends with the connection, when the last
-/// handle is dropped or after [`shutdown`](Self::shutdown).
+/// Cloning is cheap and gives another handle on the same connection. Each connection has its own thread, so connections
+/// do not delay each other's calls. The thread ends with the connection: after the last handle is dropped, or after
+/// [`shutdown`](Self::shutdown).
 #[derive(Clone, Debug)]
 pub struct Client {
     client: client::Client,
@@ -70,16 +70,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a broker and waits for its WELCOME, for up to 5 s.
+    /// Connects to a broker and waits for the broker's WELCOME, for up to 5 s.
     ///
     /// # Errors
     ///
-    /// The endpoint is not one, no broker answered, the client's thread could not be started, or this is async code.
+    /// The endpoint is invalid, no broker answered, the client's thread could not be started, or the caller is async
+    /// code.
     pub fn connect(endpoint: impl Into<String>) -> Result<Client, ConnectError> {
         Client::builder().connect(endpoint).open_blocking()
     }
 
-    /// Settings for a client; [`open_blocking`](client::ClientBuilder::open_blocking) makes it.
+    /// Returns a builder for the settings of a client; [`open_blocking`](client::ClientBuilder::open_blocking) makes
+    /// the client.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -95,33 +97,32 @@ impl Client {
         client::Client::builder()
     }
 
-    /// The same connection for generated clients, as `AuthClient::new(client.handle())`, and for async code.
+    /// Returns the same connection for generated clients, as in `AuthClient::new(client.handle())`, and for async code.
     pub fn handle(&self) -> client::Client {
         self.client.clone()
     }
 
-    /// Waits up to `grace` for the calls that run, ends the others with CANCELLED, closes the connection for all
-    /// handles and ends its thread. Calls made afterwards end with CANCELLED.
+    /// Waits up to `grace` for running calls, ends the remaining ones with CANCELLED, closes the connection for all
+    /// handles, and ends the connection's thread. Later calls end with CANCELLED.
     ///
-    /// In async code it holds up the thread that it is called on; [`handle`](Self::handle) has an async
-    /// `shutdown`.
+    /// In async code this blocks the calling thread; use the async `shutdown` of the [`handle`](Self::handle) there.
     pub fn shutdown(&self, grace: Duration) {
         self.client.close(grace);
-        // Whoever comes second waits for the lock until the first one has joined.
+        // A second caller waits for the lock until the first has joined the thread.
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
-            // An error means that the thread is gone too.
+            // An error means that the thread panicked, so it has ended too.
             let _ = thread.join();
         }
     }
 
-    /// Runs the driver of a client on a thread of its own.
+    /// Runs the driver of a client on its own thread.
     pub(crate) fn spawn(
         client: client::Client,
         driver: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Client> {
         let (ready, built) = mpsc::sync_channel(1);
-        // Made where it ends: async code must not drop a runtime, should there be no thread.
+        // The runtime is made on the thread that drops it: async code must not drop a runtime if no thread starts.
         let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(tokio) => {
                 drop(ready.send(Ok(())));
@@ -129,15 +130,15 @@ impl Client {
             }
             Err(error) => drop(ready.send(Err(error))),
         };
-        // A panic of the driver is told by itself.
+        // A panic of the driver is logged by the driver's own task.
         let thread = ends::thread("mdp-client", run, drop)?;
         built.recv().map_err(io::Error::other)??;
         Ok(Client { client, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 }
 
-/// The replies of a call, one after another: its iterator blocks until the next one is there, or the call has ended. In async code each is FAILED_PRECONDITION.
-/// See [`Call::wait`](client::Call::wait).
+/// The replies of a call, in order. The iterator blocks until the next reply arrives or the call ends. In async code
+/// each step returns FAILED_PRECONDITION. See [`Call::wait`](client::Call::wait).
 #[derive(Debug)]
 pub struct Streaming<T> {
     inner: crate::Streaming<T>,
@@ -148,7 +149,7 @@ impl<T> Streaming<T> {
         Streaming { inner }
     }
 
-    /// The stream, for async code.
+    /// Returns the stream, for async code.
     pub fn into_inner(self) -> crate::Streaming<T> {
         self.inner
     }
@@ -165,11 +166,11 @@ impl<T: Record> Iterator for Streaming<T> {
     }
 }
 
-/// That a thread may wait.
+/// Checks that this thread may block.
 ///
 /// # Errors
 ///
-/// FAILED_PRECONDITION: it is in async code.
+/// FAILED_PRECONDITION: the thread runs async code.
 pub(crate) fn check(method: &str) -> Result<(), Status> {
     if !in_async_code() {
         return Ok(());
@@ -180,12 +181,12 @@ pub(crate) fn check(method: &str) -> Result<(), Status> {
     Err(status.with_not_started(true).with_method(method))
 }
 
-/// The client did not even watch over the deadline.
+/// The error of a call whose client did not run, not even to end the call at its deadline.
 pub(crate) fn no_client(method: &str) -> Status {
     Status::deadline_exceeded("the client does not run; does its runtime?").with_method(method)
 }
 
-/// Whether this thread runs async code now, which waits for all else that the thread has to run.
+/// Whether this thread runs async code now, so that blocking would delay the other tasks of the thread.
 pub(crate) fn in_async_code() -> bool {
     if current::is_polled() {
         return true;
@@ -193,14 +194,14 @@ pub(crate) fn in_async_code() -> bool {
     if tokio::runtime::Handle::try_current().is_err() {
         return false;
     }
-    // tokio has no question for this, and panics where it asks itself. But async code has a budget, and what may
-    // block has none: `spawn_blocking`, `block_in_place`, a thread that merely entered a runtime. To have spent it
-    // matters only to code that made this mistake.
+    // tokio has no query for this, and panics where it checks by itself. But async code has a budget, and code that may
+    // block has none: `spawn_blocking`, `block_in_place`, a thread that only entered a runtime. Spending the budget
+    // affects only code that made this mistake.
     let mut cx = Context::from_waker(Waker::noop());
     (0..BUDGET).any(|_| pin!(tokio::task::consume_budget()).poll(&mut cx).is_pending())
 }
 
-/// Polls a future on this thread, until a moment if there is one.
+/// Polls a future on this thread until the future is ready, or until the given moment.
 pub(crate) fn block_on<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
@@ -216,7 +217,7 @@ pub(crate) fn block_on<F: Future>(future: F, until: Option<Instant>) -> Option<F
     }
 }
 
-/// Wakes a thread. `thread::park` would do, but for those who use it themselves on the same thread.
+/// Wakes a thread. `thread::park` would disturb callers that park the same thread themselves.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -224,7 +225,7 @@ struct Bell {
 }
 
 impl Bell {
-    /// `false`: it did not ring in time.
+    /// `false`: the bell did not ring in time.
     fn wait(&self, until: Option<Instant>) -> bool {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         while !*rung {

@@ -1,4 +1,4 @@
-//! What can go wrong before there is a call: one enum for each operation.
+//! The errors that can occur before a call: one enum for each operation.
 
 use std::io;
 use std::time::Duration;
@@ -17,27 +17,27 @@ pub enum EndpointError {
     /// The list of endpoints is empty.
     #[error("no endpoint is given; name one, `tcp://127.0.0.1:5555` for instance")]
     None,
-    /// The text is not an endpoint.
+    /// The text is not a valid endpoint.
     #[error("`{endpoint}` is not an endpoint: {problem}")]
     Invalid {
         /// The text.
         endpoint: String,
-        /// What is wrong, and what is right.
+        /// The problem, and the correct form.
         problem: &'static str,
     },
 }
 
-/// Why a broker did not start.
+/// The error when a broker cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// An endpoint is not one.
+    /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// An endpoint could not be bound.
     #[error(transparent)]
     Bind(SocketError),
-    /// Without CURVE the endpoint can be reached from other machines.
+    /// Other machines can reach the endpoint, and CURVE is off.
     #[error(
         "`{endpoint}` can be reached from other machines, and without CURVE anybody there may call, serve and listen; \
          switch CURVE on, bind to 127.0.0.1 or [::1], or say that it is to be insecure (`.insecure(true)`, `--insecure`)"
@@ -46,37 +46,37 @@ pub enum BindError {
         /// The endpoint.
         endpoint: String,
     },
-    /// CURVE is asked for, and libzmq was built without it.
+    /// CURVE is required, but libzmq was built without it.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
-    /// The handler that says which keys may connect could not be started.
+    /// The handler that checks connecting keys could not be started.
     #[error(transparent)]
     Authenticator(SocketError),
-    /// The socket could not be made or set up.
+    /// The socket could not be created or configured.
     #[error(transparent)]
     Socket(SocketError),
     /// The broker's thread could not be started.
     #[error("could not start the broker's thread")]
     Thread(#[source] io::Error),
-    /// There is no policy to begin with.
+    /// The policy cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
 
-/// Why a broker stopped that was not told to.
+/// The error when a broker stops without being asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerFailure {
     /// The socket failed.
     #[error(transparent)]
     Socket(SocketError),
-    /// The thread ended that says which keys may connect. Nobody new was let in any more.
+    /// The thread that checks connecting keys has ended. No new peer could connect any more.
     #[error("the handler of ZAP has ended, so nobody new could connect")]
     Authenticator,
     /// The broker's thread panicked.
     #[error("the broker's thread panicked; see the log")]
     Panicked,
-    /// Another thread panicked that the broker cannot do without: one that runs hooks, or the one that looks after the policy's
+    /// Another thread that the broker needs panicked: a thread that runs hooks, or the thread that watches the policy
     /// file.
     #[error("the thread `{name}` panicked, which the broker cannot do without; see the log")]
     Thread {
@@ -85,11 +85,11 @@ pub enum BrokerFailure {
     },
 }
 
-/// Why there is no client.
+/// The error when a client cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// An endpoint is not one.
+    /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// No broker answered in time.
@@ -97,48 +97,48 @@ pub enum ConnectError {
     NoBroker {
         /// The endpoints that were tried.
         endpoints: Vec<String>,
-        /// How long.
+        /// How long the client waited.
         within: Duration,
-        /// What happened last.
+        /// The last failure of a connection, if there was one.
         cause: Option<LossCause>,
     },
-    /// The keys do not fit those of the broker. Only clients with CURVE find this out; to others such a broker does
-    /// not answer.
+    /// The client's keys do not match those of the broker. Only clients with CURVE get this error; for others, such a
+    /// broker does not answer.
     #[error("no secure connection to {endpoint}: {fault}")]
     Handshake {
-        /// The endpoint; the first one of which this is so.
+        /// The first endpoint with this failure.
         endpoint: String,
-        /// What happened last.
+        /// The last failure.
         fault: HandshakeFault,
     },
-    /// CURVE is asked for, and libzmq was built without it.
+    /// CURVE is required, but libzmq was built without it.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
-    /// There is neither one key for all endpoints nor one for each.
+    /// The number of keys is neither one nor the number of endpoints.
     #[error(
         "{keys} public keys of brokers are given for {endpoints} endpoints; give one for each, or one for all"
     )]
     ServerKeys {
-        /// How many keys.
+        /// The number of keys.
         keys: usize,
-        /// How many endpoints.
+        /// The number of endpoints.
         endpoints: usize,
     },
-    /// The id is not a name.
+    /// The id is invalid.
     #[error("the id `{id}` cannot be used")]
     Id {
         /// The id.
         id: String,
-        /// What is wrong with it.
+        /// The problem with the id.
         source: NameError,
     },
-    /// The socket could not be made or set up.
+    /// The socket could not be created or configured.
     #[error(transparent)]
     Socket(SocketError),
     /// The thread of a client for programs without tokio could not be started.
     #[error("could not start the client's thread")]
     Thread(#[source] io::Error),
-    /// It would hold up the thread of async code.
+    /// The call would block the thread of async code.
     #[error(
         "`blocking::Client` would block the thread of async code until a broker answers; use `Client::connect(..).await`, \
          or make it within `spawn_blocking`"
@@ -151,69 +151,69 @@ pub enum ConnectError {
     NoTokio,
 }
 
-/// Why a worker does not serve.
+/// The error when a worker cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// An endpoint is not one.
+    /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// There is nothing to serve.
+    /// The worker has no service.
     #[error("the worker has no service; give it one with `.serve(..)`")]
     NoService,
     /// A service is given twice.
     #[error("the service `{0}` is given twice")]
     Twice(String),
-    /// A name cannot be used.
+    /// An id or a service name is invalid.
     #[error("the name `{name}` cannot be used")]
     Name {
         /// The id or the service.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         source: NameError,
     },
-    /// No call could ever be taken, or more than the wire can say.
+    /// The capacity is zero, or more than the protocol can express.
     #[error("the capacity {0} is not between 1 and 65535")]
     Capacity(u32),
-    /// Over plain MDP each request at once needs a connection of its own.
+    /// Over plain MDP each concurrent request needs its own connection.
     #[error("{wanted} requests at once need as many sockets over plain MDP; {most} are allowed")]
     Sockets {
-        /// The capacity of all services.
+        /// The capacity of all services together.
         wanted: u32,
-        /// The most.
+        /// The maximum.
         most: u32,
     },
-    /// What the records of a service say of themselves does not fit together.
+    /// The record types of a service contradict each other.
     #[error("the schema of the service `{service}` cannot be used")]
     Schema {
         /// The service.
         service: String,
-        /// What is wrong with it.
+        /// The problem with the schema.
         source: SchemaError,
     },
-    /// CURVE is asked for, and libzmq was built without it.
+    /// CURVE is required, but libzmq was built without it.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
-    /// There is neither one key for all endpoints nor one for each.
+    /// The number of keys is neither one nor the number of endpoints.
     #[error(
         "{keys} public keys of brokers are given for {endpoints} endpoints; give one for each, or one for all"
     )]
     ServerKeys {
-        /// How many keys.
+        /// The number of keys.
         keys: usize,
-        /// How many endpoints.
+        /// The number of endpoints.
         endpoints: usize,
     },
-    /// The socket could not be made or set up.
+    /// The socket could not be created or configured.
     #[error(transparent)]
     Socket(SocketError),
     /// The worker's thread could not be started.
     #[error("could not start the worker's thread")]
     Thread(#[source] io::Error),
-    /// `run` could not listen to SIGINT and SIGTERM.
+    /// `run` could not listen for SIGINT and SIGTERM.
     #[error("could not listen to SIGINT and SIGTERM")]
     Signals(#[source] io::Error),
-    /// The worker ran, and stopped without being told to. Only `run` gives this.
+    /// The worker ran, and stopped without being asked to. Only `run` returns this error.
     #[error("the worker stopped")]
     Stopped(#[from] WorkerFailure),
     /// There is no tokio runtime to run handlers on.
@@ -221,27 +221,27 @@ pub enum ServeError {
     NoTokio,
 }
 
-/// Why a worker stopped that was not told to.
+/// The error when a worker stops without being asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerFailure {
     /// A thread of the worker panicked.
     #[error("a thread of the worker panicked; see the log")]
     Panicked,
-    /// Brokers did nothing but refuse the worker, for [`give_up_after`](crate::WorkerBuilder::give_up_after).
+    /// Every broker refused the worker for [`give_up_after`](crate::WorkerBuilder::give_up_after).
     #[error("the broker at {endpoint} refuses the worker, for {after:?} by now: {cause}")]
     Refused {
         /// The endpoint that was tried last.
         endpoint: String,
-        /// What the broker said last.
+        /// The last refusal.
         cause: LossCause,
-        /// For how long the worker was to go on.
+        /// How long the worker kept trying.
         after: Duration,
     },
 }
 
 impl From<SocketError> for BindError {
-    /// Of a router's errors, those with an endpoint are about binding it.
+    /// A socket error with an endpoint is about binding that endpoint.
     fn from(error: SocketError) -> Self {
         match error.endpoint() {
             Some(_) => BindError::Bind(error),

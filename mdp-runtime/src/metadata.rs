@@ -1,16 +1,18 @@
-//! What travels beside a message: keys with values, of the request and of the reply.
+//! Metadata: keys with values that travel with a request or a reply.
 
 use bytes::Bytes;
 use mdp_protocol::wire::{KeyError, check_key};
 
-/// Keys with values, in the order in which they were added; a key may have several.
+/// Keys with values, in the order in which they were added. A key may have several values.
 ///
-/// A key is 1 to 255 bytes of lower-case ASCII letters, digits, `-`, `_` and `.` (wire.md R102). ASCII letters may be given
-/// in upper case and are taken for lower-case ones, also when a key is looked up. Any other key is kept as it is and is not sent:
-/// a call with one ends with INVALID_ARGUMENT before it is sent, and a handler's reply with one becomes INTERNAL. Both name the key.
+/// A key is 1 to 255 bytes of lower-case ASCII letters, digits, `-`, `_` and `.` (wire.md R102). Upper-case ASCII
+/// letters are converted to lower case when a key is added, and ignored in lookups. Any other key is stored but cannot
+/// be sent: a call with such a key ends with INVALID_ARGUMENT before it is sent, and a handler's reply with such a key
+/// becomes INTERNAL. Both messages name the key.
 ///
-/// The other side says what it likes here. What a guard in this process has found out belongs into
-/// [`Extensions`](crate::Extensions), or is set with [`insert`](Self::insert), which leaves nothing of what the peer said.
+/// The other side controls the metadata that it sends. Put facts that an interceptor of this process has verified into
+/// [`Extensions`](crate::Extensions), or set them with [`insert`](Self::insert), which removes all values that the peer
+/// sent.
 ///
 /// ```
 /// use mdp_runtime::Metadata;
@@ -24,17 +26,17 @@ use mdp_protocol::wire::{KeyError, check_key};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// The keys have no upper-case ASCII letter.
+    /// The keys have no upper-case ASCII letters.
     entries: Vec<(String, Bytes)>,
 }
 
 impl Metadata {
-    /// Without entries.
+    /// Makes metadata without entries.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a value in place of all values that the key has. Returns the first of these.
+    /// Replaces all values of a key with one value. Returns the first of the old values.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Option<Bytes> {
         let key = key.into();
         let before = self.remove(&key).into_iter().next();
@@ -42,14 +44,14 @@ impl Metadata {
         before
     }
 
-    /// Adds a value; those that the key has already stay before it.
+    /// Adds a value after the existing values of the key.
     pub fn append(&mut self, key: impl Into<String>, value: impl Into<Bytes>) {
         let mut key = key.into();
         key.make_ascii_lowercase();
         self.entries.push((key, value.into()));
     }
 
-    /// Takes all values of a key away, and returns them in order.
+    /// Removes all values of a key, and returns them in order.
     pub fn remove(&mut self, key: &str) -> Vec<Bytes> {
         let mut removed = Vec::new();
         self.entries.retain_mut(|(found, value)| {
@@ -62,23 +64,23 @@ impl Metadata {
         removed
     }
 
-    /// The first value of a key.
+    /// Returns the first value of a key.
     pub fn get(&self, key: &str) -> Option<&Bytes> {
         self.get_all(key).next()
     }
 
-    /// The first value of a key, if it is UTF-8.
+    /// Returns the first value of a key, if that value is UTF-8.
     pub fn get_str(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// All values of a key, in order.
+    /// Returns all values of a key, in order.
     pub fn get_all(&self, key: &str) -> impl Iterator<Item = &Bytes> {
         let entries = self.entries.iter();
         entries.filter(move |(found, _)| found.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
 
-    /// All entries, in order.
+    /// Returns all entries, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
@@ -88,12 +90,12 @@ impl Metadata {
         self.entries.is_empty()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it can be sent.
+    /// Checks that all keys can be sent.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), BadKey> {
         self.entries.iter().try_for_each(|(key, _)| {
@@ -102,7 +104,7 @@ impl Metadata {
     }
 }
 
-/// Entries add up: a key that comes twice has two values.
+/// Collects entries; a key that occurs twice has two values.
 impl<K: Into<String>, V: Into<Bytes>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut metadata = Metadata::new();
@@ -115,13 +117,13 @@ impl<K: Into<String>, V: Into<Bytes>> FromIterator<(K, V)> for Metadata {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the metadata key `{key}` is invalid: {error}")]
 pub(crate) struct BadKey {
-    /// Its beginning, with escapes.
+    /// The beginning of the key, escaped.
     key: String,
     error: KeyError,
 }
 
 impl BadKey {
-    /// As much of a key as a message shows.
+    /// The maximum number of characters of a key in a message.
     const SHOWN: usize = 64;
 
     fn new(key: &str, error: KeyError) -> Self {

@@ -1,4 +1,4 @@
-//! How a call fails: a code, a sentence, details for programs.
+//! The error of a call: a code, a message, and details for programs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::metadata::Metadata;
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Status {
-    // One pointer wide, so that `Result<Reply, Status>` stays small.
+    // The status is one pointer wide, so that `Result<Reply, Status>` stays small.
     inner: Box<Inner>,
 }
 
@@ -34,35 +34,35 @@ struct Inner {
     method: Option<Arc<str>>,
 }
 
-/// A `google.protobuf.Any`: a message of a type that its URL names.
+/// A `google.protobuf.Any`: a message together with the URL of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// `type.googleapis.com/` and the type's full name.
     pub type_url: String,
-    /// The message, encoded.
+    /// The encoded message.
     pub value: Bytes,
 }
 
-/// The call that a status first ended, where a handler, an interceptor or a hook handed it on as the
-/// end of another call. See [`Status::source_call`].
+/// The call that first ended with a status which a handler, an interceptor or a hook then returned as the end of
+/// another call. See [`Status::source_call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceCall {
-    /// The path of its method.
+    /// The path of the call's method.
     pub method: String,
-    /// The toolkit's reason for its failure, as [`Status::reason`] has it.
+    /// The toolkit's reason for the failure, as in [`Status::reason`].
     pub reason: Option<String>,
-    /// Whether it is certain that no handler was started for it.
+    /// Whether it is certain that no handler was started for that call.
     pub not_started: bool,
 }
 
 impl Status {
-    /// A status with a code and a message.
+    /// Makes a status with a code and a message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self::with_details(code, message, Vec::new())
     }
 
-    /// A status with details.
+    /// Makes a status with a code, a message and details.
     pub fn with_details(code: Code, message: impl Into<String>, details: Vec<Detail>) -> Self {
         Status {
             inner: Box::new(Inner {
@@ -76,65 +76,64 @@ impl Status {
         }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> Code {
         self.inner.code
     }
 
-    /// The message for people; may be empty.
+    /// Returns the message for people; may be empty.
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// The details for programs.
+    /// Returns the details for programs.
     pub fn details(&self) -> &[Detail] {
         &self.inner.details
     }
 
-    /// What the worker sent beside the status. A handler that hands on the status of a call of its own
-    /// (with `?`) does not hand on this: it was meant for the handler, not for its caller.
-    /// [`source_call`](Self::source_call) names what it hands on.
+    /// Returns the metadata that the worker sent with the status. A handler that returns the status of its own call
+    /// (with `?`) does not pass this metadata on: the metadata was meant for the handler, not for the handler's caller.
+    /// [`source_call`](Self::source_call) names the inner call.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
     }
 
-    /// What to send beside the status.
+    /// Returns the metadata to send with the status.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.inner.metadata
     }
 
-    /// Whether it is certain that no handler was started, so that making the call again is safe
-    /// whatever the method does.
+    /// Whether it is certain that no handler was started. Repeating the call is then safe for any method.
     pub fn not_started(&self) -> bool {
         self.inner.not_started
     }
 
-    /// The path of the method that was called, where this is the outcome of a call.
+    /// Returns the path of the called method, if this status is the outcome of a call.
     pub fn method(&self) -> Option<&str> {
         self.inner.method.as_deref()
     }
 
-    /// The reason that the toolkit itself gives for a failure: `NO_SERVICE`, `NO_WORKER`,
-    /// `NOT_DISPATCHED`, `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED`, `OVERLOADED` or
-    /// `BAD_REQUEST`. `None` where a handler ended the call, also with the status of a call of its own:
-    /// the reason for that is in [`source_call`](Self::source_call).
+    /// Returns the reason that the toolkit gives for a failure: `NO_SERVICE`, `NO_WORKER`, `NOT_DISPATCHED`,
+    /// `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED`, `OVERLOADED` or `BAD_REQUEST`. `None` if a
+    /// handler ended the call, even with the status of the handler's own call: [`source_call`](Self::source_call) has
+    /// the reason for that.
     pub fn reason(&self) -> Option<String> {
         self.inner.details.iter().find_map(codec::reason_of)
     }
 
-    /// The call that ended with this status first. `None` unless a handler handed on the status of a call of
-    /// its own (with `?`), or an interceptor or a hook did. Where a status passed through several handlers, this is
-    /// the innermost call. If the toolkit ended that call, its method also stands before the
-    /// [message](Self::message); a message of a handler's stays as it is.
+    /// Returns the call that first ended with this status. `None` unless a handler returned the status of its own call
+    /// (with `?`), or an interceptor or a hook did so. If the status passed through several handlers, this is the
+    /// innermost call. If the toolkit ended that call, the [message](Self::message) starts with that call's method; a
+    /// handler's message stays unchanged.
     ///
-    /// It says what the handler's worker says, and is not evidence: [`not_started`](Self::not_started) and
+    /// The handler's worker supplies this information, so it is not evidence: [`not_started`](Self::not_started) and
     /// [`reason`](Self::reason) are about the call itself.
     pub fn source_call(&self) -> Option<SourceCall> {
         self.inner.details.iter().find_map(notes::source_of)
     }
 
     /// Whether the status was too large for the wire: its text was cut, or details or metadata were left out. The code
-    /// stays, whatever the size.
+    /// is always kept.
     pub fn is_truncated(&self) -> bool {
         self.inner.details.iter().any(notes::is_truncation)
     }
@@ -159,15 +158,15 @@ impl Status {
         self
     }
 
-    /// The end of a call of this method. A status that has a method already is another call's.
+    /// The status as the end of a call of this method. If the status already has a method, it comes from another call.
     pub(crate) fn with_method(self, method: &str) -> Self {
         let mut status = self.handed_on();
         status.inner.method = Some(Arc::from(method));
         status
     }
 
-    /// The status as the end of the call during which it came up. If it ended another call, what is true of
-    /// that one only becomes its [`source_call`](Self::source_call); what came beside it is left behind.
+    /// The status as the end of the call during which it occurred. If the status ended another call, the facts about
+    /// that call are kept only as the [`source_call`](Self::source_call), and that call's metadata is dropped.
     pub(crate) fn handed_on(mut self) -> Self {
         let Some(method) = self.inner.method.take() else { return self };
         let inner = &mut *self.inner;
@@ -181,7 +180,8 @@ impl Status {
             inner.details.insert(0, notes::source_detail(&source));
         }
         if of_toolkit {
-            // The toolkit's text is about that call; a handler's is its own, and may be meant for users.
+            // The toolkit's text is about that call; a handler's text stays unchanged, because it may be meant for
+            // users.
             inner.message = format!("{method}: {}", inner.message);
         }
         self
@@ -202,37 +202,37 @@ macro_rules! constructors {
 }
 
 constructors! {
-    /// The caller gave up.
+    /// CANCELLED: the caller cancelled the call.
     cancelled = Cancelled;
-    /// An error of which no more is known.
+    /// UNKNOWN: an error without further information.
     unknown = Unknown;
-    /// The request is wrong whatever the state of the system.
+    /// INVALID_ARGUMENT: the request is wrong, regardless of the state of the system.
     invalid_argument = InvalidArgument;
-    /// The time ran out.
+    /// DEADLINE_EXCEEDED: the deadline passed.
     deadline_exceeded = DeadlineExceeded;
-    /// What was asked for does not exist.
+    /// NOT_FOUND: the requested thing does not exist.
     not_found = NotFound;
-    /// What was to be made exists.
+    /// ALREADY_EXISTS: the thing to be created already exists.
     already_exists = AlreadyExists;
-    /// The caller is known and may not do this.
+    /// PERMISSION_DENIED: the caller is known, but not allowed to do this.
     permission_denied = PermissionDenied;
-    /// A quota or a limit is used up.
+    /// RESOURCE_EXHAUSTED: a quota or a limit is used up.
     resource_exhausted = ResourceExhausted;
-    /// The system is not in the state that the call needs.
+    /// FAILED_PRECONDITION: the system is not in the state that the call needs.
     failed_precondition = FailedPrecondition;
-    /// The call lost a race.
+    /// ABORTED: the call conflicted with another one.
     aborted = Aborted;
-    /// The request reaches past the valid range.
+    /// OUT_OF_RANGE: the request goes beyond the valid range.
     out_of_range = OutOfRange;
-    /// The method is not there.
+    /// UNIMPLEMENTED: the method does not exist.
     unimplemented = Unimplemented;
-    /// An invariant is broken.
+    /// INTERNAL: an invariant is broken.
     internal = Internal;
-    /// The service cannot be reached now.
+    /// UNAVAILABLE: the service cannot be reached now.
     unavailable = Unavailable;
-    /// Data is lost or damaged.
+    /// DATA_LOSS: data is lost or damaged.
     data_loss = DataLoss;
-    /// The caller is not known.
+    /// UNAUTHENTICATED: the caller is not authenticated.
     unauthenticated = Unauthenticated;
 }
 

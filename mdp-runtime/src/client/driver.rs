@@ -19,17 +19,17 @@ use crate::security::Faults;
 use crate::spin::Spin;
 use crate::stream::Flow;
 
-/// Without handles left, calls still end, at the latest by their own deadlines.
+/// How long calls may still run after the last handle is dropped. Their own deadlines end them earlier.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
 
-/// What the handles ask of the task.
+/// What the handles ask the task to do.
 pub(crate) enum Command {
     Call(Call<Body, Answer>),
-    /// Nobody waits for the call any more.
+    /// The caller no longer waits for this call.
     Cancel(Key),
     /// A part of a stream of requests.
     Part(Arc<Flow>, Part<Body>),
-    /// So many units of a stream of replies were taken.
+    /// The reader took this many units of a stream of replies.
     Taken(Arc<Flow>, u32),
     /// A stream of requests was dropped before its end.
     GiveUp(Arc<Flow>),
@@ -42,7 +42,7 @@ pub(super) struct Driver {
     inbox: mpsc::UnboundedReceiver<Command>,
     commands: Vec<Command>,
     actions: Vec<Action<Body, Answer>>,
-    /// The streams of calls.
+    /// The flows of the calls with streams.
     flows: ByKey<Arc<Flow>>,
     orphaned: bool,
     spin: Spin,
@@ -69,17 +69,17 @@ impl Driver {
         }
     }
 
-    /// The same for a broker that speaks plain MDP of this form.
+    /// The same driver for a broker that speaks plain MDP of this form.
     pub(super) fn over_plain(self, form: Form) -> Self {
         Driver { peer: self.peer.over_plain(Side::Client(Box::new(Calls::new(form)))), ..self }
     }
 
-    /// What is known of handshakes that have failed.
+    /// The handshakes that have failed.
     pub(super) fn faults(&self) -> Faults {
         self.peer.faults()
     }
 
-    /// Where the state is told.
+    /// The sender of the connection's state.
     pub(super) fn state(&self) -> watch::Sender<ConnectionState> {
         self.peer.state()
     }
@@ -92,7 +92,7 @@ impl Driver {
             self.handle(Input::Tick);
             self.flush();
             if more {
-                // Those whose calls have ended make the next ones meanwhile.
+                // Tasks whose calls have ended make their next calls meanwhile.
                 tokio::task::yield_now().await;
             } else if !self.closed && !self.spin().await {
                 self.wait(&mut alarm).await;
@@ -101,9 +101,9 @@ impl Driver {
         self.peer.close().await;
     }
 
-    /// Under load, waits awake. `true`: there is something to do.
+    /// Under load, waits without sleeping. `true`: there is work.
     async fn spin(&mut self) -> bool {
-        // Exclusive, for a socket may move between threads, but not be shared.
+        // The borrow is exclusive, because a socket may move between threads but must not be shared.
         let (peer, inbox) = (&mut self.peer, &self.inbox);
         self.spin.wait_in_task(|| !inbox.is_empty() || peer.is_readable()).await
     }
@@ -136,7 +136,7 @@ impl Driver {
                 Command::Call(call) => self.call(now, call),
                 Command::Cancel(call) => self.cancel(now, call),
                 Command::Part(flow, part) => {
-                    // Without a key the call has ended.
+                    // A flow without a key belongs to a call that has ended.
                     if let Some(call) = flow.call() {
                         self.handle_at(now, Input::Part { call, part });
                     }
@@ -165,7 +165,7 @@ impl Driver {
         let flow = call.token.flow().cloned();
         let made = self.core.handle(now, Input::Call(call), &mut self.actions);
         self.perform();
-        // It may have ended meanwhile.
+        // The call may have ended meanwhile.
         let Some(key) = made.filter(|key| self.core.is_pending(*key)) else { return };
         if let Some(flow) = flow {
             flow.name(key);
@@ -181,7 +181,7 @@ impl Driver {
         self.handle_at(now, Input::Cancel(call));
     }
 
-    /// Handles what has come. `true`: there may be more.
+    /// Handles the messages that have arrived. `true`: there may be more.
     fn receive(&mut self) -> bool {
         let mut weight = 0;
         while weight < BURST_WEIGHT {
@@ -201,7 +201,7 @@ impl Driver {
         weight >= BURST_WEIGHT
     }
 
-    /// Handles the records of a message, and gives their weight.
+    /// Handles the records of one message, and returns their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
         let (core, actions) = (&mut self.core, &mut self.actions);
         let read = self.peer.receive_one(|now, record| {
@@ -254,9 +254,9 @@ impl Driver {
         }
     }
 
-    /// The session cannot go on.
+    /// Ends the session, which cannot continue.
     fn give_up(&mut self, broken: Broken) {
-        // They were seen by nobody, whatever has become of the others.
+        // These calls never left the client, regardless of what happened to the others.
         for call in self.peer.take_unsent() {
             self.handle(Input::Unsent(call));
         }

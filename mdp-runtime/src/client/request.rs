@@ -1,4 +1,4 @@
-//! A call and its reply as channels and interceptors have them.
+//! A call's request and reply as channels and interceptors see them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::worker::CallContext;
 /// The streams of a call, until they are taken.
 pub(crate) type Ends = Mutex<Option<(Requests, Replies)>>;
 
-/// A call as a [`Channel`](super::Channel) gets it, and an [`Interceptor`](crate::Interceptor).
+/// A call's request, as a [`Channel`](super::Channel) or an [`Interceptor`](crate::Interceptor) receives it.
 #[derive(Clone)]
 pub struct Request {
     pub(crate) method: &'static MethodSpec,
@@ -29,21 +29,21 @@ pub struct Request {
     pub(crate) metadata: Metadata,
     pub(crate) extensions: Extensions,
     pub(crate) timeout: Duration,
-    /// The time for a stream to begin.
+    /// The time within which a stream must begin.
     pub(crate) begin_within: Duration,
     pub(crate) idempotent: bool,
-    /// It ends where no worker offers its service.
+    /// The call ends at once if no worker offers the service.
     pub(crate) no_wait: bool,
     pub(crate) worker: Arc<[u8]>,
-    /// For a client below: a channel itself gets messages as they are.
+    /// For an inner client: a channel itself receives messages uncompressed.
     pub(crate) compression: Option<Compression>,
     /// Whether and how the call may be repeated.
     pub(crate) again: Again,
-    /// The call at a worker.
+    /// The context of the call, at a worker.
     pub(crate) cx: Option<CallContext>,
-    /// The streams of the call while it travels as one request, and is not begun.
+    /// The streams of the call, while the call travels as one request and has not begun.
     pub(crate) ends: Option<Arc<Ends>>,
-    /// Where the innermost service of a layer calls on.
+    /// The next step for the innermost service of a layer.
     #[cfg(feature = "tower")]
     pub(crate) onward: Option<Next>,
 }
@@ -69,110 +69,113 @@ impl Request {
         }
     }
 
-    /// The method's path, `package.Service/Method`.
+    /// Returns the method's path, `package.Service/Method`.
     pub fn method(&self) -> &'static str {
         self.method.path
     }
 
-    /// The service's full name, `package.Service`.
+    /// Returns the service's full name, `package.Service`.
     pub fn service(&self) -> &'static str {
         self.method.service
     }
 
-    /// The method's name within its service.
+    /// Returns the method's name within its service.
     pub fn name(&self) -> &'static str {
         self.method.name
     }
 
-    /// How many messages go which way.
+    /// Returns the kind of the call: whether requests, replies or both stream.
     pub fn kind(&self) -> CallKind {
         self.method.kind
     }
 
-    /// What the schema says about running the method more than once. Where a caller has said so for this call,
-    /// [`is_idempotent`](Self::is_idempotent) knows.
+    /// Returns the method's idempotency level from the schema. [`is_idempotent`](Self::is_idempotent) also includes the
+    /// caller's own option.
     pub fn idempotency(&self) -> Idempotency {
         self.method.idempotency
     }
 
-    /// The request; an empty message where requests stream.
+    /// Decodes the request. The message is empty if requests stream.
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT: the bytes are not such a message.
+    /// INVALID_ARGUMENT: the bytes are not a message of this type.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         codegen::decode(self.method, self.payload.clone())
     }
 
-    /// The request as it is encoded.
+    /// Returns the encoded request.
     pub fn bytes(&self) -> &Bytes {
         &self.payload
     }
 
-    /// Replaces the request. The other side reads it as the message that the method has.
+    /// Replaces the request. The other side decodes the bytes as the method's request type.
     pub fn set_bytes(&mut self, bytes: impl Into<Bytes>) {
         self.payload = bytes.into();
     }
 
-    /// What goes beside the request.
+    /// Returns the metadata of the request.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The request's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`] adds one.
+    /// Returns the request's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`]
+    /// adds one.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.metadata
     }
 
-    /// What code of this process knows of the call, by type. It is not sent: at a client the interceptors further in see it,
-    /// at a worker they and the handler do ([`CallContext::extensions`]).
+    /// Returns the values that code of this process has attached to the call, by type. They are not sent. At a client
+    /// the inner interceptors see them; at a worker the inner interceptors and the handler
+    /// ([`CallContext::extensions`]).
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// The same, to be changed.
+    /// Returns the same values, mutable.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
 
-    /// The time that the caller gives the call, counted from now on.
+    /// Returns the call's time limit, counted from now.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Gives the call another time, counted from when it is passed on. It never gets more than was left of the
-    /// time that it had.
+    /// Sets the call's time limit, counted from the moment at which the call is passed on. The limit cannot exceed the
+    /// time that was left.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
-    /// Whether the call may be run more than once, by its schema or its caller; at a worker, by its schema.
+    /// Whether the call may be run more than once, by its schema or its caller's option; at a worker, by its schema
+    /// only.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// The only worker that the caller wants.
+    /// Returns the id of the only worker that may get the call, if the caller has set one.
     pub fn worker(&self) -> Option<&[u8]> {
         (!self.worker.is_empty()).then_some(&*self.worker)
     }
 
-    /// The call as its handler will see it, at a worker: who calls, which attempt it is, whether it is cancelled.
-    /// `None` at a client.
+    /// Returns the call's context as the handler will see it: the caller, the attempt, the cancellation. `None` at a
+    /// client.
     pub fn context(&self) -> Option<&CallContext> {
         self.cx.as_ref()
     }
 
-    /// The same with the streams of the call in it.
+    /// The same request with the call's streams.
     pub(crate) fn with_streams(mut self, requests: Requests, replies: Replies) -> Self {
         self.ends = Some(Arc::new(Mutex::new(Some((requests, replies)))));
         self
     }
 
-    /// The streams that travel with the request.
+    /// Takes the streams that travel with the request.
     ///
     /// # Errors
     ///
-    /// They have begun.
+    /// The streams have begun already.
     pub(crate) fn take_streams(&mut self) -> Result<Option<(Requests, Replies)>, Status> {
         let Some(ends) = self.ends.take() else { return Ok(None) };
         let taken = ends.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -197,7 +200,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The reply of a [`Channel`](super::Channel), and what an [`Interceptor`](crate::Interceptor) sees of any.
+/// The reply of a [`Channel`](super::Channel), and every reply that an [`Interceptor`](crate::Interceptor) sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     pub(crate) payload: Bytes,
@@ -207,60 +210,61 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply with this message.
+    /// Makes a reply with this message.
     pub fn new<M: Record>(message: &M) -> Self {
         Self::from_bytes(codegen::encode(message))
     }
 
-    /// A reply whose message is encoded already.
+    /// Makes a reply whose message is already encoded.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
         let (payload, metadata) = (bytes.into(), Metadata::new());
         Reply { payload, metadata, worker: Bytes::new(), attempts: 1 }
     }
 
-    /// Adds what goes beside the message. Values that the key has already stay.
+    /// Adds metadata to the reply. Existing values of the key stay.
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.metadata.append(key, value);
         self
     }
 
-    /// Names the worker that is said to have answered; empty unless set.
+    /// Sets the id of the worker that answered. Default: empty.
     pub fn with_worker(mut self, id: impl Into<Bytes>) -> Self {
         self.worker = id.into();
         self
     }
 
-    /// The message as it is encoded.
+    /// Returns the encoded message.
     pub fn bytes(&self) -> &Bytes {
         &self.payload
     }
 
-    /// The message; an empty one at the end of a stream of replies.
+    /// Decodes the message. The message is empty at the end of a stream of replies.
     ///
     /// # Errors
     ///
-    /// INTERNAL: the bytes are not such a message.
+    /// INTERNAL: the bytes are not a message of this type.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         M::decode_from(self.payload.clone())
             .map_err(|error| Status::internal(format!("the reply cannot be read: {error}")))
     }
 
-    /// What goes beside the message.
+    /// Returns the metadata of the reply.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Replaces the message.
+    /// Replaces the encoded message.
     pub fn set_bytes(&mut self, bytes: impl Into<Bytes>) {
         self.payload = bytes.into();
     }
 
-    /// The reply's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`] adds one.
+    /// Returns the reply's metadata, mutable. [`Metadata::insert`] replaces all values of a key, [`Metadata::append`]
+    /// adds one.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.metadata
     }
 
-    /// How often the call was tried, see [`Response::attempts`](super::Response::attempts).
+    /// Returns the number of attempts; see [`Response::attempts`](super::Response::attempts).
     pub fn attempts(&self) -> u8 {
         self.attempts
     }

@@ -1,4 +1,4 @@
-//! The streams of a call through a channel, as the channel has them.
+//! The streams of a call through a channel, as the channel sees them.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -19,21 +19,21 @@ use crate::metadata::Metadata;
 use crate::status::Status;
 use crate::stream::{Flow, Purse, RequestSender, Streaming, joined};
 
-/// Changes a message on its way, or ends its stream.
+/// A function that changes a passing message, or ends the stream with a status.
 type Change = Box<dyn FnMut(Bytes) -> Result<Bytes, Status> + Send>;
 
-/// The requests of a call, as a [`Channel`](super::Channel) gets them.
+/// The requests of a call, as a [`Channel`](super::Channel) receives them.
 pub struct Requests {
     inner: Streaming<Encoded>,
-    /// From the caller's to the handler's.
+    /// In the order from the caller to the handler.
     changes: Vec<Change>,
-    /// Some may have been read.
+    /// Requests may have been read already.
     begun: bool,
 }
 
 impl Requests {
-    /// Lets each request go through a function on its way to the handler, which may change it. A status of the
-    /// function's is the end of the call.
+    /// Passes each request through a function before the handler gets it. The function may change the request. A status
+    /// that the function returns ends the call.
     pub fn map<F>(mut self, change: F) -> Self
     where
         F: FnMut(Bytes) -> Result<Bytes, Status> + Send + 'static,
@@ -42,22 +42,23 @@ impl Requests {
         self
     }
 
-    /// The next request; `None` when there are no more.
+    /// Returns the next request, or `None` when there are no more.
     ///
     /// # Errors
     ///
-    /// CANCELLED: the caller has dropped its sender before it finished. INVALID_ARGUMENT: the bytes are not such a
-    /// message.
+    /// CANCELLED: the caller dropped its sender before finishing. INVALID_ARGUMENT: the bytes are not a message of this
+    /// type. Any status that a function of [`map`](Self::map) returns.
     pub async fn message<M: Record>(&mut self) -> Result<Option<M>, Status> {
         let bytes = self.bytes().await?;
         bytes.map(|bytes| codegen::decode(self.inner.method(), bytes)).transpose()
     }
 
-    /// The next request as it is encoded; `None` when there are no more.
+    /// Returns the next request as encoded bytes, or `None` when there are no more.
     ///
     /// # Errors
     ///
-    /// CANCELLED: the caller has dropped its sender before it finished. What a [`map`](Self::map) gives.
+    /// CANCELLED: the caller dropped its sender before finishing. Any status that a function of [`map`](Self::map)
+    /// returns.
     pub async fn bytes(&mut self) -> Result<Option<Bytes>, Status> {
         match self.unchanged().await? {
             Some(bytes) => self.changed(bytes).map(Some),
@@ -81,20 +82,20 @@ impl fmt::Debug for Requests {
     }
 }
 
-/// Where a [`Channel`](super::Channel) sends the replies of a call whose replies stream.
+/// The sender of a call's replies, for a [`Channel`](super::Channel) whose replies stream.
 pub struct Replies {
     flow: Arc<Flow>,
     purse: Purse,
-    /// From the caller's to the handler's.
+    /// In the order from the caller to the handler.
     changes: Vec<Change>,
-    /// OPEN or a reply may have been sent.
+    /// OPEN or a reply may have been sent already.
     begun: bool,
     opened: bool,
 }
 
 impl Replies {
-    /// Lets each reply go through a function on its way to the caller, which may change it. A status of the
-    /// function's is the end of the call.
+    /// Passes each reply through a function before the caller gets it. The function may change the reply. A status that
+    /// the function returns ends the call.
     pub fn map<F>(mut self, change: F) -> Self
     where
         F: FnMut(Bytes) -> Result<Bytes, Status> + Send + 'static,
@@ -103,12 +104,12 @@ impl Replies {
         self
     }
 
-    /// Says that replies will come, and what goes before them; the first reply says so too. Only the first time
-    /// counts.
+    /// Announces that replies will follow, and sends the metadata that precedes them. The first reply announces this
+    /// too. Only the first announcement counts.
     ///
     /// # Errors
     ///
-    /// INTERNAL: the metadata has a key that cannot be sent. Nothing was said.
+    /// INTERNAL: the metadata has a key that cannot be sent. Nothing is announced then.
     pub fn open(&mut self, metadata: &Metadata) -> Result<(), Status> {
         if self.opened {
             return Ok(());
@@ -120,20 +121,20 @@ impl Replies {
         Ok(())
     }
 
-    /// Sends a reply, as soon as the caller has room for it.
+    /// Sends a reply as soon as the caller has room for it.
     ///
     /// # Errors
     ///
-    /// CANCELLED: the call is over.
+    /// CANCELLED: the call is over. Any status that a function of [`map`](Self::map) returns.
     pub async fn send<M: Record>(&mut self, message: &M) -> Result<(), Status> {
         self.send_bytes(codegen::encode(message)).await
     }
 
-    /// Sends a reply whose message is encoded already.
+    /// Sends a reply whose message is already encoded.
     ///
     /// # Errors
     ///
-    /// CANCELLED: the call is over. What a [`map`](Self::map) gives.
+    /// CANCELLED: the call is over. Any status that a function of [`map`](Self::map) returns.
     pub async fn send_bytes(&mut self, mut bytes: Bytes) -> Result<(), Status> {
         self.begun = true;
         for change in self.changes.iter_mut().rev() {
@@ -142,7 +143,7 @@ impl Replies {
         let (purse, half) = (&mut self.purse, self.flow.half());
         let over = |_| Status::cancelled("the call is over");
         poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(over)?;
-        // A part of something larger for all that is known here.
+        // The bytes may be a part of a larger buffer.
         let body = Body::of_shared(bytes);
         self.purse.pay(body.size());
         self.opened = true;
@@ -157,7 +158,7 @@ impl fmt::Debug for Replies {
     }
 }
 
-/// A channel's ends of a call.
+/// The channel's ends of a call's streams.
 pub(crate) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
     if !request.kind().streams(Direction::Requests) {
         flow.half().put(Part::End);
@@ -168,8 +169,8 @@ pub(crate) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
     (requests, Replies { flow, purse, changes: Vec::new(), begun: false, opened: false })
 }
 
-/// Lets a handler work on these ends of a call: on the flow behind them, or, where somebody has a hand in between, on one
-/// of its own that is passed on.
+/// Runs a handler on these ends of a call: directly on the flow behind them, or, if an interceptor reads or changes
+/// messages, on a separate flow that is forwarded.
 pub(crate) async fn handled<H, F>(
     request: &Request,
     requests: Requests,
@@ -188,7 +189,7 @@ where
     let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
     let close = (CloseOnDrop(Arc::clone(&ours)), CloseOnDrop(Arc::clone(&theirs)));
     let work = handler(theirs);
-    // It goes on while a message of its own waits to be passed on.
+    // The handler continues while one of its messages waits to be forwarded.
     let answering = elsewhere(Handle::try_current().ok().as_ref(), async move {
         let _close = close;
         work.await
@@ -197,7 +198,7 @@ where
     pass_on(request, ending, ours, requests, replies).await
 }
 
-/// Passes on what comes at the ends of one call to another one, both ways.
+/// Forwards the messages between the ends of two calls, in both directions.
 pub(super) async fn pass_on(
     request: &Request,
     ending: Ending,
@@ -206,11 +207,11 @@ pub(super) async fn pass_on(
     mut replies: Replies,
 ) -> Result<Reply, Status> {
     let kind = request.kind();
-    // A call without a stream of requests has no place for the end of one.
+    // A call without a stream of requests has no end of that stream.
     let sender = kind
         .streams(Direction::Requests)
         .then(|| RequestSender::<Encoded>::new(Arc::clone(&flow), request.method));
-    // That requests cannot be sent is because the call is over, which its end explains.
+    // If requests cannot be sent, the call is over, and the call's end explains why.
     let over = |_| None;
     let sending = async move {
         let Some(mut sender) = sender else { return Ok(()) };
@@ -223,7 +224,7 @@ pub(super) async fn pass_on(
     };
     let receiving = async move {
         let mut stream = Streaming::<Encoded>::of_replies(flow, request.method, ending);
-        // It is one call on its way, whose end is named where the caller gets it.
+        // Both ends belong to one call; the method is added where the caller gets the status.
         let unnamed = Status::without_method;
         poll_fn(|cx| stream.poll_open(cx)).await.map_err(unnamed)?;
         if kind.streams(Direction::Replies) {
