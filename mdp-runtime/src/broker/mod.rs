@@ -1,4 +1,4 @@
-//! The broker: a ROUTER socket with a thread of its own around the protocol's state machine.
+//! The broker: a ROUTER socket on its own thread around the protocol's state machine.
 
 mod driver;
 mod judges;
@@ -33,12 +33,12 @@ use driver::{Command, Driver};
 use judges::Judges;
 use waits::Waits;
 
-/// The least [`Limits::window`].
+/// The minimum of [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
-/// How long a call waits for the hooks.
+/// Default time that a call waits for the hooks.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A running broker. Dropping it stops it without grace.
+/// A running broker. Dropping it stops it without a grace period.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -56,7 +56,7 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Broker {
     endpoints: Vec<String>,
     line: Line,
-    /// Looks after the policy's file, if there is one.
+    /// Watches the policy file, if there is one.
     watch: Option<Watch>,
     done: watch::Receiver<Option<Result<(), BrokerFailure>>>,
     curve: Option<CurveServer>,
@@ -64,7 +64,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Settings for a broker.
+    /// Returns a builder for the settings of a broker.
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder {
             endpoints: Vec::new(),
@@ -81,49 +81,51 @@ impl Broker {
         }
     }
 
-    /// The endpoints as they are bound, in the order of the builder's, each with the port it took.
+    /// Returns the endpoints as they are bound, in the builder's order, each with its actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
     }
 
-    /// The public key that all who connect have to know, with CURVE.
+    /// Returns the public key that connecting peers need, with CURVE; `None` without.
     pub fn public_key(&self) -> Option<PublicKey> {
         self.curve.as_ref().map(CurveServer::public_key)
     }
 
-    /// Who may connect, with CURVE; it may be changed while the broker runs. See [`AllowList`].
+    /// Returns the list of keys that may connect, with CURVE; `None` without. The list may be changed while the broker
+    /// runs. See [`AllowList`].
     pub fn allowed_keys(&self) -> Option<&AllowList> {
         self.curve.as_ref().map(CurveServer::allowed)
     }
 
-    /// What has happened so far and what is there now; all zero once the broker has stopped.
+    /// Returns the counts of past events and the current state. All numbers are zero once the broker has stopped.
     pub async fn stats(&self) -> BrokerStats {
         let (answer, stats) = oneshot::channel();
         self.tell(Command::Stats(answer));
         stats.await.unwrap_or_default()
     }
 
-    /// Sees what the broker does, also while it is being shut down.
+    /// Returns a monitor of the broker's state, which also works during the shutdown.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.line.clone())
     }
 
-    /// Takes no new calls, hands waiting ones back to their clients, waits up to `grace` for the
-    /// running ones, says DISCONNECT to everybody and stops.
+    /// Accepts no new calls, returns waiting calls to their clients, waits up to `grace` for running calls, sends
+    /// DISCONNECT to all peers and stops.
     pub async fn shutdown(mut self, grace: Duration) {
         self.begin_shutdown(grace);
-        // Whoever wants it stopped does not ask why it did.
+        // The caller asked for the shutdown, so the reason of the end does not matter.
         let _ = self.stopped().await;
         self.join();
     }
 
-    /// Begins what [`shutdown`](Self::shutdown) does, and waits for nothing. [`stopped`](Self::stopped) says how it ends.
+    /// Starts a [`shutdown`](Self::shutdown) without waiting for it. [`stopped`](Self::stopped) returns the result.
     pub fn begin_shutdown(&self, grace: Duration) {
         self.tell(Command::Shutdown(clock::span(grace)));
     }
 
-    /// Puts a policy in force, in place of the one before. It counts for every peer from its next message on; who lost
-    /// all rights is told to go, and so is a worker that may no longer serve what it offers.
+    /// Puts a policy in force, in place of the previous one. It applies to each peer from the peer's next message on. A
+    /// peer that has lost all rights is disconnected, and so is a worker that may no longer serve the services it
+    /// offers.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -140,22 +142,22 @@ impl Broker {
         enforce(policy, self.curve.as_ref(), &self.line);
     }
 
-    /// Reads the policy's file again, at once and whether or not it has changed.
+    /// Reads the policy file again at once, even if it has not changed.
     ///
     /// # Errors
     ///
-    /// It is wrong, empty, being written, or can be written by group or others, and the policy before stays in force; or
-    /// there is no file.
+    /// The file is wrong, empty, being written, or writable by group or others: the previous policy stays in force. Or
+    /// there is no policy file.
     pub fn reload_policy(&self) -> Result<(), PolicyError> {
         self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
     }
 
-    /// Waits until the broker has stopped, which only [`shutdown`](Self::shutdown), a failure, or a peer that may
-    /// [drain](BrokerBuilder::allow_drain) it bring about.
+    /// Waits until the broker has stopped: after a [`shutdown`](Self::shutdown), after a failure, or because a peer
+    /// with that right [drains](BrokerBuilder::allow_drain) it.
     ///
     /// # Errors
     ///
-    /// What made it stop without being told to.
+    /// The reason why the broker stopped without being asked to.
     pub async fn stopped(&mut self) -> Result<(), BrokerFailure> {
         match self.done.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(ended)) => ended.clone(),
@@ -163,7 +165,7 @@ impl Broker {
         }
     }
 
-    /// Stops without grace, and without anybody who waits for it.
+    /// Stops without a grace period, and does not wait for the thread.
     pub(crate) fn leave(&mut self) {
         self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
         drop(self.thread.take());
@@ -175,13 +177,13 @@ impl Broker {
 
     fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // The thread has nothing to say that is not in the log.
+            // The thread's result is in the log already.
             let _ = thread.join();
         }
     }
 }
 
-/// Speaks to the broker's thread.
+/// Sends commands to the broker's thread.
 #[derive(Clone, Debug)]
 struct Line {
     commands: mpsc::Sender<Command>,
@@ -203,7 +205,7 @@ impl Drop for Broker {
     }
 }
 
-/// Settings of a [`Broker`]; the defaults are meant for production.
+/// Settings of a [`Broker`]. The defaults are safe for production.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BrokerBuilder {
@@ -220,7 +222,7 @@ pub struct BrokerBuilder {
     waits: waits::Settings,
 }
 
-/// The operator's code.
+/// The operator's hooks.
 #[derive(Clone)]
 struct Hooks(Arc<dyn BrokerHooks>);
 
@@ -231,166 +233,171 @@ impl std::fmt::Debug for Hooks {
 }
 
 impl BrokerBuilder {
-    /// An endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port,
-    /// `ipc:///run/mdp.sock` or `inproc://name`. May be called several times.
+    /// Adds an endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port, `ipc:///run/mdp.sock`
+    /// or `inproc://name`. May be called several times.
     pub fn bind(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Who may do what. Without a policy everybody may do everything; with one, whoever is not named in it may do
-    /// nothing.
+    /// Sets the policy, which grants rights to peers. With a policy, a peer that the policy does not name may do
+    /// nothing. Default: no policy; every peer may do everything.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self.policy_file = None;
         self
     }
 
-    /// The file of the [policy](Self::policy). It is read at the start and whenever it changes, within a second and not
-    /// before it has stayed the same for 350 ms. A file that is wrong or empty, or that group or others can write, is
-    /// reported in the log, and the policy before stays in force. Replace the file by renaming a complete one.
+    /// Sets the file of the [policy](Self::policy). The broker reads the file at the start and whenever it changes:
+    /// within one second, once the file has stayed the same for 350 ms. A file that is wrong or empty, or that group or
+    /// others can write, is reported in the log, and the previous policy stays in force. Replace the file by renaming a
+    /// complete one.
     pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.policy_file = Some(path.into());
         self
     }
 
-    /// Makes a span of the time that each call waits whose client records a trace; see [`otel`](crate::otel). No such spans.
+    /// Records a span for the time that each call waits in the broker, if the call's client records a trace. See
+    /// [`otel`](crate::otel). Default: no spans.
     #[cfg(feature = "opentelemetry")]
     pub fn telemetry(mut self, telemetry: crate::otel::Telemetry) -> Self {
         self.waits.telemetry = Some(telemetry);
         self
     }
 
-    /// Code that is asked about each request and each reply, and told who comes and goes; see [`BrokerHooks`].
+    /// Sets the hooks, which decide on each request and each reply, and are notified when peers connect and leave. See
+    /// [`BrokerHooks`].
     pub fn hooks(mut self, hooks: impl BrokerHooks) -> Self {
         self.hooks = Some(Hooks(Arc::new(hooks)));
         self
     }
 
-    /// How many threads run the [hooks](Self::hooks), at least 1. As many as there are cores, and at least 2.
+    /// Sets the number of threads that run the [hooks](Self::hooks). Must be at least 1. Default: the number of cores,
+    /// at least 2.
     pub fn hook_threads(mut self, threads: usize) -> Self {
         self.hook_threads = Some(threads);
         self
     }
 
-    /// How long a call may wait for the [hooks](Self::hooks); then it ends with INTERNAL. 1 s.
+    /// Sets how long a call may wait for the [hooks](Self::hooks) before it ends with INTERNAL. Default: 1 s.
     pub fn hook_timeout(mut self, timeout: Duration) -> Self {
         self.hook_timeout = timeout;
         self
     }
 
-    /// Encrypts connections over tcp and ipc, and takes only those of the keys that `curve` allows. Peers without CURVE
-    /// cannot connect then. Not encrypted, and open to whoever reaches the endpoints.
+    /// Encrypts connections over tcp and ipc with CURVE, and accepts only connections with keys that `curve` allows.
+    /// Peers without CURVE then cannot connect. Default: no encryption; every peer that reaches the endpoints may
+    /// connect.
     pub fn curve(mut self, curve: CurveServer) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// Whether the broker may bind endpoints that other machines can reach without [`curve`](Self::curve). `false`: it does
-    /// not start then.
+    /// Sets whether the broker may bind endpoints that other machines can reach without [`curve`](Self::curve). If
+    /// `false`, the broker does not start with such an endpoint. Default: `false`.
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.insecure = insecure;
         self
     }
 
-    /// How often the broker gives and wants a sign of life; a peer may ask for longer. 1 s.
+    /// Sets how often the broker sends a heartbeat and expects one. A peer may ask for a longer interval. Default: 1 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.config.heartbeat = clock::span(interval);
         self
     }
 
-    /// How many silent intervals mean that a peer is gone, at least 1. 3.
+    /// Sets after how many intervals without a heartbeat a peer counts as lost. Must be at least 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.config.liveness = intervals.max(1);
         self
     }
 
-    /// Whether a call for a service without any worker waits for one, for up to 5 s or
-    /// [`unserved_wait`](Self::unserved_wait). If not, it ends with UNAVAILABLE at once.
-    /// `true`.
+    /// Sets whether a call for a service without any worker waits for one: for up to 5 s, or
+    /// [`unserved_wait`](Self::unserved_wait). If `false`, the call ends with UNAVAILABLE at once. Default: `true`.
     pub fn wait_for_worker(mut self, wait: bool) -> Self {
         self.config.unserved_wait =
             if wait { core::Config::default().unserved_wait } else { mdp_protocol::Span::ZERO };
         self
     }
 
-    /// How long a call for a service without any worker waits for one, at most until shortly before its deadline
-    /// ([`Call::timeout`](crate::Call::timeout)). 5 s.
+    /// Sets how long a call for a service without any worker waits for one, at most until shortly before its deadline
+    /// ([`Call::timeout`](crate::Call::timeout)). Default: 5 s.
     pub fn unserved_wait(mut self, wait: Duration) -> Self {
         self.config.unserved_wait = clock::span(wait);
         self
     }
 
-    /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
-    /// another call. 1 s.
+    /// Sets how long a worker may keep a slot after its call's deadline, before the slot is given to another call.
+    /// Default: 1 s.
     pub fn overrun(mut self, overrun: Duration) -> Self {
         self.config.overrun = clock::span(overrun);
         self
     }
 
-    /// Whether a call is refused that would wait for a worker for so long that it could not end before its deadline. Such
-    /// a call ends at once with RESOURCE_EXHAUSTED, reason `OVERLOADED`, and a
-    /// [`RetryInfo`](crate::details::RetryInfo); no handler was started. The broker learns how fast the calls of a service
-    /// are served and how long each method takes (`docs/wire.md` R106). Without it a call waits until its deadline, and a
-    /// service that is asked for more than it can do ends most calls too late. Default: true.
+    /// Sets whether the broker refuses calls that would wait too long for a worker to end before their deadline. Such a
+    /// call ends at once with RESOURCE_EXHAUSTED, the reason `OVERLOADED`, and a
+    /// [`RetryInfo`](crate::details::RetryInfo); no handler was started. The broker learns how fast the calls of a
+    /// service are served and how long each method takes (`docs/wire.md` R106). If `false`, a call waits until its
+    /// deadline, and an overloaded service ends most calls too late. Default: `true`.
     pub fn admission(mut self, admission: bool) -> Self {
         self.config.admission = admission;
         self
     }
 
-    /// How long a request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). 30 s.
+    /// Sets how long a request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
     pub fn plain_queue_expiry(mut self, wait: Duration) -> Self {
         self.config.plain.queue_expiry = clock::span(wait);
         self
     }
 
-    /// How long a raw request of a plain client may run, counted anew from each attempt. After that the broker ends the
-    /// call, and the client gets no answer (`docs/wire.md` R89). Default: 10 min.
+    /// Sets how long a raw request of a plain client may run, counted again from each attempt. After that the broker
+    /// ends the call, and the client gets no answer (`docs/wire.md` R89). Default: 10 min.
     pub fn plain_run_timeout(mut self, timeout: Duration) -> Self {
         self.config.plain.run_timeout = clock::span(timeout);
         self
     }
 
-    /// How long a plain worker may be silent while it holds no request; then it is gone. 10 s.
+    /// Sets how long a plain worker without a request may be silent before it counts as lost. Default: 10 s.
     pub fn plain_idle_expiry(mut self, silence: Duration) -> Self {
         self.config.plain.idle_expiry = clock::span(silence);
         self
     }
 
-    /// How long a plain worker may be silent while it holds a request, and how long it may hold one that
-    /// nobody waits for. 60 s, for many plain workers cannot send anything while they work.
+    /// Sets how long a plain worker with a request may be silent, and how long it may hold a request after the caller
+    /// has gone. The default is long because many plain workers cannot send anything while they work. Default: 60 s.
     pub fn plain_busy_expiry(mut self, silence: Duration) -> Self {
         self.config.plain.busy_expiry = clock::span(silence);
         self
     }
 
-    /// Whether a request of a plain client goes to another worker when its worker was lost. RFC 7 assumes that
-    /// this does no harm. `true`.
+    /// Sets whether a request of a plain client goes to another worker after its worker is lost. RFC 7 assumes that a
+    /// repeated request does no harm. Default: `true`.
     pub fn plain_redispatch(mut self, redispatch: bool) -> Self {
         self.config.plain.redispatch = redispatch;
         self
     }
 
-    /// Without a policy, whether every peer may ask for workers or the broker to end, as `mdp drain` does. With one it takes the
-    /// right `drain` of the [`Policy`], whatever is said here. `false`: nobody may.
+    /// Sets whether, without a policy, every peer may drain workers or the broker, as `mdp drain` does. With a policy,
+    /// the peer needs the right `drain` of the [`Policy`], regardless of this setting. Default: `false`.
     pub fn allow_drain(mut self, allow: bool) -> Self {
         self.config.drain.anybody = allow;
         self
     }
 
-    /// How long calls may still run when a peer asks for the broker to end; see [`allow_drain`](Self::allow_drain). 10 s.
+    /// Sets how long calls may still run when a peer drains the broker; see [`allow_drain`](Self::allow_drain).
+    /// Default: 10 s.
     pub fn drain_grace(mut self, grace: Duration) -> Self {
         self.config.drain.grace = clock::span(grace);
         self
     }
 
-    /// What is accepted; see [`Limits`] for each bound and its default.
+    /// Sets the limits; see [`Limits`] for each limit and its default.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
@@ -400,8 +407,8 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one, cannot be bound or is [insecure](Self::insecure), libzmq has no CURVE, or the thread or its
-    /// sockets cannot be made.
+    /// An endpoint is invalid, cannot be bound or is [insecure](Self::insecure), the policy file cannot be used, libzmq
+    /// has no CURVE, or the thread or its sockets cannot be made.
     pub fn start(self) -> Result<Broker, BindError> {
         endpoint::check_all(&self.endpoints)?;
         if !self.insecure && self.curve.is_none() {
@@ -418,7 +425,7 @@ impl BrokerBuilder {
             policy.admit(curve.allowed());
         }
         config.policy = policy.map(|policy| policy.core);
-        // Below that, receivers may wait for more before they give credit back (wire.md R71).
+        // With a smaller window, receivers may wait for more before they return credit (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (threads, timeout) = (self.hook_threads, self.hook_timeout);
         let hooks = self.hooks.map(|Hooks(hooks)| judges::Settings { hooks, threads, timeout });
@@ -473,7 +480,7 @@ impl BrokerBuilder {
     }
 }
 
-/// Puts a policy in force: for connections to come, and for the messages of those that are there.
+/// Puts a policy in force, for new connections and for the messages of existing ones.
 fn enforce(policy: Policy, curve: Option<&CurveServer>, line: &Line) {
     if let Some(curve) = curve {
         policy.admit(curve.allowed());
@@ -481,7 +488,7 @@ fn enforce(policy: Policy, curve: Option<&CurveServer>, line: &Line) {
     line.tell(Command::Policy(policy));
 }
 
-/// What a socket with CURVE needs, before there is one: the handler of ZAP is there first.
+/// Prepares CURVE before the socket is made: the ZAP handler must exist first.
 fn secure<'a>(
     curve: &'a CurveServer,
     runtime: &Runtime,

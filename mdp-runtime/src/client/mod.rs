@@ -1,4 +1,4 @@
-//! s.
+//! The client: one connection for any number of calls and tasks.
 
 mod answer;
 mod call;
@@ -456,6 +456,7 @@ impl ClientBuilder {
     }
 
     /// Sets how often the client sends a heartbeat and expects one. The broker may require a longer interval. Default:
+    /// 1 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.config.session.heartbeat = clock::span(interval);
         self

@@ -1,4 +1,4 @@
-//! What a handler may know of its call.
+//! The context of a call at its handler.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,8 @@ use crate::extensions::Extensions;
 use crate::metadata::Metadata;
 use crate::stream::{Flow, Streaming};
 
-/// A call as its handler sees it: who calls, what came beside the request, how much time is left.
-/// Cloning is cheap; a clone may outlive the handler.
+/// The context of a call: the caller, the metadata of the request, the time left. Cloning is cheap; a clone may outlive
+/// the handler.
 #[derive(Clone)]
 pub struct CallContext {
     state: Arc<CallState>,
@@ -34,13 +34,13 @@ struct CallState {
     reply: Mutex<Metadata>,
     cancelled: AtomicBool,
     draining: AtomicBool,
-    /// Rung when one of the two has changed.
+    /// Notified when `cancelled` or `draining` has changed.
     bell: Notify,
-    /// The call's streams, if it has some.
+    /// The call's streams, if it has any.
     flow: Option<Arc<Flow>>,
-    /// The call as the worker has it, if this is what interceptors have made of it.
+    /// The call as the worker received it, if interceptors have made this context.
     outer: Option<CallContext>,
-    /// Of the call as the worker has it.
+    /// The permit of the call as the worker received it.
     permit: CallPermit,
 }
 
@@ -74,7 +74,7 @@ impl CallContext {
         }
     }
 
-    /// The call as interceptors pass it on. It is cancelled when this one is.
+    /// The context of the call as interceptors pass it on. It is cancelled together with this context.
     pub(crate) fn inner(
         &self,
         deadline: Instant,
@@ -108,18 +108,19 @@ impl CallContext {
         self.state.method
     }
 
-    /// The method's path, `package.Service/Method`.
+    /// Returns the method's path, `package.Service/Method`.
     pub fn method(&self) -> &'static str {
         self.state.method.path
     }
 
-    /// What came beside the request: the caller's word. What a guard of this worker has found out is in the
-    /// [`extensions`](Self::extensions).
+    /// Returns the metadata of the request. The caller chose these values. Facts that an interceptor of this worker has
+    /// verified are in the [`extensions`](Self::extensions).
     pub fn metadata(&self) -> &Metadata {
         self.state.metadata.get_or_init(|| self.state.encoded.decode())
     }
 
-    /// What the worker's interceptors have put on the request, by type. Empty without any; no peer can write it.
+    /// Returns the values that the worker's interceptors have attached to the request, by type. Empty if there are no
+    /// interceptors; no peer can set them.
     ///
     /// ```
     /// use mdp_runtime::{CallContext, Status};
@@ -136,42 +137,43 @@ impl CallContext {
         &self.state.extensions
     }
 
-    /// Adds what goes back beside the reply, or beside the status if the handler fails. Values that the key has already
-    /// stay. Where replies stream, what is there when the handler returns its stream goes before the first of them, the
-    /// rest with the end. A key that [`Metadata`] cannot send ends the call with INTERNAL.
+    /// Adds metadata to the reply, or to the status if the handler fails. Existing values of the key stay. If replies
+    /// stream, metadata added before the handler returns its stream is sent before the first reply, and the rest with
+    /// the end. If [`Metadata`] cannot send the key, the call ends with INTERNAL.
     pub fn reply_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
         reply.append(key, value);
     }
 
-    /// The moment at which the caller stops waiting.
+    /// Returns the moment at which the caller stops waiting.
     pub fn deadline(&self) -> Instant {
         self.state.deadline
     }
 
-    /// The time until then; zero if it has passed.
+    /// Returns the time until the deadline; zero if the deadline has passed.
     pub fn time_left(&self) -> Duration {
         self.state.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Which attempt this is, from 1: more than 1 if a worker was lost that held the call before.
+    /// Returns the number of this attempt, from 1. Higher numbers mean that a worker was lost while it had the call.
     pub fn attempt(&self) -> u8 {
         self.state.attempt
     }
 
-    /// The id under which the broker knows the caller. It is a name, not a proof of identity.
+    /// Returns the id under which the broker knows the caller. The id is a name, not a proof of identity.
     pub fn client(&self) -> &[u8] {
         self.caller().0
     }
 
-    /// Who calls, as the broker has proven it: the principal's name in the broker's policy, else the key of its
-    /// connection in Z85; `None` if the connection has no key, or the call came through a broker that says
-    /// nothing of it. Over plain MDP and a broker that is not of this project it is the client's own claim.
+    /// Returns the caller's identity as the broker has verified it: the principal's name from the broker's policy, or
+    /// else the connection's public key in Z85. `None` if the connection has no key, or if the call came through a
+    /// broker that does not report this. With plain MDP and a broker of another project, this is the client's own
+    /// claim.
     pub fn principal(&self) -> Option<&str> {
         std::str::from_utf8(self.caller().1).ok().filter(|name| !name.is_empty())
     }
 
-    /// The client's id, and behind a space its principal (wire.md R98).
+    /// The client's id and, after a space, its principal (wire.md R98).
     fn caller(&self) -> (&[u8], &[u8]) {
         let client = &*self.state.client;
         let space = client.iter().position(|byte| *byte == b' ').unwrap_or(client.len());
@@ -179,29 +181,29 @@ impl CallContext {
         (id, rest.get(1..).unwrap_or_default())
     }
 
-    /// Whether nobody waits for the reply any more: the deadline has passed, the session with the
-    /// broker is lost, or the worker is being stopped.
+    /// Whether the caller no longer waits for the reply: the deadline has passed, the session with the broker is lost,
+    /// or the worker is being stopped.
     pub fn is_cancelled(&self) -> bool {
         let outer = self.state.outer.as_ref();
         self.state.cancelled.load(Ordering::Acquire) || outer.is_some_and(Self::is_cancelled)
     }
 
-    /// Waits until nobody waits for the reply any more. The handler itself is dropped then, unless its
-    /// method detaches; this is for tasks that it has started, and for methods that do.
+    /// Waits until the caller no longer waits for the reply. The handler itself is dropped then, unless its method
+    /// detaches; use this in tasks that the handler has started, and in methods that detach.
     pub async fn cancelled(&self) {
         self.until(Self::is_cancelled).await;
     }
 
-    /// Whether the worker is about to leave, or the broker of this call: somebody drains one of them, or has told one to stop.
-    /// The call may go on until its end or that of the grace period; the next one had better go elsewhere.
+    /// Whether the worker, or the broker of this call, is being drained or shut down. The call may continue until its
+    /// own end or the end of the grace period; the next call should go to another worker.
     pub fn is_draining(&self) -> bool {
         let outer = self.state.outer.as_ref();
         self.state.draining.load(Ordering::Acquire) || outer.is_some_and(Self::is_draining)
     }
 
-    /// Waits until [`is_draining`](Self::is_draining), or nobody waits for the reply any more. For streams that have no end of
-    /// their own: a worker that is drained waits for them, for up to its whole grace period. With
-    /// [`end_streams_on_drain`](crate::WorkerBuilder::end_streams_on_drain) the worker ends them by itself.
+    /// Waits until [`is_draining`](Self::is_draining) is true, or the caller no longer waits for the reply. For streams
+    /// that have no end of their own: a worker that is drained waits for them for up to its whole grace period. With
+    /// [`end_streams_on_drain`](crate::WorkerBuilder::end_streams_on_drain) the worker ends such streams by itself.
     ///
     /// ```
     /// use std::time::Duration;
@@ -236,11 +238,11 @@ impl CallContext {
         self.until(|cx| cx.is_draining() || cx.is_cancelled()).await;
     }
 
-    /// Waits until this holds, of what the bell rings for.
+    /// Waits until the condition holds, checking it at each notification.
     async fn until(&self, holds: impl Fn(&Self) -> bool) {
         let outermost = self.state.outer.as_ref().map(|_| self.outermost());
         loop {
-            // In the list first, then the look: a change in between is not missed.
+            // Registers first and checks afterwards, so that no change in between is missed.
             let mut own = std::pin::pin!(self.state.bell.notified());
             own.as_mut().enable();
             let Some(outermost) = outermost else {
@@ -262,12 +264,12 @@ impl CallContext {
         }
     }
 
-    /// The call as the worker has it, whatever interceptors have made of it.
+    /// The call as the worker received it, before any interceptor.
     pub(super) fn outermost(&self) -> &CallContext {
         self.state.outer.as_ref().map_or(self, CallContext::outermost)
     }
 
-    /// What the call has of its service's capacity, if it is the [outermost](Self::outermost).
+    /// The call's share of its service's capacity, for the [outermost](Self::outermost) context.
     pub(super) fn permit(&self) -> &CallPermit {
         &self.state.permit
     }
@@ -281,26 +283,26 @@ impl CallContext {
         self.close();
     }
 
-    /// Says that the worker, or its broker, is about to leave.
+    /// Records that the worker, or its broker, is about to leave.
     pub(super) fn drain(&self) {
         self.state.draining.store(true, Ordering::Release);
         self.state.bell.notify_waiters();
     }
 
-    /// Says that nobody waits any more. The streams stay as they are.
+    /// Records that the caller no longer waits. The streams stay unchanged.
     pub(crate) fn stop(&self) {
         self.state.cancelled.store(true, Ordering::Release);
         self.state.bell.notify_waiters();
     }
 
-    /// The handler is done: what it left to others can send no more.
+    /// Ends the streams after the handler: tasks that it has started can send no more.
     pub(crate) fn close(&self) {
         if let Some(flow) = &self.state.flow {
             flow.half().close();
         }
     }
 
-    /// How the caller takes a compressed reply.
+    /// The compression that the caller accepts for the reply.
     pub(crate) fn accepts(&self) -> Option<Compression> {
         self.state.encoded.accept()
     }
@@ -314,7 +316,7 @@ impl CallContext {
         Streaming::of_requests(flow, self.state.method)
     }
 
-    /// What the handler has added for the way back.
+    /// The metadata that the handler has added for the reply.
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *reply)

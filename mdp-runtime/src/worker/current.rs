@@ -1,5 +1,4 @@
-//! The call that the handler on this thread works on, while it runs there: calls that it makes end with
-//! it.
+//! The call whose handler currently runs on this thread. Calls that the handler makes end with that call.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -14,17 +13,17 @@ struct Current {
     may_block: bool,
 }
 
-/// Ends the scope of a poll, or of a handler that blocks.
+/// Ends the scope of a poll, or of a blocking handler, when it is dropped.
 pub(crate) struct Scope {
     before: Option<Current>,
 }
 
-/// Until the scope is dropped, a handler with this deadline is polled on this thread.
+/// Marks this thread as polling a handler with this deadline, until the scope is dropped.
 pub(super) fn enter(deadline: Instant) -> Scope {
     set(Current { deadline, may_block: false })
 }
 
-/// Until the scope is dropped, a handler with this deadline has this thread for itself.
+/// Marks this thread as running a blocking handler with this deadline, until the scope is dropped.
 pub(crate) fn enter_blocking(deadline: Instant) -> Scope {
     set(Current { deadline, may_block: true })
 }
@@ -40,7 +39,7 @@ impl Drop for Scope {
 }
 
 fn get() -> Option<Current> {
-    // A thread that ends has no handler.
+    // A thread that is ending has no handler.
     CURRENT.try_with(Cell::get).ok().flatten()
 }
 
@@ -49,7 +48,7 @@ pub(crate) fn deadline() -> Option<Instant> {
     get().map(|current| current.deadline)
 }
 
-/// Whether a handler is polled on this thread, which therefore must not wait.
+/// Whether a handler is polled on this thread, which therefore must not block.
 pub(crate) fn is_polled() -> bool {
     get().is_some_and(|current| !current.may_block)
 }

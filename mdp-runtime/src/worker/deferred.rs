@@ -1,4 +1,4 @@
-//! Replies that somebody else gives, later.
+//! Replies that other tasks or threads give later.
 
 use std::fmt;
 use std::future::Future;
@@ -11,19 +11,19 @@ use super::context::CallContext;
 use super::permits::{Hold, Outlasts};
 use crate::status::Status;
 
-/// Gives the reply of a call, once, from any task or thread. See [`CallContext::defer`].
+/// Sends the reply of a call, once, from any task or thread. See [`CallContext::defer`].
 ///
-/// Dropped without an answer it ends the call with INTERNAL.
+/// Dropping the responder without an answer ends the call with INTERNAL.
 #[must_use = "a responder that is dropped ends the call with INTERNAL"]
 pub struct Responder<Rep> {
     answer: oneshot::Sender<Result<Rep, Status>>,
     cx: CallContext,
-    /// The call's place in the worker's capacity: whoever has the responder may still be at work on it when the call is over.
+    /// The call's place in the worker's capacity: work with the responder may continue after the call has ended.
     hold: Option<Hold>,
 }
 
 impl<Rep> Responder<Rep> {
-    /// Ends the call with a reply. If nobody waits for it any more, it goes nowhere.
+    /// Ends the call with a reply. If the caller no longer waits, the reply is discarded.
     pub fn reply(self, reply: Rep) {
         self.send(Ok(reply));
     }
@@ -33,15 +33,15 @@ impl<Rep> Responder<Rep> {
         self.send(Err(status));
     }
 
-    /// Ends the call.
+    /// Ends the call with a reply or a status.
     pub fn send(self, outcome: Result<Rep, Status>) {
-        // First the permit: the answer may end the call.
+        // The permit goes first, because the answer may end the call.
         drop(self.hold);
-        // The other end is gone with the handler, which is when nobody waits any more.
+        // The receiver is dropped with the handler, and then the caller no longer waits.
         let _ = self.answer.send(outcome);
     }
 
-    /// The call: how much time is left, whether anybody still waits.
+    /// Returns the call's context, for instance for the time left or the cancellation.
     pub fn context(&self) -> &CallContext {
         &self.cx
     }
@@ -53,7 +53,7 @@ impl<Rep> fmt::Debug for Responder<Rep> {
     }
 }
 
-/// What a handler returns, or awaits, in place of a reply that its [`Responder`] gives.
+/// A future of the reply that the [`Responder`] sends, for a handler to return or await.
 #[must_use = "the call ends with what this future gives"]
 pub struct Deferred<Rep> {
     answer: oneshot::Receiver<Result<Rep, Status>>,
@@ -80,9 +80,10 @@ impl<Rep> fmt::Debug for Deferred<Rep> {
 }
 
 impl CallContext {
-    /// Lets somebody else answer: hand the [`Responder`] on, and return the future. The call keeps its
-    /// slot until it is answered, cancelled, or out of time. It counts for the worker's capacity until the responder
-    /// has answered or is dropped, also when nobody waits any more; of several responders the first one counts.
+    /// Lets another task or thread answer: pass the [`Responder`] on, and return the future. The call keeps its slot
+    /// until it is answered, cancelled, or out of time. It counts in the worker's capacity until the responder has
+    /// answered or is dropped, even if the caller no longer waits. If there are several responders, only the first
+    /// counts.
     ///
     /// ```
     /// use std::future::Future;

@@ -1,4 +1,4 @@
-//! One handler from its start to its end, whoever polls it: a worker's pool, or a channel in memory.
+//! One handler from its start to its end, polled by a worker's pool or by a channel in memory.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use crate::ends::{self, Panicked};
 use crate::metadata::BadKey;
 use crate::status::{Code, Status};
 
-/// A handler that runs. It may panic when it is polled and when it is dropped.
+/// A running handler. It may panic when it is polled and when it is dropped.
 pub(crate) struct Running {
     handling: Option<Handling>,
     method: &'static str,
@@ -30,7 +30,7 @@ impl Drop for Running {
     }
 }
 
-/// Calls the service. A panic is INTERNAL.
+/// Calls the service. A panic becomes INTERNAL.
 pub(crate) fn begin(
     service: &dyn Service,
     method: u32,
@@ -42,7 +42,7 @@ pub(crate) fn begin(
     Ok(Running { handling: Some(handling), method: cx.method() })
 }
 
-/// Polls a handler; a panic ends it with INTERNAL, and its slot is free again.
+/// Polls a handler. A panic ends the handler with INTERNAL and frees its slot.
 pub(crate) fn poll(
     running: &mut Running,
     cx: &CallContext,
@@ -56,7 +56,7 @@ pub(crate) fn poll(
     }
 }
 
-/// Polls a handler until it ends, or its call is over. `None`: nobody waits for what became of it.
+/// Polls a handler until it ends or its call is over. `None`: the caller no longer waits for the result.
 pub(crate) async fn finish(
     mut running: Running,
     cx: &CallContext,
@@ -74,7 +74,7 @@ pub(crate) async fn finish(
     None
 }
 
-/// A handler's end as it goes back: the code, and the body with what goes beside it.
+/// The result of a handler as it is sent: the code, and the body with the reply's metadata.
 pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Body) {
     match result {
         Ok(payload) => {
@@ -94,12 +94,12 @@ pub(crate) fn end(cx: &CallContext, result: Result<Bytes, Status>) -> (Code, Bod
     }
 }
 
-/// The service is here and the method is not: an older worker than the client expects.
+/// The error when the service exists but the method does not: the worker is older than the client expects.
 pub(crate) fn unknown(path: &str) -> Status {
     Status::unimplemented(format!("this worker's service has no method {path}"))
 }
 
-/// The descriptors of a service, if it has some.
+/// The descriptors of a service, if it has any.
 ///
 /// # Errors
 ///
@@ -113,7 +113,7 @@ pub(crate) fn schema(service: &dyn Service) -> Result<Option<Bytes>, Status> {
     ends::catch(describe).map_err(|panicked| internal(service.spec().name, &panicked))
 }
 
-/// The method is another one here than the caller knows.
+/// The error when the method has another kind here than the caller expects.
 pub(crate) fn other_kind(method: &MethodSpec, called: CallKind) -> Status {
     let words = |kind| match kind {
         CallKind::Unary => "one request and one reply",
@@ -135,18 +135,18 @@ fn failed(cx: &CallContext, status: Status) -> (Code, Body) {
     (status.code(), Body::with_payload("", meta.as_deref(), payload))
 }
 
-/// A handler's reply cannot be sent with this key beside it.
+/// The error when a handler's reply has this metadata key, which cannot be sent.
 pub(crate) fn bad_key(cx: &CallContext, bad: &BadKey) -> Status {
     tracing::error!(method = cx.method(), %bad, "a handler gave metadata that cannot be sent");
     Status::internal(format!("beside the reply of {}: {bad}", cx.method()))
 }
 
-/// A handler's status with what goes back beside it.
+/// A handler's status together with the metadata of the reply.
 pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
     // A handler that fails with OK has not made a reply.
     let mut status = match status.code() {
         Code::Ok => Status::internal(format!("the handler of {} failed with OK", cx.method())),
-        // It may be the end of a call of the handler's own.
+        // The status may be the end of the handler's own call.
         _ => status.handed_on(),
     };
     for (key, value) in cx.take_reply_metadata().iter() {
@@ -155,7 +155,7 @@ pub(crate) fn with_metadata(cx: &CallContext, status: Status) -> Status {
     status
 }
 
-/// How a call ends whose handler has panicked. What the panic says is for the operator's log, not for the caller.
+/// The end of a call whose handler has panicked. The panic's message goes to the operator's log, not to the caller.
 pub(crate) fn internal(method: &str, panicked: &Panicked) -> Status {
     log(method, panicked);
     Status::internal(format!("the handler of {method} panicked"))

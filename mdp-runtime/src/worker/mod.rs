@@ -1,4 +1,4 @@
-//! The worker: services, a capacity, and a thread of its own for the socket.
+//! The worker: services, a capacity, and a separate thread for the socket.
 
 mod admission;
 mod context;
@@ -42,17 +42,18 @@ use driver::{Command, Driver};
 use pool::Pool;
 use seat::Seat;
 
-/// Calls at once for each service, unless the builder says otherwise.
+/// Default number of concurrent calls for each service.
 const DEFAULT_CAPACITY: u32 = 64;
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 const DEFAULT_STALLED_AFTER: Duration = Duration::from_secs(5);
 
-/// A running worker. Its socket has a thread of its own, so that heartbeats go on whatever the
-/// handlers do. Handlers run on the tokio runtime that the worker was started on. One of a method
-/// that is quick as a rule is polled for the first time on the socket's thread, within that runtime;
-/// if it blocks there, another thread goes on with the socket. Handlers of methods that block run on that
-/// runtime's threads for it. Dropping the worker stops it without grace.
+/// A running worker. The socket has its own thread, so heartbeats continue regardless of the handlers. Handlers run on
+/// the tokio runtime on which the worker was started.
+///
+/// A handler of a method that is usually quick is first polled on the socket's thread, within that runtime; if the
+/// handler blocks there, another thread takes over the socket. Handlers of blocking methods run on the runtime's
+/// threads for blocking work. Dropping the worker stops it without a grace period.
 ///
 /// ```no_run
 /// # async fn doc(service: impl mdp_runtime::codegen::Service) -> Result<(), Box<dyn std::error::Error>> {
@@ -76,7 +77,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Settings for a worker.
+    /// Returns a builder for the settings of a worker.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
             endpoints: Vec::new(),
@@ -99,17 +100,16 @@ impl Worker {
         }
     }
 
-    /// The state of the connection, now and as it changes. [`ConnectionState::Connected`] has the
-    /// id under which the broker knows the worker. Over plain MDP it has none, and there are several connections: it is
-    /// connected while a broker is heard on one of them.
+    /// Returns the state of the connection; the receiver also reports each change. [`ConnectionState::Connected`] has
+    /// the id under which the broker knows the worker. Over plain MDP there is no id, and there are several
+    /// connections: the worker is connected while a broker answers on one of them.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
 
-    /// Waits until the broker has said WELCOME, and gives the worker's id. Over plain MDP, where there is neither, until the
-    /// broker was heard, which may take its interval of heartbeats.
-    ///
-    /// `None`: the worker was stopped before.
+    /// Waits until the broker has sent WELCOME, and returns the worker's id. Over plain MDP, which has neither, waits
+    /// until the broker sends anything, which may take the broker's heartbeat interval. Returns `None` if the worker
+    /// stops first.
     pub async fn connected(&self) -> Option<Vec<u8>> {
         let mut state = self.state();
         let found = state
@@ -124,12 +124,13 @@ impl Worker {
         }
     }
 
-    /// Waits until the worker has left its broker for good: somebody [drains](crate::BrokerBuilder::allow_drain) it, and its
-    /// calls have ended; or it has failed. [`shutdown`](Self::shutdown) then waits for handlers that run on.
+    /// Waits until the worker has left its broker permanently: because a peer
+    /// [drains](crate::BrokerBuilder::allow_drain) the worker and its calls have ended, or because the worker has
+    /// failed. Call [`shutdown`](Self::shutdown) afterwards to wait for handlers that still run.
     ///
     /// # Errors
     ///
-    /// What made it stop without being told to.
+    /// The reason why the worker stopped without being asked to.
     ///
     /// ```no_run
     /// # async fn doc(worker: mdp_runtime::Worker) -> Result<(), mdp_runtime::WorkerFailure> {
@@ -144,19 +145,19 @@ impl Worker {
     /// # }
     /// ```
     pub async fn stopped(&self) -> Result<(), WorkerFailure> {
-        // An error means that the thread is gone, which is the same.
+        // An error means that the thread is gone, which has the same result.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
         self.end()
     }
 
-    /// How it has ended.
+    /// How the worker ended.
     fn end(&self) -> Result<(), WorkerFailure> {
         self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
-    /// Takes no new calls, waits up to `grace` for the running ones, ends the others with
-    /// UNAVAILABLE, and leaves the broker. Handlers that run on though their calls are over (those that block their thread
-    /// or detach, and raw ones) are waited for too within the grace.
+    /// Accepts no new calls, waits up to `grace` for running calls, ends the remaining ones with UNAVAILABLE, and
+    /// leaves the broker. Within the grace period this also waits for handlers that outlive their calls: handlers that
+    /// block their thread or detach, and raw handlers.
     pub async fn shutdown(self, grace: Duration) {
         self.drain(grace);
         self.over().await;
@@ -164,12 +165,12 @@ impl Worker {
 
     async fn over(&self) {
         let mut over = self.over.clone();
-        // An error means that the thread is gone, which is the same.
+        // An error means that the thread is gone, which has the same result.
         let _ = over.wait_for(|over| *over).await;
     }
 
     pub(crate) fn drain(&self, grace: Duration) {
-        // Without a receiver the thread is gone already.
+        // Without a receiver the thread has ended already.
         let _ = self.commands.send(Command::Drain(clock::span(grace)));
     }
 }
@@ -197,7 +198,7 @@ pub struct WorkerBuilder {
     session: SessionConfig,
     dialect: Dialect,
     heartbeat: Option<Duration>,
-    /// `None` leaves it to the dialect.
+    /// `None`: the dialect's default.
     capacity: Option<u32>,
     grace: Duration,
     give_up_after: Duration,
@@ -212,61 +213,62 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again
-    /// in turn whenever the connection is lost.
+    /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in turn, at the start and
+    /// whenever the connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    /// Encrypts the connection with CURVE. The worker connects only to brokers with one of these public keys. Default:
+    /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// The id by which clients may ask for this worker, 1 to 255 bytes of printable ASCII, one live
-    /// worker each; the broker gives one unless it is set.
+    /// Sets the id by which clients may select this worker: 1 to 255 bytes of printable ASCII, unique among live
+    /// workers. Default: the broker assigns an id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.session.id = id.into().into_bytes();
         self
     }
 
-    /// What the worker speaks with its broker. MDP/RPC. See [`Dialect`] for what is different over plain MDP; there the
-    /// [`id`](Self::id) says nothing.
+    /// Sets the protocol between the worker and the broker. See [`Dialect`] for the differences of plain MDP; there the
+    /// [`id`](Self::id) has no effect. Default: MDP/RPC.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// How many calls the worker takes at once for each service that is given after this, 1 to
-    /// 65,535. 64. Over plain MDP each of them has a connection of its own, so the default is the number of processors, and
-    /// all services together have 256 at the most.
+    /// Sets the number of concurrent calls for each service that is added after this, 1 to 65,535. Default: 64. Over
+    /// plain MDP each concurrent call needs its own connection, so the default is the number of processors, and all
+    /// services together may have at most 256.
     ///
-    /// A call counts until it has ended and its handler has: a handler that blocks its thread or detaches, and a raw one,
-    /// may run on after its call. A call that comes meanwhile and has no place waits, for half of its time and at most 5 s; then it
-    /// ends with UNAVAILABLE and [`not_started`](crate::Status::not_started), or goes to another worker if it is idempotent, and a
-    /// warning is logged. What a handler leaves to tasks and threads of its own is not counted.
+    /// A call counts until both the call and its handler have ended: a handler that blocks its thread or detaches, or a
+    /// raw handler, may outlive its call. A new call without a free place waits for half of its time, at most 5 s. Then
+    /// the call ends with UNAVAILABLE and [`not_started`](crate::Status::not_started), or goes to another worker if it
+    /// is idempotent, and a warning is logged. Tasks and threads that a handler starts do not count.
     pub fn capacity(mut self, calls: u32) -> Self {
         self.capacity = Some(calls);
         self
     }
 
-    /// A service to offer: the generated `AuthWorker::new(..)`. May be called several times.
+    /// Adds a service to offer: the generated `AuthWorker::new(..)`. May be called several times.
     pub fn serve(mut self, service: impl Service) -> Self {
         self.services.push((Arc::new(service), self.capacity));
         self
     }
 
-    /// A function that answers the requests for a service which are no typed calls. A service may be given
-    /// here and to [`serve`](Self::serve); without this, such requests end with UNIMPLEMENTED. What is put around the handlers of
-    /// services is not put around it. May be called several times.
+    /// Adds a function that answers raw requests for a service, which are not typed calls. A service may be added both
+    /// here and with [`serve`](Self::serve). Without this function, raw requests end with UNIMPLEMENTED. Interceptors
+    /// and layers do not run around it. May be called several times.
     ///
     /// ```no_run
     /// # async fn doc() -> Result<(), mdp_runtime::ServeError> {
@@ -292,20 +294,21 @@ impl WorkerBuilder {
         self
     }
 
-    /// Puts an interceptor around the handlers of all services, whether they are given before or after. The first one is
-    /// the outermost. Handlers see the metadata and the deadline that the last one passes on. See [`Interceptor`].
+    /// Runs an interceptor around the handlers of all services, including services added later. The interceptor added
+    /// first is the outermost. Handlers see the metadata and the deadline that the last interceptor passes on. See
+    /// [`Interceptor`].
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.add(interceptor);
         self
     }
 
-    /// Makes a span and a measurement of each call, [intercepting](Self::intercept) it. See [`otel`](crate::otel).
+    /// Records a span and a measurement for each call, as an [interceptor](Self::intercept). See [`otel`](crate::otel).
     #[cfg(feature = "opentelemetry")]
     pub fn telemetry(self, telemetry: crate::otel::Telemetry) -> Self {
         self.intercept(telemetry)
     }
 
-    /// Puts a layer of tower's around the handlers of all services, as [`intercept`](Self::intercept) does with an
+    /// Runs a tower layer around the handlers of all services, as [`intercept`](Self::intercept) does with an
     /// interceptor. See [`Client::layer`](crate::Client::layer).
     #[cfg(feature = "tower")]
     pub fn layer<L>(self, layer: L) -> Self
@@ -316,85 +319,87 @@ impl WorkerBuilder {
         self.intercept(intercept::Layered::new(layer))
     }
 
-    /// How often the worker gives and wants a sign of life; the broker may want a longer interval.
-    /// 1 s. Over plain MDP nothing is agreed, so it should be the broker's own interval; 2.5 s there, as in RFC 7's examples.
+    /// Sets how often the worker sends a heartbeat and expects one. The broker may require a longer interval. Default:
+    /// 1 s. Plain MDP has no negotiation, so set the broker's own interval there; default over plain MDP: 2.5 s, as in
+    /// the examples of RFC 7.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = Some(interval);
         self
     }
 
-    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.session.liveness = intervals.max(1);
         self
     }
 
-    /// How many messages of up to 256 bytes may wait here for the handler of each stream of requests; a longer
-    /// one counts for each 256 bytes that it has begun. So a window bounds messages and bytes. At least 1; what is
-    /// above the broker's limit `window` counts for nothing. 4,096: at most so many messages, or 1 MiB and a message.
+    /// Sets how many messages may wait here for the handler of each stream of requests. Each started block of 256 bytes
+    /// counts as one message, so the window bounds both messages and bytes. Must be at least 1. The broker's limit
+    /// `window` caps the value. Default: 4,096, which is at most 4,096 messages, or 1 MiB plus one message.
     pub fn window(mut self, window: u32) -> Self {
         self.window = window.max(1);
         self
     }
 
-    /// The most bytes that a compressed request may have after it was decompressed; one that has more ends its call
-    /// with RESOURCE_EXHAUSTED, and nothing is allocated for it. 16 MiB. Replies are compressed as callers ask for it.
+    /// Sets the maximum size of a request after decompression, in bytes. A larger request ends its call with
+    /// RESOURCE_EXHAUSTED, before memory is allocated for it. Replies are compressed if the caller asks for it.
+    /// Default: 16 MiB.
     pub fn max_decompressed(mut self, bytes: usize) -> Self {
         self.max_decompressed = bytes;
         self
     }
 
-    /// Whether the worker tells the schemas of its services to whoever may call them, so that tools can talk to them
-    /// ([`dynamic::schema`](crate::dynamic::schema)). Interceptors do not see these questions. `true`.
+    /// Sets whether the worker returns the schemas of its services to callers of those services, so that tools can call
+    /// them ([`dynamic::schema`](crate::dynamic::schema)). Interceptors do not see these requests. Default: `true`.
     pub fn reflection(mut self, reflects: bool) -> Self {
         self.reflects = reflects;
         self
     }
 
-    /// How long [`run`](Self::run) waits for running calls when it is told to stop. 10 s.
+    /// Sets how long [`run`](Self::run) waits for running calls after a signal. Default: 10 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Whether calls with streams end as soon as the worker, or its broker, is to leave: somebody drains it, or it was told to
-    /// stop. Their callers get UNAVAILABLE with the reason `DRAINING` and may ask again, elsewhere. Without it such a
-    /// call goes on until its own end, at most for the grace period, and its handler can hear of it
-    /// ([`CallContext::draining`]). For services whose streams have no end of their own, such as subscriptions; an upload
-    /// would be cut off. Default: `false`.
+    /// Sets whether calls with streams end as soon as the worker or its broker is drained or shut down. Callers then
+    /// get UNAVAILABLE with the reason `DRAINING`, and may call again to reach another worker. If `false`, such a call
+    /// continues until its own end, at most for the grace period, and its handler is notified
+    /// ([`CallContext::draining`]). Use `true` for services whose streams have no end of their own, such as
+    /// subscriptions; an upload would be cut off. Default: `false`.
     pub fn end_streams_on_drain(mut self, ends: bool) -> Self {
         self.end_streams_on_drain = ends;
         self
     }
 
-    /// How long the tokio runtime of the handlers may do nothing at all before the worker leaves its broker, as one that is lost:
-    /// calls whose handlers have not begun end as not started, those of idempotent methods go to another worker, the others
-    /// end with UNAVAILABLE. The worker comes back as soon as the runtime moves again. A handler that blocks a thread of the
-    /// runtime does not stall it while another thread is free; see `#[mdp(blocking)]` for those that must.
-    /// [`Duration::MAX`]: the runtime is not watched. Default: 5 s.
+    /// Sets how long the handlers' tokio runtime may be stalled before the worker disconnects from its broker. Calls
+    /// whose handlers have not begun then end as not started, calls of idempotent methods go to another worker, and the
+    /// others end with UNAVAILABLE. The worker reconnects as soon as the runtime runs again. A handler that blocks one
+    /// thread of the runtime does not stall it while another thread is free; use `#[mdp(blocking)]` for handlers that
+    /// must block. [`Duration::MAX`] turns this off. Default: 5 s.
     pub fn stalled_after(mut self, still: Duration) -> Self {
         self.stalled_after = still;
         self
     }
 
-    /// For how long brokers may do nothing but refuse the worker before it stops with
-    /// [`WorkerFailure::Refused`]. Refused is a worker that may not serve by the broker's policy, whose id another live
-    /// worker has, that is beyond a limit of the broker, or whose key the broker does not know. Until then it tries again,
-    /// after pauses that grow to 5 s, so it goes on when somebody gives it the right meanwhile. Zero stops it at the first
-    /// refusal, [`Duration::MAX`] never. A broker that does not answer is no refusal. Default: 60 s.
+    /// Sets for how long every broker may refuse the worker before the worker stops with [`WorkerFailure::Refused`].
+    /// Brokers refuse a worker if their policy does not allow it to serve, if another live worker has its id, if a
+    /// limit of the broker is reached, or if the broker does not know its key. Until then the worker retries after
+    /// pauses that grow to 5 s, so it continues once an operator grants the right. Zero stops it at the first refusal,
+    /// [`Duration::MAX`] never. A broker that does not answer does not count as a refusal. Default: 60 s.
     ///
-    /// Over plain MDP nothing counts as a refusal: its DISCONNECT does not say why.
+    /// Over plain MDP this has no effect: a DISCONNECT there has no reason.
     pub fn give_up_after(mut self, refused: Duration) -> Self {
         self.give_up_after = refused;
         self
     }
 
-    /// Starts the worker; it connects in the background, and again whenever it has to. Should it stop without being told to,
-    /// [`Worker::stopped`] says why.
+    /// Starts the worker. It connects in the background and reconnects whenever necessary. If the worker stops without
+    /// being asked to, [`Worker::stopped`] returns the reason.
     ///
     /// # Errors
     ///
-    /// A setting cannot be used, the thread cannot be started, or there is no tokio runtime.
+    /// A setting is invalid, the thread cannot be started, or there is no tokio runtime.
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
         let plain = self.plain_services(&config)?;
@@ -437,33 +442,34 @@ impl WorkerBuilder {
             seat: Arc::clone(&seat),
         };
         take_seat("mdp-relief", fate.clone(), None)?;
-        // From here on the relief waits: dropping the worker, or this error, ends it.
+        // The standby thread waits from here on: dropping the worker, or this error, ends that thread.
         let driving = take_seat("mdp-worker", fate, Some(Box::new(driver)));
         driving.inspect_err(|_| seat.finish())?;
         Ok(Worker { commands, state, over, failure, seat })
     }
 
-    /// Starts the worker and serves until SIGINT or SIGTERM, then finishes what runs, for up to
-    /// [`grace`](Self::grace); or until somebody [drains](crate::BrokerBuilder::allow_drain) it.
+    /// Starts the worker and serves until SIGINT or SIGTERM, or until a peer
+    /// [drains](crate::BrokerBuilder::allow_drain) the worker. Then waits up to [`grace`](Self::grace) for running
+    /// calls.
     ///
-    /// Signals within 0.5 s count as one. Another one later ends the process at once
+    /// Signals within 0.5 s count as one. A later signal ends the process at once
     /// ([`ShutdownSignals`](crate::ShutdownSignals)).
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), [`ServeError::Signals`], and [`ServeError::Stopped`] if the worker stopped without being told
-    /// to.
+    /// The errors of [`start`](Self::start). [`ServeError::Signals`]: the signals cannot be handled.
+    /// [`ServeError::Stopped`]: the worker stopped without being asked to.
     pub async fn run(self) -> Result<(), ServeError> {
         let grace = self.grace;
-        // Before anybody can know that the worker is there, so that no signal is missed.
+        // The signals are set up before the worker is visible, so that no signal is missed.
         let mut signals = ShutdownSignals::listen().map_err(ServeError::Signals)?;
         let worker = self.start()?;
         tokio::select! {
             () = signals.recv() => {}
-            // Said below.
+            // The result is returned below.
             _ = worker.stopped() => {}
         }
-        // The next signal ends the process, also if a handler hangs.
+        // The next signal ends the process, even if a handler hangs.
         drop(signals);
         worker.drain(grace);
         worker.over().await;
@@ -525,7 +531,7 @@ impl WorkerBuilder {
         }
     }
 
-    /// The services that are offered over plain MDP, with how many sockets each has; `None` over MDP/RPC.
+    /// The services that are offered over plain MDP, each with its number of sockets; `None` over MDP/RPC.
     fn plain_services(&self, config: &core::Config) -> Result<Option<(Form, Offers)>, ServeError> {
         let Some(form) = self.dialect.form() else { return Ok(None) };
         let offers = config.services.iter();
@@ -560,10 +566,10 @@ impl WorkerBuilder {
     }
 }
 
-/// Services and how many requests at once each takes.
+/// Services, each with its number of concurrent requests.
 type Offers = Vec<(Arc<[u8]>, u32)>;
 
-/// What is told when one of a worker's threads panics.
+/// Notified when one of a worker's threads panics.
 #[derive(Clone)]
 struct Fate {
     failure: Arc<OnceLock<WorkerFailure>>,
@@ -577,9 +583,9 @@ impl Fate {
         if end.is_ok() {
             return;
         }
-        // Only the first one counts.
+        // Only the first failure counts.
         let _ = self.failure.set(WorkerFailure::Panicked);
-        // Should the other thread drive, it is to end, too.
+        // If the other thread drives the socket, it must end too.
         if let Some(commands) = self.commands.upgrade() {
             let _ = commands.send(driver::NO_GRACE);
         }

@@ -1,18 +1,17 @@
-//! Who drives the socket: of two threads the one in the seat; the other is its relief.
+//! Which of two threads drives the socket: the one in the seat; the other is its relief.
 //!
-//! The driver polls quick handlers on its own thread, which spares two hand-overs between threads a
-//! call. Should one of them block, the socket must not wait with it: heartbeats go on, and so do all
-//! other calls. So the driver is lent to the seat while handlers are polled. If it lies there too
-//! long, the relief takes it and drives on; whoever comes back to an empty seat is the relief from
-//! then on. A ZeroMQ socket may move between threads as long as a full fence lies between (libzmq's
-//! guide, "Multithreading"); here it is the seat's mutex.
+//! The driver polls quick handlers on its own thread, which saves two thread switches per call. If a handler blocks,
+//! the socket must not wait with it: heartbeats and all other calls continue. So the driver is lent to the seat while
+//! handlers are polled. If it stays there too long, the relief takes it and drives on; the thread that returns to an
+//! empty seat becomes the relief. A ZeroMQ socket may move between threads if a full fence lies between (libzmq's
+//! guide, "Multithreading"); here the seat's mutex is that fence.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often the relief looks while there is work: after one to two of these it takes over.
+/// How often the relief checks while there is work. It takes over after one to two of these intervals.
 const LOOK: Duration = Duration::from_millis(5);
-/// After so many looks without work the relief sleeps until there is some.
+/// After this many checks without work the relief sleeps until there is work.
 const QUIET_LOOKS: u32 = 20;
 
 /// A place for a driver of type `D`.
@@ -46,7 +45,7 @@ impl<D> Seat<D> {
     ///
     /// # Errors
     ///
-    /// The driver itself: nobody is there who would take it.
+    /// Returns the driver if there is no relief to take it.
     pub(super) fn lend(&self, driver: D) -> Result<(), D> {
         let mut state = self.lock();
         if state.relief == Relief::Absent {
@@ -62,17 +61,17 @@ impl<D> Seat<D> {
         Ok(())
     }
 
-    /// The driver, unless the relief has it.
+    /// Takes the driver back, unless the relief has it.
     pub(super) fn take_back(&self) -> Option<D> {
         self.lock().lent.take()
     }
 
-    /// Waits as the relief until a driver has been lent for too long, and takes it. `None`: it is over.
+    /// Waits as the relief until a driver has been lent for too long, and takes it. `None`: the worker has ended.
     pub(super) fn relieve(&self) -> Option<D> {
         let mut state = self.lock();
         let (mut seen, mut quiet) = (state.turn, 0);
         while !state.over {
-            // The same turn as at the last look: its handler has had the thread all the time.
+            // The turn has not changed since the last check: its handler has had the thread all the time.
             if state.turn == seen && state.lent.is_some() && quiet > 0 {
                 state.relief = Relief::Absent;
                 return state.lent.take();
@@ -91,13 +90,13 @@ impl<D> Seat<D> {
         None
     }
 
-    /// Says that nobody needs the seat any more.
+    /// Ends the seat: both threads may stop.
     pub(super) fn finish(&self) {
         self.lock().over = true;
         self.changed.notify_all();
     }
 
-    /// Waits until [`finish`](Self::finish).
+    /// Waits until [`finish`](Self::finish) is called.
     pub(super) fn finished(&self) {
         let mut state = self.lock();
         while !state.over {
