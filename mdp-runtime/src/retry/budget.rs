@@ -1,21 +1,21 @@
-//! What retries may cost.
+//! The budget that bounds retries.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const SHARE: f64 = 0.2;
 const RESERVE: u32 = 10;
-/// The time in which an empty reserve is full again, whatever calls there are.
+/// The time in which an empty reserve fills up again, regardless of the number of calls.
 const REFILL: Duration = Duration::from_secs(10);
-/// How many reserves may be saved up.
+/// The maximum that can be saved up, as a multiple of the reserve.
 const MOST: f64 = 10.0;
 
-/// Bounds what retries and hedging add to the load: they may be a share of the calls, 20 % by default, and a reserve of a
-/// few, 10 by default, which is full again within 10 s. So a client with few calls may try again too, and an outage is not
-/// met by several times the load. What is saved up while all goes well is bounded: ten reserves.
+/// Bounds the load that retries and hedging add: a share of the calls, 20 % by default, plus a reserve of a few
+/// attempts, 10 by default, which refills within 10 s. So a client with few calls may retry too, and an outage does not
+/// multiply the load. Savings from successful calls are limited to ten reserves.
 ///
-/// Clones share what is left. Each client has one with the defaults, which all its handles share; a policy may have
-/// another one.
+/// Clones share one budget. Each client has a budget with the defaults, which all the client's handles share; a policy
+/// may have its own budget.
 ///
 /// ```
 /// use mdp_runtime::{RetryBudget, RetryPolicy};
@@ -43,7 +43,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// With this share of the calls, 0.2 is 20 %, and this reserve.
+    /// Makes a budget with this share of the calls (0.2 is 20 %) and this reserve.
     pub fn new(share: f64, reserve: u32) -> Self {
         let share = if share.is_finite() { share.max(0.0) } else { 0.0 };
         let reserve = f64::from(reserve);
@@ -51,12 +51,12 @@ impl RetryBudget {
         RetryBudget { bucket: Arc::new(Mutex::new(bucket)) }
     }
 
-    /// A call was begun.
+    /// Counts a call.
     pub(super) fn call(&self) {
         self.with(Bucket::call);
     }
 
-    /// One more attempt is to be made. `false`: it may not.
+    /// Pays for one more attempt. `false`: the budget is spent.
     pub(super) fn spend(&self) -> bool {
         self.with(Bucket::spend)
     }

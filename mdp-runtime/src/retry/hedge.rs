@@ -1,4 +1,4 @@
-//! A second attempt beside the first, for methods without side effects.
+//! Hedging: a second attempt while the first is still running, for methods without side effects.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,18 +15,19 @@ use crate::status::{Code, Status};
 
 const ATTEMPTS: u8 = 2;
 
-/// Sends a call a second time if no answer has come within a delay, to another worker if there is one that is free, and
-/// takes the first good answer; the other attempts are given up, and their handlers stopped. For calls that now and then
-/// take far longer than most: with the 95th percentile of their time as the delay, 5 % more calls cut off what is beyond.
+/// Sends a call a second time if no answer has come within a delay, to another worker if one is free. The first
+/// successful answer wins; the other attempts are cancelled, and their handlers stopped. Use hedging for calls that
+/// occasionally take far longer than usual: with the 95th percentile of their duration as the delay, 5 % more calls
+/// avoid the slow tail.
 ///
-/// Only for methods that say in their schema that they have no side effects (`idempotency_level = NO_SIDE_EFFECTS`,
-/// `#[mdp(no_side_effects)]`): [`Client::hedge`](crate::Client::hedge) leaves all others as they are, and
-/// [`Call::hedge`](crate::Call::hedge) of another one ends with FAILED_PRECONDITION. Calls with streams are left as they
-/// are.
+/// Hedging applies only to methods whose schema declares that they have no side effects (`idempotency_level =
+/// NO_SIDE_EFFECTS`, `#[mdp(no_side_effects)]`). [`Client::hedge`](crate::Client::hedge) does not change calls of other
+/// methods; [`Call::hedge`](crate::Call::hedge) on another method ends the call with FAILED_PRECONDITION. Calls with
+/// streams are not hedged.
 ///
-/// An attempt that fails with UNAVAILABLE, or is refused by a full queue, is made up for by the next one at once; any other
-/// status is the call's end. Attempts beyond the first are paid from the [`budget`](Self::budget), and without it are not
-/// made.
+/// When an attempt fails with UNAVAILABLE, or a full queue refuses it, the next attempt starts at once; any other
+/// status ends the call. Attempts after the first are paid from the [`budget`](Self::budget); without budget they are
+/// not made.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,33 +48,33 @@ pub struct HedgePolicy {
 }
 
 impl HedgePolicy {
-    /// Another attempt whenever so much time has passed since the last one began.
+    /// Makes a policy that starts another attempt whenever this much time has passed since the last attempt began.
     pub fn after(delay: Duration) -> Self {
         HedgePolicy { delay, attempts: ATTEMPTS, codes: Codes::default(), budget: None }
     }
 
-    /// How many attempts there are at the most, the first one included; at least 1. 2.
+    /// Sets the maximum number of attempts, including the first. Must be at least 1. Default: 2.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The codes that do not end the call while another attempt runs or may be begun. UNAVAILABLE; and
-    /// RESOURCE_EXHAUSTED of one that was not started. Once set, those that are set.
+    /// Sets the codes that do not end the call while another attempt runs or may begin. These replace the default.
+    /// Default: UNAVAILABLE, and RESOURCE_EXHAUSTED of an attempt that was not started.
     pub fn codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
         self.codes = Codes(Some(codes.into_iter().collect()));
         self
     }
 
-    /// What bounds the share of attempts that are not the first, as for
-    /// [`RetryPolicy::budget`](super::RetryPolicy::budget).
+    /// Sets the budget that bounds the share of attempts after the first, as in
+    /// [`RetryPolicy::budget`](super::RetryPolicy::budget). Default: the client's budget.
     pub fn budget(mut self, budget: &RetryBudget) -> Self {
         self.budget = Some(budget.clone());
         self
     }
 }
 
-/// Hedges calls as a policy says.
+/// Hedges calls according to a policy.
 pub(crate) struct Hedging {
     policy: Arc<HedgePolicy>,
 }
@@ -103,7 +104,7 @@ impl Interceptor for Hedging {
 
 /// # Errors
 ///
-/// The method may not be hedged.
+/// FAILED_PRECONDITION: the method must not be hedged.
 pub(super) fn check(request: &Request) -> Result<(), Status> {
     if request.idempotency() == Idempotency::NoSideEffects {
         return Ok(());
@@ -113,7 +114,7 @@ pub(super) fn check(request: &Request) -> Result<(), Status> {
     Err(Status::failed_precondition(message).with_not_started(true))
 }
 
-/// Makes a call, and again beside it while no answer comes.
+/// Makes a call, and further attempts while no answer comes.
 pub(super) async fn hedged(
     policy: &HedgePolicy,
     request: Request,
@@ -137,7 +138,7 @@ pub(super) async fn hedged(
                 if running.0.is_empty() {
                     return Err(status);
                 }
-                // The others may do better.
+                // The remaining attempts may still succeed.
                 return running.rest(policy, status).await.map(|reply| after(reply, begun - 1));
             }
             Some(Err(_)) => {}
@@ -155,11 +156,11 @@ pub(super) async fn hedged(
     }
 }
 
-/// The attempts that run. Those that are left when it is dropped are given up.
+/// The running attempts. Dropping them cancels the ones that are left.
 struct Running(Vec<Answering>);
 
 impl Running {
-    /// The next end of one; `None`: the delay was over before.
+    /// The next attempt that ends; `None`: the delay passed first.
     async fn next(
         &mut self,
         mut delay: std::pin::Pin<&mut impl Future<Output = ()>>,
@@ -171,7 +172,7 @@ impl Running {
         .await
     }
 
-    /// The end of the call if no more attempts are begun; `status` is that of the last one that has failed.
+    /// Waits for the remaining attempts without starting more; `status` is that of the last failed attempt.
     async fn rest(mut self, policy: &HedgePolicy, mut status: Status) -> Result<Reply, Status> {
         while !self.0.is_empty() {
             match poll_fn(|cx| self.poll_any(cx)).await {

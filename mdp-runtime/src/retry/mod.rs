@@ -1,4 +1,4 @@
-//! Calls that are tried more than once: again after a failure, or a second time beside the first.
+//! Calls that are attempted more than once: again after a failure, or a second time while the first attempt runs.
 
 mod budget;
 mod hedge;
@@ -24,23 +24,23 @@ const ATTEMPTS: u8 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MOST_BACKOFF: Duration = Duration::from_secs(2);
 
-/// How calls of one request and one reply are tried again that have failed. For a client
-/// ([`Client::retry`](crate::Client::retry)), for one of its methods
-/// ([`Client::retry_method`](crate::Client::retry_method)), or for a call ([`Call::retry`](crate::Call::retry)). A schema can
-/// give a method a number of attempts (`retry_attempts`). Of several the one that is closest to the call holds: its own,
-/// then the client's for the method, the schema's, and the client's for all.
+/// How failed calls with one request and one reply are retried: for a client ([`Client::retry`](crate::Client::retry)),
+/// for one of a client's methods ([`Client::retry_method`](crate::Client::retry_method)), or for one call
+/// ([`Call::retry`](crate::Call::retry)). A schema can give a method a number of attempts (`retry_attempts`). The most
+/// specific policy applies: the call's own, then the client's for the method, then the schema's, then the client's for
+/// all methods.
 ///
-/// A call is tried again if all of this holds:
+/// A call is retried if all of these conditions hold:
 ///
 /// - The status has one of the [`codes`](Self::codes).
-/// - It is safe: the broker says that no handler was started ([`Status::not_started`]), or the call is idempotent, by its
-///   schema or its caller.
-/// - Fewer than [`attempts`](Self::attempts) were made, and the [`budget`](Self::budget) has something left.
-/// - There is time left after the back-off. The call's deadline holds for all attempts together.
+/// - The retry is safe: the broker reports that no handler was started ([`Status::not_started`]), or the call is
+/// idempotent, by its schema or its caller.
+/// - Fewer than [`attempts`](Self::attempts) were made, and the [`budget`](Self::budget) is not spent.
+/// - Time is left after the back-off. The call's deadline applies to all attempts together.
 ///
-/// Nothing is tried again unless asked for. The broker moves the calls of lost workers by itself as far as that is safe
-/// ([`ClientBuilder::attempts`](crate::ClientBuilder::attempts)), and where each layer of a system tries thrice by
-/// default, an outage at the bottom is met by three times three times the load.
+/// Default: no retries. The broker itself moves the calls of lost workers where that is safe
+/// ([`ClientBuilder::attempts`](crate::ClientBuilder::attempts)). If each layer of a system made three attempts by
+/// default, an outage at the bottom would multiply the load at each layer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -80,48 +80,48 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The defaults.
+    /// Makes a policy with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How often a call is tried at the most, the first time included; at least 1. 3.
+    /// Sets the maximum number of attempts, including the first. Must be at least 1. Default: 3.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// How long to wait before another attempt: before the second one up to `first`, before each further one up to twice
-    /// as long, and never longer than `most`. By chance between nothing and that, so that those who failed together do not
-    /// come back together. 50 ms and 2 s.
+    /// Sets the wait before another attempt: at most `first` before the second attempt, at most twice as long before
+    /// each further one, and never longer than `most`. The wait is random between zero and that limit, so that calls
+    /// that failed together are not retried together. Default: 50 ms and 2 s.
     ///
-    /// A status with [`RetryInfo`](crate::details::RetryInfo) says itself how long to wait: just that.
+    /// A status with [`RetryInfo`](crate::details::RetryInfo) sets the wait itself; that exact wait is used.
     pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
         (self.first, self.most) = (first, most);
         self
     }
 
-    /// The codes after which a call is tried again, if that is safe. UNAVAILABLE; and RESOURCE_EXHAUSTED of a call that was
-    /// not started, which is a full queue. Once set, those that are set.
+    /// Sets the codes after which a call is retried, if that is safe. These replace the default. Default: UNAVAILABLE,
+    /// and RESOURCE_EXHAUSTED of a call that was not started, which means a full queue.
     pub fn codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
         self.codes = Codes(Some(codes.into_iter().collect()));
         self
     }
 
-    /// What bounds the share of attempts that are not the first. Unless set that of the client, with the defaults of
-    /// [`RetryBudget`].
+    /// Sets the budget that bounds the share of attempts after the first. Default: the client's budget, with the
+    /// defaults of [`RetryBudget`].
     pub fn budget(mut self, budget: &RetryBudget) -> Self {
         self.budget = Some(budget.clone());
         self
     }
 
-    /// The seed of the back-off's chance, for tests that want the same one each time.
+    /// Sets the seed of the random back-off, for tests that need the same waits each time.
     pub fn seed(mut self, seed: u64) -> Self {
         self.jitter = Arc::new(Jitter::new(seed));
         self
     }
 
-    /// How long to wait before the next attempt; `None`: there is to be none, whatever the budget says.
+    /// The wait before the next attempt; `None`: no further attempt, regardless of the budget.
     fn again(
         &self,
         request: &Request,
@@ -138,20 +138,20 @@ impl RetryPolicy {
         (wait < left).then_some(wait)
     }
 
-    /// The longest back-off after so many attempts.
+    /// The longest back-off after this many attempts.
     fn ceiling(&self, made: u8) -> Duration {
         let doubled = 1_u32.checked_shl(u32::from(made.saturating_sub(1))).unwrap_or(u32::MAX);
         self.first.saturating_mul(doubled).min(self.most)
     }
 }
 
-/// Whether the broker has said so of this very call: a status that an interceptor hands on from another one does
-/// not count.
+/// Whether the broker has reported this about the call itself. A status of another call that an interceptor returned
+/// does not count.
 fn not_started(status: &Status) -> bool {
     status.not_started() && status.method().is_none()
 }
 
-/// The codes after which a call may be tried again.
+/// The codes after which a call may be retried.
 #[derive(Clone, Debug, Default)]
 struct Codes(Option<Vec<Code>>);
 
@@ -167,7 +167,7 @@ impl Codes {
     }
 }
 
-/// Chance, out of a seed.
+/// Random numbers from a seed.
 #[derive(Debug)]
 struct Jitter(AtomicU64);
 
@@ -176,7 +176,7 @@ impl Jitter {
         Jitter(AtomicU64::new(seed))
     }
 
-    /// SplitMix64: each number of a sequence, however many threads draw from it.
+    /// SplitMix64: each number of a sequence is drawn once, by any number of threads.
     fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
@@ -191,23 +191,23 @@ impl Jitter {
     }
 }
 
-/// Whether and how a call may be repeated, as it goes with its request.
+/// Whether and how a call may be repeated, as part of its request.
 #[derive(Clone, Default)]
 pub(crate) struct Again {
     pub(crate) retry: Choice<RetryPolicy>,
     pub(crate) hedge: Choice<HedgePolicy>,
-    /// What all attempts at the call share, while it goes through a chain.
+    /// The state that all attempts of the call share, while the call goes through a chain.
     pub(crate) tries: Option<Arc<Tries>>,
 }
 
 impl Again {
-    /// Whether the caller or the schema has asked for something.
+    /// Whether the caller or the schema has set a policy.
     pub(crate) fn asks(&self) -> bool {
         let set = matches!(self.retry, Choice::Set(_) | Choice::Schema(_));
         set || matches!(self.hedge, Choice::Set(_))
     }
 
-    /// What a method's schema says.
+    /// The options of a method's schema.
     pub(crate) fn of_method(method: &MethodSpec) -> Option<Box<Self>> {
         let attempts = method.retry_attempts.filter(|_| !method.kind.is_stream())?;
         let policy = RetryPolicy::new().attempts(attempts);
@@ -215,23 +215,23 @@ impl Again {
     }
 }
 
-/// What the caller has said.
+/// The caller's choice for this call.
 #[derive(Clone, Default)]
 pub(crate) enum Choice<P> {
-    /// Nothing: what the client has.
+    /// No choice: the client's policy applies.
     #[default]
     Open,
-    /// Nothing, but the schema has: this, unless the client has something for the very method.
+    /// No choice, but the schema has a policy, which applies unless the client has one for this method.
     Schema(Arc<P>),
     Off,
     Set(Arc<P>),
-    /// Somebody further out sees to it.
+    /// An interceptor further out handles it.
     Taken,
 }
 
 impl<P> Choice<P> {
-    /// The policy to follow, if it is here that the call is to be repeated. `own` is what there is here, and whether it
-    /// is for the very method.
+    /// The policy to follow, if the call is to be repeated here. `own` is the policy here, and whether that policy is
+    /// for this method only.
     fn take(&mut self, own: Option<(&Arc<P>, bool)>) -> Option<Arc<P>> {
         let policy = match (&*self, own) {
             (Choice::Open, own) => Arc::clone(own?.0),
@@ -245,10 +245,10 @@ impl<P> Choice<P> {
     }
 }
 
-/// What the attempts at one call have in common.
+/// The state that the attempts of one call share.
 pub(crate) struct Tries {
     budget: RetryBudget,
-    /// One of them may have run.
+    /// An attempt may have run.
     ran: AtomicBool,
     counted: AtomicBool,
 }
@@ -260,7 +260,7 @@ impl Tries {
     }
 }
 
-/// The budget of a call, which counts for it once.
+/// The budget of a call, which counts the call once.
 fn budget_of(own: Option<&RetryBudget>, request: &Request) -> RetryBudget {
     let tries = request.again.tries.as_ref();
     let budget = own.or(tries.map(|tries| &tries.budget)).cloned().unwrap_or_default();
@@ -270,10 +270,10 @@ fn budget_of(own: Option<&RetryBudget>, request: &Request) -> RetryBudget {
     budget
 }
 
-/// Tries calls again as a policy says.
+/// Retries calls according to a policy.
 pub(crate) struct Retrying {
     policy: Arc<RetryPolicy>,
-    /// For this method only.
+    /// Applies to this method only.
     only: Option<String>,
 }
 
@@ -285,7 +285,7 @@ impl Retrying {
 
 impl Interceptor for Retrying {
     async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {
-        // What has passed of streams does not come back.
+        // Messages of a stream that were passed on cannot be sent again.
         let passes = request.kind().is_stream()
             || self.only.as_ref().is_some_and(|method| method != request.method());
         if passes {
@@ -298,7 +298,7 @@ impl Interceptor for Retrying {
     }
 }
 
-/// Makes a call until it has ended well, or for good.
+/// Makes a call until it succeeds or no further attempt is allowed.
 async fn retried(
     policy: &RetryPolicy,
     request: Request,
@@ -333,13 +333,13 @@ async fn retried(
     }
 }
 
-/// A reply after so many attempts in vain.
+/// A reply after this many failed attempts.
 fn after(mut reply: Reply, made: u8) -> Reply {
     reply.attempts = reply.attempts.saturating_add(made);
     reply
 }
 
-/// The innermost end of a client's interceptors: what the caller alone has asked for, then the client.
+/// The innermost end of a client's interceptors: applies the caller's own policies, then calls the client.
 pub(crate) struct Repeating {
     client: Client,
 }
@@ -386,7 +386,7 @@ async fn hedged(policy: &HedgePolicy, request: Request, client: &Client) -> Resu
     hedge::hedged(policy, request, |request| Box::pin(tried(client.clone(), request))).await
 }
 
-/// One attempt. That no handler was started is true of a call only if it is of all attempts at it.
+/// One attempt. A call counts as not started only if no attempt was started.
 async fn tried(client: Client, request: Request) -> Result<Reply, Status> {
     let Some(tries) = request.again.tries.clone() else {
         return Channel::call(&client, request).await;
@@ -406,7 +406,7 @@ async fn tried(client: Client, request: Request) -> Result<Reply, Status> {
     }
 }
 
-/// Of an attempt that is dropped nobody knows whether it ran.
+/// It is unknown whether a dropped attempt ran, so it counts as started.
 struct Ran<'a> {
     tries: &'a Tries,
     known: bool,

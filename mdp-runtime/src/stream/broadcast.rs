@@ -1,4 +1,4 @@
-//! Events for all who have subscribed.
+//! Broadcasts: events for all subscribers.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::status::Status;
 
-/// Sends events to all clients that have subscribed with a call whose replies stream. Cloning is cheap.
+/// Sends events to all clients that have subscribed through a call whose replies stream. Cloning is cheap.
 ///
-/// A subscriber that reads too slowly loses its oldest events, never anybody else's: each has room for `capacity` of
-/// them. How many were lost is counted, for each [`Subscription`] and [in all](Self::lost).
+/// A slow subscriber loses only its own oldest events: each subscriber has room for `capacity` events. Lost events are
+/// counted for each [`Subscription`] and [in total](Self::lost).
 ///
 /// ```
 /// # mod example {
@@ -61,20 +61,21 @@ pub struct Broadcaster<T> {
 }
 
 impl<T: Clone + Send + 'static> Broadcaster<T> {
-    /// With room for this many events for each subscriber, at least 1; it is rounded up to a power of two.
+    /// Makes a broadcaster with room for this many events for each subscriber. Must be at least 1; the number is
+    /// rounded up to a power of two.
     pub fn new(capacity: usize) -> Self {
-        // More than that tokio's channel refuses with a panic.
+        // tokio's channel panics with a larger capacity.
         let capacity = capacity.clamp(1, usize::MAX >> 1);
         Broadcaster { events: broadcast::Sender::new(capacity), lost: Arc::default() }
     }
 
-    /// Sends an event, and gives the number of those who have subscribed.
+    /// Sends an event. Returns the number of subscribers.
     pub fn send(&self, event: T) -> usize {
-        // An error means that nobody has.
+        // An error means that there are no subscribers.
         self.events.send(event).unwrap_or_default()
     }
 
-    /// The events from now on, for a handler to return.
+    /// Subscribes to the events from now on. A handler returns the subscription.
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription {
             events: BroadcastStream::new(self.events.subscribe()),
@@ -85,12 +86,12 @@ impl<T: Clone + Send + 'static> Broadcaster<T> {
         }
     }
 
-    /// How many have subscribed.
+    /// Returns the number of subscribers.
     pub fn subscribers(&self) -> usize {
         self.events.receiver_count()
     }
 
-    /// How many events were lost by slow subscribers, all of them together.
+    /// Returns the number of events that slow subscribers have lost, in total.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -111,7 +112,7 @@ impl<T> fmt::Debug for Broadcaster<T> {
     }
 }
 
-/// The events of a [`Broadcaster`] for one client. It ends when all handles on the broadcaster are dropped.
+/// The events of a [`Broadcaster`] for one client. The stream ends when all handles on the broadcaster are dropped.
 pub struct Subscription<T> {
     events: BroadcastStream<T>,
     lag: Lag,
@@ -120,24 +121,24 @@ pub struct Subscription<T> {
     over: bool,
 }
 
-/// How many events a subscriber has lost, to be asked while its stream is on its way. Cloning is cheap.
+/// The number of events that a subscriber has lost, readable while the subscription is being sent. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Lag(Arc<AtomicU64>);
 
 impl Lag {
-    /// Events that were lost so far.
+    /// Returns the number of events lost so far.
     pub fn events(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl<T> Subscription<T> {
-    /// The count of what this subscriber loses.
+    /// Returns the counter of events that this subscriber loses.
     pub fn lag(&self) -> Lag {
         self.lag.clone()
     }
 
-    /// Ends the stream with DATA_LOSS where events were lost, in place of going on with the next one that is there.
+    /// Ends the stream with DATA_LOSS after lost events, instead of continuing with the next available event.
     pub fn or_fail(mut self) -> Self {
         self.strict = true;
         self

@@ -1,4 +1,4 @@
-//! The streams of one call between their driver and those who read and write them.
+//! The streams of one call, between the driver and the code that reads and writes them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +13,23 @@ use tokio::sync::Notify;
 use crate::body::Body;
 use crate::compress::Packing;
 
-/// Items that may lie in an inbox as slices of the packets that they came in. With more of them its
-/// reader is slow, and the packets, which may hold much else, are let go.
+/// Maximum number of items in an inbox that are slices of their packets. A longer inbox means a slow reader; further
+/// items are copied, so that large packets are freed.
 const SLICES_MOST: usize = 128;
 
-/// What takes the parts of a call's streams further: a driver, or the other end in memory.
+/// Carries the parts of a call's streams further: a driver, or the other end in memory.
 pub(crate) trait Carrier: Send + Sync {
-    /// Sends a part; an item was paid for.
+    /// Sends a part; the credit for an item was already paid.
     fn send(&self, flow: &Arc<Flow>, part: Part<Body>);
-    /// Sends several, in order.
+    /// Sends several parts, in order.
     fn send_all(&self, flow: &Arc<Flow>, parts: &mut Vec<Part<Body>>) {
         for part in parts.drain(..) {
             self.send(flow, part);
         }
     }
-    /// The other side may send so many units more.
+    /// Lets the other side send this many more units.
     fn taken(&self, flow: &Arc<Flow>, units: u32);
-    /// Nobody wants the call any more. Only a client's end says so.
+    /// Cancels the call. Only a client's end does this.
     fn give_up(&self, flow: &Arc<Flow>);
 }
 
@@ -37,9 +37,9 @@ pub(crate) trait Carrier: Send + Sync {
 pub(crate) struct Flow {
     half: Arc<Half>,
     carrier: Box<dyn Carrier>,
-    /// By which a driver knows the call.
+    /// The key by which a driver knows the call.
     call: OnceLock<Key>,
-    /// What this end has granted the other one.
+    /// The credit that this end has granted to the other end.
     window: u32,
     packing: Packing,
     given_up: AtomicBool,
@@ -67,13 +67,13 @@ impl Flow {
         self.call.get().copied()
     }
 
-    /// Says by which key the driver knows the call.
+    /// Sets the key by which the driver knows the call.
     pub(crate) fn name(&self, call: Key) {
         // A call has one key.
         let _ = self.call.set(call);
     }
 
-    /// How its items are compressed.
+    /// How the stream's items are compressed.
     pub(crate) fn packing(&self) -> Packing {
         self.packing
     }
@@ -86,7 +86,7 @@ impl Flow {
         self.window
     }
 
-    /// How much may be taken before the other side hears of it.
+    /// The number of units to take before credit is returned to the other side.
     pub(crate) fn tell_after(&self) -> u32 {
         (self.window / 2).max(1)
     }
@@ -105,14 +105,14 @@ impl Flow {
         self.carrier.taken(self, units);
     }
 
-    /// A client's requests end before they are complete: the call ends with them.
+    /// Ends a client's requests before they are complete, which cancels the call.
     pub(crate) fn give_up(self: &Arc<Self>) {
         self.given_up.store(true, Ordering::Release);
         self.gone.notify_one();
         self.carrier.give_up(self);
     }
 
-    /// Waits until it is. For one at a time.
+    /// Waits until [`give_up`](Self::give_up) is called. Supports one waiting task.
     pub(crate) async fn given_up(&self) {
         self.gone.notified().await;
     }
@@ -122,12 +122,12 @@ impl Flow {
     }
 }
 
-/// What has come for one end, and what it may send.
+/// The received items of one end, and its send credit.
 #[derive(Default)]
 pub(crate) struct Half {
     inbox: Mutex<Inbox>,
     gate: Mutex<Gate>,
-    /// The call is over. Written within the gate.
+    /// The call is over. Written while the gate is locked.
     over: AtomicBool,
 }
 
@@ -140,29 +140,29 @@ struct Inbox {
     reader: Option<Waker>,
 }
 
-/// Why no more items come.
+/// The reason why no more items come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InboxEnd {
-    /// The other side has said so.
+    /// The other side has ended the stream.
     Complete,
     /// The call is over.
     Cut,
 }
 
-/// Credit.
+/// The send credit.
 #[derive(Default)]
 struct Gate {
     units: i64,
     writer: Option<Waker>,
 }
 
-/// The call is over: nothing more can be sent for it.
+/// The error of sending when the call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Over;
 
-/// For the driver.
+/// The driver's side.
 impl Half {
-    /// A part has come.
+    /// Stores a received part.
     pub(crate) fn put(&self, part: Part<Body>) {
         let mut inbox = lock(&self.inbox);
         match part {
@@ -176,7 +176,7 @@ impl Half {
         wake(inbox);
     }
 
-    /// The other side may be sent so many units more.
+    /// Adds this many units of send credit.
     pub(crate) fn credit(&self, units: u32) {
         let mut gate = lock(&self.gate);
         gate.units += i64::from(units);
@@ -187,7 +187,7 @@ impl Half {
         }
     }
 
-    /// The call is over. What has come can still be read.
+    /// Marks the call as over. Received items can still be read.
     pub(crate) fn close(&self) {
         let mut inbox = lock(&self.inbox);
         inbox.end.get_or_insert(InboxEnd::Cut);
@@ -202,9 +202,9 @@ impl Half {
     }
 }
 
-/// For who reads and writes.
+/// The reader's and the writer's side.
 impl Half {
-    /// Takes all items that are there. An end is seen when they are gone.
+    /// Takes all received items. The end is reported after the last item.
     pub(crate) fn poll_items(
         &self,
         cx: &mut Context<'_>,
@@ -222,8 +222,8 @@ impl Half {
         Poll::Pending
     }
 
-    /// Waits until the stream is open: OPEN or an item has come. The metadata of OPEN. That the call is over is for
-    /// its end to say.
+    /// Waits until the stream is open: until OPEN or an item has arrived. Returns the metadata of OPEN. The end of the
+    /// call is reported elsewhere.
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut inbox = lock(&self.inbox);
         if inbox.opened.is_none() && inbox.items.is_empty() {
@@ -233,7 +233,7 @@ impl Half {
         Poll::Ready(inbox.opened.clone().unwrap_or_default())
     }
 
-    /// The metadata of OPEN, once.
+    /// Takes the metadata of OPEN, once.
     pub(crate) fn take_opened(&self) -> Option<Bytes> {
         lock(&self.inbox).opened.take()
     }
@@ -257,7 +257,7 @@ impl Half {
     }
 }
 
-/// What an item costs.
+/// The units of credit that an item costs.
 pub(crate) fn cost(item: &Body) -> u32 {
     units(item.size())
 }
@@ -290,7 +290,7 @@ impl Flow {
     }
 }
 
-/// Joins the two ends of a call in memory. Credit goes from the one to the other at once.
+/// Connects the two ends of a call in memory. Credit goes directly from one end to the other.
 struct Joined {
     other: Arc<Half>,
 }
@@ -309,7 +309,7 @@ impl Carrier for Joined {
     }
 }
 
-/// The client's and the worker's end of a call that goes through no broker.
+/// The client's and the worker's end of a call without a broker.
 pub(crate) fn joined(window: u32) -> (Flow, Flow) {
     let (client, worker) = (Arc::<Half>::default(), Arc::<Half>::default());
     client.credit(window);

@@ -1,10 +1,12 @@
 //! Streams of messages within a call, in either direction.
 //!
-//! - At a client, a call whose replies stream gives a [`Streaming`]; one whose requests stream a [`RequestSender`].
-//! - At a worker, a handler gets a [`Streaming`] of requests, and returns any [`Stream`] of replies: one of its own, the
-//!   one of a [`channel`], a [`Broadcaster`]'s [`Subscription`], or [`acknowledge`]'s.
+//! - At a client, a call whose replies stream returns a [`Streaming`]; a call whose requests stream returns a
+//! [`RequestSender`].
+//! - At a worker, a handler receives a [`Streaming`] of requests, and returns any [`Stream`] of replies: its own type,
+//!   the
+//! stream of a [`channel`], a [`Broadcaster`]'s [`Subscription`], or the stream of [`acknowledge`].
 //!
-//! Each stream has a window: who sends waits until its reader has room. The broker passes messages on and keeps none.
+//! Each stream has a window: the sender waits until the reader has room. The broker forwards messages and stores none.
 
 mod broadcast;
 mod flow;

@@ -1,4 +1,4 @@
-//! The credit of whoever sends.
+//! The credit of the sender of a stream.
 
 use std::task::{Context, Poll, ready};
 
@@ -6,10 +6,10 @@ use mdp_protocol::wire::units;
 
 use super::flow::{Half, Over};
 
-/// Credit that was taken from the gate, so that not every item has to go there.
+/// Credit that was taken from the gate in advance, so that not every item has to lock the gate.
 #[derive(Debug, Default)]
 pub(crate) struct Purse {
-    /// Below zero after an item that cost more than there was.
+    /// Below zero after an item that cost more than the available credit.
     units: i64,
 }
 
@@ -32,7 +32,7 @@ impl Purse {
         Poll::Ready(Ok(()))
     }
 
-    /// Pays for an item of this size, for which [`poll_ready`](Self::poll_ready) was waited.
+    /// Pays for an item of this size; call this after [`poll_ready`](Self::poll_ready).
     pub(crate) fn pay(&mut self, size: usize) {
         self.units -= i64::from(units(size));
     }

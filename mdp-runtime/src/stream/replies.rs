@@ -1,4 +1,4 @@
-//! A worker's end of a stream of replies: what drives a handler's stream, and streams for handlers to return.
+//! A worker's end of a stream of replies: the code that drives a handler's stream, and streams for handlers to return.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,15 +20,15 @@ use crate::compress::{self, Compression};
 use crate::status::Status;
 use crate::worker::{CallContext, handler};
 
-/// Items, or bytes of them, after which they go to the driver, and others have their turn.
+/// The number of items, or of their bytes, after which items go to the driver and other tasks may run.
 const TURN: usize = 512;
 const TURN_BYTES: usize = 64 * 1024;
 
-/// Sends what a handler's stream gives, as the call's flow lets it.
+/// Sends the items of a handler's stream, as far as the call's flow allows.
 ///
 /// # Errors
 ///
-/// The stream's own status; CANCELLED if the call is over before it; INTERNAL if a key of the metadata cannot be sent.
+/// The stream's own status. CANCELLED: the call ended before the stream. INTERNAL: a metadata key cannot be sent.
 pub async fn send_replies<S, T>(cx: &CallContext, replies: S) -> Result<Bytes, Status>
 where
     S: Stream<Item = Result<T, Status>>,
@@ -65,7 +65,7 @@ impl Pump<'_> {
         T: Record,
     {
         while !self.batch.is_full() {
-            // First the item, then the credit for it: only whoever asks finds out that there are no more.
+            // The item comes first, then the credit for it: only polling the stream shows whether there are more items.
             if !self.batch.has_unpaid() {
                 match ready!(replies.as_mut().poll_next(cx)) {
                     Some(Ok(item)) => self.batch.put(&item),
@@ -89,13 +89,13 @@ impl Pump<'_> {
     }
 }
 
-/// Items, encoded one behind another: an allocation for each would cost more than most of them.
+/// Items, encoded one after another: one allocation for each item would cost more than most items.
 struct Batch {
     with: Option<Compression>,
     bytes: Vec<u8>,
-    /// Where the items end for which there was credit, and whether they are compressed.
+    /// The end offsets of the items that are paid for, and whether each is compressed.
     ends: Vec<(usize, bool)>,
-    /// The same of the one that waits for credit.
+    /// The same for the item that waits for credit.
     unpaid: Option<(usize, bool)>,
     parts: Vec<Part<Body>>,
 }
@@ -106,13 +106,13 @@ impl Batch {
         Batch { with, bytes, ends, unpaid: None, parts }
     }
 
-    /// Where the last item ends for which there was credit.
+    /// The end offset of the last item that is paid for.
     fn paid(&self) -> usize {
         self.ends.last().map_or(0, |(end, _)| *end)
     }
 
     fn is_full(&self) -> bool {
-        // An item that waits for credit fills nothing.
+        // An item that waits for credit does not count.
         self.ends.len() >= TURN || self.paid() >= TURN_BYTES
     }
 
@@ -136,7 +136,7 @@ impl Batch {
         self.unpaid = Some((self.bytes.len(), compressed));
     }
 
-    /// There is credit. The size of the item that waited for it.
+    /// Marks the waiting item as paid for, and returns its size.
     fn pay(&mut self) -> Option<usize> {
         let start = self.paid();
         let unpaid = self.unpaid.take()?;
@@ -144,7 +144,7 @@ impl Batch {
         Some(unpaid.0 - start)
     }
 
-    /// The items for which there was credit.
+    /// Takes the items that are paid for.
     fn take(&mut self) -> &mut Vec<Part<Body>> {
         if self.ends.is_empty() {
             return &mut self.parts;
@@ -171,10 +171,10 @@ fn over() -> Status {
     Status::cancelled("the call is over before its replies are")
 }
 
-/// A stream of replies for a handler to return, and a sender for it that may go elsewhere: to a task, to a
-/// thread, into a list of those who want to hear of something.
+/// Makes a stream of replies for a handler to return, and a sender for it. The sender may move to a task, to a thread,
+/// or into a list of subscribers.
 ///
-/// At most `buffer` replies, and one at least, wait in between; [`ReplySender::send`] waits for room.
+/// At most `buffer` replies wait in the channel, at least one. [`ReplySender::send`] waits for room.
 ///
 /// ```
 /// use mdp_runtime::{Status, Stream, stream};
@@ -196,19 +196,19 @@ pub fn channel<T>(buffer: usize) -> (ReplySender<T>, ReplyStream<T>) {
     (ReplySender { replies }, ReplyStream { replies: stream })
 }
 
-/// Sends replies into a [`ReplyStream`], from any task or thread. The stream ends well when all clones are
-/// dropped, and with a status with [`fail`](Self::fail).
+/// Sends replies into a [`ReplyStream`], from any task or thread. The stream ends successfully when all clones are
+/// dropped, and with a status after [`fail`](Self::fail).
 pub struct ReplySender<T> {
     replies: mpsc::Sender<Result<T, Status>>,
 }
 
-/// Nobody wants replies any more.
+/// The error of sending a reply when the call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over: nobody wants its replies")]
 pub struct NobodyListens;
 
 impl<T> ReplySender<T> {
-    /// Sends a reply, as soon as there is room for it.
+    /// Sends a reply as soon as there is room for it.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl<T> ReplySender<T> {
         self.replies.send(Ok(reply)).await.map_err(|_| NobodyListens)
     }
 
-    /// As [`send`](Self::send), for threads. It must not be called in async code.
+    /// Sends like [`send`](Self::send), blocking the thread. Must not be called in async code.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ impl<T> ReplySender<T> {
         self.replies.blocking_send(Ok(reply)).map_err(|_| NobodyListens)
     }
 
-    /// Ends the call with a status, after what was sent.
+    /// Ends the call with a status, after the replies that were sent before.
     ///
     /// # Errors
     ///
@@ -258,7 +258,7 @@ impl<T> fmt::Debug for ReplySender<T> {
     }
 }
 
-/// What a [`ReplySender`] sends, as a handler returns it. See [`channel`].
+/// The stream of a [`ReplySender`]'s replies, for a handler to return. See [`channel`].
 pub struct ReplyStream<T> {
     replies: mpsc::Receiver<Result<T, Status>>,
 }
@@ -277,7 +277,7 @@ impl<T> fmt::Debug for ReplyStream<T> {
     }
 }
 
-/// Acknowledges now and answers later: a stream of two replies, of which the second is what a future gives.
+/// Acknowledges now and answers later: makes a stream of two replies, the second of which is the result of a future.
 ///
 /// ```
 /// use mdp_runtime::{Status, Stream, stream};

@@ -18,9 +18,9 @@ use crate::status::Status;
 
 /// Sends the requests of a call, one after another.
 ///
-/// [`send`](Self::send) waits while the handler reads slowly, so that nothing piles up. [`finish`](Self::finish) says
-/// that all is sent. Dropped before that it gives the call up, which then ends with CANCELLED: half a stream is never
-/// taken for a whole one.
+/// [`send`](Self::send) waits while the handler reads slowly, so that messages do not pile up. [`finish`](Self::finish)
+/// ends the stream. Dropping the sender before that cancels the call, which then ends with CANCELLED, so a handler
+/// never takes an incomplete stream for a complete one.
 ///
 /// ```no_run
 /// # use mdp_runtime::{RequestSender, Status};
@@ -49,7 +49,7 @@ impl<T> RequestSender<T> {
         RequestSender { flow, method, purse, finished: false, item: PhantomData }
     }
 
-    /// Says that there are no more requests.
+    /// Ends the stream of requests.
     pub fn finish(mut self) {
         self.end();
     }
@@ -59,18 +59,18 @@ impl<T> RequestSender<T> {
         self.flow.send(Part::End);
     }
 
-    /// Whether the call is over, so that nothing can be sent any more.
+    /// Whether the call is over, so that no more requests can be sent.
     pub fn is_closed(&self) -> bool {
         self.flow.half().is_over()
     }
 }
 
 impl<T: Record> RequestSender<T> {
-    /// Sends a request, as soon as the handler has room for it.
+    /// Sends a request as soon as the handler has room for it.
     ///
     /// # Errors
     ///
-    /// CANCELLED: the call is over. What it ended with is with its reply, or at the end of its stream of replies.
+    /// CANCELLED: the call is over. The call's reply, or the end of the stream of replies, has the call's own status.
     pub async fn send(&mut self, message: impl Into<T>) -> Result<(), Status> {
         let message = message.into();
         let mut body = Body::new("", None, message.encoded_len(), |bytes| message.encode_to(bytes));
@@ -85,11 +85,11 @@ impl<T: Record> RequestSender<T> {
         Ok(())
     }
 
-    /// Sends all that a stream gives. It does not [`finish`](Self::finish).
+    /// Sends all items of a stream. Does not [`finish`](Self::finish).
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// The errors of [`send`](Self::send).
     pub async fn send_all(&mut self, messages: impl Stream<Item = T>) -> Result<(), Status> {
         let mut messages = std::pin::pin!(messages);
         while let Some(message) = poll_fn(|cx| messages.as_mut().poll_next(cx)).await {

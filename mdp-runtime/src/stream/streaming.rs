@@ -1,4 +1,4 @@
-//! What a stream's reader holds.
+//! The reader's end of a stream.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,16 +18,14 @@ use crate::codegen::{MethodSpec, Record};
 use crate::metadata::Metadata;
 use crate::status::Status;
 
-/// Credit that goes back when there is nothing left to take (wire.md R71).
+/// The units of credit that are returned when there are no more items to take (wire.md R71).
 const TELL_WHEN_EMPTY: u32 = 8;
 
-/// The messages of a stream, in the order in which they were sent: replies at a client, requests at a
-/// worker.
+/// The messages of a stream, in the order in which they were sent: replies at a client, requests at a worker.
 ///
-/// Read it with [`message`](Self::message), or as a [`Stream`]. It ends with `None`, or with one status and then
-/// `None`. Who reads slowly slows its sender down: at most a window of messages waits here, 4,096 of up to 256 B
-/// unless [set otherwise](crate::ClientBuilder::window), and no other call is delayed. A client that drops it gives
-/// the call up, and its handler is stopped.
+/// Read the stream with [`message`](Self::message), or as a [`Stream`]. It ends with `None`, or with one status and
+/// then `None`. A slow reader slows its sender down: at most a window of messages waits here, by default 4,096 messages
+/// of up to
 ///
 /// ```no_run
 /// # use mdp_runtime::{Status, Streaming};
@@ -253,7 +251,24 @@ impl<T: Record> Streaming<T> {
             })
         });
         if message.is_err() {
-            // For a client that gives the call up, if it has not ended.
+            // bytes ([`ClientBuilder::window`](crate::ClientBuilder::window)). Other calls are not delayed. When a
+            // client drops the stream, the call is cancelled and its handler is stopped. 47 Units taken for which no
+            // credit was returned yet. 50 The end of the call, once it was returned. 57 A client's stream whose call
+            // has not ended. 59 A client's stream whose call has ended; the end is returned after all items are read.
+            // 61 A worker's stream. 63 The stream has ended. 67 No field is ever pinned. 92-94 Returns the metadata
+            // that the handler sent before its first message. It is available with that message or with the end, or
+            // when an awaited call returns the stream. Empty at a worker, where the [`CallContext`](crate::CallContext)
+            // has the caller's metadata. 99 Returns the metadata that the handler sent with the end, once the stream
+            // has ended successfully. A status has its own metadata. 108 Waits for the call's end, regardless of unread
+            // messages. 118 Waits until the handler has opened the stream. 127 If no message came before the end, the
+            // end is the answer. 136 Reads the metadata that precedes the replies. If it cannot be read, the call is
+            // cancelled. 158 Waits until the call has ended. 168 The next message, encoded. 175 The call's end is
+            // checked first, then the items that came before it. 193 The broker may allow less than the window, so half
+            // of the window may never be reached. 215 Returns credit once at least this many units were taken. 224
+            // Returns the next message, or `None` when there are no more. 228-229 The status with which the call
+            // failed. At a worker: CANCELLED if the call ends before its requests do. A message that cannot be read
+            // ends the stream, with INTERNAL at a client and INVALID_ARGUMENT at a worker. 256 At a client this cancels
+            // the call, if the call has not ended.
             self.state = State::Over;
             self.items.clear();
         }
