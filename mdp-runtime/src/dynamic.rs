@@ -1,4 +1,4 @@
-//! Calls of methods that a program learns of while it runs: for tools and gateways, which have schemas in place of
+//! Calls of methods that a program learns about at run time: for tools and gateways, which use schemas instead of
 //! generated code.
 //!
 //! ```
@@ -47,21 +47,21 @@ pub use crate::codegen::Encoded;
 use crate::codegen::{Idempotency, MethodSpec, OnCancel};
 use crate::status::Status;
 
-/// The method of each service by which a worker tells the service's schema (wire.md R99). No name in protobuf
-/// begins like this.
+/// The method of each service with which a worker returns the service's schema (wire.md R99). No protobuf name starts
+/// with `-`.
 pub(crate) const SCHEMA: &str = "-schema";
 
-/// The method of each service by which a worker shows that it is there (wire.md R99).
+/// The method of each service with which a worker shows that it is alive (wire.md R99).
 pub(crate) const PING: &str = "-ping";
 
-/// The most methods that a program may learn of: each stays in memory for good.
+/// The maximum number of methods that a program may make: each stays in memory permanently.
 const MOST_METHODS: usize = 65_536;
 
-/// A method by its path.
+/// A method, identified by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method(&'static MethodSpec);
 
-/// Why there is no such method.
+/// The error when a method cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MethodError {
@@ -70,35 +70,36 @@ pub enum MethodError {
     Path {
         /// The path.
         path: String,
-        /// What is wrong with it.
+        /// The problem with the path.
         source: NameError,
     },
-    /// The schema does not have it.
+    /// The schema does not have the service.
     #[error("the schema has no service {service}")]
     NoService {
         /// The service.
         service: String,
     },
-    /// The service does not have it.
+    /// The service does not have the method.
     #[error("{service} has no method {method}; it has {}", .others.join(", "))]
     NoMethod {
         /// The service.
         service: String,
         /// The method.
         method: String,
-        /// The names of its methods.
+        /// The names of the service's methods.
         others: Vec<String>,
     },
-    /// The program has made too many.
+    /// The program has made too many methods.
     #[error("a program may name {MOST_METHODS} methods, and this one has")]
     TooMany,
 }
 
 impl Method {
-    /// A handle for a method that is known at run time only: its path, `package.Service/Method`, and its kind. The options
-    /// of a schema (idempotency, `timeout_ms`, `retry_attempts`) do not apply, so the broker does not repeat its calls; see
-    /// [`in_schema`](Self::in_schema) and [`with_idempotency`](Self::with_idempotency). Equal handles share their memory,
-    /// and it is never freed. A process can have 65,536 of them: do not make them from names that a peer chooses.
+    /// Makes a handle for a method that is known only at run time, from its path `package.Service/Method` and its kind.
+    /// The options of a schema (idempotency, `timeout_ms`, `retry_attempts`) do not apply, so the broker does not
+    /// repeat the method's calls; see [`in_schema`](Self::in_schema) and [`with_idempotency`](Self::with_idempotency).
+    /// Equal handles share their memory, which is never freed. A process can have 65,536 handles: do not make them from
+    /// names that a peer chooses.
     ///
     /// # Errors
     ///
@@ -107,8 +108,8 @@ impl Method {
         Self::of(path, kind, Idempotency::Unknown)
     }
 
-    /// The method of this path, with the kind and the idempotency that the schema gives it. As with generated code, the
-    /// broker moves calls of an idempotent method from a lost worker to another.
+    /// Makes a handle for the method with this path, with the kind and the idempotency of the schema. As with generated
+    /// code, the broker moves calls of an idempotent method from a lost worker to another.
     ///
     /// # Errors
     ///
@@ -144,7 +145,7 @@ impl Method {
         Self::of(path, kind, idempotency)
     }
 
-    /// The same method with this idempotency.
+    /// Returns the same method with this idempotency.
     ///
     /// # Errors
     ///
@@ -184,27 +185,27 @@ impl Method {
         Ok(Method(spec))
     }
 
-    /// The path.
+    /// Returns the path.
     pub fn path(&self) -> &'static str {
         self.0.path
     }
 
-    /// Which of its sides stream.
+    /// Returns the kind: whether requests, replies or both stream.
     pub fn kind(&self) -> CallKind {
         self.0.kind
     }
 
-    /// Whether a second run of a call may do harm, as far as it is known.
+    /// Returns the method's idempotency, as far as it is known.
     pub fn idempotency(&self) -> Idempotency {
         self.0.idempotency
     }
 
-    /// A call with one request and one reply. A method of another kind ends it with UNIMPLEMENTED.
+    /// Makes a call with one request and one reply. A method of another kind ends the call with UNIMPLEMENTED.
     pub fn call(&self, client: &Client, request: Bytes) -> Call<Encoded> {
         Call::new(client, self.0, &Encoded(request))
     }
 
-    /// A call with one request and a stream of replies.
+    /// Makes a call with one request and a stream of replies.
     pub fn server_streaming(
         &self,
         client: &Client,
@@ -213,12 +214,12 @@ impl Method {
         Call::server_streaming(client, self.0, &Encoded(request))
     }
 
-    /// A call with a stream of requests and one reply.
+    /// Makes a call with a stream of requests and one reply.
     pub fn client_streaming(&self, client: &Client) -> Call<Encoded, ClientStreaming<Encoded>> {
         Call::client_streaming(client, self.0)
     }
 
-    /// A call with streams both ways.
+    /// Makes a call with streams in both directions.
     pub fn bidi_streaming(&self, client: &Client) -> Call<Encoded, BidiStreaming<Encoded>> {
         Call::bidi_streaming(client, self.0)
     }
@@ -226,12 +227,13 @@ impl Method {
 
 type Known = HashMap<(String, CallKind, Idempotency), &'static MethodSpec>;
 
-/// Asks a worker of a service, or the one of this id, for a sign of life. It goes the way of a call, but no handler sees it. It takes the
-/// right to call the service, if the broker has a policy.
+/// Checks that a worker of a service, or the worker with this id, is alive. The ping travels like a call, but no
+/// handler sees it. If the broker has a policy, the caller needs the right to call the service.
 ///
 /// # Errors
 ///
-/// How the call ended, if not well: UNAVAILABLE if there is no such worker; UNIMPLEMENTED from a worker of an older version.
+/// The status with which the ping failed: UNAVAILABLE if there is no such worker, UNIMPLEMENTED from a worker of an
+/// older version, INVALID_ARGUMENT if the service's name is invalid.
 pub async fn ping(
     client: &Client,
     service: &str,
@@ -248,13 +250,13 @@ pub async fn ping(
     }
 }
 
-/// The schema of a service, as one of its workers says. It takes the right to call the service, if the broker has a
-/// policy.
+/// Returns the schema of a service, as reported by one of the service's workers. If the broker has a policy, the caller
+/// needs the right to call the service.
 ///
 /// # Errors
 ///
-/// How the call ended, if not well: UNIMPLEMENTED from a worker that has no schema or
-/// [does not tell it](crate::WorkerBuilder::reflection); INTERNAL if what it says is none.
+/// The status with which the call failed: UNIMPLEMENTED from a worker that has no schema or [does not return
+/// it](crate::WorkerBuilder::reflection), INTERNAL if the reply is not a schema.
 pub async fn schema(client: &Client, service: &str) -> Result<Schema, Status> {
     let path = format!("{service}/{SCHEMA}");
     let method = Method::new(&path, CallKind::Unary)

@@ -1,4 +1,5 @@
-//! The operator's own code in the broker: asked about each request and each reply, told who comes and goes.
+//! Hooks: the operator's code in the broker. They decide on each request and each reply, and are notified when peers
+//! connect and leave.
 //!
 //! ```
 //! # use mdp_runtime::{MdpRecord, Status, mdp_service};
@@ -54,52 +55,53 @@ pub use verdict::{Answer, Forward, Verdict};
 
 use crate::DisconnectReason;
 
-/// Code of the operator's that a broker runs ([`BrokerBuilder::hooks`](crate::BrokerBuilder::hooks)).
+/// The operator's code that a broker runs ([`BrokerBuilder::hooks`](crate::BrokerBuilder::hooks)).
 ///
-/// Hooks are plain functions on threads of their own, several at a time, so they may block and look things up. The
-/// broker goes on with everything else meanwhile; only the call that is asked about waits. It ends with INTERNAL when
-/// a hook panics or takes longer than [`hook_timeout`](crate::BrokerBuilder::hook_timeout), and with
-/// RESOURCE_EXHAUSTED when too many calls wait for hooks. So a hook that fails lets nothing pass. A thread
-/// that stays in a hook is replaced, up to a limit.
+/// Hooks are plain functions on separate threads, several at a time, so they may block, for instance to look things up.
+/// The broker continues with all other work; only the call in question waits. The call ends with INTERNAL when a hook
+/// panics or takes longer than [`hook_timeout`](crate::BrokerBuilder::hook_timeout), and with RESOURCE_EXHAUSTED when
+/// too many calls wait for hooks. So a failing hook lets no call pass. A thread that hangs in a hook is replaced, up to
+/// a limit.
 ///
-/// They are asked after the [policy](crate::Policy) and the quotas, once for each call: not again for another
-/// attempt, nor where they have sent it themselves. Of a call with streams they see the request that opens it
-/// and the reply that ends it; its items pass. The broker's own services (`mmi.`) are not asked about.
+/// Hooks run after the [policy](crate::Policy) and the quotas, once for each call: they do not run again for another
+/// attempt, or for a request that a hook has forwarded itself. For a call with streams they see the request that opens
+/// the call and the reply that ends it; streamed messages pass by. Calls of the broker's own services (`mmi.`) do not
+/// reach the hooks.
 pub trait BrokerHooks: Send + Sync + 'static {
-    /// A request, before a worker is chosen.
+    /// Decides on a request, before a worker is chosen. Default: forwards the request unchanged.
     fn request(&self, request: &Request) -> Verdict {
         let _ = request;
         Verdict::Forward(Forward::new())
     }
 
-    /// A reply that ends a call, be it a message or an error, before its client gets it. The worker is free for other
-    /// calls already. [`Forward::to_service`] and [`Forward::to_worker`] send it on as a request to another worker,
-    /// whose reply is asked about in turn.
+    /// Decides on a reply that ends a call, a message or an error, before the client gets it. The worker is already
+    /// free for other calls. [`Forward::to_service`] and [`Forward::to_worker`] forward the reply as a request to
+    /// another worker, whose reply goes through this hook too. Default: forwards the reply unchanged.
     fn reply(&self, reply: &Reply) -> Verdict {
         let _ = reply;
         Verdict::Forward(Forward::new())
     }
 
-    /// Whether [`request`](Self::request) is to be asked; looked at once, when the broker starts. `true`. Without it no
-    /// request waits for a hook.
+    /// Whether the broker calls [`request`](Self::request). Read once, when the broker starts. If `false`, no request
+    /// waits for a hook. Default: `true`.
     fn judges_requests(&self) -> bool {
         true
     }
 
-    /// Whether [`reply`](Self::reply) is to be asked; looked at once, when the broker starts. `true`. Without it no
-    /// reply waits for a hook.
+    /// Whether the broker calls [`reply`](Self::reply). Read once, when the broker starts. If `false`, no reply waits
+    /// for a hook. Default: `true`.
     fn judges_replies(&self) -> bool {
         true
     }
 
-    /// A worker offers a service, `capacity` calls at a time.
+    /// A worker now offers a service, with `capacity` concurrent calls.
     ///
-    /// This and the other events come one after another, in their order, on a thread of their own.
+    /// This event and the following ones arrive in order, one at a time, on a separate thread.
     fn worker_joined(&self, worker: &Peer, service: &str, capacity: u32) {
         let _ = (worker, service, capacity);
     }
 
-    /// A worker has left, whatever the cause, and with it these services of it.
+    /// A worker has left, for any cause, and no longer offers these services.
     fn worker_left(&self, worker: &Peer, services: &[&str], cause: &LeaveCause) {
         let _ = (worker, services, cause);
     }
@@ -118,7 +120,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Out of the id, and the principal behind a space (wire.md R98).
+    /// Reads the id and, after a space, the principal (wire.md R98).
     pub(crate) fn of(who: &[u8]) -> Self {
         let who = String::from_utf8_lossy(who);
         match who.split_once(' ') {
@@ -129,29 +131,29 @@ impl Peer {
         }
     }
 
-    /// The id that the peer gave itself, or was given. It is a claim.
+    /// Returns the id that the peer chose or the broker assigned. The id is a claim, not a proof of identity.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Who it is, as the broker has proven it: the principal's name in the policy, else the key of its connection in
-    /// Z85; `None` if the connection has no key.
+    /// Returns the peer's identity as the broker has verified it: the principal's name in the policy, or else the
+    /// connection's public key in Z85. `None` if the connection has no key.
     pub fn principal(&self) -> Option<&str> {
         self.principal.as_deref()
     }
 }
 
-/// Why a worker left.
+/// The cause of a worker's departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeaveCause {
-    /// It said so.
+    /// The worker sent a DISCONNECT.
     Said(DisconnectReason),
-    /// It was told to go.
+    /// The broker disconnected the worker.
     Expelled(DisconnectReason),
-    /// It gave no sign of life for the agreed time.
+    /// The worker sent no heartbeat for the agreed time.
     Silence,
-    /// Its connection is gone, or takes nothing more.
+    /// The worker's connection is closed, or accepts no more messages.
     Unreachable,
 }
 
@@ -160,7 +162,7 @@ impl LeaveCause {
         match cause {
             Cause::Said(reason) => LeaveCause::Said(reason),
             Cause::Expelled(reason) => LeaveCause::Expelled(reason),
-            // A plain client's; workers have heartbeats.
+            // Only plain clients become idle; workers have heartbeats.
             Cause::Silence | Cause::Idle => LeaveCause::Silence,
             Cause::Unreachable | Cause::Unread(_) => LeaveCause::Unreachable,
         }

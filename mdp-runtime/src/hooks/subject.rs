@@ -1,4 +1,4 @@
-//! What hooks are asked about, as they see it.
+//! The requests and replies that hooks decide on.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::metadata::Metadata;
 use crate::security::PublicKey;
 use crate::status::{Code, Status};
 
-/// What is known of a call whatever is asked about it.
+/// The facts about a call that hooks see for both requests and replies.
 #[derive(Debug)]
 pub(crate) struct Called {
     path: String,
@@ -44,7 +44,7 @@ impl Called {
     }
 }
 
-/// A body and what lies in it.
+/// A body with its metadata.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) body: Body,
@@ -71,38 +71,39 @@ impl Content {
 
 macro_rules! about_the_call {
     () => {
-        /// The path of the method that was called, `package.Service/Method`; of a raw call the service.
+        /// Returns the path of the called method, `package.Service/Method`; for a raw call, the service.
         pub fn path(&self) -> &str {
             &self.called.path
         }
 
-        /// The service that was called.
+        /// Returns the called service.
         pub fn service(&self) -> &str {
             self.called.service()
         }
 
-        /// The method that was called, without its service; `None` for a raw call.
+        /// Returns the called method's name, without the service; `None` for a raw call.
         pub fn method(&self) -> Option<&str> {
             self.called.method()
         }
 
-        /// Whether it is a raw call: frames of plain MDP, and no method's message.
+        /// Whether this is a raw call: frames of plain MDP instead of a method's message.
         pub fn is_raw(&self) -> bool {
             self.called.raw
         }
 
-        /// Who called.
+        /// Returns the caller.
         pub fn client(&self) -> &Peer {
             &self.called.client
         }
 
-        /// Whom the policy or the connection's key says the caller is; see [`Peer::principal`].
+        /// Returns the caller's verified identity; see [`Peer::principal`].
         pub fn principal(&self) -> Option<&str> {
             self.called.client.principal()
         }
 
-        /// The key of the caller's connection, with CURVE. A [`principal`](Self::principal) may have several keys, and that of
-        /// `[anyone]` has all that nobody owns; what is to hold for one peer alone, a token for instance, is bound to the key.
+        /// Returns the key of the caller's connection, with CURVE. A [`principal`](Self::principal) may have several
+        /// keys, and `[anyone]` covers all keys without an entry. To bind something to one peer, for instance a token,
+        /// bind it to the key.
         pub fn key(&self) -> Option<PublicKey> {
             self.called.key
         }
@@ -135,37 +136,37 @@ impl Request {
 
     about_the_call!();
 
-    /// What the client sent beside its message. Decoded when it is first looked at.
+    /// Returns the metadata of the request. It is decoded at the first use.
     pub fn metadata(&self) -> &Metadata {
         self.content.metadata()
     }
 
-    /// The message's bytes as they travel, shared and not copied; see [`is_compressed`](Self::is_compressed).
+    /// Returns the encoded message, shared without copying; see [`is_compressed`](Self::is_compressed).
     pub fn payload(&self) -> Bytes {
         self.content.body.payload()
     }
 
-    /// Whether [`payload`](Self::payload) is compressed. [`message`](Self::message) takes care of it.
+    /// Whether [`payload`](Self::payload) is compressed. [`message`](Self::message) decompresses it.
     pub fn is_compressed(&self) -> bool {
         self.content.body.is_compressed()
     }
 
-    /// The message.
+    /// Decodes the message.
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT: it is not such a message, or is compressed by a codec that is not built in, or to more than
-    /// 16 MiB.
+    /// INVALID_ARGUMENT: the bytes are not a message of this type, their compression is not built in, or the message is
+    /// larger than 16 MiB.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         self.content.message(&format!("the request of {}", self.path()))
     }
 
-    /// The frames of a raw call; of any other the one with its payload.
+    /// Returns the frames of a raw call; for any other call, one frame with the payload.
     pub fn frames(&self) -> Vec<Bytes> {
         self.content.body.frames()
     }
 
-    /// The time that is left.
+    /// Returns the time left until the call's deadline.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -175,27 +176,27 @@ impl Request {
         self.idempotent
     }
 
-    /// Which of its sides stream.
+    /// Returns the kind of the call: whether requests, replies or both stream.
     pub fn kind(&self) -> CallKind {
         self.kind
     }
 
-    /// The only worker that the client wants, by its id.
+    /// Returns the id of the only worker that the client accepts, if set.
     pub fn wanted_worker(&self) -> Option<&str> {
         std::str::from_utf8(&self.target).ok().filter(|id| !id.is_empty())
     }
 }
 
-/// The reply that ends a call, and that waits for a [`Verdict`](super::Verdict).
+/// The reply that ends a call and waits for a [`Verdict`](super::Verdict).
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) called: Called,
-    /// Without one the broker itself, or the worker's side, has ended the call.
+    /// `None`: the broker or the worker's runtime has ended the call without a body.
     pub(crate) content: Option<Content>,
     pub(crate) end: End,
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) worker: Name,
@@ -211,17 +212,17 @@ impl Reply {
 
     about_the_call!();
 
-    /// The id of the worker that answers.
+    /// Returns the id of the worker that answered.
     pub fn worker(&self) -> &str {
         std::str::from_utf8(&self.end.worker).unwrap_or_default()
     }
 
-    /// How the call ended.
+    /// Returns the code with which the call ended.
     pub fn code(&self) -> Code {
         self.end.code
     }
 
-    /// The error, if it is one.
+    /// Returns the error, if the call failed.
     pub fn status(&self) -> Option<Status> {
         if self.end.code == Code::Ok {
             return None;
@@ -235,7 +236,7 @@ impl Reply {
         })
     }
 
-    /// What the worker sent beside its reply.
+    /// Returns the metadata that the worker sent with the reply.
     pub fn metadata(&self) -> &Metadata {
         static NONE: OnceLock<Metadata> = OnceLock::new();
         match &self.content {
@@ -244,22 +245,22 @@ impl Reply {
         }
     }
 
-    /// The reply's bytes as they travel, shared and not copied; of an error the encoded status.
+    /// Returns the encoded reply, shared without copying; for an error, the encoded status.
     pub fn payload(&self) -> Bytes {
         self.content.as_ref().map(|content| content.body.payload()).unwrap_or_default()
     }
 
-    /// Whether [`payload`](Self::payload) is compressed. [`message`](Self::message) takes care of it.
+    /// Whether [`payload`](Self::payload) is compressed. [`message`](Self::message) decompresses it.
     pub fn is_compressed(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.body.is_compressed())
     }
 
-    /// The reply's message.
+    /// Decodes the reply's message.
     ///
     /// # Errors
     ///
-    /// The call's own error, if it has one; INVALID_ARGUMENT: it is not such a message, or is compressed by a codec that is
-    /// not built in, or to more than 16 MiB.
+    /// The call's own error, if it failed. INVALID_ARGUMENT: the bytes are not a message of this type, their
+    /// compression is not built in, or the message is larger than 16 MiB.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         match (self.status(), &self.content) {
             (Some(status), _) => Err(status),
@@ -268,7 +269,7 @@ impl Reply {
         }
     }
 
-    /// The frames of the reply to a raw call; of any other the one with its payload.
+    /// Returns the frames of the reply to a raw call; for any other call, one frame with the payload.
     pub fn frames(&self) -> Vec<Bytes> {
         self.content.as_ref().map(|content| content.body.frames()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What hooks say, and what the broker's machine makes of it.
+//! The decisions of hooks, and their translation for the broker's state machine.
 
 use bytes::Bytes;
 use mdp_protocol::Payload;
@@ -13,16 +13,16 @@ use crate::codegen::{self, Record};
 use crate::metadata::{BadKey, Metadata};
 use crate::status::{Code, Status};
 
-/// What is to become of a request or a reply.
+/// The decision on a request or a reply.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// It goes on, as it is or changed.
+    /// Forwards it, unchanged or changed.
     Forward(Forward),
-    /// Nobody is told of it. The client's call ends when its time is up, as one whose answer was lost.
+    /// Discards it without notice. The client's call ends at its deadline, as if the answer was lost.
     Discard,
-    /// The call ends with this status.
+    /// Ends the call with this status.
     Reject(Status),
-    /// The call ends with this reply, which no worker has made.
+    /// Ends the call with this reply, without a worker.
     Answer(Answer),
 }
 
@@ -32,7 +32,7 @@ impl From<Forward> for Verdict {
     }
 }
 
-/// A status rejects.
+/// A status rejects the call.
 impl From<Result<Forward, Status>> for Verdict {
     fn from(checked: Result<Forward, Status>) -> Self {
         checked.map_or_else(Verdict::Reject, Verdict::Forward)
@@ -51,7 +51,7 @@ impl From<Status> for Verdict {
     }
 }
 
-/// How a request or a reply goes on. [`Forward::new`] changes nothing.
+/// How a request or a reply is forwarded. [`Forward::new`] changes nothing.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Forward {
@@ -77,61 +77,63 @@ enum Change {
 }
 
 impl Forward {
-    /// As it is.
+    /// Forwards without changes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// To another service, to the method of the same name. The policy is not asked again, so it may be one that the
-    /// caller may not call itself.
+    /// Forwards to another service, to the method with the same name. The policy is not checked again, so the caller
+    /// needs no right to call that service.
     pub fn to_service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
     }
 
-    /// To another method, `package.Service/Method`. As [`to_service`](Self::to_service), which it takes the place of.
+    /// Forwards to another method, `package.Service/Method`. Replaces [`to_service`](Self::to_service) and works like
+    /// it.
     pub fn to_method(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// To the worker of this id. Without it the call ends with UNAVAILABLE (`NO_WORKER`).
+    /// Forwards to the worker with this id. If that worker does not exist, the call ends with UNAVAILABLE
+    /// (`NO_WORKER`).
     pub fn to_worker(mut self, id: impl Into<String>) -> Self {
         self.worker = Some(Worker::Only(id.into()));
         self
     }
 
-    /// To the worker of this id if it is there and takes calls, else to any.
+    /// Forwards to the worker with this id if that worker is connected and accepts calls; otherwise to any worker.
     pub fn prefer_worker(mut self, id: impl Into<String>) -> Self {
         self.worker = Some(Worker::Rather(id.into()));
         self
     }
 
-    /// Puts a value beside the message, in place of all values that the key has: what a hook says in this way, a client
-    /// cannot have said. A key that [`Metadata`] cannot send ends the call with INTERNAL.
+    /// Sets a metadata value in place of all values of the key, so that a value from the client cannot remain. If
+    /// [`Metadata`] cannot send the key, the call ends with INTERNAL.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.metadata.push(Change::Set(key.into(), value.into()));
         self
     }
 
-    /// Takes a key and its values away.
+    /// Removes a metadata key with its values.
     pub fn remove_metadata(mut self, key: impl Into<String>) -> Self {
         self.metadata.push(Change::Remove(key.into()));
         self
     }
 
-    /// Puts another message in place of this one, as bytes. Of a reply that is an error the message is the status.
+    /// Replaces the message with these bytes. If the reply is an error, the message is the encoded status.
     pub fn payload(mut self, payload: impl Into<Bytes>) -> Self {
         self.payload = Some(payload.into());
         self
     }
 
-    /// Puts another message in place of this one.
+    /// Replaces the message.
     pub fn message(self, message: &impl Record) -> Self {
         self.payload(codegen::encode(message))
     }
 
-    /// Puts other frames in place of those of a raw call.
+    /// Replaces the frames of a raw call.
     pub fn frames(mut self, frames: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         self.frames = Some(frames.into_iter().map(Into::into).collect());
         self
@@ -141,7 +143,7 @@ impl Forward {
         self.service.is_some() || self.path.is_some() || self.worker.is_some()
     }
 
-    /// The path for a worker.
+    /// The path for the worker.
     fn path(&self, service: &str, method: Option<&str>) -> String {
         if let Some(path) = &self.path {
             return path.clone();
@@ -195,22 +197,22 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A message.
+    /// Makes an answer with this message.
     pub fn message(message: &impl Record) -> Self {
         Answer::bytes(codegen::encode(message))
     }
 
-    /// A message that is encoded already. To a raw call it is one frame.
+    /// Makes an answer with an encoded message. For a raw call the message is one frame.
     pub fn bytes(payload: impl Into<Bytes>) -> Self {
         Answer { payload: payload.into(), ..Answer::default() }
     }
 
-    /// The frames of the answer to a raw call.
+    /// Makes an answer with these frames, for a raw call.
     pub fn frames(frames: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         Answer { frames: Some(frames.into_iter().map(Into::into).collect()), ..Answer::default() }
     }
 
-    /// Adds a value beside it; a key may have several. A key that [`Metadata`] cannot send ends the call with INTERNAL.
+    /// Adds a metadata value; a key may have several. If [`Metadata`] cannot send the key, the call ends with INTERNAL.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.metadata.append(key, value);
         self
@@ -229,7 +231,7 @@ impl Answer {
     }
 }
 
-/// What becomes of a request.
+/// Translates a verdict on a request.
 pub(crate) fn on_request(request: Request, verdict: Verdict) -> core::Verdict<Body> {
     let (called, content) = (&request.called, &request.content);
     match verdict {
@@ -251,7 +253,7 @@ pub(crate) fn on_request(request: Request, verdict: Verdict) -> core::Verdict<Bo
     }
 }
 
-/// What becomes of a reply.
+/// Translates a verdict on a reply.
 pub(crate) fn on_reply(reply: Reply, verdict: Verdict) -> core::Verdict<Body> {
     let (raw, worker) = (reply.called.raw, reply.end.worker.clone());
     match verdict {
@@ -271,7 +273,7 @@ pub(crate) fn on_reply(reply: Reply, verdict: Verdict) -> core::Verdict<Body> {
     }
 }
 
-/// The calls of hooks that have failed: what they have not allowed does not pass.
+/// Rejects a call after its hook has failed: a call that no hook has allowed does not pass.
 pub(crate) fn failed(status: Status, not_started: bool) -> core::Verdict<Body> {
     rejected(status, no_name(), not_started)
 }
@@ -293,7 +295,7 @@ fn passed(reply: Reply, forward: Forward) -> core::Verdict<Body> {
 fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Body> {
     let status = match status.code() {
         Code::Ok => Status::internal("a hook of the broker rejected a call with OK"),
-        // It may be the end of a call of the hook's own.
+        // The status may be the end of the hook's own call.
         _ => status.handed_on(),
     };
     let (status, meta) = match codec::encode_metadata(status.metadata()) {
@@ -301,7 +303,7 @@ fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Bo
         Err(bad) => (bad_key(&bad), None),
     };
     let body = Body::with_payload("", meta.as_deref(), codec::encode_status(&status));
-    // Clients do not say which frames they take; no status is above the bound of all.
+    // The broker does not know a client's frame limit here; no status exceeds the common limit.
     let body = codec::notes::fitting(status.code(), body, u64::MAX);
     let (code, reply) = (status.code(), wire::Reply::Body(body));
     core::Verdict::End { code, not_started, worker, reply }
@@ -317,7 +319,7 @@ fn answered(answer: Answer, worker: Name, raw: bool, not_started: bool) -> core:
     }
 }
 
-/// What a hook says cannot be sent with this key.
+/// The error when a hook's metadata has this key, which cannot be sent.
 fn bad_key(bad: &BadKey) -> Status {
     tracing::error!(%bad, "a hook of the broker gave metadata that cannot be sent");
     Status::internal(format!("from a hook of the broker: {bad}"))

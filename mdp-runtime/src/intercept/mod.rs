@@ -1,4 +1,4 @@
-//! What stands around calls, at a client or at a worker: interceptors.
+//! Interceptors: code that runs around calls, at a client or at a worker.
 
 mod service;
 #[cfg(feature = "tower")]
@@ -19,17 +19,18 @@ pub(crate) use tower::Layered;
 #[cfg(feature = "tower")]
 pub use tower::{BoxError, Onward, Stack};
 
-/// Stands around each call, at a client ([`Client::intercept`](crate::Client::intercept)) or at a worker
-/// ([`WorkerBuilder::intercept`](crate::WorkerBuilder::intercept)). It sees and may change the request before it
-/// calls on and the reply or status behind; it may answer without calling on, and it may call on again.
+/// Code that runs around each call, at a client ([`Client::intercept`](crate::Client::intercept)) or at a worker
+/// ([`WorkerBuilder::intercept`](crate::WorkerBuilder::intercept)). An interceptor sees and may change the request
+/// before it passes the call on, and the reply or status afterwards. It may answer without passing the call on, and it
+/// may pass the call on several times.
 ///
-/// [`call`](Self::call) is for all kinds of calls: one with streams comes through it too, from its begin to its end, so an
-/// interceptor that guards or counts need not do so twice. Who wants to see the messages of streams implements
-/// [`stream`](Self::stream) besides.
+/// [`call`](Self::call) handles all kinds of calls. A call with streams passes through it too, from its start to its
+/// end, so an interceptor that checks or counts calls needs no second method. To see the messages of streams, implement
+/// [`stream`](Self::stream) as well.
 ///
-/// The first one that is added is the outermost. Each is a future of the call: it is dropped when the call is
-/// given up or its time is up, and a panic is what one of the channel's or of the handler's would be: the caller's at a client
-/// (INTERNAL if the call has streams), INTERNAL at a worker.
+/// The interceptor added first is the outermost. An interceptor runs as a part of the call's future: it is dropped when
+/// the call is cancelled or its time is up. A panic at a client is a panic of the caller (INTERNAL if the call has
+/// streams); a panic at a worker becomes INTERNAL.
 ///
 /// ```
 /// # mod example {
@@ -67,18 +68,19 @@ pub use tower::{BoxError, Onward, Stack};
 /// # example::run().unwrap();
 /// ```
 pub trait Interceptor: Send + Sync + 'static {
-    /// Stands around a call of any kind. Its end is what the caller gets, or the interceptor further out.
+    /// Runs around a call of any kind. The caller, or the next outer interceptor, gets the returned reply or status.
     ///
-    /// Of a call with streams, [`Request::kind`] tells it, the request is that of a stream of replies and else empty, and the
-    /// reply has metadata only where replies stream. Its messages pass by.
+    /// For a call with streams (see [`Request::kind`]), the request has a message only if the replies stream and the
+    /// request does not, and the reply has only metadata if the replies stream. The streamed messages do not pass
+    /// through this method.
     fn call(
         &self,
         request: Request,
         next: Next,
     ) -> impl Future<Output = Result<Reply, Status>> + Send;
 
-    /// Stands around a call with streams, with a hand on its messages: [`Requests::map`] and [`Replies::map`] before
-    /// calling on with [`Next::stream`]. Unless implemented, [`call`](Self::call) is for these too.
+    /// Runs around a call with streams and can change its messages: use [`Requests::map`] and [`Replies::map`] before
+    /// passing the call on with [`Next::stream`]. Default: runs [`call`](Self::call).
     fn stream(
         &self,
         request: Request,
@@ -90,27 +92,27 @@ pub trait Interceptor: Send + Sync + 'static {
     }
 }
 
-/// The rest of the way of a call, for an [`Interceptor`]: the interceptors further in, then the connection or the
-/// handler.
+/// The rest of a call's path, for an [`Interceptor`]: the inner interceptors, then the connection or the handler.
 #[derive(Clone)]
 pub struct Next {
     interceptors: Interceptors,
-    /// How many of them the call has come to.
+    /// The number of interceptors that the call has passed.
     place: usize,
     end: Arc<dyn AnyChannel>,
     deadline: Option<Instant>,
 }
 
 impl Next {
-    /// Passes the call on and gives its end. May be called several times, one after another or at once: each is an
-    /// attempt of its own, with the time that is left of the call's. A future that is dropped stops what it began.
+    /// Passes the call on and returns its end. May be called several times, one after another or concurrently: each is
+    /// a separate attempt, within the time that is left of the call. Dropping the future stops that attempt.
     ///
-    /// It may be called by a task of the interceptor's, too.
+    /// A task of the interceptor may also call this.
     ///
     /// # Errors
     ///
-    /// How the call ended, if not well. FAILED_PRECONDITION: a call with streams was passed on before, and what has passed of
-    /// them cannot come back; or [`Interceptor::stream`] has them, whose way on is [`stream`](Self::stream).
+    /// The status with which the call failed. FAILED_PRECONDITION: a call with streams was passed on before, and its
+    /// messages cannot be sent again; or [`Interceptor::stream`] holds the streams and must use
+    /// [`stream`](Self::stream).
     pub fn call(
         &self,
         mut request: Request,
@@ -125,11 +127,11 @@ impl Next {
         }
     }
 
-    /// Passes a call on with its streams, and gives its end.
+    /// Passes a call on with its streams, and returns its end.
     ///
     /// # Errors
     ///
-    /// How the call ended, if not well.
+    /// The status with which the call failed.
     pub fn stream(
         &self,
         request: Request,
@@ -180,7 +182,7 @@ impl std::fmt::Debug for Next {
 /// Interceptors, the outermost first.
 pub(crate) type Interceptors = Arc<[Arc<dyn AnyInterceptor>]>;
 
-/// [`Interceptor`] with its futures in a box, for any interceptor behind one type.
+/// [`Interceptor`] with boxed futures, so that any interceptor fits one type.
 pub(crate) trait AnyInterceptor: Send + Sync {
     fn call(self: Arc<Self>, request: Request, next: Next) -> Answering;
     fn stream(
@@ -208,7 +210,7 @@ impl<I: Interceptor> AnyInterceptor for I {
     }
 }
 
-/// Interceptors of a builder, the outermost first.
+/// The interceptors of a builder, the outermost first.
 #[derive(Clone, Default)]
 pub(crate) struct Added(Vec<Arc<dyn AnyInterceptor>>);
 

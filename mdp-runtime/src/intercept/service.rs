@@ -22,7 +22,7 @@ struct Intercepted {
     interceptors: Interceptors,
 }
 
-/// The service with these interceptors around it; itself if there are none.
+/// Wraps the service in these interceptors; returns the service itself if there are none.
 pub(crate) fn around(service: Arc<dyn Service>, interceptors: &Interceptors) -> Arc<dyn Service> {
     if interceptors.is_empty() {
         return service;
@@ -53,7 +53,7 @@ impl Service for Intercepted {
             for (key, value) in reply.metadata.iter() {
                 cx.reply_metadata(key, value.clone());
             }
-            // Where replies stream, none comes with the end.
+            // If replies stream, no reply comes with the end.
             let streams = cx.spec().kind.streams(Direction::Replies);
             Ok(if streams { Bytes::new() } else { reply.payload })
         })
@@ -64,7 +64,7 @@ impl Service for Intercepted {
 struct Handler {
     service: Arc<dyn Service>,
     method: u32,
-    /// As the worker has it.
+    /// The context as the worker received it.
     cx: CallContext,
 }
 
@@ -86,7 +86,7 @@ impl Channel for Handler {
 }
 
 impl Handler {
-    /// Runs the handler with what the interceptors have passed on.
+    /// Runs the handler with the request that the interceptors have passed on.
     fn start(
         &self,
         request: Request,
@@ -121,7 +121,7 @@ impl Handler {
     }
 }
 
-/// The end of a handler. Dropped before it has come it stops the handler, unless its method detaches.
+/// The end of a handler. Dropping it early stops the handler, unless the handler's method detaches.
 async fn ended(mut running: Running, cx: &CallContext) -> Result<Bytes, Status> {
     if cx.on_cancel() == OnCancel::Cancel {
         return poll_fn(|context| handler::poll(&mut running, cx, context)).await;
@@ -132,14 +132,14 @@ async fn ended(mut running: Running, cx: &CallContext) -> Result<Bytes, Status> 
     tokio::spawn(carried::with_context(async move {
         let ended = poll_fn(|context| handler::poll(&mut running, &cx, context)).await;
         drop((running, hold));
-        // Whoever waited may have gone.
+        // The caller may be gone.
         let _ = answer.send(ended);
     }));
     let gone = |_| Err(Status::unavailable("the runtime of the handlers was shut down"));
     end.await.unwrap_or_else(gone)
 }
 
-/// Tells what the handler has started that nobody waits for it, when an interceptor drops it.
+/// Tells tasks of the handler that the caller no longer waits, when an interceptor drops the handler.
 struct GivenUp<'a>(Option<&'a CallContext>);
 
 impl Drop for GivenUp<'_> {

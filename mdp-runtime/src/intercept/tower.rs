@@ -1,4 +1,4 @@
-//! Layers of tower around calls, and a client as a service of tower's.
+//! Tower layers around calls, and a client as a tower service.
 
 use std::error::Error;
 use std::future::{Future, poll_fn, ready};
@@ -12,11 +12,12 @@ use super::{Interceptor, Next};
 use crate::client::{Answering, Channel, Client, Reply, Request};
 use crate::status::Status;
 
-/// What the errors of a stack of layers can become.
+/// The type that the errors of a stack of layers convert into.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The service that is within the layers of [`Client::layer`](crate::Client::layer) and
-/// [`WorkerBuilder::layer`](crate::WorkerBuilder::layer): it passes a call on that came through them. It is always ready.
+/// The innermost service of the layers of [`Client::layer`](crate::Client::layer) and
+/// [`WorkerBuilder::layer`](crate::WorkerBuilder::layer): it passes on a call that came through the layers. It is
+/// always ready.
 #[derive(Clone, Debug)]
 pub struct Onward(());
 
@@ -39,8 +40,8 @@ impl Service<Request> for Onward {
     }
 }
 
-/// What a layer makes of [`Onward`]: a service of calls that can be cloned for each of them, and whose error can become a
-/// [`BoxError`]. Implemented for all that are.
+/// The service that a layer makes from [`Onward`]: a service of calls that can be cloned for each call, and whose error
+/// converts into a [`BoxError`]. Implemented for all such services.
 pub trait Stack: Service<Request, Response = Reply> + Clone + Send + 'static {
     #[doc(hidden)]
     fn run(self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
@@ -62,7 +63,7 @@ where
 
 /// A layer as an interceptor.
 pub(crate) struct Layered<S> {
-    // The lock is held to clone.
+    // The lock is held only to clone the stack.
     stack: Mutex<S>,
 }
 
@@ -80,7 +81,7 @@ impl<S: Stack> Interceptor for Layered<S> {
     }
 }
 
-/// The status that an error is, or has been wrapped around; else UNKNOWN with its words.
+/// The status in this error or in its chain of sources; otherwise UNKNOWN with the error's text.
 fn status_of(error: BoxError) -> Status {
     let error = match error.downcast::<Status>() {
         Ok(status) => return *status,
@@ -96,8 +97,8 @@ fn status_of(error: BoxError) -> Status {
     Status::unknown(error.to_string())
 }
 
-/// Makes the calls of requests, [`Call::into_request`](crate::Call::into_request). It is always ready: calls wait for
-/// the connection, each until its deadline.
+/// Makes calls from requests ([`Call::into_request`](crate::Call::into_request)). Always ready: calls wait for the
+/// connection, each until its own deadline.
 impl Service<Request> for Client {
     type Response = Reply;
     type Error = Status;

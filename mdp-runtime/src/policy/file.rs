@@ -1,4 +1,4 @@
-//! The policy's file: TOML, and what is wrong with it, and where.
+//! The policy file: TOML, and errors with the line and the problem.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,10 +13,10 @@ use toml::Spanned;
 use super::Policy;
 use crate::security::{self, Mark, PublicKey, UntrustedFile};
 
-/// The longest name of a principal: it stands beside a peer's id.
+/// The maximum length of a principal's name, which is sent with a peer's id.
 const LONGEST_NAME: usize = 64;
 
-/// Why there is no policy.
+/// The error of reading a policy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -25,29 +25,29 @@ pub enum PolicyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file says what is none.
+    /// The file has an invalid entry.
     #[error("{}:{line}: {message}", path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong, and what to write.
+        /// The problem, and the correct form.
         message: String,
     },
-    /// The file is not a regular one, was written while it was read, or can be written by group or others.
+    /// The file is not a regular file, was written while it was being read, or can be written by group or others.
     #[error("the policy was not read: {0}")]
     Untrusted(UntrustedFile),
-    /// The file has no table: it is empty, or half-written. A policy of it would turn everybody away.
+    /// The file has no table: it is empty or incomplete. Such a policy would refuse every peer.
     #[error("the policy {} grants nothing to anybody: it has no `[[principal]]`, no `[anyone]` and no `[anonymous]`; if it is being written, write the new text to another file and rename that one; if nobody is to do anything, write `[anonymous]` alone", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// There is no file to read again: the broker was given a policy without one, or none.
+    /// There is no file to read again: the broker's policy did not come from a file, or the broker has no policy.
     #[error("the broker has no policy file that could be read again")]
     NoFile,
 }
@@ -95,7 +95,7 @@ struct Rights {
     queued_bytes: Option<usize>,
 }
 
-/// Reads a file that is there; the mark says which one it was.
+/// Reads an existing file; the mark identifies the version that was read.
 pub(super) fn read_now(path: &Path) -> Result<(Policy, Mark), PolicyError> {
     let (text, mark) = security::read_now(path).map_err(|error| match error {
         UntrustedFile::Io { path, source } => PolicyError::Read { path, source },

@@ -1,4 +1,4 @@
-//! Who may call, serve and manage what: a policy, from a file or made in the program.
+//! The policy: the rights to call, to serve and to manage, from a file or made in the program.
 
 mod file;
 mod watch;
@@ -14,11 +14,12 @@ use crate::security::{AllowList, PublicKey, wait_until_settled};
 pub use file::PolicyError;
 pub(crate) use watch::{WATCH, Watch};
 
-/// Who may do what at a broker. Whoever is not named in it may do nothing.
+/// The rights of peers at a broker. A peer that the policy does not name may do nothing.
 ///
-/// Principals are known by the keys of their connections ([CURVE](crate::BrokerBuilder::curve)); with a policy these keys
-/// are the ones that are let in, whatever the [`AllowList`] said before. A policy is looked at for each message, so a new one ([`Broker::set_policy`](crate::Broker::set_policy), or a file that changes) counts at once,
-/// for those who are connected, too.
+/// Principals are identified by the keys of their connections ([CURVE](crate::BrokerBuilder::curve)). With a policy,
+/// these keys may connect, regardless of the previous [`AllowList`]. The broker checks the policy for each message, so
+/// a new policy ([`Broker::set_policy`](crate::Broker::set_policy), or a changed file) applies at once, to connected
+/// peers too.
 ///
 /// ```
 /// use mdp_runtime::Policy;
@@ -44,30 +45,29 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a policy file. Waits for up to 350 ms after the file's last change, so that a file that is being written
-    /// counts when it is whole.
+    /// Reads a policy file. Waits until 350 ms after the file's last change, so that an unfinished file is not read.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is not a policy (with the line, what is wrong and what to write), has no table, was
-    /// written while it was read, or can be written by group or others.
+    /// The file cannot be read, is not a policy (the error has the line, the problem and the correct form), has no
+    /// table, was written while it was being read, or can be written by group or others.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
         let path = path.as_ref();
         wait_until_settled(path);
         file::read_now(path).map(|(policy, _)| policy)
     }
 
-    /// Reads a policy from text in the form of the file. A program's text is whole, so an empty one is a policy: nobody
-    /// may do anything. An empty file is refused ([`read`](Self::read)).
+    /// Reads a policy from text in the format of the file. Empty text is a policy that allows nothing, because a
+    /// program's text is complete; an empty file is refused ([`read`](Self::read)).
     ///
     /// # Errors
     ///
-    /// The text is no policy.
+    /// The text is not a valid policy.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         file::parse(Path::new("(text)"), text)
     }
 
-    /// Lets those in who may do something, and no others.
+    /// Lets exactly the keys connect that have rights in this policy.
     pub(crate) fn admit(&self, list: &AllowList) {
         match self.core.takes_anyone() {
             true => list.set_anybody(),
@@ -75,8 +75,8 @@ impl Policy {
         }
     }
 
-    /// The names of all entries: each `[[principal]]` in the order of the file, then `anonymous` and `anyone` if the file
-    /// has these tables.
+    /// Returns the names of all entries: each `[[principal]]` in the order of the file, then `anonymous` and `anyone`
+    /// if the file has these tables.
     pub fn principals(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! Looks whether a policy's file has changed, and reads it when it is whole.
+//! Watches a policy file for changes, and reads the file when it is complete.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,29 +10,30 @@ use super::{Policy, PolicyError, file};
 use crate::ends;
 use crate::security::{Mark, SETTLED, UntrustedFile};
 
-/// The name of its thread.
+/// The name of the thread.
 pub(crate) const WATCH: &str = "mdp-policy";
-/// How often it looks. With [`SETTLED`] well within the second in which a revoked key may still be used.
+/// How often the file is checked. Together with [`SETTLED`] well within the second for which a revoked key may still
+/// work.
 const INTERVAL: Duration = Duration::from_millis(150);
 
-/// A thread that reads a policy again when its file changes. It ends when this is dropped.
+/// A thread that reads a policy again when its file changes. The thread ends when this is dropped.
 pub(crate) struct Watch {
     source: Arc<Source>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The file, and where its policies go.
+/// The file, and the receiver of its policies.
 struct Source {
     path: PathBuf,
     take: Box<dyn Fn(Policy) + Send + Sync>,
-    /// Held from the reading of a policy until it is in force: of two readers the later one has the last word.
+    /// Held from the reading of a policy until the policy is in force: of two readers, the later one wins.
     turn: Mutex<()>,
 }
 
 impl Watch {
-    /// Hands each new policy to `take`. One that is wrong is told in the log, and the last one stays. `failed` is told if
-    /// the thread panics, after which nobody looks any more.
+    /// Passes each new policy to `take`. A wrong file is logged, and the previous policy stays. Calls `failed` if the
+    /// thread panics; the file is no longer watched then.
     pub(crate) fn start(
         path: &Path,
         take: impl Fn(Policy) + Send + Sync + 'static,
@@ -62,7 +63,7 @@ impl Watch {
         Ok(Watch { source, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Reads the file now, whether or not it has changed.
+    /// Reads the file now, even if it has not changed.
     pub(crate) fn reload(&self) -> Result<(), PolicyError> {
         let _turn = self.source.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (policy, _) = file::read_now(&self.source.path)?;
@@ -72,7 +73,7 @@ impl Watch {
 }
 
 impl Source {
-    /// Reads the file that two looks have seen unchanged. `false`: it has changed since.
+    /// Reads the file that two checks have seen unchanged. `false`: the file has changed since.
     fn read_whole(&self, seen: Option<Mark>) -> bool {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         match file::read_now(&self.path) {
@@ -84,7 +85,8 @@ impl Source {
     }
 }
 
-/// What was seen of the file. At first nothing counts as read: it may have changed since it was read at the start.
+/// The versions of the file that were seen. At first no version counts as read: the file may have changed since the
+/// start.
 #[derive(Debug, Default)]
 struct Looks {
     read: Option<Mark>,
@@ -93,8 +95,8 @@ struct Looks {
 }
 
 impl Looks {
-    /// Takes what a look has seen, and gives the pause until the next look. A file counts as whole if two looks, with
-    /// [`SETTLED`] between them, saw the same.
+    /// Records a check, and returns the pause until the next one. A file is complete if two checks, with [`SETTLED`]
+    /// between them, saw the same version.
     fn look(&mut self, mark: Option<Mark>) -> Duration {
         let is_new = mark != self.read;
         self.whole = is_new && mark == self.seen;
@@ -106,7 +108,7 @@ impl Looks {
         self.whole
     }
 
-    /// What was seen last has been read, or is wrong and was reported.
+    /// Records that the last seen version was read, or was wrong and reported.
     fn was_read(&mut self, read: bool) {
         if read {
             self.read = self.seen;
@@ -118,7 +120,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say that is not in the log.
+            // The thread's result is in the log already.
             let _ = thread.join();
         }
     }

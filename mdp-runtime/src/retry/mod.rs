@@ -34,7 +34,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(2);
 ///
 /// - The status has one of the [`codes`](Self::codes).
 /// - The retry is safe: the broker reports that no handler was started ([`Status::not_started`]), or the call is
-/// idempotent, by its schema or its caller.
+///   idempotent, by its schema or its caller.
 /// - Fewer than [`attempts`](Self::attempts) were made, and the [`budget`](Self::budget) is not spent.
 /// - Time is left after the back-off. The call's deadline applies to all attempts together.
 ///

@@ -1,10 +1,9 @@
 //! Streams of messages within a call, in either direction.
 //!
 //! - At a client, a call whose replies stream returns a [`Streaming`]; a call whose requests stream returns a
-//! [`RequestSender`].
+//!   [`RequestSender`].
 //! - At a worker, a handler receives a [`Streaming`] of requests, and returns any [`Stream`] of replies: its own type,
-//!   the
-//! stream of a [`channel`], a [`Broadcaster`]'s [`Subscription`], or the stream of [`acknowledge`].
+//!   the stream of a [`channel`], a [`Broadcaster`]'s [`Subscription`], or the stream of [`acknowledge`].
 //!
 //! Each stream has a window: the sender waits until the reader has room. The broker forwards messages and stores none.
 

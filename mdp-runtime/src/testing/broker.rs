@@ -9,11 +9,11 @@ use crate::error::{BindError, ConnectError, ServeError};
 use crate::transport::Runtime;
 use crate::worker::{Worker, WorkerBuilder};
 
-/// Nobody else has the runtime, so nobody else has the name.
+/// The context is used by this broker alone, so the name is free.
 const ENDPOINT: &str = "inproc://broker";
 
-/// Starts a broker that is reached through what is returned only: it listens on inproc, in a [`Runtime`] of its
-/// own. Any number of them run side by side.
+/// Starts a broker for one test. It listens on inproc in its own [`Runtime`], so only the returned object reaches it.
+/// Any number of these brokers may run at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,13 +31,13 @@ const ENDPOINT: &str = "inproc://broker";
 ///
 /// # Errors
 ///
-/// The broker's thread or its sockets cannot be made.
+/// The broker's thread or sockets cannot be made.
 pub fn broker() -> Result<TestBroker, BindError> {
     TestBroker::start(Broker::builder())
 }
 
-/// A [`Broker`] for one test, with workers and clients that are connected to it. Dropping it stops the broker,
-/// and does not wait for that.
+/// A [`Broker`] for one test, with helpers for connected workers and clients. Dropping it stops the broker, without
+/// waiting for the broker's thread.
 #[derive(Debug)]
 pub struct TestBroker {
     broker: Broker,
@@ -45,48 +45,48 @@ pub struct TestBroker {
 }
 
 impl TestBroker {
-    /// Starts a broker with settings of the test's own.
+    /// Starts a broker with the test's own settings.
     ///
     /// # Errors
     ///
-    /// As [`broker`].
+    /// The errors of [`broker`].
     pub fn start(builder: BrokerBuilder) -> Result<TestBroker, BindError> {
         let runtime = Runtime::new();
         let broker = builder.bind(ENDPOINT).runtime(&runtime).start()?;
         Ok(TestBroker { broker, runtime })
     }
 
-    /// The context in which the broker can be reached.
+    /// Returns the context in which the broker can be reached.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Settings for a worker, with the way to the broker.
+    /// Returns a builder for a worker that connects to this broker.
     pub fn worker(&self) -> WorkerBuilder {
         Worker::builder().connect(ENDPOINT).runtime(&self.runtime)
     }
 
-    /// Starts a worker with this service, and waits until the broker knows it.
+    /// Starts a worker with this service, and waits until the worker is connected.
     ///
     /// # Errors
     ///
-    /// As [`WorkerBuilder::start`].
+    /// The errors of [`WorkerBuilder::start`].
     pub async fn serve(&self, service: impl Service) -> Result<Worker, ServeError> {
         let worker = self.worker().serve(service).start()?;
         worker.connected().await;
         Ok(worker)
     }
 
-    /// Settings for a client, with the way to the broker.
+    /// Returns a builder for a client that connects to this broker.
     pub fn client_builder(&self) -> ClientBuilder {
         Client::builder().connect(ENDPOINT).runtime(&self.runtime)
     }
 
-    /// A client of the broker.
+    /// Makes a client that is connected to this broker.
     ///
     /// # Errors
     ///
-    /// As [`ClientBuilder::open`].
+    /// The errors of [`ClientBuilder::open`].
     pub async fn client(&self) -> Result<Client, ConnectError> {
         self.client_builder().open().await
     }
@@ -102,8 +102,8 @@ impl Deref for TestBroker {
 
 impl Drop for TestBroker {
     fn drop(&mut self) {
-        // An inproc socket is closed once its peers have seen it, and those of a test may be tasks of the very
-        // thread that is here: waiting for them would only be waiting for the end of patience.
+        // An inproc socket closes only after its peers have noticed. The peers of a test may be tasks of this very
+        // thread, so waiting for them would only wait for the timeout.
         self.broker.leave();
     }
 }

@@ -1,4 +1,4 @@
-//! A client and services joined without anything between them.
+//! A client and services, connected directly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, handler};
 
-/// The id of the one worker there is, and of the one client.
+/// The id of the only worker, and of the only client.
 const ID: &[u8] = b"in-memory";
-/// A deadline beyond all clocks.
+/// A time far in the future, for deadlines that no clock can express.
 const LONG: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Services that are called in the process, as a worker would call them.
+/// Services that are called within the process, in the same way as a worker calls them.
 ///
-/// Each handler is a task of the caller's tokio runtime. It sees metadata, deadline and cancellation in its
-/// [`CallContext`], the caller under the id `in-memory`, and attempt 1. It is dropped when its time is up, or the
-/// caller drops the call, unless its method detaches. A panic ends the call with INTERNAL, a service that is not here with UNAVAILABLE at
-/// once, a method that is not here with UNIMPLEMENTED. There is one worker, of the id `in-memory`, without a bound
-/// on calls at once; and no size is too large.
+/// Each handler runs as a task of the caller's tokio runtime. The handler's [`CallContext`] has metadata, deadline and
+/// cancellation, the caller's id `in-memory`, and attempt 1. The handler is dropped when its time is up or the caller
+/// drops the call, unless its method detaches. A panic ends the call with INTERNAL. A missing service ends it with
+/// UNAVAILABLE at once, a missing method with UNIMPLEMENTED. There is one worker, with the id `in-memory`. The number
+/// of concurrent calls and the size of messages are not limited.
 ///
 /// ```
 /// # async fn doc(auth: impl mdp_runtime::codegen::Service, shop: impl mdp_runtime::codegen::Service) {
@@ -48,27 +48,27 @@ pub struct InMemory {
 }
 
 impl InMemory {
-    /// Without services.
+    /// Makes an instance without services.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A service to offer: the generated `AuthWorker::new(..)`. May be called several times; of two with one
-    /// name the first is called.
+    /// Adds a service to offer: the generated `AuthWorker::new(..)`. May be called several times. If two services have
+    /// the same name, the first is called.
     pub fn serve(mut self, service: impl Service) -> Self {
         self.services.push(Arc::new(service));
         self
     }
 
-    /// Puts an interceptor around the handlers of all services, as
-    /// [`WorkerBuilder::intercept`](crate::WorkerBuilder::intercept) does. Those of the client are
-    /// [added to it](Client::intercept).
+    /// Runs an interceptor around the handlers of all services, as
+    /// [`WorkerBuilder::intercept`](crate::WorkerBuilder::intercept) does. Add the interceptors of the client [to the
+    /// client](Client::intercept).
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.add(interceptor);
         self
     }
 
-    /// Puts a layer of tower's around them, as [`WorkerBuilder::layer`](crate::WorkerBuilder::layer) does.
+    /// Runs a tower layer around the handlers, as [`WorkerBuilder::layer`](crate::WorkerBuilder::layer) does.
     #[cfg(feature = "tower")]
     pub fn layer<L>(self, layer: L) -> Self
     where
@@ -78,7 +78,7 @@ impl InMemory {
         self.intercept(intercept::Layered::new(layer))
     }
 
-    /// A client whose calls go to the services.
+    /// Makes a client whose calls go to the services.
     pub fn client(mut self) -> Client {
         let interceptors = std::mem::take(&mut self.interceptors).into_list();
         let around = |service| intercept::around(service, &interceptors);
@@ -86,7 +86,7 @@ impl InMemory {
         Client::over(self)
     }
 
-    /// As a worker does it.
+    /// Returns the schema in the same way as a worker.
     fn tell_schema(&self, request: &Request) -> Result<Reply, Status> {
         let services = self.services.iter();
         let mut services = services.filter(|found| found.spec().name == request.service());
@@ -163,7 +163,7 @@ impl fmt::Debug for InMemory {
     }
 }
 
-/// Runs a handler to its end, or until nobody waits for it.
+/// Runs a handler until it ends or the caller no longer waits.
 async fn handle(
     service: Arc<dyn Service>,
     method: u32,
@@ -183,11 +183,11 @@ async fn handle(
     };
     let end = handler::end(&cx, result);
     cx.close();
-    // Whoever waited may have gone meanwhile.
+    // The caller may be gone meanwhile.
     let _ = answer.send(end);
 }
 
-/// The caller's end. Dropped before the handler has ended it stops the handler.
+/// The caller's end. Dropping it early stops the handler.
 struct Waiting {
     cx: CallContext,
     ended: bool,

@@ -1,11 +1,11 @@
-//! For tests of services and of those that call them.
+//! Tools for tests of services and of their clients.
 //!
-//! From the lightest to the whole:
+//! From the simplest to the most complete:
 //!
-//! - [`Channel`](crate::Channel): a test double of your own behind a generated client, in one `impl`.
-//! - [`InMemory`]: a client joined with a worker's service. Handlers run as a worker runs them; requests, replies,
-//!   metadata and statuses are encoded and decoded as for the wire. No broker, no sockets.
-//! - [`broker`]: a broker in the process that nobody else can reach, in one line, with workers and clients.
+//! - [`Channel`](crate::Channel): your own test double behind a generated client, in one `impl`.
+//! - [`InMemory`]: a client connected directly to a worker's service, without a broker and without sockets. Handlers
+//!   run as in a worker; requests, replies, metadata and statuses are encoded and decoded as for the wire.
+//! - [`broker`]: a private broker within the process, in one line, with workers and clients.
 //!
 //! ```
 //! # mod example {

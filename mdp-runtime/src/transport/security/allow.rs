@@ -1,4 +1,4 @@
-//! Whom a server lets in.
+//! The list of keys that a server accepts.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::PublicKey;
 
-/// The keys of those who may connect. All clones are one list, and what is changed counts from the next connection on;
-/// a connection that is there already stays.
+/// A list of the keys that may connect. All clones share one list. Changes apply to new connections; existing
+/// connections stay.
 ///
 /// ```
 /// use mdp_runtime::security::{AllowList, KeyPair};
@@ -28,34 +28,34 @@ enum Allowed {
 }
 
 impl AllowList {
-    /// These keys, and no others.
+    /// Makes a list with these keys only.
     pub fn of(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         AllowList::with(Allowed::These(keys.into_iter().collect()))
     }
 
-    /// Nobody, for now.
+    /// Makes an empty list.
     pub fn nobody() -> Self {
         AllowList::of([])
     }
 
-    /// Whoever has a key at all. Connections are encrypted then, and each peer has a key that it cannot forge, but anybody
-    /// may connect who knows the server's public key.
+    /// Makes a list that accepts every key. Connections are encrypted then, and each peer has a key that cannot be
+    /// forged, but every peer that knows the server's public key may connect.
     pub fn anybody() -> Self {
         AllowList::with(Allowed::Any)
     }
 
-    /// Lets these in, and no others.
+    /// Replaces the list with these keys.
     pub fn set(&self, keys: impl IntoIterator<Item = PublicKey>) {
         let keys = keys.into_iter().collect();
         self.change(|allowed| *allowed = Allowed::These(keys));
     }
 
-    /// Lets whoever has a key in.
+    /// Changes the list to accept every key.
     pub fn set_anybody(&self) {
         self.change(|allowed| *allowed = Allowed::Any);
     }
 
-    /// Lets one more in.
+    /// Adds a key.
     pub fn add(&self, key: PublicKey) {
         self.change(|allowed| {
             if let Allowed::These(keys) = allowed {
@@ -64,9 +64,9 @@ impl AllowList {
         });
     }
 
-    /// Lets one in no more. Of a list that allows anybody nobody can be taken out: [`set`](Self::set) it first.
+    /// Removes a key. This has no effect on a list that accepts every key: [`set`](Self::set) its keys first.
     ///
-    /// Gives whether the key was in the list.
+    /// Returns whether the key was in the list.
     pub fn remove(&self, key: &PublicKey) -> bool {
         let mut removed = false;
         self.change(|allowed| {
@@ -77,7 +77,7 @@ impl AllowList {
         removed
     }
 
-    /// Whether this key is let in.
+    /// Whether the list accepts this key.
     pub fn allows(&self, key: &PublicKey) -> bool {
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             Allowed::Any => true,

@@ -1,4 +1,4 @@
-//! What CURVE needs on both sides, and how it gets into a socket.
+//! The CURVE settings of both sides, and how they reach a socket.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
 use crate::transport::has_curve;
 
-/// Asks the sockets whether they have CURVE; tests ask somebody else.
+/// Asks the sockets whether they support CURVE; tests replace the function.
 #[derive(Clone, Copy)]
 struct Capability(fn() -> bool);
 
@@ -22,8 +22,8 @@ impl Default for Capability {
     }
 }
 
-/// CURVE for who binds: its key pair, and whose connections it takes. Nobody's, until [`allow`](Self::allow) or
-/// [`allow_list`](Self::allow_list) says otherwise.
+/// The CURVE settings of the binding side: its key pair, and the keys whose connections it accepts. Default: no keys;
+/// add some with [`allow`](Self::allow) or [`allow_list`](Self::allow_list).
 ///
 /// ```
 /// use mdp_runtime::security::{AllowList, CurveServer};
@@ -44,31 +44,31 @@ pub struct CurveServer {
 }
 
 impl CurveServer {
-    /// With this key pair.
+    /// Uses this key pair.
     pub fn new(keys: KeyPair) -> Self {
         CurveServer { keys, allowed: AllowList::nobody(), capability: Capability::default() }
     }
 
-    /// With the key pair of this secret key file.
+    /// Uses the key pair of this secret key file.
     ///
     /// # Errors
     ///
-    /// As [`KeyPair::read`].
+    /// The errors of [`KeyPair::read`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         KeyPair::read(path).map(CurveServer::new)
     }
 
-    /// With the key pair of this secret key file, which is made if there is none; the public key lies beside it then, in a
-    /// file that ends in `.pub`.
+    /// Uses the key pair of this secret key file. If the file does not exist, this creates it, with the public key next
+    /// to it in a file that ends in `.pub`.
     ///
     /// # Errors
     ///
-    /// As [`KeyPair::read`] and [`KeyPair::create`].
+    /// The errors of [`KeyPair::read`] and [`KeyPair::create`].
     pub fn read_or_create(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let path = path.as_ref();
         match path.symlink_metadata() {
             Ok(_) => CurveServer::read(path),
-            // Should another program have been quicker, its file is the one to read.
+            // If another program was faster, its file is the one to read.
             Err(_) => match KeyPair::create_at(path) {
                 Err(KeyFileError::Exists { path: taken }) if taken == path => {
                     CurveServer::read(path)
@@ -78,19 +78,19 @@ impl CurveServer {
         }
     }
 
-    /// Takes connections of these keys too.
+    /// Accepts connections with these keys too.
     pub fn allow(self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         keys.into_iter().for_each(|key| self.allowed.add(key));
         self
     }
 
-    /// Takes connections as this list says, which may be changed later, in place of what was allowed before.
+    /// Replaces the accepted keys with this list, which may be changed later.
     pub fn allow_list(mut self, list: AllowList) -> Self {
         self.allowed = list;
         self
     }
 
-    /// The public key, which all who connect have to know.
+    /// Returns the public key, which all connecting peers need.
     pub fn public_key(&self) -> PublicKey {
         *self.keys.public()
     }
@@ -107,7 +107,7 @@ impl CurveServer {
         self.capability.check()
     }
 
-    /// As if libzmq had no CURVE.
+    /// Behaves as if libzmq had no CURVE.
     #[cfg(test)]
     pub(crate) fn without_curve(mut self) -> Self {
         self.capability = Capability(|| false);
@@ -123,8 +123,8 @@ impl fmt::Debug for CurveServer {
     }
 }
 
-/// CURVE for who connects: the public key of the broker, and the own key pair. Without one it has a pair that is made for
-/// this connection, which only a server takes that allows anybody.
+/// The CURVE settings of the connecting side: the broker's public key, and its own key pair. Default: a new key pair
+/// for this connection, which only a server that accepts every key accepts.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -149,25 +149,25 @@ pub struct CurveClient {
 }
 
 impl CurveClient {
-    /// All endpoints have this public key.
+    /// Uses this public key for all endpoints.
     pub fn new(server: PublicKey) -> Self {
         CurveClient::with_servers([server])
     }
 
-    /// The public keys of the endpoints, in the order of the endpoints: one for each, or one for all. While a broker changes
-    /// its key, its endpoint may be given twice, once with either key.
+    /// Uses these public keys, in the order of the endpoints: one for each endpoint, or one for all. While a broker
+    /// changes its key, its endpoint may be added twice, once with each key.
     pub fn with_servers(servers: impl IntoIterator<Item = PublicKey>) -> Self {
         let servers = servers.into_iter().collect();
         CurveClient { own: None, servers, capability: Capability::default() }
     }
 
-    /// The own key pair.
+    /// Sets the connecting side's own key pair.
     pub fn key_pair(mut self, keys: KeyPair) -> Self {
         self.own = Some(keys);
         self
     }
 
-    /// All that sockets to so many endpoints need.
+    /// The keys for sockets to this many endpoints.
     pub(crate) fn prepare(&self, endpoints: usize) -> Result<ClientKeys, Unusable> {
         self.capability.check().map_err(|_| Unusable::NoCurve)?;
         let keys = self.servers.len();
@@ -181,7 +181,7 @@ impl CurveClient {
         Ok(ClientKeys { own, servers: self.servers.clone() })
     }
 
-    /// As if libzmq had no CURVE.
+    /// Behaves as if libzmq had no CURVE.
     #[cfg(test)]
     pub(crate) fn without_curve(mut self) -> Self {
         self.capability = Capability(|| false);
@@ -197,14 +197,14 @@ impl fmt::Debug for CurveClient {
     }
 }
 
-/// Why CURVE cannot be used for connecting.
+/// The reason why CURVE cannot be used for connecting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
     NoCurve,
     ServerKeys { keys: usize, endpoints: usize },
 }
 
-/// The keys of who connects.
+/// The keys of the connecting side.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientKeys {
     own: KeyPair,
@@ -212,12 +212,12 @@ pub(crate) struct ClientKeys {
 }
 
 impl ClientKeys {
-    /// The own key pair.
+    /// The connecting side's own key pair.
     pub(crate) fn own(&self) -> &KeyPair {
         &self.own
     }
 
-    /// The public key of the endpoint of this number.
+    /// The public key of the endpoint with this number.
     pub(crate) fn server(&self, endpoint: usize) -> Option<&PublicKey> {
         match self.servers.as_slice() {
             [all] => Some(all),

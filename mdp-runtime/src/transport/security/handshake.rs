@@ -1,31 +1,31 @@
-//! Handshakes that fail, as the side sees them that connects.
+//! Failed handshakes, as the connecting side sees them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Why the handshake with a server failed.
+/// The reason why the handshake with a server failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeFault {
-    /// The server does not let this key in (ZAP's status 400), or could not find out (500).
+    /// The server does not accept this key (ZAP status 400), or could not check it (500).
     Refused {
-        /// ZAP's status.
+        /// The ZAP status.
         status: u32,
     },
-    /// One side has CURVE and the other one has not.
+    /// One side uses CURVE and the other does not.
     Mechanism,
-    /// The connection ended within the handshake. A server whose key is another one does this, and one that is just being
-    /// stopped; so it is tried again.
+    /// The connection ended during the handshake. A server with a different key does this, and so does a server that is
+    /// shutting down, so the handshake is retried.
     Ended,
-    /// The other side broke the protocol of the handshake.
+    /// The other side violated the handshake protocol.
     Protocol {
-        /// ZeroMQ's number of the fault.
+        /// ZeroMQ's error number.
         code: u32,
     },
 }
 
 impl HandshakeFault {
-    /// Trying again with the same keys changes nothing.
+    /// Retrying with the same keys cannot succeed.
     pub(crate) fn is_final(self) -> bool {
         self != HandshakeFault::Ended
     }
@@ -48,7 +48,7 @@ impl fmt::Display for HandshakeFault {
     }
 }
 
-/// The last fault of each endpoint, as the driver of a socket found it and its handles read it.
+/// The last fault of each endpoint: written by the driver of a socket, read by the handles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults(Arc<Mutex<Vec<Option<HandshakeFault>>>>);
 
@@ -75,7 +75,7 @@ impl Faults {
         faults.iter().enumerate().find_map(|(endpoint, fault)| Some((endpoint, (*fault)?)))
     }
 
-    /// Whether each of so many endpoints has a fault that trying again does not mend.
+    /// Whether each of this many endpoints has a fault that a retry cannot resolve.
     pub(crate) fn are_final(&self, endpoints: usize) -> bool {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let are = |fault: &Option<HandshakeFault>| fault.is_some_and(HandshakeFault::is_final);

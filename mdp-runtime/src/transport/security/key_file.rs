@@ -1,4 +1,4 @@
-//! Key files: `NAME.pub` for everybody, `NAME.key` for its owner alone.
+//! Key files: `NAME.pub` is public, `NAME.key` is for its owner only.
 //!
 //! ```text
 //! # MDP/RPC secret key. ...
@@ -29,87 +29,87 @@ const SECRET: &str = "secret-key";
 
 const PUBLIC_MODE: u32 = 0o644;
 const SECRET_MODE: u32 = 0o600;
-/// What group and others may do.
+/// The permission bits of group and others.
 const OTHERS: u32 = 0o077;
-/// Far more than a key file has.
+/// Far more bytes than a key file has.
 const MOST_BYTES: usize = 64 << 10;
 
-/// Why a key file was not read or written.
+/// The error of reading or writing a key file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// There is something of this name already. Key files are never overwritten.
+    /// A file with this name exists already. Key files are never overwritten.
     #[error("{} exists already, and a key file is never overwritten; take another name, or move it away", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// A name that cannot be that of a file.
+    /// The name cannot be used for a file.
     #[error("`{name}` cannot be the name of a key; take letters, digits, `-`, `_` and `.`")]
     Name {
         /// The name.
         name: String,
     },
-    /// A secret key that group or others can read or write.
+    /// Group or others can read or write the secret key file.
     #[error("{path} has the mode {mode:04o}, so others than its owner can read or write it; run `chmod 600 {path}`, and make a new key if somebody may have read this one", path = path.display())]
     Mode {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The file's permissions.
         mode: u32,
     },
-    /// A public key file that group or others can write: they could put a key of their own there.
+    /// Group or others can write the public key file, and so could replace the key.
     #[error("{path} has the mode {mode:04o}, so others than its owner can put another key there; run `chmod go-w {path}`, and compare the key with its owner's before you use it", path = path.display())]
     Writable {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The file's permissions.
         mode: u32,
     },
-    /// A secret key file of a user who is neither this process' nor root.
+    /// The secret key file belongs to a user other than this process's user and root.
     #[error("{path} belongs to the user {owner}, who can read and replace it, and this process is of the user {own}; run `chown {own} {path}`, and make a new key if that user should not have this one", path = path.display())]
     Owner {
         /// The file.
         path: PathBuf,
-        /// The id of the user who owns it.
+        /// The id of the user that owns the file.
         owner: u32,
-        /// The id of this process' user.
+        /// The id of this process's user.
         own: u32,
     },
-    /// A secret key behind a symbolic link.
+    /// The secret key file is a symbolic link.
     #[error("{} is a symbolic link; give the path of the secret key file itself", path.display())]
     Symlink {
         /// The link.
         path: PathBuf,
     },
-    /// A directory, a pipe, a device.
+    /// The path is a directory, a pipe or a device.
     #[error("{} is not a regular file; give the path of a key file", path.display())]
     NotAFile {
-        /// What it is that is none.
+        /// The path.
         path: PathBuf,
     },
-    /// A file of a secret key where one of a public key is wanted.
+    /// The file has a secret key, but a public key is required.
     #[error("{} holds a secret key, where a public key is wanted; give the file that ends in .pub, and keep this one secret", path.display())]
     Secret {
         /// The file.
         path: PathBuf,
     },
-    /// A line that has no place in a key file, or one that is missing.
+    /// A line does not belong in a key file, or a line is missing.
     #[error("{} is not a key file: {problem}; make one with `mdp keys new`", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong. Nothing of the file's content.
+        /// The problem, without any of the file's content.
         problem: String,
     },
-    /// A key that is none.
+    /// A key is invalid.
     #[error("the {name} in {} cannot be used", path.display())]
     Key {
         /// The file.
         path: PathBuf,
-        /// Which of its keys.
+        /// The name of the key in the file.
         name: &'static str,
-        /// What is wrong with it.
+        /// The problem with the key.
         source: KeyTextError,
     },
     /// The public key does not belong to the secret key.
@@ -118,14 +118,14 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The system says no.
+    /// The operating system reported an error.
     #[error("could not {what} {}", path.display())]
     Io {
-        /// What could not be done.
+        /// The operation that failed.
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// libzmq was built without CURVE.
@@ -134,15 +134,15 @@ pub enum KeyFileError {
 }
 
 impl PublicKey {
-    /// Reads a public key file, as `mdp keys new` and [`KeyPair::create`] write it.
+    /// Reads a public key file, as written by `mdp keys new` and [`KeyPair::create`].
     ///
     /// # Errors
     ///
-    /// It cannot be read, can be written by group or others, or is not a public key file. A file with a secret key is none.
-    /// A file of another user, root aside, is read, and a warning is logged.
+    /// The file cannot be read, can be written by group or others, or is not a public key file. A file with a secret
+    /// key is refused. A file of another user than this process's and root is read, and a warning is logged.
     pub fn read(path: impl AsRef<Path>) -> Result<PublicKey, KeyFileError> {
         let path = path.as_ref();
-        // Opening a pipe would wait for whoever writes to it.
+        // Opening a pipe would wait for a writer.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = file.map_err(|source| failed("read", path, source))?;
         let found = file.metadata().map_err(|source| failed("read", path, source))?;
@@ -159,8 +159,9 @@ impl PublicKey {
         public_of(path, &content)
     }
 
-    /// Reads the files of a folder whose names end in `.pub`, sorted by name. Others are passed over. A folder that group
-    /// or others can write, or that another user owns, is read, and a warning is logged: they can add keys.
+    /// Reads the files of a folder whose names end in `.pub`, sorted by name. Other files are ignored. If group or
+    /// others can write the folder, or another user owns it, they can add keys: the folder is read, and a warning is
+    /// logged.
     ///
     /// ```
     /// use mdp_runtime::security::{KeyPair, PublicKey};
@@ -177,7 +178,7 @@ impl PublicKey {
     pub fn read_folder(folder: impl AsRef<Path>) -> Result<Vec<PublicKey>, KeyFileError> {
         let folder = folder.as_ref();
         let found = fs::metadata(folder).map_err(|source| failed("read", folder, source))?;
-        // Not refused: the folder of a volume of Kubernetes has the mode 0777 whatever is in it.
+        // This is only a warning, because a Kubernetes volume's folder always has the mode 0777.
         if let Some(mode) = written_by_others(&found) {
             let (folder, mode) = (folder.display(), format!("{mode:04o}"));
             tracing::warn!(%folder, mode, "others can add keys to this folder; run `chmod go-w` on it");
@@ -197,12 +198,13 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// It cannot be read, is a symbolic link or not a regular file, may be read or written by group or others, belongs to
-    /// another user who is not root, or is not a secret key file. The error says what is wrong and what to do.
+    /// The file cannot be read, is a symbolic link or not a regular file, may be read or written by group or others,
+    /// belongs to another user than this process's and root, or is not a secret key file. The error names the problem
+    /// and the fix.
     pub fn read(path: impl AsRef<Path>) -> Result<KeyPair, KeyFileError> {
         let path = path.as_ref();
         let mut options = OpenOptions::new();
-        // What is checked below is what was opened here, and no other file of that name.
+        // The checks below apply to the opened file, not to another file with the same name.
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = options.open(path).map_err(|source| match source.raw_os_error() {
             Some(libc::ELOOP) => KeyFileError::Symlink { path: path.to_owned() },
@@ -230,8 +232,9 @@ impl KeyPair {
         Ok(pair)
     }
 
-    /// Makes a new pair and writes it to `NAME.pub` and `NAME.key` in a folder, each as a whole or not at all. The secret
-    /// file is readable for its owner alone. A name has letters, digits, `-`, `_` and `.`, and does not begin with `.`.
+    /// Makes a new key pair and writes it to `NAME.pub` and `NAME.key` in a folder, each file completely or not at all.
+    /// Only the owner can read the secret file. A name consists of letters, digits, `-`, `_` and `.`, and does not
+    /// begin with `.`.
     ///
     /// ```
     /// use mdp_runtime::security::{KeyPair, PublicKey};
@@ -245,7 +248,7 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// One of the files exists already or cannot be written, or libzmq was built without CURVE.
+    /// The name is invalid, one of the files exists already or cannot be written, or libzmq was built without CURVE.
     pub fn create(folder: impl AsRef<Path>, name: &str) -> Result<KeyPair, KeyFileError> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if name.is_empty() || name.starts_with('.') || !name.bytes().all(good) {
@@ -254,7 +257,7 @@ impl KeyPair {
         KeyPair::create_at(&folder.as_ref().join(format!("{name}.key")))
     }
 
-    /// As [`create`](Self::create), by the path of the secret file; the public one lies beside it.
+    /// Like [`create`](Self::create), with the path of the secret file; the public file goes next to it.
     pub(super) fn create_at(secret_path: &Path) -> Result<KeyPair, KeyFileError> {
         let public_path = secret_path.with_extension("pub");
         for path in [secret_path, &public_path] {
@@ -272,7 +275,7 @@ impl KeyPair {
     }
 }
 
-/// A secret that another user has is none. Root has all of them anyway.
+/// Refuses a secret key that another user owns. Root can read all files anyway.
 fn check_owner(path: &Path, found: &Metadata) -> Result<(), KeyFileError> {
     let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
     match found.is_file() && is_foreign(found) {
@@ -281,7 +284,7 @@ fn check_owner(path: &Path, found: &Metadata) -> Result<(), KeyFileError> {
     }
 }
 
-/// What a key file says.
+/// The content of a key file.
 #[derive(Default)]
 struct Content {
     public: Option<Zeroizing<String>>,
@@ -293,7 +296,7 @@ fn content(path: &Path, file: File) -> Result<Content, KeyFileError> {
     if !found.is_file() {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });
     }
-    // With room for all of it: a text that grows leaves copies behind.
+    // The capacity holds the whole text: a growing string leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES + 64));
     let read = file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text);
     read.map_err(|source| match source.kind() {
@@ -306,7 +309,7 @@ fn content(path: &Path, file: File) -> Result<Content, KeyFileError> {
     parse(&text).map_err(|problem| format(path, problem))
 }
 
-/// Lines `name = "value"`, comments and empty lines. Says nothing of what stands in a line that is wrong.
+/// Lines `name = "value"`, comments and empty lines. Errors do not show the content of a line.
 fn parse(text: &str) -> Result<Content, String> {
     let mut content = Content::default();
     for (number, line) in text.lines().map(str::trim).enumerate() {
@@ -338,7 +341,7 @@ fn public_of(path: &Path, content: &Content) -> Result<PublicKey, KeyFileError> 
     text.parse().map_err(|source| KeyFileError::Key { path: path.to_owned(), name: PUBLIC, source })
 }
 
-/// Writes a file that must not exist yet: under a name of its own first, so that there is never half a file.
+/// Writes a file that must not exist yet. The text goes to a temporary name first, so an incomplete file never appears.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
     let failed = |source| failed("write", path, source);
     let folder = match path.parent() {
@@ -356,7 +359,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
         io::ErrorKind::AlreadyExists => KeyFileError::Exists { path: path.to_owned() },
         _ => failed(error.error),
     })?;
-    // The name too is to outlive a crash.
+    // The file's name must survive a crash too.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 

@@ -1,4 +1,4 @@
-//! Keys: what they are in memory and as text.
+//! Keys, in memory and as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,14 +9,15 @@ use zeroize::{Zeroize, Zeroizing};
 use super::CurveUnavailable;
 use crate::transport::{make_keys, public_key_of};
 
-/// Bytes of a key.
+/// The number of bytes of a key.
 const BYTES: usize = 32;
-/// Characters of a key as text.
+/// The number of characters of a key as text.
 const CHARACTERS: usize = 40;
 
-/// A public key: who a peer is. It may be shown to anybody.
+/// A public key, which identifies a peer. It may be shown to anybody.
 ///
-/// As text it is Z85 (ZeroMQ's RFC 32): 40 characters of printable ASCII. `Display`, `FromStr` and `Debug` use that.
+/// The text form is Z85 (ZeroMQ's RFC 32): 40 characters of printable ASCII. `Display`, `FromStr` and `Debug` use that
+/// form.
 ///
 /// ```
 /// use mdp_runtime::security::{KeyPair, PublicKey};
@@ -31,12 +32,12 @@ const CHARACTERS: usize = 40;
 pub struct PublicKey([u8; BYTES]);
 
 impl PublicKey {
-    /// The key of these 32 bytes.
+    /// Makes a key from 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         PublicKey(bytes)
     }
 
-    /// Its 32 bytes.
+    /// Returns the key's 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -64,7 +65,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A secret key. Its bytes are overwritten when the last clone is dropped, and `Debug` shows nothing of them.
+/// A secret key. Its bytes are overwritten when the last clone is dropped, and `Debug` shows none of them.
 ///
 /// ```
 /// let pair = mdp_runtime::security::KeyPair::new()?;
@@ -75,7 +76,7 @@ impl FromStr for PublicKey {
 pub struct SecretKey(Arc<Zeroizing<[u8; BYTES]>>);
 
 impl SecretKey {
-    /// The key of these 32 bytes. The caller's copy of them is the caller's concern.
+    /// Makes a key from 32 bytes. The caller has to erase its own copy of the bytes.
     pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
         let mut key = SecretKey::zero();
         if let Some(place) = key.place() {
@@ -89,7 +90,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// The text is not a key. The error says nothing of the text.
+    /// The text is not a key. The error does not show the text.
     pub fn from_text(text: &str) -> Result<Self, KeyTextError> {
         let mut key = SecretKey::zero();
         match key.place() {
@@ -98,22 +99,22 @@ impl SecretKey {
         }
     }
 
-    /// A place for a key: bytes that are written there lie nowhere else, the stack included.
+    /// An empty place for a key: bytes that are written there exist nowhere else, not even on the stack.
     fn zero() -> Self {
         SecretKey(Arc::new(Zeroizing::new([0; BYTES])))
     }
 
-    /// Where the bytes lie, as long as there is no clone.
+    /// The key's bytes, mutable, while there is no clone.
     fn place(&mut self) -> Option<&mut [u8; BYTES]> {
         Arc::get_mut(&mut self.0).map(|bytes| &mut **bytes)
     }
 
-    /// Its 32 bytes, for ZeroMQ.
+    /// The key's 32 bytes, for ZeroMQ.
     pub(crate) fn expose(&self) -> &[u8; BYTES] {
         &self.0
     }
 
-    /// Its text, for a key file and for ZeroMQ.
+    /// The key's text, for a key file and for ZeroMQ.
     pub(crate) fn expose_text(&self) -> Zeroizing<String> {
         Zeroizing::new(z85::encode(self.expose()))
     }
@@ -125,7 +126,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// A secret key and the public key that belongs to it: who this program is.
+/// A secret key with its public key, which identifies this program.
 ///
 /// ```
 /// use mdp_runtime::security::KeyPair;
@@ -142,7 +143,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A new pair, by chance.
+    /// Makes a new random pair.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl KeyPair {
         Ok(KeyPair { public: PublicKey(public), secret })
     }
 
-    /// The pair of a secret key.
+    /// Makes the pair of a secret key.
     ///
     /// # Errors
     ///
@@ -163,30 +164,30 @@ impl KeyPair {
         Ok(KeyPair { public, secret })
     }
 
-    /// The public key.
+    /// Returns the public key.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The secret key.
+    /// Returns the secret key.
     pub fn secret(&self) -> &SecretKey {
         &self.secret
     }
 }
 
-/// A text that is not a key. It says nothing of the text, which may be a secret.
+/// The error of a text that is not a key. It does not show the text, which may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyTextError {
-    /// It is too long or too short.
+    /// The text is too long or too short; the number of its characters.
     #[error("a key has {CHARACTERS} characters, and this text has {0}")]
     Length(usize),
-    /// It has the right length, and is not Z85.
+    /// The text has the right length, but is not Z85.
     #[error("the text is not Z85; a key is copied as a whole, with all its punctuation")]
     Characters,
 }
 
-/// Writes the bytes of Z85 text to `place`, and overwrites what was needed for that.
+/// Writes the bytes of Z85 text to `place`, and overwrites the temporary copy.
 fn decode(text: &str, place: &mut [u8; BYTES]) -> Result<(), KeyTextError> {
     if text.len() != CHARACTERS {
         return Err(KeyTextError::Length(text.chars().count()));

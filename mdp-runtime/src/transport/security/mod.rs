@@ -1,8 +1,8 @@
-//! Who a peer is: keys, CURVE, and whom a server lets in.
+//! Keys, CURVE, and the list of keys that a server accepts.
 //!
-//! CURVE (ZeroMQ's RFC 26) encrypts connections over tcp and ipc. Both sides have a key pair: a peer knows the broker's public
-//! key and so talks to no other, and the broker knows each peer by its public key. How to make keys, switch it on and
-//! change keys, what it promises and what not, is in `docs/security.md`.
+//! CURVE (ZeroMQ's RFC 26) encrypts connections over tcp and ipc. Both sides have a key pair: a peer knows the broker's
+//! public key and talks to no other broker, and the broker identifies each peer by its public key. `docs/security.md`
+//! explains how to make keys, turn CURVE on and change keys, and what CURVE does and does not protect.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! Over inproc there is neither encryption nor a key: both sides are the same process.
+//! Over inproc there is no encryption and no key: both sides are in the same process.
 
 mod allow;
 mod curve;
@@ -46,7 +46,7 @@ pub(crate) use curve::{ClientKeys, Unusable};
 pub(crate) use handshake::Faults;
 pub(crate) use trusted::{Mark, SETTLED, read_now, wait_until_settled};
 
-/// libzmq was built without CURVE.
+/// The error when libzmq was built without CURVE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "libzmq was built without CURVE; add to the Cargo.toml of the workspace that is built: `[patch.crates-io]` and \

@@ -1,4 +1,4 @@
-//! Files that say who may do what: read as a whole, and only where nobody but their owner can write them.
+//! Files that grant rights: read completely, and only if nobody but the owner can write them.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -7,40 +7,40 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// The write permission of group and others.
+/// The write permission bits of group and others.
 const OTHERS_WRITE: u32 = 0o022;
-/// A file that has not changed for so long is whole.
+/// A file that has not changed for this long is complete.
 pub(crate) const SETTLED: Duration = Duration::from_millis(350);
-/// How often a file that still changes is waited for.
+/// How many times a file that still changes is waited for.
 const WAITS: usize = 10;
 
-/// Why a file that says who may do what was not read.
+/// The reason why a file that grants rights was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UntrustedFile {
-    /// The system says no.
+    /// The operating system reported an error.
     #[error("{} cannot be read", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A directory, a pipe, a device.
+    /// The path is a directory, a pipe or a device.
     #[error("{} is not a regular file; give the path of a file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// Group or others can write the file, and so decide in their own favour.
+    /// Group or others can write the file, and so grant themselves rights.
     #[error("{path} has the mode {mode:04o}, so others than its owner can change it; run `chmod go-w {path}`, and look at what it says before you use it", path = path.display())]
     Mode {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The file's permissions.
         mode: u32,
     },
-    /// The file was written while it was read.
+    /// The file was written while it was being read.
     #[error("{path} is being written; write the new text to another file in the same folder, rename that file to {path}, and read it again", path = path.display())]
     Changed {
         /// The file.
@@ -48,9 +48,9 @@ pub enum UntrustedFile {
     },
 }
 
-/// Reads a text file that says who may do what, a program's configuration for instance. Waits for up to 350 ms after the
-/// file's last change, so that a file that is being written counts when it is whole. A file of another user, root aside, is
-/// read, and a warning is logged.
+/// Reads a text file that grants rights, for instance a program's configuration. Waits until 350 ms after the file's
+/// last change, so that an unfinished file is not read. A file of another user than this process's and root is read,
+/// and a warning is logged.
 ///
 /// ```
 /// use mdp_runtime::security::{UntrustedFile, read_trusted};
@@ -68,18 +68,18 @@ pub enum UntrustedFile {
 ///
 /// # Errors
 ///
-/// The file cannot be read, is not a regular file, is not text, can be written by group or others, or changed while it was
-/// read. The error says what to do.
+/// The file cannot be read, is not a regular file, is not text, can be written by group or others, or changed while it
+/// was being read. The error names the fix.
 pub fn read_trusted(path: impl AsRef<Path>) -> Result<String, UntrustedFile> {
     let path = path.as_ref();
     wait_until_settled(path);
     read_now(path).map(|(text, _)| text)
 }
 
-/// As [`read_trusted`], without waiting; and the mark of what was read.
+/// Reads like [`read_trusted`], without waiting; also returns the mark of the file.
 pub(crate) fn read_now(path: &Path) -> Result<(String, Mark), UntrustedFile> {
     let failed = |source| UntrustedFile::Io { path: path.to_owned(), source };
-    // Opening a pipe would wait for whoever writes to it.
+    // Opening a pipe would wait for a writer.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let mut file = file.map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
@@ -99,10 +99,10 @@ pub(crate) fn read_now(path: &Path) -> Result<(String, Mark), UntrustedFile> {
     Ok((text, mark))
 }
 
-/// Waits until the file's last change is [`SETTLED`] ago, but not for ever.
+/// Waits until the file's last change is [`SETTLED`] ago, for a limited time.
 pub(crate) fn wait_until_settled(path: &Path) {
     for _ in 0..WAITS {
-        // No file, or a time to come: there is nothing to wait for.
+        // If the file does not exist, or its time is in the future, there is nothing to wait for.
         let age = fs::metadata(path).and_then(|found| found.modified());
         let Some(age) = age.ok().and_then(|at| at.elapsed().ok()) else { return };
         match SETTLED.checked_sub(age) {
@@ -112,18 +112,18 @@ pub(crate) fn wait_until_settled(path: &Path) {
     }
 }
 
-/// The mode of what group or others can write.
+/// The file's mode, if group or others can write it.
 pub(super) fn written_by_others(found: &Metadata) -> Option<u32> {
     let mode = found.mode() & 0o7777;
     (mode & OTHERS_WRITE != 0).then_some(mode)
 }
 
-/// Whether a user other than this process' and root owns the file.
+/// Whether a user other than this process's user and root owns the file.
 pub(super) fn is_foreign(found: &Metadata) -> bool {
     ![0, rustix::process::geteuid().as_raw()].contains(&found.uid())
 }
 
-/// Logs that another user can change the file.
+/// Logs a warning if another user can change the file.
 pub(super) fn warn_of_owner(path: &Path, found: &Metadata) {
     if is_foreign(found) {
         let (path, owner) = (path.display(), found.uid());
@@ -131,8 +131,8 @@ pub(super) fn warn_of_owner(path: &Path, found: &Metadata) {
     }
 }
 
-/// What shows that a file is another one, or has changed. A change of its permissions counts: a file that was refused
-/// for them is to be read again.
+/// Identifies a version of a file. Changed permissions count as a change, so that a file that was refused for its
+/// permissions is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     modified: (i64, i64),
@@ -142,7 +142,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// `None`: there is no such file.
+    /// `None`: the file does not exist.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().as_ref().map(Mark::of)
     }
