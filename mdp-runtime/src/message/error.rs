@@ -1,54 +1,54 @@
-//! Why a frame could not be read.
+//! The error of reading a frame.
 
 use std::error::Error;
 use std::str::Utf8Error;
 
-/// Why the top of a [`Message`](crate::Message) could not be read. Each says which type was wanted.
+/// The error of reading the top of a [`Message`](crate::Message). Each variant names the requested type.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
     /// The message has no frame.
     #[error("{wanted} was wanted, and the message has no frame")]
     Missing {
-        /// The type.
+        /// The requested type.
         wanted: &'static str,
     },
-    /// The frame has not as many bytes as the type.
+    /// The frame's size does not match the type's size.
     #[error("{wanted} was wanted, which has {expected} bytes, and the frame has {found}")]
     Size {
-        /// The type.
+        /// The requested type.
         wanted: &'static str,
-        /// The bytes of the type.
+        /// The size of the type, in bytes.
         expected: usize,
-        /// The bytes of the frame.
+        /// The size of the frame, in bytes.
         found: usize,
     },
-    /// The frame is not a text.
+    /// The frame is not text.
     #[error("text was wanted, and the frame is not UTF-8 from byte {} on", source.valid_up_to())]
     Utf8 {
-        /// What is wrong with it, and where.
+        /// The problem, and its position.
         source: Utf8Error,
     },
-    /// The enum has no variant of this number.
+    /// The enum has no variant with this number.
     #[error("{wanted} was wanted, which has no variant with the number {number}")]
     Enum {
-        /// The enum.
+        /// The enum type.
         wanted: &'static str,
         /// The number.
         number: i32,
     },
-    /// The frame is not such a record.
+    /// The frame is not a record of this type.
     #[error("{wanted} was wanted, and the frame cannot be decoded as one: {source}")]
     Record {
-        /// The record.
+        /// The record type.
         wanted: &'static str,
-        /// What the decoder says.
+        /// The decoder's error.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
 impl MessageError {
-    /// The same for a type that lies on the wire as another one does.
+    /// The same error for a type with the same encoding.
     pub(super) fn wanting(self, wanted: &'static str) -> Self {
         match self {
             MessageError::Missing { .. } => MessageError::Missing { wanted },

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use crate::codegen::Record;
 pub use error::MessageError;
 
-/// A message of frames, used as a stack. The top is the front: the frame that travels first.
+/// A message of frames, used as a stack. The top is the front: the frame that is sent first.
 ///
-/// `push_*` puts a frame on top, `pop_*` takes the top one, `peek_*` looks at it. `append_*` adds one at the back, so a
-/// message can be written in the order in which it is read. A frame holds one value:
+/// `push_*` puts a frame on top, `pop_*` takes the top frame, `peek_*` reads the top frame and leaves it. `append_*`
+/// adds a frame at the back, so a message can be written in the order in which it is read. A frame holds one value:
 ///
 /// | type | the frame |
 /// |---|---|
@@ -26,8 +26,8 @@ pub use error::MessageError;
 /// | bytes | as they are |
 /// | a record | the protobuf message |
 ///
-/// Frames do not say what they hold: sender and receiver have to agree. A pop that fails says what is wrong and leaves
-/// the message as it was. Frames move in and out without being copied.
+/// A frame does not store the type of its value: sender and receiver must agree on it. A failed pop leaves the message
+/// unchanged. Frames move in and out without being copied.
 ///
 /// ```
 /// use mdp_runtime::{Message, MessageError};
@@ -49,7 +49,7 @@ pub struct Message {
     frames: VecDeque<Bytes>,
 }
 
-/// The four methods of a number's type.
+/// The four methods of a number type.
 macro_rules! number {
     ($type:ident, $push:ident, $append:ident, $peek:ident, $pop:ident) => {
         #[doc = concat!("Puts an `", stringify!($type), "` on top.")]
@@ -81,7 +81,7 @@ macro_rules! number {
         /// # Errors
         ///
         /// [`Missing`](MessageError::Missing), or the frame has another [`Size`](MessageError::Size). The message stays
-        /// as it was.
+        /// unchanged.
         pub fn $pop(&mut self) -> Result<$type, MessageError> {
             let value = self.$peek()?;
             self.frames.pop_front();
@@ -91,32 +91,32 @@ macro_rules! number {
 }
 
 impl Message {
-    /// A message without frames.
+    /// Makes a message without frames.
     pub fn new() -> Self {
         Message::default()
     }
 
-    /// A message of these frames; the first one is the top.
+    /// Makes a message of these frames; the first one is the top.
     pub fn from_frames(frames: impl IntoIterator<Item = Bytes>) -> Self {
         frames.into_iter().collect()
     }
 
-    /// The frames, the top first.
+    /// Returns the frames by value, the top first.
     pub fn into_frames(self) -> Vec<Bytes> {
         self.frames.into()
     }
 
-    /// The frames, the top first.
+    /// Returns the frames, the top first.
     pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Bytes> + ExactSizeIterator {
         self.frames.iter()
     }
 
-    /// How many frames there are.
+    /// Returns the number of frames.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether there is no frame.
+    /// Whether the message has no frames.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -173,8 +173,8 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`Missing`](MessageError::Missing), another [`Size`](MessageError::Size) than 4 bytes, or the number is
-    /// [none of the enum's](MessageError::Enum).
+    /// [`Missing`](MessageError::Missing), the frame's [`Size`](MessageError::Size) is not 4 bytes, or the enum has [no
+    /// variant](MessageError::Enum) with this number.
     pub fn peek_enum<E: TryFrom<i32>>(&self) -> Result<E, MessageError> {
         let wanted = type_name::<E>();
         let number = self.peek_i32().map_err(|error| error.wanting(wanted))?;
@@ -185,24 +185,24 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// As [`peek_enum`](Self::peek_enum). The message stays as it was.
+    /// The errors of [`peek_enum`](Self::peek_enum). The message stays unchanged.
     pub fn pop_enum<E: TryFrom<i32>>(&mut self) -> Result<E, MessageError> {
         let value = self.peek_enum()?;
         self.frames.pop_front();
         Ok(value)
     }
 
-    /// Puts a text on top, as UTF-8.
+    /// Puts text on top, as UTF-8.
     pub fn push_str(&mut self, text: impl Into<String>) -> &mut Self {
         self.push_bytes(text.into())
     }
 
-    /// Adds a text at the back, as UTF-8.
+    /// Adds text at the back, as UTF-8.
     pub fn append_str(&mut self, text: impl Into<String>) -> &mut Self {
         self.append_bytes(text.into())
     }
 
-    /// Reads the top as a text and leaves it there.
+    /// Reads the top as text and leaves it there.
     ///
     /// # Errors
     ///
@@ -212,30 +212,30 @@ impl Message {
         str::from_utf8(frame).map_err(|source| MessageError::Utf8 { source })
     }
 
-    /// Takes the top as a text.
+    /// Takes the top as text.
     ///
     /// # Errors
     ///
-    /// As [`peek_str`](Self::peek_str). The message stays as it was.
+    /// The errors of [`peek_str`](Self::peek_str). The message stays unchanged.
     pub fn pop_string(&mut self) -> Result<String, MessageError> {
         let text = self.peek_str()?.to_owned();
         self.frames.pop_front();
         Ok(text)
     }
 
-    /// Puts bytes on top, as they are. A `Vec<u8>`, a `String` and a `Bytes` are not copied.
+    /// Puts bytes on top, unchanged. A `Vec<u8>`, a `String` and a `Bytes` are not copied.
     pub fn push_bytes(&mut self, bytes: impl Into<Bytes>) -> &mut Self {
         self.frames.push_front(bytes.into());
         self
     }
 
-    /// Adds bytes at the back, as they are.
+    /// Adds bytes at the back, unchanged.
     pub fn append_bytes(&mut self, bytes: impl Into<Bytes>) -> &mut Self {
         self.frames.push_back(bytes.into());
         self
     }
 
-    /// The top as it is, left where it is.
+    /// Returns the top frame and leaves it there.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ impl Message {
         self.top("bytes")
     }
 
-    /// Takes the top as it is.
+    /// Takes the top frame.
     ///
     /// # Errors
     ///
@@ -282,7 +282,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`Missing`](MessageError::Missing), or the frame is [not such a record](MessageError::Record).
+    /// [`Missing`](MessageError::Missing), or the frame is [not a record of this type](MessageError::Record).
     pub fn peek_record<T: Record>(&self) -> Result<T, MessageError> {
         let wanted = type_name::<T>();
         let frame = self.top(wanted)?.clone();
@@ -294,7 +294,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// As [`peek_record`](Self::peek_record). The message stays as it was.
+    /// The errors of [`peek_record`](Self::peek_record). The message stays unchanged.
     pub fn pop_record<T: Record>(&mut self) -> Result<T, MessageError> {
         let record = self.peek_record()?;
         self.frames.pop_front();

@@ -1,14 +1,15 @@
-//! Messages as a reader of logs wants to see them: short, whatever they hold.
+//! The `Debug` form of messages: short, for any content.
 
 use std::fmt;
 
 use super::Message;
 
-/// The frames that are shown, and the bytes of each.
+/// The maximum number of frames, and of bytes of each, that are shown.
 const FRAMES_MOST: usize = 16;
 const BYTES_MOST: usize = 32;
 
-/// `Message["sensor", 4 bytes 0x00000007]`: text in quotes, else the length and the bytes; `…` for what is left out.
+/// `Message["sensor", 4 bytes 0x00000007]`: text in quotes, otherwise the length and the bytes; `…` marks omitted
+/// parts.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Message")?;
@@ -39,7 +40,7 @@ impl fmt::Debug for Frame<'_> {
     }
 }
 
-/// The bytes as a text that can be printed. If they are a part, a character may be cut off at their end.
+/// The bytes as printable text. If they are a part of the frame, their last character may be incomplete.
 fn text(bytes: &[u8], whole: bool) -> Option<&str> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -1,4 +1,4 @@
-//! Settings, and what is made of them.
+//! The settings of a socket, and how the socket is made from them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,12 +28,13 @@ const HIGH_WATER_MARK: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
 const LAST_VALUE_TOPICS: usize = 1_000;
 
-/// Messages between a socket's task and its handles, each way, if the high water mark is not less.
+/// The number of messages between a socket's task and its handles, in each direction, unless the high water mark is
+/// lower.
 const HANDED_OVER: usize = 64;
-/// What a subscription has besides its topic, and a handshake at all.
+/// The size of a subscription without its topic, and of a handshake command.
 const COMMAND_BYTES: usize = 1_024;
 
-/// Settings of a socket; `H` is the handle that it makes. [`Publisher::builder`] for instance begins one.
+/// Settings of a socket; `H` is the handle that the builder makes. For instance, [`Publisher::builder`] returns one.
 ///
 /// ```
 /// use mdp_runtime::patterns::Publisher;
@@ -59,9 +60,9 @@ pub struct Builder<H> {
     curve_server: Option<CurveServer>,
     high_water_mark: u32,
     max_message_bytes: usize,
-    /// A subscriber's.
+    /// For a subscriber.
     topics: Vec<Vec<u8>>,
-    /// A publisher's.
+    /// For a publisher.
     last_value: bool,
     last_value_topics: usize,
     handle: PhantomData<fn() -> H>,
@@ -89,28 +90,29 @@ impl<H> Builder<H> {
         }
     }
 
-    /// An endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port, `ipc:///run/news.sock` or
-    /// `inproc://name`. May be called several times, and beside [`connect`](Self::connect), but for a [`Pair`].
+    /// Adds an endpoint to bind: `tcp://127.0.0.1:5555`, `tcp://127.0.0.1:*` for any free port, `ipc:///run/news.sock`
+    /// or `inproc://name`. May be called several times and combined with [`connect`](Self::connect), except for a
+    /// [`Pair`].
     pub fn bind(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(Endpoint::Bind(endpoint.into()));
         self
     }
 
-    /// An endpoint to connect to, now or when somebody binds it. May be called several times, and beside
-    /// [`bind`](Self::bind), but for a [`Pair`].
+    /// Adds an endpoint to connect to, now or as soon as a peer binds it. May be called several times and combined with
+    /// [`bind`](Self::bind), except for a [`Pair`].
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(Endpoint::Connect(endpoint.into()));
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Encrypts what goes over tcp and ipc, where all endpoints are bound, and takes only peers of the keys that `curve`
-    /// allows. Not encrypted.
+    /// Encrypts connections over tcp and ipc with CURVE, if all endpoints are bound. Only peers with keys that `curve`
+    /// allows are accepted. Default: no encryption.
     ///
     /// ```
     /// use mdp_runtime::patterns::{Publisher, Subscriber};
@@ -137,29 +139,29 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Encrypts what goes over tcp and ipc, where all endpoints are connected to, and talks to servers of this public key
-    /// only: one for all endpoints. Not encrypted.
+    /// Encrypts connections over tcp and ipc with CURVE, if all endpoints are connected to. Only servers with this
+    /// public key are accepted: one key for all endpoints. Default: no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// How many messages may wait for each peer that are to be sent, and how many from each that came, at least 1. Between
-    /// the socket and its handle wait as many again, at most 64. 1,000.
+    /// Sets how many messages may wait to be sent to each peer, and how many received messages may wait from each peer.
+    /// Must be at least 1. The same number, at most 64, may wait between the socket and its handle. Default: 1,000.
     pub fn high_water_mark(mut self, messages: u32) -> Self {
         self.high_water_mark = messages.max(1);
         self
     }
 
-    /// The most bytes of a frame, sent or received. A larger one is an error at either side; one that comes and is above
-    /// twice as much (and above 2 KiB) costs its sender the connection, without an error here.
-    /// 4 MiB.
+    /// Sets the maximum size of a frame, sent or received, in bytes. A larger frame is an error on either side. A
+    /// received frame larger than twice the maximum (and larger than about 2 KiB) closes its sender's connection,
+    /// without an error here. Default: 4 MiB.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// A socket of this pattern, with the way to its task and what comes from there.
+    /// Makes a socket of this pattern, with the sender to its task and the receiver of its messages.
     fn open<T>(
         &self,
         pattern: Pattern,
@@ -205,7 +207,7 @@ impl<H> Builder<H> {
         };
         let ended = move |_| {
             if let Some(inbox) = told {
-                // A reader with a full inbox finds the end without its cause.
+                // A reader with a full inbox sees the end without its cause.
                 let _ = inbox.try_send(Err(RecvError::Panicked));
             }
         };
@@ -221,7 +223,7 @@ impl<H> Builder<H> {
         Ok((remote, Inbox { arrivals, record: PhantomData }))
     }
 
-    /// The keys of this side, if CURVE is asked for.
+    /// The keys of this side, if CURVE is set.
     fn keys(&self, runtime: &Runtime) -> Result<Option<Keys<'_>>, StartError> {
         let binds = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Bind(_));
         match (&self.curve_server, &self.curve) {
@@ -231,7 +233,7 @@ impl<H> Builder<H> {
             }
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
                 curve.check()?;
-                // Whoever is connected stays, should the handler end; nobody else is let in.
+                // If the handler ends, connected peers stay, but no new peer is accepted.
                 let registration = Registration::new(runtime, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
                         NoHandler::Socket(error) => StartError::Authenticator(error),
@@ -263,9 +265,9 @@ impl<H> Builder<H> {
 
     fn settings(&self, pattern: Pattern) -> PatternSettings {
         let frame_bytes = match pattern {
-            // Subscribers say nothing but what they subscribe to.
+            // Subscribers send only subscriptions.
             Pattern::Publisher => MOST_TOPIC_BYTES + COMMAND_BYTES,
-            // So that what is not far above is received, and can be told of.
+            // Frames slightly above the maximum are received, so that they can be reported.
             _ => self.max_message_bytes.saturating_mul(2).max(MOST_TOPIC_BYTES + COMMAND_BYTES),
         };
         let (waiting, verbose) = (self.high_water_mark, self.last_value);
@@ -287,7 +289,7 @@ impl Keys<'_> {
         }
     }
 
-    /// What lets peers in as long as it is held.
+    /// The registration that accepts peers for as long as it is held.
     fn into_registration(self) -> Option<Registration> {
         match self {
             Keys::Client(_) => None,
@@ -303,7 +305,7 @@ impl Endpoint {
         }
     }
 
-    /// One to connect to that may be in another program.
+    /// The endpoint, if the socket connects to it and it may be in another program.
     fn outside(&self) -> Option<&String> {
         match self {
             Endpoint::Connect(name) if !name.starts_with("inproc://") => Some(name),
@@ -311,7 +313,7 @@ impl Endpoint {
         }
     }
 
-    /// Binds or connects, and gives the endpoint with the port that it took.
+    /// Binds or connects, and returns the endpoint with its actual port.
     fn open(&self, socket: &mut PatternSocket) -> Result<String, StartError> {
         match self {
             Endpoint::Bind(name) => socket.bind(name).map_err(StartError::Bind),
@@ -324,17 +326,17 @@ impl Endpoint {
 }
 
 impl<T: Record> Builder<Publisher<T>> {
-    /// Whether the last value of each topic is kept for those who subscribe later. Each time somebody subscribes, the values
-    /// of the topics that he gets by it are sent once more, at most 20 times a second. Those who had them already
-    /// get them again: a value may come twice, and never after a newer one. `false`.
+    /// Sets whether the last value of each topic is kept for later subscribers. After each new subscription the values
+    /// of its topics are sent again, at most 20 times a second. Subscribers that have these values already get them
+    /// again: a value may arrive twice, but never after a newer one. Default: `false`.
     pub fn last_value(mut self, keep: bool) -> Self {
         self.last_value = keep;
         self
     }
 
-    /// The topics whose last value is kept, at least 1. For one more, the value that was published least recently is given up,
-    /// and [counted](Publisher::evicted). With no more of them than the [`high_water_mark`](Self::high_water_mark), a new
-    /// subscriber has room for all. 1,000.
+    /// Sets the maximum number of topics whose last value is kept. Must be at least 1. Beyond that, the value of the
+    /// topic that was published least recently is dropped and [counted](Publisher::evicted). If this number is not
+    /// above [`high_water_mark`](Self::high_water_mark), a new subscriber has room for all values. Default: 1,000.
     pub fn last_value_topics(mut self, topics: usize) -> Self {
         self.last_value_topics = topics.max(1);
         self
@@ -344,7 +346,8 @@ impl<T: Record> Builder<Publisher<T>> {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    /// An endpoint is invalid or cannot be bound, the CURVE settings cannot be used, the socket cannot be made, or
+    /// there is no tokio runtime.
     pub fn start(self) -> Result<Publisher<T>, StartError> {
         let counts = Arc::<Counts>::default();
         let publishing = Publishing {
@@ -357,8 +360,8 @@ impl<T: Record> Builder<Publisher<T>> {
 }
 
 impl<T: Record> Builder<Subscriber<T>> {
-    /// A topic to subscribe to: all that begin with it, and `""` for all there are. May be called several times. Without
-    /// it nothing comes until [`Subscriber::subscribe`].
+    /// Adds a topic to subscribe to: all topics that begin with it, or all topics with `""`. May be called several
+    /// times. Default: no messages arrive until [`Subscriber::subscribe`].
     pub fn subscribe(mut self, topic: impl AsRef<[u8]>) -> Self {
         self.topics.push(topic.as_ref().to_vec());
         self
@@ -368,7 +371,8 @@ impl<T: Record> Builder<Subscriber<T>> {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one or cannot be bound, a topic is too long, the socket cannot be made, or there is no tokio runtime.
+    /// An endpoint is invalid or cannot be bound, a topic is too long, the CURVE settings cannot be used, the socket
+    /// cannot be made, or there is no tokio runtime.
     pub fn start(self) -> Result<Subscriber<T>, StartError> {
         let (remote, inbox) = self.open(Pattern::Subscriber, None)?;
         Ok(Subscriber { remote, inbox })
@@ -380,7 +384,8 @@ impl<T: Record> Builder<Pusher<T>> {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    /// An endpoint is invalid or cannot be bound, the CURVE settings cannot be used, the socket cannot be made, or
+    /// there is no tokio runtime.
     pub fn start(self) -> Result<Pusher<T>, StartError> {
         let (remote, _) = self.open::<T>(Pattern::Pusher, None)?;
         Ok(Pusher { remote, record: PhantomData })
@@ -392,7 +397,8 @@ impl<T: Record> Builder<Puller<T>> {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one or cannot be bound, the socket cannot be made, or there is no tokio runtime.
+    /// An endpoint is invalid or cannot be bound, the CURVE settings cannot be used, the socket cannot be made, or
+    /// there is no tokio runtime.
     pub fn start(self) -> Result<Puller<T>, StartError> {
         let (remote, inbox) = self.open(Pattern::Puller, None)?;
         Ok(Puller { remote, inbox })
@@ -404,8 +410,8 @@ impl<T: Record> Builder<Pair<T>> {
     ///
     /// # Errors
     ///
-    /// There is not one endpoint, or it is not one or cannot be bound, the socket cannot be made, or there is no tokio
-    /// runtime.
+    /// The number of endpoints is not one, the endpoint is invalid or cannot be bound, the CURVE settings cannot be
+    /// used, the socket cannot be made, or there is no tokio runtime.
     pub fn start(self) -> Result<Pair<T>, StartError> {
         if self.endpoints.len() > 1 {
             return Err(StartError::Several(self.endpoints.len()));

@@ -15,10 +15,10 @@ use super::reconnect::{Reconnect, Step};
 use crate::transport::pattern::{PatternSocket, Wanted};
 use crate::transport::{Registration, Runtime, SocketError, close_all};
 
-/// Messages that are taken before the other side of the loop has its turn.
+/// The number of messages that are handled before the loop turns to the other direction.
 const BURST: usize = 128;
 
-/// What handles ask for.
+/// The commands of handles.
 pub(super) enum Command {
     /// Send a message.
     Send(Outgoing),
@@ -26,29 +26,29 @@ pub(super) enum Command {
     Subscribe {
         topic: Bytes,
         add: bool,
-        /// Told when it is done.
+        /// Notified when the change is done.
         done: oneshot::Sender<()>,
     },
-    /// Tell when all before it is done.
+    /// Notifies the sender when all earlier commands are done.
     Flush(oneshot::Sender<()>),
 }
 
 pub(super) struct Outgoing {
     pub(super) parts: Parts,
-    /// Who waits until the socket has it. If nobody does any more, it is not sent.
+    /// Notified when the socket has the message. If the receiver is gone, the message is not sent.
     pub(super) taken: Option<oneshot::Sender<()>>,
 }
 
-/// What came, for the handle.
+/// A received message, for the handle.
 pub(super) type Arrival = Result<Parts, RecvError>;
 
-/// What a publisher's task has besides.
+/// The additional state of a publisher's task.
 pub(super) struct Publishing {
     pub(super) counts: Arc<Counts>,
     pub(super) last_values: Option<LastValues>,
 }
 
-/// What a publisher's handles can ask.
+/// The counters that a publisher's handles can read.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) overruns: AtomicU64,
@@ -60,23 +60,23 @@ pub(super) struct Driver {
     pub(super) layout: Layout,
     pub(super) runtime: Runtime,
     pub(super) commands: mpsc::Receiver<Command>,
-    /// Where messages go that come; `None`: none are read.
+    /// Where received messages go; `None`: none are read.
     pub(super) inbox: Option<mpsc::Sender<Arrival>>,
     pub(super) publishing: Option<Publishing>,
-    /// Lets peers in, with CURVE, as long as it is held.
+    /// With CURVE, accepts peers for as long as it is held.
     pub(super) _registration: Option<Registration>,
-    /// Of a socket that connects to other programs.
+    /// For a socket that connects to other programs.
     pub(super) reconnect: Option<Reconnect>,
-    /// What the socket had no room for.
+    /// The message for which the socket had no room.
     pub(super) held: Option<Outgoing>,
-    /// True, or gone with all handles: it is over.
+    /// True, or closed with all handles: the task ends.
     pub(super) stop: watch::Receiver<bool>,
     /// Dropped when the socket is closed.
     pub(super) done: watch::Sender<()>,
 }
 
-/// A driver whose socket's events are never left without a reader, wherever it ends: libzmq would wait for one, with its
-/// only I/O thread.
+/// A driver that always stops watching its socket's events, wherever the driver ends: otherwise libzmq would wait for a
+/// reader of the events, with its only I/O thread.
 pub(super) struct Running(Option<Driver>);
 
 impl Running {
@@ -85,7 +85,7 @@ impl Running {
         Running(Some(driver))
     }
 
-    /// The driver, as long as it does not run.
+    /// The driver, before it runs.
     pub(super) fn driver(&mut self) -> Option<&mut Driver> {
         self.0.as_mut()
     }
@@ -118,7 +118,7 @@ impl Driver {
         if let Err(error) = result {
             tracing::warn!(%error, "a socket failed");
             if let Some(inbox) = &self.inbox {
-                // A reader with a full inbox finds the end without its cause.
+                // A reader with a full inbox sees the end without its cause.
                 drop(inbox.try_send(Err(RecvError::Socket(error))));
             }
         }
@@ -142,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// Carries messages until it is to stop.
+    /// Carries messages until the task must stop.
     async fn work(&mut self) -> Result<(), SocketError> {
         loop {
             tokio::task::coop::consume_budget().await;
@@ -150,7 +150,7 @@ impl Driver {
             self.send_held()?;
             self.publish_last_values()?;
             self.reconnect();
-            // Looked at once: the reader may make room at any moment.
+            // Read once: the reader may make room at any moment.
             let full = self.inbox.as_ref().is_some_and(|inbox| inbox.capacity() == 0);
             let wanted = self.wanted(full);
             let due = self.due();
@@ -170,7 +170,8 @@ impl Driver {
         }
     }
 
-    /// Sends what handles have handed over. What the socket does not take now is not sent, and its sender is told.
+    /// Sends the messages that handles have handed over. A message that the socket does not accept now is not sent, and
+    /// its sender gets an error.
     fn finish(&mut self) -> Result<(), SocketError> {
         self.commands.close();
         self.send_held()?;
@@ -198,7 +199,7 @@ impl Driver {
                 break;
             }
             let Some(message) = self.socket.receive()? else { break };
-            // It has room, unless its reader has gone just now.
+            // The inbox has room, unless its reader has just gone.
             drop(inbox.try_send(self.layout.parts(message)));
         }
         Ok(())
@@ -231,7 +232,7 @@ impl Driver {
             }
             (Command::Subscribe { topic, add, done }, _) => {
                 self.socket.subscribe(&topic, add)?;
-                // Nobody may be waiting.
+                // The caller may be gone.
                 let _ = done.send(());
                 Ok(())
             }
@@ -247,7 +248,7 @@ impl Driver {
         if !self.socket.send(topic.as_ref(), record)? {
             self.held = Some(message);
         } else if let Some(taken) = message.taken {
-            // Who waited may have gone just now.
+            // The caller may have just gone.
             let _ = taken.send(());
         }
         Ok(())
@@ -260,7 +261,7 @@ impl Driver {
         }
     }
 
-    /// Begins anew with endpoints that libzmq has given up.
+    /// Reconnects the endpoints that libzmq has given up.
     fn reconnect(&mut self) {
         let Some(reconnect) = &mut self.reconnect else { return };
         let now = Instant::now();
@@ -276,14 +277,14 @@ impl Driver {
         }
     }
 
-    /// When there is something to do by the clock.
+    /// The next moment at which there is work.
     fn due(&self) -> Option<Instant> {
         let last_values = self.publishing.as_ref().and_then(Publishing::due);
         let reconnect = self.reconnect.as_ref().and_then(Reconnect::due);
         last_values.into_iter().chain(reconnect).min()
     }
 
-    /// What to wait for at the socket.
+    /// The socket events to wait for.
     fn wanted(&self, full: bool) -> Wanted {
         let read = self.inbox.is_some() && !full;
         Wanted { message: read || self.publishing.is_some(), room: self.held.is_some() }
@@ -327,12 +328,12 @@ impl Publishing {
     }
 }
 
-/// Waits until it is to stop, or all handles are gone.
+/// Waits until the task must stop, or all handles are gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// Waits until there is room in an inbox, or nobody reads it any more.
+/// Waits until there is room in an inbox, or its reader is gone.
 async fn room(inbox: &Option<mpsc::Sender<Arrival>>) {
     match inbox {
         Some(inbox) => drop(inbox.reserve().await),
@@ -340,7 +341,7 @@ async fn room(inbox: &Option<mpsc::Sender<Arrival>>) {
     }
 }
 
-/// Waits until nobody waits any more for what is held.
+/// Waits until the sender of the held message is gone.
 async fn withdrawn(held: &mut Option<Outgoing>) {
     match held {
         Some(Outgoing { taken: Some(taken), .. }) => taken.closed().await,

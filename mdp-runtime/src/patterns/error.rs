@@ -1,4 +1,4 @@
-//! What can go wrong with a socket of these patterns: one enum for each operation.
+//! The errors of the sockets of these patterns: one enum for each operation.
 
 use std::error::Error;
 
@@ -7,14 +7,14 @@ use crate::error::EndpointError;
 use crate::security::{CurveUnavailable, Unusable};
 use crate::transport::SocketError;
 
-/// Why a socket did not start.
+/// The error when a socket cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// There is no endpoint, or one is not an endpoint.
+    /// There is no endpoint, or an endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A pair has two sides, so it binds or connects once.
+    /// A pair has exactly one endpoint, to bind or to connect to.
     #[error("a pair has one endpoint, and {0} are given")]
     Several(usize),
     /// A topic to subscribe to is too long.
@@ -23,27 +23,27 @@ pub enum StartError {
     /// An endpoint could not be bound.
     #[error(transparent)]
     Bind(SocketError),
-    /// The socket does not connect to an endpoint.
+    /// The socket cannot connect to an endpoint.
     #[error(transparent)]
     Connect(SocketError),
-    /// CURVE has two sides, and a socket is one of them.
+    /// With CURVE a socket must be on one side only: it binds all its endpoints or connects to all of them.
     #[error(
         "with CURVE a socket either binds all its endpoints, with `.curve_server(..)`, or connects to all, with `.curve(..)`"
     )]
     CurveSides,
-    /// CURVE is asked for, and libzmq was built without it.
+    /// CURVE is required, but libzmq was built without it.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
-    /// There is not one key for all endpoints.
+    /// The number of public keys is not one.
     #[error("{0} public keys are given; a socket takes one for all its endpoints")]
     ServerKeys(usize),
-    /// The handler that says which keys may connect could not be started.
+    /// The handler that checks connecting keys could not be started.
     #[error(transparent)]
     Authenticator(SocketError),
     /// The thread of that handler could not be started.
     #[error("could not start the thread of the handler of ZAP")]
     Thread(#[source] std::io::Error),
-    /// The socket could not be made or set up.
+    /// The socket could not be created or configured.
     #[error(transparent)]
     Socket(SocketError),
     /// There is no tokio runtime to run on.
@@ -60,7 +60,7 @@ impl From<Unusable> for StartError {
     }
 }
 
-/// Why a message was not sent.
+/// The error when a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -70,20 +70,20 @@ pub enum SendError {
     /// The message is larger than [`max_message_bytes`](super::Builder::max_message_bytes).
     #[error("the message has {bytes} bytes, and {most} are allowed")]
     TooLarge {
-        /// Its bytes.
+        /// The size of the message, in bytes.
         bytes: usize,
-        /// The most.
+        /// The maximum size, in bytes.
         most: usize,
     },
     /// The topic is longer than [`MOST_TOPIC_BYTES`].
     #[error("the topic has {bytes} bytes, and {MOST_TOPIC_BYTES} are allowed")]
     TopicTooLong {
-        /// Its bytes.
+        /// The length of the topic, in bytes.
         bytes: usize,
     },
 }
 
-/// Why a subscription was not changed.
+/// The error when a subscription was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -93,56 +93,56 @@ pub enum SubscribeError {
     /// The topic is longer than [`MOST_TOPIC_BYTES`].
     #[error("the topic has {bytes} bytes, and {MOST_TOPIC_BYTES} are allowed")]
     TopicTooLong {
-        /// Its bytes.
+        /// The length of the topic, in bytes.
         bytes: usize,
     },
 }
 
-/// What came in place of a record. All but [`Socket`](RecvError::Socket) and [`Panicked`](RecvError::Panicked) are about one
-/// message, and the next one can be received.
+/// The error of receiving a record. All variants except [`Socket`](RecvError::Socket) and
+/// [`Panicked`](RecvError::Panicked) are about one message; the next message can be received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// The message has more or fewer frames than belong to one.
+    /// The message has the wrong number of frames.
     #[error("a message{} has the wrong number of frames: {found}, not {expected}", about(topic))]
     Frames {
-        /// Its topic, or what stands in its place; `None` where messages have none.
+        /// The message's topic, or its first frame; `None` if the pattern has no topics.
         topic: Option<Topic>,
-        /// What belongs to one: 2 with a topic, else 1.
+        /// The correct number of frames: 2 with a topic, otherwise 1.
         expected: usize,
-        /// What came.
+        /// The received number of frames.
         found: usize,
     },
     /// A frame is larger than [`max_message_bytes`](super::Builder::max_message_bytes).
     #[error("a message{} has a frame of {bytes} bytes, and {most} are allowed", about(topic))]
     TooLarge {
-        /// Its topic; `None` where messages have none, or if it is the topic that is too large.
+        /// The message's topic; `None` if the pattern has no topics, or if the topic itself is too large.
         topic: Option<Topic>,
-        /// The bytes of the frame.
+        /// The size of the frame, in bytes.
         bytes: usize,
-        /// The most.
+        /// The maximum size, in bytes.
         most: usize,
     },
-    /// The message is not such a record.
+    /// The message is not a record of this type.
     #[error("a message{} cannot be decoded as {record}: {source}", about(topic))]
     Decode {
-        /// Its topic; `None` where messages have none.
+        /// The message's topic; `None` if the pattern has no topics.
         topic: Option<Topic>,
-        /// The record's type.
+        /// The record type.
         record: &'static str,
-        /// What the decoder says.
+        /// The decoder's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The socket has failed. Nothing more comes.
+    /// The socket has failed. No more messages arrive.
     #[error(transparent)]
     Socket(SocketError),
-    /// The socket's task has panicked. Nothing more comes.
+    /// The socket's task has panicked. No more messages arrive.
     #[error("the socket's task panicked; see the log")]
     Panicked,
 }
 
 impl RecvError {
-    /// The topic of the message, if it has one.
+    /// Returns the topic of the message, if it has one.
     pub fn topic(&self) -> Option<&Topic> {
         match self {
             RecvError::Frames { topic, .. }

@@ -1,4 +1,4 @@
-//! What handles have of a socket: the way to its task, and what comes from there.
+//! A handle's connection to its socket's task: the commands, and the received messages.
 
 use std::any::type_name;
 use std::fmt;
@@ -15,14 +15,15 @@ use super::parts::Parts;
 use super::topic::{MOST_TOPIC_BYTES, Topic};
 use crate::codegen::Record;
 
-/// The way to a socket's task. When the last one is dropped, the task sends what it was handed and closes the socket.
+/// The sender to a socket's task. After the last one is dropped, the task sends all queued messages and closes the
+/// socket.
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) stop: Arc<watch::Sender<bool>>,
     pub(super) done: watch::Receiver<()>,
     pub(super) endpoints: Arc<[String]>,
-    /// The most bytes of a frame.
+    /// The maximum size of a frame, in bytes.
     pub(super) most: usize,
 }
 
@@ -35,7 +36,7 @@ impl Remote {
         sent.await.map_err(|_| SendError::Closed)
     }
 
-    /// Sends a message and waits no longer than until the task has it.
+    /// Sends a message and waits only until the task has it.
     pub(super) async fn publish(
         &self,
         topic: &[u8],
@@ -49,7 +50,7 @@ impl Remote {
         self.hand_over(Outgoing { parts, taken: None }).await
     }
 
-    /// Waits until the socket has all that was handed over.
+    /// Waits until the socket has all messages that were handed over.
     pub(super) async fn flush(&self) -> Result<(), SendError> {
         let (done, flushed) = oneshot::channel();
         self.commands.send(Command::Flush(done)).await.map_err(|_| SendError::Closed)?;
@@ -70,7 +71,7 @@ impl Remote {
         Ok(Bytes::from(encoded))
     }
 
-    /// Changes a subscription and waits until that is done.
+    /// Changes a subscription and waits until the change is done.
     pub(super) async fn subscribe(&self, topic: &[u8], add: bool) -> Result<(), SubscribeError> {
         let topic = checked(topic)?;
         let (done, changed) = oneshot::channel();
@@ -79,16 +80,16 @@ impl Remote {
         changed.await.map_err(|_| SubscribeError::Closed)
     }
 
-    /// Closes the socket for all handles and waits until that is done.
+    /// Closes the socket for all handles and waits until it is closed.
     pub(super) async fn shutdown(&self) {
         self.stop.send_replace(true);
         let mut done = self.done.clone();
-        // Nothing is ever sent: an error means that the task is over.
+        // Nothing is ever sent: an error means that the task has ended.
         while done.changed().await.is_ok() {}
     }
 }
 
-/// A topic to subscribe to.
+/// Checks the length of a topic to subscribe to.
 pub(super) fn checked(topic: &[u8]) -> Result<Bytes, SubscribeError> {
     match topic.len() > MOST_TOPIC_BYTES {
         true => Err(SubscribeError::TopicTooLong { bytes: topic.len() }),
@@ -102,10 +103,10 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// A record with its topic, where messages have one; none when the socket is closed.
+/// A record, with its topic if the pattern has topics; `None` when the socket is closed.
 type Arrived<T> = Option<Result<(Option<Topic>, T), RecvError>>;
 
-/// What comes from a socket's task.
+/// The messages from a socket's task.
 pub(super) struct Inbox<T> {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) record: PhantomData<fn() -> T>,

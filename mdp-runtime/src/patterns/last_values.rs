@@ -1,4 +1,4 @@
-//! The last value of each topic, for those who subscribe later.
+//! The last value of each topic, for later subscribers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::time::Instant;
 
 use super::parts::Parts;
 
-/// The time between two rounds of last values: subscribers that come one after another make each other's values come again.
+/// The minimum time between two rounds of last values, because each new subscriber makes the values of all come again.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Prefixes that are remembered for the next round. If there are more, it is about all topics.
+/// The maximum number of prefixes that are remembered for the next round. Beyond that, the round covers all topics.
 const PREFIXES_MOST: usize = 1_024;
 
-/// The word of a subscriber that begins a subscription.
+/// The first byte of a notice that begins a subscription.
 const SUBSCRIBES: u8 = 1;
 
 pub(super) struct LastValues {
     topics_most: usize,
     values: BTreeMap<Bytes, Value>,
-    /// Which topic was set when, the oldest first.
+    /// The topics by the time of their last value, the oldest first.
     ages: BTreeMap<u64, Bytes>,
     next_age: u64,
-    /// What was subscribed to since the last round.
+    /// The prefixes that were subscribed to since the last round.
     asked: BTreeSet<Bytes>,
-    /// No round before this.
+    /// The next round does not start before this moment.
     not_before: Instant,
 }
 
@@ -45,7 +45,7 @@ impl LastValues {
         }
     }
 
-    /// Remembers a value. `true`: the topic that was published least recently made room for it.
+    /// Stores a value. `true`: the topic that was published least recently was dropped for it.
     pub(super) fn set(&mut self, topic: &Bytes, record: &Bytes) -> bool {
         let age = self.next_age;
         self.next_age += 1;
@@ -63,7 +63,7 @@ impl LastValues {
         true
     }
 
-    /// Takes the word of a subscriber.
+    /// Handles a subscriber's notice.
     pub(super) fn hear(&mut self, notice: &Bytes) {
         if notice.first() != Some(&SUBSCRIBES) {
             return;
@@ -75,12 +75,12 @@ impl LastValues {
         self.asked.insert(if everything { Bytes::new() } else { notice.slice(1..) });
     }
 
-    /// When the next round is due.
+    /// The moment at which the next round is due.
     pub(super) fn due(&self) -> Option<Instant> {
         (!self.asked.is_empty()).then_some(self.not_before)
     }
 
-    /// The values that are due, each once, however many have subscribed to its topic.
+    /// The values that are due, each once, regardless of the number of subscribers.
     pub(super) fn round(&mut self, now: Instant) -> Vec<Parts> {
         if self.due().is_none_or(|due| now < due) {
             return Vec::new();

@@ -1,5 +1,5 @@
 //! Records over ZeroMQ's other patterns, without a broker: [`Publisher`] and [`Subscriber`], [`Pusher`] and [`Puller`],
-//! [`Pair`].
+//! and [`Pair`].
 //!
 //! ```
 //! use mdp_runtime::MdpRecord;
@@ -22,26 +22,29 @@
 //! # }
 //! ```
 //!
-//! All of them bind or connect, in any order and to any number of endpoints (a [`Pair`] to one), and connect again by
-//! themselves. They run on tokio, with I/O and time enabled: each socket belongs to a task of its own, and handles talk to that.
+//! All sockets bind or connect, in any order and to any number of endpoints (a [`Pair`] to one), and reconnect by
+//! themselves. They run on tokio, with I/O and time enabled: each socket belongs to its own task, and handles
+//! communicate with that task.
 //!
-//! # What may wait, and what is lost
+//! # Queues and losses
 //!
-//! Up to [`high_water_mark`](Builder::high_water_mark) messages wait for each peer at the sender, and as many at the receiver.
-//! Then a [`Pusher`] and a [`Pair`] wait until there is room again; a [`Publisher`] never waits: what a subscriber has no
-//! room for passes it by, and it alone. A message for whom nobody has subscribed goes nowhere.
+//! Up to [`high_water_mark`](Builder::high_water_mark) messages wait for each peer at the sender, and the same number
+//! at the receiver. After that, a [`Pusher`] and a [`Pair`] wait until there is room again. A [`Publisher`] never
+//! waits: a subscriber without room misses messages, and other subscribers are not affected. A message without any
+//! subscriber is discarded.
 //!
-//! Sent means that ZeroMQ has it (or, of a [`Publisher`], will have it [soon](Publisher::flush)), not that somebody has read it. What
-//! a lost connection or a killed process held is gone, and nobody is told. If a message must not be lost, make it a call.
+//! A sent message is in ZeroMQ's queue (for a [`Publisher`], it will be there [soon](Publisher::flush)); this does not
+//! mean that a peer has read it. Messages in a lost connection or a killed process are lost, and no error is reported.
+//! If a message must not be lost, make it a call.
 //!
 //! # The wire
 //!
-//! Plain ZeroMQ, so foreign programs can take part. PUB and SUB: a message has two frames, the topic and the protobuf
+//! Plain ZeroMQ, so other programs can take part. PUB and SUB: a message has two frames, the topic and the protobuf
 //! message. PUSH, PULL and PAIR: one frame, the protobuf message.
 //!
-//! What a peer sends that is not this is a [`RecvError`], and the messages after it come as if nothing had been. A frame
-//! above [`max_message_bytes`](Builder::max_message_bytes) is one too. One above twice that is not even read: ZeroMQ closes the
-//! connection, and who had connected does so again after two seconds.
+//! A received message of another form is a [`RecvError`], and the following messages arrive normally. A frame above
+//! [`max_message_bytes`](Builder::max_message_bytes) is such an error too. A frame above twice that size is not read:
+//! ZeroMQ closes the connection, and the connecting side reconnects after two seconds.
 
 mod builder;
 mod driver;

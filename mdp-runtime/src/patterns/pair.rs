@@ -1,4 +1,4 @@
-//! PAIR: two sides, and both speak.
+//! PAIR: two sides that both send and receive.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,11 +13,11 @@ use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
 use crate::codegen::Record;
 
-/// One of two sides that send each other records. The one binds, the other connects; who comes as a third is turned away
-/// until one of them has gone.
+/// One of two sides that send records to each other. One side binds, the other connects. A third peer is refused until
+/// one of the two has gone.
 ///
-/// [`split`](Self::split) makes two handles of it, for a task each. When it is dropped, or both of these, the socket sends what
-/// it holds, for up to a second, and closes.
+/// [`split`](Self::split) makes a sending and a receiving handle, for separate tasks. When the pair or both handles are
+/// dropped, the socket sends its queued messages, for up to one second, and closes.
 ///
 /// ```
 /// use mdp_runtime::MdpRecord;
@@ -45,21 +45,21 @@ pub struct Pair<T> {
     receiver: PairReceiver<T>,
 }
 
-/// The half of a [`Pair`] that sends. Cloning is cheap and gives a handle on the same socket.
+/// The sending half of a [`Pair`]. Cloning is cheap and gives another handle on the same socket.
 pub struct PairSender<T> {
     remote: Remote,
     record: PhantomData<fn(T)>,
 }
 
-/// The half of a [`Pair`] that receives. If it is dropped before the other one, what comes is not read any more, and the
-/// other side soon has to wait.
+/// The receiving half of a [`Pair`]. If it is dropped before the sending half, received messages are no longer read,
+/// and the other side soon has to wait.
 pub struct PairReceiver<T> {
     remote: Remote,
     inbox: Inbox<T>,
 }
 
 impl<T: Record> Pair<T> {
-    /// Settings for one side of a pair.
+    /// Returns a builder for the settings of one side of a pair.
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
@@ -69,71 +69,71 @@ impl<T: Record> Pair<T> {
         Pair { sender, receiver: PairReceiver { remote, inbox } }
     }
 
-    /// Sends a record, as [`PairSender::send`] does.
+    /// Sends a record; see [`PairSender::send`].
     ///
     /// # Errors
     ///
-    /// The same as of [`PairSender::send`].
+    /// The errors of [`PairSender::send`].
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.sender.send(message).await
     }
 
-    /// The next record, as [`PairReceiver::recv`] gives it.
+    /// Returns the next record; see [`PairReceiver::recv`].
     ///
     /// # Errors
     ///
-    /// The same as of [`PairReceiver::recv`].
+    /// The errors of [`PairReceiver::recv`].
     pub async fn recv(&mut self) -> Result<Option<T>, RecvError> {
         self.receiver.recv().await
     }
 }
 
 impl<T> Pair<T> {
-    /// A handle that sends and one that receives, for a task each.
+    /// Splits the pair into a sending and a receiving handle, for separate tasks.
     pub fn split(self) -> (PairSender<T>, PairReceiver<T>) {
         (self.sender, self.receiver)
     }
 
-    /// The endpoint; if it is bound, with the port that it took.
+    /// Returns the endpoint; if it is bound, with its actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.sender.remote.endpoints
     }
 
-    /// Closes the socket, and waits until ZeroMQ has written what it holds, for up to a second. All whose `send` has ended is
-    /// among that.
+    /// Closes the socket, and waits until ZeroMQ has written its queued messages, for up to one second. These include
+    /// every message whose `send` has ended.
     pub async fn shutdown(&self) {
         self.sender.shutdown().await;
     }
 }
 
 impl<T: Record> PairSender<T> {
-    /// Sends a record, and waits until the socket has it: for the other side if it is not there, or until it has
-    /// room. A side that connects counts the other one as there from the beginning. Dropping the future takes the record back,
-    /// unless the socket has it by then.
+    /// Sends a record, and waits until the socket has it: until the other side is there and has room. For a side that
+    /// connects, the other side counts as there from the beginning. Dropping the future withdraws the record, unless
+    /// the socket has it by then.
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown), and does not have the record, or the record is too large.
+    /// The socket was [shut down](Self::shutdown) before it had the record, or the record is too large.
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.remote.send(message).await
     }
 }
 
 impl<T> PairSender<T> {
-    /// Closes the socket for both halves, and waits until ZeroMQ has written what it holds, for up to a second. All whose
-    /// `send` has ended is among that; those that still wait end with [`SendError::Closed`].
+    /// Closes the socket for both halves, and waits until ZeroMQ has written its queued messages, for up to one second.
+    /// These include every message whose `send` has ended; `send` calls that still wait end with [`SendError::Closed`].
     pub async fn shutdown(&self) {
         self.remote.shutdown().await;
     }
 }
 
 impl<T: Record> PairReceiver<T> {
-    /// The next record; `None` when the socket is closed and all is read. That the other side has gone is not told: another may
-    /// come. Dropping the future loses nothing.
+    /// Returns the next record; `None` when the socket is closed and all records are read. The departure of the other
+    /// side is not reported, because another peer may connect. Dropping the future loses no message.
     ///
     /// # Errors
     ///
-    /// What came is not such a record. The next one can be received.
+    /// The received message is not a record of this type. The next one can be received.
     pub async fn recv(&mut self) -> Result<Option<T>, RecvError> {
         poll_fn(|cx| self.inbox.poll_record(cx)).await.transpose()
     }

@@ -1,4 +1,4 @@
-//! Messages of the patterns, as they are to be in a socket.
+//! The parts of the patterns' messages, and their checks.
 
 use bytes::Bytes;
 
@@ -6,28 +6,28 @@ use super::error::RecvError;
 use super::topic::Topic;
 use crate::transport::pattern::PatternMessage;
 
-/// A message as it travels.
+/// A message's parts as they are sent.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
-    /// `None` where messages have none.
+    /// `None` if the pattern has no topics.
     pub(super) topic: Option<Bytes>,
     pub(super) record: Bytes,
 }
 
-/// What a message is to be.
+/// The required form of a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) topics: bool,
-    /// The most bytes of a frame.
+    /// The maximum size of a frame, in bytes.
     pub(super) most: usize,
 }
 
 impl Layout {
-    /// The parts of a message that came.
+    /// The parts of a received message.
     pub(super) fn parts(self, message: PatternMessage) -> Result<Parts, RecvError> {
         let PatternMessage { first, second, frames } = message;
         let expected = if self.topics { 2 } else { 1 };
-        // Of a topic that is too long an error has nothing: it may be kept for long.
+        // An error does not include a topic that is too long, because the error may be kept for a long time.
         let topic = (self.topics && first.len() <= self.most).then(|| Topic::from(first.clone()));
         match (self.topics, second) {
             _ if frames != expected => Err(RecvError::Frames { topic, expected, found: frames }),

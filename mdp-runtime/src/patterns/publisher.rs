@@ -11,11 +11,12 @@ use super::error::SendError;
 use super::handle::Remote;
 use crate::codegen::Record;
 
-/// Sends records to all who have subscribed to their topic. Cloning is cheap and gives a handle on the same socket.
+/// Sends records to all subscribers of their topic. Cloning is cheap and gives another handle on the same socket.
 ///
-/// It never waits for a subscriber: what one has no room for passes it by, and it alone. A message for whom nobody has
-/// subscribed goes nowhere, unless it is [kept](Builder::last_value) for those who come later. When the last handle is dropped,
-/// the socket sends what it holds, for up to a second, and closes.
+/// A publisher never waits for a subscriber: a subscriber without room misses messages, and other subscribers are not
+/// affected. A message without any subscriber is discarded, unless it is [kept](Builder::last_value) for later
+/// subscribers. After the last handle is dropped, the socket sends its queued messages, for up to one second, and
+/// closes.
 ///
 /// ```
 /// use mdp_runtime::MdpRecord;
@@ -50,13 +51,13 @@ pub struct Publisher<T> {
 }
 
 impl<T: Record> Publisher<T> {
-    /// Settings for a publisher.
+    /// Returns a builder for the settings of a publisher.
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
 
-    /// Sends a record under a topic, text or other bytes. It waits only while many messages have been handed over that the
-    /// socket's task has not come to; never for subscribers.
+    /// Sends a record under a topic, which is text or other bytes. This waits only while the socket's task has many
+    /// messages to handle, never for subscribers.
     ///
     /// # Errors
     ///
@@ -67,13 +68,13 @@ impl<T: Record> Publisher<T> {
 }
 
 impl<T> Publisher<T> {
-    /// The endpoints in the order of the builder's, each that is bound with the port that it took.
+    /// Returns the endpoints in the builder's order; bound endpoints have their actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.remote.endpoints
     }
 
-    /// Waits until the socket has all messages whose [`send`](Self::send) has ended. Who subscribes after that does not get
-    /// them, but the last one of each topic, if these are [kept](Builder::last_value).
+    /// Waits until the socket has all messages whose [`send`](Self::send) has ended. A later subscriber does not get
+    /// these messages, except for the last one of each topic if last values are [kept](Builder::last_value).
     ///
     /// # Errors
     ///
@@ -82,21 +83,22 @@ impl<T> Publisher<T> {
         self.remote.flush().await
     }
 
-    /// How many messages found a subscriber whose queue had just become full. It is a sign, not a count of what was lost: from
-    /// such a message on ZeroMQ passes that subscriber by until it has read half of its queue, and does not say how
-    /// many messages that are.
+    /// Returns the number of messages that found a subscriber whose queue had just become full. This is an indication,
+    /// not a count of lost messages: from such a message on, ZeroMQ skips the subscriber until the subscriber has read
+    /// half of its queue, and does not report the number of skipped messages.
     pub fn overruns(&self) -> u64 {
         self.counts.overruns.load(Ordering::Relaxed)
     }
 
-    /// How many last values were given up because there were more topics than
+    /// Returns the number of last values that were dropped because there were more topics than
     /// [`last_value_topics`](Builder::last_value_topics).
     pub fn evicted(&self) -> u64 {
         self.counts.evicted.load(Ordering::Relaxed)
     }
 
-    /// Sends what was handed over, closes the socket for all handles, and waits until ZeroMQ has written what it holds, for
-    /// up to a second. Messages sent afterwards are refused; one that another handle sends meanwhile may be lost.
+    /// Sends the messages that were handed over, closes the socket for all handles, and waits until ZeroMQ has written
+    /// its queued messages, for up to one second. Later messages are refused; a message that another handle sends
+    /// meanwhile may be lost.
     pub async fn shutdown(&self) {
         self.remote.shutdown().await;
     }

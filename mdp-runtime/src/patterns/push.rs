@@ -1,4 +1,4 @@
-//! PUSH and PULL: each message goes to one of several.
+//! PUSH and PULL: each message goes to one of several peers.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,10 +13,10 @@ use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
 use crate::codegen::Record;
 
-/// Hands records out to [`Puller`]s, each to one of them, in turn to those that have room. Cloning is cheap and gives
-/// a handle on the same socket.
+/// Distributes records to [`Puller`]s: each record goes to one of them, in turn among those that have room. Cloning is
+/// cheap and gives another handle on the same socket.
 ///
-/// When the last handle is dropped, the socket sends what it holds, for up to a second, and closes.
+/// After the last handle is dropped, the socket sends its queued messages, for up to one second, and closes.
 ///
 /// See the [module](super) for an example.
 pub struct Pusher<T> {
@@ -25,31 +25,31 @@ pub struct Pusher<T> {
 }
 
 impl<T: Record> Pusher<T> {
-    /// Settings for a pusher.
+    /// Returns a builder for the settings of a pusher.
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
 
-    /// Sends a record, and waits until the socket has it: for a puller if there is none, or until one has room. An endpoint that
-    /// is connected to counts as a puller, also while nobody binds it. Dropping the future takes the record back, unless
-    /// the socket has it by then.
+    /// Sends a record, and waits until the socket has it: until a puller is there and has room. An endpoint to connect
+    /// to counts as a puller, even while no peer binds it. Dropping the future withdraws the record, unless the socket
+    /// has it by then.
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown), and does not have the record, or the record is too large.
+    /// The socket was [shut down](Self::shutdown) before it had the record, or the record is too large.
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.remote.send(message).await
     }
 }
 
 impl<T> Pusher<T> {
-    /// The endpoints in the order of the builder's, each that is bound with the port that it took.
+    /// Returns the endpoints in the builder's order; bound endpoints have their actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.remote.endpoints
     }
 
-    /// Closes the socket for all handles, and waits until ZeroMQ has written what it holds, for up to a second. All whose
-    /// `send` has ended is among that; those that still wait end with [`SendError::Closed`].
+    /// Closes the socket for all handles, and waits until ZeroMQ has written its queued messages, for up to one second.
+    /// These include every message whose `send` has ended; `send` calls that still wait end with [`SendError::Closed`].
     pub async fn shutdown(&self) {
         self.remote.shutdown().await;
     }
@@ -67,8 +67,8 @@ impl<T> fmt::Debug for Pusher<T> {
     }
 }
 
-/// Receives its share of what [`Pusher`]s hand out, in turn from all that it is connected to. When it is dropped, its socket
-/// closes, and what it has not read is lost.
+/// Receives a share of the records that [`Pusher`]s distribute, in turn from all connected pushers. Dropping it closes
+/// the socket; unread records are lost.
 ///
 /// Read it with [`recv`](Self::recv) or as a [`Stream`]. See the [module](super) for an example.
 pub struct Puller<T> {
@@ -77,29 +77,30 @@ pub struct Puller<T> {
 }
 
 impl<T: Record> Puller<T> {
-    /// Settings for a puller.
+    /// Returns a builder for the settings of a puller.
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
 
-    /// The next record; `None` when the socket is closed and all is read. Dropping the future loses nothing.
+    /// Returns the next record; `None` when the socket is closed and all records are read. Dropping the future loses no
+    /// record.
     ///
     /// # Errors
     ///
-    /// What came is not such a record. The next one can be received.
+    /// The received message is not a record of this type. The next one can be received.
     pub async fn recv(&mut self) -> Result<Option<T>, RecvError> {
         poll_fn(|cx| self.inbox.poll_record(cx)).await.transpose()
     }
 }
 
 impl<T> Puller<T> {
-    /// The endpoints in the order of the builder's, each that is bound with the port that it took.
+    /// Returns the endpoints in the builder's order; bound endpoints have their actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.remote.endpoints
     }
 
-    /// Closes the socket and waits until that is done. What has been handed over is still received, up to 64 messages; what
-    /// waits behind it is lost.
+    /// Closes the socket and waits until it is closed. Up to 64 messages that the handle has already received can still
+    /// be read; messages behind them are lost.
     pub async fn shutdown(&self) {
         self.remote.shutdown().await;
     }

@@ -1,9 +1,9 @@
-//! Connecting again where the sockets do not.
+//! Reconnects endpoints for which libzmq does not reconnect by itself.
 //!
-//! A connection that breaks is made again by libzmq. One over which the other side has sent what is no ZeroMQ, or a
-//! frame that is too large, is given up for good: a subscriber would hear nothing any more from a publisher that has
-//! sent one message too large. So the events of the socket are watched: a loss that no attempt to connect follows is such a
-//! one, and the endpoint is connected to anew.
+//! libzmq reconnects a broken connection. It gives up a connection permanently if the other side sends bytes that are
+//! not ZeroMQ's protocol, or a frame that is too large: a subscriber would get no more messages from a publisher that
+//! has sent one such message. So the socket's events are watched: if no attempt to connect follows a loss, libzmq has
+//! given up, and the endpoint is connected again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use crate::transport::pattern::{Connections, PatternSocket};
 use crate::transport::{Runtime, SocketError};
 
-/// How long libzmq has to show that it connects again by itself; and what is left of the old connection, to go.
+/// How long libzmq has to show that it reconnects by itself; also the time for the rest of the old connection to close.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause before the next attempt, when one after the other is given up.
+/// The longest pause before the next attempt, when several attempts in a row are given up.
 const LONGEST: Duration = Duration::from_secs(5);
-/// A connection that is given up so long after the last time is the first one again.
+/// A connection that is given up this long after the last time counts as the first one again.
 const FORGET: Duration = Duration::from_secs(60);
-/// Addresses that are remembered: those that the names of the endpoints stand for.
+/// The maximum number of remembered addresses, to which the endpoints' names resolve.
 const ADDRESSES_MOST: usize = 1_024;
 
 /// The events of a socket that connects to endpoints.
@@ -29,17 +29,17 @@ pub(super) struct Reconnect {
     losses: Losses,
 }
 
-/// What is to be done with an endpoint.
+/// The next step for an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Forget what libzmq still has of it.
+    /// Removes libzmq's old state of the endpoint.
     Disconnect,
-    /// Begin anew.
+    /// Connects again.
     Connect,
 }
 
 impl Reconnect {
-    /// Watches a socket that is to connect to these endpoints. Must be called on tokio.
+    /// Watches a socket that is going to connect to these endpoints. Must be called on tokio.
     pub(super) fn watch(
         runtime: &Runtime,
         socket: &mut PatternSocket,
@@ -48,7 +48,7 @@ impl Reconnect {
         Ok(Reconnect { connections: socket.watch(runtime)?, losses: Losses::new(endpoints) })
     }
 
-    /// Watches no more.
+    /// Stops watching.
     pub(super) fn end(self, socket: &mut PatternSocket) {
         self.connections.end(socket);
     }
@@ -58,32 +58,33 @@ impl Reconnect {
         self.connections.ready().await
     }
 
-    /// Takes the events in that are there.
+    /// Handles the available events.
     pub(super) fn hear(&mut self, now: Instant) {
         while let Some((lost, address)) = self.connections.next() {
             self.losses.event(now, lost, &address);
         }
     }
 
-    /// When something is to be done next.
+    /// The moment of the next step.
     pub(super) fn due(&self) -> Option<Instant> {
         self.losses.steps.values().map(|(at, _)| *at).min()
     }
 
-    /// What is to be done now, with which endpoints.
+    /// The next step that is due, with its endpoints.
     pub(super) fn step(&mut self, now: Instant) -> Option<(Step, Vec<String>)> {
         self.losses.step(now)
     }
 }
 
-/// Which connections were lost.
+/// The connections that were lost.
 struct Losses {
     endpoints: Vec<String>,
-    /// Those that were connected to. What is lost and not among them had come from outside.
+    /// The addresses that this socket connected to. Other lost connections came from outside.
     addresses: BTreeSet<String>,
     /// By address.
     steps: BTreeMap<String, (Instant, Step)>,
-    /// How often in a row each was given up, and when last: its server does not let this side in, or is no ZeroMQ.
+    /// How often in a row each address was given up, and when last: its server refuses this key, or does not speak
+    /// ZeroMQ.
     given_up: BTreeMap<String, (u32, Instant)>,
 }
 
@@ -95,7 +96,7 @@ impl Losses {
 
     fn event(&mut self, now: Instant, lost: bool, address: &str) {
         if !lost {
-            // libzmq sees to it.
+            // libzmq reconnects by itself.
             self.steps.remove(address);
             if self.addresses.len() >= ADDRESSES_MOST {
                 self.addresses.clear();
@@ -123,14 +124,14 @@ impl Losses {
         Some((step, endpoints))
     }
 
-    /// A connection was given up. The pause before the next attempt, longer each time.
+    /// Counts a connection that was given up. Returns the pause before the next attempt, which grows each time.
     fn give_up(&mut self, now: Instant, address: &str) -> Duration {
         let (times, last) = self.given_up.entry(address.to_owned()).or_insert((0, now));
         let again = now.saturating_duration_since(*last) < FORGET;
         *times = if again { times.saturating_add(1) } else { 1 };
         *last = now;
         let pause = PAUSE.saturating_mul(1 << (*times - 1).min(4)).min(LONGEST);
-        // Ever more rarely: it may go on for ever.
+        // Logged less and less often, because this may go on forever.
         if times.is_power_of_two() {
             tracing::warn!(
                 address,
@@ -142,8 +143,8 @@ impl Losses {
         pause
     }
 
-    /// The endpoint of an address: it itself, or else the names that may stand for it, for libzmq does not tell which of
-    /// them does.
+    /// The endpoint of an address: the address itself, or all names that may resolve to it, because libzmq does not
+    /// report which of them does.
     fn endpoints_of(&self, address: &str) -> Vec<String> {
         if self.endpoints.iter().any(|endpoint| endpoint == address) {
             return vec![address.to_owned()];
@@ -157,7 +158,7 @@ impl Losses {
     }
 }
 
-/// Host and port of a tcp endpoint.
+/// The host and the port of a tcp endpoint.
 fn split(endpoint: &str) -> Option<(&str, &str)> {
     let (host, port) = endpoint.strip_prefix("tcp://")?.rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']), port))

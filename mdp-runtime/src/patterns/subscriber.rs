@@ -13,37 +13,38 @@ use super::handle::{Inbox, Remote};
 use super::topic::Topic;
 use crate::codegen::Record;
 
-/// What a subscriber receives.
+/// A message that a subscriber receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published<T> {
-    /// What it was sent under, as a whole.
+    /// The full topic under which the message was sent.
     pub topic: Topic,
     /// The record.
     pub message: T,
 }
 
-/// Receives the records of the topics that it has subscribed to, from all publishers that it is connected to.
+/// Receives the records of its subscribed topics, from all connected publishers.
 ///
-/// A subscription is a prefix: `weather.` is for all topics that begin so, and `""` for all there are. One that is slow to
-/// read loses messages at its publishers, once both queues are full. When it is dropped, its socket closes.
+/// A subscription is a prefix: `weather.` matches all topics that begin with it, and `""` matches all topics. A slow
+/// subscriber loses messages at its publishers once both queues are full. Dropping the subscriber closes its socket.
 ///
-/// Read it with [`recv`](Self::recv) or as a [`Stream`]. See [`Publisher`](super::Publisher) for an example.
+/// Read messages with [`recv`](Self::recv) or as a [`Stream`]. See [`Publisher`](super::Publisher) for an example.
 pub struct Subscriber<T> {
     pub(super) remote: Remote,
     pub(super) inbox: Inbox<T>,
 }
 
 impl<T: Record> Subscriber<T> {
-    /// Settings for a subscriber.
+    /// Returns a builder for the settings of a subscriber.
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
 
-    /// The next message; `None` when the socket is closed and all is read. Dropping the future loses nothing.
+    /// Returns the next message; `None` when the socket is closed and all messages are read. Dropping the future loses
+    /// no message.
     ///
     /// # Errors
     ///
-    /// What came is not a topic and a record. The next message can be received.
+    /// The received message is not a topic with a record of this type. The next message can be received.
     pub async fn recv(&mut self) -> Result<Option<Published<T>>, RecvError> {
         poll_fn(|cx| self.poll(cx)).await.transpose()
     }
@@ -51,7 +52,7 @@ impl<T: Record> Subscriber<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Published<T>, RecvError>>> {
         self.inbox.poll(cx).map(|arrival| {
             Some(arrival?.map(|(topic, message)| {
-                // Messages of this socket have one.
+                // The messages of this socket have a topic.
                 Published { topic: topic.unwrap_or_else(|| Topic::from("")), message }
             }))
         })
@@ -59,8 +60,9 @@ impl<T: Record> Subscriber<T> {
 }
 
 impl<T> Subscriber<T> {
-    /// Subscribes to all topics that begin with this one, at all publishers, also those that come later. Each hears of it
-    /// as soon as it is reached; what is sent before that goes past. To subscribe twice is to unsubscribe twice.
+    /// Subscribes to all topics that begin with this one, at all current and later publishers. Each publisher learns of
+    /// the subscription as soon as it is connected; earlier messages are missed. Two subscriptions to the same prefix
+    /// need two [`unsubscribe`](Self::unsubscribe) calls.
     ///
     /// # Errors
     ///
@@ -69,8 +71,8 @@ impl<T> Subscriber<T> {
         self.remote.subscribe(topic.as_ref(), true).await
     }
 
-    /// Ends a subscription to exactly this prefix; does nothing if there is none. Up to 64 messages that have come
-    /// already are still received.
+    /// Ends a subscription to exactly this prefix; does nothing if there is no such subscription. Up to 64 messages
+    /// that have already arrived are still received.
     ///
     /// # Errors
     ///
@@ -79,12 +81,12 @@ impl<T> Subscriber<T> {
         self.remote.subscribe(topic.as_ref(), false).await
     }
 
-    /// The endpoints in the order of the builder's, each that is bound with the port that it took.
+    /// Returns the endpoints in the builder's order; bound endpoints have their actual port.
     pub fn endpoints(&self) -> &[String] {
         &self.remote.endpoints
     }
 
-    /// Closes the socket and waits until that is done. What has been handed over is still received.
+    /// Closes the socket and waits until it is closed. Messages that the handle has already received can still be read.
     pub async fn shutdown(&self) {
         self.remote.shutdown().await;
     }

@@ -1,17 +1,17 @@
-//! Topics: bytes that subscriptions are compared with from the left.
+//! Topics: bytes that subscriptions match as prefixes.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The bytes that a topic to publish, or to subscribe to, may have at most.
+/// The maximum length of a topic to publish or to subscribe to, in bytes.
 pub const MOST_TOPIC_BYTES: usize = 1_024;
 
-/// What is shown of a topic in an error.
+/// The maximum number of bytes of a topic that an error shows.
 const SHOWN: usize = 64;
 
-/// The topic of a message: any bytes, mostly text.
+/// The topic of a message: any bytes, usually text.
 ///
 /// ```
 /// use mdp_runtime::patterns::Topic;
@@ -25,12 +25,12 @@ const SHOWN: usize = 64;
 pub struct Topic(Bytes);
 
 impl Topic {
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// As a text, with `U+FFFD` for what is not UTF-8.
+    /// Returns the topic as text, with `U+FFFD` for bytes that are not UTF-8.
     pub fn to_str_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
@@ -66,14 +66,14 @@ impl PartialEq<&str> for Topic {
     }
 }
 
-/// As [`to_str_lossy`](Topic::to_str_lossy), as long as it is.
+/// Shows the whole topic, as [`to_str_lossy`](Topic::to_str_lossy) does.
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_str_lossy())
     }
 }
 
-/// In quotes, escaped, at most its first 64 bytes.
+/// Shows at most the first 64 bytes, in quotes and escaped.
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.get(..SHOWN).unwrap_or(&self.0);

@@ -1,8 +1,8 @@
-//! Peers of plain MDP: MDP/0.1 (RFC 7) and MDP/0.2 (RFC 18), through any broker that follows these.
+//! Clients and workers of plain MDP: MDP/0.1 (RFC 7) and MDP/0.2 (RFC 18), with any broker that follows these RFCs.
 //!
-//! Typed calls are those of MDP/RPC. The machines of its client and worker run as they are, and what they say goes into
-//! tunnels (wire.md R86): [`calls`] stands for the broker towards a client's machine, [`serving`] towards a worker's.
-//! Raw requests have machines of their own: [`raw`].
+//! Typed calls are those of MDP/RPC. The state machines of the client and the worker run unchanged, and their records
+//! travel in tunnels (wire.md R86): [`calls`] plays the broker for a client's state machine, [`serving`] for a
+//! worker's. Raw requests have their own state machines: [`raw`].
 
 pub(crate) mod calls;
 mod inbound;
@@ -26,21 +26,25 @@ use crate::transport::Closing;
 use calls::Calls;
 use serving::Serving;
 
-/// What a client or a worker speaks with its broker.
+/// The protocol between a client or a worker and its broker.
 ///
-/// Any of the three reaches a broker of this project, which lets clients of each call workers of each. The two of plain MDP
-/// reach every broker that follows RFC 7 or RFC 18. Over them
+/// All three protocols reach a broker of this project, and clients of each can call workers of each. The two plain
+/// protocols reach every broker that follows RFC 7 or RFC 18. These differences apply to plain MDP:
 ///
-/// - a call has one request and one reply or, over MDP/0.2, a stream of replies; other calls end with UNIMPLEMENTED at once;
-/// - metadata, statuses with their details, compression and deadlines are as over MDP/RPC;
-/// - a call that its client gives up goes on at the worker until its own deadline: plain MDP has no word for that;
-/// - a stream of replies has no flow control: of one whose reader does not keep up 4 MiB are kept beyond its window,
-///   64 MiB of all streams of a client, then the call ends with RESOURCE_EXHAUSTED. A handler's stream goes as fast as the connection takes it;
-/// - items of a stream have no numbers: what a broker drops, because somebody behind it is slow, is missed by nobody. Ours ends
-///   the call then;
-/// - a broker that is not of this project knows no deadlines, no wanted worker and no status: a call for a service that
-///   has no worker ends with DEADLINE_EXCEEDED, and the time in the broker's queue is not taken off what the worker sees;
-/// - such a broker passes on what a client has written: what a worker behind it hears of the caller
+/// - A call has one request and one reply or, over MDP/0.2, a stream of replies. Other calls end with UNIMPLEMENTED at
+///   once.
+/// - Metadata, statuses with their details, compression and deadlines work as over MDP/RPC.
+/// - A call that its client cancels continues at the worker until the call's deadline, because plain MDP has no message
+///   for a cancellation.
+/// - A stream of replies has no flow control. For a slow reader, the client keeps 4 MiB of each stream beyond its
+///   window, and 64 MiB of all streams together; after that the call ends with RESOURCE_EXHAUSTED. A handler's stream
+///   runs as fast as the connection accepts it.
+/// - Messages of a stream have no numbers, so a message that a broker drops for a slow peer is not noticed. A broker of
+///   this project ends the call in that case.
+/// - A broker of another project supports no deadlines, no selection of a worker and no statuses. A call for a service
+///   without a worker ends with DEADLINE_EXCEEDED, and the worker's deadline does not account for the time in the
+///   broker's queue.
+/// - Such a broker forwards the client's own bytes: the caller's identity at a worker
 ///   ([`CallContext::principal`](crate::CallContext::principal)) is the client's own claim.
 ///
 /// ```no_run
@@ -54,7 +58,7 @@ use serving::Serving;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// MDP/RPC, which is made for typed calls.
+    /// MDP/RPC, the protocol for typed calls.
     #[default]
     Rpc,
     /// MDP/0.1, RFC 7: one reply to each request.
@@ -64,7 +68,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// How the messages of plain MDP look; `None` of MDP/RPC.
+    /// The form of plain MDP messages; `None` for MDP/RPC.
     pub(crate) fn form(self) -> Option<Form> {
         match self {
             Dialect::Rpc => None,
@@ -74,10 +78,10 @@ impl Dialect {
     }
 }
 
-/// The most sockets of one worker.
+/// The maximum number of sockets of one worker.
 const SOCKETS_MOST: u32 = 256;
 
-/// Checks how many requests at once a worker takes for its services.
+/// Checks how many concurrent requests a worker's services allow.
 pub(crate) fn check_sockets(services: &[(Arc<[u8]>, u32)]) -> Result<(), ServeError> {
     if let Some((_, capacity)) = services.iter().find(|(_, capacity)| *capacity == 0) {
         return Err(ServeError::Capacity(*capacity));
@@ -89,15 +93,15 @@ pub(crate) fn check_sockets(services: &[(Arc<[u8]>, u32)]) -> Result<(), ServeEr
     Ok(())
 }
 
-/// Frames in the body of a raw message: so many travel in each dialect and direction.
+/// The maximum number of frames in the body of a raw message: this many fit in each dialect and direction.
 pub(crate) const MOST_FRAMES: usize = 27;
 
-/// What is taken from a broker. What it sends is bounded by what others sent it; see `peer`.
+/// The limits for messages from a broker, which forwards messages of other peers; see `peer`.
 fn limits() -> Limits {
     Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() }
 }
 
-/// A way to a broker of plain MDP, and what translates: see [`BrokerLink`](crate::broker_link::BrokerLink).
+/// The connection to a broker of plain MDP with its translation; see [`BrokerLink`](crate::broker_link::BrokerLink).
 pub(crate) enum Side {
     Client(Box<Calls>),
     Worker(Box<Serving>),
@@ -119,7 +123,7 @@ impl Side {
         }
     }
 
-    /// Whose word the state is: `None` says that of the machine itself.
+    /// The connection's state as this side reports it; `None`: the state machine itself reports it.
     pub(crate) fn state(&self) -> Option<&ConnectionState> {
         match self {
             Side::Client(_) => None,
@@ -129,7 +133,7 @@ impl Side {
 
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
         match self {
-            // A client's task stays where it is.
+            // A client's task stays on its tokio runtime.
             Side::Client(_) => Ok(()),
             Side::Worker(serving) => {
                 serving.moved();
@@ -138,7 +142,7 @@ impl Side {
         }
     }
 
-    /// Hands the next record to `take`, and gives its weight.
+    /// Passes the next record to `take`, and returns its weight.
     pub(crate) fn receive_one(
         &mut self,
         now: Time,
@@ -182,7 +186,7 @@ impl Side {
         }
     }
 
-    /// The sockets, to be closed when all is written.
+    /// The sockets, to be closed when all messages are written.
     pub(crate) fn take_sockets(&mut self) -> Vec<Closing> {
         match self {
             Side::Client(calls) => calls.take_sockets(),

@@ -25,7 +25,8 @@ const TELL_WHEN_EMPTY: u32 = 8;
 ///
 /// Read the stream with [`message`](Self::message), or as a [`Stream`]. It ends with `None`, or with one status and
 /// then `None`. A slow reader slows its sender down: at most a window of messages waits here, by default 4,096 messages
-/// of up to
+/// of up to 256 bytes ([`ClientBuilder::window`](crate::ClientBuilder::window)). Other calls are not delayed. When a
+/// client drops the stream, the call is cancelled and its handler is stopped.
 ///
 /// ```no_run
 /// # use mdp_runtime::{Status, Streaming};
@@ -42,27 +43,27 @@ pub struct Streaming<T> {
     flow: Arc<Flow>,
     method: &'static MethodSpec,
     items: VecDeque<Body>,
-    /// What was taken and not told of.
+    /// Units taken for which no credit was returned yet.
     taken: u32,
     metadata: Metadata,
-    /// The end, once it has been told.
+    /// The end of the call, once it was returned.
     end: Option<Reply>,
     state: State,
     item: PhantomData<fn() -> T>,
 }
 
 enum State {
-    /// A client's: the call ends with this.
+    /// A client's stream whose call has not ended.
     Replies(Ending),
-    /// A client's whose call has ended, which is told when all items are read.
+    /// A client's stream whose call has ended; the end is returned after all items are read.
     Ended(Result<Reply, Status>),
-    /// A worker's.
+    /// A worker's stream.
     Requests,
-    /// Nothing comes any more.
+    /// The stream has ended.
     Over,
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<T> Unpin for Streaming<T> {}
 
 impl<T> Streaming<T> {
@@ -87,14 +88,15 @@ impl<T> Streaming<T> {
         }
     }
 
-    /// What the handler said before its first message, which is there with that message or with the end, or when an
-    /// awaited call gives the stream. Empty at a worker, whose
-    /// [`CallContext`](crate::CallContext) has the caller's.
+    /// Returns the metadata that the handler sent before its first message. It is available with that message or with
+    /// the end, or when an awaited call returns the stream. Empty at a worker, where the
+    /// [`CallContext`](crate::CallContext) has the caller's metadata.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// What the handler said beside its end, once the stream has ended well. A status has its own.
+    /// Returns the metadata that the handler sent with the end, once the stream has ended successfully. A status has
+    /// its own metadata.
     pub fn trailers(&self) -> Option<&Metadata> {
         self.end.as_ref().map(Reply::metadata)
     }
@@ -103,7 +105,7 @@ impl<T> Streaming<T> {
         self.method
     }
 
-    /// Waits for the call's end, whatever messages are left.
+    /// Waits for the call's end, regardless of unread messages.
     pub(crate) async fn end(mut self) -> Result<Reply, Status> {
         poll_fn(|cx| self.poll_end(cx)).await;
         match (std::mem::replace(&mut self.state, State::Over), self.end.take()) {
@@ -122,7 +124,7 @@ impl<T> Streaming<T> {
             Poll::Pending => {}
         }
         match std::mem::replace(&mut self.state, State::Over) {
-            // Without a message before it, the end is the answer.
+            // If no message came before the end, the end is the answer.
             State::Ended(Err(status)) if !self.has_items(cx) => Poll::Ready(Err(status)),
             state => {
                 self.state = state;
@@ -131,7 +133,7 @@ impl<T> Streaming<T> {
         }
     }
 
-    /// What the handler says before its replies. If that cannot be read, the call is given up.
+    /// Reads the metadata that precedes the replies. If it cannot be read, the call is cancelled.
     fn hear_open(&mut self, meta: Bytes) -> Result<(), Status> {
         match client::metadata(meta, false) {
             Ok(metadata) => {
@@ -163,14 +165,14 @@ impl<T> Streaming<T> {
         Poll::Ready(())
     }
 
-    /// The next message as it is encoded.
+    /// The next message, encoded.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Body, Status>>> {
         loop {
             if let Some(item) = self.items.pop_front() {
                 self.take(&item);
                 return Poll::Ready(Some(Ok(item)));
             }
-            // First the call's end, then what came before it.
+            // The call's end is checked first, then the items that came before it.
             let ended = self.poll_end(cx).is_ready();
             let polled = self.flow.half().poll_items(cx, &mut self.items);
             if let Some(meta) = self.flow.half().take_opened()
@@ -188,7 +190,7 @@ impl<T> Streaming<T> {
                     });
                 }
                 _ if !ended || matches!(self.state, State::Requests) => {
-                    // The broker may allow less than the window, so its half may never come.
+                    // The broker may allow less than the window, so half of the window may never be reached.
                     self.tell(TELL_WHEN_EMPTY);
                     return Poll::Pending;
                 }
@@ -210,7 +212,7 @@ impl<T> Streaming<T> {
         self.tell(self.flow.tell_after());
     }
 
-    /// Gives credit back, if it is that much.
+    /// Returns credit once at least this many units were taken.
     fn tell(&mut self, least: u32) {
         if self.taken >= least {
             self.flow.taken(std::mem::take(&mut self.taken));
@@ -219,12 +221,12 @@ impl<T> Streaming<T> {
 }
 
 impl<T: Record> Streaming<T> {
-    /// The next message; `None` when there are no more.
+    /// Returns the next message, or `None` when there are no more.
     ///
     /// # Errors
     ///
-    /// How the call ended, if not well. At a worker: CANCELLED, the call is over before its requests are. A message
-    /// that cannot be read is INTERNAL at a client and INVALID_ARGUMENT at a worker, and the end of the stream.
+    /// The status with which the call failed. At a worker: CANCELLED if the call ends before its requests do. A message
+    /// that cannot be read ends the stream, with INTERNAL at a client and INVALID_ARGUMENT at a worker.
     pub async fn message(&mut self) -> Result<Option<T>, Status> {
         poll_fn(|cx| self.poll_message(cx)).await.transpose()
     }
@@ -251,24 +253,7 @@ impl<T: Record> Streaming<T> {
             })
         });
         if message.is_err() {
-            // bytes ([`ClientBuilder::window`](crate::ClientBuilder::window)). Other calls are not delayed. When a
-            // client drops the stream, the call is cancelled and its handler is stopped. 47 Units taken for which no
-            // credit was returned yet. 50 The end of the call, once it was returned. 57 A client's stream whose call
-            // has not ended. 59 A client's stream whose call has ended; the end is returned after all items are read.
-            // 61 A worker's stream. 63 The stream has ended. 67 No field is ever pinned. 92-94 Returns the metadata
-            // that the handler sent before its first message. It is available with that message or with the end, or
-            // when an awaited call returns the stream. Empty at a worker, where the [`CallContext`](crate::CallContext)
-            // has the caller's metadata. 99 Returns the metadata that the handler sent with the end, once the stream
-            // has ended successfully. A status has its own metadata. 108 Waits for the call's end, regardless of unread
-            // messages. 118 Waits until the handler has opened the stream. 127 If no message came before the end, the
-            // end is the answer. 136 Reads the metadata that precedes the replies. If it cannot be read, the call is
-            // cancelled. 158 Waits until the call has ended. 168 The next message, encoded. 175 The call's end is
-            // checked first, then the items that came before it. 193 The broker may allow less than the window, so half
-            // of the window may never be reached. 215 Returns credit once at least this many units were taken. 224
-            // Returns the next message, or `None` when there are no more. 228-229 The status with which the call
-            // failed. At a worker: CANCELLED if the call ends before its requests do. A message that cannot be read
-            // ends the stream, with INTERNAL at a client and INVALID_ARGUMENT at a worker. 256 At a client this cancels
-            // the call, if the call has not ended.
+            // At a client this cancels the call, if the call has not ended.
             self.state = State::Over;
             self.items.clear();
         }

@@ -1,4 +1,4 @@
-//! A client of raw requests.
+//! A client for raw requests.
 
 mod driver;
 
@@ -28,21 +28,21 @@ use crate::status::Status;
 use crate::transport::Runtime;
 use driver::{Command, Driver, Line};
 
-/// The time that a request has for each reply where nobody sets one.
+/// The default time that a request waits for each reply.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that sends frames to services and gets frames back. It needs no schema, and speaks with any broker of RFC 7 or
-/// RFC 18, or by MDP/RPC with a broker of this project.
+/// A client that sends frames to services and receives frames. It needs no schema, and works with any broker of RFC 7
+/// or RFC 18, or over MDP/RPC with a broker of this project.
 ///
-/// Over plain MDP requests go out one after another: a reply of plain MDP does not say which request it answers. If one does not come in
-/// time, or its [`PendingReply`] is dropped, the connection is closed and a new one taken, so that a late reply is never
-/// taken for the next one (RFC 7, "Reliability"). Programs that want several requests at once make several clients.
-/// Cloning is cheap and gives a handle on the same connection.
+/// Over plain MDP, requests are sent one after another: a reply of plain MDP does not identify its request. If a reply
+/// does not arrive in time, or its [`PendingReply`] is dropped, the client closes the connection and opens a new one,
+/// so that a late reply is never taken for the next one (RFC 7, "Reliability"). Programs that need several requests at
+/// once make several clients. Cloning is cheap and gives another handle on the same connection.
 ///
-/// Over MDP/RPC requests have numbers, so any number of them is under way at once; the partial replies wait at the worker until
-/// they are read; and whatever goes wrong comes as a [`Status`].
+/// Over MDP/RPC, requests have numbers, so any number of them may run at once. Partial replies wait at the worker until
+/// they are read, and every error is a [`Status`].
 ///
-/// Nothing is sent twice: whether a request without a reply may be repeated is known to its program only.
+/// No request is sent twice: only the program knows whether a request without a reply may be repeated.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,48 +70,48 @@ enum Way {
     Rpc(Client),
 }
 
-/// Why a raw request has no reply.
+/// The error of a raw request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RawError {
-    /// Over MDP/RPC: how the request ended.
+    /// Over MDP/RPC: the status with which the request failed.
     #[error(transparent)]
     Status(Status),
-    /// The service's name cannot be used.
+    /// The service's name is invalid.
     #[error("the service `{name}` cannot be asked for")]
     Service {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         source: NameError,
     },
-    /// A message has more frames than a broker takes.
+    /// The message has more frames than a broker accepts.
     #[error("the request has {0} frames; at most {MOST_FRAMES} travel")]
     Frames(usize),
-    /// No reply came in time.
+    /// No reply arrived in time.
     #[error("no reply came within the time allowed; {}", whether(*sent))]
     Timeout {
-        /// It had gone out, so a worker may have begun.
+        /// Whether the request was sent, so that a worker may have begun.
         sent: bool,
     },
-    /// The connection was lost under it; a worker may have begun.
+    /// The connection was lost during the request; a worker may have begun.
     #[error("the connection was lost before a reply came ({0}); a worker may have begun")]
     Lost(LossCause),
-    /// The client's [`max_requests`](RawClientBuilder::max_requests) are open.
+    /// The number of open requests has reached [`max_requests`](RawClientBuilder::max_requests).
     #[error("too many requests are open")]
     TooMany,
-    /// Partial replies came faster than they were read, and the rest was given up.
+    /// Partial replies arrived faster than they were read, and the rest was discarded.
     #[error("the partial replies were read too slowly: more wait than the client's window allows")]
     TooSlow,
     /// The client was closed.
     #[error("the client was closed; {}", whether(*sent))]
     Closed {
-        /// It had gone out, so a worker may have begun.
+        /// Whether the request was sent, so that a worker may have begun.
         sent: bool,
     },
 }
 
-/// What can be known to go wrong before a request is made.
+/// Checks a request before it is sent.
 fn check(service: &str, frames: &[Bytes]) -> Result<(), RawError> {
     if let Err(source) = names::check(service.as_bytes()) {
         return Err(RawError::Service { name: service.to_owned(), source });
@@ -129,14 +129,14 @@ fn whether(sent: bool) -> &'static str {
 /// A reply to a raw request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawReply {
-    /// Its frames.
+    /// The reply's frames.
     pub frames: Vec<Bytes>,
-    /// No further one follows; always so over MDP/0.1.
+    /// Whether no further reply follows; always `true` over MDP/0.1.
     pub last: bool,
 }
 
 impl RawClient {
-    /// Settings for a client.
+    /// Returns a builder for the settings of a client.
     pub fn builder() -> RawClientBuilder {
         RawClientBuilder {
             dialect: Dialect::Mdp02,
@@ -149,26 +149,29 @@ impl RawClient {
         }
     }
 
-    /// A client of MDP/RPC as one for raw requests, over the same connection: also for the broker's own services, such as
-    /// `mmi.services` (RFC 8). One without a connection of its own, in memory for instance, ends each request with
-    /// [`RawError::Closed`].
+    /// Makes a client for raw requests over the connection of an MDP/RPC client, also for the broker's own services,
+    /// such as `mmi.services` (RFC 8). If the client has no connection of its own, for instance in memory, each request
+    /// ends with [`RawError::Closed`].
     pub fn over(client: &Client) -> RawClient {
         RawClient { way: Way::Rpc(client.clone()), timeout: TIMEOUT }
     }
 
-    /// The same connection, for requests that wait so long for each reply.
+    /// Returns a handle on the same connection whose requests wait this long for each reply.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> RawClient {
         RawClient { timeout, ..self.clone() }
     }
 
-    /// Sends a request and waits for its final reply. Partial ones are passed over; [`request`](Self::request) gives them.
+    /// Sends a request and waits for its final reply. Partial replies are skipped; [`request`](Self::request) returns
+    /// them.
     ///
-    /// At most 27 frames travel, which together with those of any dialect make the 32 that a broker takes in a message.
+    /// A request may have at most 27 frames, which together with the frames of any dialect are the 32 that a broker
+    /// accepts in a message.
     ///
     /// # Errors
     ///
-    /// There is no reply. A service that has no worker shows as [`RawError::Timeout`]: plain MDP has no other word for it.
+    /// No final reply arrived. A service without a worker appears as [`RawError::Timeout`], because plain MDP cannot
+    /// report it.
     pub async fn send(
         &self,
         service: &str,
@@ -177,7 +180,7 @@ impl RawClient {
         self.request(service, frames).last().await
     }
 
-    /// Sends a request, as soon as it is its turn. The replies are waited for elsewhere. Dropping that gives the request up.
+    /// Sends a request as soon as it is its turn, and returns the pending replies. Dropping these cancels the request.
     pub fn request(&self, service: &str, frames: impl Into<Vec<Bytes>>) -> PendingReply {
         let frames = frames.into();
         if let Err(error) = check(service, &frames) {
@@ -204,8 +207,8 @@ impl RawClient {
         PendingReply { way: Pending::Plain { inbox, waiting, id, commands }, ended: false }
     }
 
-    /// The state of the connection, now and as it changes. It is the truth about the connection only: a broker of plain MDP
-    /// gives its clients no sign of life, and no id.
+    /// Returns the state of the connection; the receiver also reports each change. Over plain MDP this is only the
+    /// transport connection: a broker sends its clients no heartbeats and no id.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         match &self.way {
             Way::Plain { state, .. } => state.clone(),
@@ -213,7 +216,7 @@ impl RawClient {
         }
     }
 
-    /// Waits until there is a connection. `false`: the client was closed before.
+    /// Waits until there is a connection. Returns `false` if the client was closed first.
     pub async fn connected(&self) -> bool {
         let mut state = self.state();
         let found = state.wait_for(|state| {
@@ -222,15 +225,15 @@ impl RawClient {
         found.await.is_ok_and(|state| *state != ConnectionState::Closed)
     }
 
-    /// Waits up to `grace` for the requests that are open, ends the others, and closes the connection for all handles.
+    /// Waits up to `grace` for open requests, ends the remaining ones, and closes the connection for all handles.
     pub async fn shutdown(&self, grace: Duration) {
         let commands = match &self.way {
             Way::Plain { commands, .. } => commands,
             Way::Rpc(client) => return client.shutdown(grace).await,
         };
-        // Without a receiver the driver is gone already.
+        // Without a receiver the driver has ended already.
         let _ = commands.send(Command::Close(clock::span(grace)));
-        // An error means the same.
+        // An error means that the driver has ended.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
     }
 }
@@ -241,8 +244,9 @@ impl fmt::Debug for RawClient {
     }
 }
 
-/// The replies of a raw request, as they come: any number of partial ones over MDP/0.2, then the final one. Also as a
-/// [`Stream`]. Dropped before the final one it gives the request up, and with it the connection; the worker is not told.
+/// The replies of a raw request, in order: any number of partial ones over MDP/0.2, then the final one. Also a
+/// [`Stream`]. Dropping it before the final reply cancels the request and, over plain MDP, closes the connection; the
+/// worker is not notified over plain MDP.
 ///
 /// ```no_run
 /// # async fn doc(client: mdp_runtime::RawClient) -> Result<(), mdp_runtime::RawError> {
@@ -265,24 +269,24 @@ pub struct PendingReply {
 enum Pending {
     Plain {
         inbox: mpsc::UnboundedReceiver<Result<RawReply, RawError>>,
-        /// What the partial replies cost that nobody has read.
+        /// The units of partial replies that are not read yet.
         waiting: Arc<AtomicU32>,
         id: u64,
         commands: mpsc::UnboundedSender<Command>,
     },
-    /// The client of a raw one has always a connection of its own.
+    /// `None`: the client has no connection of its own.
     Rpc(Option<RawCall>),
-    /// It was never made.
+    /// The request was never sent.
     Refused(Option<RawError>),
 }
 
 impl PendingReply {
-    /// The next reply; `None` behind the final one, and behind an error.
+    /// Returns the next reply; `None` after the final reply, and after an error.
     pub async fn next(&mut self) -> Option<Result<RawReply, RawError>> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Waits for the final reply and passes over the partial ones.
+    /// Waits for the final reply and skips the partial ones.
     ///
     /// # Errors
     ///
@@ -308,7 +312,7 @@ impl PendingReply {
                 if let Some(Ok(RawReply { frames, last: false })) = &reply {
                     waiting.fetch_sub(driver::cost(frames), Ordering::AcqRel);
                 }
-                // Without a word the driver was dropped with its runtime.
+                // No message and no sender: the driver was dropped with its runtime.
                 reply.unwrap_or(Err(RawError::Closed { sent: true }))
             }
             Pending::Rpc(Some(call)) => {
@@ -338,7 +342,7 @@ impl Drop for PendingReply {
         if let Pending::Plain { id, commands, .. } = &self.way
             && !self.ended
         {
-            // A driver that is gone has ended the request.
+            // A driver that has ended has ended the request.
             let _ = commands.send(Command::Cancel(*id));
         }
     }
@@ -364,56 +368,58 @@ pub struct RawClientBuilder {
 }
 
 impl RawClientBuilder {
-    /// What it speaks. MDP/0.2.
+    /// Sets the protocol. Default: MDP/0.2.
     ///
-    /// Over MDP/RPC the [`timeout`](Self::timeout) is for the request as a whole, and the [`window`](Self::window) what a worker
-    /// may send before it is read.
+    /// Over MDP/RPC the [`timeout`](Self::timeout) covers the whole request, and the [`window`](Self::window) bounds
+    /// how much a worker may send before it is read.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again in turn whenever the
-    /// connection is lost.
+    /// Adds a broker's endpoint. May be called several times: the client tries the endpoints in turn, at the start and
+    /// whenever the connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    /// Encrypts the connection with CURVE. The client connects only to brokers with one of these public keys. Default:
+    /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// How long a request waits for each reply, the time in which it waits for its turn included. 10 s.
+    /// Sets how long a request waits for each reply, including the time until it is the request's turn. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long an endpoint may take to connect before the next one is tried; longer after each failure, up to eight times.
-    /// 1 s.
+    /// Sets how long an endpoint may take to connect before the next one is tried. The time grows after each failure,
+    /// up to eight times. Default: 1 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.session.handshake = clock::span(timeout);
         self
     }
 
-    /// Requests that may be open at once, those that wait for their turn included, at least 1. 1,000.
+    /// Sets the maximum number of open requests, including those that wait for their turn. Must be at least 1. Default:
+    /// 1,000.
     pub fn max_requests(mut self, requests: usize) -> Self {
         self.config.requests = requests.max(1);
         self
     }
 
-    /// How many partial replies of up to 256 bytes may wait for the reader of a request; a longer one counts for each
-    /// 256 bytes that it has begun. Beyond it the request ends with [`RawError::TooSlow`]. At least 1. 4,096: at most so
-    /// many, or 1 MiB and a reply.
+    /// Sets how many partial replies may wait for the reader of a request. Each started block of 256 bytes counts as
+    /// one reply. Beyond that the request ends with [`RawError::TooSlow`]. Must be at least 1. Default: 4,096, which is
+    /// at most 4,096 replies, or 1 MiB plus one reply.
     pub fn window(mut self, window: u32) -> Self {
         self.window = window.max(1);
         self
@@ -423,7 +429,7 @@ impl RawClientBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint is not one, or there is no tokio runtime.
+    /// An endpoint is invalid, the CURVE settings cannot be used, or there is no tokio runtime.
     pub fn open(self) -> Result<RawClient, ConnectError> {
         endpoint::check_all(&self.endpoints)?;
         let Some(form) = self.dialect.form() else { return self.open_rpc() };

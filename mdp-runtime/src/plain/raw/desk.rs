@@ -1,4 +1,4 @@
-//! Raw requests that are open at a worker, and what is said for them.
+//! The raw requests that are open at a worker, and the replies to them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,30 +15,30 @@ use crate::worker::{ServiceHold, ServicePermits};
 pub(crate) struct Desk {
     told: mpsc::UnboundedSender<Told>,
     inbox: mpsc::UnboundedReceiver<Told>,
-    /// What has ended a wait.
+    /// The message that ended a wait.
     first: Option<Told>,
-    /// By slot, with the partial replies for which there has to be room again.
+    /// By slot, with the number of partial replies for which room must become free again.
     open: HashMap<usize, (Arc<Open>, usize)>,
-    /// Requests for which there is no permit, one a slot at the most.
+    /// Requests that wait for a permit, at most one for each slot.
     waiting: VecDeque<Request>,
     partials: bool,
 }
 
-/// A request of a slot.
+/// The request of a slot.
 pub(super) struct Request {
     pub(super) slot: usize,
     pub(super) task: u64,
     pub(super) frames: Vec<Bytes>,
-    /// The capacity of its service.
+    /// The capacity of the request's service.
     pub(super) permits: Arc<ServicePermits>,
 }
 
-/// A request that is to be answered.
+/// A request that is ready to be answered.
 pub(super) struct Opened {
     pub(super) slot: usize,
     pub(super) frames: Vec<Bytes>,
     pub(super) replier: Replier,
-    /// What the replier has of the capacity of its service, and who answers may share.
+    /// The replier's share of the capacity of its service, which the handler may share.
     pub(super) hold: Arc<ServiceHold>,
 }
 
@@ -49,7 +49,7 @@ impl Desk {
         Desk { told, inbox, first: None, open, waiting, partials }
     }
 
-    /// A request has come. [`next`](Self::next) gives it when there is a permit for it.
+    /// Adds a new request. [`next`](Self::next) returns the request once there is a permit for it.
     pub(super) fn put(&mut self, request: Request) {
         self.waiting.push_back(request);
     }
@@ -71,7 +71,7 @@ impl Desk {
         !self.open.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Nobody waits for the answer of this slot any more.
+    /// Ends the request of this slot: its answer is no longer needed.
     pub(super) fn abort(&mut self, slot: usize) {
         self.waiting.retain(|request| request.slot != slot);
         if let Some((open, _)) = self.open.remove(&slot) {
@@ -79,14 +79,14 @@ impl Desk {
         }
     }
 
-    /// Passes on what repliers say.
+    /// Passes the replies of repliers on.
     pub(super) fn take_told(&mut self, now: Time, slots: &mut Slots) {
         while let Some(Told { slot, task, word }) =
             self.first.take().or_else(|| self.inbox.try_recv().ok())
         {
             match self.open.get_mut(&slot) {
                 Some((open, said)) if open.task == task => *said += 1,
-                // Of a request that is over.
+                // The reply belongs to a request that is over.
                 _ => continue,
             }
             match word {
@@ -103,7 +103,7 @@ impl Desk {
         }
     }
 
-    /// What could be sent was sent.
+    /// Makes room for partial replies after the socket has sent its queue.
     pub(super) fn flushed(&mut self, slots: &Slots) {
         for (slot, (open, said)) in &mut self.open {
             if *said > 0 && slots.has_room(*slot) {
@@ -116,12 +116,12 @@ impl Desk {
         self.first.is_some() || !self.inbox.is_empty()
     }
 
-    /// Waits until repliers have something to say.
+    /// Waits until repliers have sent something.
     pub(super) fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.first.is_some() {
             return Poll::Ready(());
         }
-        // There is always a sender: this one.
+        // There is always a sender: `told`.
         self.inbox.poll_recv(cx).map(|told| self.first = told)
     }
 }
@@ -133,7 +133,7 @@ impl Drop for Desk {
 }
 
 fn end(open: &Open) {
-    // First the room: who hears that it is over finds it closed.
+    // The room is closed first: a replier that is notified then finds it closed.
     open.room.close();
     open.over.send_replace(true);
 }

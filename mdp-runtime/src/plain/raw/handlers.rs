@@ -1,4 +1,4 @@
-//! Functions that answer raw requests, beside the typed services of a worker.
+//! Functions that answer raw requests, next to the typed services of a worker.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ pub(crate) struct Handlers {
     desk: Desk,
     /// The capacity of each service.
     permits: Vec<(Arc<[u8]>, Arc<ServicePermits>)>,
-    /// The place of the handler of what each slot works on.
+    /// For each slot, the index of the handler of its request.
     places: Vec<usize>,
 }
 
@@ -47,12 +47,12 @@ impl Handlers {
         Handlers { handlers, runtime, desk, permits, places: Vec::new() }
     }
 
-    /// The same with the capacities of the services.
+    /// The same handlers with the capacities of the services.
     pub(crate) fn within(self, permits: Vec<(Arc<[u8]>, Arc<ServicePermits>)>) -> Self {
         Handlers { permits, ..self }
     }
 
-    /// Runs the handler of a service. `false`: it has none.
+    /// Runs the handler of a service. `false`: the service has no handler.
     pub(in crate::plain) fn start(
         &mut self,
         service: &[u8],
@@ -83,7 +83,7 @@ impl Handlers {
             let place = self.places.get(slot).copied().unwrap_or(usize::MAX);
             let Some((_, handler)) = self.handlers.get(place) else { continue };
             let handler = Arc::clone(handler);
-            // A panic drops the replier, which tells the broker.
+            // A panic drops the replier, which notifies the broker.
             let ended = async move {
                 handler(frames, replier).await;
                 drop(hold);

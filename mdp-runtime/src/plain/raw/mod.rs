@@ -1,4 +1,4 @@
-//! Frames as they are, without a schema: a client and a worker for programs that bring their own encoding.
+//! Frames without a schema: a client and a worker for programs with their own encoding.
 
 mod client;
 mod desk;

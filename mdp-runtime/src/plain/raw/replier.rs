@@ -1,4 +1,4 @@
-//! The answer to a raw request, from wherever it comes.
+//! The answer to a raw request, from any task or thread.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,10 +16,10 @@ use crate::status::Status;
 use crate::stream::Purse;
 use crate::worker::{CallContext, Hold, ServiceHold};
 
-/// Partial replies of one request that may wait for the socket.
+/// The maximum number of partial replies of one request that wait for the socket.
 pub(super) const ROOM: usize = 16;
 
-/// What repliers have to say to the driver.
+/// A message from a replier to the driver.
 pub(super) struct Told {
     pub(super) slot: usize,
     pub(super) task: u64,
@@ -33,25 +33,25 @@ pub(super) enum Word {
     Dropped,
 }
 
-/// A request that is open, as its replier and the driver share it.
+/// An open request, shared by its replier and the driver.
 pub(super) struct Open {
     pub(super) task: u64,
     pub(super) room: Semaphore,
-    /// Nobody waits for the answer any more.
+    /// Whether the answer is no longer needed.
     pub(super) over: watch::Sender<bool>,
 }
 
-/// Why a reply was not sent.
+/// The error of sending a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// The connection to the broker that gave the request is lost, or the worker was stopped.
+    /// The connection to the broker that sent the request is lost, or the worker was stopped.
     #[error("nobody waits for the reply any more: the session with the broker is over")]
     Over,
     /// MDP/0.1 has one reply to a request.
     #[error("MDP/0.1 has no partial replies")]
     NoPartials,
-    /// A message has more frames than a broker takes.
+    /// The message has more frames than a broker accepts.
     #[error("the reply has {0} frames; at most {MOST_FRAMES} travel")]
     Frames(usize),
 }
@@ -61,16 +61,16 @@ fn check(frames: Vec<Bytes>) -> Result<Vec<Bytes>, ReplyError> {
 }
 
 /// Answers one raw request: with any number of [`partial`](Self::partial) replies over MDP/0.2, then with one
-/// [`finish`](Self::finish). It may be kept, moved to another task or thread, and answered later; the worker gives signs of
-/// life meanwhile and gets no other request in this one's place.
+/// [`finish`](Self::finish). The replier may be stored, moved to another task or thread, and used later. Meanwhile the
+/// worker sends heartbeats and gets no other request in its place.
 ///
-/// Dropped without an answer, it takes the connection of its request with it: the worker leaves the broker and comes back on
-/// a new connection. That is the only way of plain MDP to say that there will be no answer. A broker of this project
-/// gives the request to another worker then, as often as it may; other brokers leave its client waiting. Over MDP/RPC
-/// the request ends with INTERNAL.
+/// Dropping a replier without an answer also closes the connection of its request: the worker leaves the broker and
+/// returns on a new connection. Plain MDP has no other way to say that there will be no answer. A broker of this
+/// project then gives the request to another worker, as often as its settings allow; other brokers leave the client
+/// waiting. Over MDP/RPC the request ends with INTERNAL.
 #[must_use = "dropped without an answer, it ends the connection to the broker"]
 pub struct Replier {
-    /// Until the final reply.
+    /// `None` after the final reply.
     way: Option<Way>,
 }
 
@@ -104,17 +104,17 @@ impl Replier {
         Replier { way: Some(Way::Plain { open, slot, told, partials, hold }) }
     }
 
-    /// One of a call of MDP/RPC.
+    /// The replier of an MDP/RPC call.
     pub(crate) fn rpc(cx: CallContext, end: EndCall, hold: Hold) -> Self {
         Replier { way: Some(Way::Rpc { cx, purse: Mutex::default(), end, hold }) }
     }
 
-    /// Sends a partial reply; waits while 16 of them have not been taken by the connection, over MDP/RPC while its reader has
-    /// no room. A client that wants the final reply only gets no others.
+    /// Sends a partial reply. Waits while the connection has not taken 16 of them or, over MDP/RPC, while the reader
+    /// has no room. A client that accepts only the final reply gets no partial replies.
     ///
     /// # Errors
     ///
-    /// The connection is over, or it is one of MDP/0.1, or there are more than 27 frames.
+    /// The connection is over, the protocol is MDP/0.1, or there are more than 27 frames.
     pub async fn partial(&self, frames: impl Into<Vec<Bytes>>) -> Result<(), ReplyError> {
         let frames = check(frames.into())?;
         match &self.way {
@@ -124,7 +124,7 @@ impl Replier {
                 tell(told, *slot, open, Word::Partial(frames))
             }
             Some(Way::Rpc { cx, purse, .. }) => {
-                // Without a stream nobody wants it.
+                // Without a stream the client does not accept partial replies.
                 let Some(flow) = cx.flow() else { return Ok(()) };
                 let mut purse = purse.lock().await;
                 let ready = poll_fn(|context| purse.poll_ready(flow.half(), context)).await;
@@ -138,12 +138,12 @@ impl Replier {
         }
     }
 
-    /// Sends the final reply. Of two frames or of none, it is one reply.
+    /// Sends the final reply. Any number of frames, even zero, is one reply.
     ///
     /// # Errors
     ///
-    /// The connection is over, or there are more than 27 frames, and the request has no answer then. Whether the reply
-    /// reaches its client cannot be known in any case.
+    /// The connection is over, or there are more than 27 frames; the request then has no answer. Success does not mean
+    /// that the reply reaches the client.
     pub fn finish(mut self, frames: impl Into<Vec<Bytes>>) -> Result<(), ReplyError> {
         if self.is_over() {
             return Err(ReplyError::Over);
@@ -151,7 +151,7 @@ impl Replier {
         let frames = check(frames.into())?;
         match self.way.take() {
             Some(Way::Plain { open, slot, told, hold, .. }) => {
-                // First the permit: the word wakes who looks for it.
+                // The permit goes first: the message wakes the task that looks for a permit.
                 drop(hold);
                 tell(&told, slot, &open, Word::Finish(frames))
             }
@@ -164,7 +164,7 @@ impl Replier {
         }
     }
 
-    /// Whether nobody waits for the reply any more.
+    /// Whether the reply is no longer needed.
     pub fn is_over(&self) -> bool {
         match &self.way {
             Some(Way::Plain { open, .. }) => *open.over.borrow(),
@@ -173,10 +173,10 @@ impl Replier {
         }
     }
 
-    /// Waits until nobody waits for the reply any more. That a client has gone away is known over MDP/RPC only.
+    /// Waits until the reply is no longer needed. Only over MDP/RPC is the departure of a client reported.
     pub async fn over(&self) {
         match &self.way {
-            // The sender is here.
+            // The sender is part of `open`, so it is not closed.
             Some(Way::Plain { open, .. }) => {
                 let _ = open.over.subscribe().wait_for(|over| *over).await;
             }
@@ -198,7 +198,7 @@ fn tell(
 impl Drop for Replier {
     fn drop(&mut self) {
         match self.way.take() {
-            // A driver that is gone has ended the connection.
+            // A driver that has ended has closed the connection.
             Some(Way::Plain { open, slot, told, hold, .. }) => {
                 drop(hold);
                 let _ = tell(&told, slot, &open, Word::Dropped);

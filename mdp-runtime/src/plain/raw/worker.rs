@@ -1,4 +1,4 @@
-//! A worker of raw requests.
+//! A worker for raw requests.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -27,11 +27,11 @@ use crate::signal::ShutdownSignals;
 use crate::transport::Runtime;
 use crate::worker::{ServicePermits, Worker};
 
-/// A worker that takes the frames of requests as they are and answers with frames. It needs no schema, and speaks with any
-/// broker of RFC 7 or RFC 18, or by MDP/RPC with a broker of this project.
+/// A worker that receives the frames of requests and answers with frames. It needs no schema, and works with any broker
+/// of RFC 7 or RFC 18, or over MDP/RPC with a broker of this project.
 ///
-/// Its sockets have a thread of their own, so heartbeats go on whatever is done with the requests. Dropping the worker
-/// leaves the broker at once.
+/// The sockets have their own thread, so heartbeats continue regardless of the requests. Dropping the worker leaves the
+/// broker at once.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +50,7 @@ use crate::worker::{ServicePermits, Worker};
 pub struct RawWorker {
     requests: mpsc::UnboundedReceiver<(Vec<Bytes>, Replier)>,
     way: Way,
-    /// Functions that [`serve`](Self::serve) may run at once.
+    /// The number of functions that [`serve`](Self::serve) may run at once.
     room: Arc<Semaphore>,
 }
 
@@ -64,7 +64,7 @@ enum Way {
 }
 
 impl RawWorker {
-    /// Settings for a worker of this service.
+    /// Returns a builder for the settings of a worker of this service.
     pub fn builder(service: impl Into<String>) -> RawWorkerBuilder {
         RawWorkerBuilder {
             service: service.into(),
@@ -79,14 +79,14 @@ impl RawWorker {
         }
     }
 
-    /// The next request, and what answers it. As many are open at once as the worker has
-    /// [`capacity`](RawWorkerBuilder::capacity). `None`: the worker was stopped, or has failed, as [`stopped`](Self::stopped) says.
+    /// Returns the next request with its replier. At most [`capacity`](RawWorkerBuilder::capacity) requests are open at
+    /// once. `None`: the worker was stopped or has failed; [`stopped`](Self::stopped) returns the reason.
     pub async fn recv(&mut self) -> Option<(Vec<Bytes>, Replier)> {
         self.requests.recv().await
     }
 
-    /// Answers all requests with a function, each in a task of its own, until the worker is stopped. As many run at once as
-    /// the worker has [`capacity`](RawWorkerBuilder::capacity), those included that have answered and go on.
+    /// Answers all requests with a function, each in its own task, until the worker is stopped. At most
+    /// [`capacity`](RawWorkerBuilder::capacity) functions run at once, including those that have answered and continue.
     pub async fn serve<F, Fut>(&mut self, handler: F)
     where
         F: Fn(Vec<Bytes>, Replier) -> Fut,
@@ -100,13 +100,14 @@ impl RawWorker {
                 answers.await;
                 drop(room);
             };
-            // A panic drops the replier, which tells the broker.
+            // A panic drops the replier, which notifies the broker.
             tokio::spawn(ends::task("raw handler", ended, drop));
         }
     }
 
-    /// The state of the connections together, now and as it changes: connected while a broker is heard on one of them.
-    /// That may take the broker's interval of heartbeats, for plain MDP has no answer to READY, and no id.
+    /// Returns the combined state of the connections; the receiver also reports each change. The worker is connected
+    /// while a broker answers on one of them. Over plain MDP this may take the broker's heartbeat interval, because
+    /// plain MDP has no answer to READY and no id.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         match &self.way {
             Way::Plain { state, .. } => state.clone(),
@@ -114,7 +115,7 @@ impl RawWorker {
         }
     }
 
-    /// Waits until the broker was heard. `false`: the worker was stopped before.
+    /// Waits until the broker has answered. Returns `false` if the worker was stopped first.
     pub async fn connected(&self) -> bool {
         let mut state = self.state();
         let found = state.wait_for(|state| {
@@ -123,16 +124,16 @@ impl RawWorker {
         found.await.is_ok_and(|state| *state != ConnectionState::Closed)
     }
 
-    /// Waits until the worker has left its broker for good: it was stopped or [drained](crate::BrokerBuilder::allow_drain),
-    /// or it has failed.
+    /// Waits until the worker has left its broker permanently: it was stopped or
+    /// [drained](crate::BrokerBuilder::allow_drain), or it has failed.
     ///
     /// # Errors
     ///
-    /// What made it stop without being told to.
+    /// The reason why the worker stopped without being asked to.
     pub async fn stopped(&self) -> Result<(), WorkerFailure> {
         match &self.way {
             Way::Plain { state, failure, .. } => {
-                // An error means that the thread is gone, which is the same.
+                // An error means that the thread is gone, which has the same result.
                 let _ = state.clone().wait_for(|state| *state == ConnectionState::Closed).await;
                 failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
             }
@@ -141,17 +142,17 @@ impl RawWorker {
     }
 
     /// Waits up to `grace` for the answers to open requests, and leaves the broker. A request that the broker sends at
-    /// this very moment is lost, or goes to another worker if the broker sees to that: plain MDP has no word for what
-    /// comes before leaving.
+    /// that moment is lost, or goes to another worker if the broker supports that: with plain MDP a worker cannot
+    /// announce its departure.
     pub async fn shutdown(&self, grace: Duration) {
         self.stop(grace);
-        // An error means that the thread is gone already.
+        // An error means that the thread has ended already.
         let _ = self.state().wait_for(|state| *state == ConnectionState::Closed).await;
     }
 
     fn stop(&self, grace: Duration) {
         match &self.way {
-            // Without a receiver the thread is gone already.
+            // Without a receiver the thread has ended already.
             Way::Plain { commands, .. } => drop(commands.send(clock::span(grace))),
             Way::Rpc(worker) => worker.drain(grace),
         }
@@ -180,62 +181,63 @@ pub struct RawWorkerBuilder {
 }
 
 impl RawWorkerBuilder {
-    /// What it speaks. MDP/0.2.
+    /// Sets the protocol. Default: MDP/0.2.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// A broker's endpoint. May be called several times: the endpoints are tried in turn, and again in turn whenever the
-    /// connection is lost.
+    /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in turn, at the start and
+    /// whenever the connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// The ZeroMQ context; [`Runtime::global`] unless set.
+    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// Encrypts the connection, and talks to brokers of these public keys only. Not encrypted.
+    /// Encrypts the connection with CURVE. The worker connects only to brokers with one of these public keys. Default:
+    /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
         self.curve = Some(curve);
         self
     }
 
-    /// How many requests the worker takes at once, 1 to 256: plain MDP has one for a connection, so it has as many
-    /// connections. Over MDP/RPC up to 65,535. 1.
+    /// Sets the number of concurrent requests, 1 to 256: plain MDP has one request for each connection, so the worker
+    /// opens this many connections. Over MDP/RPC up to 65,535. Default: 1.
     pub fn capacity(mut self, requests: u32) -> Self {
         self.capacity = requests;
         self
     }
 
-    /// How often the worker gives a sign of life, and expects one: it should be the broker's own interval. 2.5 s, the one
-    /// of RFC 7's examples; over MDP/RPC 1 s.
+    /// Sets how often the worker sends a heartbeat and expects one; use the broker's own interval. Default: 2.5 s, as
+    /// in the examples of RFC 7; over MDP/RPC 1 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = Some(interval);
         self
     }
 
-    /// How many silent intervals mean that the broker is gone, at least 1. 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.liveness = intervals.max(1);
         self
     }
 
-    /// How long [`run`](Self::run) waits for open requests when it is told to stop. 10 s.
+    /// Sets how long [`run`](Self::run) waits for open requests after a signal. Default: 10 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Starts the worker; it connects in the background, and again whenever it has to.
+    /// Starts the worker. It connects in the background and reconnects whenever necessary.
     ///
     /// # Errors
     ///
-    /// A setting cannot be used, or the thread cannot be started. Over MDP/RPC, there is no tokio runtime.
+    /// A setting is invalid, or the thread cannot be started. Over MDP/RPC: there is no tokio runtime.
     pub fn start(self) -> Result<RawWorker, ServeError> {
         let Some(form) = self.dialect.form() else { return self.start_rpc() };
         endpoint::check_all(&self.endpoints)?;
@@ -267,7 +269,7 @@ impl RawWorkerBuilder {
             clock: Clock::start(),
             slots,
             desk: Desk::new(self.dialect == Dialect::Mdp02),
-            // What its repliers say wakes the driver, so nobody waits for the bell.
+            // Messages of repliers wake the driver, so no task waits for the bell.
             permits: Arc::new(ServicePermits::new(0, self.capacity, &Arc::default())),
             orders: Some(orders),
             requests: requests_in,
@@ -285,7 +287,7 @@ impl RawWorkerBuilder {
             let failure = Arc::clone(&failure);
             move |end: Result<(), _>| {
                 if end.is_err() {
-                    // It is set once.
+                    // The failure is set once.
                     let _ = failure.set(WorkerFailure::Panicked);
                     told.send_replace(ConnectionState::Closed);
                 }
@@ -312,7 +314,7 @@ impl RawWorkerBuilder {
             builder = builder.connect(endpoint);
         }
         let builder = builder.serve_raw(self.service, move |frames, replier| {
-            // Without a receiver the replier is dropped, and the worker is being stopped anyway.
+            // Without a receiver the replier is dropped; the worker is being stopped then anyway.
             let _ = requests_in.send((frames, replier));
             std::future::ready(())
         });
@@ -320,33 +322,33 @@ impl RawWorkerBuilder {
         Ok(RawWorker { requests, way: Way::Rpc(builder.start()?), room })
     }
 
-    /// Starts the worker and answers all requests with a function, each in a task of its own, until SIGINT or SIGTERM; then
-    /// waits for the open ones, for up to [`grace`](Self::grace).
+    /// Starts the worker and answers all requests with a function, each in its own task, until SIGINT or SIGTERM. Then
+    /// waits up to [`grace`](Self::grace) for open requests.
     ///
-    /// Signals within 0.5 s count as one. Another one later ends the process at once
+    /// Signals within 0.5 s count as one. A later signal ends the process at once
     /// ([`ShutdownSignals`](crate::ShutdownSignals)).
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), [`ServeError::Signals`], and [`ServeError::Stopped`] if the worker stopped without being told
-    /// to.
+    /// The errors of [`start`](Self::start). [`ServeError::Signals`]: the signals cannot be handled.
+    /// [`ServeError::Stopped`]: the worker stopped without being asked to.
     pub async fn run<F, Fut>(self, handler: F) -> Result<(), ServeError>
     where
         F: Fn(Vec<Bytes>, Replier) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let grace = self.grace;
-        // Before anybody can know that the worker is there, so that no signal is missed.
+        // The signals are set up before the worker is visible, so that no signal is missed.
         let mut signals = ShutdownSignals::listen().map_err(ServeError::Signals)?;
         let mut worker = self.start()?;
         tokio::select! {
             () = worker.serve(&handler) => {}
             () = signals.recv() => {}
         }
-        // The next signal ends the process, also if a handler hangs.
+        // The next signal ends the process, even if a handler hangs.
         drop(signals);
         worker.stop(grace);
-        // What has come by now is answered, too.
+        // Requests that have arrived by now are answered too.
         worker.serve(&handler).await;
         Ok(worker.stopped().await?)
     }
@@ -362,9 +364,9 @@ struct Driver {
     clock: Clock,
     slots: Slots,
     desk: Desk,
-    /// Its capacity: repliers that are somewhere still count.
+    /// The capacity; every existing replier counts.
     permits: Arc<ServicePermits>,
-    /// `None` when nobody holds the worker any more.
+    /// `None` after the worker's handle was dropped.
     orders: Option<mpsc::UnboundedReceiver<Span>>,
     requests: mpsc::UnboundedSender<(Vec<Bytes>, Replier)>,
     state: watch::Sender<ConnectionState>,
@@ -404,7 +406,7 @@ impl Driver {
             }
         }
         while let Some(Opened { frames, replier, .. }) = self.desk.next() {
-            // Without a receiver the replier is dropped, and the worker is being stopped anyway.
+            // Without a receiver the replier is dropped; the worker is being stopped then anyway.
             let _ = self.requests.send((frames, replier));
         }
         self.slots.flush(now);
