@@ -1,4 +1,4 @@
-//! The broker's thread: wait, drain a burst, handle, send.
+//! The broker's thread: waits, takes a burst of messages, handles them, sends.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
@@ -31,12 +31,13 @@ use crate::transport::{
     Content, Frame, InPacket, Registration, Router, Runtime, SocketError, Unproven, Waker, Wakeups,
 };
 
-/// How many verdicts count at a time. What waits beyond them counts with the next message, or in the next turn.
+/// The number of verdicts that are handled at a time. Further ones are handled with the next message or in the next
+/// turn.
 const VERDICTS: usize = 64;
-/// How soon the broker looks at whether a worker has read what it was sent, while it holds back calls for that.
+/// How soon the broker checks again whether a worker has read its messages, while calls wait for that.
 const LOOK_AGAIN: Span = Span::from_ms(5);
 
-/// What the handle asks of the thread.
+/// The commands of the broker's handles.
 #[derive(Debug)]
 pub(super) enum Command {
     Shutdown(Span),
@@ -47,14 +48,14 @@ pub(super) enum Command {
         call: u64,
         verdict: Verdict<Body>,
     },
-    /// A thread has ended that the broker cannot do without.
+    /// A thread that the broker needs has ended.
     Failed(BrokerFailure),
 }
 
-/// A peer that could not be sent something, and the REQUESTs that it has not seen.
+/// A peer that a message could not be sent to, with the REQUESTs that it has not seen.
 struct Lost {
     session: Key,
-    /// The limit that it met, because it does not read.
+    /// The limit that the peer reached because it does not read.
     limit: Option<Limit>,
     requests: Vec<(u64, Body)>,
 }
@@ -65,18 +66,18 @@ pub(super) struct Driver {
     core: Broker<Body>,
     limits: Limits,
     outbox: Outbox,
-    /// The message that is handled came from a peer of this process.
+    /// Whether the current message came from a peer of this process.
     local: bool,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
-    /// A message of plain MDP.
+    /// The frames of the current plain MDP message.
     frames: Vec<Frame>,
     writer: plain::Writer,
-    /// What could not be sent, and is still to be told.
+    /// Failed sends that are still to be reported to the core.
     lost: VecDeque<Lost>,
     judges: Option<Judges>,
     waits: Waits,
-    /// Questions that the hooks had no room for.
+    /// Questions that the hooks' queue had no room for.
     unasked: VecDeque<(u64, Verdict<Body>)>,
     taken: Taken,
     refusals: Refusals,
@@ -142,7 +143,7 @@ impl Driver {
         self.failure.map_or(Ok(()), Err)
     }
 
-    /// A broker that can let nobody in stops: what it would still do is less than what it promised.
+    /// Stops a broker that cannot accept new peers: such a broker no longer does its whole work.
     fn watch_out(&mut self) {
         if self.router.is_blind() {
             self.fail(BrokerFailure::Authenticator);
@@ -166,7 +167,7 @@ impl Driver {
             self.look(true);
             self.taken.answer(&self.core);
         }
-        // Also after a pause of the process: what waited in the socket was read above.
+        // Also after a pause of the process: the messages that waited in the socket were read above.
         let now = self.clock.now();
         let lost = self.router.is_lost(now);
         self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
@@ -177,7 +178,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Under load, waits awake. `true`: there is something to receive.
+    /// Under load, waits without sleeping. `true`: there are messages or commands.
     fn spin(&mut self) -> bool {
         let (router, waker) = (&self.router, &self.waker);
         self.spin.wait(|| waker.is_called() || router.is_readable())
@@ -193,7 +194,7 @@ impl Driver {
         self.router.wait(timeout)
     }
 
-    /// Handles what has come. `true`: there may be more.
+    /// Handles the messages that have arrived. `true`: there may be more.
     fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<bool, SocketError> {
         let mut weight = 0;
         let mut plain = 0;
@@ -210,7 +211,7 @@ impl Driver {
                 }
             };
             self.local = arrival.local;
-            // What was asked before this message was sent counts for it: a policy, above all.
+            // Commands from before this message apply to it, above all a policy.
             if self.waker.is_called() {
                 self.commands(inbox);
             }
@@ -226,12 +227,13 @@ impl Driver {
                 self.refusals.tell(Instant::now(), from.address());
             }
         }
-        // Plain peers are sent one message for each request: waiting awake for the next takes from them.
+        // Each plain request is a separate message, so waiting without sleeping would take processor time from plain
+        // peers.
         self.spin.heard((weight - plain) / CALL_WEIGHT);
         Ok(weight >= BURST_WEIGHT)
     }
 
-    /// Handles a message, and gives the weight of its records.
+    /// Handles a message, and returns the weight of its records.
     fn message(&mut self, route: &[u8], identity: Identity, packet: InPacket) -> usize {
         let message = Received::from(packet);
         let now = self.clock.now();
@@ -261,7 +263,7 @@ impl Driver {
         weight
     }
 
-    /// Handles a message that is not one of MDP/RPC.
+    /// Handles a message of plain MDP.
     fn plain_message(&mut self, route: &[u8], identity: Identity) {
         let mut frames = std::mem::take(&mut self.frames);
         let now = self.clock.now();
@@ -290,9 +292,9 @@ impl Driver {
         self.frames = frames;
     }
 
-    /// Takes all commands that wait. A policy and a shutdown count at once, whatever waits before them: a message that
-    /// is handled next was sent after them. Verdicts count in their order, some at a time, and who asks for figures is
-    /// answered once a turn: neither keeps the thread from its socket.
+    /// Takes all waiting commands. A policy and a shutdown apply at once, before any other waiting command: the next
+    /// message was sent after them. Verdicts apply in order, a limited number at a time, and requests for statistics
+    /// are answered once a turn, so neither keeps the thread from its socket.
     fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
         self.waker.look();
         while let Ok(command) = inbox.try_recv() {
@@ -335,7 +337,7 @@ impl Driver {
         self.tell_lost(now);
     }
 
-    /// What peers have read meanwhile.
+    /// Checks what peers have read meanwhile.
     fn look(&mut self, all: bool) {
         self.outbox.look(all);
         if self.outbox.has_reports() {
@@ -350,8 +352,8 @@ impl Driver {
         }
     }
 
-    /// What could not be sent, or asked, and what peers have not read, is told one after another: the calls may go to
-    /// somebody else who is gone.
+    /// Reports failed sends, failed questions and unread bytes to the core, one after another: the core may then send
+    /// the calls to another peer that has gone, too.
     fn tell_lost(&mut self, now: Time) {
         if self.lost.is_empty() && self.unasked.is_empty() && !self.outbox.has_reports() {
             return;
@@ -407,7 +409,7 @@ impl Driver {
                 let session = self.core.session_at(&route);
                 let (router, writer) = (&mut self.router, &mut self.writer);
                 self.outbox.answer(session, &route, |limits, account| {
-                    // As above.
+                    // A failed answer is not reported, as above.
                     let _ = writer.send(router, &route, form, message, limits, account);
                 });
             }
@@ -454,7 +456,7 @@ impl Driver {
         }
     }
 
-    /// A packet did not go out: its REQUESTs were seen by nobody, and its receiver is gone.
+    /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone.
     fn failed(&mut self, failed: Failed) {
         let limit = met(failed.failure);
         let mut heads = Vec::new();
@@ -467,7 +469,7 @@ impl Driver {
     }
 }
 
-/// The limit that a message met that was not sent, if it was one.
+/// The limit that kept a message from being sent, if there was one.
 fn met(failure: Failure) -> Option<Limit> {
     match failure {
         Failure::Unread(limit) => Some(limit),

@@ -1,8 +1,8 @@
 //! The threads that run the operator's hooks.
 //!
-//! The broker's own thread never waits for them: it puts a question into a queue that has an end, and hears of the
-//! verdict as of any command. A thread that stays in a hook for longer than a verdict may take is given up, and another
-//! one takes its place, so one question that never ends costs one call and one thread, not the broker.
+//! The broker's thread never waits for hooks: it puts a question into a bounded queue, and receives the verdict as a
+//! command. A thread that takes longer in a hook than a verdict may take is given up and replaced, so one question that
+//! never ends costs one call and one thread, but does not stop the broker.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -26,18 +26,18 @@ use crate::status::Status;
 
 /// The name of all threads that run hooks.
 const NAME: &str = "mdp-hooks";
-/// The most questions that wait for a thread.
+/// The maximum number of questions that wait for a thread.
 const MOST_QUESTIONS: usize = 10_000;
-/// The most threads that have been given up and have not come back.
+/// The maximum number of threads that were given up and are still in their hook.
 const MOST_STUCK: usize = 64;
-/// The most events that wait to be told.
+/// The maximum number of events that wait to be passed to the hooks.
 const MOST_EVENTS: usize = 100_000;
 
 /// The hooks, and the threads that run them.
 pub(super) struct Judges {
     shared: Arc<Shared>,
     events: mpsc::SyncSender<Note>,
-    /// Events that found no room.
+    /// The number of events that were dropped because the queue was full.
     missed: u64,
     most_bytes: usize,
 }
@@ -56,11 +56,11 @@ struct Shared {
 struct State {
     waiting: VecDeque<Asked>,
     bytes: usize,
-    /// Threads that wait for work.
+    /// The number of threads that wait for work.
     idle: usize,
-    /// Threads at work, and since when.
+    /// The working threads, each with its start time.
     busy: Vec<(u64, Stopwatch)>,
-    /// Threads that were given up and are still in their hook.
+    /// The number of threads that were given up and are still in their hook.
     stuck: usize,
     started: u64,
     over: bool,
@@ -72,7 +72,7 @@ struct Asked {
     since: Stopwatch,
 }
 
-/// What the operator says about the hooks.
+/// The operator's settings for the hooks.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) hooks: Arc<dyn BrokerHooks>,
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// What the machine has to ask.
+    /// The hook settings of the core.
     pub(super) fn config(&self) -> HookConfig {
         HookConfig {
             requests: self.hooks.judges_requests(),
@@ -116,16 +116,16 @@ impl Judges {
             state: Mutex::default(),
             work: Condvar::new(),
         });
-        // The others when there is work for them; that one can be started is seen now.
+        // The other threads start when there is work; this one shows at once whether a thread can be started.
         Shared::add_thread(&shared, &mut shared.lock())?;
         Ok(Judges { shared, events, missed: 0, most_bytes: limits.held_bytes })
     }
 
-    /// Puts a question to the hooks.
+    /// Puts a question into the queue of the hooks.
     ///
     /// # Errors
     ///
-    /// What the call ends with: too many questions wait.
+    /// The verdict that ends the call: too many questions wait.
     pub(super) fn ask(&mut self, question: Question<Body>) -> Result<(), Verdict<Body>> {
         let bytes = size_of(&question.about);
         let mut state = self.shared.lock();
@@ -144,7 +144,7 @@ impl Judges {
         Ok(())
     }
 
-    /// Tells the hooks who came or went, if that is what the note says.
+    /// Passes an event to the hooks, if the note is about a worker or a client that came or went.
     pub(super) fn note(&mut self, note: &Note) {
         let of_interest = matches!(
             note,
@@ -161,7 +161,7 @@ impl Judges {
         }
     }
 
-    /// Another thread, if there may be one more or one is stuck.
+    /// Starts another thread, if the limit allows one or a thread is stuck.
     fn reinforce(&self, state: &mut State) {
         if state.busy.len() + state.idle >= self.shared.threads {
             let patience = self.shared.patience;
@@ -180,7 +180,7 @@ impl Judges {
     }
 }
 
-/// The threads end when they have ended what they are at; nobody waits for them.
+/// The threads end after their current question; the drop does not wait for them.
 impl Drop for Judges {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
@@ -197,7 +197,7 @@ impl Shared {
         let (number, own) = (state.started, Arc::clone(shared));
         let line = own.line.clone();
         ends::thread(NAME, move || own.work(number), ended(&line))?;
-        // It counts as waiting from now on, so that it is not started twice.
+        // The thread counts as idle from now on, so that no second thread is started for it.
         state.idle += 1;
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Shared {
                 continue;
             };
             state.bytes -= asked.bytes;
-            // The machine has ended the call by now.
+            // The core has already ended the call.
             if asked.since.elapsed() > self.patience {
                 continue;
             }
@@ -222,7 +222,7 @@ impl Shared {
             self.line.tell(Command::Verdict { call, verdict });
             state = self.lock();
             let Some(place) = state.busy.iter().position(|(busy, _)| *busy == number) else {
-                // Another one has taken its place.
+                // This thread was given up, and another one has replaced it.
                 state.stuck -= 1;
                 return;
             };
@@ -236,7 +236,7 @@ impl Shared {
     }
 }
 
-/// Asks the hooks. A panic lets nothing pass.
+/// Runs the hooks for a question. A panic rejects the call.
 fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Body>) {
     let Question { call, caller, key, path, raw, about } = question;
     let called = Called::new(&path, raw, &caller, key.map(PublicKey::from_bytes));
@@ -271,7 +271,7 @@ fn judge(hooks: &dyn BrokerHooks, question: Question<Body>) -> (u64, Verdict<Bod
     (call, verdict)
 }
 
-/// Tells the hooks of an event.
+/// Passes an event to the hooks.
 fn tell(hooks: &dyn BrokerHooks, note: &Note) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let told = ends::catch(|| match note {
@@ -295,7 +295,7 @@ fn log(panicked: &Panicked) {
     ends::say(|| tracing::error!(words = panicked.words(), "a hook of the broker panicked"));
 }
 
-/// Ends the broker if a thread of its hooks has panicked outside of a hook: what waits for it would wait for ever.
+/// Stops the broker if a hook thread panics outside of a hook: the thread's questions would otherwise wait forever.
 fn ended(line: &Line) -> impl FnOnce(Result<(), Panicked>) + Send + use<> {
     let line = line.clone();
     move |end| {

@@ -1,4 +1,4 @@
-//! What the operator's tools see of a broker while it runs.
+//! The monitor of a running broker, for the operator's tools.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::Line;
 use super::driver::Command;
 use crate::metrics;
 
-/// A broker that has not answered for so long is not well.
+/// How long the broker may take to answer before it counts as not responding.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Sees what a broker does, and keeps seeing it while somebody else shuts the broker down.
+/// Reads the state of a broker, even while another handle shuts the broker down.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,16 +38,18 @@ impl Monitor {
         Monitor { line }
     }
 
-    /// Everything that is counted. `None`: the broker has stopped, or does not answer within a second.
+    /// Returns all counters and the current state. `None`: the broker has stopped, or does not answer within one
+    /// second.
     pub async fn report(&self) -> Option<Report> {
         let (answer, report) = oneshot::channel();
         self.line.tell(Command::Report(answer));
         let report = tokio::time::timeout(PATIENCE, report).await.ok()?.ok()?;
-        // All who ask at a time share one: whoever is last takes it without a copy.
+        // Concurrent callers share one report; the last of them takes it without a copy.
         Some(Arc::unwrap_or_clone(report))
     }
 
-    /// The same in Prometheus' text format, see [`metrics`](crate::metrics). `None` as above.
+    /// Returns the same data in Prometheus' text format; see [`metrics`](crate::metrics). `None`: as in
+    /// [`report`](Self::report).
     pub async fn prometheus(&self) -> Option<String> {
         Some(metrics::prometheus(&self.report().await?))
     }

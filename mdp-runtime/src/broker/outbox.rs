@@ -1,4 +1,4 @@
-//! Packets on their way out, one for each session that has something to be told.
+//! Outgoing packets, one for each session with records to send.
 
 use mdp_protocol::broker::Outgoing;
 use mdp_protocol::wire::{Direction, Record};
@@ -9,12 +9,13 @@ use crate::body::Body;
 use crate::pack::{Packer, Received};
 use crate::transport::{Router, Unsent};
 
-/// Bytes that are gathered for a session before they are counted, so that small records cost no counting of their own.
+/// The number of bytes that are collected for a session before they are counted, so that small records need no counting
+/// of their own.
 const CHARGE_FROM: usize = 8 * 1024;
 
-/// What is gathered for each session, and for whom something is.
+/// The collected records of each session, and the list of sessions that have some.
 pub(super) struct Outbox {
-    /// By the place of the session's key.
+    /// Indexed by the session's key.
     peers: Vec<Option<Peer>>,
     waiting: Vec<Key>,
     limits: Limits,
@@ -25,30 +26,30 @@ struct Peer {
     key: Key,
     route: Box<[u8]>,
     packer: Packer,
-    /// It stands in `waiting`.
+    /// Whether the peer is in `waiting`.
     queued: bool,
-    /// A packet could not be sent. Nothing follows it: a client that hears the broker's farewell may
-    /// rely on having heard all before it (wire.md R49).
+    /// A packet could not be sent. No other packet follows it: a client that receives the broker's DISCONNECT may rely
+    /// on having received everything before it (wire.md R49).
     broken: bool,
     account: Account,
-    /// What of the packet is counted.
+    /// The bytes of the packet that are counted.
     charged: usize,
-    /// What was counted with it: small packets that went before.
+    /// Bytes of earlier small packets that were counted together with this packet.
     carried: usize,
-    /// What of it is not counted has nothing but REQUESTs, and items of their streams.
+    /// Whether the uncounted part of the packet has only REQUESTs and items of their streams.
     requests: bool,
 }
 
-/// Why something could not be sent.
+/// The reason why a message could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// By the router.
+    /// The router reported an error.
     Socket(Unsent),
-    /// Its peer has too much unread, by this limit.
+    /// The peer has too many unread bytes, by this limit.
     Unread(Limit),
 }
 
-/// What could not be sent to a session.
+/// A packet that could not be sent to a session.
 pub(super) struct Failed {
     pub(super) session: Key,
     pub(super) failure: Failure,
@@ -60,7 +61,7 @@ impl Outbox {
         Outbox { peers: Vec::new(), waiting: Vec::new(), limits, accounts: Accounts::default() }
     }
 
-    /// A session begins. `local`: its peer is in this process.
+    /// Adds a session. `local`: the peer is in this process.
     pub(super) fn open(&mut self, key: Key, route: Box<[u8]>, local: bool) {
         let place = key.index() as usize;
         if self.peers.len() <= place {
@@ -83,7 +84,7 @@ impl Outbox {
         }
     }
 
-    /// Adds a record for a session. A packet that is full goes at once.
+    /// Adds a record for a session. A full packet is sent at once.
     pub(super) fn put(
         &mut self,
         router: &mut Router,
@@ -109,8 +110,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends to a session by other means than packets: with its routing id, the limits, and its account. Gives what `send`
-    /// says. `None`: nothing can be sent to it. Nothing more is after an error.
+    /// Sends to a session directly instead of in packets: `send` gets the routing id, the limits, and the session's
+    /// account. Returns the result of `send`. `None`: the session does not accept messages. After an error no more
+    /// messages are sent to it.
     pub(super) fn send_by<E>(
         &mut self,
         to: Key,
@@ -124,7 +126,7 @@ impl Outbox {
         Some(sent)
     }
 
-    /// Answers a connection, which may have a session. Whoever does not read gets no further answer.
+    /// Answers a connection, with or without a session. A peer that does not read gets no further answer.
     pub(super) fn answer(
         &mut self,
         session: Option<Key>,
@@ -145,7 +147,7 @@ impl Outbox {
         }
     }
 
-    /// Sends what is gathered, for one session after another; stops at the first that fails.
+    /// Sends the collected records of one session after another; stops at the first error.
     pub(super) fn flush(&mut self, router: &mut Router) -> Result<(), Failed> {
         while let Some(key) = self.waiting.pop() {
             if let Some(peer) = peer(&mut self.peers, key) {
@@ -156,30 +158,30 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends what is left for a session, as far as that is possible, and forgets it.
+    /// Sends the remaining records of a session, as far as possible, and removes the session.
     pub(super) fn close(&mut self, router: &mut Router, key: Key) {
         let place = key.index() as usize;
         if let Some(slot) = self.peers.get_mut(place)
             && slot.as_ref().is_some_and(|peer| peer.key == key)
             && let Some(mut peer) = slot.take()
         {
-            // Whoever is closed has lost what could not be sent.
+            // A closed session loses the records that could not be sent.
             let _ = peer.flush(router, &self.limits, &mut self.accounts);
             self.accounts.close(key, peer.route, peer.account);
         }
     }
 
-    /// The next input is handled.
+    /// Starts the next input.
     pub(super) fn begin(&mut self) {
         self.accounts.begin();
     }
 
-    /// Whether there is something to report.
+    /// Whether there are unread bytes to report.
     pub(super) fn has_reports(&self) -> bool {
         self.accounts.has_reports()
     }
 
-    /// A session, perhaps one that has ended, and the bytes that its connection has not read.
+    /// The next session to report, possibly one that has ended, with the unread bytes of its connection.
     pub(super) fn next_report(&mut self) -> Option<(Key, usize)> {
         while let Some(key) = self.accounts.next_noted() {
             if let Some(peer) = peer(&mut self.peers, key) {
@@ -189,7 +191,7 @@ impl Outbox {
         self.accounts.next_report()
     }
 
-    /// Looks at what peers have read meanwhile: of some, or of all.
+    /// Checks what peers have read meanwhile: some peers, or all.
     pub(super) fn look(&mut self, all: bool) {
         if self.accounts.is_watching() {
             let peers = &mut self.peers;
@@ -197,7 +199,7 @@ impl Outbox {
         }
     }
 
-    /// Looks at what one peer has read meanwhile.
+    /// Checks what one peer has read meanwhile.
     pub(super) fn look_at(&mut self, key: Key) {
         if self.accounts.is_watching()
             && let Some(peer) = peer(&mut self.peers, key)
@@ -218,7 +220,7 @@ impl Peer {
         }
     }
 
-    /// Counts what of the packet is not counted yet.
+    /// Counts the uncounted part of the packet.
     fn charge(&mut self, limits: &Limits, accounts: &mut Accounts) -> Result<(), Failed> {
         let more = self.cost().saturating_sub(self.charged);
         if more == 0 {
@@ -253,14 +255,14 @@ impl Peer {
                 .map_err(|error| self.fail(Failure::Socket(error)));
         }
         self.charge(limits, accounts)?;
-        // The ticket counts from here on, also if nothing is sent.
+        // The ticket counts from here on, even if the send fails.
         let charged = self.take_charged();
         let ticket = self.account.ticket(charged);
         send_to(router, &self.route, &mut self.packer, Some(ticket))
             .map_err(|error| self.fail(Failure::Socket(error)))
     }
 
-    /// All that is counted and not in a ticket.
+    /// The counted bytes that are not in a ticket.
     fn take_charged(&mut self) -> usize {
         std::mem::take(&mut self.charged) + std::mem::take(&mut self.carried)
     }
@@ -273,7 +275,7 @@ impl Peer {
     }
 }
 
-/// Whether a record brings a worker what a client has sent.
+/// Whether a record carries a client's message to a worker.
 fn is_for_worker(record: &Outgoing<Body>) -> bool {
     matches!(record, Record::Request { .. } | Record::Data { of: Direction::Requests, .. })
 }
@@ -282,7 +284,7 @@ fn peer(peers: &mut [Option<Peer>], key: Key) -> Option<&mut Peer> {
     peers.get_mut(key.index() as usize)?.as_mut().filter(|peer| peer.key == key)
 }
 
-/// Sends an answer in a packet of its own, if its receiver reads.
+/// Sends an answer in a separate packet, if the receiver reads.
 pub(super) fn answer_packet(
     router: &mut Router,
     route: &[u8],
@@ -295,12 +297,12 @@ pub(super) fn answer_packet(
     let (bytes, frames) = packer.size();
     let bytes = cost(bytes, frames);
     if account.charge(limits, bytes, false).is_ok() {
-        // A stranger who does not listen gets no second answer.
+        // A peer without a session that does not read gets no second answer.
         let _ = send_to(router, route, &mut packer, Some(account.ticket(bytes)));
     }
 }
 
-/// Sends a packet to whoever is behind a routing id. A ticket is dropped when the packet is written, or with an error.
+/// Sends a packet to a routing id. The ticket is dropped when the packet is written, or with an error.
 fn send_to(
     router: &mut Router,
     route: &[u8],

@@ -1,4 +1,4 @@
-//! Messages of plain MDP between the broker's socket and its state machine.
+//! Plain MDP messages between the broker's socket and its state machine.
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
@@ -13,7 +13,7 @@ use crate::listing;
 use crate::pack::{Packer, Received};
 use crate::transport::{Frame, Router};
 
-/// A message as it came.
+/// A received message.
 pub(super) struct Read {
     pub(super) form: Form,
     said: Said,
@@ -27,14 +27,14 @@ enum Said {
     Disconnect,
 }
 
-/// Which command has a name in its head.
+/// The commands whose head has a name.
 enum Kind {
     Request,
     Ready,
     Answer { last: bool },
 }
 
-/// A body that holds one record.
+/// A body that contains one record.
 struct Tunnel {
     received: Received,
     head: Head,
@@ -65,11 +65,11 @@ pub(super) fn read(frames: &mut Vec<Frame>, limits: &Limits) -> Result<Read, Pla
         Command::Answer { last, .. } => Kind::Answer { last },
         Command::Heartbeat => return Ok(Read { form, said: Said::Heartbeat }),
         Command::Disconnect => return Ok(Read { form, said: Said::Disconnect }),
-        // `read` refuses them to a broker.
+        // `read` refuses these commands at a broker.
         Command::Reply { .. } | Command::Task { .. } => return Err(PlainError::Signature),
     };
     let body: Vec<Bytes> = frames.drain(body..).map(Frame::into_bytes).collect();
-    // The name of a service is the last frame of the head; an address has an empty frame behind it.
+    // A service's name is the last frame of the head; after an address comes an empty frame.
     let behind = usize::from(matches!(kind, Kind::Answer { .. }));
     let name = frames.drain(..).rev().nth(behind).ok_or(PlainError::Signature)?;
     let said = match kind {
@@ -89,7 +89,7 @@ pub(super) fn read(frames: &mut Vec<Frame>, limits: &Limits) -> Result<Read, Pla
 }
 
 impl Read {
-    /// What it says to the machine.
+    /// The message as the core's input.
     pub(super) fn said(&mut self) -> FromPlain<'_, Body> {
         match &mut self.said {
             Said::Request { service, body, tunnel } => FromPlain::Request {
@@ -119,14 +119,14 @@ fn incoming<'a>(
     }
 }
 
-/// What could not be sent: the body of a request.
+/// A message that could not be sent.
 pub(super) struct NotSent {
     pub(super) failure: Failure,
-    /// The call and its body, if it was a request.
+    /// The call and its body, if the message was a request.
     pub(super) request: Option<(u64, Body)>,
 }
 
-/// Sends messages, one after another, with buffers that it keeps.
+/// Sends messages, one after another, with reused buffers.
 #[derive(Default)]
 pub(super) struct Writer {
     heads: Vec<u8>,
@@ -134,7 +134,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Sends a message to whoever is behind a routing id, and counts it in the account of that connection.
+    /// Sends a message to a routing id, and counts it in the connection's account.
     pub(super) fn send(
         &mut self,
         router: &mut Router,
@@ -188,7 +188,7 @@ impl Writer {
     }
 }
 
-/// The frames of a body, where they are there already.
+/// The frames of a body, if the body already consists of frames.
 fn as_frames(content: &Content<Body>) -> Option<&[Bytes]> {
     match content {
         Content::Raw(body) => body.as_frames(),
@@ -196,7 +196,7 @@ fn as_frames(content: &Content<Body>) -> Option<&[Bytes]> {
     }
 }
 
-/// The frames of a body.
+/// Makes the frames of a body.
 fn frames(content: &Content<Body>) -> Vec<Bytes> {
     match content {
         Content::Raw(body) => body.frames(),

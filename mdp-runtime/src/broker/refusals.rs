@@ -1,5 +1,5 @@
-//! What the log says of peers that are refused: who, at which address, what it wanted and why; once at first, and then once a
-//! minute, however often it tries.
+//! Log lines about refused peers: the peer, its address, the service and the reason. A repeated refusal is logged once
+//! at first, and then at most once a minute.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ use mdp_protocol::wire::DisconnectReason;
 
 use crate::observe;
 
-/// The time between two lines about one peer, one service and one reason.
+/// The minimum time between two lines about the same peer, service and reason.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How many of them are remembered.
+/// The maximum number of remembered refusals.
 const MOST: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Refusals {
-    /// Those of the message in hand.
+    /// The refusals during the current message.
     new: Vec<Refusal>,
-    /// Whose session ends for it.
+    /// The peer whose session ends because of a refusal.
     ending: Option<Name>,
     told: Vec<Told>,
 }
@@ -30,17 +30,17 @@ struct Refusal {
 }
 
 struct Told {
-    /// Its principal or key, and its address. An id need not be the same at each attempt.
+    /// The peer's principal or key, and its address. The id may differ between attempts.
     whose: Box<[u8]>,
     service: Option<Name>,
     reason: DisconnectReason,
     at: Instant,
-    /// How often it came since.
+    /// The number of repetitions since the last line.
     again: u64,
 }
 
 impl Refusals {
-    /// `true`: the note is about a refusal, and needs no other line.
+    /// Records a note. `true`: the note is about a refusal, and needs no other log line.
     pub(super) fn heard(&mut self, note: &Note) -> bool {
         match note {
             Note::Refused { id, principal, service, reason } => {
@@ -64,7 +64,7 @@ impl Refusals {
         !self.new.is_empty()
     }
 
-    /// Tells of those that came with a message from this address.
+    /// Logs the refusals of a message from this address.
     pub(super) fn tell(&mut self, now: Instant, address: Option<&str>) {
         self.ending = None;
         for refusal in std::mem::take(&mut self.new) {
@@ -75,9 +75,9 @@ impl Refusals {
         }
     }
 
-    /// How often it has come since it was told last, if it is to be told now.
+    /// The number of repetitions since the last line, if a line is due now.
     fn count(&mut self, now: Instant, refusal: &Refusal, address: Option<&str>) -> Option<u64> {
-        // libzmq gives the host alone.
+        // libzmq reports only the host.
         let whose = [&*refusal.principal, b" ", address.unwrap_or_default().as_bytes()].concat();
         let same = |told: &&mut Told| {
             *told.whose == *whose

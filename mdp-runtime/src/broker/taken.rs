@@ -1,4 +1,4 @@
-//! Commands that the broker's thread has taken from its handles and has still to carry out.
+//! Commands that the broker's thread has taken from its handles and not carried out yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::body::Body;
 
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// In the order in which they came.
+    /// In the order of arrival.
     pub(super) verdicts: VecDeque<(u64, Verdict<Body>)>,
     pub(super) stats: Vec<oneshot::Sender<Stats>>,
     pub(super) reports: Vec<oneshot::Sender<Arc<Report>>>,
 }
 
 impl Taken {
-    /// Whether somebody wants figures.
+    /// Whether a handle waits for statistics.
     pub(super) fn is_asked(&self) -> bool {
         !self.stats.is_empty() || !self.reports.is_empty()
     }
 
-    /// Answers all who asked for figures, with the same ones: they cost as much as there are services and workers.
+    /// Answers all waiting requests for statistics with the same values: their cost grows with services and workers.
     pub(super) fn answer(&mut self, core: &Broker<Body>) {
-        // Who asked may have gone, before or now.
+        // The callers may be gone, before or now.
         self.stats.retain(|answer| !answer.is_closed());
         self.reports.retain(|answer| !answer.is_closed());
         if !self.stats.is_empty() {

@@ -1,12 +1,13 @@
-//! What peers have not read: bytes that libzmq has taken for a connection and has not written yet.
+//! Unread bytes of peers: bytes that libzmq has accepted for a connection and has not written yet.
 //!
-//! libzmq does not say how much waits for a peer. It drops a message when it has written it, or when the connection is
-//! gone, and a [`Ticket`] is dropped with it. So the count of a connection is what was sent and not dropped, and what the
-//! broker has gathered for it. It belongs to the connection (the routing id): a session that ends leaves it behind.
+//! libzmq does not report how many bytes wait for a peer. It drops a message after writing it, or when the connection
+//! is gone, and the message's [`Ticket`] is dropped with it. So the count of a connection is the bytes that were sent
+//! and not dropped, plus the bytes that the broker has collected for it. The count belongs to the connection (the
+//! routing id): it remains when a session ends.
 //!
-//! A ticket costs more than a small message does. So small messages go without one, and are counted with the next message
-//! that has one. libzmq writes a connection's messages in order: when that one is written, they are, too. So up to
-//! [`UNCOUNTED_MOST`] bytes of a connection are not counted.
+//! A ticket costs more than a small message. So small messages have no ticket, and are counted with the next message
+//! that has one. libzmq writes a connection's messages in order: when that message is written, the small ones before it
+//! are, too. So up to [`UNCOUNTED_MOST`] bytes of a connection are not counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,19 +16,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mdp_protocol::broker::UNREAD_STEP;
 use mdp_protocol::{Key, Limit, Limits};
 
-/// What libzmq keeps for a frame besides its bytes, rounded up.
+/// The memory that libzmq needs for a frame in addition to the frame's bytes, rounded up.
 const FRAME_BYTES: usize = 256;
-/// The bytes that a connection may be sent before they are counted. 4 KiB.
+/// The number of bytes that a connection may be sent before they are counted: 4 KiB.
 const UNCOUNTED_MOST: usize = 4 << 10;
-/// Connections without a session that have something unread. Beyond that a peer without a session gets no answer.
+/// Maximum number of connections with unread bytes but no session. Beyond that, a peer without a session gets no
+/// answer.
 const STRANGERS_MOST: usize = 4_096;
 
-/// The bytes that frames with these bytes count as.
+/// The count for frames with this many bytes.
 pub(super) fn cost(bytes: usize, frames: usize) -> usize {
     bytes + frames * FRAME_BYTES
 }
 
-/// The unread bytes of a connection, and of all together.
+/// The unread bytes of a connection, and of all connections together.
 #[derive(Debug)]
 struct Count {
     bytes: AtomicUsize,
@@ -39,7 +41,7 @@ impl Count {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The bytes of the connection, and of all, with these added.
+    /// Adds these bytes. Returns the new bytes of the connection, and of all connections.
     fn add(&self, bytes: usize) -> (usize, usize) {
         let own = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         (own, self.all.fetch_add(bytes, Ordering::Relaxed) + bytes)
@@ -64,22 +66,22 @@ impl Drop for Ticket {
     }
 }
 
-/// The account of a connection: what it has unread, and what of that the machine was told.
+/// The account of a connection: its unread bytes, and the value that was reported to the core.
 #[derive(Debug)]
 pub(super) struct Account {
     count: Arc<Count>,
-    /// The peer is in the same process: its messages are its own memory, and libzmq drops them when the peer does.
+    /// The peer is in the same process: its messages are in its own memory, and libzmq drops them when the peer does.
     local: bool,
-    /// Bytes that were sent and are not counted yet. At least one message has a ticket before any goes without: it keeps
-    /// the account of a connection that does not read.
+    /// Bytes that were sent and are not counted yet. At least one message has a ticket before any message goes without
+    /// one: this keeps the account of a connection that does not read.
     uncounted: Option<usize>,
     reported: usize,
-    /// What was added within this input.
+    /// The bytes that were added during this input.
     added: usize,
     input: u64,
-    /// It stands in the list of those to report.
+    /// Whether the account is in the list of accounts to report.
     noted: bool,
-    /// It stands in the list of those to look at.
+    /// Whether the account is in the list of accounts to check.
     watched: bool,
 }
 
@@ -97,7 +99,8 @@ impl Account {
         }
     }
 
-    /// Whether a message with so many bytes may go without being counted now. They count with the next that may not.
+    /// Whether a message with this many bytes may be sent without being counted now. It is counted with the next
+    /// message that may not.
     pub(super) fn passes_uncounted(&mut self, bytes: usize) -> bool {
         let Some(uncounted) = &mut self.uncounted else { return false };
         if uncounted.saturating_add(bytes) > UNCOUNTED_MOST {
@@ -107,15 +110,15 @@ impl Account {
         true
     }
 
-    /// The bytes that went without being counted: they are to be charged with the next message.
+    /// Takes the uncounted bytes: they are charged with the next message.
     pub(super) fn take_uncounted(&mut self) -> usize {
         self.uncounted.replace(0).unwrap_or_default()
     }
 
-    /// Counts bytes that are to be sent, unless they are too many. Then nothing is counted.
+    /// Counts bytes that are going to be sent, unless they exceed a limit. Then nothing is counted.
     ///
-    /// `requests`: they are REQUESTs, and items of their streams, only. A worker is held back before it has too much unread,
-    /// and somebody has sent the same number of bytes, so they need not leave room for others.
+    /// `requests`: the bytes are only REQUESTs and items of their streams. A worker is held back before it has too many
+    /// unread bytes, and a client has sent the same number of bytes, so they need not leave room for other messages.
     pub(super) fn charge(
         &mut self,
         limits: &Limits,
@@ -133,17 +136,17 @@ impl Account {
         Ok(())
     }
 
-    /// Takes back what was charged and cannot be sent.
+    /// Takes back bytes that were charged and cannot be sent.
     pub(super) fn refund(&self, bytes: usize) {
         self.count.remove(bytes);
     }
 
-    /// Gives what was charged for a message into a ticket.
+    /// Moves the bytes that were charged for a message into a ticket.
     pub(super) fn ticket(&self, bytes: usize) -> Ticket {
         Ticket { count: Arc::clone(&self.count), bytes }
     }
 
-    /// What the machine is to know: 0 below a step.
+    /// The unread bytes to report to the core: 0 below one step.
     fn unread(&self) -> usize {
         let bytes = if self.local { 0 } else { self.count.bytes() };
         if bytes < UNREAD_STEP { 0 } else { bytes }
@@ -155,7 +158,8 @@ impl Account {
     }
 }
 
-/// The limit that a message meets which takes a connection from `before` to `after` unread bytes, and all together to `all`.
+/// The limit that a message exceeds when it takes a connection from `before` to `after` unread bytes, and all
+/// connections to `all`.
 fn check(
     limits: &Limits,
     before: usize,
@@ -164,7 +168,7 @@ fn check(
     requests: bool,
 ) -> Result<(), Limit> {
     let small = limits.unread_small();
-    // Small messages and REQUESTs go on for a while when everything is used up.
+    // Small messages and REQUESTs may use an additional reserve after the limit is reached.
     let spare = if requests || after <= small { limits.unread_bytes / 8 } else { 0 };
     if all > limits.unread_bytes.saturating_add(spare) {
         return Err(Limit::UnreadBytes);
@@ -182,19 +186,19 @@ fn check(
     }
 }
 
-/// The accounts of connections without a session, and what is to be reported of all.
+/// The accounts of connections without a session, and the reports about all accounts.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     all: Arc<AtomicUsize>,
-    /// Connections that have something unread and no session.
+    /// Connections with unread bytes but no session.
     strangers: HashMap<Box<[u8]>, Stranger>,
-    /// Of those, the sessions that they had.
+    /// Reports for the former sessions of these connections.
     reports: Vec<(Key, usize)>,
     /// Sessions whose unread bytes are to be reported.
     noted: Vec<Key>,
-    /// Sessions with unread bytes that were reported.
+    /// Sessions whose unread bytes were reported.
     watched: Vec<Key>,
-    /// Where the next look at these begins.
+    /// The index in `watched` at which the next check begins.
     next: usize,
     input: u64,
     looks: u64,
@@ -203,20 +207,20 @@ pub(super) struct Accounts {
 #[derive(Debug)]
 struct Stranger {
     account: Account,
-    /// The last session that it had, if its unread bytes were reported for that.
+    /// The connection's last session, if unread bytes were reported for it.
     session: Option<Key>,
 }
 
-/// Accounts that one look checks.
+/// The number of accounts that one check covers.
 const LOOK: usize = 64;
 
 impl Accounts {
-    /// The next input is handled.
+    /// Starts the next input.
     pub(super) fn begin(&mut self) {
         self.input = self.input.wrapping_add(1);
     }
 
-    /// The account of a session that begins: that of its connection, if there is one.
+    /// The account of a new session: that of its connection, if there is one.
     pub(super) fn open(&mut self, session: Key, route: &[u8], local: bool) -> Account {
         let Some(Stranger { account, session: before }) = self.strangers.remove(route) else {
             return Account::new(self.count(), local);
@@ -230,7 +234,7 @@ impl Accounts {
         account
     }
 
-    /// A session has ended. What its connection has not read goes on counting.
+    /// Removes a session's account. The unread bytes of its connection still count.
     pub(super) fn close(&mut self, session: Key, route: Box<[u8]>, mut account: Account) {
         if account.is_stale() {
             account.reported = account.unread();
@@ -244,7 +248,7 @@ impl Accounts {
         self.strangers.insert(route, Stranger { account, session });
     }
 
-    /// The account of a connection without a session; `None` if there are too many that do not read.
+    /// The account of a connection without a session; `None` if too many of these do not read.
     pub(super) fn stranger(&mut self, route: &[u8]) -> Option<&mut Account> {
         if !self.strangers.contains_key(route) {
             if self.strangers.len() >= STRANGERS_MOST {
@@ -263,31 +267,31 @@ impl Accounts {
         Arc::new(Count { bytes: AtomicUsize::new(0), all: Arc::clone(&self.all) })
     }
 
-    /// Something was sent to a session: it is reported if that is to be known.
+    /// Records that bytes were sent to a session, and lists the session for a report if necessary.
     pub(super) fn note(&mut self, session: Key, account: &mut Account) {
         if account.input != self.input {
             (account.input, account.added) = (self.input, 0);
         }
-        // The machine holds a worker back by what it has given to it within an input, until it hears more.
+        // Within an input, the core holds a worker back by the bytes that it has sent itself, until the next report.
         if !account.noted && (account.added >= UNREAD_STEP / 2 || account.is_stale()) {
             account.noted = true;
             self.noted.push(session);
         }
     }
 
-    /// Begins a charge: what was added before belongs to another input.
+    /// Begins a charge: bytes that were added before belong to another input.
     pub(super) fn before_charge(&self, account: &mut Account) {
         if account.input != self.input {
             (account.input, account.added) = (self.input, 0);
         }
     }
 
-    /// Whether something is to be reported.
+    /// Whether there is something to report.
     pub(super) fn has_reports(&self) -> bool {
         !self.noted.is_empty() || !self.reports.is_empty()
     }
 
-    /// A session that is noted; [`report`](Self::report) says what of it.
+    /// The next session to report; [`report`](Self::report) returns its value.
     pub(super) fn next_noted(&mut self) -> Option<Key> {
         self.noted.pop()
     }
@@ -297,7 +301,7 @@ impl Accounts {
         self.reports.pop()
     }
 
-    /// What is to be reported of a session.
+    /// The value to report for a session.
     pub(super) fn report(&mut self, session: Key, account: &mut Account) -> usize {
         account.noted = false;
         account.reported = account.unread();
@@ -308,12 +312,12 @@ impl Accounts {
         account.reported
     }
 
-    /// Whether there is anything to look at.
+    /// Whether there are accounts to check.
     pub(super) fn is_watching(&self) -> bool {
         !self.watched.is_empty() || !self.strangers.is_empty()
     }
 
-    /// Looks at some accounts, or at all, and notes those that have changed. `find` gives the account of a session.
+    /// Checks some accounts, or all, and lists those that have changed. `find` gives the account of a session.
     pub(super) fn look(
         &mut self,
         all: bool,

@@ -1,4 +1,4 @@
-//! What OpenTelemetry is told of the calls that wait. Nothing, and at no cost, without the feature `opentelemetry`.
+//! OpenTelemetry spans of waiting calls. Without the feature `opentelemetry` this does nothing and costs nothing.
 
 use mdp_protocol::broker::{Broker, Outgoing, Sender};
 use mdp_protocol::wire::Record;
@@ -8,14 +8,14 @@ use crate::body::Body;
 #[cfg(feature = "opentelemetry")]
 use crate::otel::{Telemetry, Waiting};
 
-/// Whether OpenTelemetry is told.
+/// Whether spans are recorded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     #[cfg(feature = "opentelemetry")]
     pub(super) telemetry: Option<Telemetry>,
 }
 
-/// Hears of all that the broker gets and sends.
+/// Sees every message that the broker receives and sends.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     #[cfg(feature = "opentelemetry")]
@@ -24,7 +24,7 @@ pub(super) struct Waits {
 
 #[cfg(feature = "opentelemetry")]
 impl Waits {
-    /// For a broker with these limits.
+    /// Makes the recorder for a broker with these limits.
     pub(super) fn new(settings: Settings, limits: &Limits) -> Self {
         let waiting = |telemetry| Waiting::new(telemetry, limits.calls);
         Waits { waiting: settings.telemetry.map(waiting) }
@@ -42,7 +42,7 @@ impl Waits {
         }
     }
 
-    /// A worker of plain MDP gets a call.
+    /// Records that a worker of plain MDP gets a call.
     pub(super) fn dispatched(&mut self, core: &Broker<Body>, call: u64) {
         if let Some(waiting) = &mut self.waiting {
             waiting.dispatched(core, call);

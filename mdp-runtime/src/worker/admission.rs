@@ -1,11 +1,11 @@
-//! Which calls of a service may start their handlers: as many as the service's capacity has permits for.
+//! Decides which calls of a service may start their handlers: as many as the service's capacity has permits for.
 //!
-//! The broker counts a call's slot as free once the call has ended, but a handler may run on: a thread cannot be stopped, a
-//! handler that detaches shall not be. So a REQUEST may come for which there is no permit. Its call waits here, in its slot, for
-//! the next permit: the broker sees that this worker is busy, gives calls to others first, and lets the rest wait in its queue,
-//! where clients take turns. Refused at once, such calls would go round between broker and worker, and with permits that
-//! are always taken again by whoever calls most, others would hardly ever get one. A call waits for half of its time at most,
-//! so that another worker has the other half, and never longer than [`LONGEST`].
+//! The broker counts a call's slot as free once the call has ended, but the handler may run on: a thread cannot be
+//! stopped, and a handler that detaches must not be stopped. So a REQUEST may arrive without a free permit. Its call
+//! waits here, in its slot, for the next permit: the broker sees that this worker is busy, prefers other workers, and
+//! keeps further calls in its queue, where clients take turns. If such calls were refused at once, they would go back
+//! and forth between broker and worker, and the client with the most calls would take nearly all permits. A call waits
+//! for at most half of its time, so that another worker has the other half, and never longer than [`LONGEST`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tokio::sync::Notify;
 use super::context::CallContext;
 use super::permits::ServicePermits;
 
-/// How long a call waits for a permit at most, however much time it has.
+/// The maximum time that a call waits for a permit.
 const LONGEST: Span = Span::from_secs(5);
 
-/// What starts a call's handler.
+/// The work that starts a call's handler.
 pub(super) trait Start {
     fn cx(&self) -> &CallContext;
 }
@@ -27,16 +27,16 @@ pub(super) trait Start {
 /// The calls of all services, started and waiting.
 pub(super) struct Admission<W> {
     services: Vec<Place<W>>,
-    /// Calls in all queues, those that have ended there included.
+    /// The number of calls in all queues, including those that have ended there.
     waiting: usize,
-    /// When the first of them has waited long enough, or earlier.
+    /// The earliest moment at which a waiting call may have to be refused.
     due: Option<Time>,
 }
 
 struct Place<W> {
     permits: Arc<ServicePermits>,
     waiting: VecDeque<Waiting<W>>,
-    /// How many of those that wait have ended.
+    /// The number of calls in `waiting` that have ended.
     ended: usize,
 }
 
@@ -46,18 +46,18 @@ struct Waiting<W> {
     work: W,
 }
 
-/// A call that has waited for its permit long enough.
+/// A call that has waited too long for its permit.
 pub(super) struct Refused {
     pub(super) call: Key,
-    /// The service's place in the worker's configuration.
+    /// The index of the service in the worker's configuration.
     pub(super) service: usize,
     pub(super) capacity: u32,
-    /// Calls that have ended while a handler of theirs runs.
+    /// The number of calls that have ended while their handler still runs.
     pub(super) outlasting: u32,
 }
 
 impl<W: Start> Place<W> {
-    /// The first call that waits and has not ended.
+    /// The first waiting call that has not ended.
     fn pop(&mut self) -> Option<Waiting<W>> {
         loop {
             let first = self.waiting.pop_front()?;
@@ -70,7 +70,7 @@ impl<W: Start> Place<W> {
 }
 
 impl<W: Start> Admission<W> {
-    /// `bell` rings when a permit comes back that outlasted its call.
+    /// `bell` is notified when a permit that outlasted its call is returned.
     pub(super) fn new(capacities: impl Iterator<Item = u32>, bell: &Arc<Notify>) -> Self {
         let place = |(service, capacity)| Place {
             permits: Arc::new(ServicePermits::new(service, capacity, bell)),
@@ -80,17 +80,17 @@ impl<W: Start> Admission<W> {
         Admission { services: capacities.enumerate().map(place).collect(), waiting: 0, due: None }
     }
 
-    /// What the calls of a service share.
+    /// The permits that the calls of a service share.
     pub(super) fn permits(&self, service: usize) -> Option<Arc<ServicePermits>> {
         self.services.get(service).map(|place| Arc::clone(&place.permits))
     }
 
-    /// How many calls have ended while a handler of theirs runs.
+    /// The number of calls that have ended while their handler still runs.
     pub(super) fn outlasting(&self) -> u32 {
         self.services.iter().map(|place| place.permits.outlasting()).sum()
     }
 
-    /// Takes a permit for a call that has just come. `false`: there is none, and the call has to [wait](Self::wait).
+    /// Takes a permit for a new call. `false`: no permit is free, and the call has to [wait](Self::wait).
     #[inline]
     pub(super) fn start(&self, service: usize) -> bool {
         let Some(place) = self.services.get(service) else { return true };
@@ -101,7 +101,7 @@ impl<W: Start> Admission<W> {
         free
     }
 
-    /// The call waits for a permit.
+    /// Lets the call wait for a permit.
     pub(super) fn wait(&mut self, now: Time, call: Key, service: usize, deadline: Time, work: W) {
         let Some(place) = self.services.get_mut(service) else { return };
         work.cx().permit().wait();
@@ -130,7 +130,7 @@ impl<W: Start> Admission<W> {
         found.map(|waiting| waiting.work)
     }
 
-    /// A call has ended.
+    /// Records that a call has ended.
     pub(super) fn end(&mut self, cx: &CallContext) {
         let had_one = cx.permit().end();
         let service = cx.permit().service().map(|permits| permits.service);
@@ -140,7 +140,7 @@ impl<W: Start> Admission<W> {
         if had_one {
             return place.permits.end();
         }
-        // Taken out together, once they are half of the queue: one by one each would cost a walk.
+        // Ended calls are removed together, once they are half of the queue: removing each one would cost a scan.
         place.ended += 1;
         if place.ended > place.waiting.len() / 2 {
             let before = place.waiting.len();
@@ -150,19 +150,19 @@ impl<W: Start> Admission<W> {
         }
     }
 
-    /// The calls that wait and have not ended. Each is to be [ended](Self::end).
+    /// The waiting calls that have not ended. Each must be [ended](Self::end).
     pub(super) fn waiting(&self) -> Vec<Key> {
         let waiting = self.services.iter().flat_map(|place| &place.waiting);
         let waiting = waiting.filter(|one| !one.work.cx().permit().is_over());
         waiting.map(|one| one.call).collect()
     }
 
-    /// When [`refuse`](Self::refuse) has something to do, or earlier.
+    /// The moment at which [`refuse`](Self::refuse) may have work, or an earlier one.
     pub(super) fn due(&self) -> Option<Time> {
         self.due.filter(|_| self.waiting > 0)
     }
 
-    /// The calls that have waited long enough. Each is to be [ended](Self::end).
+    /// The calls that have waited too long. Each must be [ended](Self::end).
     pub(super) fn refuse(&mut self, now: Time) -> Vec<Refused> {
         let mut refused = Vec::new();
         if self.due().is_none_or(|due| due > now) {

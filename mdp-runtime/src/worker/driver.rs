@@ -1,4 +1,4 @@
-//! The worker's driver: it owns the socket, on a thread of its own, and drives the state machine.
+//! The worker's driver: it owns the socket, on a separate thread, and drives the state machine.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,18 +37,18 @@ use crate::spin::Spin;
 use crate::status::{Code, Status};
 use crate::stream::Flow;
 
-/// How long ends may lie unseen behind a handler that blocks its runner.
+/// How long finished calls may go unnoticed behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
-/// What is done when nobody holds the worker any more.
+/// The command when the worker's handle is dropped.
 pub(super) const NO_GRACE: Command = Command::Drain(Span::ZERO);
 
-/// What the handle asks of the thread.
+/// The commands of the worker's handle.
 #[derive(Debug)]
 pub(super) enum Command {
     Drain(Span),
 }
 
-/// What a raw call has in place of a method.
+/// The method of a raw call.
 static RAW: MethodSpec = MethodSpec {
     service: "",
     name: "",
@@ -62,25 +62,25 @@ static RAW: MethodSpec = MethodSpec {
     deprecated: false,
 };
 
-/// A method and its service's place among the services.
+/// A method, and the index of its service.
 struct Method {
     path: &'static [u8],
     spec: &'static MethodSpec,
     service: usize,
 }
 
-/// A call that the machine has started.
+/// A call that the core has started.
 #[derive(Clone, Copy)]
 struct Begun {
     call: Key,
-    /// The place of its service in the worker's configuration.
+    /// The index of the call's service in the worker's configuration.
     service: usize,
     deadline: Time,
     attempt: u8,
     kind: CallKind,
 }
 
-/// What a call is to begin with.
+/// The work that starts a call.
 enum Work {
     Typed(Job),
     Raw { call: Key, cx: CallContext, handler: RawHandler, frames: Vec<Bytes> },
@@ -95,12 +95,12 @@ impl Start for Work {
     }
 }
 
-/// What watches the runtime of the handlers.
+/// Watches the runtime of the handlers.
 struct Dog {
     watchdog: Watchdog,
-    /// After how long it is too long.
+    /// How long the runtime may be stalled.
     after: Duration,
-    /// The runtime has answered.
+    /// Whether the runtime has answered.
     moved: Arc<AtomicBool>,
 }
 
@@ -109,36 +109,36 @@ pub(super) struct Driver {
     core: Worker,
     services: Vec<Arc<dyn Service>>,
     methods: Vec<Method>,
-    /// What takes raw requests, by service.
+    /// The handlers of raw requests, by service.
     raw: Vec<(Arc<[u8]>, RawHandler)>,
     pool: Pool,
     admission: Admission<Work>,
-    /// The services of the configuration.
+    /// The names of the configured services.
     names: Vec<Arc<[u8]>>,
     inbox: mpsc::UnboundedReceiver<Command>,
     /// Calls for the runners.
     jobs: Vec<Job>,
     /// Calls whose handlers are polled on this thread.
     here: Vec<Job>,
-    /// The contexts of the calls that run.
+    /// The contexts of the running calls.
     running: ByKey<CallContext>,
     told: Vec<Told>,
     actions: Vec<Action<Body>>,
     spin: Spin,
     /// Units of credit for each stream of requests.
     window: u32,
-    /// It tells the schemas of its services.
+    /// Whether the worker returns the schemas of its services.
     reflects: bool,
     closed: bool,
-    /// When handlers whose calls are over need not be waited for any more.
+    /// The end of the grace period for handlers whose calls are over.
     grace_ends: Option<Time>,
     /// Watches the runtime of the handlers.
     dog: Option<Dog>,
     /// For how long brokers may refuse the worker.
     give_up_after: Duration,
-    /// Why it has stopped without being told to.
+    /// The reason why the worker stopped without being asked to.
     failure: Arc<OnceLock<WorkerFailure>>,
-    /// What [`over`](Self::over) tells.
+    /// The value behind [`over`](Self::over).
     over: watch::Sender<bool>,
 }
 
@@ -184,17 +184,17 @@ impl Driver {
         }
     }
 
-    /// The same with these for raw requests.
+    /// Adds the handlers of raw requests.
     pub(super) fn with_raw(self, raw: Vec<(Arc<[u8]>, RawHandler)>) -> Self {
         Driver { raw, ..self }
     }
 
-    /// The same, telling its schemas or not.
+    /// Sets whether the worker returns its schemas.
     pub(super) fn reflecting(self, reflects: bool) -> Self {
         Driver { reflects, ..self }
     }
 
-    /// The same for a broker that speaks plain MDP, with what stands in for it.
+    /// The same driver for a broker that speaks plain MDP, with the translation to it.
     pub(super) fn over_plain(
         self,
         serving: impl FnOnce(Clock, Vec<(Arc<[u8]>, Arc<ServicePermits>)>) -> Serving,
@@ -207,27 +207,27 @@ impl Driver {
         Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
     }
 
-    /// The same, watching whether the runtime of the handlers moves at least once in this time.
+    /// Watches whether the runtime of the handlers runs at least once in this time.
     pub(super) fn watching(self, after: Duration) -> Self {
         let watchdog = Watchdog::new(crate::clock::span(after));
         Driver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
 
-    /// Why it has stopped without being told to, once it has.
+    /// The reason why the worker stopped without being asked to, once it has.
     pub(super) fn failure(&self) -> Arc<OnceLock<WorkerFailure>> {
         Arc::clone(&self.failure)
     }
 
-    /// Becomes true when all is done.
+    /// Becomes true when the worker has ended.
     pub(super) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
     }
 
-    /// Drives the socket on this thread, which has entered `io`, until the worker is closed. Comes
-    /// back sooner if a handler kept the thread for so long that the relief has taken the driver.
+    /// Drives the socket on this thread, which has entered `io`, until the worker is closed. Returns sooner if a
+    /// handler kept the thread so long that the relief has taken the driver.
     pub(super) fn run(mut self: Box<Self>, io: &tokio::runtime::Runtime, seat: &Seat<Box<Self>>) {
         let mut alarm = Alarm::new();
-        // What lies behind a handler that blocks.
+        // Jobs that are queued behind a handler that blocks.
         self.pool.leave_here();
         if let Err(broken) = self.peer.moved() {
             self.give_up(broken);
@@ -258,14 +258,14 @@ impl Driver {
         let clock = peer.clock;
         io.block_on(peer.close());
         io.block_on(async {
-            // All calls have ended. These are handlers that run on.
+            // All calls have ended. The remaining handlers still run.
             while admission.outlasting() > 0 {
                 let command = tokio::select! {
                     () = pool.told() => continue,
                     () = alarm.wait(&clock, grace_ends) => break,
                     command = inbox.recv() => command,
                 };
-                // Without a sender whoever held the worker has dropped it meanwhile.
+                // Without a sender, the worker's handle has been dropped meanwhile.
                 let Some(Command::Drain(grace)) = command else { break };
                 let until = clock.now() + grace;
                 grace_ends = Some(grace_ends.map_or(until, |before| before.min(until)));
@@ -275,7 +275,7 @@ impl Driver {
         seat.finish();
     }
 
-    /// Polls the quick handlers. Meanwhile the driver is where the relief can take it.
+    /// Polls the quick handlers. Meanwhile the relief can take the driver.
     fn poll_here(mut self: Box<Self>, seat: &Seat<Box<Self>>) -> Option<Box<Self>> {
         let pool = self.pool.clone();
         pool.put_here(&mut self.here);
@@ -286,13 +286,13 @@ impl Driver {
         pool.run_here();
         let driver = seat.take_back();
         if driver.is_none() {
-            // What has ended here is new to whoever drives now.
+            // The thread that drives now does not know of the calls that have ended here.
             pool.tell();
         }
         driver
     }
 
-    /// Under load, waits awake. `true`: there is something to do.
+    /// Under load, waits without sleeping. `true`: there is work.
     fn spin(&mut self) -> bool {
         let (peer, pool, inbox) = (&mut self.peer, &self.pool, &self.inbox);
         self.spin.wait(|| peer.is_readable() || pool.has_told() || !inbox.is_empty())
@@ -319,7 +319,7 @@ impl Driver {
         self.obey(command);
     }
 
-    /// Hears commands without waiting for one.
+    /// Takes a command without waiting for one.
     fn hear(&mut self) {
         let command = match self.inbox.try_recv() {
             Ok(command) => Some(command),
@@ -336,7 +336,7 @@ impl Driver {
         }
     }
 
-    /// Hears what handlers have to say.
+    /// Handles the messages of handlers.
     fn take_told(&mut self) {
         let mut told = std::mem::take(&mut self.told);
         self.pool.take_told(&mut told);
@@ -347,7 +347,7 @@ impl Driver {
                 Told::Done(Done { call, code, reply }) => {
                     self.end(call);
                     ends += 1;
-                    // The code is what the caller needs most: a status is cut rather than refused.
+                    // The caller needs the code most: a status that is too large is cut rather than refused.
                     let reply = match code {
                         Code::Ok => reply,
                         code => {
@@ -370,7 +370,7 @@ impl Driver {
         self.told = told;
     }
 
-    /// Handles what has come. `true`: there may be more.
+    /// Handles the messages that have arrived. `true`: there may be more.
     fn receive(&mut self) -> bool {
         let mut weight = 0;
         while weight < BURST_WEIGHT {
@@ -390,7 +390,7 @@ impl Driver {
         weight >= BURST_WEIGHT
     }
 
-    /// Handles the records of a message, and gives their weight.
+    /// Handles the records of one message, and returns their weight.
     fn receive_one(&mut self) -> Result<Option<usize>, Broken> {
         let (core, actions) = (&mut self.core, &mut self.actions);
         let read = self.peer.receive_one(|now, record| {
@@ -446,17 +446,17 @@ impl Driver {
         }
     }
 
-    /// Says why the worker has closed, if nobody told it to.
+    /// Records why the worker has closed, if it was not asked to.
     fn tell_refused(&self) {
         let Some(cause) = self.core.gave_up() else { return };
         let (endpoint, after) = (self.peer.endpoint().to_owned(), self.give_up_after);
         let failure = WorkerFailure::Refused { endpoint, cause, after };
         tracing::error!(error = %failure, "the worker stops");
-        // Only the first one counts.
+        // Only the first failure counts.
         let _ = self.failure.set(failure);
     }
 
-    /// The session cannot go on.
+    /// Ends the session, which cannot continue.
     fn give_up(&mut self, broken: Broken) {
         self.handle(match broken {
             Broken::Invalid => Input::Invalid,
@@ -465,7 +465,7 @@ impl Driver {
         });
     }
 
-    /// Leaves the broker while the runtime of the handlers does not move, and comes back.
+    /// Leaves the broker while the runtime of the handlers is stalled, and comes back afterwards.
     fn watch(&mut self) {
         let Some(dog) = &mut self.dog else { return };
         let moved = dog.moved.load(Ordering::Acquire);
@@ -500,7 +500,7 @@ impl Driver {
         self.handle(Input::Stalled);
     }
 
-    /// Starts the calls for which there is a permit now, and refuses those that have waited for one long enough.
+    /// Starts the calls for which there is a permit now, and refuses those that have waited too long.
     fn admit(&mut self) {
         while let Some(work) = self.admission.next() {
             self.begin(work);
@@ -524,7 +524,7 @@ impl Driver {
         }
     }
 
-    /// A call has ended, or is about to.
+    /// Removes a call that has ended or is about to end.
     #[inline]
     fn end(&mut self, call: Key) -> Option<CallContext> {
         let cx = self.running.remove(call)?;
@@ -546,7 +546,7 @@ impl Driver {
         if spec.kind != kind {
             return self.refuse(call, &handler::other_kind(spec, kind));
         }
-        // A stream may last for a day, and its packet may be large and of many calls.
+        // A stream may last for a day, and its packet may be large and shared with many calls.
         let kept = kind.is_stream().then(|| body.keep());
         let body = kept.as_ref().unwrap_or(body);
         let meta = match EncodedMetadata::read(body.meta()) {
@@ -567,7 +567,7 @@ impl Driver {
         }
     }
 
-    /// A call has begun.
+    /// Records that a call has begun.
     #[inline]
     fn begun(&mut self, call: Key, cx: &CallContext) {
         if self.core.is_draining() {
@@ -576,7 +576,7 @@ impl Driver {
         self.running.insert(call, cx.clone());
     }
 
-    /// The call's handler starts when there is a permit for it.
+    /// Lets the call wait for a permit before its handler starts.
     fn wait_for_permit(&mut self, begun: Begun, work: Work) {
         let Begun { call, service, deadline, .. } = begun;
         self.admission.wait(self.peer.clock.now(), call, service, deadline, work);
@@ -594,7 +594,7 @@ impl Driver {
                     handler(frames, replier).await;
                     drop(whole);
                 };
-                // A panic drops the replier, which tells the broker.
+                // A panic drops the replier, which notifies the broker.
                 self.pool.spawn(ends::task("raw handler", ended, drop));
             }
         }
@@ -602,7 +602,7 @@ impl Driver {
 
     #[inline]
     fn begin_typed(&mut self, job: Job) {
-        // Decompressing takes longer than the thread that drives the socket has.
+        // Decompressing would keep the socket's thread too long.
         let quick = !job.compressed && self.pool.is_quick(job.gauge);
         let jobs = if quick { &mut self.here } else { &mut self.jobs };
         jobs.push(job);
@@ -632,7 +632,7 @@ impl Driver {
         }
     }
 
-    /// A path that is no method of a service: what the toolkit itself serves, or nothing.
+    /// Handles a path that is not a method of a service: a built-in method, or an unknown one.
     fn of_its_own(&mut self, call: Key, body: &Body) {
         let path = String::from_utf8_lossy(body.path());
         let (_, method) = path.rsplit_once('/').unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Permits of a service's capacity. A call has one from the start of its handler until the call has ended and no handler
-//! of it runs any more: a thread cannot be stopped, and a handler that detaches shall not be.
+//! Permits of a service's capacity. A call holds a permit from the start of its handler until both the call has ended
+//! and none of its handlers runs any more: a thread cannot be stopped, and a handler that detaches must not be stopped.
 //!
-//! The driver's thread counts the calls that it has started. What runs on after its call counts as outlasting, until the
-//! last [`Hold`] of the call is dropped, wherever that is.
+//! The driver's thread counts the calls that it has started. Work that continues after its call counts as outlasting,
+//! until the call's last [`Hold`] is dropped, on any thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -16,36 +16,36 @@ use crate::status::Status;
 
 /// The call has ended.
 const OVER: u8 = 1 << 7;
-/// The call has no permit yet. Nothing of it runs.
+/// The call has no permit yet, and no work of it runs.
 const WAITS: u8 = 1 << 6;
 
-/// What outlasts its call, one of each kind a call.
+/// The kinds of work that can outlast a call; each call has at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Outlasts {
-    /// The future of the whole call: interceptors and a handler that detaches, or a raw handler.
+    /// The future of the whole call: interceptors with a handler that detaches, or a raw handler.
     Future = 1,
-    /// The task of a handler that detaches, behind interceptors.
+    /// The task of a handler that detaches, inside interceptors.
     Task = 1 << 1,
-    /// The thread of a handler that blocks, or its place in the queue for one.
+    /// The thread of a handler that blocks, or its place in the queue for a thread.
     Thread = 1 << 2,
     /// The replier of a raw call.
     Replier = 1 << 3,
-    /// The first responder of the call, with whoever answers in its handler's place.
+    /// The first responder of the call, which answers in the handler's place.
     Responder = 1 << 4,
 }
 
-/// The capacity of a service, as its calls share it.
+/// The capacity of a service, shared by the service's calls.
 #[derive(Debug)]
 pub(crate) struct ServicePermits {
-    /// The service's place in the worker's configuration.
+    /// The index of the service in the worker's configuration.
     pub(super) service: usize,
     pub(super) capacity: u32,
-    /// Calls that were started and have not ended. Written by one thread at a time, the driver's.
+    /// The number of calls that were started and have not ended. Written only by the driver's thread.
     started: AtomicU32,
-    /// Calls that have ended while a handler of theirs runs, and raw requests of plain MDP from begin to end.
+    /// The number of calls that have ended while a handler still runs, plus all open raw requests of plain MDP.
     outlasting: AtomicU32,
-    /// Rung when there is one less.
+    /// Notified when `outlasting` decreases.
     bell: Arc<Notify>,
 }
 
@@ -55,7 +55,7 @@ impl ServicePermits {
         ServicePermits { service, capacity, started, outlasting, bell: Arc::clone(bell) }
     }
 
-    /// Whether one more may start.
+    /// Whether one more call may start.
     pub(super) fn is_free(&self) -> bool {
         self.started().saturating_add(self.outlasting()) < self.capacity
     }
@@ -64,17 +64,17 @@ impl ServicePermits {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// The driver has started a call.
+    /// Counts a call that the driver has started.
     pub(super) fn start(&self) {
         self.started.store(self.started().saturating_add(1), Ordering::Relaxed);
     }
 
-    /// A call has ended that the driver had started.
+    /// Counts the end of a call that the driver had started.
     pub(super) fn end(&self) {
         self.started.store(self.started().saturating_sub(1), Ordering::Relaxed);
     }
 
-    /// A permit for what is no call of the driver's.
+    /// Takes a permit for work that is not a call of the driver.
     pub(crate) fn try_hold(self: &Arc<Self>) -> Option<ServiceHold> {
         let free = self.is_free();
         free.then(|| {
@@ -83,7 +83,7 @@ impl ServicePermits {
         })
     }
 
-    /// Calls that have ended while a handler of theirs runs.
+    /// The number of calls that have ended while a handler still runs.
     pub(super) fn outlasting(&self) -> u32 {
         self.outlasting.load(Ordering::Acquire)
     }
@@ -94,7 +94,7 @@ impl ServicePermits {
     }
 }
 
-/// Keeps a permit for what is no call of the driver's: a raw request of plain MDP.
+/// Holds a permit for work that is not a call of the driver: a raw request of plain MDP.
 #[derive(Debug)]
 pub(crate) struct ServiceHold(Arc<ServicePermits>);
 
@@ -104,12 +104,12 @@ impl Drop for ServiceHold {
     }
 }
 
-/// What one call has of its service's permits.
+/// One call's share of its service's permits.
 #[derive(Debug, Default)]
 pub(super) struct CallPermit {
     /// Bits of [`Outlasts`], and [`OVER`].
     state: AtomicU8,
-    /// `None` where there is no capacity.
+    /// `None` if the capacity is not limited.
     service: Option<Arc<ServicePermits>>,
 }
 
@@ -122,23 +122,23 @@ impl CallPermit {
         self.service.as_deref()
     }
 
-    /// The call waits for a permit, so its handler is not started.
+    /// Marks the call as waiting for a permit; its handler is not started.
     pub(super) fn wait(&self) {
         self.state.store(WAITS, Ordering::Release);
     }
 
-    /// The call waits no more: it has a permit. `false`: it has ended meanwhile.
+    /// Ends the wait: the call has a permit. `false`: the call has ended meanwhile.
     pub(super) fn grant(&self) -> bool {
         self.state.compare_exchange(WAITS, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The call has ended.
+    /// Whether the call has ended.
     pub(super) fn is_over(&self) -> bool {
         self.state.load(Ordering::Acquire) & OVER != 0
     }
 
-    /// The call has ended. Its permit is free, or counts as outlasting until its handler has ended. `false`: it had none, and
-    /// waited for one.
+    /// Marks the call as ended. Its permit is free, or counts as outlasting until its handler has ended. `false`: the
+    /// call had no permit, and waited for one.
     pub(super) fn end(&self) -> bool {
         let idle = self.state.compare_exchange(0, OVER, Ordering::AcqRel, Ordering::Acquire);
         match idle {
@@ -150,7 +150,7 @@ impl CallPermit {
             Err(_) => {}
         }
         let Some(service) = &self.service else { return true };
-        // First counted: the handler may end meanwhile, and takes it back then.
+        // The count comes first: the handler may end meanwhile, and then takes the count back.
         service.outlasting.fetch_add(1, Ordering::AcqRel);
         let before = self.state.fetch_or(OVER, Ordering::AcqRel);
         if before == 0 || before & OVER != 0 {
@@ -180,12 +180,12 @@ impl CallPermit {
     }
 }
 
-/// Why a handler must not begin.
+/// The reason why a handler must not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPermit {
-    /// The call has ended, and its permit is back.
+    /// The call has ended, and its permit was returned.
     Over,
-    /// Another handler of the same call runs: an interceptor has called on twice.
+    /// Another handler of the same call runs: an interceptor has passed the call on twice.
     Taken,
 }
 
@@ -205,14 +205,14 @@ impl NoPermit {
     }
 }
 
-/// Keeps the permit of a call while something of it runs, though the call may end.
+/// Keeps the permit of a call while some of its work runs, even if the call ends.
 pub(crate) struct Hold {
     cx: CallContext,
     kind: Outlasts,
 }
 
 impl Hold {
-    /// Keeps the permit of the call that the worker has given out, whatever interceptors have made of it.
+    /// Keeps the permit of the worker's original call, regardless of the contexts that interceptors have made.
     pub(crate) fn take(cx: &CallContext, kind: Outlasts) -> Result<Self, NoPermit> {
         let cx = cx.outermost().clone();
         cx.permit().take(kind)?;

@@ -1,12 +1,10 @@
-//! Where handlers run: a quick one on the thread that drives the socket, any other on the user's
-//! tokio runtime.
+//! Where handlers run: a quick handler on the thread that drives the socket, any other on the user's tokio runtime.
 //!
-//! Spawning a task for each call costs more than most handlers do, and a hand-over to another thread
-//! costs more still. So a handler is polled once where it stands, within the user's runtime, and only
-//! one that has to wait gets a task of its own there. Where it stands depends on how long the first
-//! polls of its method took of late: below [`QUICK`], that is the thread that drives the socket,
-//! which can be relieved of the socket should a handler block (see `seat`). Handlers that compute go
-//! into one queue from which a few runners take, at most one for each thread of the runtime.
+//! Spawning a task for each call costs more than most handlers do, and switching to another thread costs still more. So
+//! a handler is first polled where it is, within the user's runtime, and only a handler that has to wait gets its own
+//! task there. The place depends on how long the first polls of the method took recently: below [`QUICK`], it is the
+//! thread that drives the socket, which another thread can relieve if a handler blocks (see `seat`). Handlers that
+//! compute go into one queue that a few runners serve, at most one for each thread of the runtime.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -32,41 +30,40 @@ use crate::plain::raw::EndCall;
 use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
 
-/// Handlers that a runner polls before other tasks have their turn.
+/// The number of handlers that a runner polls before it yields to other tasks.
 const TURN: usize = 64;
 /// A method is quick while its first polls take less than this on average.
 const QUICK: Duration = Duration::from_micros(20);
-/// Polls that are measured together.
+/// The number of polls that are measured together.
 const LAP: u32 = 8;
-/// How long quick handlers may keep the thread that drives the socket before the rest of them goes
-/// to the runners.
+/// How long quick handlers may keep the thread that drives the socket before the remaining ones go to the runners.
 const TURN_HERE: Duration = Duration::from_micros(200);
 
-/// A call whose handler is to be run.
+/// A call whose handler is going to run.
 pub(super) struct Job {
     pub(super) call: Key,
-    /// The place of its service.
+    /// The index of the service.
     pub(super) service: usize,
     pub(super) method: u32,
-    /// The place of the method's [`Gauge`].
+    /// The index of the method's [`Gauge`].
     pub(super) gauge: usize,
     pub(super) cx: CallContext,
     pub(super) payload: Bytes,
-    /// The payload is still to be decompressed.
+    /// Whether the payload still has to be decompressed.
     pub(super) compressed: bool,
 }
 
-/// What handlers have to say to the driver.
+/// A message from a handler to the driver.
 pub(super) enum Told {
-    /// A handler's end.
+    /// A handler has ended.
     Done(Done),
     /// A part of a handler's stream of replies.
     Part(Key, Part<Body>),
-    /// So many units of a handler's stream of requests were taken.
+    /// A handler has taken this many units of its stream of requests.
     Taken(Key, u32),
 }
 
-/// A handler's end.
+/// The end of a handler.
 pub(super) struct Done {
     pub(super) call: Key,
     pub(super) code: Code,
@@ -81,16 +78,16 @@ pub(super) struct Pool {
 struct Shared {
     runtime: Handle,
     most_runners: usize,
-    /// The most bytes of a request that was compressed.
+    /// The maximum size of a request after decompression, in bytes.
     max_decompressed: usize,
     gauges: Box<[Gauge]>,
     services: Box<[Arc<dyn Service>]>,
     work: Mutex<Work>,
-    /// What the thread that drives the socket is about to poll.
+    /// The jobs that the thread that drives the socket is about to poll.
     here: Mutex<VecDeque<Job>>,
-    /// What the socket's thread has not taken yet.
+    /// The messages that the socket's thread has not taken yet.
     told_of: Mutex<Vec<Told>>,
-    /// There are some.
+    /// Notified when there are messages.
     told: Arc<Notify>,
 }
 
@@ -100,8 +97,8 @@ struct Work {
     runners: usize,
 }
 
-/// How long the first polls of a method's handlers take, in nanoseconds: a moving average. Races
-/// between threads may lose a measurement, which does no harm.
+/// The duration of the first polls of a method's handlers, in nanoseconds: a moving average. Races between threads may
+/// lose a measurement, which does no harm.
 #[derive(Default)]
 struct Gauge(AtomicU32);
 
@@ -110,7 +107,7 @@ impl Gauge {
         Duration::from_nanos(self.0.load(Ordering::Relaxed).into()) < QUICK
     }
 
-    /// One that was kept off the processor for long must not count for many that were not.
+    /// The duration is capped, so that one poll that lost the processor for long does not outweigh many normal ones.
     fn record(&self, took: Duration) {
         let took = u32::try_from(took.min(4 * QUICK).as_nanos()).unwrap_or(u32::MAX);
         let average = self.0.load(Ordering::Relaxed);
@@ -118,7 +115,7 @@ impl Gauge {
     }
 }
 
-/// Measures polls in groups: reading the clock for each would be a good part of what they take.
+/// Measures polls in groups: reading the clock for each poll would take a large part of the poll's own time.
 struct Laps<'a> {
     shared: &'a Shared,
     watch: Stopwatch,
@@ -131,7 +128,7 @@ impl<'a> Laps<'a> {
         Laps { shared, watch, gauge: 0, polls: 0 }
     }
 
-    /// A poll for this gauge comes next.
+    /// Counts a poll for this gauge.
     fn count(&mut self, gauge: usize) {
         if self.gauge != gauge || self.polls == LAP {
             self.end();
@@ -179,9 +176,9 @@ impl Pool {
         Pool { shared: Arc::new(shared) }
     }
 
-    /// Runs handlers of these services, and measures so many methods.
+    /// Sets the services, and makes gauges for this many methods.
     pub(super) fn serving(mut self, services: &[Arc<dyn Service>], methods: usize) -> Self {
-        // Nobody else has it yet.
+        // The pool is not shared yet.
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.services = services.into();
             shared.gauges = (0..methods).map(|_| Gauge::default()).collect();
@@ -189,39 +186,39 @@ impl Pool {
         self
     }
 
-    /// Takes all that was told, in exchange for an empty `told`.
+    /// Takes all messages, in exchange for an empty `told`.
     pub(super) fn take_told(&self, told: &mut Vec<Told>) {
         std::mem::swap(&mut *lock(&self.shared.told_of), told);
     }
 
-    /// Whether something was told.
+    /// Whether there are messages.
     pub(super) fn has_told(&self) -> bool {
         !lock(&self.shared.told_of).is_empty()
     }
 
-    /// Waits until something was told.
+    /// Waits until there are messages.
     pub(super) async fn told(&self) {
         self.shared.told.notified().await;
     }
 
-    /// Makes [`told`](Self::told) end if something was.
+    /// Makes [`told`](Self::told) return if there are messages.
     pub(super) fn tell(&self) {
         self.shared.tell();
     }
 
-    /// Rung, [`told`](Self::told) ends.
+    /// Notifying this makes [`told`](Self::told) return.
     pub(super) fn bell(&self) -> &Arc<Notify> {
         &self.shared.told
     }
 
-    /// The streams of a call.
+    /// Makes the streams of a call.
     pub(super) fn flow(&self, call: Key, window: u32, with: Option<Compression>) -> Arc<Flow> {
         let carrier = ToDriver { shared: Arc::clone(&self.shared), call };
         let packing = Packing { with, most: self.shared.max_decompressed };
         Arc::new(Flow::new(carrier, window, packing))
     }
 
-    /// What ends a call that is no method's.
+    /// Makes the function that ends a raw call.
     pub(super) fn end_later(&self, call: Key, cx: CallContext) -> EndCall {
         let shared = Arc::clone(&self.shared);
         Box::new(move |code, reply| {
@@ -231,12 +228,12 @@ impl Pool {
         })
     }
 
-    /// Runs something on the user's runtime.
+    /// Runs a future on the user's runtime.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.shared.runtime.spawn(future);
     }
 
-    /// Asks the user's runtime for a sign that it moves: `moved` becomes true then.
+    /// Checks that the user's runtime runs: `moved` becomes true then.
     pub(super) fn probe(&self, moved: Arc<AtomicBool>) {
         let told = Arc::clone(&self.shared.told);
         self.shared.runtime.spawn(async move {
@@ -245,15 +242,15 @@ impl Pool {
         });
     }
 
-    /// Takes the jobs that nobody has begun.
+    /// Takes the jobs that have not begun.
     pub(super) fn take_unbegun(&self) -> Vec<Key> {
         let mut jobs = std::mem::take(&mut lock(&self.shared.work).jobs);
         jobs.append(&mut lock(&self.shared.here));
         jobs.into_iter().map(|job| job.call).collect()
     }
 
-    /// Whether a runner is at work. It tells of its ends when its turn is over, so while this holds
-    /// somebody should look from time to time: the handler that it polls may be stuck.
+    /// Whether a runner is at work. A runner reports ended calls after its turn, so while this is true the driver
+    /// should check from time to time: the runner's handler may be stuck.
     pub(super) fn is_busy(&self) -> bool {
         lock(&self.shared.work).runners > 0
     }
@@ -263,7 +260,7 @@ impl Pool {
         self.shared.gauges.get(gauge).is_some_and(Gauge::is_quick)
     }
 
-    /// Gives jobs to the runners.
+    /// Passes jobs to the runners.
     pub(super) fn run(&self, jobs: &mut Vec<Job>) {
         if !jobs.is_empty() {
             self.shared.run(jobs.drain(..));
@@ -275,8 +272,8 @@ impl Pool {
         lock(&self.shared.here).extend(jobs.drain(..));
     }
 
-    /// Polls the handlers of the queued jobs on this thread. Those for which the time is too short
-    /// go to the runners.
+    /// Polls the handlers of the queued jobs on this thread. When the time is used up, the remaining jobs go to the
+    /// runners.
     pub(super) fn run_here(&self) {
         let _entered = self.shared.runtime.enter();
         let mut context = Context::from_waker(Waker::noop());
@@ -291,7 +288,7 @@ impl Pool {
         }
     }
 
-    /// Gives what is queued for [`run_here`](Self::run_here) to the runners.
+    /// Passes the jobs queued for [`run_here`](Self::run_here) to the runners.
     pub(super) fn leave_here(&self) {
         let left = std::mem::take(&mut *lock(&self.shared.here));
         if !left.is_empty() {
@@ -300,7 +297,7 @@ impl Pool {
     }
 }
 
-/// Takes a handler's parts to the driver.
+/// Sends the parts of a handler's streams to the driver.
 struct ToDriver {
     shared: Arc<Shared>,
     call: Key,
@@ -323,12 +320,11 @@ impl Carrier for ToDriver {
         self.shared.tell();
     }
 
-    // A handler gives nothing up: it ends.
+    // A handler does not cancel its call: it ends.
     fn give_up(&self, _flow: &Arc<Flow>) {}
 }
 
-/// A runner that is at work. Dropped before its end it makes room for another one: a runtime has dropped it, or it has
-/// panicked.
+/// A running runner. Dropping it early, because the runtime dropped it or it panicked, makes room for another one.
 struct Runner<'a>(Option<&'a Shared>);
 
 impl Drop for Runner<'_> {
@@ -343,7 +339,7 @@ impl Shared {
     fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) {
         let mut work = lock(&self.work);
         work.jobs.extend(jobs);
-        // A runner that is there may be stuck in a handler, so none is counted on.
+        // An existing runner may be stuck in a handler, so more runners are started regardless of it.
         let missing = work.jobs.len().min(self.most_runners.saturating_sub(work.runners));
         work.runners += missing;
         drop(work);
@@ -364,7 +360,7 @@ impl Shared {
         }
     }
 
-    /// Polls the handlers of up to [`TURN`] jobs. `true`: there are no more, and the runner is over.
+    /// Polls the handlers of up to [`TURN`] jobs. `true`: there are no more jobs, and the runner ends.
     fn take_turn(self: &Arc<Self>, context: &mut Context<'_>) -> bool {
         let mut laps = Laps::start(self, Stopwatch::start());
         for _ in 0..TURN {
@@ -375,16 +371,16 @@ impl Shared {
         false
     }
 
-    /// Wakes the socket's thread, once for all ends of a turn: each on its own would cost it a wake-up
-    /// and a packet.
+    /// Wakes the socket's thread, once for all ended calls of a turn: waking it for each call would cost a wake-up and
+    /// a packet each.
     fn tell(&self) {
         if !lock(&self.told_of).is_empty() {
             self.told.notify_one();
         }
     }
 
-    /// The next job. Without one the runner is over, which is noted under the same lock: whoever
-    /// queues a job later starts another runner.
+    /// The next job. Without a job the runner ends, which is recorded under the same lock: a job that is queued later
+    /// starts another runner.
     fn next(&self) -> Option<Job> {
         let mut work = lock(&self.work);
         let job = work.jobs.pop_front();
@@ -398,14 +394,14 @@ impl Shared {
         lock(&self.here).pop_front()
     }
 
-    /// Polls a handler for the first time. One that has to wait gets a task, which polls it again at
-    /// once; so nothing hangs on the waker of the first time.
+    /// Polls a handler for the first time. A handler that has to wait gets a task, which polls it again at once; so the
+    /// first waker is not needed.
     fn start(self: &Arc<Self>, job: Job, context: &mut Context<'_>) {
         let Job { call, service, method, gauge: _, cx, payload, compressed } = job;
         let Some(service) = self.services.get(service) else { return };
         let hold = match cx.on_cancel() {
             OnCancel::Cancel => None,
-            // Before the look: from here on the call keeps its permit, or it is over.
+            // The hold comes before the check: from here on the call keeps its permit, or it is over.
             OnCancel::Detach => match Hold::take(&cx, Outlasts::Future) {
                 Ok(hold) => Some(hold),
                 Err(_) => return,
@@ -441,7 +437,7 @@ impl Shared {
     ) {
         let result = handler::finish(running, &cx).await;
         drop(hold);
-        // Without a result the slot is free already.
+        // Without a result the slot is already free.
         if let Some(result) = result {
             self.end(call, &cx, result);
             self.tell();
