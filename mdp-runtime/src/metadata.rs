@@ -6,9 +6,9 @@ use mdp_protocol::wire::{KeyError, check_key};
 /// Keys with values, in the order in which they were added. A key may have several values.
 ///
 /// A key is 1 to 255 bytes of lower-case ASCII letters, digits, `-`, `_` and `.` (wire.md R102). Upper-case ASCII
-/// letters are converted to lower case when a key is added, and ignored in lookups. Any other key is stored but cannot
-/// be sent: a call with such a key ends with INVALID_ARGUMENT before it is sent, and a handler's reply with such a key
-/// becomes INTERNAL. Both messages name the key.
+/// letters are converted to lower case when a key is added, and lookups ignore the case of ASCII letters. Any other key
+/// is stored but cannot be sent: a call with such a key ends with INVALID_ARGUMENT before it is sent, and a handler's
+/// reply with such a key becomes INTERNAL. Both messages name the key.
 ///
 /// The other side controls the metadata that it sends. Put facts that an interceptor of this process has verified into
 /// [`Extensions`](crate::Extensions), or set them with [`insert`](Self::insert), which removes all values that the peer

@@ -373,7 +373,7 @@ mod tests {
         let limits = Limits::default();
         let session = Key::from_u64(1 << 32).unwrap();
         let mut account = Account::new(accounts.count(), false);
-        // The first one has a ticket.
+        // The first message has a ticket.
         assert!(!account.passes_uncounted(300));
         assert_eq!(account.take_uncounted(), 0);
         assert_eq!(account.charge(&limits, 300, false), Ok(()));
@@ -383,7 +383,7 @@ mod tests {
         assert!(!account.passes_uncounted(97), "not more than 4,096");
         assert!(account.passes_uncounted(96));
         assert_eq!(account.count.bytes(), 300);
-        // The connection has not read the first, so its account stays with all that it has.
+        // The connection has not read the first message, so its account stays with all its bytes.
         accounts.close(session, Box::from(*b"route"), account);
         let mut account = accounts.open(session, b"route", false);
         assert!(!account.passes_uncounted(1));
@@ -404,20 +404,20 @@ mod tests {
         assert_eq!(fits(0, 4 * MIB, 0), Ok(()));
         assert_eq!(fits(28 * MIB, 32 * MIB, 0), Ok(()));
         assert_eq!(fits(29 * MIB, 33 * MIB, 0), Err(Limit::UnreadBytesPerSession));
-        // Of 96 MiB 26 are left after it, and 10 are less than a half.
+        // Of 96 MiB, 26 MiB are left after the message, and 10 MiB are less than half of that.
         assert_eq!(fits(9 * MIB, 10 * MIB, 60 * MIB), Ok(()));
         assert_eq!(fits(15 * MIB, 16 * MIB, 60 * MIB), Err(Limit::UnreadBytes));
-        // One that reads may have one of any size, as long as there is room.
+        // A connection that reads may get a message of any size, as long as there is room.
         assert_eq!(fits(1_000, 4 * MIB, 123 * MIB), Ok(()));
         assert_eq!(fits(1_000, 4 * MIB, 125 * MIB), Err(Limit::UnreadBytes));
-        // Small ones, and REQUESTs, have more room.
+        // Small messages and REQUESTs have more room.
         assert_eq!(fits(0, 1_000, 140 * MIB), Ok(()));
         assert_eq!(fits(0, 1_000, 144 * MIB), Err(Limit::UnreadBytes));
         assert_eq!(check(&limits, 9 * MIB, 10 * MIB, 140 * MIB, true), Ok(()));
     }
 
-    /// Each asks for one MiB after another until it gets no more, the first ones before the last ones: that is the worst
-    /// order. Who reads still gets one.
+    /// Each connection asks for 1 MiB at a time until it gets no more, the first connections before the last ones,
+    /// which is the worst order. A connection that reads still gets a message.
     #[test]
     fn many_that_do_not_read_leave_something_to_who_does() {
         let limits = Limits::default();

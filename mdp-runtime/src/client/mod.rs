@@ -492,7 +492,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint or the id is invalid, or there is no tokio runtime.
+    /// An endpoint or the id is invalid, the CURVE settings cannot be used, or there is no tokio runtime.
     pub fn open_lazy(self) -> Result<Client, ConnectError> {
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio);
         let (client, driver) = self.parts()?;
@@ -569,8 +569,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// An endpoint or the id is invalid, the client's thread could not be started, no broker answered within
-    /// [`connect_timeout`](Self::connect_timeout), or the caller is async code, whose thread must not be blocked.
+    /// An endpoint or the id is invalid, the CURVE settings cannot be used, the client's thread could not be started,
+    /// no broker answered within [`connect_timeout`](Self::connect_timeout), or the caller is async code, whose thread
+    /// must not be blocked.
     pub fn open_blocking(self) -> Result<blocking::Client, ConnectError> {
         if blocking::in_async_code() {
             return Err(ConnectError::InAsyncCode);

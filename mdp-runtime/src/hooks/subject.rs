@@ -155,8 +155,9 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// INVALID_ARGUMENT: the bytes are not a message of this type, their compression is not built in, or the message is
-    /// larger than 16 MiB.
+    /// INVALID_ARGUMENT: the bytes are not a message of this type. UNIMPLEMENTED: the message is compressed with a
+    /// codec that is not built in. RESOURCE_EXHAUSTED: the compressed message is larger than 16 MiB after
+    /// decompression.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         self.content.message(&format!("the request of {}", self.path()))
     }
@@ -259,8 +260,9 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// The call's own error, if it failed. INVALID_ARGUMENT: the bytes are not a message of this type, their
-    /// compression is not built in, or the message is larger than 16 MiB.
+    /// The call's own error, if it failed. INVALID_ARGUMENT: the bytes are not a message of this type. UNIMPLEMENTED:
+    /// the message is compressed with a codec that is not built in. RESOURCE_EXHAUSTED: the compressed message is
+    /// larger than 16 MiB after decompression.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
         match (self.status(), &self.content) {
             (Some(status), _) => Err(status),

@@ -154,7 +154,7 @@ impl<H> Builder<H> {
     }
 
     /// Sets the maximum size of a frame, sent or received, in bytes. A larger frame is an error on either side. A
-    /// received frame larger than twice the maximum (and larger than about 2 KiB) closes its sender's connection,
+    /// received frame larger than twice the maximum (and larger than 2 KiB) closes its sender's connection,
     /// without an error here. Default: 4 MiB.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;

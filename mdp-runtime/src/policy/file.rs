@@ -267,7 +267,7 @@ mod tests {
     fn a37_a_file_that_names_nobody_is_no_policy() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.toml");
-        // Whatever the umask says.
+        // The mode is set regardless of the umask.
         std::fs::write(&path, "").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         for empty in ["", "\n", "# who may do what\n", "principal = []\n"] {
@@ -275,7 +275,7 @@ mod tests {
             let error = read_now(&path).unwrap_err();
             assert!(matches!(&error, PolicyError::Empty { path: of } if *of == path), "{error}");
             assert!(error.to_string().contains("rename"), "{error}");
-            // The text of a program is whole.
+            // A program's text is always complete.
             assert_eq!(Policy::parse(empty).unwrap().principals().count(), 0);
         }
         for nothing in ["[anonymous]\n", "[anyone]\ncall = []\n"] {

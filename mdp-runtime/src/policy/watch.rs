@@ -151,14 +151,15 @@ mod tests {
         looks.was_read(true);
         assert_eq!(looks.look(old), INTERVAL);
         assert!(!looks.is_whole(), "read already");
-        // Each change starts it anew.
+        // Each change restarts the wait.
         for mark in [new, None, new, old, new] {
             looks.look(mark);
             assert!(!looks.is_whole());
         }
         looks.look(new);
         assert!(looks.is_whole());
-        // It changed while it was read: that does not count, and it is read at the next look that sees the same.
+        // The file changed while it was read, so this read does not count: the next check that sees the same version
+        // reads again.
         looks.was_read(false);
         looks.look(new);
         assert!(looks.is_whole());

@@ -303,7 +303,7 @@ mod tests {
         deprecated: false,
     };
 
-    /// A client's stream that is opened with this metadata, and has an item.
+    /// A client's stream that was opened with this metadata and has an item.
     fn opened(meta: &[u8]) -> Streaming<u64> {
         let (flow, _) = joined(10);
         flow.half().put(Part::Open(Body::with_payload("", Some(meta), Bytes::new())));

@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Lends as soon as the relief is there.
+    /// Lends the driver as soon as the relief is there.
     fn lend<D>(seat: &Seat<D>, mut driver: D) {
         while let Err(back) = seat.lend(driver) {
             driver = back;
@@ -143,10 +143,10 @@ mod tests {
                 }
             }
         });
-        // Turns that are short, for longer than the relief stays awake without work.
+        // Short turns, for longer than the relief stays awake without work.
         for turn in 0..1_000 {
             lend(&seat, turn);
-            // On a machine that is busy, even a short turn may be too long.
+            // On a busy machine, even a short turn may take too long.
             assert_eq!(seat.take_back().or_else(|| taken.recv().ok()), Some(turn));
         }
         lend(&seat, 4711);

@@ -1,4 +1,4 @@
-//! What the broker's thread does when many commands wait: it goes on with its socket, and nothing starves.
+//! Tests of the broker's thread with many waiting commands: it still serves its socket, and every command is handled.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::*;
 use crate::pack::Packer;
 use crate::transport::Stranger;
 
-/// A driver, where its commands come from, and what wakes it.
+/// A driver with its command sender and its waker.
 struct Fixture {
     driver: Driver,
     commands: mpsc::Sender<Command>,
@@ -32,7 +32,7 @@ impl Fixture {
         self.driver.waker.wake();
     }
 
-    /// Verdicts on calls that are over.
+    /// Sends verdicts on calls that are over.
     fn tell_verdicts(&self, count: u64) {
         for call in 0..count {
             self.tell(Command::Verdict { call, verdict: Verdict::Discard });
@@ -40,7 +40,7 @@ impl Fixture {
     }
 }
 
-/// What was asked before a message was sent counts for it, however much was asked before that.
+/// Commands from before a message apply to the message, regardless of the number of earlier commands.
 #[test]
 fn a_policy_behind_many_commands_counts_for_the_next_message() {
     let mut fixture = Fixture::new();
@@ -52,7 +52,7 @@ fn a_policy_behind_many_commands_counts_for_the_next_message() {
         fixture.tell(Command::Report(answer));
     }
     fixture.tell_verdicts(10_000);
-    // Nobody may do anything.
+    // With this policy, no peer may do anything.
     fixture.tell(Command::Policy(Policy::parse("").unwrap()));
     let mut packer = Packer::default();
     let heartbeat = Span::from_secs(1);
@@ -69,12 +69,12 @@ fn a_policy_behind_many_commands_counts_for_the_next_message() {
     assert_eq!(driver.taken.verdicts.len(), 10_000 - VERDICTS, "the message came before the rest");
 }
 
-/// The thread goes on with what waits, and does not sleep before it is done; its socket has a turn in between.
+/// The thread handles all waiting commands before it sleeps, and serves its socket in between.
 #[test]
 fn many_verdicts_take_many_turns_without_a_pause() {
     let mut fixture = Fixture::new();
     fixture.tell_verdicts(20 * VERDICTS as u64);
-    // Nothing else would wake a thread that sleeps.
+    // No other event wakes a sleeping thread.
     let (over, is_over) = mpsc::channel::<()>();
     let waker = Arc::clone(&fixture.driver.waker);
     let patience = thread::spawn(move || {
@@ -94,7 +94,7 @@ fn many_verdicts_take_many_turns_without_a_pause() {
     assert!(!patience.join().unwrap(), "it slept while commands waited");
 }
 
-/// A shutdown does not wait for its turn.
+/// A shutdown is handled before other waiting commands.
 #[test]
 fn a_shutdown_behind_many_commands_counts_at_once() {
     let mut fixture = Fixture::new();
@@ -105,7 +105,7 @@ fn a_shutdown_behind_many_commands_counts_at_once() {
     assert!(fixture.driver.taken.verdicts.len() > VERDICTS);
 }
 
-/// All who ask for figures at a time share one answer.
+/// Concurrent requests for statistics share one answer.
 #[test]
 fn many_questions_are_one_report_a_turn() {
     let mut fixture = Fixture::new();
@@ -113,7 +113,7 @@ fn many_questions_are_one_report_a_turn() {
     for number in 0..1_000 {
         let (answer, report) = oneshot::channel();
         fixture.tell(Command::Report(answer));
-        // Some go away before they are answered.
+        // Some callers are gone before they are answered.
         if number % 2 == 0 {
             reports.push(report);
         }

@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(CurveServer::read_or_create(&path).unwrap().public_key(), made);
         assert_eq!(CurveServer::read(&path).unwrap().public_key(), made);
         assert_eq!(PublicKey::read(folder.path().join("broker.pub")).unwrap(), made);
-        // A public key without its secret one is somebody's, and stays.
+        // A public key without its secret key belongs to another owner, and is not overwritten.
         std::fs::remove_file(&path).unwrap();
         let error = CurveServer::read_or_create(&path).unwrap_err();
         assert!(matches!(error, KeyFileError::Exists { .. }), "{error}");

@@ -449,10 +449,10 @@ mod tests {
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
             fs::remove_file(taken).unwrap();
         }
-        // A link that leads nowhere is not followed.
+        // A link without a target is not followed.
         symlink(folder.path().join("elsewhere"), &key).unwrap();
         assert!(matches!(KeyPair::create(folder.path(), "a"), Err(KeyFileError::Exists { .. })));
-        // Of those who come at once, one is first.
+        // Of several concurrent callers, exactly one succeeds.
         let made: Vec<bool> = std::thread::scope(|scope| {
             let one = || scope.spawn(|| KeyPair::create(folder.path(), "b").is_ok());
             let all: Vec<_> = (0..8).map(|_| one()).collect();
@@ -477,7 +477,7 @@ mod tests {
             }
         }
         set_mode(&public, 0o644);
-        // Of the folder a warning is logged.
+        // Only a warning is logged for the folder.
         set_mode(folder.path(), 0o777);
         assert_eq!(PublicKey::read_folder(&folder).unwrap(), [*made.public()]);
     }
@@ -488,7 +488,7 @@ mod tests {
         KeyPair::create(folder.path(), "a").unwrap();
         let key = folder.path().join("a.key");
         KeyPair::read(&key).unwrap();
-        // Only root can give a file away, and root could read it.
+        // Only root can change a file's owner, and root could read it.
         if std::os::unix::fs::chown(&key, Some(65_533), None).is_ok() {
             let error = KeyPair::read(&key).unwrap_err();
             assert!(matches!(error, KeyFileError::Owner { owner: 65_533, .. }), "{error}");

@@ -202,7 +202,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let found = || fs::metadata(file.path()).unwrap();
         assert!(!is_foreign(&found()));
-        // Only root can give a file away.
+        // Only root can change a file's owner.
         if chown(file.path(), Some(65_533), None).is_ok() {
             assert!(is_foreign(&found()));
             assert_eq!(read_now(file.path()).unwrap().0, "", "with a warning");
@@ -227,10 +227,10 @@ mod tests {
         });
         let text = read_trusted(&path).unwrap();
         let (read, written) = (Instant::now(), writer.join().unwrap());
-        // Where the machine let the writer wait for longer than that, this file could not be told from a whole one.
+        // If the machine delayed the writer for longer than that, this file looked complete.
         assert!(text == "half and half" || written.duration_since(begun) > SETTLED / 2, "{text}");
         assert!(read.duration_since(begun) >= SETTLED / 2);
-        // One that has been there for a while is read at once.
+        // A file that has not changed for a while is read at once.
         let before = Mark::at(&path);
         let begun = Instant::now();
         thread::sleep(SETTLED); // its age

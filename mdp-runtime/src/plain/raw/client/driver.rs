@@ -1,4 +1,4 @@
-//! The task of a client of raw requests: it owns the socket and drives the state machine.
+//! The task of a client for raw requests: it owns the socket and drives the state machine.
 
 use std::collections::HashMap;
 use std::future::{pending, poll_fn};
@@ -19,10 +19,10 @@ use crate::connection::{self, Connection};
 use crate::peer::{Alarm, Way};
 use crate::plain::socket::Socket;
 
-/// Replies that are handled before commands have their turn.
+/// The number of replies that are handled before commands.
 const BURST: usize = 64;
 
-/// What the handles ask of the task.
+/// The commands of the client's handles.
 pub(super) enum Command {
     Request { line: Line, service: Arc<[u8]>, frames: Vec<Bytes>, patience: Span },
     Cancel(u64),
@@ -30,7 +30,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// The client is closed.
+    /// Ends the request with [`RawError::Closed`]: the client is closed.
     pub(super) fn refuse(self) {
         if let Command::Request { line, .. } = self {
             line.end(Err(RawError::Closed { sent: false }));
@@ -38,23 +38,23 @@ impl Command {
     }
 }
 
-/// The way back to who waits for replies.
+/// The sender of a request's replies.
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) id: u64,
     pub(super) replies: mpsc::UnboundedSender<Result<RawReply, RawError>>,
-    /// What the partial replies cost that nobody has read.
+    /// The units of partial replies that are not read yet.
     pub(super) waiting: Arc<AtomicU32>,
 }
 
 impl Line {
-    /// The last word. Whoever waited may have gone.
+    /// Sends the last result of the request. The receiver may be gone.
     pub(super) fn end(&self, end: Result<RawReply, RawError>) {
         let _ = self.replies.send(end);
     }
 }
 
-/// What a reply costs while it waits.
+/// The units of a reply that waits for its reader.
 pub(super) fn cost(frames: &[Bytes]) -> u32 {
     units(frames.iter().map(Bytes::len).sum())
 }
@@ -69,13 +69,13 @@ pub(super) struct Driver {
     inbox: mpsc::UnboundedReceiver<Command>,
     state: watch::Sender<ConnectionState>,
     socket: Option<Socket>,
-    /// The machine knows that it is connected.
+    /// Whether the core has been notified of the connection.
     connected: bool,
     keys: HashMap<u64, Key>,
     lines: ByKey<Line>,
     actions: Vec<Action<Vec<Bytes>, Line>>,
     connection: Connection,
-    /// Nobody can ask for anything any more.
+    /// Whether all handles are dropped.
     orphaned: bool,
     closed: bool,
 }
@@ -174,7 +174,7 @@ impl Driver {
         }
     }
 
-    /// Handles a request. It has to be known by its key before what becomes of it.
+    /// Handles a request. The request's key is stored before the resulting actions are performed.
     fn handle_request(
         &mut self,
         input: Input<'_, Vec<Bytes>, Line>,
@@ -306,7 +306,7 @@ impl Driver {
 
     fn hang(&mut self) {
         self.connected = false;
-        // What is written still goes out; nothing is said that somebody would have to wait for.
+        // Written messages are still sent; no further message is sent that the client would have to wait for.
         self.socket = None;
     }
 }
