@@ -253,7 +253,7 @@ impl Client {
         }
         let mut state = self.state();
         if self.close(grace) {
-            // An error means that the driver is gone, which is the same.
+            // An error means that the driver is gone, which has the same result.
             let _ = state.wait_for(|state| *state == ConnectionState::Closed).await;
         }
     }

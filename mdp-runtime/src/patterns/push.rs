@@ -70,7 +70,7 @@ impl<T> fmt::Debug for Pusher<T> {
 /// Receives a share of the records that [`Pusher`]s distribute, in turn from all connected pushers. Dropping it closes
 /// the socket; unread records are lost.
 ///
-/// Read it with [`recv`](Self::recv) or as a [`Stream`]. See the [module](super) for an example.
+/// Read records with [`recv`](Self::recv) or as a [`Stream`]. See the [module](super) for an example.
 pub struct Puller<T> {
     pub(super) remote: Remote,
     pub(super) inbox: Inbox<T>,

@@ -226,7 +226,9 @@ impl<T: Record> Streaming<T> {
     /// # Errors
     ///
     /// The status with which the call failed. At a worker: CANCELLED if the call ends before its requests do. A message
-    /// that cannot be read ends the stream, with INTERNAL at a client and INVALID_ARGUMENT at a worker.
+    /// that cannot be read ends the stream, with INTERNAL at a client and INVALID_ARGUMENT at a worker. A compressed
+    /// message ends the stream with RESOURCE_EXHAUSTED if it is too large, and with UNIMPLEMENTED if its codec is not
+    /// built in.
     pub async fn message(&mut self) -> Result<Option<T>, Status> {
         poll_fn(|cx| self.poll_message(cx)).await.transpose()
     }
