@@ -28,14 +28,14 @@ use crate::wire::{CallKind, Direction, DisconnectReason, Marks, Part, Record, Re
 const GONE_MOST: usize = 1_024;
 const GONE_FOR: Span = Span::from_secs(60);
 
-/// What a plain peer says.
+/// The content of a message from a plain peer.
 #[derive(Debug)]
 pub enum FromPlain<'a, P> {
-    /// A client asks.
+    /// A request of a client.
     Request {
-        /// The service that is wanted.
+        /// The service that the client calls.
         service: &'a [u8],
-        /// What for.
+        /// The body.
         content: Incoming<'a, P>,
     },
     /// A worker offers a service.
@@ -47,7 +47,7 @@ pub enum FromPlain<'a, P> {
     Answer {
         /// The address that came with the request.
         address: &'a [u8],
-        /// No further one follows.
+        /// Whether this is the last reply.
         last: bool,
         /// The body.
         content: Incoming<'a, P>,
@@ -67,7 +67,7 @@ pub enum Incoming<'a, P> {
     Call(Box<Record<&'a [u8], P>>),
 }
 
-/// What a session knows of its plain peer.
+/// The part of a session that only plain peers have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
     form: Form,
@@ -76,7 +76,7 @@ pub(super) struct Plain {
     next_call: u64,
 }
 
-/// Peers that were told to go, or went: they get no second answer.
+/// Peers that got DISCONNECT, or sent it: they get no second answer.
 #[derive(Debug)]
 pub(super) struct Gone {
     until: HashMap<Name, Time, BytesState>,

@@ -21,7 +21,8 @@ use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::Time;
 
-/// Unread bytes are reported in steps of this many, so that ordinary traffic reports nothing. 16 KiB.
+/// The step, in bytes, in which unread bytes are reported: 16 KiB. Ordinary traffic stays below it and causes no
+/// reports.
 pub const UNREAD_STEP: usize = 16 << 10;
 
 /// What was given to a worker for one service while one input is handled, of which the transport has not reported yet.
@@ -159,7 +160,7 @@ impl Unread {
 }
 
 impl<P: Payload> Broker<P> {
-    /// Whether a worker waits to be given calls until it has read: its transport should be looked at soon.
+    /// Whether a worker gets no calls until it has read its data. The driver should then check its transport soon.
     pub fn holds_workers_back(&self) -> bool {
         !self.unread.held_back.is_empty()
     }

@@ -1,4 +1,4 @@
-//! How a worker leaves: because it is told to, because its broker is about to leave, or because it is refused for too long.
+//! How a worker leaves: on request, because its broker is about to leave, or because brokers refuse it for too long.
 
 use alloc::vec::Vec;
 
