@@ -1,7 +1,7 @@
-//! The templates: from a checked service to Rust.
+//! The templates: they turn a checked service into Rust.
 //!
-//! Whatever is generated names only `runtime::codegen`, `::core` and `::std`, all of them from the root, so
-//! that messages and services may be called `Result`, `Client` or `Send`.
+//! Generated code names only `runtime::codegen`, `::core` and `::std`, all from the root, so messages and services may
+//! be called `Result`, `Client` or `Send`.
 
 mod client;
 #[cfg(feature = "proto")]
@@ -16,14 +16,14 @@ use quote::quote;
 use crate::model::{Method, Service};
 use crate::names;
 
-/// What is generated.
+/// Which code is generated.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The path of the runtime crate; it has the module `codegen`. Default: `::mdp_runtime`.
     pub runtime: syn::Path,
-    /// Whether clients are generated. Default: yes.
+    /// Whether clients are generated. Default: `true`.
     pub client: bool,
-    /// Whether worker traits are generated. Default: yes.
+    /// Whether worker traits are generated. Default: `true`.
     pub worker: bool,
 }
 
@@ -46,7 +46,7 @@ impl Options {
 
 /// Generates the modules of one service: its names, its client and its worker trait.
 ///
-/// The service must have passed [`check::module`](crate::check::module); what has not may be no valid Rust.
+/// The service must have passed [`check::module`](crate::check::module). Otherwise the result may be invalid Rust.
 pub fn service(service: &Service, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
