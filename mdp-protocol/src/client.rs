@@ -181,7 +181,7 @@ pub struct Client<P, T> {
     known: Vec<u8>,
     closing: Option<Time>,
     closed: bool,
-    /// The millisecond whose timers have been looked at.
+    /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
 }
 
@@ -501,7 +501,7 @@ impl<P: Payload, T> Client<P, T> {
                     }
                     Reply::Body(body) => Outcome::Final { code, not_started, attempt, body },
                     Reply::Refused(refusal) => Outcome::Refused(refusal),
-                    // Nobody sends it in this form.
+                    // No peer sends it in this form.
                     Reply::Listing(_) => return self.lost(now, LossCause::Invalid, out),
                 };
                 self.end(key, outcome, out);
@@ -524,7 +524,7 @@ impl<P: Payload, T> Client<P, T> {
             }
             Record::Cancel { call } => {
                 let Some(key) = self.sent_call(call) else { return };
-                // Who has seen a part of it cannot say that nobody has begun.
+                // A client that has seen a part of the call knows that a handler has begun.
                 if self.calls.get(key).is_some_and(|call| call.ends.has_begun()) {
                     return self.lost(now, LossCause::Invalid, out);
                 }
@@ -542,7 +542,7 @@ impl<P: Payload, T> Client<P, T> {
         self.calls.get(key).filter(|call| call.sent).map(|_| key)
     }
 
-    /// Nobody has seen this call: it waits for the next session.
+    /// No broker has read this call: it waits for the next session.
     fn take_back(&mut self, key: Key) {
         self.sent.remove(&mut self.calls, key);
         if let Some(call) = self.calls.get_mut(key) {

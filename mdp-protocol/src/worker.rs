@@ -216,7 +216,7 @@ pub struct Worker {
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
-    /// The millisecond whose timers have been looked at.
+    /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
 }
 
@@ -382,7 +382,7 @@ impl Worker {
             }
             Record::Drain => match &mut self.leaving {
                 Some(leaving) => leaving.drained = true,
-                // The broker leaves, or somebody wants this worker to end.
+                // The broker leaves, or an operator drains this worker.
                 None => self.begin_draining(now, out),
             },
             // The broker says nothing else to a worker.

@@ -58,9 +58,9 @@ pub fn service(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The attribute that keeps a user's lints away from code that is not the user's.
+/// The attribute that turns off a user's lints for generated code.
 ///
-/// `deprecated` is among them because the generated code has to name what it marks.
+/// `deprecated` is among them because generated code has to name deprecated items.
 fn quiet() -> TokenStream {
     quote! {
         #[allow(
@@ -98,8 +98,7 @@ fn module_attributes(service: &Service, doc: String) -> TokenStream {
     }
 }
 
-/// The names from beside the service, where types are written with them. What the module has itself
-/// goes before them.
+/// The import of the names next to the service, if types use them. The module's own names take precedence.
 fn outer_names(service: &Service) -> Option<TokenStream> {
     service.needs_outer_names.then(|| {
         quote! {
@@ -116,7 +115,7 @@ fn method_spec(service: &Service, method: &Method) -> TokenStream {
     quote!(super::#meta::methods::#constant)
 }
 
-/// The documentation, or one line instead of none: public items shall not be bare.
+/// The documentation, or one default line: each public item needs documentation.
 fn docs(lines: &[String], otherwise: String) -> TokenStream {
     if lines.is_empty() {
         return quote!(#[doc = #otherwise]);

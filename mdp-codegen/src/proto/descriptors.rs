@@ -20,7 +20,7 @@ pub(super) struct Loaded {
     pub(super) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
-    /// The names of the files that nobody asked for but those that import them.
+    /// The names of the files that are only imported.
     pub(super) imported: Vec<String>,
 }
 
@@ -181,7 +181,7 @@ pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
         .collect()
 }
 
-/// Positions that are there but hold none become absent: `prost-build` panics over the difference.
+/// Empty source positions become absent: `prost-build` panics over the difference.
 pub(super) fn without_empty_positions(set: &mut FileDescriptorSet) {
     for file in &mut set.file {
         file.source_code_info.take_if(|info| info.location.is_empty());

@@ -1,4 +1,4 @@
-//! The rules of protobuf for what was read.
+//! Protobuf's rules for the item.
 
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ pub(super) fn value_number(
 ) -> Option<(i32, Span)> {
     let reserved = &container.reserved;
     let Some(number) = number else {
-        // A number that is no literal was told.
+        // A number that is not a literal was already reported.
         if variant.discriminant.is_none() {
             let (next, name) = (free.next(reserved), &variant.ident);
             let message =

@@ -54,7 +54,7 @@ impl Kind {
         words.join(", ")
     }
 
-    /// Which ones carry a Rust type that is none of the user's; empty if none of them is known to.
+    /// The kinds that carry a built-in Rust type. Empty: no kind does.
     pub(super) fn of(rust: &str) -> impl Iterator<Item = Self> {
         KINDS.iter().copied().filter(move |kind| kind.carries.contains(&rust))
     }

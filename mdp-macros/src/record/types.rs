@@ -62,7 +62,7 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// One in the other is more than protobuf has: what it is, and the mend.
+/// A nesting that protobuf lacks: its name, and the way to mend it.
 fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'static str)> {
     Some(match (outer, inner) {
         (Container::One, _) | (_, Holder::None) => return None,
@@ -139,7 +139,7 @@ pub(super) fn value(ty: &Type) -> Result<()> {
     }
 }
 
-/// The name of a type that is none of the user's, as `Kind` knows it.
+/// The name of a built-in type, as `Kind` has it.
 pub(super) fn std_name(ty: &Type) -> Option<String> {
     let ty = bare(ty);
     let Type::Path(path) = ty else { return None };

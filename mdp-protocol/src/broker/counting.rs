@@ -28,7 +28,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// The client of a call is told how it ended.
+    /// The client of a call gets its result.
     pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
         if code != Code::Ok
             && let Some(tally) = self.tally(call)

@@ -21,7 +21,7 @@ pub(super) const BROKER: &[u8] = b"mmi.drain.broker";
 const FORBIDDEN: u16 = 403;
 
 impl<P: Payload> Broker<P> {
-    /// The answer to `mmi.drain.` and what follows. The broker itself is told once this is said.
+    /// Answers `mmi.drain.` and starts the drain. The broker itself begins to drain after the answer is sent.
     pub(super) fn asked_to_drain(
         &mut self,
         now: Time,

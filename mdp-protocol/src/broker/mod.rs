@@ -197,7 +197,7 @@ impl<P: Payload> Broker<P> {
         self.sessions.at_route(route)
     }
 
-    /// Whom an input counts for, now. This is the one place where messages get a session, or none.
+    /// Finds the session of a message, now. This is the only place that assigns sessions to messages.
     fn whose(&mut self, from: &Sender<'_>, out: &mut Vec<Action<P>>) -> Whose {
         // A key that was valid once is never valid for another session.
         let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));
@@ -216,7 +216,7 @@ impl<P: Payload> Broker<P> {
         Whose::Nobody
     }
 
-    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the
+    /// The owner of a call, by the handle that its worker knows: the client's session, and the client's number for the
     /// call. `None` if it is over, or no client waits for it.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
@@ -309,8 +309,8 @@ impl<P: Payload> Broker<P> {
             }
             // Never an answer to an answer.
             Record::Disconnect(_) => {}
-            // The call goes back to its client, which is told so: it may be made again.
-            // It stops listening at DISCONNECT, so that waits for the other calls of the message.
+            // The call goes back to its client with CANCEL: the client may make it again. It stops listening at
+            // DISCONNECT, so that waits for the other calls of the message.
             Record::Request { call, .. } => {
                 self.answer(route, Record::Cancel { call }, out);
                 self.away = Some(route.into());
@@ -322,8 +322,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Tells a stranger to go whose calls were handed back, once something else comes than its next
-    /// REQUEST or what goes with one.
+    /// Sends DISCONNECT to a peer without a session whose calls were handed back, as soon as another message comes than
+    /// its next REQUEST and the records of it.
     fn reject_away(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
         let Some(away) = self.away.take() else { return };
         match input {
@@ -418,15 +418,15 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// Whom a message counts for.
+/// The owner of a message.
 enum Whose {
     Session(Key),
     Stranger,
-    /// Another peer has the session of this routing id: the message counts for nothing.
+    /// Another peer has the session of this routing id: the message is ignored.
     Nobody,
 }
 
-/// Why a record that could be framed is no record for a session.
+/// Why a record that could be decoded is invalid in a session.
 impl From<RecordError> for DisconnectReason {
     fn from(_: RecordError) -> Self {
         DisconnectReason::UnknownCommand

@@ -24,7 +24,7 @@ use crate::time::{Span, Time};
 use crate::wire::plain::{Dialect, Form, Side};
 use crate::wire::{CallKind, Direction, DisconnectReason, Marks, Part, Record, Reply};
 
-/// How many peers that were told to go are remembered, and for how long.
+/// How many peers that got DISCONNECT are remembered, and for how long.
 const GONE_MOST: usize = 1_024;
 const GONE_FOR: Span = Span::from_secs(60);
 
@@ -216,7 +216,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A typed call of somebody who cannot have a session.
+    /// A typed call of a peer that cannot have a session.
     fn refuse_stranger(
         &mut self,
         route: &[u8],
@@ -243,7 +243,7 @@ impl<P: Payload> Broker<P> {
         out.push(Action::AnswerPlain { route: route.into(), form, message });
     }
 
-    /// A session for a plain peer, or why there is none: there are too many, the broker leaves, or the peer may
+    /// A session for a plain peer, or the reason for a refusal: there are too many, the broker leaves, or the peer may
     /// do nothing.
     fn open_plain(
         &mut self,
@@ -290,7 +290,7 @@ impl<P: Payload> Broker<P> {
         out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
     }
 
-    /// Remembers a plain worker that was told to go.
+    /// Remembers a plain worker that got DISCONNECT.
     pub(super) fn remember_gone(&mut self, now: Time, key: Key) {
         let session = self.sessions.get(key).filter(|session| is_worker(session));
         if let Some(session) = session {

@@ -129,7 +129,7 @@ impl Principals {
         }
     }
 
-    /// Forgets the principals of which nothing is left. `used`: whether somebody is this principal.
+    /// Drops the principals without usage. `used`: whether a session has this principal.
     pub(super) fn forget_idle(&mut self, used: impl Fn(Key) -> bool) {
         let idle = self.table.iter().filter(|(_, usage)| usage.calls == 0 && usage.bytes == 0);
         let idle: Vec<(Key, Name)> = idle

@@ -31,7 +31,7 @@ pub(super) struct Rights {
     grant: Option<Arc<Grant>>,
     /// What its principal uses.
     usage: Option<Key>,
-    /// How workers are told of it, if its principal is known.
+    /// The text that names this peer to workers, if its principal is known.
     shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
     called: Option<Key>,
@@ -43,7 +43,7 @@ impl Rights {
         Rights { identity, grant: None, usage: None, shown: None, called: None }
     }
 
-    /// Whose session it is, for as long as it lasts.
+    /// The owner of the session, for as long as the session lasts.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -54,7 +54,7 @@ impl Rights {
         self.usage
     }
 
-    /// How workers are told of it, if its principal is known.
+    /// The text that names this peer to workers, if its principal is known.
     pub(super) fn shown(&self) -> Option<&Name> {
         self.shown.as_ref()
     }
@@ -83,7 +83,7 @@ impl<P: Payload> Broker<P> {
         Some(Rights { grant: Some(grant), usage: Some(usage), ..none })
     }
 
-    /// Notes how workers are told of a peer: its id, and behind a space its principal, if that is known.
+    /// Notes the text that names a peer to workers: its id, and after a space its principal, if known.
     pub(super) fn show(&mut self, session: Key) {
         let Some(session) = self.sessions.get_mut(session) else { return };
         let id = session.id().clone();
@@ -106,8 +106,8 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that
-    /// lost all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer
-    /// make ends.
+    /// lost all rights, or that serves a service without the right to it, gets DISCONNECT. A call that its client may
+    /// no longer make ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
         let mut leaving = Vec::new();
@@ -168,7 +168,7 @@ impl<P: Payload> Broker<P> {
             let Some(service) = service.filter(|service| !grant.may_call(service)) else {
                 continue;
             };
-            // The hooks want that the client of a discarded call is told nothing.
+            // The hooks discarded the call, so its client gets no answer.
             if matches!(call.place(), Place::Silenced(_)) {
                 continue;
             }
@@ -179,7 +179,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Counts the calls that are under way for their principals, who are known from now on.
+    /// Counts the calls under way for their principals, which are known from now on.
     fn count_all_calls(&mut self) {
         let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in calls {

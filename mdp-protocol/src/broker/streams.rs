@@ -181,7 +181,7 @@ impl<P: Payload> Broker<P> {
         self.calls.numbered(client, call)
     }
 
-    /// The call of this handle, if the worker holds it and somebody waits for it.
+    /// The call of this handle, if the worker holds it and its client waits for it.
     pub(super) fn held_by(
         &mut self,
         now: Time,

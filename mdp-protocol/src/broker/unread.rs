@@ -81,7 +81,7 @@ impl Unread {
         self.input
     }
 
-    /// Whether nobody has anything unread.
+    /// Whether no connection has unread bytes.
     pub(super) fn is_empty(&self) -> bool {
         self.all == 0
     }
@@ -225,7 +225,7 @@ impl<P: Payload> Broker<P> {
         self.unread.is_held_back(session)
     }
 
-    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they
+    /// A worker was given calls of this many bytes within this input. The transport reports after it; until then they
     /// count as unread, so that a long queue is not given away at once.
     pub(super) fn count_given(&mut self, session: Key, bytes: usize) {
         if self.unread.of_session(session) + bytes <= self.mark() {

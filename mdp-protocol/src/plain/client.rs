@@ -283,7 +283,7 @@ impl<P, T> Client<P, T> {
     ) {
         let current = self.current.and_then(|key| Some((key, self.requests.get(key)?)));
         let Some((key, open)) = current.filter(|(_, open)| *open.service == *service) else {
-            // Nobody has asked for it.
+            // The client has not asked for it.
             return self.lost(now, LossCause::Invalid, out);
         };
         if last {

@@ -200,7 +200,7 @@ impl Worker {
             }
             (_, Input::Pause) => self.pause(now, out),
             (Phase::Paused, Input::Resume) => self.phase = Phase::Waiting { until: now },
-            // What comes on a socket that is being closed is nobody's.
+            // Messages on a socket that is being closed are ignored.
             (Phase::Waiting { .. } | Phase::Paused, Input::Heard { .. } | Input::Invalid)
             | (_, Input::Tick | Input::Resume) => {}
         }

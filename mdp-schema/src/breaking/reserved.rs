@@ -1,4 +1,4 @@
-//! Numbers and names that nobody may use again.
+//! Numbers and names that must not be used again.
 
 use prost_types::{DescriptorProto, EnumDescriptorProto};
 

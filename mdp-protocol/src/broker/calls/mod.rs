@@ -143,7 +143,7 @@ pub(super) enum Place {
     Overdue(Key),
     /// With the hooks.
     Asked(Stage),
-    /// The hooks want that its client is told nothing.
+    /// The hooks discarded the call: its client gets no answer.
     Silenced(Stage),
     /// Its worker has ended it; the client is still to take what is in the backlog.
     Ending,
@@ -273,7 +273,8 @@ impl<P> Call<P> {
         self.row = row;
     }
 
-    /// It counts for a principal, whose usage has this place; or for none, with [`UNCOUNTED`]. Gives the one before.
+    /// Counts the call for the principal with the usage at this index, or for none, with [`UNCOUNTED`]. Returns the
+    /// previous index.
     #[inline]
     pub(super) fn set_usage(&mut self, usage: u32) -> u32 {
         core::mem::replace(&mut self.usage, usage)

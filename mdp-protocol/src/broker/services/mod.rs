@@ -53,7 +53,7 @@ pub(super) struct Service {
 /// Workers with a free slot, by load.
 #[derive(Debug, Default)]
 struct FreeWorkers {
-    /// Bit n: list n has somebody.
+    /// Bit n: list n is not empty.
     occupied: u64,
     /// Grown as far as it is used.
     by_load: Vec<List>,
