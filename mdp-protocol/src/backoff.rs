@@ -26,7 +26,7 @@ impl Backoff {
         config.handshake.times(1 << self.failures.min(3))
     }
 
-    /// A broker has answered.
+    /// The attempt succeeded: the pauses start again at the shortest.
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
     }

@@ -271,7 +271,7 @@ impl<P: Payload, T> Client<P, T> {
                     self.take_back(key);
                 }
             }
-            // What it was that broke has been given up.
+            // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Tick => {}

@@ -3,7 +3,7 @@
 use crate::payload::Payload;
 use crate::wire::{CallKind, Direction, Part, units};
 
-/// What a client or a worker gives a stream at first.
+/// The first credit of a stream from a client or a worker.
 pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 
 /// Units that may be sent. One item may overdraw it, see [`units`].
@@ -41,9 +41,9 @@ pub(crate) struct Ends {
     kind: CallKind,
     /// The direction that is sent from here.
     own: Direction,
-    /// What may be sent from here.
+    /// The credit for sending from here.
     may_send: Balance,
-    /// What the other side may send.
+    /// The credit of the other side.
     granted: Balance,
     sent_end: bool,
     heard_end: bool,
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!((balance.add(1, u32::MAX), balance.units()), (0, most));
         assert!(balance.take(u32::MAX) && !balance.take(1));
         assert_eq!(balance.units(), 0);
-        // What was overdrawn comes on top.
+        // The overdrawn part comes on top.
         assert_eq!(balance.add(u32::MAX, 1), u32::MAX - most + 1);
         assert_eq!(balance.units(), 1);
     }

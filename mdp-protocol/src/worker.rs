@@ -272,7 +272,7 @@ impl Worker {
             },
             Input::Made => self.session.made(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
-            // What it was that broke has been given up.
+            // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Refused => self.lost(now, LossCause::Handshake, out),

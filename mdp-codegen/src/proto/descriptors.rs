@@ -54,7 +54,7 @@ fn loaded(compiler: &Compiler) -> Loaded {
         set: compiler.file_descriptor_set(),
         encoded: compiler.encode_file_descriptor_set(),
         imported: imported.map(|file| file.name().to_owned()).collect(),
-        // What is built in has no path.
+        // A built-in file has no path.
         opened: compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect(),
     }
 }
@@ -147,7 +147,7 @@ fn other_places(diagnostic: &dyn Diagnostic) -> Vec<String> {
 
 fn message(diagnostic: &dyn Diagnostic) -> String {
     let mut message = diagnostic.to_string();
-    // What the system says about a file that cannot be read.
+    // The system's error about a file that cannot be read.
     let mut cause = std::error::Error::source(diagnostic);
     while let Some(error) = cause {
         message.push_str(": ");

@@ -27,7 +27,7 @@ pub(super) struct Container {
     words: Vec<Ident>,
 }
 
-/// What the schema tells of a declaration besides.
+/// Further facts about a declaration for the schema.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
     /// Lines of documentation, as they stand after `///`.

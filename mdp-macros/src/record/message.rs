@@ -27,7 +27,7 @@ pub(super) struct Field {
     pub(super) role: Role,
 }
 
-/// What a field is for.
+/// The purpose of a field.
 pub(super) enum Role {
     /// It is on the wire.
     Value(Box<Value>),

@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span};
 pub(super) struct Kind {
     /// The word for it.
     word: &'static str,
-    /// What the runtime calls it.
+    /// Its name in the runtime.
     codec: &'static str,
     /// The Rust types that it carries.
     carries: &'static [&'static str],

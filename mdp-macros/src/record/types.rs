@@ -11,7 +11,7 @@ pub(super) struct Carried {
     pub(super) value: Type,
 }
 
-/// What holds the values.
+/// The container of the values.
 pub(super) enum Container {
     /// Nothing: one value.
     One,
@@ -42,7 +42,7 @@ pub(super) fn field(ty: &Type) -> Result<Carried> {
     Ok(Carried { container, value: held.clone() })
 }
 
-/// What holds values in Rust, with their types.
+/// A container in Rust, with the types of its values.
 enum Holder<'a> {
     None,
     Option(&'a Type),

@@ -1,4 +1,4 @@
-//! What counts for which method, service and worker, at each step of a call.
+//! The counters of methods, services and workers, at each step of a call.
 
 use alloc::vec::Vec;
 

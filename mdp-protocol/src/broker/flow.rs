@@ -1,4 +1,4 @@
-//! What the broker knows of a call's streams: which there are, how far they are, and the credit of each.
+//! The streams of a call at the broker: their directions, their progress, and the credit of each.
 
 use crate::payload::Payload;
 use crate::stream::{Balance, DEFAULT_WINDOW};

@@ -26,7 +26,7 @@ const ASKERS_MOST: usize = 1_024;
 const LOOKUPS_EACH: usize = LOOKUPS_MOST / 4;
 const ASKERS_EACH: usize = ASKERS_MOST / 4;
 
-/// What is known, and what is being asked for.
+/// The known contracts, and the running lookups.
 #[derive(Debug, Default)]
 pub(super) struct Schemas {
     known: BTreeMap<(Name, SchemaHash), Known>,
@@ -73,7 +73,7 @@ impl Waits {
     }
 }
 
-/// What a lookup asks for now.
+/// The current question of a lookup.
 pub(super) struct Step {
     pub(super) service: Key,
     pub(super) hash: SchemaHash,
@@ -85,7 +85,7 @@ pub(super) struct Step {
     pub(super) is_over: bool,
 }
 
-/// What a worker is asked, and how long it has for the answer.
+/// The question to a worker, and the time for its answer.
 pub(super) struct Ask {
     pub(super) service: Key,
     pub(super) name: Name,
@@ -215,7 +215,7 @@ impl Schemas {
         self.lookups.get(place).map(|lookup| lookup.next.min(lookup.until) <= now)
     }
 
-    /// What the lookup of this place asks for. It is seen to again in a while.
+    /// The current question of the lookup at this index. The lookup is due again after a while.
     pub(super) fn see_to(&mut self, now: Time, place: usize) -> Option<Step> {
         let lookup = self.lookups.get_mut(place)?;
         lookup.next = now + AGAIN;
@@ -231,7 +231,7 @@ impl Schemas {
         self.lookups.iter().position(waits)
     }
 
-    /// What the lookup of this place asks a worker.
+    /// The question of the lookup at this index to a worker.
     pub(super) fn ask(&self, place: usize) -> Option<Ask> {
         let lookup = self.lookups.get(place)?;
         let (service, until) = (lookup.service, lookup.until);
@@ -275,7 +275,7 @@ impl Schemas {
     }
 }
 
-/// What stands before the bytes of an answer's frames: the length of each.
+/// The bytes before an answer's frames: the length of each.
 const LENGTHS: usize = 3 * 4;
 
 /// The answer with a worker's schema, made once for all peers that ask.

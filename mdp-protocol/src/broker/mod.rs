@@ -228,7 +228,7 @@ impl<P: Payload> Broker<P> {
         &self.config
     }
 
-    /// What has happened so far and what is there now.
+    /// The counters so far, and the current numbers.
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),

@@ -55,7 +55,7 @@ pub(super) struct Pace {
     noted: Option<Time>,
 }
 
-/// What comes and what is served, while calls wait.
+/// Counts of calls that come and that are served, while calls wait.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
     began: Time,

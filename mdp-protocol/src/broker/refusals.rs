@@ -1,4 +1,4 @@
-//! What the broker says of a call that it ends itself.
+//! The errors of calls that the broker ends itself.
 
 use alloc::format;
 use alloc::string::String;

@@ -23,13 +23,13 @@ use crate::time::{Span, Time};
 use crate::wire::DisconnectReason;
 use crate::z85;
 
-/// What is known of the peer of a session.
+/// The identity and rights of a session's peer.
 #[derive(Clone, Debug)]
 pub(super) struct Rights {
     identity: Identity,
-    /// What it may do; `None` is nothing.
+    /// The rights of the peer. `None`: it has none.
     grant: Option<Arc<Grant>>,
-    /// What its principal uses.
+    /// The usage of its principal.
     usage: Option<Key>,
     /// The text that names this peer to workers, if its principal is known.
     shown: Option<Name>,
@@ -48,7 +48,7 @@ impl Rights {
         &self.identity
     }
 
-    /// What its principal uses.
+    /// The usage of its principal.
     #[inline]
     pub(super) fn usage(&self) -> Option<Key> {
         self.usage
@@ -161,7 +161,7 @@ impl<P: Payload> Broker<P> {
         for key in calls {
             let Some(call) = self.calls.get(key) else { continue };
             let service = match call.path() {
-                // What was called, wherever the hooks have sent it.
+                // The path that the client called, also if hooks have sent the call elsewhere.
                 Some(path) => Some(called_service(path, call.is_raw())),
                 None => self.services.get(call.service()).map(|service| service.name().clone()),
             };
@@ -282,7 +282,7 @@ impl<P: Payload> Broker<P> {
             }
             rights.called = found;
         }
-        // What its peers have not read is held for the principal, too.
+        // The unread bytes of its peers count for the principal, too.
         let unread = match (self.unread.is_empty(), rights.usage) {
             (false, Some(usage)) => self.unread.of_principal(usage),
             _ => 0,

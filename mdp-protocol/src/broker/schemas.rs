@@ -1,4 +1,4 @@
-//! What the services are, as their workers say: `mmi.schema` (`wire.md` R100).
+//! The schemas of services, from their workers: `mmi.schema` (`wire.md` R100).
 //!
 //! The broker asks one worker of each contract when a peer wants the schema, keeps the answer within limits, and gives
 //! it to all peers that asked in the meantime. It never decodes an answer.

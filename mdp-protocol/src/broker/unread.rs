@@ -1,4 +1,4 @@
-//! What peers have not read: bytes that are on their way to them.
+//! Unread data: bytes that are on their way to peers.
 //!
 //! The transport knows these bytes and reports them by connection ([`Input::Unread`](super::Input::Unread)). They count
 //! for the session, for its principal and for the broker. A client that has too many gets no new calls accepted, and a
@@ -25,7 +25,7 @@ use crate::time::Time;
 /// reports.
 pub const UNREAD_STEP: usize = 16 << 10;
 
-/// What was given to a worker for one service while one input is handled, of which the transport has not reported yet.
+/// Bytes that were given to a worker for one service within one input, and that the transport has not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given {
     input: u64,

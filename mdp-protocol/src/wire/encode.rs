@@ -94,7 +94,7 @@ struct Fields<'a> {
     arg: u32,
     peer: &'a [u8],
     name: &'a [u8],
-    /// That of a READY; REQUEST and FINAL bring theirs in the tail.
+    /// The name of a READY. The names of REQUEST and FINAL are in the tail.
     payload: &'a [u8],
 }
 
