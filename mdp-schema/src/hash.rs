@@ -39,7 +39,7 @@ pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], Sc
 ///
 /// # Errors
 ///
-/// The same as [`hash`].
+/// The errors of [`hash`].
 pub fn contract(set: &FileDescriptorSet, service: &str) -> Result<String, SchemaError> {
     let index = Index::of(set)?;
     let mut lines = Lines { index: &index, text: String::new(), open: BTreeSet::new() };

@@ -184,8 +184,8 @@ impl Builder {
     /// lost. Default: none; such handlers are dropped.
     ///
     /// A method's path is its service's path and its name. A service's path stands for all its methods. The handler
-    /// learns of it from `cx.is_cancelled()`. Its reply is dropped, and so is its stream of replies, with the next
-    /// reply. The handler counts for the worker's capacity until its end.
+    /// learns of the end of its call from `cx.is_cancelled()`. Its reply is dropped, and so is its stream of replies,
+    /// with the next reply. The handler counts for the worker's capacity until its end.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {
@@ -271,7 +271,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The same as of [`compile_protos`](Self::compile_protos).
+    /// The errors of [`compile_protos`](Self::compile_protos).
     pub fn compile_with_config(
         self,
         config: Config,
@@ -293,7 +293,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The same as of [`compile_protos`](Self::compile_protos).
+    /// The errors of [`compile_protos`](Self::compile_protos).
     pub fn compile_fds(self, mut set: FileDescriptorSet) -> Result<(), Error> {
         descriptors::without_empty_positions(&mut set);
         let problems = descriptors::incomplete(&set);

@@ -37,7 +37,7 @@ pub fn configure() -> Builder {
 ///
 /// # Errors
 ///
-/// The same as of [`Builder::compile_protos`].
+/// The errors of [`Builder::compile_protos`].
 ///
 /// ```no_run
 /// # fn main() -> Result<(), mdp_codegen::Error> {
