@@ -1,6 +1,6 @@
-//! Every rule that a service has to keep, for both front ends.
+//! The rules for services, for both front ends.
 //!
-//! The checks never stop at the first mistake: a person wants to see all of them at once.
+//! The checks never stop at the first mistake, so a user sees all mistakes at once.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
 use crate::model::{Method, Module, Origin, Service, Shape};
 
-/// The longest service name and the longest method path, in bytes: a name's length is one byte on the wire.
+/// The longest service name and method path, in bytes: a name's length is one byte on the wire.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// Checks the services of one generated module and gives every problem found; none means that they are fine.
+/// Checks the services of one generated module and returns every problem found. An empty list: the services are valid.
 ///
-/// `options` tells which modules are generated at all and may therefore clash.
+/// `options` says which modules are generated; only these may clash.
 pub fn module(module: &Module, options: &Options) -> Vec<Problem> {
     let mut problems = module_names(module, options);
     for service in &module.services {

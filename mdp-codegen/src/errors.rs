@@ -1,22 +1,22 @@
-//! What can be wrong, gathered and shown together.
+//! The mistakes in definitions, gathered and shown together.
 
 use std::fmt;
 
 use crate::check::MAX_NAME_BYTES;
 use crate::model::{Method, Origin, Service};
 
-/// One mistake, with the place where it was made.
+/// One mistake, with its place.
 ///
 /// It reads as `auth.proto:12: service auth.v1.Auth, method getUrl: its name in Rust would be `get_url`, ..`.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Where it is; `None` if it is no place in a source file, such as a setting of the builder.
+    /// The place. `None`: it is not in a source file, for example a setting of the builder.
     pub origin: Option<Origin>,
-    /// The service that is concerned, with its package.
+    /// The service with the mistake, with its package.
     pub service: Option<String>,
-    /// The method that is concerned, as it is named on the wire.
+    /// The method with the mistake, by its name on the wire.
     pub method: Option<String>,
-    /// What is wrong.
+    /// The mistake.
     pub mistake: Mistake,
 }
 
@@ -40,7 +40,7 @@ impl Problem {
         }
     }
 
-    /// A mistake that no place in a source file can be given for.
+    /// A mistake without a place in a source file.
     #[cfg(feature = "proto")]
     pub(crate) fn of_setting(mistake: Mistake) -> Self {
         Self { origin: None, service: None, method: None, mistake }
@@ -71,7 +71,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is wrong, without the place.
+/// A mistake without its place.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mistake {
@@ -82,7 +82,7 @@ pub enum Mistake {
     SameRustName {
         /// The name in Rust.
         rust: String,
-        /// The method that came first, as it is named on the wire.
+        /// The method that came first, by its name on the wire.
         other: String,
     },
     /// Two methods of one service have the same name on the wire.
@@ -93,15 +93,15 @@ pub enum Mistake {
     SameWireName {
         /// The name on the wire.
         name: String,
-        /// The method that came first, as it is named in Rust.
+        /// The method that came first, by its name in Rust.
         other: String,
     },
-    /// A module that is to be generated exists already.
+    /// A module to generate already exists.
     #[error("the generated module `{module}` clashes with {by}; rename one of them")]
     ModuleTaken {
         /// The name of the module.
         module: String,
-        /// Who has it already.
+        /// The item that already has this name.
         by: String,
     },
     /// The name, with its package, does not fit on the wire.
@@ -122,21 +122,21 @@ pub enum Mistake {
         /// The length of the path.
         bytes: usize,
     },
-    /// A method is `blocking`, and many messages travel.
+    /// A method with a stream is `blocking`.
     #[error(
         "a blocking method takes one request and gives one reply; without `blocking` it may stream, and hand \
          what blocks to `spawn_blocking`"
     )]
     BlockingStream,
-    /// A method's time is up before it begins.
+    /// A method's timeout is zero.
     #[error("a call without time ends before it begins; give a `timeout_ms` of at least 1")]
     NoTime,
-    /// A method is to be tried again, and many messages travel.
+    /// A method with a stream has retries.
     #[error(
         "a call with a stream is not tried again, for what has passed cannot come back; remove `retry_attempts`"
     )]
     RetryStream,
-    /// A number of attempts that is none.
+    /// The number of attempts is out of range.
     #[error("a call is tried once at least, and not for ever; give a `retry_attempts` of 1 to 100")]
     NoAttempt,
     /// An option of a method has a value that is newer than this crate.
@@ -145,7 +145,7 @@ pub enum Mistake {
         /// The value's number.
         value: i32,
     },
-    /// No Rust name can be made of the name, as of `_`.
+    /// The name gives no Rust name, for example `_`.
     #[error("no Rust name can be made of `{name}`; use a name with letters")]
     NoRustName {
         /// The name on the wire.
@@ -154,23 +154,23 @@ pub enum Mistake {
     /// A `.proto` file cannot be read or understood.
     #[error("{message}")]
     Proto {
-        /// What the compiler says about it, and its advice if it has any.
+        /// The compiler's message, and its advice if it has any.
         message: String,
     },
-    /// A `.proto` file is under none of the include folders.
+    /// A `.proto` file is not in any include folder.
     #[error("{path} was not found; searched in: {includes}{}", advice_if(*.exists))]
     NotIncluded {
-        /// The file that was asked for.
+        /// The requested file.
         path: String,
         /// The folders that were searched, separated by commas.
         includes: String,
-        /// Whether there is a file with that path, though under none of the folders.
+        /// Whether a file with that path exists outside of these folders.
         exists: bool,
     },
-    /// An import is in none of the include folders.
+    /// An import is not in any include folder.
     #[error("the import \"{import}\" was not found; searched in: {includes}")]
     ImportNotFound {
-        /// The file that was asked for.
+        /// The requested file.
         import: String,
         /// The folders that were searched, separated by commas.
         includes: String,
@@ -180,9 +180,9 @@ pub enum Mistake {
     Setting {
         /// The builder's method.
         setting: &'static str,
-        /// The value that it was given.
+        /// The value.
         value: String,
-        /// Why it cannot be used.
+        /// The reason why it cannot be used.
         reason: String,
     },
     /// The code for the messages of a package is not valid Rust.
@@ -190,9 +190,9 @@ pub enum Mistake {
     InvalidRust {
         /// The package.
         package: String,
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
-        /// What to look at.
+        /// A hint for the user.
         advice: &'static str,
     },
 }
@@ -201,7 +201,7 @@ fn advice_if(exists: bool) -> &'static str {
     if exists { " (the file exists; add the folder that it lies in)" } else { "" }
 }
 
-/// Why nothing was generated.
+/// Why no code was generated.
 ///
 /// `Debug` prints the same text as `Display` and adds the cause, because that is what cargo shows when the
 /// `main` of a build script returns the error.
@@ -209,25 +209,25 @@ fn advice_if(exists: bool) -> &'static str {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The `.proto` files or the settings are wrong; nothing was written.
+    /// The `.proto` files or the settings have mistakes; no file was written.
     #[error("{}", in_lines(.0))]
     Problems(Vec<Problem>),
     /// `prost-build` refused its settings, or could not write its files.
     #[error("the generated code was not written")]
     Generate(#[source] std::io::Error),
-    /// A file besides the generated code could not be written.
+    /// A file other than the generated code could not be written.
     #[error("{} was not written", path.display())]
     Write {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 #[cfg(feature = "proto")]
 impl Error {
-    /// All problems in the order of their places; empty if the error is of another kind.
+    /// All problems, in the order of their places. Empty for other kinds of errors.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Problems(problems) => problems,

@@ -1,6 +1,6 @@
 //! Generates typed clients and worker traits for the Majordomo Protocol from service definitions.
 //!
-//! Most people need one line in their build script, and no `protoc`:
+//! Most projects need one line in their build script, and no `protoc`:
 //!
 //! ```no_run
 //! // build.rs
@@ -13,8 +13,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! and one in the crate: `mod pb { mdp_runtime::include_proto!("auth.v1"); }`. For a service `Auth` that
-//! gives, beside the messages, three modules:
+//! and one in the crate: `mod pb { mdp_runtime::include_proto!("auth.v1"); }`. For a service `Auth` this generates the
+//! messages and three modules:
 //!
 //! | module | holds |
 //! |---|---|
@@ -22,7 +22,7 @@
 //! | `auth_worker` | the trait `Auth` to implement, and `AuthWorker`, which serves an implementation |
 //! | `auth_service` | the names and options of the service and its methods, as constants |
 //!
-//! With `stream` in front of a message many of it travel:
+//! `stream` in front of a message declares a stream of such messages:
 //!
 //! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` gives a |
 //! |---|---|---|
@@ -31,7 +31,7 @@
 //! | `rpc Upload(stream Req) returns (Rep)` | `upload(.., requests: Streaming<Req>) -> Result<Rep, Status>` | `Call<Rep, ClientStreaming<Req>>` |
 //! | `rpc Chat(stream Req) returns (stream Rep)` | `chat(.., requests: Streaming<Req>) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, BidiStreaming<Req>>` |
 //!
-//! A method can say more of itself, by an option whose file is built in:
+//! An option, whose file is built in, has further settings of a method:
 //!
 //! ```proto
 //! import "mdp/options.proto";
@@ -45,17 +45,17 @@
 //!
 //! | field | meaning | default |
 //! |---|---|---|
-//! | `timeout_ms` | how many milliseconds a caller waits unless it says otherwise, at least 1 | the client's |
-//! | `retry_attempts` | how often a call that fails is tried, the first time included, 1 to 100, where that is safe; not for streams | the client's |
-//! | `blocking` | its handler blocks its thread: a plain `fn`, which runs on one of tokio's `spawn_blocking` | no |
-//! | `on_cancel` | what becomes of its handler if the call is over before it: `CANCEL` drops it, `DETACH` lets it run to its end | `CANCEL` |
+//! | `timeout_ms` | the time in milliseconds that a caller waits unless it sets another one; at least 1 | the client's |
+//! | `retry_attempts` | the number of attempts of a call, the first one included, where a retry is safe; 1 to 100; not for streams | the client's |
+//! | `blocking` | the handler blocks its thread: it is a plain `fn`, which runs on a thread of tokio's `spawn_blocking` | no |
+//! | `on_cancel` | the fate of the handler if the call is over first: `CANCEL` drops it, `DETACH` lets it run to its end | `CANCEL` |
 //!
-//! A file `mdp/options.proto` in one of the include folders goes before the one that is built in; other compilers need
-//! such a copy. It makes no code unless it is among the files to compile. The options are no part of a service's
-//! schema: they are not compared, and `mdp schema export` does not print them. For files that should not know of
-//! them, the builder has [`blocking`](Builder::blocking) and [`detach`](Builder::detach).
+//! A file `mdp/options.proto` in one of the include folders takes precedence over the built-in one; other compilers
+//! need such a copy. No code is generated for it unless it is among the files to compile. The options are not part of a
+//! service's schema: they are not compared, and `mdp schema export` does not print them. For files without these
+//! options, the builder has [`blocking`](Builder::blocking) and [`detach`](Builder::detach).
 //!
-//! Whoever needs settings starts at [`configure`]:
+//! [`configure`] starts a builder with settings:
 //!
 //! ```no_run
 //! # #[cfg(feature = "proto")]
@@ -72,14 +72,14 @@
 //!
 //! # Errors
 //!
-//! All mistakes are gathered and shown together, each with its file, line, service and method; see
-//! [`Problem`]. Nothing is written then.
+//! All mistakes are gathered and shown together, each with its file, line, service and method; see [`Problem`]. No file
+//! is written then.
 //!
 //! # Parts
 //!
-//! A front end turns a definition into the plain data of [`model`]; [`check`] holds the rules and [`emit`]
-//! the templates. The front end for `.proto` files is behind the feature `proto`, which is on by default;
-//! the attribute macros bring their own front end to the same model.
+//! A front end turns a definition into the plain data of [`model`]; [`check`] has the rules and [`emit`] the templates.
+//! The front end for `.proto` files is behind the feature `proto`, which is on by default. The attribute macros have
+//! their own front end to the same model.
 
 pub mod check;
 pub mod emit;

@@ -1,19 +1,19 @@
-//! The plain data that both front ends produce and that the checks and the templates read.
+//! The plain data that both front ends produce, and that the checks and templates read.
 //!
-//! Nothing here decides anything: a `.proto` file and a Rust trait that declare the same service become
-//! the same [`Service`], and from there on there is one set of rules and one set of templates.
+//! The model has no logic. A `.proto` file and a Rust trait that declare the same service become the same [`Service`].
+//! One set of rules and one set of templates handle both.
 
 use std::fmt;
 
 use proc_macro2::{Ident, Span};
 use syn::{Attribute, Type, Visibility};
 
-/// All services that end up in one generated Rust module, with the module names that others took there.
+/// All services of one generated Rust module, with the module names that other items use there.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
     /// The services, in the order of their declaration.
     pub services: Vec<Service>,
-    /// Names of modules that exist beside the generated ones.
+    /// Names of modules that exist next to the generated ones.
     pub taken: Vec<Taken>,
 }
 
@@ -22,19 +22,19 @@ pub struct Module {
 pub struct Taken {
     /// The name as it is written in Rust, such as `auth_client`.
     pub module: String,
-    /// Who took it, in words that fit an error message: ``message `auth.v1.AuthClient` ``.
+    /// The item that uses it, as text for an error message: ``message `auth.v1.AuthClient` ``.
     pub by: String,
-    /// Where that was declared.
+    /// The place of its declaration.
     pub origin: Origin,
 }
 
 /// One service.
 ///
-/// [`names::service`](crate::names::service) gives the three Rust names; the stems must be the beginning of
-/// an identifier.
+/// [`names::service`](crate::names::service) gives the three Rust names; the stems must be valid beginnings of
+/// identifiers.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// The package, such as `auth.v1`; empty if there is none.
+    /// The package, such as `auth.v1`. Empty: none.
     pub package: String,
     /// The name on the wire, without the package: `Auth`.
     pub name: String,
@@ -44,24 +44,24 @@ pub struct Service {
     pub type_stem: String,
     /// The first part of the names of the generated modules: `auth`, as in `auth_client`.
     pub module_stem: String,
-    /// Lines of documentation, each as it stands after `///`.
+    /// Lines of documentation, each without its `///`.
     pub docs: Vec<String>,
-    /// `#[deprecated]`, with a note if it has one, if the service is marked as that.
+    /// `#[deprecated]`, with its note, if the service is deprecated.
     pub deprecated: Option<Attribute>,
-    /// Who sees the generated modules; what is in them is public.
+    /// The visibility of the generated modules. Their content is public.
     pub visibility: Visibility,
-    /// The conditions under which there is such a service: `#[cfg(..)]`.
+    /// The conditions of the service: `#[cfg(..)]`.
     pub cfgs: Vec<Attribute>,
-    /// Whether a method's type is a path that begins at a name beside the service, such as `records::Login`,
-    /// so that the generated modules have to know all names from there.
+    /// Whether a method's type is a path that begins with a name next to the service, such as `records::Login`. The
+    /// generated modules then import all names from there.
     pub needs_outer_names: bool,
-    /// The methods, in the order of their declaration, which is also the order of their numbers.
+    /// The methods in the order of their declaration, which is also the order of their numbers.
     pub methods: Vec<Method>,
-    /// Attributes that the user wants on the generated items.
+    /// The user's attributes on the generated items.
     pub attributes: Attributes,
-    /// Where the generated code takes the service's schema from.
+    /// The source of the service's schema in the generated code.
     pub schema: SchemaSource,
-    /// Where the service was declared.
+    /// The place of the service's declaration.
     pub origin: Origin,
 }
 
@@ -88,49 +88,48 @@ pub struct Method {
     pub name: String,
     /// The name in Rust: `who_am_i`.
     pub ident: Ident,
-    /// Lines of documentation, each as it stands after `///`.
+    /// Lines of documentation, each without its `///`.
     pub docs: Vec<String>,
-    /// How many messages travel in which direction.
+    /// The number of messages in each direction.
     pub shape: Shape,
-    /// What a second execution of the same call does.
+    /// The effect of a second execution of the same call.
     pub idempotency: Idempotency,
-    /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
+    /// The time in milliseconds that a caller waits unless it sets another one. `None`: the client's default.
     pub timeout_ms: Option<u32>,
-    /// How often a caller tries a call that fails, the first time included and where that is safe; `None` leaves it
-    /// to the client.
+    /// The number of attempts of a call, the first one included, where a retry is safe. `None`: the client's default.
     pub retry_attempts: Option<u8>,
-    /// Whether the handler blocks its thread: a plain `fn`, which runs where that harms nobody.
+    /// Whether the handler blocks its thread. It is then a plain `fn`, which runs on a thread for blocking code.
     pub blocking: bool,
-    /// What becomes of a handler whose call is over before it.
+    /// The fate of a handler whose call is over first.
     pub on_cancel: OnCancel,
-    /// `#[deprecated]`, with a note if it has one, if the method is marked as that.
+    /// `#[deprecated]`, with its note, if the method is deprecated.
     pub deprecated: Option<Attribute>,
-    /// The conditions under which there is such a method: `#[cfg(..)]`. It keeps its number without them.
+    /// The conditions of the method: `#[cfg(..)]`. They do not change its number.
     pub cfgs: Vec<Attribute>,
-    /// Whether the handler is given the call's context.
+    /// Whether the handler gets the call's context.
     pub takes_context: bool,
-    /// Whether the client and the handler are given a request; without one an empty message travels. Always
-    /// so where there are many.
+    /// Whether the client and the handler get a request. Without one an empty message is sent. Always `true` for a
+    /// stream of requests.
     pub takes_request: bool,
-    /// The request, as it is written inside the generated modules; `()` if there is none.
+    /// The type of the request, as the generated modules write it. `()`: none.
     pub input: Type,
-    /// The reply, as it is written inside the generated modules.
+    /// The type of the reply, as the generated modules write it.
     pub output: Type,
-    /// Where the method was declared.
+    /// The place of the method's declaration.
     pub origin: Origin,
 }
 
-/// Where the generated code takes a service's schema from.
+/// The source of a service's schema in the generated code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SchemaSource {
-    /// An encoded `google.protobuf.FileDescriptorSet`, which is put into the generated code.
+    /// An encoded `google.protobuf.FileDescriptorSet`, embedded in the generated code.
     Bytes(Vec<u8>),
     /// The types of requests and replies, which describe themselves.
     #[default]
     Described,
 }
 
-/// How many messages travel in which direction.
+/// The number of messages in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// One request, one reply.
@@ -165,10 +164,10 @@ impl Shape {
     }
 }
 
-/// What a second execution of the same call does; it decides whether a call may be sent again.
+/// The effect of a second execution of the same call. It decides whether a call may be sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Idempotency {
-    /// Nothing was declared, so the worst is assumed.
+    /// Not declared: a second execution may have any effect.
     #[default]
     Unknown,
     /// The method only reads.
@@ -177,17 +176,17 @@ pub enum Idempotency {
     Idempotent,
 }
 
-/// What becomes of a handler whose call is over before it: cancelled, out of time, or its session lost.
+/// The fate of a handler whose call is over first: cancelled, out of time, or its session lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnCancel {
-    /// It is dropped.
+    /// The handler is dropped.
     #[default]
     Cancel,
-    /// It is told, and runs to its end.
+    /// The handler is notified, and runs to its end.
     Detach,
 }
 
-/// Attributes that the user wants on the generated items of a service.
+/// The user's attributes on the generated items of a service.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     /// On the client's struct.
@@ -200,14 +199,14 @@ pub struct Attributes {
     pub worker_mod: Vec<Attribute>,
 }
 
-/// Where something was declared; errors point there.
+/// The place of a declaration, for errors.
 #[derive(Clone, Debug)]
 pub enum Origin {
     /// In a `.proto` file.
     Proto {
-        /// The file's name, as `import` writes it.
+        /// The file's name in `import`.
         file: String,
-        /// The line, from 1 on; `None` if the descriptors came without source positions.
+        /// The line, from 1. `None`: the descriptors have no source positions.
         line: Option<usize>,
     },
     /// In Rust source.

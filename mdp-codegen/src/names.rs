@@ -1,12 +1,11 @@
 //! From names on the wire to names in Rust.
 //!
-//! Case is changed in the same way as `prost-build` does it for messages, so that a service and the
-//! messages beside it look alike.
+//! Case is changed as `prost-build` does for messages, so that a service and its messages look alike.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
 
-/// The names that a service gives to what is generated for it.
+/// The names of the items that are generated for a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceNames {
     /// The worker trait: `Auth`.
@@ -17,7 +16,7 @@ pub struct ServiceNames {
     pub module_stem: String,
 }
 
-/// Derives the Rust names of a service; `None` if nothing remains, as of the name `_`.
+/// Derives the Rust names of a service. `None`: no letters or digits remain, for example of the name `_`.
 ///
 /// ```
 /// let names = mdp_codegen::names::service("HTTPCache").expect("the name has letters");
@@ -30,7 +29,7 @@ pub fn service(name: &str) -> Option<ServiceNames> {
     Some(ServiceNames { ident: ident(&type_stem)?, type_stem, module_stem })
 }
 
-/// Derives the Rust name of a method; `None` if nothing remains, as of the name `_`.
+/// Derives the Rust name of a method. `None`: no letters or digits remain, for example of the name `_`.
 ///
 /// Keywords become raw identifiers; the few that cannot be raw get an underscore.
 ///
@@ -44,7 +43,7 @@ pub fn method(name: &str) -> Option<Ident> {
     ident(&not_a_digit_first(name.to_snake_case()))
 }
 
-/// The name on the wire of a method that was declared in Rust; empty if nothing remains, as of `__`.
+/// The name on the wire of a method that was declared in Rust. Empty: no letters or digits remain, for example of `__`.
 ///
 /// ```
 /// let name = |rust| mdp_codegen::names::on_wire(&quote::format_ident!("{rust}"));

@@ -1,4 +1,4 @@
-//! Which endpoint is next, and how long to wait before it is tried.
+//! The choice of the next endpoint, and the pause before the attempt.
 
 use crate::rng::Rng;
 use crate::session::SessionConfig;
@@ -16,7 +16,7 @@ impl Backoff {
         Backoff { rng: Rng::new(seed), endpoint: 0, failures: 0 }
     }
 
-    /// The place of the endpoint to connect to.
+    /// The index of the endpoint to connect to.
     pub(crate) fn endpoint(&self) -> usize {
         self.endpoint
     }
@@ -26,12 +26,12 @@ impl Backoff {
         config.handshake.times(1 << self.failures.min(3))
     }
 
-    /// Somebody is there.
+    /// The attempt succeeded: the pauses start again at the shortest.
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
     }
 
-    /// It is over with this endpoint. The pause before the next one.
+    /// The attempt at this endpoint is over. Returns the pause before the next one.
     pub(crate) fn failed(&mut self, config: &SessionConfig) -> Span {
         let endpoints = config.endpoints.max(1);
         self.endpoint = (self.endpoint + 1) % endpoints;

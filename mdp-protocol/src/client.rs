@@ -1,11 +1,11 @@
-//! The client: calls out, outcomes back, one for each call.
+//! The client: takes calls and gives one outcome for each.
 //!
-//! A call that was never sent waits for a session. A call that was sent when its session is lost is
-//! sent again if its method is idempotent; otherwise it ends with UNAVAILABLE, which says that the
-//! handler may have run. Whatever happens, a call ends at its deadline.
+//! A call that was never sent waits for a session. A call that was sent when its session is lost is sent again if its
+//! method is idempotent; otherwise it ends with UNAVAILABLE, which says that the handler may have run. In any case a
+//! call ends at its deadline.
 //!
-//! A call may have streams: parts go out within the credit that the machine tells of, and what comes in
-//! is within the credit that it gave. Once any of that has passed the call is not sent again.
+//! A call may have streams: parts are sent within the credit that the machine reports, and received within the credit
+//! that it gave. After the first part the call is not sent again.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -27,13 +27,13 @@ use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
 /// Settings of a client.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How it reaches a broker.
+    /// How the client reaches a broker.
     pub session: SessionConfig,
-    /// Calls at once; one more ends at once with RESOURCE_EXHAUSTED. 10,000.
+    /// Calls at once. A further call ends at once with RESOURCE_EXHAUSTED. Default: 10,000.
     pub calls: usize,
-    /// How often an idempotent call is sent at the most. 3.
+    /// How often an idempotent call is sent at most. Default: 3.
     pub attempts: u8,
-    /// Units of credit that it gives each stream of replies; see [`units`](crate::wire::units). 4,096.
+    /// Units of credit for each stream of replies; see [`units`](crate::wire::units). Default: 4,096.
     pub window: u32,
 }
 
@@ -48,7 +48,7 @@ impl Default for Config {
     }
 }
 
-/// What happened. `T` is what the driver wants back with the outcome: the machine never looks at it.
+/// An input of the client. `T` is a value that comes back to the driver with the outcome; the machine never reads it.
 #[derive(Debug)]
 pub enum Input<'a, P, T> {
     /// The user makes a call.
@@ -59,63 +59,62 @@ pub enum Input<'a, P, T> {
     Part {
         /// The call.
         call: Key,
-        /// The part. An item needs credit, see [`Action::Credit`]: without, the call ends with INTERNAL.
+        /// The part. An item needs credit, see [`Action::Credit`]. Without credit the call ends with INTERNAL.
         part: Part<P>,
     },
     /// The user has taken items of a stream of replies.
     Taken {
         /// The call.
         call: Key,
-        /// What they cost.
+        /// The cost of these items, in units.
         units: u32,
     },
-    /// A record came from the broker.
+    /// A record arrived from the broker.
     Record(Record<&'a [u8], P>),
-    /// Something came that cannot be read.
+    /// A message arrived that cannot be read.
     Invalid,
     /// The socket has its connection: from now on the broker can answer HELLO.
     Made,
-    /// The call's REQUEST was not given to a connection, and will not be: what follows is [`Broken`](Input::Broken). The call
-    /// waits as if it had not been sent.
+    /// The call's REQUEST was not given to a connection, and will not be: [`Broken`](Input::Broken) has to follow. The
+    /// call waits as if it had not been sent.
     Unsent(u64),
     /// The socket could not be made, it failed, or its connection is known to be broken. Calls that were sent end, or are
     /// sent again (wire.md R49).
     Broken,
-    /// Nothing; time has passed.
+    /// No event; time has passed.
     Tick,
-    /// Finish what runs for at most `grace`, then close. New calls end with CANCELLED.
+    /// The client has to close: running calls get up to `grace` to end. New calls end with CANCELLED.
     Close {
-        /// How long to wait.
+        /// The longest time to wait.
         grace: Span,
     },
 }
 
-/// A call, as the user makes it.
+/// A call of the user.
 #[derive(Debug)]
 pub struct Call<P, T> {
-    /// Comes back with the outcome.
+    /// A value that comes back with the outcome.
     pub token: T,
     /// The time until its deadline.
     pub timeout: Span,
-    /// The time within which a call with a stream has to begin: a worker has it and says so. Of other
-    /// calls nobody asks.
+    /// The time within which a worker has to confirm that a call with a stream has begun. Not used for other calls.
     pub begin_within: Span,
-    /// Whether its method may be run more than once.
+    /// Whether its method may run more than once.
     pub idempotent: bool,
-    /// The only worker that is wanted, or empty.
+    /// The id of the only worker that may get the call, or empty.
     pub worker: Arc<[u8]>,
-    /// How many messages go which way.
+    /// The streams of the call.
     pub kind: CallKind,
     /// Path, metadata and, unless requests stream, payload.
     pub body: P,
 }
 
-/// What is to be done.
+/// An action that the driver has to perform.
 #[derive(Debug)]
 pub enum Action<P, T> {
-    /// The session's wish.
+    /// An action of the session.
     Session(SessionAction<P>),
-    /// A part of a call's stream of replies has come.
+    /// A part of a call's stream of replies has arrived.
     Part {
         /// The call.
         call: Key,
@@ -126,35 +125,35 @@ pub enum Action<P, T> {
     Credit {
         /// The call.
         call: Key,
-        /// What they may cost.
+        /// The additional credit, in units.
         units: u32,
     },
     /// A call has ended.
     Done {
-        /// Whose call.
+        /// The call's token.
         token: T,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome<P>,
     },
-    /// All is done; the client takes no more input.
+    /// The client is closed and accepts no more input.
     Closed,
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome<P> {
     /// A worker, or the broker for it, ended the call. Unless the code is OK the body is a status.
     Final {
         /// The code.
         code: Code,
-        /// No handler was started.
+        /// Whether it is certain that no handler was started.
         not_started: bool,
-        /// How many attempts the broker made.
+        /// The number of attempts that the broker made.
         attempt: u8,
         /// The reply or the status.
         body: P,
     },
-    /// The client itself ended it.
+    /// The client itself ended the call.
     Refused(Box<Refusal>),
 }
 
@@ -164,7 +163,7 @@ impl<P, T> From<SessionAction<P>> for Action<P, T> {
     }
 }
 
-/// The client's state machine. See the [crate's guide](crate) for how it is driven.
+/// The client's state machine. The [crate's guide](crate) shows how to drive it.
 #[derive(Debug)]
 pub struct Client<P, T> {
     config: Config,
@@ -182,7 +181,7 @@ pub struct Client<P, T> {
     known: Vec<u8>,
     closing: Option<Time>,
     closed: bool,
-    /// The millisecond whose timers have been looked at.
+    /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
 }
 
@@ -218,7 +217,7 @@ impl<P, T> Pending<P, T> {
 }
 
 impl<P: Payload, T> Client<P, T> {
-    /// A client that connects at the first input.
+    /// Makes a client that connects at the first input.
     pub fn new(config: Config) -> Self {
         Client {
             session: PeerSession::new(config.session.clone()),
@@ -236,8 +235,8 @@ impl<P: Payload, T> Client<P, T> {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order. Gives the call that the input made, for
-    /// [`Input::Cancel`]; `None` if it made none, or one that has ended by now.
+    /// Handles an input and appends the actions for the driver, in order. Returns the call that the input made, for
+    /// [`Input::Cancel`]. `None`: the input made no call, or the call has already ended.
     pub fn handle(
         &mut self,
         now: Time,
@@ -272,7 +271,7 @@ impl<P: Payload, T> Client<P, T> {
                     self.take_back(key);
                 }
             }
-            // What it was that broke has been given up.
+            // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Tick => {}
@@ -292,7 +291,7 @@ impl<P: Payload, T> Client<P, T> {
         made.filter(|call| self.is_pending(*call))
     }
 
-    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    /// The latest time for the driver to call `handle` with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Time> {
         if self.closed {
             return None;
@@ -301,7 +300,7 @@ impl<P: Payload, T> Client<P, T> {
         timers.into_iter().flatten().min()
     }
 
-    /// When it connects again, if it waits for that.
+    /// The time of the next attempt to connect, if the client waits for one.
     pub fn next_attempt(&self) -> Option<Time> {
         self.session.next_attempt()
     }
@@ -502,7 +501,7 @@ impl<P: Payload, T> Client<P, T> {
                     }
                     Reply::Body(body) => Outcome::Final { code, not_started, attempt, body },
                     Reply::Refused(refusal) => Outcome::Refused(refusal),
-                    // Nobody sends it in this form.
+                    // No peer sends it in this form.
                     Reply::Listing(_) => return self.lost(now, LossCause::Invalid, out),
                 };
                 self.end(key, outcome, out);
@@ -525,7 +524,7 @@ impl<P: Payload, T> Client<P, T> {
             }
             Record::Cancel { call } => {
                 let Some(key) = self.sent_call(call) else { return };
-                // Who has seen a part of it cannot say that nobody has begun.
+                // A client that has seen a part of the call knows that a handler has begun.
                 if self.calls.get(key).is_some_and(|call| call.ends.has_begun()) {
                     return self.lost(now, LossCause::Invalid, out);
                 }
@@ -543,7 +542,7 @@ impl<P: Payload, T> Client<P, T> {
         self.calls.get(key).filter(|call| call.sent).map(|_| key)
     }
 
-    /// Nobody has seen this call: it waits for the next session.
+    /// No broker has read this call: it waits for the next session.
     fn take_back(&mut self, key: Key) {
         self.sent.remove(&mut self.calls, key);
         if let Some(call) = self.calls.get_mut(key) {

@@ -1,12 +1,12 @@
-//! Who a peer is, as the transport has proven it.
+//! The identity of a peer, as the transport has proven it.
 
 use crate::policy::PeerKey;
 
-/// Who sent a message: the holder of a key, or a peer without one.
+/// The sender of a message: the holder of a key, or a peer without a key.
 ///
-/// Rights, quotas and sessions hang on it. Only the transport makes one, for the message in hand, out of what the
-/// handshake of the message's connection has proven. A message whose connection should have a key and has none has
-/// no identity: the transport drops it.
+/// Rights, quotas and sessions depend on it. Only the transport makes an identity, for each message, from the handshake
+/// of the message's connection. A message without a key over a connection that needs one has no identity: the transport
+/// drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity(Proof);
 

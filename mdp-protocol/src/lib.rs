@@ -1,17 +1,16 @@
-//! The Majordomo Protocol without I/O: how its bytes look, and what a broker, a worker and a client
-//! do about them.
+//! The Majordomo Protocol without I/O: the wire format, and the state machines of broker, worker and client.
 //!
-//! There is no socket here, no clock and no source of randomness. Each of the three state machines,
-//! [`broker::Broker`], [`worker::Worker`] and [`client::Client`], has one door in, one list out and
-//! one deadline:
+//! This crate has no socket, no clock and no source of randomness. Each of the three state machines,
+//! [`broker::Broker`], [`worker::Worker`] and [`client::Client`], has one input function, one list of actions and one
+//! deadline:
 //!
 //! ```text
 //! handle(now, input, &mut actions)        next_deadline() -> Option<Time>
 //! ```
 //!
-//! A driver receives, calls `handle`, performs the actions in their order and calls `handle` with
-//! `Input::Tick` when the deadline has come. The state afterwards is a function of the state before,
-//! the time and the input, so whole clusters run in a test over a time that the test makes up.
+//! A driver receives, calls `handle`, performs the actions in their order and calls `handle` with `Input::Tick` when
+//! the deadline has come. The new state is a function of the old state, the time and the input, so a test can run whole
+//! clusters in simulated time.
 //!
 //! ```
 //! use mdp_protocol::broker::{Action, Broker, Config, Input};
@@ -27,10 +26,10 @@
 //! assert!(matches!(actions.first(), Some(Action::Open { .. })));
 //! ```
 //!
-//! The payload of a call is a type parameter: the machines move it and never look at it. It tells
-//! only its size, through [`Payload`], so that memory stays within [`Limits`].
+//! The payload of a call is a type parameter: the machines pass it on and never read it. They use only its size,
+//! through [`Payload`], to keep memory within [`Limits`].
 //!
-//! The bytes themselves are in [`wire`]; `docs/wire.md` is their normative text.
+//! [`wire`] encodes and decodes the bytes; `docs/wire.md` is their normative text.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -2,8 +2,8 @@
 
 use crate::codes::code_table;
 
-/// What a broker, and where it says so a peer, accepts. Each overflow ends in an error that names
-/// the limit; nothing is dropped in silence.
+/// The limits of the data that a broker accepts; a few also hold for peers. Each overflow gives an error that names the
+/// limit; no data is dropped without a report.
 ///
 /// ```
 /// use mdp_protocol::Limits;
@@ -12,60 +12,61 @@ use crate::codes::code_table;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes in one frame: a packet, or a payload in a frame of its own. 4 MiB. A longer frame ends
-    /// the connection below this layer; own peers refuse it before they send.
+    /// Bytes in one frame: a packet, or a payload in a frame of its own. Default: 4 MiB. The transport ends the
+    /// connection of a longer frame. Peers of this toolkit refuse it before they send it.
     pub frame_bytes: usize,
-    /// Frames in one message, the packet included. 32.
+    /// Frames in one message, the packet included. Default: 32.
     pub frames: usize,
-    /// Records in one packet. 1,024.
+    /// Records in one packet. Default: 1,024.
     pub records: usize,
-    /// Sessions at once, clients and workers together. 65,536.
+    /// Sessions at once, clients and workers together. Default: 65,536.
     pub sessions: usize,
-    /// Services that have a worker. 1,024.
+    /// Services that have a worker. Default: 1,024.
     pub services: usize,
-    /// Names that calls wait for without there being a worker. 128.
+    /// Names of services without a worker for which calls wait. Default: 128.
     pub unserved_services: usize,
-    /// Services that one worker's connection may offer. 256.
+    /// Services that one worker's connection may offer. Default: 256.
     pub services_per_worker: usize,
-    /// Services that all workers' connections offer together, each counted for each connection. Lists and reports look at
+    /// Services that all workers' connections offer together, each counted for each connection. Lists and reports visit
     /// each of them. Default: 65,536.
     pub registrations: usize,
-    /// Calls that wait for a worker of one service. 10,000.
+    /// Calls that wait for a worker of one service. Default: 10,000.
     pub queued_calls_per_service: usize,
-    /// Bytes of calls that wait for a worker of one service. 64 MiB.
+    /// Bytes of calls that wait for a worker of one service. Default: 64 MiB.
     pub queued_bytes_per_service: usize,
-    /// Bytes of calls that the broker holds, waiting or kept for another attempt. 256 MiB.
+    /// Bytes of calls that the broker holds, waiting or kept for another attempt. Default: 256 MiB.
     pub held_bytes: usize,
-    /// Bytes that one connection has not read: what the broker has given to the transport for it and what is not written
-    /// yet, answers to REQUESTs and the broker's own answers included. Default: 32 MiB. A session whose peer would have
-    /// more ends.
+    /// Bytes on their way to one connection that its peer has not read: data that the broker has given to the transport
+    /// and that is not written yet, the broker's own answers included. Default: 32 MiB. A session that would exceed
+    /// this ends.
     pub unread_bytes_per_session: usize,
-    /// The same for all connections together. Default: 128 MiB. See [`unread_share`](Self::unread_share) for what that
-    /// leaves to each. Small messages and REQUESTs may use an eighth more.
+    /// Unread bytes of all connections together. Default: 128 MiB. See [`unread_share`](Self::unread_share) for the
+    /// share of each. Small messages and REQUESTs may use an eighth more.
     pub unread_bytes: usize,
-    /// Calls of one client, waiting and running. 10,000.
+    /// Calls of one client, waiting and running. Default: 10,000.
     pub calls_per_client: usize,
-    /// Calls of all clients, waiting and running. 1,000,000.
+    /// Calls of all clients, waiting and running. Default: 1,000,000.
     pub calls: usize,
-    /// Calls at once that one worker may offer for one service. 65,535.
+    /// Calls at once that one worker may offer for one service. Default: 65,535.
     pub capacity: u32,
-    /// Methods that have counters of their own, over all services; and so many services. What is called beyond it counts for
-    /// its service, or for the broker as a whole only. 4,096.
+    /// Methods of all services that have counters of their own; the same number holds for services. Calls of further
+    /// methods count only for their service, or for the broker as a whole. Default: 4,096.
     pub methods: usize,
     /// Units of credit that one side of a stream may give the other at once, each for an item of up to
     /// 256 bytes; see [`units`](crate::wire::units). Credit beyond it is not passed on. Default: 16,384.
     /// Must be at least 16: with less a stream can stop, because receivers keep a few units back (`wire.md` R71). The
     /// broker of `mdp-runtime` raises a smaller value to 16.
     pub window: u32,
-    /// Contracts of services that the broker keeps, once somebody has asked for them; beyond that it forgets the one that
-    /// nobody wanted for longest. 256.
+    /// Contracts of services that the broker keeps after a peer has asked for them. Beyond this number it drops the
+    /// least recently used one. Default: 256.
     pub schemas: usize,
-    /// Bytes of these. A longer one is told and not kept. 16 MiB.
+    /// Bytes of these contracts together. A contract that is longer is passed on and not kept. Default: 16 MiB.
     pub schema_bytes: usize,
-    /// How often a call is given to a worker before the broker gives up. 3.
+    /// How often a call is given to a worker before the broker gives up. Default: 3.
     pub attempts: u8,
-    /// How often the broker takes slots back from a worker that answers no call in between. With the last time it is told
-    /// to go, and what else it holds moves on or ends. Within the time of an overrun it counts once. 3.
+    /// How often the broker takes slots back from a worker that answers no call in between. At the last time the worker
+    /// gets DISCONNECT, and its other calls move or end. Several slots within the time of one overrun count once.
+    /// Default: 3.
     pub unanswered: u8,
 }
 
@@ -76,27 +77,27 @@ const UNREAD_SMALL: usize = 64 << 10;
 
 impl Limits {
     /// Frames in the body of a plain message, and in a raw payload: five fewer than [`frames`](Self::frames), so that
-    /// the message is within that in each dialect and direction.
+    /// the message is within that limit in each dialect and direction.
     pub const fn body_frames(&self) -> usize {
         self.frames.saturating_sub(PLAIN_HEADS)
     }
 
-    /// The most that one connection may have unread while all connections together have `all` bytes unread: half of what
-    /// is left of three quarters of [`unread_bytes`](Self::unread_bytes), at most
-    /// [`unread_bytes_per_session`](Self::unread_bytes_per_session), and at least
-    /// [`unread_small`](Self::unread_small). The last quarter is for connections that have read what they were sent.
+    /// The most unread bytes that one connection may have while all connections together have `all` unread bytes: half
+    /// of the rest of three quarters of [`unread_bytes`](Self::unread_bytes), at most
+    /// [`unread_bytes_per_session`](Self::unread_bytes_per_session), and at least [`unread_small`](Self::unread_small).
+    /// The last quarter is for connections that have read their data.
     pub fn unread_share(&self, all: usize) -> usize {
         let left = (self.unread_bytes / 4 * 3).saturating_sub(all);
         (left / 2).min(self.unread_bytes_per_session).max(self.unread_small())
     }
 
-    /// Up to this many unread bytes, 64 KiB by default, a connection counts as one that reads.
+    /// A connection with at most this many unread bytes counts as one that reads. Default: 64 KiB.
     pub fn unread_small(&self) -> usize {
         UNREAD_SMALL.min(self.unread_bytes_per_session / 2)
     }
 
-    /// With more unread bytes than this a connection gets no further REQUEST, and none of its own is accepted: half of its
-    /// [share](Self::unread_share).
+    /// With more unread bytes than this a connection gets no further REQUEST, and its own REQUESTs are refused: half of
+    /// its [share](Self::unread_share).
     pub fn unread_mark(&self, all: usize) -> usize {
         (self.unread_share(all) / 2).max(self.unread_small())
     }
@@ -132,7 +133,7 @@ impl Default for Limits {
 }
 
 code_table! {
-    /// Which limit a request, a registration or a message met.
+    /// The limit that a request, a registration or a message exceeded.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Limit {

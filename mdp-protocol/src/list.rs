@@ -6,7 +6,7 @@ use crate::slab::{Key, Slab};
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// The two neighbours of an entry in one list, by their places: who is in a list is in the table.
+/// The two neighbours of an entry in one list, by their indexes in the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     prev: u32,

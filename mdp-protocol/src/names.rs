@@ -1,4 +1,4 @@
-//! Names of services, methods and peers: what is allowed, and how a method's path splits.
+//! Names of services, methods and peers: their rules, and how to split a method's path.
 
 use alloc::sync::Arc;
 
@@ -8,24 +8,24 @@ pub type Name = Arc<[u8]>;
 /// The most bytes that a name may have: its length is one byte on the wire.
 pub const MAX_NAME: usize = 255;
 
-/// Why a name is not one.
+/// Why a name is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// There is no byte in it.
+    /// The name is empty.
     #[error("the name is empty; give 1 to 255 bytes of printable ASCII without spaces")]
     Empty,
-    /// It is longer than the wire can carry.
+    /// The name is longer than the wire can carry.
     #[error("the name has {0} bytes; at most 255 are allowed")]
     TooLong(usize),
-    /// A byte that is not printable ASCII, or a space.
+    /// The name has a space, or a byte that is not printable ASCII.
     #[error("byte {at} of the name is {byte:#04x}; only printable ASCII without spaces is allowed")]
     BadByte {
-        /// Where, counted from 0.
+        /// The position of the byte, counted from 0.
         at: usize,
-        /// The byte that stands there.
+        /// The byte.
         byte: u8,
     },
-    /// A method's path without the `/` that parts service from method, or with nothing beside it.
+    /// A method's path has no `/` between service and method, or one of the two is empty.
     #[error("the method's path has no service or no method; it reads `package.Service/Method`")]
     NotAPath,
 }
@@ -41,7 +41,7 @@ pub enum NameError {
 ///
 /// # Errors
 ///
-/// What is wrong with the name, and where.
+/// The fault of the name and its position.
 pub fn check(name: &[u8]) -> Result<&str, NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -67,7 +67,7 @@ pub fn check(name: &[u8]) -> Result<&str, NameError> {
 ///
 /// # Errors
 ///
-/// [`NameError::NotAPath`] where there is no `/`, or nothing on one side of it.
+/// [`NameError::NotAPath`]: the path has no `/`, or one side of it is empty.
 pub fn split(path: &str) -> Result<(&str, &str), NameError> {
     match path.rsplit_once('/') {
         Some((service, method)) if !service.is_empty() && !method.is_empty() => {

@@ -1,5 +1,5 @@
-//! Who may call, serve and manage what. Plain data: the broker's machine asks it, and whoever drives the machine
-//! reads it from wherever it is kept.
+//! The rights to call, serve and manage services, as plain data. The broker's machine asks the policy; the driver of
+//! the machine loads it.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -24,12 +24,12 @@ pub type PeerKey = [u8; 32];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     name: Vec<u8>,
-    /// Whatever follows the name.
+    /// Whether any text may follow the name.
     open: bool,
 }
 
 impl Pattern {
-    /// The pattern of a text; `None` if it is empty, or has a `*` that is not at its end.
+    /// Parses a pattern. `None`: the text is empty, or has a `*` that is not at its end.
     pub fn new(text: &str) -> Option<Self> {
         let (name, open) = match text.strip_suffix('*') {
             Some(name) => (name, true),
@@ -39,53 +39,53 @@ impl Pattern {
         fine.then(|| Pattern { name: name.into(), open })
     }
 
-    /// Whether a name is one that is meant.
+    /// Whether the pattern matches a name.
     pub fn fits(&self, name: &[u8]) -> bool {
         if self.open { name.starts_with(&self.name) } else { name == self.name }
     }
 }
 
-/// What one principal may use at once; `None` is without a limit but those of the broker.
+/// Quotas of one principal. `None`: only the broker's own limits apply. Default: `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Calls of all its sessions that have not ended.
     pub calls_in_flight: Option<usize>,
     /// Calls in a second, on average; a second's worth may come at once.
     pub calls_per_second: Option<u32>,
-    /// Bytes that the broker holds for it: of its calls that wait, and what its connections have not read.
+    /// Bytes that the broker holds for the principal: its calls that wait, and data that its connections have not read.
     pub queued_bytes: Option<usize>,
 }
 
-/// What a principal may do.
+/// The rights of a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The principal's name, 1 to 64 bytes of printable ASCII without space.
     pub name: Arc<[u8]>,
-    /// Services that it may call.
+    /// Services that the principal may call.
     pub call: Vec<Pattern>,
-    /// Services that it may serve.
+    /// Services that the principal may serve.
     pub serve: Vec<Pattern>,
-    /// Whether it may use the broker's own services, `mmi.`, beyond `mmi.service`.
+    /// Whether the principal may use the broker's own services, `mmi.`, beyond `mmi.service`.
     pub manage: bool,
-    /// Whether it may ask for workers, or the broker, to end: `mmi.drain.`.
+    /// Whether the principal may drain workers and the broker: `mmi.drain.`.
     pub drain: bool,
-    /// What it may use at once.
+    /// The quotas of the principal.
     pub quota: Quota,
 }
 
 impl Grant {
-    /// Whether it may call a service.
+    /// Whether this grant has the right to call a service.
     pub fn may_call(&self, service: &[u8]) -> bool {
         self.call.iter().any(|pattern| pattern.fits(service))
     }
 
-    /// Whether it may serve a service.
+    /// Whether this grant has the right to serve a service.
     pub fn may_serve(&self, service: &[u8]) -> bool {
         self.serve.iter().any(|pattern| pattern.fits(service))
     }
 }
 
-/// Who may do what; whoever is not in it may do nothing.
+/// The rights of all peers. A peer that is not in the policy has no rights.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     by_key: HashMap<PeerKey, Arc<Grant>, FixedState>,
@@ -99,7 +99,7 @@ impl Policy {
         Self::default()
     }
 
-    /// Gives a grant to the holder of a key. Gives the name of who had this key before, if there is one.
+    /// Gives a grant to the holder of a key. Returns the name of the principal that had this key before, if any.
     pub fn grant(&mut self, key: PeerKey, grant: &Arc<Grant>) -> Option<Arc<[u8]>> {
         self.by_key.insert(key, Arc::clone(grant)).map(|before| Arc::clone(&before.name))
     }
@@ -109,12 +109,12 @@ impl Policy {
         self.anonymous = Some(grant);
     }
 
-    /// Gives a grant to peers with a key that is nobody's.
+    /// Gives a grant to peers with a key that belongs to no principal.
     pub fn grant_anyone(&mut self, grant: Arc<Grant>) {
         self.anyone = Some(grant);
     }
 
-    /// What a peer may do; `None` is nothing.
+    /// The rights of a peer. `None`: it has no rights.
     pub fn of(&self, peer: &Identity) -> Option<&Arc<Grant>> {
         match peer.key() {
             None => self.anonymous.as_ref(),
@@ -122,12 +122,12 @@ impl Policy {
         }
     }
 
-    /// The keys that are somebody's.
+    /// The keys that belong to a principal.
     pub fn keys(&self) -> impl Iterator<Item = &PeerKey> {
         self.by_key.keys()
     }
 
-    /// Whether peers with keys that are nobody's may connect.
+    /// Whether peers with keys that belong to no principal may connect.
     pub fn takes_anyone(&self) -> bool {
         self.anyone.is_some()
     }

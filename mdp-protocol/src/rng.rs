@@ -1,6 +1,6 @@
-//! Spread for back-off: a small generator whose seed is a setting, so a replay gives the same.
+//! Random numbers for back-off: a small generator with a seed from the settings, so a replay gives the same numbers.
 
-/// SplitMix64. Good enough to keep peers from reconnecting in step; not for secrets.
+/// SplitMix64. Good enough to keep peers from reconnecting at the same time; not for secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 

@@ -7,7 +7,7 @@
 //!    └──────────────────────────────────┴────────────────┘         each on a new socket
 //! ```
 //!
-//! Worker and client share it; what a loss means for their calls is theirs.
+//! Worker and client share this code. Each decides itself what a loss means for its calls.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,23 +19,23 @@ use crate::wire::{DisconnectReason, Record};
 /// Settings of a session, for workers and clients alike.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// The id to be known by; empty to be given one. A worker's id is what `to_worker` names.
+    /// The id of this peer. Empty: the broker chooses one. `to_worker` names a worker by its id.
     pub id: Vec<u8>,
-    /// How many brokers there are to choose from, at least 1. They are tried in turn.
+    /// The number of endpoints of brokers, at least 1. They are tried in turn.
     pub endpoints: usize,
-    /// The wanted interval of heartbeats; the broker may want a longer one. Default: [`HEARTBEAT`](crate::HEARTBEAT).
+    /// The wanted interval of heartbeats. The broker may demand a longer one. Default: [`HEARTBEAT`](crate::HEARTBEAT).
     pub heartbeat: Span,
-    /// How many silent intervals mean that the broker is gone. Default: [`LIVENESS`](crate::LIVENESS).
+    /// The number of silent intervals after which the broker counts as gone. Default: [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
-    /// How long the broker has to answer the first HELLO, counted anew when there is a connection; twice as long after each
-    /// failure, up to eight times. 1 s.
+    /// The time in which the broker has to answer the first HELLO. It starts again when the socket is connected, and
+    /// doubles after each failure, up to eight times the setting. Default: 1 s.
     pub handshake: Span,
-    /// The first pause before a further attempt; twice as long after each failure, and between half
-    /// and all of it by chance. 100 ms.
+    /// The first pause before a further attempt. It doubles after each failure; the actual pause is a random time
+    /// between half and all of it. Default: 100 ms.
     pub backoff_first: Span,
-    /// The longest pause. 5 s.
+    /// The longest pause. Default: 5 s.
     pub backoff_most: Span,
-    /// Seed of the chance in the pauses: random in production, fixed in tests.
+    /// Seed of the random pauses: random in production, fixed in tests.
     pub seed: u64,
 }
 
@@ -54,17 +54,17 @@ impl Default for SessionConfig {
     }
 }
 
-/// What a user of a worker or a client may watch.
+/// The connection state of a worker or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Saying HELLO to the endpoint of this number.
+    /// Connecting: HELLO is sent to this endpoint.
     Connecting {
-        /// The endpoint's place in the list.
+        /// The endpoint's position in the list.
         endpoint: usize,
     },
-    /// The broker said WELCOME.
+    /// The session is open: the broker sent WELCOME.
     Connected {
-        /// The endpoint's place in the list.
+        /// The endpoint's position in the list.
         endpoint: usize,
         /// The id under which the broker knows this peer.
         id: Arc<[u8]>,
@@ -78,30 +78,30 @@ pub enum ConnectionState {
 /// Why a session was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossCause {
-    /// The broker said DISCONNECT.
+    /// The broker sent DISCONNECT.
     Said(DisconnectReason),
     /// The broker did not answer HELLO.
     NoAnswer,
     /// The broker sent nothing for the agreed time.
     Silence,
-    /// The broker sent what cannot be read or has no place.
+    /// The broker sent a message that cannot be read, or an unexpected record.
     Invalid,
-    /// The broker takes no new calls; the running ones have ended.
+    /// The broker takes no new calls, and the running ones have ended.
     Drained,
-    /// The broker said DISCONNECT in plain MDP, which has no words for why.
+    /// The broker sent DISCONNECT in plain MDP, which carries no reason.
     Dismissed,
     /// The connection broke, or could not be made.
     Broken,
-    /// The connection was never secure: keys or mechanisms of the two sides do not fit. Said by drivers, which know
-    /// more of a connection than the machines do.
+    /// The handshake failed: keys or mechanisms of the two sides do not match. Reported by drivers, which know more
+    /// about a connection than the machines.
     Handshake,
-    /// What the worker's handlers run on does not move, so the worker has left until it does.
+    /// The runtime of the worker's handlers hangs, so the worker has left until it runs again.
     Stalled,
 }
 
 impl LossCause {
-    /// Whether the broker does not want this peer as it is: trying again changes nothing until somebody changes the peer, its
-    /// rights, or the broker's limits.
+    /// Whether the broker refused this peer: a further attempt fails, too, until the peer, its rights or the broker's
+    /// limits change.
     pub const fn is_refusal(self) -> bool {
         match self {
             LossCause::Handshake => true,
@@ -134,12 +134,12 @@ impl core::fmt::Display for LossCause {
     }
 }
 
-/// What a session wants done, as part of a worker's or a client's actions.
+/// An action of a session, as part of a worker's or a client's actions.
 #[derive(Debug)]
 pub enum SessionAction<P> {
-    /// Close the socket, if there is one, and open a new one to the endpoint of this number.
+    /// Close the socket, if there is one, and open a new one to this endpoint.
     Connect {
-        /// The endpoint's place in the list.
+        /// The endpoint's position in the list.
         endpoint: usize,
     },
     /// Send a record.
@@ -148,7 +148,7 @@ pub enum SessionAction<P> {
     State(ConnectionState),
 }
 
-/// What [`PeerSession::record`] made of a record.
+/// The result of [`PeerSession::record`].
 pub(crate) enum Heard<'a, P> {
     /// The session handled it.
     Nothing,
@@ -156,13 +156,13 @@ pub(crate) enum Heard<'a, P> {
     Opened,
     /// The session is lost.
     Lost(LossCause),
-    /// It is for the worker or the client.
+    /// The record is for the worker or the client.
     Record(Record<&'a [u8], P>),
 }
 
-/// What [`PeerSession::tick`] did.
+/// The result of [`PeerSession::tick`].
 pub(crate) enum Ticked {
-    /// Nothing that concerns calls.
+    /// No event that concerns calls.
     Nothing,
     /// There is a new socket, with HELLO on it.
     SaidHello,
@@ -218,8 +218,8 @@ impl PeerSession {
         matches!(self.phase, Phase::Open { .. })
     }
 
-    /// There is a connection: the broker's time to answer HELLO begins now. Else a broker that has just come might welcome
-    /// somebody who has given it up.
+    /// The socket is connected: the broker's time to answer HELLO begins now. Otherwise a broker that has just started
+    /// might welcome a peer that has given it up.
     pub(crate) fn made(&mut self, now: Time) {
         let patience = self.backoff.patience(&self.config);
         if let Phase::Greeting { until } = &mut self.phase {
@@ -227,7 +227,7 @@ impl PeerSession {
         }
     }
 
-    /// Whether there is no session, and no attempt at one.
+    /// Whether there is neither a session nor an attempt to open one.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })
     }
@@ -240,7 +240,7 @@ impl PeerSession {
         }
     }
 
-    /// When it connects again, if it waits for that.
+    /// The time of the next attempt, if the session waits for one.
     pub(crate) fn next_attempt(&self) -> Option<Time> {
         match self.phase {
             Phase::Waiting { until } => Some(until),
@@ -259,11 +259,12 @@ impl PeerSession {
         }
     }
 
-    /// Brings time forward; to be called first whatever the input is.
+    /// Advances the time. Call it first for each input.
     pub(crate) fn advance(&mut self, now: Time) -> Time {
         let now = now.max(self.last);
         if now - self.last > self.config.heartbeat.times(2) {
-            // This process was away: what waits in the socket is read before the broker is given up.
+            // This process did not run for a while: messages that wait in the socket are read before the broker counts
+            // as gone.
             self.grace_until = now + self.config.heartbeat;
         }
         self.last = now;
@@ -313,7 +314,7 @@ impl PeerSession {
         }
     }
 
-    /// What is due at `now`.
+    /// Performs the work that is due at `now`.
     pub(crate) fn tick<P, A>(&mut self, now: Time, out: &mut Vec<A>) -> Ticked
     where
         A: From<SessionAction<P>>,
@@ -376,7 +377,7 @@ impl PeerSession {
         taken
     }
 
-    /// Leaves the broker, if there is one, until it is to [`resume`](Self::resume).
+    /// Leaves the broker, if there is one, until [`resume`](Self::resume).
     pub(crate) fn pause<P, A>(&mut self, now: Time, out: &mut Vec<A>)
     where
         A: From<SessionAction<P>>,
@@ -399,7 +400,7 @@ impl PeerSession {
         }
     }
 
-    /// Says DISCONNECT where there is somebody to say it to; nothing follows.
+    /// Sends DISCONNECT if there is a broker; sends nothing after it.
     pub(crate) fn close<P, A>(&mut self, now: Time, out: &mut Vec<A>)
     where
         A: From<SessionAction<P>>,

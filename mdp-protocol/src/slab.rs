@@ -1,4 +1,4 @@
-//! A table whose keys are cheap to find again and never mistaken for a later tenant's.
+//! A table with fast look-ups by key. A key never matches a later entry in the same place.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,4 +1,4 @@
-//! How a call ends: gRPC's codes, and what the machines themselves have to say about a failure.
+//! The end of a call: gRPC's codes, and the failures that the machines report themselves.
 
 use alloc::format;
 use alloc::string::String;
@@ -38,7 +38,7 @@ impl Code {
         self as u32
     }
 
-    /// The code of a number on the wire; a number that gRPC does not have is [`Code::Unknown`].
+    /// The code of a number on the wire. A number that gRPC does not define gives [`Code::Unknown`].
     pub const fn from_u32(number: u32) -> Self {
         match Code::of_number(number) {
             Some(code) => code,
@@ -68,23 +68,23 @@ code_table! {
     name: "The word in `ErrorInfo.reason`."
 }
 
-/// The end of a call that a machine gives: a code, a reason for programs, a sentence for people.
+/// The end of a call that a machine reports: a code, a reason for programs and a text for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status code.
     pub code: Code,
-    /// Why, for a program.
+    /// The reason, for programs.
     pub reason: Reason,
-    /// Why, and what to do, for a person.
+    /// The reason and the remedy, for people.
     pub message: String,
     /// Whether it is certain that no handler was started for the call.
     pub not_started: bool,
-    /// How soon it makes sense to try again, where that is known.
+    /// The time after which a retry makes sense, if known.
     pub retry_after: Option<Span>,
 }
 
 impl Refusal {
-    /// The end of a call whose last attempt started no handler, while an earlier one may have.
+    /// The end of a call whose last attempt started no handler, but an earlier attempt may have.
     pub(crate) fn of_last_attempt(code: Code) -> Self {
         let message = format!(
             "the last attempt ended as {code} before a handler was started; \

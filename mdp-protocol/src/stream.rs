@@ -1,9 +1,9 @@
-//! Credit: what the sender of a stream may still send.
+//! Credit: the units that the sender of a stream may still send.
 
 use crate::payload::Payload;
 use crate::wire::{CallKind, Direction, Part, units};
 
-/// What a client or a worker gives a stream at first.
+/// The first credit of a stream from a client or a worker.
 pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 
 /// Units that may be sent. One item may overdraw it, see [`units`].
@@ -11,7 +11,7 @@ pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 pub(crate) struct Balance(i32);
 
 impl Balance {
-    /// Adds units, at most so many that the balance is `most`, and gives how many it added.
+    /// Adds units up to a balance of `most`, and returns the number of units added.
     pub(crate) fn add(&mut self, units: u32, most: u32) -> u32 {
         let most = i64::from(most.min(i32::MAX as u32));
         let room = (most - i64::from(self.0)).max(0);
@@ -20,7 +20,7 @@ impl Balance {
         added
     }
 
-    /// Takes what an item costs. `false`: there was nothing left.
+    /// Takes the cost of an item. `false`: there was no credit left.
     pub(crate) fn take(&mut self, units: u32) -> bool {
         let any = self.0 > 0;
         if any {
@@ -29,7 +29,7 @@ impl Balance {
         any
     }
 
-    /// What there is; none if it is overdrawn.
+    /// The remaining units. 0 if the credit is overdrawn.
     pub(crate) fn units(self) -> u32 {
         self.0.max(0).unsigned_abs()
     }
@@ -41,9 +41,9 @@ pub(crate) struct Ends {
     kind: CallKind,
     /// The direction that is sent from here.
     own: Direction,
-    /// What may be sent from here.
+    /// The credit for sending from here.
     may_send: Balance,
-    /// What the other side may send.
+    /// The credit of the other side.
     granted: Balance,
     sent_end: bool,
     heard_end: bool,
@@ -70,7 +70,7 @@ impl Ends {
         self.kind
     }
 
-    /// Whether anything came from the other side, or went there.
+    /// Whether any part has passed, in either direction.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
@@ -91,7 +91,7 @@ impl Ends {
         granted
     }
 
-    /// The other side grants units. `false`: it must not.
+    /// The other side grants units. `false`: this is not allowed.
     pub(crate) fn heard_credit(&mut self, of: Direction, units: u32) -> bool {
         if of != self.own || !self.kind.streams(of) {
             return false;
@@ -101,7 +101,7 @@ impl Ends {
         true
     }
 
-    /// A part is to be sent. `false`: it must not.
+    /// A part is about to be sent. `false`: this is not allowed.
     pub(crate) fn send<P: Payload>(&mut self, part: &Part<P>) -> bool {
         if !self.kind.streams(self.own) || self.sent_end {
             return false;
@@ -120,7 +120,7 @@ impl Ends {
         }
     }
 
-    /// Whether OPEN may come now; if so it has come.
+    /// Whether OPEN may come now. If so it counts as received.
     fn open(&mut self) -> bool {
         !core::mem::replace(&mut self.opened, true)
     }
@@ -130,7 +130,7 @@ impl Ends {
         self.sent_end
     }
 
-    /// A part has come. `false`: it must not.
+    /// A part has arrived. `false`: this is not allowed.
     pub(crate) fn heard<P: Payload>(&mut self, of: Direction, part: &Part<P>) -> bool {
         if of != self.other() || !self.kind.streams(of) || self.heard_end {
             return false;
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!((balance.add(1, u32::MAX), balance.units()), (0, most));
         assert!(balance.take(u32::MAX) && !balance.take(1));
         assert_eq!(balance.units(), 0);
-        // What was overdrawn comes on top.
+        // The overdrawn part comes on top.
         assert_eq!(balance.add(u32::MAX, 1), u32::MAX - most + 1);
         assert_eq!(balance.units(), 1);
     }

@@ -1,14 +1,14 @@
-//! Time as a value: the drivers read a clock, the state machines are told.
+//! Time as a value: the drivers read a clock and pass the time to the state machines.
 
 use core::fmt;
 use core::ops::{Add, Sub};
 
-/// How often brokers and peers send heartbeats unless they are told otherwise: 1 s.
+/// The default interval of heartbeats, for brokers and peers: 1 s.
 pub const HEARTBEAT: Span = Span::from_secs(1);
-/// After how many intervals without a heartbeat a side is taken for dead unless told otherwise: 3.
+/// The default number of intervals without a heartbeat after which a side counts as dead: 3.
 pub const LIVENESS: u8 = 3;
 
-/// A point on a monotonic clock, in whole milliseconds since a moment of the driver's choice.
+/// A point on a monotonic clock, in whole milliseconds since a moment that the driver chooses.
 ///
 /// ```
 /// use mdp_protocol::{Span, Time};
@@ -54,8 +54,7 @@ impl Span {
         self.0
     }
 
-    /// The span in milliseconds as it stands in a record: what does not fit becomes the largest
-    /// value, some 49 days.
+    /// The span in milliseconds for a record. A span that does not fit becomes the largest value, some 49 days.
     pub const fn as_wire_ms(self) -> u32 {
         if self.0 > u32::MAX as u64 { u32::MAX } else { self.0 as u32 }
     }

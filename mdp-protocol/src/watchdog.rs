@@ -1,4 +1,4 @@
-//! Whether somebody who should answer at once still does.
+//! A watchdog for a party that has to answer at once.
 
 use crate::time::{Span, Time};
 
@@ -7,9 +7,10 @@ const QUESTIONS: u64 = 4;
 /// The shortest time between two of them.
 const SHORTEST: Span = Span::from_ms(10);
 
-/// Asks somebody from time to time and counts how long there is no answer. What is asked, and how, is the driver's affair.
+/// Decides when to ask a party, and measures the time without an answer. The driver asks the question itself.
 ///
-/// Time in which the driver itself did not run does not count: after a pause of the whole process both have to catch up.
+/// Time in which the driver itself did not run does not count: after a pause of the whole process both sides have to
+/// catch up.
 ///
 /// ```
 /// use mdp_protocol::watchdog::{Seen, Watchdog};
@@ -34,28 +35,28 @@ pub struct Watchdog {
     stalled: bool,
 }
 
-/// What a look has shown.
+/// The result of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Nothing is to be done.
+    /// Do nothing.
     Nothing,
-    /// Ask now. The answer is told to the looks that follow.
+    /// Ask now. Later calls of [`look`](Watchdog::look) take whether the answer has come.
     Ask,
     /// There was no answer for too long.
     Stalled,
-    /// There is an answer again.
+    /// The party answers again.
     Moves,
 }
 
 impl Watchdog {
-    /// One that has so much patience.
+    /// A watchdog that reports a stall after this time without an answer.
     pub fn new(patience: Span) -> Self {
         let interval = Span::from_ms(patience.as_ms() / QUESTIONS).max(SHORTEST);
         let (last, next) = (Time::default(), Time::default());
         Watchdog { patience, interval, last, next, silent: None, stalled: false }
     }
 
-    /// Whether the last question is answered is told to each look.
+    /// Looks at the time `now`. `answered` says whether the last question has its answer.
     pub fn look(&mut self, now: Time, answered: bool) -> Seen {
         let passed = (now - self.last).min(self.interval);
         self.last = self.last.max(now);
@@ -85,12 +86,12 @@ impl Watchdog {
         }
     }
 
-    /// When it wants to look again at the latest.
+    /// The latest time for the next look.
     pub fn next_deadline(&self) -> Time {
         self.next
     }
 
-    /// Whether there was no answer for too long.
+    /// Whether the party has not answered for too long.
     pub fn is_stalled(&self) -> bool {
         self.stalled
     }

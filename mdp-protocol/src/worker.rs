@@ -29,16 +29,17 @@ use crate::wire::{
 /// Settings of a worker.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How it reaches a broker.
+    /// How the worker reaches a broker.
     pub session: SessionConfig,
-    /// The services that it offers.
+    /// The services that the worker offers.
     pub services: Vec<Offer>,
-    /// Units of credit that it gives each stream of requests; see [`units`](crate::wire::units). 4,096.
+    /// Units of credit for each stream of requests; see [`units`](crate::wire::units). Default: 4,096.
     pub window: u32,
-    /// For how long brokers may do nothing but [refuse](LossCause::is_refusal) the worker before it closes. `None`: for ever.
+    /// The time after which the worker closes if brokers only [refuse](LossCause::is_refusal) it. `None`: never.
     pub give_up_after: Option<Span>,
-    /// Whether calls with streams end, with UNAVAILABLE and [`Reason::Draining`], as soon as the worker or its broker is about
-    /// to leave. Otherwise they go on until their own end, or that of the grace period. `false`.
+    /// Whether calls with streams end, with UNAVAILABLE and [`Reason::Draining`], as soon as the worker or its broker
+    /// is about to leave. Otherwise they continue until their own end, or the end of the grace period. Default:
+    /// `false`.
     pub end_streams_on_drain: bool,
 }
 
@@ -59,92 +60,91 @@ impl Default for Config {
 pub struct Offer {
     /// The service's name, `package.Service`.
     pub service: Arc<[u8]>,
-    /// How many of its calls the worker takes at once, at least 1.
+    /// The number of its calls that the worker takes at once, at least 1.
     pub capacity: u32,
-    /// The identity of the service's contract, if it is known.
+    /// The identity of the service's contract, if known.
     pub schema: Option<SchemaHash>,
 }
 
-/// What happened.
+/// An input of the worker.
 #[derive(Debug)]
 pub enum Input<'a, P> {
-    /// A record came from the broker.
+    /// A record arrived from the broker.
     Record(Record<&'a [u8], P>),
-    /// Something came that cannot be read.
+    /// A message arrived that cannot be read.
     Invalid,
     /// The socket has its connection: from now on the broker can answer HELLO.
     Made,
     /// The socket could not be made, it failed, or its connection is known to be broken.
     Broken,
-    /// The broker does not let this worker's key in, or has no security in common with it.
+    /// The broker refuses this worker's key, or the two have no security mechanism in common.
     Refused,
-    /// What handlers run on does not move: the worker leaves its broker, so that its calls move to others. Those of which no
-    /// handler was started are to be told before, by [`Input::NotStarted`].
+    /// The runtime of the handlers hangs: the worker leaves its broker, so that its calls move to others. The driver
+    /// has to report calls without a started handler before this, with [`Input::NotStarted`].
     Stalled,
-    /// It moves again: the worker comes back.
+    /// The runtime runs again: the worker comes back.
     Moves,
-    /// A handler is done.
+    /// A handler has ended.
     Done {
         /// The call, as [`Action::Start`] named it.
         call: Key,
-        /// How it ended.
+        /// The status code.
         code: Code,
         /// The reply, or the status that explains the code.
         reply: P,
     },
-    /// No handler was started for a call, and none will be: the worker has no room for it in time. The call ends with
+    /// No handler was started for a call, and none will be: the worker got no room for it in time. The call ends with
     /// UNAVAILABLE and NOT_STARTED (wire.md R35).
     NotStarted {
         /// The call, as [`Action::Start`] named it.
         call: Key,
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
-    /// A handler opens its stream of replies or has an item for it.
+    /// A handler opens its stream of replies, or has an item for it.
     Part {
         /// The call.
         call: Key,
-        /// The part. An item needs credit, see [`Action::Credit`]: a handler that sends without ends
-        /// its call with INTERNAL.
+        /// The part. An item needs credit, see [`Action::Credit`]. Without credit the call ends with INTERNAL.
         part: Part<P>,
     },
     /// A handler has taken items of its stream of requests.
     Taken {
         /// The call.
         call: Key,
-        /// What they cost.
+        /// The cost of these items, in units.
         units: u32,
     },
-    /// Nothing; time has passed.
+    /// No event; time has passed.
     Tick,
-    /// Take no new calls, finish what runs for at most `grace`, then close.
+    /// The worker has to close: it takes no new calls, and running calls get up to `grace` to end.
     Drain {
-        /// How long to wait.
+        /// The longest time to wait.
         grace: Span,
     },
 }
 
-/// What is to be done.
+/// An action that the driver has to perform.
 #[derive(Debug)]
 pub enum Action<P> {
-    /// The session's wish.
+    /// An action of the session.
     Session(SessionAction<P>),
     /// Run the handler.
     Start {
         /// The call; [`Input::Done`] names it.
         call: Key,
-        /// The place of its service in [`Config::services`].
+        /// The index of its service in [`Config::services`].
         service: usize,
-        /// When its time is up.
+        /// The call's deadline.
         deadline: Time,
-        /// Which attempt this is, from 1.
+        /// The number of this attempt, from 1.
         attempt: u8,
-        /// How many messages go which way.
+        /// The streams of the call.
         kind: CallKind,
         /// Path, metadata and, unless requests stream, payload.
         body: P,
     },
-    /// A part of the call's stream of requests has come.
+    /// A part of the call's stream of requests has arrived.
     Part {
         /// The call.
         call: Key,
@@ -155,27 +155,27 @@ pub enum Action<P> {
     Credit {
         /// The call.
         call: Key,
-        /// What they may cost.
+        /// The additional credit, in units.
         units: u32,
     },
-    /// Stop the handler: nobody waits for its reply.
+    /// Stop the handler: no client waits for its reply.
     Abort {
         /// The call.
         call: Key,
-        /// Why.
+        /// The cause.
         cause: AbortCause,
     },
-    /// The worker, or its broker, is about to leave: the handlers that run are to hear of it. Those that begin from now on are
-    /// in the same position, as long as [`Worker::is_draining`].
+    /// The worker, or its broker, is about to leave: notify the running handlers, and those that begin as long as
+    /// [`Worker::is_draining`].
     Draining,
-    /// All is done; the worker takes no more input.
+    /// The worker is closed and accepts no more input.
     Closed,
 }
 
 /// Why a handler is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortCause {
-    /// The time is up.
+    /// The call's time is up.
     Deadline,
     /// The client gave the call up.
     Cancelled,
@@ -185,7 +185,7 @@ pub enum AbortCause {
     Shutdown,
     /// The worker, or its broker, is about to leave, and the call has streams.
     Drained,
-    /// It sent an item that is too large, or for which it had no credit.
+    /// The handler sent an item that is too large, or without credit.
     BadItem,
 }
 
@@ -195,7 +195,7 @@ impl<P> From<SessionAction<P>> for Action<P> {
     }
 }
 
-/// The worker's state machine. See the [crate's guide](crate) for how it is driven.
+/// The worker's state machine. The [crate's guide](crate) shows how to drive it.
 #[derive(Debug)]
 pub struct Worker {
     config: Config,
@@ -216,7 +216,7 @@ pub struct Worker {
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
-    /// The millisecond whose timers have been looked at.
+    /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
 }
 
@@ -236,7 +236,7 @@ struct Leaving {
 }
 
 impl Worker {
-    /// A worker that connects at the first input.
+    /// Makes a worker that connects at the first input.
     pub fn new(config: Config) -> Self {
         Worker {
             session: PeerSession::new(config.session.clone()),
@@ -256,7 +256,7 @@ impl Worker {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order.
+    /// Handles an input and appends the actions for the driver, in order.
     pub fn handle<P: Payload>(&mut self, now: Time, input: Input<'_, P>, out: &mut Vec<Action<P>>) {
         if self.closed {
             return;
@@ -272,7 +272,7 @@ impl Worker {
             },
             Input::Made => self.session.made(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
-            // What it was that broke has been given up.
+            // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
             Input::Refused => self.lost(now, LossCause::Handshake, out),
@@ -300,7 +300,7 @@ impl Worker {
         self.maybe_close(now, out);
     }
 
-    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    /// The latest time for the driver to call `handle` with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Time> {
         if self.closed {
             return None;
@@ -314,12 +314,13 @@ impl Worker {
         self.draining
     }
 
-    /// When it connects again, if it waits for that.
+    /// The time of the next attempt to connect, if the worker waits for one.
     pub fn next_attempt(&self) -> Option<Time> {
         self.session.next_attempt()
     }
 
-    /// Why it has closed without being told to: brokers refused it for [`give_up_after`](Config::give_up_after).
+    /// Why the worker has closed by itself: brokers refused it for [`give_up_after`](Config::give_up_after). `None`: it
+    /// has not.
     pub fn gave_up(&self) -> Option<LossCause> {
         self.gave_up
     }
@@ -329,7 +330,7 @@ impl Worker {
         self.session.frame_bytes()
     }
 
-    /// Calls that handlers work on.
+    /// The number of calls that handlers work on.
     pub fn running(&self) -> usize {
         self.slots.len()
     }
@@ -381,7 +382,7 @@ impl Worker {
             }
             Record::Drain => match &mut self.leaving {
                 Some(leaving) => leaving.drained = true,
-                // The broker leaves, or somebody wants this worker to end.
+                // The broker leaves, or an operator drains this worker.
                 None => self.begin_draining(now, out),
             },
             // The broker says nothing else to a worker.

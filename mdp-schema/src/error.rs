@@ -4,16 +4,16 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// The bytes are no `google.protobuf.FileDescriptorSet`.
+    /// The bytes are not a `google.protobuf.FileDescriptorSet`.
     #[error("these bytes are no set of protobuf descriptors")]
     NotDescriptors(#[source] prost::DecodeError),
     /// Two declarations have the same full name.
     ///
-    /// In Rust: two records fall into one package under one name. `#[mdp(package = "..")]` or
-    /// `#[mdp(name = "..")]` on one of them tells them apart.
+    /// In Rust: two records have the same name in one package. Set `#[mdp(package = "..")]` or `#[mdp(name = "..")]` on
+    /// one of them.
     #[error("`{0}` is declared twice; give one of the two another name or package")]
     Twice(String),
-    /// A field or a method names a type that is not there.
+    /// A field or a method names a type that the set lacks.
     #[error("`{user}` names the type `{name}`, which the descriptors lack")]
     MissingType {
         /// The field or method.
@@ -21,18 +21,17 @@ pub enum SchemaError {
         /// The type.
         name: String,
     },
-    /// A file is written in an edition of protobuf, whose features are not understood here.
+    /// A file uses an edition of protobuf. This crate does not support the features of editions.
     #[error("`{0}` is written in an edition; only proto2 and proto3 are understood")]
     Edition(String),
-    /// Files import each other in a circle, so no compiler takes them.
+    /// Files import each other in a circle, so no compiler accepts them.
     ///
-    /// In Rust: a record of one package uses a record of another one and the other way round, as a record
-    /// without `package` does that falls into the service's package.
+    /// In Rust: records of two packages use each other. A record without `package` belongs to the service's package.
     #[error(
         "`{0}` imports itself by way of others; move records that use each other into one package"
     )]
     Circle(String),
-    /// There is no such service.
+    /// The set has no such service.
     #[error("the descriptors have no service `{0}`")]
     NoService(String),
 }

@@ -1,16 +1,16 @@
-//! What a field is, whatever syntax its file was written in.
+//! The properties of a field, independent of its file's syntax.
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
-/// How often a field may be there, and how that is seen.
+/// How often a field may occur, and how its presence is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cardinality<'a> {
-    /// Once; its zero is not told from its absence.
+    /// Once. A zero is the same as an absent field.
     Implicit,
     /// Once or not at all.
     Optional,
-    /// Once, of which proto2 makes sure.
+    /// Exactly once, which proto2 checks.
     Required,
     /// At most one of the fields of this oneof.
     Oneof(&'a str),
@@ -39,7 +39,7 @@ impl<'a> Cardinality<'a> {
     }
 }
 
-/// The oneof around a field; that of an `optional` of proto3 is none.
+/// The oneof of a field. The synthetic oneof of a proto3 `optional` does not count.
 pub(crate) fn oneof<'a>(
     message: &'a DescriptorProto,
     field: &FieldDescriptorProto,

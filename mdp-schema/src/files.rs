@@ -45,7 +45,7 @@ fn owners(files: &[FileDescriptorProto]) -> BTreeMap<String, String> {
     owners
 }
 
-/// What the full names in a file begin with: nothing, or `.auth.v1`.
+/// The prefix of the full names in a file: empty, or `.auth.v1`.
 fn scope(file: &FileDescriptorProto) -> String {
     if file.package().is_empty() { String::new() } else { format!(".{}", file.package()) }
 }

@@ -1,7 +1,7 @@
 //! The identity of a service's contract.
 //!
-//! The contract is written as lines of text in a fixed order, and the hash is the first 16 bytes of their
-//! SHA-256. `docs/wire.md` describes the lines, so that others can make the same hash.
+//! The contract is written as lines of text in a fixed order, and the hash is the first 16 bytes of their SHA-256.
+//! `docs/wire.md` describes the lines, so that other programs can make the same hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,14 @@ use crate::SchemaError;
 use crate::fields::{Cardinality, keyword};
 use crate::index::{Index, Named, entry, join};
 
-/// How many bytes a [`hash`] has.
+/// The length of a [`hash`], in bytes.
 pub const HASH_LEN: usize = 16;
 
 /// The identity of a service's contract.
 ///
-/// It is the same for the same contract: whatever the front end, the names of files, the order of
-/// declarations, comments, JSON names, and the syntax that says it. It changes with the methods (name,
-/// types, streams, idempotency), and with what they reach: the names and numbers of fields and values,
-/// types, presence, oneofs, maps, and packing.
+/// It does not depend on the front end, the names of files, the order of declarations, comments, JSON names or the
+/// syntax. It changes with the methods (name, types, streams, idempotency), and with the types that they reach: the
+/// names and numbers of fields and values, types, presence, oneofs, maps, and packing.
 ///
 /// # Errors
 ///
@@ -36,11 +35,11 @@ pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], Sc
     Ok(hash)
 }
 
-/// The lines that [`hash`] is made of.
+/// The lines from which [`hash`] is made.
 ///
 /// # Errors
 ///
-/// As [`hash`].
+/// The errors of [`hash`].
 pub fn contract(set: &FileDescriptorSet, service: &str) -> Result<String, SchemaError> {
     let index = Index::of(set)?;
     let mut lines = Lines { index: &index, text: String::new(), open: BTreeSet::new() };

@@ -1,4 +1,4 @@
-//! Everything that a set declares, by full name without the leading dot.
+//! All declarations of a set, by full name without the leading dot.
 
 use std::collections::BTreeMap;
 
@@ -106,7 +106,7 @@ impl<'a> Index<'a> {
         user: impl Fn() -> String,
     ) -> Result<(&'n str, Named<'a>), SchemaError> {
         let missing = || SchemaError::MissingType { user: user(), name: name.to_owned() };
-        // A name without a dot is one that nobody has resolved.
+        // A name without a leading dot is not resolved.
         let full = name.strip_prefix('.').ok_or_else(missing)?;
         if let Some(message) = self.messages.get(full) {
             return Ok((full, Named::Message(message.item)));

@@ -1,8 +1,8 @@
 //! Schemas of services as data.
 //!
-//! A [`Schema`] is a set of protobuf descriptors, `google.protobuf.FileDescriptorSet`, with the name of the
-//! service it is about. [`hash`] is the identity of a service's contract; [`service`] takes out of a set
-//! what one service reaches, and [`types`] what some messages do.
+//! A [`Schema`] is a set of protobuf descriptors, `google.protobuf.FileDescriptorSet`, with the name of its service.
+//! [`hash`] is the identity of a service's contract. [`service`] extracts from a set the part that one service reaches,
+//! and [`types`] the part that some messages reach.
 
 mod breaking;
 mod error;

@@ -7,10 +7,11 @@ use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet, Sourc
 use crate::index::Index;
 use crate::{Schema, SchemaError};
 
-/// The schema of one service out of a set: it, what its methods take and give, and what that uses.
+/// Extracts the schema of one service from a set: the service, the types of its requests and replies, and all types
+/// that they use.
 ///
-/// A nested type stays with all that is around it. Comments stay, the other positions go; so do files'
-/// options and extensions.
+/// A nested type keeps all messages around it. Comments stay. All other source positions, and files' options and
+/// extensions, are removed.
 ///
 /// # Errors
 ///
@@ -26,7 +27,7 @@ pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaErro
     Ok(Schema::of_service(name, reach.files(set, Some(name))))
 }
 
-/// The schema of these messages and enums out of a set, and of all that they use. Their full names begin
+/// Extracts the schema of these messages and enums, and of all types that they use, from a set. Their full names begin
 /// with a dot.
 ///
 /// # Errors

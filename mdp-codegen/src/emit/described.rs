@@ -17,7 +17,7 @@ pub(crate) struct Generated {
     pub(crate) cfgs: Vec<Attribute>,
 }
 
-/// What a [`Generated`] type is.
+/// The kind of a [`Generated`] type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,

@@ -1,7 +1,7 @@
-//! The templates: from a checked service to Rust.
+//! The templates: they turn a checked service into Rust.
 //!
-//! Whatever is generated names only `runtime::codegen`, `::core` and `::std`, all of them from the root, so
-//! that messages and services may be called `Result`, `Client` or `Send`.
+//! Generated code names only `runtime::codegen`, `::core` and `::std`, all from the root, so messages and services may
+//! be called `Result`, `Client` or `Send`.
 
 mod client;
 #[cfg(feature = "proto")]
@@ -16,14 +16,14 @@ use quote::quote;
 use crate::model::{Method, Service};
 use crate::names;
 
-/// What is generated.
+/// Which code is generated.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The path of the runtime crate; it has the module `codegen`. Default: `::mdp_runtime`.
     pub runtime: syn::Path,
-    /// Whether clients are generated. Default: yes.
+    /// Whether clients are generated. Default: `true`.
     pub client: bool,
-    /// Whether worker traits are generated. Default: yes.
+    /// Whether worker traits are generated. Default: `true`.
     pub worker: bool,
 }
 
@@ -46,7 +46,7 @@ impl Options {
 
 /// Generates the modules of one service: its names, its client and its worker trait.
 ///
-/// The service must have passed [`check::module`](crate::check::module); what has not may be no valid Rust.
+/// The service must have passed [`check::module`](crate::check::module). Otherwise the result may be invalid Rust.
 pub fn service(service: &Service, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
@@ -58,9 +58,9 @@ pub fn service(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The attribute that keeps a user's lints away from code that is not the user's.
+/// The attribute that turns off a user's lints for generated code.
 ///
-/// `deprecated` is among them because the generated code has to name what it marks.
+/// `deprecated` is among them because generated code has to name deprecated items.
 fn quiet() -> TokenStream {
     quote! {
         #[allow(
@@ -98,8 +98,7 @@ fn module_attributes(service: &Service, doc: String) -> TokenStream {
     }
 }
 
-/// The names from beside the service, where types are written with them. What the module has itself
-/// goes before them.
+/// The import of the names next to the service, if types use them. The module's own names take precedence.
 fn outer_names(service: &Service) -> Option<TokenStream> {
     service.needs_outer_names.then(|| {
         quote! {
@@ -116,7 +115,7 @@ fn method_spec(service: &Service, method: &Method) -> TokenStream {
     quote!(super::#meta::methods::#constant)
 }
 
-/// The documentation, or one line instead of none: public items shall not be bare.
+/// The documentation, or one default line: each public item needs documentation.
 fn docs(lines: &[String], otherwise: String) -> TokenStream {
     if lines.is_empty() {
         return quote!(#[doc = #otherwise]);

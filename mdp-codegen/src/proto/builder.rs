@@ -22,9 +22,9 @@ use crate::model::Module;
 
 /// Settings for generating code from `.proto` files; made by [`configure`](crate::configure).
 ///
-/// Paths of messages, fields and services (`path` below) are those of `prost-build`: `.` stands for
-/// everything, `.auth.v1` for all inside that package, `auth.v1.Session` and `Session` for each name that
-/// ends so. All settings that take a path add up; they never replace each other.
+/// Paths of messages, fields and services (`path` below) are those of `prost-build`: `.` stands for everything,
+/// `.auth.v1` for all names in that package, `auth.v1.Session` and `Session` for each name that ends with them.
+/// Settings with a path add up; they never replace each other.
 ///
 /// ```no_run
 /// // build.rs
@@ -61,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// Takes messages from elsewhere in place of generating them. Default: none.
+    /// Uses existing Rust types for messages and does not generate these. Default: none.
     ///
     /// `proto_path` begins with a dot; `rust_path` should begin with `::` or `crate::`.
     ///
@@ -153,20 +153,20 @@ impl Builder {
         self
     }
 
-    /// Leaves the comments of messages, fields, services and methods away. Default: they become docs.
+    /// Removes the comments of messages, fields, services and methods. Default: comments become documentation.
     ///
-    /// A method's path is that of its service with its name: `auth.v1.Auth.Login`.
+    /// A method's path is its service's path and its name: `auth.v1.Auth.Login`.
     pub fn disable_comments(mut self, path: impl AsRef<str>) -> Self {
         self.settings.disable_comments.push(path.as_ref().to_owned());
         self
     }
 
-    /// Makes methods blocking: their handlers are plain `fn`s, which may block their thread. Default: none is.
+    /// Makes methods blocking: their handlers are plain `fn`s, which may block their thread. Default: none.
     ///
-    /// A method's path is that of its service with its name, and a service's path stands for all its methods.
-    /// None of them may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime
-    /// has 512 unless told otherwise; what comes then waits for one. A call that ends before its handler counts for the
-    /// worker's capacity until the handler returns.
+    /// A method's path is its service's path and its name. A service's path stands for all its methods. None of them
+    /// may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime has 512 by
+    /// default. Further calls wait for a thread. A call that ends before its handler counts for the worker's capacity
+    /// until the handler returns.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {
@@ -181,11 +181,11 @@ impl Builder {
     }
 
     /// Lets handlers run to their end when their call is cancelled, its time is up or the session with the broker is
-    /// lost. Default: none, a handler is dropped then.
+    /// lost. Default: none; such handlers are dropped.
     ///
-    /// A method's path is that of its service with its name, and a service's path stands for all its methods.
-    /// `cx.is_cancelled()` tells the handler, and what it gives goes nowhere: the stream of its replies is dropped with the
-    /// next one. It counts for the worker's capacity until its end.
+    /// A method's path is its service's path and its name. A service's path stands for all its methods. The handler
+    /// learns of the end of its call from `cx.is_cancelled()`. Its reply is dropped, and so is its stream of replies,
+    /// with the next reply. The handler counts for the worker's capacity until its end.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), mdp_codegen::Error> {
@@ -199,15 +199,13 @@ impl Builder {
         self
     }
 
-    /// Writes the descriptors of all files and their imports to a file too, for reflection.
-    /// Default: they are not written.
+    /// Also writes the descriptors of all files and their imports to a file, for reflection. Default: not written.
     pub fn file_descriptor_set_path(mut self, path: impl AsRef<Path>) -> Self {
         self.settings.file_descriptor_set_path = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Writes a file that includes all generated files, each in the modules of its package.
-    /// Default: none is written.
+    /// Writes a file that includes all generated files, each in the modules of its package. Default: not written.
     ///
     /// `path` is relative to the folder of the generated files.
     pub fn include_file(mut self, path: impl AsRef<Path>) -> Self {
@@ -215,14 +213,13 @@ impl Builder {
         self
     }
 
-    /// Generates the messages of `google.protobuf` where they are imported.
-    /// Default: `false`, they come from the runtime.
+    /// Generates the messages of `google.protobuf` if they are imported. Default: `false`; they come from the runtime.
     pub fn compile_well_known_types(mut self, enable: bool) -> Self {
         self.settings.compile_well_known_types = enable;
         self
     }
 
-    /// Where the generated code finds the runtime. Default: `::mdp_runtime`.
+    /// The path of the runtime in the generated code. Default: `::mdp_runtime`.
     ///
     /// The path must begin with `::` or `crate::`, and have the runtime's module `codegen` below it.
     pub fn runtime_path(mut self, path: impl AsRef<str>) -> Self {
@@ -230,23 +227,23 @@ impl Builder {
         self
     }
 
-    /// Whether cargo is told to run the build script again when one of the files changes that were read,
-    /// imports included. Default: `true`.
+    /// Whether cargo runs the build script again when one of the files that were read changes, imports included.
+    /// Default: `true`.
     pub fn emit_rerun_if_changed(mut self, enable: bool) -> Self {
         self.settings.emit_rerun_if_changed = enable;
         self
     }
 
-    /// Generates messages, clients and worker traits; one file a package.
+    /// Generates messages, clients and worker traits; one file for each package.
     ///
-    /// `protos` are the files to compile, `includes` the folders where they and their imports are looked
-    /// for. Imported files are generated too, but for those of `google.protobuf` and `mdp/options.proto`, which need
-    /// no folder either.
+    /// `protos` are the files to compile, `includes` the folders in which to find them and their imports. Code for
+    /// imported files is generated, too, except for `google.protobuf` and `mdp/options.proto`. These need no folder
+    /// either.
     ///
     /// # Errors
     ///
-    /// [`Error::Problems`] for all mistakes in the files and the settings together, and then nothing is
-    /// written; the other kinds if a file cannot be written.
+    /// [`Error::Problems`]: the files or the settings have mistakes. It has all of them, and no file is written. The
+    /// other kinds: a file cannot be written.
     pub fn compile_protos(
         self,
         protos: &[impl AsRef<Path>],
@@ -255,12 +252,12 @@ impl Builder {
         self.compile_with_config(Config::new(), protos, includes)
     }
 
-    /// As [`compile_protos`](Self::compile_protos), with settings of `prost-build` that this builder lacks.
+    /// Like [`compile_protos`](Self::compile_protos), with settings of `prost-build` that this builder lacks.
     ///
-    /// A setting of the builder goes before the same one in `config`. Three are always the builder's: the
-    /// paths of prost, which follow from [`runtime_path`](Self::runtime_path), and the service generator;
-    /// `config` must not name a `file_descriptor_set_path`, which `prost-build` only writes with `protoc`.
-    /// Its `disable_comments` reaches messages only, the builder's services too.
+    /// A setting of the builder takes precedence over the same one in `config`. Three settings are always the
+    /// builder's: the paths of prost, which follow from [`runtime_path`](Self::runtime_path), and the service
+    /// generator. `config` must not set `file_descriptor_set_path`, which `prost-build` only writes with `protoc`. The
+    /// `disable_comments` of `config` covers only messages; the builder's covers services, too.
     ///
     /// ```no_run
     /// fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -274,7 +271,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`compile_protos`](Self::compile_protos).
+    /// The errors of [`compile_protos`](Self::compile_protos).
     pub fn compile_with_config(
         self,
         config: Config,
@@ -288,15 +285,15 @@ impl Builder {
         self.compile(config, loaded, problems)
     }
 
-    /// As [`compile_protos`](Self::compile_protos), for files that something else has read.
+    /// Like [`compile_protos`](Self::compile_protos), for descriptors of files that were already read.
     ///
-    /// The set must hold all imports, before the files that import them. Errors name lines only if the
-    /// set has source positions, and cargo is told of no files. What `option (mdp.method)` says is lost, as
-    /// prost's descriptors keep no extensions; [`blocking`](Self::blocking) and [`detach`](Self::detach) remain.
+    /// The set must have all imports, before the files that import them. Errors name lines only if the set has source
+    /// positions, and cargo watches no files. Values of `option (mdp.method)` are lost, because prost's descriptors
+    /// keep no extensions; use [`blocking`](Self::blocking) and [`detach`](Self::detach) in their place.
     ///
     /// # Errors
     ///
-    /// As [`compile_protos`](Self::compile_protos).
+    /// The errors of [`compile_protos`](Self::compile_protos).
     pub fn compile_fds(self, mut set: FileDescriptorSet) -> Result<(), Error> {
         descriptors::without_empty_positions(&mut set);
         let problems = descriptors::incomplete(&set);

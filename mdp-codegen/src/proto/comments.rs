@@ -48,7 +48,7 @@ fn defuse_comment(comment: &str, links: Links) -> String {
     text.finish()
 }
 
-/// What the lines before mean for the next one.
+/// The effect of the previous lines on the next one.
 enum State {
     /// An indented line would begin a block of code.
     Break,

@@ -20,7 +20,7 @@ pub(super) struct Loaded {
     pub(super) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
-    /// The names of the files that nobody asked for but those that import them.
+    /// The names of the files that are only imported.
     pub(super) imported: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ fn loaded(compiler: &Compiler) -> Loaded {
         set: compiler.file_descriptor_set(),
         encoded: compiler.encode_file_descriptor_set(),
         imported: imported.map(|file| file.name().to_owned()).collect(),
-        // What is built in has no path.
+        // A built-in file has no path.
         opened: compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect(),
     }
 }
@@ -147,7 +147,7 @@ fn other_places(diagnostic: &dyn Diagnostic) -> Vec<String> {
 
 fn message(diagnostic: &dyn Diagnostic) -> String {
     let mut message = diagnostic.to_string();
-    // What the system says about a file that cannot be read.
+    // The system's error about a file that cannot be read.
     let mut cause = std::error::Error::source(diagnostic);
     while let Some(error) = cause {
         message.push_str(": ");
@@ -181,7 +181,7 @@ pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
         .collect()
 }
 
-/// Positions that are there but hold none become absent: `prost-build` panics over the difference.
+/// Empty source positions become absent: `prost-build` panics over the difference.
 pub(super) fn without_empty_positions(set: &mut FileDescriptorSet) {
     for file in &mut set.file {
         file.source_code_info.take_if(|info| info.location.is_empty());

@@ -74,7 +74,7 @@ impl Lowering<'_> {
             shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: said.timeout_ms,
-            // What is too large for the number is too much, too.
+            // A value that is too large for the number is out of range, too.
             retry_attempts: said
                 .retry_attempts
                 .map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX)),
@@ -94,7 +94,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Whether the option says so. A copy of its file that is newer may have more to say.
+    /// Whether the option asks for this. A newer copy of its file may have further values.
     fn detaches(
         &mut self,
         service: &str,
@@ -210,7 +210,7 @@ fn descend(path: &mut Type, beside_package: bool) {
     }
 }
 
-/// How a message that is generated here is written in the module of `package`; `None` if its name is none.
+/// The Rust path, in the module of `package`, of a message that is generated here. `None`: its name is invalid.
 ///
 /// This is what `prost-build` writes unless an `extern_path` says otherwise.
 fn local_path(package: &str, message: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The front end for `.proto` files: protox reads them, prost-build makes the messages.
+//! The front end for `.proto` files: protox reads them, and prost-build generates the messages.
 
 mod builder;
 mod comments;
@@ -33,11 +33,11 @@ pub fn configure() -> Builder {
 
 /// Generates messages, clients and worker traits with the defaults; for build scripts.
 ///
-/// `protos` are the files to compile, `includes` the folders where they and their imports are looked for.
+/// `protos` are the files to compile, `includes` the folders in which to find them and their imports.
 ///
 /// # Errors
 ///
-/// As [`Builder::compile_protos`].
+/// The errors of [`Builder::compile_protos`].
 ///
 /// ```no_run
 /// # fn main() -> Result<(), mdp_codegen::Error> {

@@ -1,6 +1,6 @@
-//! What `option (mdp.method)` says of methods.
+//! Reads `option (mdp.method)` of methods.
 //!
-//! prost's descriptors drop extensions, so they are read off the encoded ones.
+//! prost's descriptors drop extensions, so this module reads the encoded descriptors.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ const TEXT: &str = include_str!("../../../proto/mdp/options.proto");
 const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 const NUMBER: i32 = 50_735;
 
-/// Gives the file out that is built in; whoever has one of that name is asked before.
+/// Gives the built-in file. Files of that name in the include folders take precedence.
 #[derive(Debug)]
 pub(super) struct BuiltIn;
 
@@ -30,8 +30,8 @@ impl FileResolver for BuiltIn {
     }
 }
 
-/// Whether a file declares the option: that which is built in, or a copy of it. To others the number may mean
-/// something else.
+/// Whether a file declares the option: the built-in file, or a copy of it. In other files the number may have another
+/// meaning.
 fn declares(file: &FileDescriptorProto) -> bool {
     let mut extensions = file.extension.iter();
     file.package() == "mdp"
@@ -54,10 +54,10 @@ pub(super) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
     }
 }
 
-/// What is said of one method.
+/// The options of one method.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(super) struct MethodOptions {
-    /// `None`: nothing is said.
+    /// `None`: not set.
     #[prost(uint32, optional, tag = "1")]
     pub(super) timeout_ms: Option<u32>,
     #[prost(bool, tag = "2")]
@@ -76,7 +76,7 @@ pub(super) enum OnCancel {
     Detach = 1,
 }
 
-/// What is said of all methods, by their service's full name and their place in it.
+/// The options of all methods, by the service's full name and the method's index.
 #[derive(Debug, Default)]
 pub(super) struct Said(HashMap<(String, usize), MethodOptions>);
 

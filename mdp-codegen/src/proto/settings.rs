@@ -1,4 +1,4 @@
-//! What the builder was told, in the order in which it was told.
+//! The builder's settings, in the order of their calls.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::emit::Options;
 use crate::errors::{Mistake, Problem};
 use crate::model::Attributes;
 
-/// A path in the `.proto` files and what shall be done there.
+/// A path in the `.proto` files, and the setting for it.
 pub(super) type AtPath = (String, String);
 
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Settings {
         }
     }
 
-    /// What the templates need; `None` if the runtime path is one of the [`problems`](Self::problems).
+    /// The settings for the templates. `None`: the runtime path is one of the [`problems`](Self::problems).
     pub(super) fn options(&self) -> Option<Options> {
         Some(Options {
             runtime: runtime(&self.runtime_path).ok()?,
@@ -125,7 +125,7 @@ impl Settings {
         })
     }
 
-    /// The attributes for a service; those that are none are among the [`problems`](Self::problems).
+    /// The attributes for a service. Invalid ones are among the [`problems`](Self::problems).
     pub(super) fn attributes(&self, service: &str) -> Attributes {
         let of = |list: &[AtPath]| {
             let at_service = list.iter().filter(|(path, _)| matches(path, service));
@@ -139,7 +139,7 @@ impl Settings {
         }
     }
 
-    /// What is wrong with the settings by themselves.
+    /// The mistakes of the settings themselves.
     pub(super) fn problems(&self) -> Vec<Problem> {
         [
             ("type_attribute", &self.type_attributes),

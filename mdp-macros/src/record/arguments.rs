@@ -31,7 +31,7 @@ pub(super) struct Word {
     pub(super) value: Value,
 }
 
-/// What stands behind a word.
+/// The value after a word.
 pub(super) enum Value {
     /// Nothing.
     None,
@@ -121,7 +121,7 @@ impl Word {
         Err(self.wants(&format!("one of protobuf's types: `{} = sint32`", self.name)))
     }
 
-    /// That there is nothing behind the word.
+    /// Checks that the word has no value.
     pub(super) fn alone(&self) -> syn::Result<()> {
         match &self.value {
             Value::None => Ok(()),

@@ -1,4 +1,4 @@
-//! What `#[mdp(..)]` says of an item, a field or a variant.
+//! The arguments of `#[mdp(..)]` on an item, a field or a variant.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -11,23 +11,23 @@ use super::names;
 use super::numbers::Reserved;
 use super::scalars::Kind;
 
-/// What is said of the item as a whole.
+/// The arguments of the item as a whole.
 pub(super) struct Container {
-    /// Where the runtime is.
+    /// The path of the runtime.
     pub(super) runtime: Path,
     /// The name in the schema.
     pub(super) name: String,
     /// The package, if the item has one of its own.
     pub(super) package: Option<String>,
-    /// Numbers and names that nothing may have.
+    /// Reserved numbers and names.
     pub(super) reserved: Reserved,
     /// Documentation and the like.
     pub(super) notes: Notes,
-    /// The words that were said, for those that fit only some items.
+    /// The given words, for checks of words that fit only some items.
     words: Vec<Ident>,
 }
 
-/// What the schema tells of a declaration besides.
+/// Further facts about a declaration for the schema.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
     /// Lines of documentation, as they stand after `///`.
@@ -43,7 +43,7 @@ pub(super) struct Text {
     pub(super) span: Span,
 }
 
-/// What is said of a field, or of a variant.
+/// The arguments of a field or of a variant.
 #[derive(Default)]
 pub(super) struct Member {
     pub(super) number: Option<Number>,
@@ -142,7 +142,7 @@ impl Container {
         }
     }
 
-    /// Tells of words that such an item has no use for.
+    /// Reports words that have no meaning on such an item.
     pub(super) fn refuse(&self, words: &[&str], why: &str, mistakes: &mut Mistakes) {
         for word in self.words.iter().filter(|word| words.contains(&word.to_string().as_str())) {
             mistakes.of(word, format!("`{word}` has no meaning here: {why}"));
@@ -239,7 +239,7 @@ impl Member {
         Ok(())
     }
 
-    /// Tells of all that was said besides a word that stands alone.
+    /// Reports all arguments next to a word that must be alone.
     pub(super) fn only(&self, word: &Ident, why: &str, mistakes: &mut Mistakes) {
         let words =
             [&self.kind, &self.key, &self.value].map(|kind| kind.as_ref().map(|(_, at)| at));

@@ -1,4 +1,4 @@
-//! The rules of protobuf for what was read.
+//! Protobuf's rules for the item.
 
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ pub(super) fn value_number(
 ) -> Option<(i32, Span)> {
     let reserved = &container.reserved;
     let Some(number) = number else {
-        // A number that is no literal was told.
+        // A number that is not a literal was already reported.
         if variant.discriminant.is_none() {
             let (next, name) = (free.next(reserved), &variant.ident);
             let message =
@@ -90,7 +90,7 @@ pub(super) fn value_number(
     Some((value, number.span()))
 }
 
-/// What concerns several fields of a message.
+/// The rules about several fields of a message.
 pub(super) fn message(message: &Message<'_>, mistakes: &mut Mistakes) {
     let reserved = &message.container.reserved;
     let mut free = Free::of_fields(message.numbered().iter().map(|(_, v)| v.tag.number.into()));
@@ -172,7 +172,7 @@ fn field_names(message: &Message<'_>, mistakes: &mut Mistakes) {
     }
 }
 
-/// What concerns several values of an enum.
+/// The rules about several values of an enum.
 pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes) {
     let reserved = &enumeration.container.reserved;
     let numbers = || enumeration.values.iter().filter_map(|value| value.number);
@@ -215,7 +215,7 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes
     reserved_ranges(reserved, i32::MIN.into(), i32::MAX.into(), mistakes);
 }
 
-/// What concerns several variants of a oneof.
+/// The rules about several variants of a oneof.
 pub(super) fn choice(choice: &Choice<'_>, mistakes: &mut Mistakes) {
     let tags = choice.alternatives.iter().map(|alternative| alternative.tag.number.into());
     let mut free = Free::of_fields(tags);

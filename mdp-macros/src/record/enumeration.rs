@@ -15,7 +15,7 @@ pub(super) struct Enumeration<'a> {
     pub(super) ident: &'a Ident,
     pub(super) container: &'a Container,
     pub(super) values: Vec<EnumValue>,
-    /// The variant that holds a number which has none of its own.
+    /// The variant that holds numbers without a variant.
     pub(super) other: Option<Ident>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct EnumValue {
     pub(super) ident: Ident,
     /// The name in the schema.
     pub(super) name: Text,
-    /// The number on the wire; `None` if it was wrong, and was told.
+    /// The number on the wire. `None`: it was invalid, and reported.
     pub(super) number: Option<(i32, proc_macro2::Span)>,
     pub(super) notes: Notes,
 }
@@ -83,7 +83,7 @@ fn number_of(variant: &Variant, mistakes: &mut Mistakes) -> (Member, Option<Numb
                 "the number has to be seen here; write a literal, or `#[mdp(N)]` beside this",
             );
         }
-        // Zero for what is not known would be told as a second mistake.
+        // A zero for an unknown number would cause a second error.
         return (member, said);
     };
     if let Some(said) = &said

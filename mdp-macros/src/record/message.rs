@@ -27,17 +27,17 @@ pub(super) struct Field {
     pub(super) role: Role,
 }
 
-/// What a field is for.
+/// The purpose of a field.
 pub(super) enum Role {
     /// It is on the wire.
     Value(Box<Value>),
     /// It is one of several fields on the wire, if any; with the type of the enum.
     Oneof(Box<Type>),
-    /// It keeps what the record does not know.
+    /// It keeps the fields that the record does not know.
     Unknown,
     /// It is not on the wire.
     Skipped,
-    /// Something is wrong with it, and was told.
+    /// It has a mistake that was reported.
     Broken,
 }
 
@@ -77,7 +77,7 @@ impl Message<'_> {
         oneofs.collect()
     }
 
-    /// The field that keeps what the record does not know.
+    /// The field that keeps unknown fields.
     pub(super) fn unknown(&self) -> Option<&Field> {
         self.fields.iter().find(|field| matches!(field.role, Role::Unknown))
     }
@@ -210,7 +210,7 @@ fn value(tag: Tag, carried: Carried, member: &mut Member, mistakes: &mut Mistake
     }
 }
 
-/// A text in quotes for a number would be told of as a conversion that there is not.
+/// Without this check the compiler would report a quoted number as a missing conversion.
 fn default_of_text(carried: &Carried, member: &Member, mistakes: &mut Mistakes) {
     if let Some((Expr::Lit(literal), _)) = &member.default
         && let Lit::Str(text) = &literal.lit

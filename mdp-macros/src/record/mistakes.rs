@@ -6,7 +6,7 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::Error;
 
-/// What is wrong with an item, so far.
+/// The mistakes of an item so far.
 #[derive(Default)]
 pub(super) struct Mistakes {
     all: Option<Error>,
@@ -23,7 +23,7 @@ impl Mistakes {
         self.add(Error::new(span, message));
     }
 
-    /// Adds what a parser found.
+    /// Adds a parser's error.
     pub(super) fn add(&mut self, error: Error) {
         match &mut self.all {
             Some(all) => all.combine(error),
@@ -36,7 +36,7 @@ impl Mistakes {
         result.map_err(|error| self.add(error)).ok()
     }
 
-    /// All of them; `None` if there are none.
+    /// All mistakes. `None`: there are none.
     pub(super) fn finish(self) -> Option<Error> {
         self.all
     }

@@ -1,4 +1,4 @@
-//! Numbers of fields and of an enum's values: which there are, which are free.
+//! Numbers of fields and of an enum's values: used and free ones.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use super::mistakes::Mistakes;
 
 /// The highest number of a field.
 pub(super) const MAX_TAG: i64 = 536_870_911;
-/// What protobuf keeps for itself.
+/// The numbers that protobuf reserves for itself.
 pub(super) const PROTOBUFS_OWN: RangeInclusive<i64> = 19_000..=19_999;
 
 /// A number, and where it was written.
@@ -104,7 +104,7 @@ fn bound(number: &Number) -> syn::Result<i64> {
     number.value.ok_or_else(|| syn::Error::new_spanned(number, "no number is that large"))
 }
 
-/// Gives out numbers that nobody has.
+/// Gives out unused numbers.
 pub(super) struct Free {
     /// All that are known to be written, and those given out.
     taken: BTreeSet<i64>,
@@ -127,7 +127,7 @@ impl Free {
         let above = highest.map_or(*self.bounds.start(), |highest| highest + 1);
         let number = self.free_from(above, reserved);
         let number = number.or_else(|| self.free_from(*self.bounds.start(), reserved));
-        // All are taken: nobody writes as many.
+        // All numbers are used. This does not occur in practice.
         let number = number.unwrap_or(*self.bounds.end());
         self.taken.insert(number);
         number

@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span};
 pub(super) struct Kind {
     /// The word for it.
     word: &'static str,
-    /// What the runtime calls it.
+    /// Its name in the runtime.
     codec: &'static str,
     /// The Rust types that it carries.
     carries: &'static [&'static str],
@@ -54,7 +54,7 @@ impl Kind {
         words.join(", ")
     }
 
-    /// Which ones carry a Rust type that is none of the user's; empty if none of them is known to.
+    /// The kinds that carry a built-in Rust type. Empty: no kind does.
     pub(super) fn of(rust: &str) -> impl Iterator<Item = Self> {
         KINDS.iter().copied().filter(move |kind| kind.carries.contains(&rust))
     }

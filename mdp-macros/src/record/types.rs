@@ -11,7 +11,7 @@ pub(super) struct Carried {
     pub(super) value: Type,
 }
 
-/// What holds the values.
+/// The container of the values.
 pub(super) enum Container {
     /// Nothing: one value.
     One,
@@ -42,7 +42,7 @@ pub(super) fn field(ty: &Type) -> Result<Carried> {
     Ok(Carried { container, value: held.clone() })
 }
 
-/// What holds values in Rust, with their types.
+/// A container in Rust, with the types of its values.
 enum Holder<'a> {
     None,
     Option(&'a Type),
@@ -62,7 +62,7 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// One in the other is more than protobuf has: what it is, and the mend.
+/// A nesting that protobuf lacks: its name, and the way to mend it.
 fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'static str)> {
     Some(match (outer, inner) {
         (Container::One, _) | (_, Holder::None) => return None,
@@ -139,7 +139,7 @@ pub(super) fn value(ty: &Type) -> Result<()> {
     }
 }
 
-/// The name of a type that is none of the user's, as `Kind` knows it.
+/// The name of a built-in type, as `Kind` has it.
 pub(super) fn std_name(ty: &Type) -> Option<String> {
     let ty = bare(ty);
     let Type::Path(path) = ty else { return None };

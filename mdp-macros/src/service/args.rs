@@ -10,7 +10,7 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 use super::errors::Errors;
 
-/// What `#[mdp_service(..)]` says.
+/// The arguments of `#[mdp_service(..)]`.
 pub(super) struct ServiceArgs {
     pub(super) package: Option<LitStr>,
     pub(super) name: Option<LitStr>,
@@ -19,7 +19,7 @@ pub(super) struct ServiceArgs {
     pub(super) runtime: Path,
 }
 
-/// What `#[mdp(..)]` on a method says.
+/// The arguments of `#[mdp(..)]` on a method.
 #[derive(Default)]
 pub(super) struct MethodArgs {
     pub(super) rename: Option<LitStr>,
@@ -57,7 +57,7 @@ pub(super) fn of_service(tokens: TokenStream, errors: &mut Errors) -> ServiceArg
     found
 }
 
-/// Adds what one `#[mdp(..)]` says; a method may have several.
+/// Adds the arguments of one `#[mdp(..)]`. A method may have several.
 pub(super) fn of_method(attribute: &Attribute, found: &mut MethodArgs, errors: &mut Errors) {
     let Some(list) = errors.take(attribute.meta.require_list()) else { return };
     for arg in args(list.tokens.clone(), errors) {
@@ -129,7 +129,7 @@ impl Arg {
         let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &self.value else {
             return Err(self.wants("a number of attempts", "3"));
         };
-        // What is too large for the number is too much, too: that is a rule of the model.
+        // A value that is too large for the number is out of range, too. The model has this rule.
         let attempts = number.base10_parse::<u128>().ok().filter(|_| number.suffix().is_empty());
         let attempts = attempts.ok_or_else(|| {
             syn::Error::new(number.span(), "this is no number of attempts from 1 to 100")

@@ -5,7 +5,7 @@ use syn::{Attribute, Expr, ExprGroup, ExprLit, Lit, Meta};
 use super::args::{self, MethodArgs};
 use super::errors::Errors;
 
-/// What the attributes of an item say.
+/// The content of an item's attributes.
 #[derive(Default)]
 pub(super) struct Attributes {
     /// Lines of documentation.

@@ -19,7 +19,7 @@ use errors::Errors;
 use lower::Lowered;
 use signature::Written;
 
-/// What the attribute with these arguments makes of the item.
+/// Expands the item with these arguments.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     match the_trait(item.clone()) {
         Ok(item) => of_trait(args, &item),
@@ -67,8 +67,7 @@ fn check(service: &Service, options: &Options, errors: &mut Errors) {
     }
 }
 
-/// Something is emitted all the same: with the names there, each mistake is shown once, and not again
-/// wherever its service is used.
+/// Emits the names even after a mistake, so that each mistake is shown once, and not again at each use of the service.
 fn keep_sound_methods(service: &mut Service) {
     let mut seen = Vec::new();
     service.methods.retain(|method| {
@@ -78,7 +77,7 @@ fn keep_sound_methods(service: &mut Service) {
     });
 }
 
-/// The types of the modules, beside the trait's place.
+/// The imports of the modules' types, next to the trait.
 fn names(service: &Service) -> TokenStream {
     let (cfgs, visibility, handler) = (&service.cfgs, &service.visibility, &service.ident);
     let (client_mod, client) = (module_ident(service, "client"), type_ident(service, "Client"));
@@ -90,8 +89,8 @@ fn names(service: &Service) -> TokenStream {
     }
 }
 
-/// Names `CallContext`, `Result` and what else is the runtime's as the user did: who imports them for the trait
-/// alone shall not be told that nobody needs them, and who means others of these names, that they are others.
+/// Uses the user's own names for `CallContext`, `Result` and the other types of the runtime. So imports for the trait
+/// alone cause no warning about unused imports, and other types of these names cause an error.
 fn uses(
     service: &Service,
     cfgs: &[Attribute],

@@ -1,4 +1,4 @@
-//! What a method takes and gives, read off its signature.
+//! Reads the request and reply of a method from its signature.
 
 use lean_codegen::model::Shape;
 use proc_macro2::Span;
@@ -94,7 +94,7 @@ pub(super) fn of(
     })
 }
 
-/// That `async` stands there if the method does not block, and only then.
+/// Checks that the method is `async` if and only if it does not block.
 fn asyncness(signature: &Signature, blocking: bool, errors: &mut Errors) {
     match &signature.asyncness {
         Some(token) if blocking => errors.push(syn::Error::new_spanned(

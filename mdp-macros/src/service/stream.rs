@@ -1,4 +1,4 @@
-//! Many messages instead of one: how a stream of requests and one of replies is written.
+//! Streams: how the streams of requests and replies are written.
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;

@@ -1,8 +1,8 @@
-//! The types that travel: which can, and how they are written inside the generated modules.
+//! The types of requests and replies: which are allowed, and how the generated modules write them.
 
 use syn::{GenericArgument, Ident, Path, PathArguments, Token, Type};
 
-/// Rust's own types, which people try first. A record of the same name is written `self::String`.
+/// Rust's own types, which users try first. A record of the same name is written `self::String`.
 const NO_RECORDS: [&str; 28] = [
     "Arc", "BTreeMap", "Box", "Bytes", "Cow", "HashMap", "Option", "Rc", "Result", "String", "Vec",
     "bool", "char", "f32", "f64", "i128", "i16", "i32", "i64", "i8", "isize", "str", "u128", "u16",
@@ -11,8 +11,8 @@ const NO_RECORDS: [&str; 28] = [
 
 /// A record's type as it is written one module below that of the trait.
 ///
-/// `needs_outer_names` becomes true if the type begins at a name beside the trait that may as well be that
-/// of a crate, such as `records::Login`.
+/// `needs_outer_names` becomes true if the type begins with a name next to the trait that may also be the name of a
+/// crate, such as `records::Login`.
 pub(super) fn place(ty: &Type, needs_outer_names: &mut bool) -> syn::Result<Type> {
     let refuse = |text: &str| Err(syn::Error::new_spanned(ty, text));
     match bare(ty) {

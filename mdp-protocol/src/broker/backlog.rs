@@ -15,7 +15,7 @@ use crate::slab::Key;
 use crate::time::Time;
 use crate::wire::{Direction, Part, Record};
 
-/// What an item takes beside its bytes, so that empty ones are bounded, too.
+/// The bytes that count for an item in addition to its own, so that empty items are bounded, too.
 const ITEM_OVERHEAD: usize = 64;
 
 /// Items that wait for credit, and the end of the call if that is behind them.
@@ -115,7 +115,7 @@ impl<P: Payload> Broker<P> {
         item
     }
 
-    /// Nobody waits for what is in the backlog any more.
+    /// No client waits for the items of the backlog any more.
     pub(super) fn drop_backlog(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(backlog) = call.backlog_mut().take() else { return };

@@ -179,7 +179,7 @@ impl<P: Payload> Broker<P> {
         self.calls.discard(key);
     }
 
-    /// Takes a call from its client. `false`: none waited for it.
+    /// Takes a call from its client. `false`: no client waited for it.
     pub(super) fn unlink_client(&mut self, key: Key) -> bool {
         let Some(client) = self.calls.stop_waiting(key) else { return false };
         if let Some(session) = self.sessions.get_mut(client) {

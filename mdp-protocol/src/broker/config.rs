@@ -7,66 +7,66 @@ use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::time::{HEARTBEAT, LIVENESS, Span};
 
-/// Settings of a broker. The default is meant for production.
+/// Settings of a broker. The default is safe for production.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What is accepted.
+    /// The limits of the data that the broker accepts.
     pub limits: Limits,
-    /// How often the broker sends and wants a heartbeat; a peer may ask for a longer interval. Default:
+    /// The interval at which the broker sends and expects heartbeats. A peer may ask for a longer one. Default:
     /// [`HEARTBEAT`](crate::HEARTBEAT).
     pub heartbeat: Span,
-    /// The longest interval that a peer may ask for. 60 s.
+    /// The longest heartbeat interval that a peer may ask for. Default: 60 s.
     pub heartbeat_most: Span,
-    /// How many silent intervals mean that a peer is gone; a peer may ask for more, up to 10. Default:
+    /// The number of silent intervals after which a peer counts as gone. A peer may ask for more, up to 10. Default:
     /// [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
     /// How long a call for a service without any worker waits for one, at most until shortly before its deadline
-    /// (`wire.md` R41). Zero refuses it at once. 5 s.
+    /// (`wire.md` R41). Zero refuses the call at once. Default: 5 s.
     pub unserved_wait: Span,
-    /// How long a worker may hold a slot beyond its call's deadline before the slot is given to
-    /// another call. 1 s.
+    /// How long a worker may hold a slot beyond its call's deadline before the slot is given to another call. Default:
+    /// 1 s.
     pub overrun: Span,
-    /// Whether a call is refused that would wait for so long that it could not end in its time. True.
+    /// Whether the broker refuses a call that would wait too long to end in its time. Default: `true`.
     pub admission: bool,
-    /// For peers of plain MDP.
+    /// Settings for peers of plain MDP.
     pub plain: PlainConfig,
-    /// Who may do what. Without one everybody may do everything.
+    /// The rights of each peer. Without a policy each peer has all rights. Default: none.
     pub policy: Option<Arc<Policy>>,
-    /// Who may ask for workers or the broker to end, and how.
+    /// Which peers may drain workers and the broker, and how long calls may then run.
     pub drain: DrainConfig,
-    /// What is asked of the operator's own code. Nothing.
+    /// Which questions go to the operator's own code. Default: none.
     pub hooks: HookConfig,
     /// Seed of the hash tables: random in production, so that no peer can choose names or ids that
     /// collide; fixed in tests.
     pub seed: u64,
-    /// A fault to be found by the simulation; only with the feature `planted-bugs`.
+    /// A planted fault that the simulation has to find; only with the feature `planted-bugs`.
     #[cfg(feature = "planted-bugs")]
     pub planted: Option<PlantedBug>,
 }
 
-/// What is agreed with peers of plain MDP (RFC 7 and RFC 18), which cannot say what they want.
+/// Settings for peers of plain MDP (RFC 7 and RFC 18), which cannot send their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainConfig {
-    /// How long a raw request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). 30 s.
+    /// How long a raw request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
     pub queue_expiry: Span,
-    /// How long it may then run. 10 min.
+    /// How long a raw request may run at a worker. Default: 10 min.
     pub run_timeout: Span,
-    /// How long a plain worker may be silent while it holds no request. 10 s.
+    /// How long a plain worker may be silent while it holds no request. Default: 10 s.
     pub idle_expiry: Span,
-    /// How long one may be silent while it holds a request, and how long it may hold one for which nobody
-    /// waits. 60 s.
+    /// How long a plain worker may be silent while it holds a request, and how long it may hold a request that no
+    /// client waits for. Default: 60 s.
     pub busy_expiry: Span,
-    /// Whether a raw request of a plain client is given to another worker when its worker was lost, as RFC 7
-    /// assumes. True.
+    /// Whether the broker gives a raw request of a plain client to another worker when its worker is lost, as RFC 7
+    /// assumes. Default: `true`.
     pub redispatch: bool,
 }
 
-/// What holds for `mmi.drain.` (`wire.md` R101).
+/// Settings of `mmi.drain.` (`wire.md` R101).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrainConfig {
-    /// Without a policy, whether everybody may ask for it. With one it takes the right. False.
+    /// Whether each peer may drain if there is no policy. With a policy a peer needs the right. Default: `false`.
     pub anybody: bool,
-    /// How long calls may still run when the broker is to end. 10 s.
+    /// How long calls may still run when the broker is drained. Default: 10 s.
     pub grace: Span,
 }
 
@@ -122,12 +122,12 @@ impl Config {
     }
 }
 
-/// Faults that can be planted to show that the simulation finds them. Without the feature
-/// `planted-bugs` none can be switched on and the code for them is gone.
+/// Faults that can be planted to show that the simulation finds them. Without the feature `planted-bugs` no fault can
+/// be turned on, and the code for them is not compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlantedBug {
-    /// A reply is taken from any worker, not only from the one that holds the call.
+    /// A reply is accepted from any worker, not only from the one that holds the call.
     AnyoneMayReply,
     /// A queued call is not dispatched when a slot becomes free.
     NoPumpAfterFinal,
@@ -147,16 +147,16 @@ pub enum PlantedBug {
     MoveBegunCalls,
     /// Items cost no credit.
     ForgetCredit,
-    /// END that was said while the call waited is not passed on.
+    /// END that was sent while the call waited is not passed on.
     ForgetEnd,
     /// A raw call whose body is a typed call is given to its worker.
     LetTunnelsPass,
-    /// A peer whose session ends while its message is looked at counts as one without a key.
+    /// A peer whose session ends while its message is handled counts as a peer without a key.
     ForgetIdentity,
-    /// A call that its client has given up counts for nobody, though a worker is at work on it.
+    /// A call that its client has given up is no longer counted for its client, though a worker still runs it.
     ForgetAbandonedCalls,
-    /// What a peer has not read does not count any more when its session ends.
+    /// The unread bytes of a peer no longer count when its session ends.
     ForgetUnread,
-    /// Calls wait, and are started, that cannot end in their time.
+    /// Calls that cannot end in their time are queued and started.
     AdmitWhatCannotEnd,
 }

@@ -1,4 +1,4 @@
-//! What counts for which method, service and worker, at each step of a call.
+//! The counters of methods, services and workers, at each step of a call.
 
 use alloc::vec::Vec;
 
@@ -28,7 +28,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// The client of a call is told how it ended.
+    /// The client of a call gets its result.
     pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
         if code != Code::Ok
             && let Some(tally) = self.tally(call)

@@ -1,6 +1,6 @@
-//! Whom an operator wants to end: workers, or the broker itself (`wire.md` R101).
+//! Drains workers, or the broker itself, for an operator (`wire.md` R101).
 //!
-//! A worker that is dismissed gets no new calls, finishes those that it holds, and is then told to go for good.
+//! A dismissed worker gets no new calls, finishes the calls that it holds, and then gets DISCONNECT for good.
 
 use alloc::vec::Vec;
 
@@ -13,7 +13,7 @@ use crate::time::Time;
 use crate::wire::listing::Listing;
 use crate::wire::{DisconnectReason, Record};
 
-/// How the names of these services begin.
+/// The prefix of these services' names.
 pub(super) const SERVICES: &[u8] = b"mmi.drain.";
 /// The service that ends the broker.
 pub(super) const BROKER: &[u8] = b"mmi.drain.broker";
@@ -21,7 +21,7 @@ pub(super) const BROKER: &[u8] = b"mmi.drain.broker";
 const FORBIDDEN: u16 = 403;
 
 impl<P: Payload> Broker<P> {
-    /// The answer to `mmi.drain.` and what follows. The broker itself is told once this is said.
+    /// Answers `mmi.drain.` and starts the drain. The broker itself begins to drain after the answer is sent.
     pub(super) fn asked_to_drain(
         &mut self,
         now: Time,
@@ -74,7 +74,7 @@ impl<P: Payload> Broker<P> {
         self.disconnect_drained(now, key, out);
     }
 
-    /// Tells a dismissed worker to go, once it holds no call.
+    /// Sends DISCONNECT to a dismissed worker as soon as it holds no call.
     pub(super) fn disconnect_drained(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         if self.is_drained(key) {
             self.disconnect(now, key, DisconnectReason::Drained, out);

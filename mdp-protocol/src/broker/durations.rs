@@ -19,7 +19,7 @@ pub(super) struct Durations {
     quantiles: Option<Quantiles>,
 }
 
-/// What follows from the times. In milliseconds.
+/// The values from the times, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quantiles {
     /// Half of the calls took at least this.
@@ -55,7 +55,7 @@ impl Durations {
         }
     }
 
-    /// What is known. `None`: too few calls have ended.
+    /// The values. `None`: too few calls have ended.
     pub(super) fn quantiles(&self) -> Option<Quantiles> {
         self.quantiles
     }

@@ -1,4 +1,4 @@
-//! What the broker knows of a call's streams: which there are, how far they are, and the credit of each.
+//! The streams of a call at the broker: their directions, their progress, and the credit of each.
 
 use crate::payload::Payload;
 use crate::stream::{Balance, DEFAULT_WINDOW};
@@ -37,7 +37,7 @@ impl Flow {
         self.begun
     }
 
-    /// Credit for replies in the name of a plain client, which knows of none (R91).
+    /// Credit for replies on behalf of a plain client, which cannot give any (R91).
     pub(super) fn grant(&mut self, window: u32) {
         if self.kind.streams(Direction::Replies) {
             self.replies.add(DEFAULT_WINDOW.min(window), window);

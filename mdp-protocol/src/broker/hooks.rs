@@ -1,8 +1,8 @@
-//! Hooks: the operator's own code is asked about each request and each reply before it goes on.
+//! Hooks: the broker asks the operator's own code about each request and each reply before it passes them on.
 //!
-//! The machine asks with an action and goes on with everything else; the verdict comes back as an input. A call
-//! that is asked about is in no queue and with no worker. It ends by its deadline, by CANCEL, or when the verdict
-//! takes too long, so code that does not answer costs the calls that it was asked about and nothing else.
+//! The machine asks with an action and continues with all other work; the verdict comes back as an input. A call that
+//! hooks are asked about is in no queue and at no worker. It ends by its deadline, by CANCEL, or when the verdict takes
+//! too long. So code that does not answer affects only the calls that it was asked about.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,14 +21,14 @@ use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::{CallKind, Reply, check_metadata};
 
-/// What is asked, and how long a call waits for the verdict.
+/// Settings of hooks: the questions, and how long a call waits for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookConfig {
-    /// Ask about each request that the policy and the limits allow. False.
+    /// Ask about each request that the policy and the limits allow. Default: `false`.
     pub requests: bool,
-    /// Ask about each reply that ends a call. False.
+    /// Ask about each reply that ends a call. Default: `false`.
     pub replies: bool,
-    /// How long a verdict may take; then the call ends with INTERNAL. 1 s.
+    /// How long a verdict may take. After that the call ends with INTERNAL. Default: 1 s.
     pub wait: Span,
 }
 
@@ -38,16 +38,16 @@ impl Default for HookConfig {
     }
 }
 
-/// What the hooks are asked.
+/// A question to the hooks.
 #[derive(Debug)]
 pub struct Question<P> {
-    /// The broker's handle of the call, for the answer.
+    /// The broker's handle of the call. The answer has to name it.
     pub call: u64,
-    /// Who made the call: its id, and behind a space its principal, if that is known.
+    /// The caller: its id, and after a space its principal, if known.
     pub caller: Name,
-    /// The caller's key, as the transport has proven it. Several keys may be one principal.
+    /// The caller's key, as the transport has proven it. One principal may have several keys.
     pub key: Option<PeerKey>,
-    /// What it called: the method's path, or the service of a raw call.
+    /// The method's path, or the service of a raw call.
     pub path: Name,
     /// Whether it is a raw call.
     pub raw: bool,
@@ -55,18 +55,18 @@ pub struct Question<P> {
     pub about: About<P>,
 }
 
-/// What a question is about.
+/// The subject of a question.
 #[derive(Debug)]
 pub enum About<P> {
     /// A request that has not been given to a worker.
     Request {
         /// The time that is left.
         timeout: Span,
-        /// It may be made again when a worker was lost.
+        /// Whether the call may be made again if its worker is lost.
         idempotent: bool,
-        /// Its streams.
+        /// The streams of the call.
         kind: CallKind,
-        /// The only worker that is wanted, or empty.
+        /// The id of the only worker that may get the call, or empty.
         target: Name,
         /// The body.
         body: P,
@@ -75,58 +75,58 @@ pub enum About<P> {
     Reply {
         /// The worker's id.
         worker: Name,
-        /// How the call ended.
+        /// The status code.
         code: Code,
-        /// No handler was started.
+        /// Whether it is certain that no handler was started.
         not_started: bool,
         /// The body, or a refusal.
         reply: Reply<P>,
     },
 }
 
-/// What is to become of a call.
+/// The answer of the hooks about a call.
 #[derive(Debug)]
 pub enum Verdict<P> {
-    /// It goes to a worker. The body's path says to which service.
+    /// The call goes to a worker. The body's path names the service.
     Dispatch {
-        /// The request, as it was or changed.
+        /// The request, unchanged or changed.
         body: P,
-        /// To which worker.
+        /// The worker.
         to: Target,
     },
-    /// It ends so.
+    /// The call ends with this result.
     End {
         /// The status code.
         code: Code,
-        /// No handler was started.
+        /// Whether it is certain that no handler was started.
         not_started: bool,
-        /// The worker that is named to the client, or empty.
+        /// The id of the worker that the client sees, or empty.
         worker: Name,
         /// The body, or a refusal.
         reply: Reply<P>,
     },
-    /// Its client is told nothing before the call's deadline, and then DEADLINE_EXCEEDED.
+    /// The client gets no answer before the call's deadline, and then DEADLINE_EXCEEDED.
     Discard,
 }
 
-/// To which worker a call goes.
+/// The worker that gets a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// To any that serves it.
+    /// Any worker of the service.
     Any,
-    /// To this one and no other.
+    /// Only this worker.
     Only(Name),
-    /// To this one if it is there, else to any.
+    /// This worker if it is there, else any.
     Rather(Name),
 }
 
 impl<P: Payload> Broker<P> {
-    /// Whether the hooks are asked about anything.
+    /// Whether the broker asks the hooks at all.
     pub(super) fn has_hooks(&self) -> bool {
         self.config.hooks.requests || self.config.hooks.replies
     }
 
-    /// Takes a request in and asks about it.
+    /// Accepts a request and asks the hooks about it.
     pub(super) fn ask_about_request(
         &mut self,
         now: Time,
@@ -151,7 +151,7 @@ impl<P: Payload> Broker<P> {
         self.ask(now, key, Stage::Request, about, out);
     }
 
-    /// Asks about the end of a call.
+    /// Asks the hooks about the end of a call.
     pub(super) fn ask_about_reply(
         &mut self,
         now: Time,
@@ -200,7 +200,7 @@ impl<P: Payload> Broker<P> {
         out.push(Action::Ask(Box::new(question)));
     }
 
-    /// The verdict on a call. One that comes too late finds nothing.
+    /// Handles the verdict on a call. A verdict that comes too late has no effect.
     pub(super) fn take_verdict(
         &mut self,
         now: Time,
@@ -224,8 +224,8 @@ impl<P: Payload> Broker<P> {
             }
             Verdict::Discard => {
                 self.stats.discarded += 1;
-                // Known until its deadline: a client that hears nothing of a call when the broker leaves takes it
-                // for one that nobody has read (R49).
+                // The call is kept until its deadline: a client that has no answer when the broker leaves assumes that
+                // no worker has read the call (R49).
                 if let Some(call) = self.calls.get_mut(key) {
                     call.set_place(Place::Silenced(stage));
                     let deadline = call.deadline();
@@ -296,7 +296,7 @@ impl Target {
     }
 }
 
-/// What the limits count of a reply.
+/// The bytes of a reply that count for the limits.
 fn size_of<P: Payload>(reply: &Reply<P>) -> usize {
     match reply {
         Reply::Body(body) => body.size(),

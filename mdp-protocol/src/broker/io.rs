@@ -1,4 +1,4 @@
-//! What goes into the broker and what comes out.
+//! The inputs and actions of the broker.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -15,121 +15,122 @@ use crate::time::Span;
 use crate::wire::plain::{Form, Side};
 use crate::wire::{DisconnectReason, Record, SchemaHash};
 
-/// A record on its way out.
+/// A record that the broker sends.
 pub type Outgoing<P> = Record<Name, P>;
 
-/// Who sent the message in hand: its routing id, and the identity that the transport has proven for it.
-/// [`Broker::sender`](super::Broker::sender) makes one, for each message anew.
+/// The sender of one message: its routing id, and the identity that the transport has proven for it.
+/// [`Broker::sender`](super::Broker::sender) makes a new one for each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender<'a> {
     pub(super) route: &'a [u8],
     pub(super) identity: Identity,
-    /// The session that the routing id had when this was made. What happens since then is looked at again.
+    /// The session that the routing id had when this was made. The broker checks it again at each use.
     pub(super) session: Option<Key>,
 }
 
 impl Sender<'_> {
-    /// The session that the message belongs to, as far as that was known when this was made.
+    /// The session of the message at the time when this was made. `None`: there was none.
     pub const fn session(&self) -> Option<Key> {
         self.session
     }
 }
 
-/// What happened.
+/// An input of the broker.
 #[derive(Debug)]
 pub enum Input<'a, P> {
-    /// A record came.
+    /// A record arrived.
     Record {
-        /// From whom.
+        /// The sender.
         from: Sender<'a>,
         /// The record.
         record: Record<&'a [u8], P>,
     },
-    /// A message of plain MDP came.
+    /// A message of plain MDP arrived.
     Plain {
-        /// From whom.
+        /// The sender.
         from: Sender<'a>,
-        /// How it looks.
+        /// The form of the message.
         form: Form,
-        /// What it says.
+        /// The content of the message.
         said: FromPlain<'a, P>,
     },
-    /// A message came that begins as one of plain MDP and cannot be read; it was dropped whole.
+    /// A message arrived that begins as plain MDP and cannot be read. It was dropped as a whole.
     InvalidPlain {
-        /// From whom.
+        /// The sender.
         from: Sender<'a>,
-        /// How it looks.
+        /// The form of the message.
         form: Form,
-        /// Whose conversation it belongs to.
+        /// The side of the conversation, client or worker.
         side: Side,
     },
-    /// Something came that is no record; it was dropped whole.
+    /// A message arrived that is not valid. It was dropped as a whole.
     Invalid {
-        /// From whom.
+        /// The sender.
         from: Sender<'a>,
-        /// What to tell the sender.
+        /// The reason for the sender.
         reason: DisconnectReason,
     },
-    /// A REQUEST could not be given to the transport. [`Input::Unreachable`] is to follow.
+    /// A REQUEST could not be given to the transport. [`Input::Unreachable`] has to follow.
     Undelivered {
-        /// For whom it was.
+        /// The receiver of the REQUEST.
         to: Key,
         /// The broker's handle of the call.
         call: u64,
-        /// The body, back again.
+        /// The body of the REQUEST.
         body: P,
     },
-    /// The transport cannot reach this peer, or it takes nothing more.
+    /// The transport cannot reach this peer, or accepts no more data for it.
     Unreachable {
         /// The peer.
         session: Key,
     },
-    /// How much a peer has not read: bytes that the transport has taken for it and has not written yet. It counts for
-    /// the connection, so it goes on after the session's end, until all is written or the connection is gone. To be
-    /// said when it has changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since it was said last, with 0 for
-    /// everything below that; and after each [`handle`](super::Broker::handle) that sent the session that much or more.
+    /// The unread bytes of a peer: data that the transport has accepted for it and has not written yet. They count for
+    /// the connection, so the driver reports them also after the session's end, until all data is written or the
+    /// connection is gone. Report them when they have changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since the
+    /// last report, with 0 for all values below that, and after each [`handle`](super::Broker::handle) that sent the
+    /// session this much or more.
     Unread {
-        /// The session, also one that has ended.
+        /// The session. It may have ended.
         session: Key,
-        /// The bytes now.
+        /// The current number of bytes.
         bytes: usize,
     },
-    /// A peer would have more unread than it may: what is to be sent to it cannot be sent.
+    /// Data for a peer cannot be sent, because its unread bytes would exceed a limit.
     Overfull {
         /// The peer.
         session: Key,
-        /// Which limit that is.
+        /// The limit.
         limit: Limit,
     },
-    /// The transport lost a connection and cannot tell whose. Workers that hold calls and are not
-    /// heard just now get a HEARTBEAT: sending it finds out.
+    /// The transport lost a connection and does not know which peer had it. The broker sends a HEARTBEAT to each worker
+    /// that holds calls and was not heard just now: sending finds the lost one.
     ConnectionLost,
-    /// From now on this is who may do what.
+    /// A new policy, valid from now on.
     Policy(Arc<Policy>),
-    /// What the hooks say to an [`Action::Ask`].
+    /// The hooks' answer to an [`Action::Ask`].
     Verdict {
-        /// The call that was asked about.
+        /// The call of the question.
         call: u64,
-        /// What is to become of it.
+        /// The verdict.
         verdict: Verdict<P>,
     },
-    /// Nothing; time has passed.
+    /// No event; time has passed.
     Tick,
-    /// Take no new calls, let the running ones end for at most `grace`, then close.
+    /// The broker has to close: it takes no new calls, and gives running calls up to `grace` to end.
     Shutdown {
-        /// How long to wait for running calls.
+        /// The longest time to wait for running calls.
         grace: Span,
     },
 }
 
-/// What is to be done.
+/// An action that the driver has to perform.
 #[derive(Debug)]
 pub enum Action<P> {
-    /// A session begins: `Send` and `Close` will name it by its key.
+    /// A session begins. `Send` and `Close` name it by its key.
     Open {
         /// The session.
         session: Key,
-        /// The routing id behind it.
+        /// The routing id of its peer.
         route: Box<[u8]>,
     },
     /// Send a record to a session.
@@ -143,7 +144,7 @@ pub enum Action<P> {
     SendPlain {
         /// The session.
         to: Key,
-        /// How its messages look.
+        /// The form of its messages.
         form: Form,
         /// The message.
         message: ToPlain<P>,
@@ -152,50 +153,50 @@ pub enum Action<P> {
     AnswerPlain {
         /// The routing id.
         route: Box<[u8]>,
-        /// How its messages look.
+        /// The form of its messages.
         form: Form,
         /// The message.
         message: ToPlain<P>,
     },
-    /// Send a record to somebody without a session.
+    /// Send a record to a peer without a session.
     Answer {
         /// The routing id.
         route: Box<[u8]>,
         /// The record.
         record: Outgoing<P>,
     },
-    /// Send what is gathered for a session, then forget it.
+    /// Send all gathered records of a session, then drop the session.
     Close {
         /// The session.
         session: Key,
     },
-    /// Ask the hooks; [`Input::Verdict`] is the answer. Without one the call ends after
+    /// Ask the hooks. [`Input::Verdict`] is the answer. Without an answer the call ends after
     /// [`HookConfig::wait`](super::HookConfig::wait).
     Ask(Box<Question<P>>),
-    /// Tell the operator.
+    /// Report an event to the operator.
     Note(Note),
-    /// All is done; the broker takes no more input.
+    /// The broker is closed and accepts no more input.
     Closed,
 }
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The peer said DISCONNECT.
+    /// The peer sent DISCONNECT.
     Said(DisconnectReason),
-    /// The peer was told to go.
+    /// The broker sent DISCONNECT.
     Expelled(DisconnectReason),
-    /// No message for the agreed time.
+    /// The peer sent no message for the agreed time.
     Silence,
-    /// The transport could not reach it.
+    /// The transport could not reach the peer.
     Unreachable,
-    /// It did not read what was sent to it, and met this limit.
+    /// The peer did not read its data and exceeded this limit.
     Unread(Limit),
-    /// A plain client had nothing to ask any more.
+    /// A plain client had no more open calls.
     Idle,
 }
 
-/// What an operator may want to know.
+/// An event for the operator's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
@@ -208,39 +209,39 @@ pub enum Note {
     SessionClosed {
         /// The peer's id.
         id: Name,
-        /// Why.
+        /// The cause.
         cause: Cause,
-        /// Calls that it held and that wait for another worker.
+        /// Number of its calls that now wait for another worker.
         moved: usize,
-        /// Calls that it held and that ended with it.
+        /// Number of its calls that ended with the session.
         ended: usize,
     },
     /// A session made its first call.
     ClientSeen {
-        /// The client's id, and behind a space its principal, if that is known.
+        /// The client's id, and after a space its principal, if known.
         who: Name,
     },
     /// A worker offers a service.
     WorkerReady {
         /// The worker's id.
         id: Name,
-        /// The same, and behind a space its principal, if that is known.
+        /// The worker's id, and after a space its principal, if known.
         who: Name,
         /// The service.
         service: Name,
-        /// Calls at once.
+        /// The number of calls that the worker takes at once.
         capacity: u32,
     },
     /// A worker is gone, with all the services that it offered.
     WorkerLeft {
-        /// The worker's id, and behind a space its principal, if that is known.
+        /// The worker's id, and after a space its principal, if known.
         who: Name,
         /// The services.
         services: Box<[Name]>,
-        /// Why.
+        /// The cause.
         cause: Cause,
     },
-    /// A worker offers a service by another contract than a worker that is there.
+    /// A worker offers a service with a contract that differs from another worker's.
     SchemasDiffer {
         /// The new worker's id.
         id: Name,
@@ -251,23 +252,23 @@ pub enum Note {
         /// Another worker's contract.
         other: SchemaHash,
     },
-    /// A worker wants no new calls.
+    /// A worker drains and takes no new calls.
     WorkerDraining {
         /// The worker's id.
         id: Name,
     },
-    /// A request or a registration met a limit.
+    /// A request or a registration exceeded a limit.
     LimitReached {
         /// The peer's id.
         id: Name,
         /// The limit.
         limit: Limit,
     },
-    /// Calls of a service are refused, since it has more to do than it can do in their time. Said once in 10 s.
+    /// Calls of a service are refused because they could not end in their time. Reported at most once in 10 s.
     Overloaded {
         /// The service.
         service: Name,
-        /// How long a call would wait now.
+        /// The time that a new call would wait.
         wait: Span,
     },
     /// A slot was taken from a call that its worker held beyond the deadline.
@@ -277,28 +278,28 @@ pub enum Note {
         /// The service.
         service: Name,
     },
-    /// A message came under the routing id of another peer's session: the key of its connection is another one. It
-    /// was dropped.
+    /// A message arrived under the routing id of another peer's session, over a connection with another key. It was
+    /// dropped.
     Impostor {
         /// The routing id.
         route: Box<[u8]>,
     },
-    /// A peer was refused: it gets no session, or may not serve what it offers.
+    /// A peer was refused: it gets no session, or may not serve the service that it offers.
     Refused {
-        /// The id that it wishes for, or was given.
+        /// The id that it wants, or that the broker gave it.
         id: Name,
         /// Its principal, else its key in Z85; empty if it has neither.
         principal: Name,
         /// The service that it offers; `None` if it gets no session.
         service: Option<Name>,
-        /// Why.
+        /// The cause.
         reason: DisconnectReason,
     },
-    /// Somebody without a session was turned away.
+    /// A peer without a session was refused.
     TurnedAway {
         /// The routing id.
         route: Box<[u8]>,
-        /// What was said.
+        /// The reason that was sent.
         reason: DisconnectReason,
     },
 }

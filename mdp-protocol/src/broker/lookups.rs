@@ -19,14 +19,14 @@ const STATUS: &[u8] = b"200";
 const PATIENCE: Span = Span::from_secs(2);
 /// How soon another worker is looked for, if the last one could not be asked or is gone.
 const AGAIN: Span = Span::from_ms(50);
-/// Contracts that are asked for at once, and who waits for them.
+/// Contracts that the broker is asking for, and the questions that wait for them.
 const LOOKUPS_MOST: usize = 64;
 const ASKERS_MOST: usize = 1_024;
 /// The same of one principal; without a policy, of one session.
 const LOOKUPS_EACH: usize = LOOKUPS_MOST / 4;
 const ASKERS_EACH: usize = ASKERS_MOST / 4;
 
-/// What is known, and what is being asked for.
+/// The known contracts, and the running lookups.
 #[derive(Debug, Default)]
 pub(super) struct Schemas {
     known: BTreeMap<(Name, SchemaHash), Known>,
@@ -55,12 +55,12 @@ struct Lookup {
     /// The call to the worker, once one has a free slot.
     call: Option<Key>,
     tries: u8,
-    /// Whose question began it, as in [`Waits`].
+    /// The owner of the question that began it, as in [`Waits`].
     who: Key,
     askers: Vec<Waits>,
 }
 
-/// A question that waits, and whose it is: a principal's, or without a policy a session's.
+/// A question that waits, and its owner: a principal, or without a policy a session.
 #[derive(Clone, Debug)]
 pub(super) struct Waits {
     who: Key,
@@ -73,7 +73,7 @@ impl Waits {
     }
 }
 
-/// What a lookup asks for now.
+/// The current question of a lookup.
 pub(super) struct Step {
     pub(super) service: Key,
     pub(super) hash: SchemaHash,
@@ -85,14 +85,14 @@ pub(super) struct Step {
     pub(super) is_over: bool,
 }
 
-/// What a worker is asked, and how long it has for the answer.
+/// The question to a worker, and the time for its answer.
 pub(super) struct Ask {
     pub(super) service: Key,
     pub(super) name: Name,
     pub(super) until: Time,
 }
 
-/// Who waits for an answer. A plain client has a session only while something of its own goes on.
+/// A peer that waits for an answer. A plain client has a session only while it has an open call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     Session { session: Key, call: u64 },
@@ -141,13 +141,13 @@ impl Schemas {
         self.lookups.iter().map(|lookup| lookup.askers.len()).sum()
     }
 
-    /// Whether somebody has as many questions waiting as one may have.
+    /// Whether an owner has as many questions waiting as it may have.
     fn is_full_for(&self, who: Key) -> bool {
         let askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
         askers.filter(|waits| waits.who == who).count() >= ASKERS_EACH
     }
 
-    /// Whether there is room for another lookup of somebody.
+    /// Whether there is room for another lookup of this owner.
     fn has_room_for(&self, who: Key) -> bool {
         let own = self.lookups.iter().filter(|lookup| lookup.who == who).count();
         own < LOOKUPS_EACH && self.lookups.len() < LOOKUPS_MOST
@@ -163,7 +163,7 @@ impl Schemas {
         self.has_room_for(waits.who)
     }
 
-    /// A question waits for a lookup that goes on. Gives it back if there is none.
+    /// Lets a question wait for a running lookup. Returns the question if there is none.
     pub(super) fn join(&mut self, service: Key, hash: SchemaHash, waits: Waits) -> Option<Waits> {
         let mut same = self.lookups.iter_mut();
         match same.find(|same| same.service == service && same.hash == hash) {
@@ -215,7 +215,7 @@ impl Schemas {
         self.lookups.get(place).map(|lookup| lookup.next.min(lookup.until) <= now)
     }
 
-    /// What the lookup of this place asks for. It is seen to again in a while.
+    /// The current question of the lookup at this index. The lookup is due again after a while.
     pub(super) fn see_to(&mut self, now: Time, place: usize) -> Option<Step> {
         let lookup = self.lookups.get_mut(place)?;
         lookup.next = now + AGAIN;
@@ -231,7 +231,7 @@ impl Schemas {
         self.lookups.iter().position(waits)
     }
 
-    /// What the lookup of this place asks a worker.
+    /// The question of the lookup at this index to a worker.
     pub(super) fn ask(&self, place: usize) -> Option<Ask> {
         let lookup = self.lookups.get(place)?;
         let (service, until) = (lookup.service, lookup.until);
@@ -260,7 +260,7 @@ impl Schemas {
         Some((place, lookup.name.clone(), lookup.hash))
     }
 
-    /// Ends a lookup. Gives the service's name, and who waits for the answer.
+    /// Ends a lookup. Returns the service's name, and the questions that wait for the answer.
     pub(super) fn end(&mut self, place: usize) -> Option<(Name, Vec<Asker>)> {
         if place >= self.lookups.len() {
             return None;
@@ -275,10 +275,10 @@ impl Schemas {
     }
 }
 
-/// What stands before the bytes of an answer's frames: the length of each.
+/// The bytes before an answer's frames: the length of each.
 const LENGTHS: usize = 3 * 4;
 
-/// The answer with what a worker told, made once for all who ask.
+/// The answer with a worker's schema, made once for all peers that ask.
 pub(super) fn answer(set: &[u8], hash: &SchemaHash) -> Arc<[u8]> {
     let mut payload = Vec::with_capacity(LENGTHS + STATUS.len() + set.len() + hash.len());
     for frame in [STATUS, set, hash] {
@@ -287,7 +287,7 @@ pub(super) fn answer(set: &[u8], hash: &SchemaHash) -> Arc<[u8]> {
     Arc::from(payload)
 }
 
-/// The bytes in an answer that a worker told.
+/// The bytes of a worker's schema in an answer.
 fn told(answer: &[u8]) -> usize {
     answer.len().saturating_sub(LENGTHS + STATUS.len() + size_of::<SchemaHash>())
 }

@@ -14,7 +14,7 @@ use crate::time::Time;
 use crate::wire::{Marks, MetadataError, Reply, check_metadata, read_marks};
 
 impl<P: Payload> Broker<P> {
-    /// What a client's metadata says to the broker, if it can be read.
+    /// The fields of a client's metadata for the broker, if it can be read.
     pub(super) fn marks_of_request(&mut self, body: &P) -> Result<Marks, Refusal> {
         read_marks(body.metadata()).map_err(|error| {
             self.stats.invalid += 1;

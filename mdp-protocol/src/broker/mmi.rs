@@ -1,4 +1,4 @@
-//! The broker's own services (RFC 8): who offers what, and what is going on.
+//! The broker's own services (RFC 8): lists of workers and services, and the broker's state.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,7 +30,7 @@ pub(super) const NOT_IMPLEMENTED: u16 = 501;
 pub(super) const TRY_LATER: u16 = 503;
 pub(super) const TIMED_OUT: u16 = 504;
 
-/// How many lists somebody was given in the second that began then.
+/// The number of lists that a peer got in the second that began at this time.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     since: Time,

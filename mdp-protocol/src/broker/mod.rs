@@ -1,15 +1,15 @@
-//! The broker: who is there, what each may be given, and where every reply goes.
+//! The broker: its sessions, the rights and limits of each peer, and the route of every call and reply.
 //!
 //! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
-//! `calls`, `principals` (what they use; what they may do is in `rights`), `tallies` (statistics; `counting` says what
-//! counts), `unread` (what peers have not read), `lookups` (what services are; `schemas` asks their workers). What peers
-//! say is told apart in this file, and in `plain` for peers of plain MDP.
+//! `calls`, `principals` (their use of quotas; `rights` has their rights), `tallies` (statistics; `counting` decides
+//! what counts), `unread` (bytes that peers have not read), `lookups` (schemas of services; `schemas` asks their
+//! workers). This file dispatches the records of peers; `plain` dispatches the messages of peers of plain MDP.
 //!
-//! A call's steps, in files of their names: `requests` (what is taken in), `routing`, `dispatching`, `streams` with
-//! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (what clients are told), `expiring`,
+//! A call's steps are in files of the same names: `requests` (accepts calls), `routing`, `dispatching`, `streams` with
+//! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (the errors for clients), `expiring`,
 //! `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in their time.
-//! `to_plain` writes records as messages of plain MDP, `mmi` and `drain` are the broker's own services, `report` is
-//! everything that is counted, and `audit` checks what must always be true.
+//! `to_plain` writes records as messages of plain MDP, `mmi` and `drain` are the broker's own services, `report` has
+//! all counters, and `audit` checks the invariants.
 
 mod abandoning;
 mod audit;
@@ -76,23 +76,23 @@ use requests::Request;
 use services::{Offer, Services};
 use sessions::Sessions;
 
-/// The broker's state machine. See the [crate's guide](crate) for how it is driven.
+/// The broker's state machine. The [crate's guide](crate) shows how to drive it.
 #[derive(Debug)]
 pub struct Broker<P> {
     config: Config,
     last: Time,
-    /// Until then no peer is taken for dead: the broker itself was away.
+    /// Until this time no peer counts as dead, because the broker itself did not run.
     grace_until: Time,
     closing: Option<Time>,
     closed: bool,
-    /// The millisecond whose timers have been looked at.
+    /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
     gone: plain::Gone,
     /// Lists that peers without a principal were given.
     open_lists: mmi::Lists,
     schemas: lookups::Schemas,
     principals: Principals,
-    /// A stranger whose calls were handed back and who is to be told to go when its message ends.
+    /// A peer without a session whose calls were handed back, and that gets DISCONNECT when its message ends.
     away: Option<Box<[u8]>>,
 
     sessions: Sessions,
@@ -109,7 +109,7 @@ pub struct Broker<P> {
 }
 
 impl<P: Payload> Broker<P> {
-    /// A broker without sessions.
+    /// Makes a broker without sessions.
     pub fn new(config: Config) -> Self {
         let hash = || FixedState::with_seed(config.seed);
         Broker {
@@ -135,14 +135,13 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order.
+    /// Handles an input and appends the actions for the driver, in order.
     pub fn handle(&mut self, now: Time, input: Input<'_, P>, out: &mut Vec<Action<P>>) {
         if self.closed {
             return;
         }
         let now = self.advance(now);
-        // Time counts in milliseconds: of the many records that come within one, the first looks at
-        // the timers for all.
+        // Time counts in milliseconds: the first record within one handles the timers for all.
         self.reject_away(&input, out);
         self.unread.begin();
         let timers_due =
@@ -179,7 +178,7 @@ impl<P: Payload> Broker<P> {
         self.audit_sometimes();
     }
 
-    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    /// The latest time for the driver to call `handle` with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Time> {
         let away = self.away.is_some().then_some(self.last);
         let lookups = self.schemas.next();
@@ -187,18 +186,18 @@ impl<P: Payload> Broker<P> {
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
-    /// Who sent the message in hand: whose routing id it has, and which identity the transport has proven for this
-    /// message. It serves for all records of the message, whatever becomes of the session between two of them.
+    /// The sender of one message: its routing id, and the identity that the transport has proven for this message.
+    /// Valid for all records of the message, also if the session ends between two of them.
     pub fn sender<'r>(&self, route: &'r [u8], identity: Identity) -> Sender<'r> {
         Sender { route, identity, session: self.sessions.at_route(route) }
     }
 
-    /// The session of a routing id, for what is sent there. The peer is not proven by that.
+    /// The session of a routing id, for sending to it. It does not prove the peer's identity.
     pub fn session_at(&self, route: &[u8]) -> Option<Key> {
         self.sessions.at_route(route)
     }
 
-    /// Whom an input counts for, now. This is the one place where messages get a session, or none.
+    /// Finds the session of a message, now. This is the only place that assigns sessions to messages.
     fn whose(&mut self, from: &Sender<'_>, out: &mut Vec<Action<P>>) -> Whose {
         // A key that was valid once is never valid for another session.
         let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));
@@ -217,7 +216,7 @@ impl<P: Payload> Broker<P> {
         Whose::Nobody
     }
 
-    /// Whose call this is, by the handle that its worker knows: the client's session, and the client's number for the
+    /// The owner of a call, by the handle that its worker knows: the client's session, and the client's number for the
     /// call. `None` if it is over, or no client waits for it.
     pub fn caller_of(&self, call: u64) -> Option<(Key, u64)> {
         let call = self.calls.get(Key::from_u64(call)?)?;
@@ -229,7 +228,7 @@ impl<P: Payload> Broker<P> {
         &self.config
     }
 
-    /// What has happened so far and what is there now.
+    /// The counters so far, and the current numbers.
     pub fn stats(&self) -> Stats {
         Stats {
             sessions: self.sessions.len(),
@@ -310,8 +309,8 @@ impl<P: Payload> Broker<P> {
             }
             // Never an answer to an answer.
             Record::Disconnect(_) => {}
-            // The call goes back to its client, which is told so: it may be made again.
-            // It stops listening at DISCONNECT, so that waits for the other calls of the message.
+            // The call goes back to its client with CANCEL: the client may make it again. It stops listening at
+            // DISCONNECT, so that waits for the other calls of the message.
             Record::Request { call, .. } => {
                 self.answer(route, Record::Cancel { call }, out);
                 self.away = Some(route.into());
@@ -323,8 +322,8 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Tells a stranger to go whose calls were handed back, once something else comes than its next
-    /// REQUEST or what goes with one.
+    /// Sends DISCONNECT to a peer without a session whose calls were handed back, as soon as another message comes than
+    /// its next REQUEST and the records of it.
     fn reject_away(&mut self, input: &Input<'_, P>, out: &mut Vec<Action<P>>) {
         let Some(away) = self.away.take() else { return };
         match input {
@@ -419,15 +418,15 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// Whom a message counts for.
+/// The owner of a message.
 enum Whose {
     Session(Key),
     Stranger,
-    /// Another peer has the session of this routing id: the message counts for nothing.
+    /// Another peer has the session of this routing id: the message is ignored.
     Nobody,
 }
 
-/// Why a record that could be framed is no record for a session.
+/// Why a record that could be decoded is invalid in a session.
 impl From<RecordError> for DisconnectReason {
     fn from(_: RecordError) -> Self {
         DisconnectReason::UnknownCommand

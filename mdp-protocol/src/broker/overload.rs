@@ -37,7 +37,7 @@ const ROUNDS: u8 = 2;
 const SHORT: Span = Span::from_ms(250);
 /// The pace is forgotten when the queue was empty for this long.
 const FORGET: Span = Span::from_secs(1);
-/// The operator is told at most once in this time that a service is overloaded.
+/// The broker reports the overload of a service at most once in this time.
 const NOTE_EVERY: Span = Span::from_secs(10);
 
 /// How fast the queue of a service moves.
@@ -45,7 +45,7 @@ const NOTE_EVERY: Span = Span::from_secs(10);
 pub(super) struct Pace {
     /// The time between two calls that leave the queue for a worker, in nanoseconds, once that is known.
     gap: Option<u64>,
-    /// When the count began. `None`: nobody waits.
+    /// When the count began. `None`: no call waits.
     since: Option<Time>,
     /// Calls that have left the queue for a worker since then.
     moved: u64,
@@ -55,7 +55,7 @@ pub(super) struct Pace {
     noted: Option<Time>,
 }
 
-/// What comes and what is served, while calls wait.
+/// Counts of calls that come and that are served, while calls wait.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
     began: Time,
@@ -114,7 +114,7 @@ impl Pace {
         }
     }
 
-    /// Nobody waits any more.
+    /// No call waits any more.
     pub(super) fn end(&mut self, now: Time) {
         if let Some(since) = self.since.take()
             && self.moved >= ENOUGH
@@ -130,7 +130,7 @@ impl Pace {
         self.gap = Some(self.gap.map_or(seen, |gap| (3 * gap + seen) / 4));
     }
 
-    /// How long it takes till so many calls have left the queue. `first`: what a gap is as long as none was seen.
+    /// The time until this many calls have left the queue. `first`: what a gap is as long as none was seen.
     fn wait(&self, now: Time, calls: usize, first: Option<u64>) -> Span {
         let mut gap = self.gap.or(first).unwrap_or_default();
         // What stands still is slower than it was. By half: calls do not leave at equal distances.

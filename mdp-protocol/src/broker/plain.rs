@@ -24,18 +24,18 @@ use crate::time::{Span, Time};
 use crate::wire::plain::{Dialect, Form, Side};
 use crate::wire::{CallKind, Direction, DisconnectReason, Marks, Part, Record, Reply};
 
-/// How many peers that were told to go are remembered, and for how long.
+/// How many peers that got DISCONNECT are remembered, and for how long.
 const GONE_MOST: usize = 1_024;
 const GONE_FOR: Span = Span::from_secs(60);
 
-/// What a plain peer says.
+/// The content of a message from a plain peer.
 #[derive(Debug)]
 pub enum FromPlain<'a, P> {
-    /// A client asks.
+    /// A request of a client.
     Request {
-        /// The service that is wanted.
+        /// The service that the client calls.
         service: &'a [u8],
-        /// What for.
+        /// The body.
         content: Incoming<'a, P>,
     },
     /// A worker offers a service.
@@ -47,7 +47,7 @@ pub enum FromPlain<'a, P> {
     Answer {
         /// The address that came with the request.
         address: &'a [u8],
-        /// No further one follows.
+        /// Whether this is the last reply.
         last: bool,
         /// The body.
         content: Incoming<'a, P>,
@@ -67,7 +67,7 @@ pub enum Incoming<'a, P> {
     Call(Box<Record<&'a [u8], P>>),
 }
 
-/// What a session knows of its plain peer.
+/// The part of a session that only plain peers have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
     form: Form,
@@ -76,7 +76,7 @@ pub(super) struct Plain {
     next_call: u64,
 }
 
-/// Peers that were told to go, or went: they get no second answer.
+/// Peers that got DISCONNECT, or sent it: they get no second answer.
 #[derive(Debug)]
 pub(super) struct Gone {
     until: HashMap<Name, Time, BytesState>,
@@ -216,7 +216,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// A typed call of somebody who cannot have a session.
+    /// A typed call of a peer that cannot have a session.
     fn refuse_stranger(
         &mut self,
         route: &[u8],
@@ -243,7 +243,7 @@ impl<P: Payload> Broker<P> {
         out.push(Action::AnswerPlain { route: route.into(), form, message });
     }
 
-    /// A session for a plain peer, or why there is none: there are too many, the broker leaves, or the peer may
+    /// A session for a plain peer, or the reason for a refusal: there are too many, the broker leaves, or the peer may
     /// do nothing.
     fn open_plain(
         &mut self,
@@ -290,7 +290,7 @@ impl<P: Payload> Broker<P> {
         out.push(Action::Note(Note::TurnedAway { route: route.into(), reason }));
     }
 
-    /// Remembers a plain worker that was told to go.
+    /// Remembers a plain worker that got DISCONNECT.
     pub(super) fn remember_gone(&mut self, now: Time, key: Key) {
         let session = self.sessions.get(key).filter(|session| is_worker(session));
         if let Some(session) = session {

@@ -1,4 +1,4 @@
-//! What principals use of their quotas, each over all its sessions.
+//! The usage of quotas, for each principal over all its sessions.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::policy::{Grant, Quota};
 use crate::slab::{Key, Slab};
 use crate::time::{Span, Time};
 
-/// What a principal uses, over all its sessions.
+/// The usage of a principal, over all its sessions.
 #[derive(Debug)]
 struct Usage {
     name: Name,
@@ -84,7 +84,7 @@ impl Principals {
         Some(&mut self.table.get_mut(principal)?.lists)
     }
 
-    /// What the principal of a grant uses.
+    /// The usage of a grant's principal.
     pub(super) fn of_grant(&mut self, now: Time, grant: &Arc<Grant>) -> Key {
         if let Some(key) = self.by_name.get(&grant.name) {
             return *key;
@@ -129,7 +129,7 @@ impl Principals {
         }
     }
 
-    /// Forgets the principals of which nothing is left. `used`: whether somebody is this principal.
+    /// Drops the principals without usage. `used`: whether a session has this principal.
     pub(super) fn forget_idle(&mut self, used: impl Fn(Key) -> bool) {
         let idle = self.table.iter().filter(|(_, usage)| usage.calls == 0 && usage.bytes == 0);
         let idle: Vec<(Key, Name)> = idle

@@ -1,4 +1,4 @@
-//! What the broker says of a call that it ends itself.
+//! The errors of calls that the broker ends itself.
 
 use alloc::format;
 use alloc::string::String;
@@ -31,7 +31,7 @@ pub(super) fn bad_metadata_of_hook(error: MetadataError) -> Refusal {
     refusal(Code::Internal, Reason::NotDispatched, message, true)
 }
 
-/// What a worker, or a hook in its place, said beside its reply.
+/// The metadata of a worker's reply, or of a hook's in its place.
 pub(super) fn bad_reply_metadata(error: MetadataError) -> Refusal {
     let message = format!("the reply cannot be read: {error}");
     refusal(Code::Internal, Reason::MaybeExecuted, message, false)
@@ -132,7 +132,7 @@ pub(super) fn hidden_call() -> Refusal {
     refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
 }
 
-/// A tunnel of a plain client whose path is not one of the service that its message names.
+/// A tunnel of a plain client with a path that is not a method of the message's service.
 pub(super) fn other_service() -> Refusal {
     let message = "the message names another service than the path of the typed call in its body";
     refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)

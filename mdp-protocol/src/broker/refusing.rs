@@ -1,5 +1,4 @@
-//! Refusing: how the client hears of a call that the broker ends itself, or hands back. What it is told stands in
-//! `refusals`.
+//! Refusing: how the broker reports to a client that it ends or hands back a call itself. The errors are in `refusals`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

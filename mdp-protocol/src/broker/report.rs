@@ -1,4 +1,4 @@
-//! What an operator's tools are told: everything that is counted, at one moment.
+//! A report for an operator's tools: all counters at one moment.
 
 use alloc::vec::Vec;
 
@@ -6,24 +6,24 @@ use super::Broker;
 use crate::payload::Payload;
 use crate::wire::listing::{MethodLine, ServiceLine, Stats, WorkerLine};
 
-/// All that is counted, at one moment.
+/// All counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The broker as a whole.
+    /// The counters of the broker as a whole.
     pub stats: Stats,
-    /// It takes no new calls: it is to end.
+    /// Whether the broker drains and takes no new calls.
     pub draining: bool,
-    /// The services that are there now.
+    /// The current services.
     pub services: Vec<ServiceLine>,
     /// The methods that were called since the start, and for each service a line without method for the rest.
     pub methods: Vec<MethodLine>,
-    /// The workers that are there now, a line for each service that they offer.
+    /// The current workers, with a line for each service that they offer.
     pub workers: Vec<WorkerLine>,
 }
 
 impl<P: Payload> Broker<P> {
-    /// Everything that is counted. Costs a look at each service, method and worker.
+    /// All counters. Visits each service, method and worker.
     pub fn report(&self) -> Report {
         let workers = self.services.workers();
         let mut workers: Vec<WorkerLine> =

@@ -28,7 +28,7 @@ pub(super) struct Request<'a> {
     pub(super) leased: bool,
     /// Where it counts, once that is known.
     pub(super) row: Option<Key>,
-    /// What its metadata says to the broker, once that was read.
+    /// The fields of its metadata for the broker, after that was read.
     pub(super) marks: Marks,
 }
 

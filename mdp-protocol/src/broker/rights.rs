@@ -23,15 +23,15 @@ use crate::time::{Span, Time};
 use crate::wire::DisconnectReason;
 use crate::z85;
 
-/// What is known of the peer of a session.
+/// The identity and rights of a session's peer.
 #[derive(Clone, Debug)]
 pub(super) struct Rights {
     identity: Identity,
-    /// What it may do; `None` is nothing.
+    /// The rights of the peer. `None`: it has none.
     grant: Option<Arc<Grant>>,
-    /// What its principal uses.
+    /// The usage of its principal.
     usage: Option<Key>,
-    /// How workers are told of it, if its principal is known.
+    /// The text that names this peer to workers, if its principal is known.
     shown: Option<Name>,
     /// The service that it was last seen to be allowed to call.
     called: Option<Key>,
@@ -43,18 +43,18 @@ impl Rights {
         Rights { identity, grant: None, usage: None, shown: None, called: None }
     }
 
-    /// Whose session it is, for as long as it lasts.
+    /// The owner of the session, for as long as the session lasts.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// What its principal uses.
+    /// The usage of its principal.
     #[inline]
     pub(super) fn usage(&self) -> Option<Key> {
         self.usage
     }
 
-    /// How workers are told of it, if its principal is known.
+    /// The text that names this peer to workers, if its principal is known.
     pub(super) fn shown(&self) -> Option<&Name> {
         self.shown.as_ref()
     }
@@ -83,7 +83,7 @@ impl<P: Payload> Broker<P> {
         Some(Rights { grant: Some(grant), usage: Some(usage), ..none })
     }
 
-    /// Notes how workers are told of a peer: its id, and behind a space its principal, if that is known.
+    /// Notes the text that names a peer to workers: its id, and after a space its principal, if known.
     pub(super) fn show(&mut self, session: Key) {
         let Some(session) = self.sessions.get_mut(session) else { return };
         let id = session.id().clone();
@@ -106,8 +106,8 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A new policy: it counts for all from their next message on, and for the calls that are under way. A peer that
-    /// lost all rights, or that serves what it may no longer serve, is told to go. A call that its client may no longer
-    /// make ends.
+    /// lost all rights, or that serves a service without the right to it, gets DISCONNECT. A call that its client may
+    /// no longer make ends.
     pub(super) fn new_policy(&mut self, now: Time, policy: Arc<Policy>, out: &mut Vec<Action<P>>) {
         let first = self.config.policy.replace(Arc::clone(&policy)).is_none();
         let mut leaving = Vec::new();
@@ -161,14 +161,14 @@ impl<P: Payload> Broker<P> {
         for key in calls {
             let Some(call) = self.calls.get(key) else { continue };
             let service = match call.path() {
-                // What was called, wherever the hooks have sent it.
+                // The path that the client called, also if hooks have sent the call elsewhere.
                 Some(path) => Some(called_service(path, call.is_raw())),
                 None => self.services.get(call.service()).map(|service| service.name().clone()),
             };
             let Some(service) = service.filter(|service| !grant.may_call(service)) else {
                 continue;
             };
-            // The hooks want that the client of a discarded call is told nothing.
+            // The hooks discarded the call, so its client gets no answer.
             if matches!(call.place(), Place::Silenced(_)) {
                 continue;
             }
@@ -179,7 +179,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Counts the calls that are under way for their principals, who are known from now on.
+    /// Counts the calls under way for their principals, which are known from now on.
     fn count_all_calls(&mut self) {
         let calls: Vec<Key> = self.calls.iter().map(|(key, _)| key).collect();
         for key in calls {
@@ -282,7 +282,7 @@ impl<P: Payload> Broker<P> {
             }
             rights.called = found;
         }
-        // What its peers have not read is held for the principal, too.
+        // The unread bytes of its peers count for the principal, too.
         let unread = match (self.unread.is_empty(), rights.usage) {
             (false, Some(usage)) => self.unread.of_principal(usage),
             _ => 0,

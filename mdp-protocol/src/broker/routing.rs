@@ -15,7 +15,7 @@ use crate::status::Refusal;
 use crate::time::{Span, Time};
 use crate::wire::CallKind;
 
-/// What a path means.
+/// The meaning of a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Called<'a> {
     pub(super) name: &'a [u8],
@@ -50,7 +50,7 @@ pub(super) enum Route {
 }
 
 impl<P: Payload> Broker<P> {
-    /// What the path of a request means.
+    /// The meaning of a request's path.
     pub(super) fn resolve<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
         if body.is_raw() {
             let name = names::check(body.path())?.as_bytes();

@@ -1,7 +1,7 @@
-//! What the services are, as their workers say: `mmi.schema` (`wire.md` R100).
+//! The schemas of services, from their workers: `mmi.schema` (`wire.md` R100).
 //!
-//! The broker asks one worker of each contract when somebody wants to know, keeps the answer within limits, and gives
-//! it to all who asked in the meantime. It looks into none of it.
+//! The broker asks one worker of each contract when a peer wants the schema, keeps the answer within limits, and gives
+//! it to all peers that asked in the meantime. It never decodes an answer.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,7 +27,7 @@ use crate::wire::{CallKind, Marks, Reply, SchemaHash};
 const METHOD: &[u8] = b"/-schema";
 
 impl<P: Payload> Broker<P> {
-    /// The answer to `mmi.schema`, if it is known at once; else it is told later.
+    /// The answer to `mmi.schema`, if it is known at once. Otherwise the answer follows later.
     pub(super) fn look_up_schema(
         &mut self,
         now: Time,
@@ -84,8 +84,8 @@ impl<P: Payload> Broker<P> {
         Some(Waits::new(session.rights().usage().unwrap_or(from), asker))
     }
 
-    /// Whether who asked for a service's contract may still have it: there may be another policy by now, or another
-    /// peer behind the routing id.
+    /// Whether the peer that asked for a service's contract may still have it: there may be another policy by now, or
+    /// another peer behind the routing id.
     fn may_still_ask(&self, asker: &Asker, service: &[u8]) -> bool {
         match asker {
             Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),

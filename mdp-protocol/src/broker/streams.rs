@@ -54,7 +54,7 @@ impl<P: Payload> Broker<P> {
             Part::Item(item) => Some(item),
             _ => None,
         };
-        // What the client has no use for (R88).
+        // Parts that the client cannot use (R88).
         let no_message = item.is_some_and(|item| item.is_raw() && !call.is_raw());
         let hidden = item.is_some_and(|item| self.hides_reply(call, item));
         if no_message || hidden || (from_plain && !call.flow().kind().streams(of)) {
@@ -154,7 +154,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// What the client said about its streams while the call waited, right behind its REQUEST.
+    /// The client's records about its streams while the call waited, right after its REQUEST.
     pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
         let Some(flow) = self.calls.get(key).map(Call::flow) else { return };
         let (units, ended, call) = (flow.reply_units(), flow.has_ended(), key.as_u64());
@@ -181,7 +181,7 @@ impl<P: Payload> Broker<P> {
         self.calls.numbered(client, call)
     }
 
-    /// The call of this handle, if the worker holds it and somebody waits for it.
+    /// The call of this handle, if the worker holds it and its client waits for it.
     pub(super) fn held_by(
         &mut self,
         now: Time,

@@ -1,8 +1,8 @@
 //! Statistics: what each method, service and worker has done so far.
 //!
-//! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until
-//! then it is on trial, and there are few such rows: a client that calls methods which no worker has makes no new ones.
-//! What is counted for a row that is gone counts for its service.
+//! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until then
+//! it is on trial, and there are few such rows: a client that calls methods which no worker has makes no new ones.
+//! Counts for a removed row count for its service.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

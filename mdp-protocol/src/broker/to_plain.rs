@@ -31,9 +31,9 @@ pub enum ToPlain<P> {
     },
     /// A reply, to a client.
     Reply {
-        /// The service that was asked.
+        /// The service that the client called.
         service: Name,
-        /// No further one follows.
+        /// Whether this is the last reply.
         last: bool,
         /// The body.
         content: Content<P>,
@@ -51,12 +51,12 @@ pub enum Content<P> {
     Raw(P),
     /// A record in a tunnel (R86).
     Call(Box<Outgoing<P>>),
-    /// The answer of a service of the broker's own.
+    /// The answer of one of the broker's own services.
     Listing(Box<Listing>),
 }
 
 impl<P> ToPlain<P> {
-    /// Gives the frames that come before the body, one after another.
+    /// Calls the function with the frames before the body, one after another.
     pub fn heads(&self, form: Form, frame: impl FnMut(&[u8])) {
         let address;
         let command = match self {
@@ -81,7 +81,7 @@ impl<P> ToPlain<P> {
 }
 
 impl<P: Payload> Broker<P> {
-    /// Says a record to a plain peer, or nothing if that has no counterpart.
+    /// Sends a record to a plain peer as a message. Sends nothing if plain MDP has no counterpart.
     pub(super) fn send_plain(
         &mut self,
         now: Time,

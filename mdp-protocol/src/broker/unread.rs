@@ -1,4 +1,4 @@
-//! What peers have not read: bytes that are on their way to them.
+//! Unread data: bytes that are on their way to peers.
 //!
 //! The transport knows these bytes and reports them by connection ([`Input::Unread`](super::Input::Unread)). They count
 //! for the session, for its principal and for the broker. A client that has too many gets no new calls accepted, and a
@@ -21,10 +21,11 @@ use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::Time;
 
-/// Unread bytes are reported in steps of this many, so that ordinary traffic reports nothing. 16 KiB.
+/// The step, in bytes, in which unread bytes are reported: 16 KiB. Ordinary traffic stays below it and causes no
+/// reports.
 pub const UNREAD_STEP: usize = 16 << 10;
 
-/// What was given to a worker for one service while one input is handled, of which the transport has not reported yet.
+/// Bytes that were given to a worker for one service within one input, and that the transport has not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given {
     input: u64,
@@ -80,7 +81,7 @@ impl Unread {
         self.input
     }
 
-    /// Whether nobody has anything unread.
+    /// Whether no connection has unread bytes.
     pub(super) fn is_empty(&self) -> bool {
         self.all == 0
     }
@@ -159,7 +160,7 @@ impl Unread {
 }
 
 impl<P: Payload> Broker<P> {
-    /// Whether a worker waits to be given calls until it has read: its transport should be looked at soon.
+    /// Whether a worker gets no calls until it has read its data. The driver should then check its transport soon.
     pub fn holds_workers_back(&self) -> bool {
         !self.unread.held_back.is_empty()
     }
@@ -224,7 +225,7 @@ impl<P: Payload> Broker<P> {
         self.unread.is_held_back(session)
     }
 
-    /// A worker was given calls of so many bytes within this input. The transport reports after it; until then they
+    /// A worker was given calls of this many bytes within this input. The transport reports after it; until then they
     /// count as unread, so that a long queue is not given away at once.
     pub(super) fn count_given(&mut self, session: Key, bytes: usize) {
         if self.unread.of_session(session) + bytes <= self.mark() {

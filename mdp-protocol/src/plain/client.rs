@@ -1,10 +1,10 @@
 //! A client of plain MDP: raw requests, one at a time on a connection.
 //!
-//! A reply of plain MDP does not say which request it answers. So the next request goes out when the one before has
-//! had its last reply. If that does not come in time, or nobody wants it any more, the socket is closed and a new one
-//! taken: a late reply then has nowhere to go (RFC 7, "Reliability").
+//! A reply of plain MDP does not say which request it answers. So the client sends the next request after the last
+//! reply to the previous one. If that reply does not come in time, or the user gives the request up, the client closes
+//! the socket and opens a new one: a late reply is then never read (RFC 7, "Reliability").
 //!
-//! Tunnel calls (wire.md R86) have numbers, so any number of them share a connection: they are calls of
+//! Tunnel calls (wire.md R86) have numbers, so any number of them share a connection. They are calls of
 //! [`client::Client`](crate::client::Client), whose driver writes its records into tunnels.
 
 use alloc::collections::VecDeque;
@@ -20,10 +20,10 @@ use crate::wheel::Wheel;
 /// Settings of a client.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How it reaches a broker. `handshake` is how long a connection may take; `id`, `heartbeat` and `liveness` say nothing
-    /// here.
+    /// How the client reaches a broker. `handshake` is the longest time for a connection. `id`, `heartbeat` and
+    /// `liveness` are ignored.
     pub session: SessionConfig,
-    /// Requests that may be open at once, those that wait for their turn included. 1,000.
+    /// Requests that may be open at once, waiting ones included. Default: 1,000.
     pub requests: usize,
 }
 
@@ -33,58 +33,58 @@ impl Default for Config {
     }
 }
 
-/// What happened. `P` is a body; `T` is what the driver wants back with the end of a request.
+/// An input of the client. `P` is a body. `T` is a value that comes back to the driver with the end of a request.
 #[derive(Debug)]
 pub enum Input<'a, P, T> {
     /// The user makes a request.
     Request {
-        /// Comes back with its end.
+        /// A value that comes back with its end.
         token: T,
         /// The service.
         service: Arc<[u8]>,
-        /// How long to wait for each reply, the time in which it waits for its turn included.
+        /// The longest time to wait for each reply, including the wait for the request's turn.
         patience: Span,
         /// The request.
         body: P,
     },
-    /// Nobody wants a request's replies any more: it ends without an end.
+    /// The user gives a request up. No end is reported for it.
     Cancel(Key),
     /// The socket is connected.
     Connected,
     /// The socket could not be made, it failed, or its connection broke.
     Broken,
-    /// A reply came.
+    /// A reply arrived.
     Reply {
-        /// The service that it names.
+        /// The service that the reply names.
         service: &'a [u8],
-        /// It is the last one.
+        /// Whether this is the last reply.
         last: bool,
         /// The reply.
         body: P,
     },
-    /// Something else came.
+    /// Another message arrived.
     Invalid,
-    /// Nothing; time has passed.
+    /// No event; time has passed.
     Tick,
-    /// Finish what is open for at most `grace`, then close.
+    /// The client has to close: open requests get up to `grace` to end.
     Close {
-        /// How long to wait.
+        /// The longest time to wait.
         grace: Span,
     },
 }
 
-/// What is to be done.
+/// An action that the driver has to perform.
 #[derive(Debug)]
 pub enum Action<P, T> {
-    /// Open a new socket to the endpoint of this number. There is none now.
+    /// Open a new socket to this endpoint. No socket is open now.
     Connect {
-        /// The endpoint's place in the list.
+        /// The endpoint's position in the list.
         endpoint: usize,
     },
     /// Close the socket.
     Hang,
-    /// The state has changed. Connected says that there is a connection, not who is at its end: a broker of plain MDP
-    /// says nothing to a client but replies. The id is empty.
+    /// The state has changed. Connected means that the socket is connected, not that a broker answers: a plain broker
+    /// sends a client only replies. The id is empty.
     State(ConnectionState),
     /// Send a request.
     Send {
@@ -102,35 +102,35 @@ pub enum Action<P, T> {
     },
     /// A request has ended.
     Done {
-        /// Whose.
+        /// The request's token.
         token: T,
-        /// The last reply, or why there is none.
+        /// The last reply, or the reason for its absence.
         end: Result<P, Failure>,
     },
-    /// All is done; requests that are made now end with [`Failure::Closed`].
+    /// The client is closed. New requests end with [`Failure::Closed`].
     Closed,
 }
 
-/// Why a request has no reply.
+/// Why a request got no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// None came in time. A worker may have begun, unless the request was not `sent`.
+    /// No reply arrived in time. A worker may have begun if the request was `sent`.
     Timeout {
-        /// The request had gone out.
+        /// Whether the request had been sent.
         sent: bool,
     },
-    /// The connection was lost under it. A worker may have begun.
+    /// The connection was lost after the request was sent. A worker may have begun.
     Lost(LossCause),
-    /// There are too many requests.
+    /// Too many requests are open.
     TooMany,
-    /// The client is closed. A worker may have begun, if the request was `sent`.
+    /// The client is closed. A worker may have begun if the request was `sent`.
     Closed {
-        /// The request had gone out.
+        /// Whether the request had been sent.
         sent: bool,
     },
 }
 
-/// The client's state machine. See the [crate's guide](crate) for how it is driven.
+/// The client's state machine. The [crate's guide](crate) shows how to drive it.
 #[derive(Debug)]
 pub struct Client<P, T> {
     config: Config,
@@ -164,7 +164,7 @@ struct Open<P, T> {
 }
 
 impl<P, T> Client<P, T> {
-    /// A client that connects at the first input.
+    /// Makes a client that connects at the first input.
     pub fn new(config: Config) -> Self {
         Client {
             backoff: Backoff::new(config.session.seed),
@@ -179,8 +179,8 @@ impl<P, T> Client<P, T> {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order. Gives the request that the input made, for
-    /// [`Input::Cancel`]; `None` if it made none, or one that has ended by now.
+    /// Handles an input and appends the actions for the driver, in order. Returns the request that the input made, for
+    /// [`Input::Cancel`]. `None`: the input made no request, or the request has already ended.
     pub fn handle(
         &mut self,
         now: Time,
@@ -215,7 +215,7 @@ impl<P, T> Client<P, T> {
         made.filter(|request| self.requests.get(*request).is_some())
     }
 
-    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    /// The latest time for the driver to call `handle` with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Time> {
         let own = match self.phase {
             Phase::Waiting { until } | Phase::Connecting { until } => Some(until),
@@ -225,7 +225,7 @@ impl<P, T> Client<P, T> {
         [own, self.timer.next(), self.closing].into_iter().flatten().min()
     }
 
-    /// Requests that have not ended.
+    /// The number of requests that have not ended.
     pub fn pending(&self) -> usize {
         self.requests.len()
     }
@@ -283,7 +283,7 @@ impl<P, T> Client<P, T> {
     ) {
         let current = self.current.and_then(|key| Some((key, self.requests.get(key)?)));
         let Some((key, open)) = current.filter(|(_, open)| *open.service == *service) else {
-            // Nobody has asked for it.
+            // The client has not asked for it.
             return self.lost(now, LossCause::Invalid, out);
         };
         if last {

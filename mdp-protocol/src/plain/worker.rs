@@ -7,8 +7,8 @@
 //!    └────────────────────────────────┘ the socket is closed
 //! ```
 //!
-//! READY is said once on each socket, as its first word, and after DISCONNECT nothing is said (RFC 7 and RFC 18,
-//! "Opening and Closing a Connection"). Heartbeats go both ways whatever else happens, also while a request is worked on.
+//! The worker sends READY once on each socket, as the first message, and sends nothing after DISCONNECT (RFC 7 and RFC
+//! 18, "Opening and Closing a Connection"). Heartbeats always go both ways, also while a handler works on a request.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,69 +21,70 @@ use crate::wire::plain::{Command, Dialect};
 /// Settings of a worker.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What it speaks.
+    /// The dialect of the worker.
     pub dialect: Dialect,
-    /// How it reaches a broker. `heartbeat` is how often it gives a sign of life; `liveness` times that without one
-    /// of the broker's means that the broker is gone. Nothing is agreed, so the broker's interval should not be longer.
-    /// `id` and `handshake` say nothing here.
+    /// How the worker reaches a broker. `heartbeat` is the interval of its heartbeats. The broker counts as gone after
+    /// `liveness` times that interval without a message. The two sides agree on no interval, so the broker's should not
+    /// be longer. `id` and `handshake` are ignored.
     pub session: SessionConfig,
 }
 
-/// What happened. `P` is a body.
+/// An input of the worker. `P` is a body.
 #[derive(Debug)]
 pub enum Input<'a, P> {
-    /// A message came from the broker.
+    /// A message arrived from the broker.
     Heard {
         /// Its command.
         command: Command<'a>,
-        /// Its body; only that of a request is looked at.
+        /// Its body. Only the body of a request is used.
         body: P,
     },
-    /// Something came that cannot be read.
+    /// A message arrived that cannot be read.
     Invalid,
     /// The socket could not be made, or failed.
     Broken,
     /// An answer to a request.
     Answer {
-        /// The request, as [`Action::Start`] named it. One that is over is passed over.
+        /// The request, as [`Action::Start`] named it. Ignored if the request is over.
         task: u64,
-        /// It is the last one. In MDP/0.1 any other is passed over.
+        /// Whether this is the last answer. In MDP/0.1 all others are ignored.
         last: bool,
         /// The answer.
         body: P,
     },
-    /// There will be no answer to a request: the worker leaves the broker and comes back on a new socket, so that
-    /// the broker knows.
+    /// There will be no answer to a request: the worker leaves the broker and comes back on a new socket, so that the
+    /// broker learns it.
     Forfeit {
         /// The request.
         task: u64,
     },
-    /// Leave the broker until [`Input::Resume`]: what works on requests cannot run.
+    /// Leave the broker until [`Input::Resume`]: the runtime of the handlers hangs.
     Pause,
-    /// Come back.
+    /// Come back to the broker.
     Resume,
-    /// Nothing; time has passed.
+    /// No event; time has passed.
     Tick,
-    /// Finish the request that runs for at most `grace`, then leave.
+    /// The worker has to leave: the running request gets up to `grace` to end.
     Stop {
-        /// How long to wait.
+        /// The longest time to wait.
         grace: Span,
     },
 }
 
-/// What is to be done.
+/// An action that the driver has to perform.
 #[derive(Debug)]
 pub enum Action<P> {
-    /// Open a new socket to the endpoint of this number. There is none now.
+    /// Open a new socket to this endpoint. No socket is open now.
     Connect {
-        /// The endpoint's place in the list.
+        /// The endpoint's position in the list.
         endpoint: usize,
     },
     /// Send a message.
     Say(Word<P>),
-    /// Close the socket. What was said before is still written, what comes on it is read no more.
+    /// Close the socket. Messages that were sent before are still written; incoming messages are no longer read.
     Hang,
-    /// The state has changed. Connected is a worker that has heard its broker; plain MDP has no ids, so that in it is empty.
+    /// The state has changed. Connected means that the worker has heard its broker. The id is empty, because plain MDP
+    /// has no ids.
     State(ConnectionState),
     /// Work on a request.
     Start {
@@ -92,36 +93,36 @@ pub enum Action<P> {
         /// The request.
         body: P,
     },
-    /// Nobody waits for the answer to a request any more.
+    /// No client waits for the answer to a request any more.
     Abort {
         /// The request.
         task: u64,
     },
-    /// All is done; the worker takes no more input.
+    /// The worker is closed and accepts no more input.
     Closed,
 }
 
-/// What a worker says.
+/// A message of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word<P> {
-    /// It offers its service.
+    /// The worker offers its service.
     Ready,
-    /// It is alive.
+    /// The worker is alive.
     Heartbeat,
-    /// It leaves.
+    /// The worker leaves.
     Disconnect,
     /// An answer.
     Answer {
         /// The address of the request.
         address: Arc<[u8]>,
-        /// It is the last one.
+        /// Whether this is the last answer.
         last: bool,
         /// The answer.
         body: P,
     },
 }
 
-/// The worker's state machine. See the [crate's guide](crate) for how it is driven.
+/// The worker's state machine. The [crate's guide](crate) shows how to drive it.
 #[derive(Debug)]
 pub struct Worker {
     config: Config,
@@ -159,7 +160,7 @@ struct Held {
 }
 
 impl Worker {
-    /// A worker that connects at the first input.
+    /// Makes a worker that connects at the first input.
     pub fn new(config: Config) -> Self {
         Worker {
             backoff: Backoff::new(config.session.seed),
@@ -175,7 +176,7 @@ impl Worker {
         }
     }
 
-    /// Takes in what happened and appends what is to be done, in order.
+    /// Handles an input and appends the actions for the driver, in order.
     pub fn handle<P>(&mut self, now: Time, input: Input<'_, P>, out: &mut Vec<Action<P>>) {
         let now = self.advance(now);
         match (&self.phase, input) {
@@ -199,14 +200,14 @@ impl Worker {
             }
             (_, Input::Pause) => self.pause(now, out),
             (Phase::Paused, Input::Resume) => self.phase = Phase::Waiting { until: now },
-            // What comes on a socket that is being closed is nobody's.
+            // Messages on a socket that is being closed are ignored.
             (Phase::Waiting { .. } | Phase::Paused, Input::Heard { .. } | Input::Invalid)
             | (_, Input::Tick | Input::Resume) => {}
         }
         self.tick(now, out);
     }
 
-    /// When `handle` wants to be called with [`Input::Tick`] at the latest.
+    /// The latest time for the driver to call `handle` with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Time> {
         let own = match self.phase {
             Phase::Waiting { until } => until,
@@ -219,12 +220,12 @@ impl Worker {
         Some(self.stopping.map_or(own, |until| own.min(until)))
     }
 
-    /// Whether it works on a request.
+    /// Whether the worker works on a request.
     pub fn is_busy(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether it has left for good.
+    /// Whether the worker has left for good.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }

@@ -1,13 +1,13 @@
-//! What the items of a stream cost.
+//! The cost of a stream's items in units of credit.
 
-/// Bytes of an item that one unit of credit is for.
+/// Bytes of an item that one unit of credit pays for.
 pub const UNIT: usize = 256;
 
-/// What an item of `size` bytes costs in units of credit: one for each 256 of them that are begun, and
-/// one at least. So credit bounds a stream both in items and in bytes.
+/// The cost of an item of `size` bytes, in units of credit: one for each 256 bytes that have begun, at least one. So
+/// credit bounds both the items and the bytes of a stream.
 ///
-/// An item may be sent while there is any credit at all, so what its receiver has to hold is what it
-/// granted and one item.
+/// An item may be sent while there is any credit. So its receiver has to hold at most the granted bytes and one item
+/// more.
 ///
 /// ```
 /// use mdp_protocol::wire::units;

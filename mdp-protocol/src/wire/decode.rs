@@ -1,4 +1,5 @@
-//! Bytes to record heads: total, without allocation of its own, the whole packet or nothing.
+//! Decodes bytes into the heads of records. It accepts any input without a panic, allocates only the list of heads, and
+//! decodes a packet as a whole or not at all.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,33 +17,33 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// The bytes in `packet`; empty if it is not the packet that was decoded.
+    /// These bytes of `packet`. Empty if `packet` is not the packet that was decoded.
     pub fn of(self, packet: &[u8]) -> &[u8] {
         packet.get(self.range()).unwrap_or_default()
     }
 
-    /// Where the bytes are.
+    /// The position of the bytes in the packet.
     pub const fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
     }
 
-    /// How many bytes they are.
+    /// The number of bytes.
     pub const fn len(self) -> usize {
         self.len as usize
     }
 
-    /// Whether there are none.
+    /// Whether the run has no bytes.
     pub const fn is_empty(self) -> bool {
         self.len == 0
     }
 
-    /// From here to the end of `last`, which stands behind.
+    /// The run from the start of this one to the end of `last`, which follows it.
     const fn through(self, last: Slice) -> Slice {
         Slice { start: self.start, len: last.start + last.len - self.start }
     }
 }
 
-/// Where a record's payload is.
+/// The place of a record's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// In the packet.
@@ -51,18 +52,19 @@ pub enum Body {
     Frame(u32),
 }
 
-/// A record as it stands in a packet: its fixed fields, and where the rest is.
+/// A record in a packet: its fixed fields, and the places of its other parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The command's number, known or not.
     pub command: u8,
     /// The flags.
     pub flags: Flags,
-    /// A small number by command: liveness on HELLO and WELCOME, the attempt on REQUEST and FINAL.
+    /// A small number whose meaning depends on the command: liveness on HELLO and WELCOME, the attempt on REQUEST and
+    /// FINAL.
     pub count: u8,
-    /// The call.
+    /// The number of the call.
     pub call: u64,
-    /// The argument by command.
+    /// The argument, whose meaning depends on the command.
     pub arg: u32,
     /// The length of the payload.
     pub payload_len: u32,
@@ -74,24 +76,24 @@ pub struct Head {
     pub meta: Slice,
     /// The payload.
     pub body: Body,
-    /// Name, metadata with its length, and inline payload in one: what a broker passes on as it is.
+    /// Name, metadata with its length, and inline payload in one run. A broker passes it on unchanged.
     pub tail: Slice,
 }
 
 impl Head {
-    /// The command, if it is one.
+    /// The command. `None`: the number is unknown.
     pub const fn command(&self) -> Option<Command> {
         Command::from_u8(self.command)
     }
 }
 
-/// What is wrong with a message as a whole. Its sender is treated as invalid (RFC 7, RFC 18 B11).
+/// Why a message as a whole is invalid. Its sender is treated as invalid (RFC 7, RFC 18 B11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// The first byte is not [`SIGNATURE`], or there is none.
+    /// The first byte is missing or not [`SIGNATURE`].
     #[error(fmt = fmt_signature)]
     Signature(Option<u8>),
-    /// The version is not spoken here.
+    /// The version is not supported.
     #[error(fmt = fmt_version)]
     Version(Option<u8>),
     /// A packet without records.
@@ -102,7 +104,7 @@ pub enum WireError {
     Truncated {
         /// The record's number, counted from 0.
         record: usize,
-        /// Where it begins.
+        /// The byte at which the record begins.
         at: usize,
         /// The field that does not fit.
         what: &'static str,
@@ -117,15 +119,15 @@ pub enum WireError {
         /// The length of the frame, or `None` if there is no frame left.
         found: Option<usize>,
     },
-    /// A raw payload is no list of frames.
+    /// A raw payload is not a valid list of frames.
     #[error("record {record}: {error}")]
     Raw {
         /// The record's number, counted from 0.
         record: usize,
-        /// What is wrong with it.
+        /// The fault of the list.
         error: FramesError,
     },
-    /// Frames that no record announces.
+    /// The message has frames that no record announces.
     #[error("{0} payload frames are announced by no record")]
     SpareFrames(usize),
     /// The message is beyond a limit.
@@ -164,7 +166,7 @@ fn fmt_payload_frame(
     }
 }
 
-/// Decodes a packet into the heads of its records, which replace what `heads` held.
+/// Decodes a packet into the heads of its records, which replace the content of `heads`.
 ///
 /// `frames` are the lengths of the message's payload frames. The work is linear in the packet and
 /// bounded by `limits`.
@@ -181,7 +183,7 @@ fn fmt_payload_frame(
 ///
 /// # Errors
 ///
-/// What is wrong and where; `heads` is then empty.
+/// The fault and its position. `heads` is then empty.
 pub fn decode(
     packet: &[u8],
     frames: &[usize],
@@ -300,8 +302,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The next `len` bytes, if the packet has them. Packets are shorter than 4 GiB, so places in
-    /// them fit in 32 bits.
+    /// The next `len` bytes, if the packet has them. Packets are shorter than 4 GiB, so positions in them fit in 32
+    /// bits.
     fn take(&mut self, len: usize) -> Option<Slice> {
         let end = self.at.checked_add(len).filter(|end| *end <= self.packet.len())?;
         let slice = Slice { start: self.at as u32, len: len as u32 };

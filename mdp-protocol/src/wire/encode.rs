@@ -1,40 +1,38 @@
-//! Records to bytes, one after another into a buffer that the caller keeps.
+//! Encodes records, one after another, into a buffer that the caller keeps.
 
 use alloc::vec::Vec;
 
 use super::header::{Command, Flags, SIGNATURE, VERSION};
 use super::record::{CallKind, Direction, OPEN, Part, Record, Reply};
 
-/// The bytes behind a record's fixed part, as [`Head::tail`](super::Head::tail) gave them or as a
-/// client made them.
+/// The bytes after a record's fixed part, from [`Head::tail`](super::Head::tail) or made by a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail<'a> {
-    /// Name, then with `meta` the metadata behind its length of four bytes, then the payload unless
-    /// `out`.
+    /// The name, then with `meta` the metadata after its length of four bytes, then the payload unless `out`.
     pub bytes: &'a [u8],
-    /// How many of the bytes are the name.
+    /// The length of the name, in bytes.
     pub name_len: u8,
-    /// Whether there is metadata.
+    /// Whether the bytes have metadata.
     pub meta: bool,
-    /// The length of the payload, wherever it is.
+    /// The length of the payload in bytes, also if it travels in its own frame.
     pub payload_len: u32,
     /// Whether the payload travels in a frame of its own.
     pub out: bool,
-    /// Whether the payload is compressed, which only its two ends look at.
+    /// Whether the payload is compressed. Only the two ends of the call use this.
     pub compressed: bool,
-    /// Whether the payload is the frames of a plain message (R85).
+    /// Whether the payload consists of the frames of a plain message (R85).
     pub raw: bool,
 }
 
-/// Begins a packet in an empty buffer; does nothing in one that has begun.
+/// Begins a packet in an empty buffer. Does nothing in a buffer with a begun packet.
 pub fn begin(buffer: &mut Vec<u8>) {
     if buffer.is_empty() {
         buffer.extend_from_slice(&[SIGNATURE, VERSION]);
     }
 }
 
-/// Appends a record that has no body, beginning the packet where needed. A REQUEST is written
-/// without path and payload, a DATA without item, a FINAL without reply; [`put_tail`] writes these.
+/// Appends a record without its body, and begins the packet if needed. REQUEST is written without path and payload,
+/// DATA without item, FINAL without reply; [`put_tail`] writes these.
 ///
 /// ```
 /// use mdp_protocol::wire::{put, Record};
@@ -46,8 +44,8 @@ pub fn put<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>) {
     put_tail(buffer, record, Tail::default());
 }
 
-/// Appends a record with the bytes behind it. The payload of a tail with `out` is for the caller to
-/// send as the packet's next payload frame.
+/// Appends a record with the bytes of `tail`. If `tail` has `out`, the caller has to send the payload as the packet's
+/// next payload frame.
 pub fn put_tail<N: AsRef<[u8]>, P>(buffer: &mut Vec<u8>, record: &Record<N, P>, tail: Tail<'_>) {
     begin(buffer);
     let fields = Fields::of(record);
@@ -96,7 +94,7 @@ struct Fields<'a> {
     arg: u32,
     peer: &'a [u8],
     name: &'a [u8],
-    /// That of a READY; REQUEST and FINAL bring theirs in the tail.
+    /// The name of a READY. The names of REQUEST and FINAL are in the tail.
     payload: &'a [u8],
 }
 

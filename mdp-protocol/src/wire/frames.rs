@@ -1,22 +1,22 @@
-//! The frames of a plain message as one payload: what a record with [`RAW`](super::Flags::RAW) carries.
+//! The frames of a plain message as one payload, in a record with [`RAW`](super::Flags::RAW).
 //!
-//! Each frame is its length in four bytes, in network order, and its bytes.
+//! Each frame is its length in four bytes, in network order, followed by its bytes.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Why a payload is no list of frames.
+/// Why a payload is not a valid list of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FramesError {
-    /// A frame reaches past the end.
+    /// A frame reaches past the end of the payload.
     #[error("frame {frame} at byte {at} of the raw payload ends past the payload")]
     Truncated {
         /// The frame's number, counted from 0.
         frame: usize,
-        /// Where its length stands.
+        /// The position of the frame's length.
         at: usize,
     },
-    /// There are more frames than are allowed.
+    /// The list has more frames than are allowed.
     #[error("the raw payload holds more than {0} frames")]
     TooMany(usize),
 }
@@ -40,11 +40,11 @@ pub fn put_frame(payload: &mut Vec<u8>, frame: &[u8]) {
     payload.extend_from_slice(frame.get(..len as usize).unwrap_or(frame));
 }
 
-/// Gives the places of a raw payload's frames, in order.
+/// Calls the function with the range of each frame of a raw payload, in order.
 ///
 /// # Errors
 ///
-/// The payload is no list of frames, or has more than `most` of them.
+/// The payload is not a valid list of frames, or has more than `most` frames.
 pub fn split_frames(
     payload: &[u8],
     most: usize,

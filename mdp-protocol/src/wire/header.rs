@@ -4,8 +4,8 @@ use core::ops::BitOr;
 
 use crate::codes::code_table;
 
-/// The first byte of every packet. It is not ASCII and not a frame's length of plain MDP, so the
-/// three dialects tell each other apart by their first byte.
+/// The first byte of every packet. It is not ASCII and not a frame's length of plain MDP, so the first byte tells the
+/// three dialects apart.
 pub const SIGNATURE: u8 = 0xd3;
 
 /// The second byte of every packet: the version of this dialect.
@@ -18,7 +18,7 @@ pub const PACKET_HEADER_LEN: usize = 2;
 pub const HEADER_LEN: usize = 20;
 
 code_table! {
-    /// What a record says.
+    /// The command of a record.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[repr(u8)]
     pub enum Command {
@@ -38,7 +38,7 @@ code_table! {
 }
 
 impl Command {
-    /// The command of a number on the wire.
+    /// The command with this number on the wire. `None`: the number is unknown.
     pub const fn from_u8(number: u8) -> Option<Self> {
         Command::of_number(number as u32)
     }
@@ -53,46 +53,46 @@ impl Flags {
     pub const NONE: Flags = Flags(0);
     /// This direction of the call ends with this record.
     pub const END: Flags = Flags(0x01);
-    /// REQUEST: the method may be run more than once.
+    /// REQUEST: the method may run more than once.
     pub const IDEMPOTENT: Flags = Flags(0x02);
-    /// Metadata stands between name and payload.
+    /// The record has metadata between name and payload.
     pub const META: Flags = Flags(0x04);
     /// The payload is the next payload frame of the message.
     pub const OUT: Flags = Flags(0x08);
-    /// The payload is the body frames of a plain MDP message.
+    /// The payload consists of the body frames of a plain MDP message.
     pub const RAW: Flags = Flags(0x10);
     /// The payload is compressed.
     pub const COMPRESSED: Flags = Flags(0x20);
-    /// A peer's id stands before the name: whom a REQUEST is meant for or comes from, or who
-    /// answered with a FINAL.
+    /// The record has a peer's id before the name: the receiver or the sender of a REQUEST, or the worker that answered
+    /// with a FINAL.
     pub const PEER: Flags = Flags(0x40);
     /// FINAL: no handler was started for the call, so making it again is safe.
     pub const NOT_STARTED: Flags = Flags(0x80);
-    /// REQUEST: the replies come as a stream. DATA and CREDIT: it is about that stream, not about the
-    /// one of requests.
+    /// REQUEST: the replies come as a stream. DATA and CREDIT: the record belongs to the stream of replies, not of
+    /// requests.
     pub const REPLIES: Flags = Flags(0x80);
 
-    /// The flags of a byte on the wire.
+    /// The flags in a byte on the wire.
     pub const fn from_u8(bits: u8) -> Self {
         Flags(bits)
     }
 
-    /// The byte on the wire.
+    /// The byte of these flags on the wire.
     pub const fn as_u8(self) -> u8 {
         self.0
     }
 
-    /// Whether all of `other` is set.
+    /// Whether all flags of `other` are set.
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Those that are among `others`, too.
+    /// The flags that are also in `others`.
     pub const fn of(self, others: Flags) -> Flags {
         Flags(self.0 & others.0)
     }
 
-    /// `flag` if `on`, else nothing.
+    /// `flag` if `on`, else no flag.
     pub const fn when(flag: Flags, on: bool) -> Flags {
         if on { flag } else { Flags::NONE }
     }

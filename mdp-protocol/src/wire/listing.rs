@@ -1,5 +1,5 @@
-//! What the broker's own services answer, before it is written as JSON: lists of services, workers and methods, and
-//! counters.
+//! The answers of the broker's own services, before they are written as JSON: lists of services, workers and methods,
+//! and counters.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,14 +11,14 @@ use crate::names::Name;
 use crate::status::{Code, Reason};
 use crate::time::{Span, Time};
 
-/// The identity of a service's contract: equal for equal contracts. The core only compares it.
+/// The identity of a service's contract: equal for equal contracts. The machines only compare it.
 pub type SchemaHash = [u8; 16];
 
-/// What a service of the broker's own answers: a status, then what was asked for.
+/// The answer of one of the broker's own services: a status, then the requested list or values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listing {
-    /// A status of RFC 8 and nothing more: 200, 403, 404, 501, 503 or 504.
+    /// Only a status of RFC 8: 200, 403, 404, 501, 503 or 504.
     Status(u16),
     /// The services.
     Services(Vec<ServiceLine>),
@@ -28,28 +28,28 @@ pub enum Listing {
     Counters(Box<Stats>),
     /// The counters of methods.
     Methods(Vec<MethodLine>),
-    /// How many workers are to end.
+    /// The number of workers that were asked to end.
     Drained(usize),
-    /// What a service is: the whole answer as a raw payload (`wire.md` R85), in memory that all answers share. Its
-    /// frames are the status, what a worker told (a `google.protobuf.FileDescriptorSet`), and the identity of the
-    /// contract.
+    /// The schema of a service: the whole answer as a raw payload (`wire.md` R85), in memory that all answers share.
+    /// Its frames are the status, the worker's descriptors (a `google.protobuf.FileDescriptorSet`), and the identity of
+    /// the contract.
     Schema(Arc<[u8]>),
-    /// The broker's settings, as far as they concern others.
+    /// The broker's settings that matter to peers.
     Broker(Box<BrokerLine>),
 }
 
-/// The broker, as `mmi.broker` tells it.
+/// The broker, as `mmi.broker` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLine {
-    /// How often it sends and wants heartbeats.
+    /// The interval at which the broker sends and expects heartbeats.
     pub heartbeat: Span,
-    /// How many silent intervals mean that a peer is gone.
+    /// The number of silent intervals after which a peer counts as gone.
     pub liveness: u8,
-    /// It takes no new calls: it is to end.
+    /// The broker drains: it takes no new calls.
     pub draining: bool,
-    /// It has a policy.
+    /// Whether the broker has a policy.
     pub guarded: bool,
-    /// What it accepts.
+    /// The broker's limits.
     pub limits: Limits,
 }
 
@@ -66,42 +66,42 @@ impl Listing {
 /// One service, as `mmi.services` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceLine {
-    /// Its name.
+    /// The service's name.
     pub service: Name,
-    /// Its workers, draining ones included.
+    /// The number of its workers, draining ones included.
     pub workers: usize,
-    /// Calls that they take at once, together.
+    /// Calls that these workers take at once, together.
     pub capacity: u64,
-    /// Calls that they hold.
+    /// Calls that these workers hold.
     pub running: u64,
-    /// Calls that wait.
+    /// Calls that wait for a worker.
     pub queued: usize,
-    /// Its workers that take no new calls.
+    /// The number of its workers that take no new calls.
     pub draining: usize,
-    /// The contracts that its other workers say they have.
+    /// The contracts that its other workers announced.
     pub schemas: Vec<SchemaHash>,
 }
 
 /// One worker of a service, as `mmi.workers` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerLine {
-    /// Its id.
+    /// The worker's id.
     pub id: Name,
-    /// The service that it offers.
+    /// The service that the worker offers.
     pub service: Name,
-    /// What it speaks; `None` is MDP/RPC.
+    /// The worker's dialect of plain MDP. `None`: it speaks MDP/RPC.
     pub dialect: Option<Dialect>,
-    /// Calls that it takes at once.
+    /// Calls that the worker takes at once.
     pub capacity: u32,
-    /// Calls that it holds.
+    /// Calls that the worker holds.
     pub running: u32,
-    /// It takes no new ones.
+    /// Whether the worker drains and takes no new calls.
     pub draining: bool,
-    /// The contract that it says it has.
+    /// The contract that the worker announced.
     pub schema: Option<SchemaHash>,
-    /// What it has done so far.
+    /// The worker's counters so far.
     pub tally: Tally,
-    /// How long ago its last error was.
+    /// The time since its last error.
     pub since_error: Option<Span>,
 }
 
@@ -109,17 +109,18 @@ pub struct WorkerLine {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Calls accepted; of a worker, calls given to it.
+    /// Calls accepted. For a worker: calls given to it.
     pub requests: u64,
-    /// Calls that ended otherwise than with OK, as their clients were told.
+    /// Calls that ended with a status other than OK for their clients.
     pub errors: u64,
-    /// Calls that went to another worker after the first was lost.
+    /// Calls that were given to another worker after the first was lost.
     pub redispatched: u64,
-    /// How long calls waited for a worker, together. In whole milliseconds each, rounded so that sums are right.
+    /// The sum of the times that calls waited for a worker. Each time is in whole milliseconds, rounded so that sums
+    /// are right.
     pub queued: Span,
-    /// How long workers held calls till they answered, together.
+    /// The sum of the times from giving a call to a worker until its answer.
     pub running: Span,
-    /// The last error, and when that was.
+    /// The last error and its time.
     pub last_error: Option<(Code, Time)>,
 }
 
@@ -130,14 +131,14 @@ pub struct MethodLine {
     pub service: Name,
     /// The method; empty for raw calls, and for typed ones of methods that no worker has.
     pub method: Name,
-    /// What was counted.
+    /// The counters.
     pub tally: Tally,
-    /// How long ago the last error was.
+    /// The time since the last error.
     pub since_error: Option<Span>,
 }
 
 impl Tally {
-    /// Adds what another row has counted.
+    /// Adds the counters of another row.
     pub(crate) fn add(&mut self, other: &Tally) {
         self.requests += other.requests;
         self.errors += other.errors;
@@ -150,7 +151,7 @@ impl Tally {
         };
     }
 
-    /// A call has ended with this code.
+    /// Counts the end of a call with this code.
     pub(crate) fn count_error(&mut self, now: Time, code: Code) {
         if code != Code::Ok {
             self.errors += 1;
@@ -159,7 +160,7 @@ impl Tally {
     }
 }
 
-/// Counters since the start, and what is there now.
+/// Counters since the start, and current numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Sessions now.
@@ -172,11 +173,11 @@ pub struct Stats {
     pub running: usize,
     /// Bytes of calls held now, waiting or kept for another attempt.
     pub held_bytes: usize,
-    /// Bytes now that peers have not read, as far as a peer has 16 KiB of them or more.
+    /// Bytes now that peers have not read. Only peers with at least 16 KiB count.
     pub unread_bytes: usize,
     /// REQUESTs accepted.
     pub requests: u64,
-    /// REQUESTs given to a worker, each attempt counted.
+    /// REQUESTs given to a worker; each attempt counts.
     pub dispatched: u64,
     /// REQUESTs given to another worker after the first was lost.
     pub redispatched: u64,
@@ -188,37 +189,37 @@ pub struct Stats {
     pub cancelled: u64,
     /// Calls refused or ended by the broker for other reasons.
     pub refused: u64,
-    /// Calls refused because their client does not read what it is sent; `refused` counts them, too.
+    /// Calls refused because their client does not read its data; `refused` counts them, too.
     pub unread_refused: u64,
-    /// Sessions ended because their peers did not read what they were sent.
+    /// Sessions ended because their peers did not read their data.
     pub unread_ended: u64,
-    /// Calls whose clients are told nothing, as the hooks wanted it.
+    /// Calls that hooks discarded: their clients get no answer.
     pub discarded: u64,
-    /// FINALs, and what workers said of streams, dropped because the call had ended.
+    /// FINALs and stream records of workers that were dropped because the call had ended.
     pub late: u64,
-    /// Calls, offers and questions that the policy did not allow.
+    /// Calls, registrations and management requests that the policy did not allow.
     pub denied: u64,
-    /// Replies of workers that their clients cannot take, and that were dropped: partial ones for a client that
-    /// takes one reply, or frames that are no message of a typed call.
+    /// Replies of workers that were dropped because their clients cannot take them: partial replies for a client that
+    /// takes one reply, or frames that are not a message of a typed call.
     pub unwanted: u64,
-    /// Raw calls of plain clients that the broker ended, for which plain MDP has no words.
+    /// Raw calls of plain clients that the broker ended without an answer, because plain MDP cannot express a failure.
     pub unanswered: u64,
-    /// Messages that could not be read, records that have no place, and metadata that could not be read.
+    /// Messages and metadata that could not be read, and unexpected records.
     pub invalid: u64,
-    /// Peers without a session that were told so.
+    /// Answers to peers that have no session.
     pub turned_away: u64,
-    /// How often a worker left because its handlers could not run.
+    /// The number of times that a worker left because its handlers could not run.
     pub stalled: u64,
-    /// Calls that the broker itself ended, by the reason that their clients were given.
+    /// Calls that the broker itself ended, by the reason that their clients got.
     pub reasons: Reasons,
 }
 
-/// How often each reason was given.
+/// The number of calls that ended with each reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reasons([u64; Reason::ALL.len()]);
 
 impl Reasons {
-    /// A client is given this reason.
+    /// Counts one call with this reason.
     pub(crate) fn count(&mut self, reason: Reason) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += 1;

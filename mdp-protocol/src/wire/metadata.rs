@@ -1,7 +1,7 @@
-//! Metadata as it stands in a record (`wire.md` R102): one reader for a broker and for both ends of a call.
+//! Reads the metadata of a record (`wire.md` R102), for the broker and for both ends of a call.
 //!
-//! It is a protobuf message, and this crate knows no library for protobuf. The reader is total: it takes any bytes,
-//! allocates nothing, and looks at each byte once.
+//! Metadata is a protobuf message, and this crate uses no protobuf library. The reader accepts any bytes without a
+//! panic, allocates nothing, and reads each byte once.
 
 use core::ops::Range;
 
@@ -11,18 +11,18 @@ pub const MAX_KEY: usize = 255;
 /// Why the key of an entry is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// There is no byte in it.
+    /// The key is empty.
     #[error("it is empty; give 1 to 255 bytes of a-z, 0-9, `-`, `_` and `.`")]
     Empty,
-    /// It is longer than 255 bytes.
+    /// The key is longer than 255 bytes.
     #[error("it has {0} bytes; at most 255 are allowed")]
     TooLong(usize),
-    /// A byte that no key has.
+    /// The key has a byte that keys must not have.
     #[error("byte {at} of it is {byte:#04x}; only a-z, 0-9, `-`, `_` and `.` are allowed")]
     BadByte {
-        /// Where, counted from 0.
+        /// The position of the byte, counted from 0.
         at: usize,
-        /// The byte that stands there.
+        /// The byte.
         byte: u8,
     },
 }
@@ -30,18 +30,18 @@ pub enum KeyError {
 /// Why metadata cannot be read. Positions are counted from 0, at the first byte of the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// It is cut off, or is not protobuf, or a field of it has another type.
+    /// The metadata is cut off, is not protobuf, or has a field of the wrong type.
     #[error("the metadata is no `mdp.rpc.v1.Metadata` from byte {at} on")]
     Encoding {
-        /// Where the field begins that cannot be read.
+        /// The start of the field that cannot be read.
         at: usize,
     },
-    /// An entry has a key that breaks the rule, or none.
+    /// An entry has an invalid key, or no key.
     #[error("the key of the metadata's entry at byte {at} is invalid: {error}")]
     Key {
-        /// Where the entry begins.
+        /// The start of the entry.
         at: usize,
-        /// What is wrong with its key.
+        /// The fault of the key.
         error: KeyError,
     },
 }
@@ -56,7 +56,7 @@ pub enum MetadataError {
 ///
 /// # Errors
 ///
-/// What is wrong with the key, and where.
+/// The fault of the key and its position.
 pub fn check_key(key: &[u8]) -> Result<&str, KeyError> {
     if key.is_empty() {
         return Err(KeyError::Empty);
@@ -72,22 +72,23 @@ pub fn check_key(key: &[u8]) -> Result<&str, KeyError> {
     core::str::from_utf8(key).map_err(|_| KeyError::Empty)
 }
 
-/// What a caller says in the metadata of a REQUEST to whoever carries the call (`wire.md` R102), beside its entries.
+/// The fields of a REQUEST's metadata, besides its entries, that a caller sets for the broker and the worker (`wire.md`
+/// R102).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// The codec with which replies may be compressed; 0 for none.
+    /// The codec with which replies may be compressed. 0: none.
     pub accept: u32,
-    /// The call is not to wait for a worker where none offers its service.
+    /// The call must not wait for a worker if no worker offers its service.
     pub no_wait: bool,
-    /// How long the call may wait for a worker, in milliseconds; 0: until its deadline.
+    /// How long the call may wait for a worker, in milliseconds. 0: until its deadline.
     pub wait_ms: u32,
 }
 
-/// Reads metadata, calls `entry` with the places of each entry's key and value, and returns the codec with which
-/// replies may be compressed; 0 for none. What `entry` was given counts only if the whole can be read.
+/// Reads metadata, calls `entry` with the ranges of each entry's key and value, and returns the codec with which
+/// replies may be compressed (0: none). Use the entries only if the function succeeds.
 ///
-/// Unknown fields are skipped. A field that stands more than once counts as it does in protobuf: entries add up, and of
-/// all others the last one counts.
+/// Unknown fields are skipped. A repeated field counts as in protobuf: entries add up, and the last one of any other
+/// field counts.
 ///
 /// ```
 /// use mdp_protocol::wire::read_metadata;
@@ -99,7 +100,7 @@ pub struct Marks {
 ///
 /// # Errors
 ///
-/// The first field or key that is invalid, and where it stands.
+/// The first field or key that is invalid, and its position.
 pub fn read_metadata(
     bytes: &[u8],
     entry: impl FnMut(Range<usize>, Range<usize>),
@@ -107,7 +108,7 @@ pub fn read_metadata(
     read_all(bytes, entry).map(|marks| marks.accept)
 }
 
-/// Reads what metadata says to whoever carries the call. None, which is no bytes, says nothing.
+/// Reads the fields of metadata that a caller sets for the broker and the worker. Empty metadata gives the defaults.
 ///
 /// ```
 /// use mdp_protocol::wire::read_marks;
@@ -118,7 +119,7 @@ pub fn read_metadata(
 ///
 /// # Errors
 ///
-/// The first field or key that is invalid, and where it stands.
+/// The first field or key that is invalid, and its position.
 pub fn read_marks(bytes: &[u8]) -> Result<Marks, MetadataError> {
     if bytes.is_empty() {
         return Ok(Marks::default());
@@ -151,11 +152,11 @@ fn read_all(
     Ok(marks)
 }
 
-/// Whether metadata can be read. None, which is no bytes, can.
+/// Checks that metadata can be read. Empty metadata is valid.
 ///
 /// # Errors
 ///
-/// The first field or key that is invalid, and where it stands.
+/// The first field or key that is invalid, and its position.
 pub fn check_metadata(bytes: &[u8]) -> Result<(), MetadataError> {
     read_marks(bytes).map(|_| ())
 }

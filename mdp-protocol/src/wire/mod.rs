@@ -1,8 +1,9 @@
-//! MDP/RPC 1: packets of records; plain MDP, in [`plain`]; and the one within the other, in [`tunnel`]. `docs/wire.md` is the normative text.
+//! The wire format of MDP/RPC 1: packets of records. [`plain`] has plain MDP, and [`tunnel`] has MDP/RPC records in
+//! plain messages. `docs/wire.md` is the normative text.
 //!
-//! A message is one packet and the payload frames that its records announce. [`decode`] looks at a
-//! whole packet before anybody acts on any of it; [`put`] writes records one after another into
-//! a buffer that the driver keeps. [`Record`] is what the state machines see.
+//! A message is one packet and the payload frames that its records announce. [`decode`] checks a whole packet before
+//! any of its records is used. [`put`] writes records one after another into a buffer that the driver keeps. The state
+//! machines use [`Record`].
 
 mod credit;
 mod decode;

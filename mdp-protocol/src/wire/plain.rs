@@ -1,7 +1,7 @@
 //! Plain MDP: the frames of MDP/0.1 (RFC 7) and MDP/0.2 (RFC 18).
 //!
-//! Strict on the way out, and tolerant on the way in of one thing: an empty frame before a message of
-//! MDP/0.2, which many programs send. [`Form`] remembers it, so that a peer is answered as it speaks.
+//! The writer follows the RFCs strictly. The reader accepts one deviation: an empty frame before a message of MDP/0.2,
+//! which many programs send. [`Form`] records it, so a peer gets answers in its own form.
 
 use crate::limits::{Limit, Limits};
 
@@ -14,23 +14,23 @@ pub enum Dialect {
     V02,
 }
 
-/// How the messages of a peer look.
+/// The form of a peer's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Form {
     /// The dialect.
     pub dialect: Dialect,
-    /// An empty frame stands before each message: always in MDP/0.1, and in MDP/0.2 where the peer does so.
+    /// Each message begins with an empty frame: always in MDP/0.1, and in MDP/0.2 if the peer sends it.
     pub delimiter: bool,
 }
 
 impl Form {
-    /// What RFC 7 says.
+    /// The form of RFC 7.
     pub const V01: Form = Form { dialect: Dialect::V01, delimiter: true };
-    /// What RFC 18 says.
+    /// The form of RFC 18.
     pub const V02: Form = Form { dialect: Dialect::V02, delimiter: false };
 }
 
-/// Who speaks with the broker.
+/// The kind of peer in a conversation with the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// A client, `MDPC01` or `MDPC02`.
@@ -44,14 +44,14 @@ pub enum Side {
 pub enum Command<'a> {
     /// A client's request to the broker.
     Request {
-        /// The service that is wanted.
+        /// The service that the client calls.
         service: &'a [u8],
     },
     /// A reply to a client.
     Reply {
-        /// The service that was asked.
+        /// The service that the client called.
         service: &'a [u8],
-        /// No further one follows; always in MDP/0.1.
+        /// Whether this is the last reply; always true in MDP/0.1.
         last: bool,
     },
     /// A worker offers a service.
@@ -61,14 +61,14 @@ pub enum Command<'a> {
     },
     /// A request to a worker.
     Task {
-        /// What is to come back with each answer: to the worker it says nothing.
+        /// The address that the worker has to send back with each answer. It has no meaning to the worker.
         address: &'a [u8],
     },
     /// A worker's reply.
     Answer {
         /// The address of the request.
         address: &'a [u8],
-        /// No further one follows; always in MDP/0.1.
+        /// Whether this is the last reply; always true in MDP/0.1.
         last: bool,
     },
     /// The sender is alive.
@@ -78,27 +78,27 @@ pub enum Command<'a> {
 }
 
 impl Command<'_> {
-    /// Whether it is one that the broker takes; else it is one that the broker sends. HEARTBEAT and DISCONNECT
-    /// are both.
+    /// Whether the broker receives this command. Otherwise only the broker sends it. HEARTBEAT and DISCONNECT go both
+    /// ways.
     pub const fn is_for_broker(&self) -> bool {
         !matches!(self, Command::Reply { .. } | Command::Task { .. })
     }
 }
 
-/// A message of plain MDP as it came.
+/// A received message of plain MDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// How it looks.
+    /// The form of the message.
     pub form: Form,
-    /// Whose conversation it belongs to.
+    /// The side of the conversation, client or worker.
     pub side: Side,
     /// The command.
     pub command: Command<'a>,
-    /// The number of the frame at which the body begins; there may be none.
+    /// The number of the frame at which the body begins. The message may have no body.
     pub body: usize,
 }
 
-/// Who reads a message: in MDP/0.1 a request of a client and the reply to it look the same.
+/// The reader of a message. In MDP/0.1 a client's request and the reply to it look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// The broker.
@@ -107,7 +107,7 @@ pub enum Reader {
     Peer,
 }
 
-/// Why a message is none of plain MDP.
+/// Why a message is not valid plain MDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlainError {
     /// Its first frames are not those of MDP/0.1 or MDP/0.2.
@@ -115,19 +115,19 @@ pub enum PlainError {
         "the message begins neither with MDPC01, MDPW01 (behind an empty frame), MDPC02 nor MDPW02"
     )]
     Signature,
-    /// It is one of this side, and wrong.
+    /// The message belongs to this side and is invalid.
     #[error("the message of {form:?} is wrong: {fault}")]
     Wrong {
-        /// How it looks.
+        /// The form of the message.
         form: Form,
-        /// Whose conversation it belongs to.
+        /// The side of the conversation, client or worker.
         side: Side,
-        /// What is wrong.
+        /// The fault of the message.
         fault: Fault,
     },
 }
 
-/// What is wrong with a message of plain MDP.
+/// A fault of a message of plain MDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A frame is missing.
@@ -136,16 +136,16 @@ pub enum Fault {
     /// The frame of the command is not one byte long.
     #[error("the frame of the command has {0} bytes, not 1")]
     CommandLength(usize),
-    /// No command has this number.
+    /// The command's number is unknown.
     #[error("{0:#04x} is no command")]
     UnknownCommand(u8),
-    /// The command is not one for its reader.
+    /// The reader does not accept this command.
     #[error("command {0:#04x} goes the other way")]
     WrongWay(u8),
     /// An address is not followed by an empty frame.
     #[error("the client's address is not followed by an empty frame")]
     Delimiter,
-    /// There are frames behind a command that has none.
+    /// A command without a body is followed by frames.
     #[error("{0} frames follow a command that has none")]
     SpareFrames(usize),
     /// The message is beyond a limit.
@@ -153,13 +153,13 @@ pub enum Fault {
     TooMuch(Limit),
 }
 
-/// Whether a message whose first frames are these may be one of plain MDP.
+/// Whether a message with these first frames may be plain MDP.
 pub fn is_plain(first: &[u8], second: Option<&[u8]>) -> bool {
     let signature = if first.is_empty() { second.unwrap_or_default() } else { first };
     side_of(signature).is_some()
 }
 
-/// Reads the frames of a message. Bodies are not looked at.
+/// Reads the frames of a message. Bodies are not read.
 ///
 /// ```
 /// use mdp_protocol::Limits;
@@ -173,7 +173,7 @@ pub fn is_plain(first: &[u8], second: Option<&[u8]>) -> bool {
 ///
 /// # Errors
 ///
-/// What is wrong with it, and, where that can be told, who sent it.
+/// The fault of the message and, where it is known, its form and its side.
 pub fn read<'a, F: AsRef<[u8]>>(
     reader: Reader,
     frames: &'a [F],
@@ -207,7 +207,7 @@ pub fn read<'a, F: AsRef<[u8]>>(
     Ok(Message { form, side, command, body: frames.at })
 }
 
-/// Gives the frames of a command one after another; its body is to follow them.
+/// Calls the function with the frames of a command, one after another. The caller has to append the body.
 pub fn put(form: Form, command: Command<'_>, mut frame: impl FnMut(&[u8])) {
     if form.delimiter {
         frame(b"");

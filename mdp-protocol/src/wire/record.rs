@@ -1,4 +1,4 @@
-//! Records as the state machines see them.
+//! Records in the form that the state machines use.
 
 use alloc::boxed::Box;
 
@@ -9,86 +9,86 @@ use crate::codes::code_table;
 use crate::status::{Code, Refusal};
 use crate::time::Span;
 
-/// One record. `N` is how ids and service names are held: borrowed from the packet on the way in
-/// (`&[u8]`), shared on the way out (`Arc<[u8]>`). `P` is the body, see [`Payload`](crate::Payload).
+/// One record. `N` is the type of ids and service names: borrowed from the packet on the way in (`&[u8]`), shared on
+/// the way out (`Arc<[u8]>`). `P` is the body, see [`Payload`](crate::Payload).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record<N, P> {
     /// A peer opens a session.
     Hello {
-        /// The id that it wants to be known by; empty to be given one.
+        /// The id that the peer wants. Empty: the broker chooses one.
         id: N,
-        /// How often it wants, and offers, a sign of life.
+        /// The interval at which the peer wants and sends heartbeats.
         heartbeat: Span,
-        /// How many intervals of silence mean that a side is gone.
+        /// The number of silent intervals after which a side counts as gone.
         liveness: u8,
     },
     /// The broker accepts a session.
     Welcome {
         /// The id under which the broker knows the peer.
         id: N,
-        /// The interval agreed: the longer of the two sides'.
+        /// The agreed interval: the longer one of the two sides.
         heartbeat: Span,
-        /// The liveness agreed: the larger of the two sides'.
+        /// The agreed liveness: the larger one of the two sides.
         liveness: u8,
-        /// The largest frame that the broker takes, in bytes.
+        /// The largest frame that the broker accepts, in bytes.
         frame_bytes: u64,
     },
     /// A worker offers a service.
     Ready {
         /// The service's name, `package.Service`.
         service: N,
-        /// How many of its calls the worker takes at once.
+        /// The number of its calls that the worker takes at once.
         capacity: u32,
-        /// The identity of the contract that the worker was built with, if it says so.
+        /// The identity of the contract that the worker was built with, if known.
         schema: Option<SchemaHash>,
     },
     /// A call.
     Request {
-        /// The sender's name for the call.
+        /// The sender's number of the call.
         call: u64,
         /// The time left until its deadline.
         timeout: Span,
-        /// Whether the method may be run more than once.
+        /// Whether the method may run more than once.
         idempotent: bool,
-        /// Towards a worker: which attempt this is, from 1.
+        /// Towards a worker: the number of this attempt, from 1.
         attempt: u8,
-        /// Towards the broker: the only worker that is wanted, or empty. Towards a worker: the
+        /// Towards the broker: the id of the only worker that may get the call, or empty. Towards a worker: the
         /// client's id.
         peer: N,
-        /// How many messages go which way.
+        /// The streams of the call.
         kind: CallKind,
         /// Path, metadata and, unless requests stream, payload.
         body: P,
     },
     /// A part of a stream.
     Data {
-        /// The receiver's name for the call; towards the broker from a client, the client's.
+        /// The receiver's number of the call. From a client to the broker: the client's number.
         call: u64,
-        /// Whose stream.
+        /// The direction of the stream.
         of: Direction,
         /// The part.
         part: Part<P>,
     },
     /// The other side may send more items of a stream.
     Credit {
-        /// The receiver's name for the call; towards the broker from a client, the client's.
+        /// The receiver's number of the call. From a client to the broker: the client's number.
         call: u64,
-        /// Whose stream: that of the receiver.
+        /// The direction of the stream that the receiver sends.
         of: Direction,
-        /// How many units more, see [`units`](super::units).
+        /// The number of further units, see [`units`](super::units).
         units: u32,
     },
     /// The end of a call.
     Final {
-        /// The receiver's name for the call.
+        /// The receiver's number of the call.
         call: u64,
-        /// How it ended.
+        /// The status code.
         code: Code,
-        /// No handler was started for it.
+        /// Whether it is certain that no handler was started.
         not_started: bool,
-        /// Towards a client: how many attempts were made.
+        /// Towards a client: the number of attempts.
         attempt: u8,
-        /// Towards a client: the worker that answered, or empty.
+        /// Towards a client: the id of the worker that answered, or empty.
         peer: N,
         /// The reply, or the status that explains the code.
         reply: Reply<P>,
@@ -96,18 +96,18 @@ pub enum Record<N, P> {
     /// Towards a client: the broker hands the call back. No handler was started, and it may be made
     /// again on a new session.
     Cancel {
-        /// The client's name for the call.
+        /// The client's number of the call.
         call: u64,
     },
     /// The sender is alive.
     Heartbeat,
-    /// From a worker: no new calls. From the broker: there will be none.
+    /// From a worker: it takes no new calls. From the broker: it will send no new calls.
     Drain,
     /// The session is over.
     Disconnect(DisconnectReason),
 }
 
-/// How many messages go which way in a call.
+/// The streams of a call in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CallKind {
     /// One request, one reply.
@@ -122,7 +122,7 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    /// The kind with these streams.
+    /// The kind of a call with these streams.
     pub const fn new(requests: bool, replies: bool) -> Self {
         match (requests, replies) {
             (false, false) => CallKind::Unary,
@@ -144,13 +144,13 @@ impl CallKind {
         }
     }
 
-    /// Whether there is a stream at all.
+    /// Whether the call has any stream.
     pub const fn is_stream(self) -> bool {
         !matches!(self, CallKind::Unary)
     }
 }
 
-/// One of the two ways of a call.
+/// One of the two directions of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the client to the worker.
@@ -162,23 +162,23 @@ pub enum Direction {
 /// A part of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<P> {
-    /// The handler has begun the stream of replies; what it says beforehand is in the metadata.
-    /// Comes once at the most, before the first item, and costs no credit.
+    /// The handler has begun the stream of replies. Carries the handler's metadata. Sent at most once, before the first
+    /// item; costs no credit.
     Open(P),
     /// A message.
     Item(P),
-    /// There are no more requests. Costs no credit.
+    /// The stream of requests ends. Costs no credit.
     End,
 }
 
-/// What a FINAL carries.
+/// The content of a FINAL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<P> {
-    /// Bytes of the other side: a reply, or a status already encoded.
+    /// Bytes of the other side: a reply, or an encoded status.
     Body(P),
-    /// A failure that a machine found itself, still to be encoded as a status. Only on the way out.
+    /// A failure that a machine found itself, not encoded yet. Only on the way out.
     Refused(Box<Refusal>),
-    /// What a service of the broker's own answers, still to be encoded. Only on the way out.
+    /// The answer of one of the broker's own services, not encoded yet. Only on the way out.
     Listing(Box<Listing>),
 }
 
@@ -213,21 +213,20 @@ impl core::fmt::Display for DisconnectReason {
     }
 }
 
-/// A record that no machine takes.
+/// A record that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A number that is no command of version 1.
+    /// The number is not a command of version 1.
     #[error("command {0} is not one of MDP/RPC version 1")]
     UnknownCommand(u8),
 }
 
 impl<'a, P> Record<&'a [u8], P> {
-    /// The record that `head`, decoded from `packet`, stands for. `body` is asked for the body of a
-    /// REQUEST or a FINAL.
+    /// Makes the record of `head`, which was decoded from `packet`. Calls `body` for the body of a REQUEST or a FINAL.
     ///
     /// # Errors
     ///
-    /// The command is not known.
+    /// The command is unknown.
     pub fn read(
         head: &Head,
         packet: &'a [u8],
@@ -294,7 +293,7 @@ fn direction(head: &Head) -> Direction {
     if head.flags.has(Flags::REPLIES) { Direction::Replies } else { Direction::Requests }
 }
 
-/// A payload of another length than that of a hash is none: it may come from a newer worker (R30).
+/// A payload that has another length is not a hash: it may come from a newer worker (R30).
 fn schema(head: &Head, packet: &[u8]) -> Option<SchemaHash> {
     match head.body {
         Body::Inline(payload) => payload.of(packet).try_into().ok(),

@@ -7,8 +7,8 @@ use super::header::{Command, Flags, SIGNATURE};
 use crate::limits::Limits;
 use crate::names;
 
-/// The record that a body consists of, if it is a tunnel: the first frame is a packet with exactly one record, and
-/// the others are what that announces. The head speaks of the first frame.
+/// The record in a body, if the body is a tunnel: its first frame is a packet with exactly one record, and the other
+/// frames are the ones that this record announces. The ranges of the head refer to the first frame.
 pub fn read<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Head> {
     let (packet, frames) = body.split_first()?;
     let packet = packet.as_ref();
@@ -24,7 +24,7 @@ pub fn read<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Head> {
     }
 }
 
-/// The command of the record that a body consists of; `None`: the body is no tunnel, or its command is not known.
+/// The command of the record in a body. `None`: the body is not a tunnel, or its command is unknown.
 pub fn command<F: AsRef<[u8]>>(body: &[F], limits: &Limits) -> Option<Command> {
     read(body, limits)?.command()
 }

@@ -1,4 +1,4 @@
-//! How a worker leaves: because it is told to, because its broker is about to leave, or because it is refused for too long.
+//! How a worker leaves: on request, because its broker is about to leave, or because brokers refuse it for too long.
 
 use alloc::vec::Vec;
 
@@ -30,7 +30,8 @@ impl Worker {
         now - since >= most
     }
 
-    /// The worker, or its broker, is about to leave: handlers are told, and their streams end if they are to.
+    /// The worker, or its broker, is about to leave: handlers are notified, and their streams end if the setting says
+    /// so.
     pub(super) fn begin_draining<P: Payload>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         if core::mem::replace(&mut self.draining, true) {
             return;

@@ -22,7 +22,7 @@ impl<'a> Declared<'a, DescriptorProto> {
     }
 }
 
-/// What a field may become without harm, as far as its number of values goes.
+/// The changes of a field's number of values that are compatible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Count {
     Single,
@@ -76,7 +76,7 @@ impl Field<'_> {
         self.field.json_name.clone().unwrap_or_else(|| json_name(self.field.name()))
     }
 
-    /// The default, whether it is said or not; `None` for what has none.
+    /// The explicit or implicit default. `None`: the field has no default.
     fn default<'i>(&'i self, index: &'i Index<'_>) -> Option<&'i str> {
         if let Some(said) = &self.field.default_value {
             return Some(said);
@@ -141,7 +141,7 @@ impl Check<'_> {
         }
         let before = old.default(self.old).map(str::to_owned);
         let after = new.default(self.new).map(str::to_owned);
-        // Another type is told as such.
+        // Another rule reports a change of the type.
         if let (Some(before), Some(after)) = (before, after)
             && old.kind() == new.kind()
         {
@@ -205,7 +205,8 @@ impl Check<'_> {
             return false;
         };
         let read = |old: &FieldDescriptorProto, new: &FieldDescriptorProto| {
-            // Key and value are no maps themselves, so this ends; descriptors that nobody compiled may lie.
+            // Key and value are not maps themselves, so this ends. Descriptors that no compiler has checked may be
+            // wrong.
             let (old, new) = (before.field(old), after.field(new));
             !old.is_map(self.old) && self.reads(level, &old, &new)
         };

@@ -1,7 +1,7 @@
-//! What breaks between two schemas.
+//! The breaking changes between two schemas.
 //!
-//! The rules and their names are those of buf, at its levels WIRE and WIRE_JSON. Types and services that are
-//! gone break nothing at these levels, as nothing reads them any more; what is there on both sides is compared.
+//! The rules and their names are those of buf, at its levels WIRE and WIRE_JSON. Removed types and services break
+//! nothing at these levels, because no program reads them any more. Declarations of both sides are compared.
 
 mod enums;
 mod fields;
@@ -20,21 +20,21 @@ pub use rules::{Level, Rule};
 /// A rule that a new schema breaks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Breaking {
-    /// The file in the new schema, or in the old one if it is gone.
+    /// The file in the new schema, or in the old one if the new one lacks it.
     pub file: String,
-    /// What breaks it: `auth.v1.LoginRequest.user`, `auth.v1.Auth/Login`.
+    /// The element that breaks the rule: `auth.v1.LoginRequest.user`, `auth.v1.Auth/Login`.
     pub element: String,
     /// The rule.
     pub rule: Rule,
-    /// A sentence for people.
+    /// A description for people.
     pub message: String,
 }
 
-/// Compares two schemas; gives what breaks, by file and element.
+/// Compares two schemas and returns the broken rules, by file and element.
 ///
 /// # Errors
 ///
-/// One of the two declares something twice, or is written in an edition.
+/// One of the two has two declarations of one name, or uses an edition.
 pub fn breaking(
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,

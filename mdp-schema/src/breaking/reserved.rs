@@ -1,10 +1,10 @@
-//! Numbers and names that nobody may use again.
+//! Numbers and names that must not be used again.
 
 use prost_types::{DescriptorProto, EnumDescriptorProto};
 
 use super::{Check, Rule};
 
-/// What is reserved in a message or an enum. Both ends of a range are included.
+/// The reserved numbers and names of a message or an enum. Both ends of a range are included.
 #[derive(Debug)]
 pub(super) struct Reserved<'a> {
     ranges: Vec<(i32, i32)>,

@@ -1,8 +1,8 @@
-//! The rules, by the names that buf gives them, and the levels that they belong to.
+//! The rules, by buf's names, with their levels.
 
 use std::fmt;
 
-/// How much must stay compatible.
+/// The required level of compatibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The bytes on the wire.

@@ -1,7 +1,7 @@
 //! Descriptors as `.proto` text.
 //!
-//! A parser makes the same descriptors of it again, but for positions. What is not printed: options that
-//! only extensions know, and groups within `extend`.
+//! A parser makes the same descriptors from the text, except for positions. Custom options and groups within `extend`
+//! are not printed.
 
 mod message;
 mod names;
@@ -21,20 +21,20 @@ use names::Names;
 pub(crate) use options::json_name;
 use options::quoted;
 
-/// A file's name, and its text.
+/// A file's name and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtoFile {
-    /// As `import` writes it: `auth/v1/auth.proto`.
+    /// The name in `import`: `auth/v1/auth.proto`.
     pub name: String,
     /// The source.
     pub text: String,
 }
 
-/// The files of a set as `.proto` text, but for those of `google.protobuf`, which each compiler has.
+/// Prints the files of a set as `.proto` text, except the files of `google.protobuf`, which each compiler has.
 ///
 /// # Errors
 ///
-/// A file is written in an edition, files import each other in a circle, or something is declared twice.
+/// A file uses an edition, files import each other in a circle, or a name is declared twice.
 pub fn print(set: &FileDescriptorSet) -> Result<Vec<ProtoFile>, SchemaError> {
     // It refuses what could not be printed right.
     crate::index::Index::of(set)?;

@@ -1,4 +1,4 @@
-//! How a type is named where it is used: as short as protobuf's rules of scopes allow.
+//! The name of a type at its use: as short as protobuf's scope rules allow.
 
 use std::collections::HashSet;
 
@@ -47,7 +47,7 @@ impl Names {
     }
 
     fn enumeration(&mut self, scope: &str, item: &EnumDescriptorProto) {
-        // Values stand beside their enum.
+        // Values are in the same scope as their enum.
         self.0.extend(item.value.iter().map(|value| join(scope, value.name())));
         self.0.insert(join(scope, item.name()));
     }

@@ -101,7 +101,7 @@ pub(super) fn in_brackets(options: &[Pair]) -> String {
     format!(" [{}]", pairs.join(", "))
 }
 
-/// The JSON name of a field that names none.
+/// The default JSON name of a field.
 pub(crate) fn json_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut up = false;

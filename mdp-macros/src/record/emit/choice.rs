@@ -1,4 +1,4 @@
-//! What an enum with data is on the wire.
+//! The code for an enum with data on the wire.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

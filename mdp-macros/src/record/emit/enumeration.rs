@@ -1,4 +1,4 @@
-//! What an enum without data is on the wire.
+//! The code for an enum without data on the wire.
 
 use proc_macro2::TokenStream;
 use quote::quote;

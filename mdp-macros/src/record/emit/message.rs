@@ -1,4 +1,4 @@
-//! What a struct is on the wire.
+//! The code for a struct on the wire.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -48,7 +48,7 @@ fn default(message: &Message<'_>) -> TokenStream {
     }
 }
 
-/// What a field has that was not sent.
+/// The value of a field that was not sent.
 fn absent(field: &Field, value: &Value) -> TokenStream {
     let layout = functions(field, value);
     let Some(default) = &value.default else {

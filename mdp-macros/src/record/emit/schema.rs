@@ -1,4 +1,4 @@
-//! What an item says of itself in a schema.
+//! The code that describes an item in a schema.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};

@@ -85,7 +85,7 @@ pub(super) struct Call<P> {
     targeted: bool,
     /// A worker was lost while it held the call, so a handler may have run.
     maybe_started: bool,
-    /// What its client called, where there are hooks: they may have sent it elsewhere.
+    /// The path that its client called, if the broker has hooks: they may have sent the call elsewhere.
     path: Option<Box<Name>>,
     /// Where it counts.
     row: Option<Key>,
@@ -94,7 +94,7 @@ pub(super) struct Call<P> {
     /// How long it waited for its worker, in milliseconds.
     waited: u32,
     flow: Flow,
-    /// What a worker without credit sent beyond what its client allowed.
+    /// Items of a worker without credit, beyond its client's credit.
     backlog: Option<Box<Backlog<P>>>,
     /// Kept while it waits, and for another attempt if that is safe.
     body: Option<P>,
@@ -143,13 +143,13 @@ pub(super) enum Place {
     Overdue(Key),
     /// With the hooks.
     Asked(Stage),
-    /// The hooks want that its client is told nothing.
+    /// The hooks discarded the call: its client gets no answer.
     Silenced(Stage),
     /// Its worker has ended it; the client is still to take what is in the backlog.
     Ending,
 }
 
-/// What the hooks are asked about.
+/// The subject of the question to the hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Request,
@@ -273,7 +273,8 @@ impl<P> Call<P> {
         self.row = row;
     }
 
-    /// It counts for a principal, whose usage has this place; or for none, with [`UNCOUNTED`]. Gives the one before.
+    /// Counts the call for the principal with the usage at this index, or for none, with [`UNCOUNTED`]. Returns the
+    /// previous index.
     #[inline]
     pub(super) fn set_usage(&mut self, usage: u32) -> u32 {
         core::mem::replace(&mut self.usage, usage)
@@ -355,7 +356,7 @@ impl<P> Call<P> {
         self.attempt
     }
 
-    /// What its client called, where there are hooks: they may have sent it elsewhere.
+    /// The path that its client called, if the broker has hooks: they may have sent the call elsewhere.
     #[inline]
     pub(super) fn path(&self) -> Option<&Name> {
         self.path.as_deref()
@@ -371,7 +372,7 @@ impl<P> Call<P> {
         &mut self.flow
     }
 
-    /// What a worker without credit sent beyond what its client allowed.
+    /// Items of a worker without credit, beyond its client's credit.
     pub(super) fn backlog(&self) -> Option<&Backlog<P>> {
         self.backlog.as_deref()
     }

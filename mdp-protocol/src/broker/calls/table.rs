@@ -121,7 +121,7 @@ impl<P> Calls<P> {
         self.by_number.insert((client, number), key);
     }
 
-    /// Nobody waits for a call any more. Gives the client that did.
+    /// No client waits for a call any more. Returns the client that did.
     #[inline]
     pub(in crate::broker) fn stop_waiting(&mut self, key: Key) -> Option<Key> {
         let call = self.table.get_mut(key)?;

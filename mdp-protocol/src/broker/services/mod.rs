@@ -53,13 +53,13 @@ pub(super) struct Service {
 /// Workers with a free slot, by load.
 #[derive(Debug, Default)]
 struct FreeWorkers {
-    /// Bit n: list n has somebody.
+    /// Bit n: list n is not empty.
     occupied: u64,
     /// Grown as far as it is used.
     by_load: Vec<List>,
 }
 
-/// What a READY says.
+/// The content of a READY.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offer<'a> {
     pub(super) service: &'a [u8],
@@ -106,7 +106,7 @@ pub(super) struct Turn {
     link: Link,
 }
 
-/// What a worker's loss did to the calls that it held.
+/// The effect of a worker's loss on the calls that it held.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
     pub(super) service: Option<Key>,
@@ -308,7 +308,7 @@ impl Registration {
         self.held_back = held;
     }
 
-    /// What it has done so far.
+    /// The counters of the worker so far.
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }

@@ -72,7 +72,7 @@ impl<P: Payload> Broker<P> {
         capacity: u32,
         out: &mut Vec<Action<P>>,
     ) -> Option<DisconnectReason> {
-        // RFC 8 M2: nobody registers under `mmi.`.
+        // RFC 8 M2: no worker may register under `mmi.`.
         if names::check(service).is_err() || service.starts_with(MANAGEMENT) {
             return Some(DisconnectReason::BadName);
         }

@@ -1,4 +1,4 @@
-//! The queue of a service: who waits in it, and who makes room in one that is full.
+//! The queue of a service: its waiting calls, and the choice of the client that makes room in a full queue.
 
 use alloc::vec::Vec;
 

@@ -79,7 +79,7 @@ impl Session {
         }
     }
 
-    /// How others are told of it: its id, and behind a space its principal, if that is known.
+    /// The text that names this peer to others: its id, and after a space its principal, if known.
     pub(in crate::broker) fn who(&self) -> Name {
         self.rights.shown().unwrap_or(&self.id).clone()
     }
@@ -190,7 +190,7 @@ impl Session {
         self.unanswered.0 = 0;
     }
 
-    /// It answers a call whose slot was taken from it. `false`: there is no such call.
+    /// The worker answers a call whose slot was taken from it. `false`: there is no such call.
     pub(in crate::broker) fn answered_late(&mut self) -> bool {
         if self.late == 0 {
             return false;
