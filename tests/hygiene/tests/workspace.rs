@@ -64,6 +64,16 @@ fn the_checks_look_at_what_is_there() {
     }
 }
 
+/// The corpus is seeds: what is found beside them is found again within minutes.
+#[test]
+fn the_fuzz_corpus_is_small() {
+    let folders = fs::read_dir(workspace::root().join("fuzz/corpus")).unwrap();
+    let files = |folder: fs::DirEntry| fs::read_dir(folder.path()).unwrap().count();
+    let files: Vec<usize> = folders.map(|folder| files(folder.unwrap())).collect();
+    let all: usize = files.iter().sum();
+    assert!((1..=100).contains(&all) && !files.contains(&0), "{files:?}");
+}
+
 fn sources() -> Vec<workspace::Source> {
     workspace::sources(&workspace::root()).unwrap()
 }
