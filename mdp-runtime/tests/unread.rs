@@ -73,6 +73,53 @@ async fn a_peer_of_the_same_process_may_keep_its_replies() {
     }
 }
 
+/// Bytes are what bounds the replies that a client has not read: their number does not. 4,000 replies of 2 KiB, of which the
+/// kernel takes half, are all there when the client reads at last.
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_small_replies_wait_for_a_client_that_reads_late() {
+    const BATCHES: u64 = 20;
+    const BATCH: u64 = 200;
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").start().unwrap();
+    let endpoint = broker.endpoints()[0].clone();
+    let builder = RawWorker::builder("give").dialect(Dialect::Rpc).capacity(1_000);
+    let mut worker = builder.connect(&endpoint).start().unwrap();
+    tokio::spawn(async move {
+        while let Some((request, replier)) = worker.recv().await {
+            replier.finish(vec![request[0].clone(), Bytes::from(vec![7; 2 << 10])]).unwrap();
+        }
+    });
+    let late = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    late.set_linger(0).unwrap();
+    late.set_rcvhwm(1).unwrap();
+    late.set_rcvbuf(64 << 10).unwrap();
+    late.connect(&endpoint).unwrap();
+    let until = Instant::now() + DEADLINE;
+    for batch in 0..BATCHES {
+        for number in 0..BATCH {
+            let number = (batch * BATCH + number).to_string();
+            late.send_multipart(["MDPC02", "\x01", "give", &number], 0).unwrap();
+        }
+        loop {
+            let stats = broker.stats().await;
+            if stats.replies == (batch + 1) * BATCH {
+                break;
+            }
+            let lost = (stats.unread_ended, stats.unread_refused, stats.refused);
+            assert!(Instant::now() < until && lost == (0, 0, 0), "{stats:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    late.set_rcvtimeo(DEADLINE.as_millis() as i32).unwrap();
+    let mut numbers = std::collections::BTreeSet::new();
+    for read in 0..BATCHES * BATCH {
+        let reply = late.recv_multipart(0).unwrap_or_else(|error| panic!("{error} after {read}"));
+        assert_eq!(reply.last().unwrap().len(), 2 << 10);
+        numbers.insert(String::from_utf8(reply[reply.len() - 2].clone()).unwrap());
+    }
+    assert_eq!(numbers.len() as u64, BATCHES * BATCH);
+    assert_eq!(broker.stats().await.unread_ended, 0);
+}
+
 /// A connection by hand that says nothing of its socket: in ZMTP 3 by a READY without properties, in ZMTP 2 there are none.
 fn nameless(address: &str, version: u8) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();

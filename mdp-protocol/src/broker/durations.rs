@@ -4,8 +4,13 @@
 const BUCKETS: usize = 65;
 /// At this number of calls all counts are halved, so that the newer ones count for more.
 const FADE: u32 = 512;
-/// Fewer calls say nothing.
+/// Fewer calls do not tell the median.
 const ENOUGH: u32 = 8;
+/// Fewer calls do not tell the 95th percentile: the short ones end first.
+const MANY: u32 = 64;
+/// What is assumed before that: 32 times the median, at least 1 s.
+const ASSUMED: u64 = 32;
+const ASSUMED_LEAST_MS: u64 = 1_000;
 /// After this number of calls the quantiles are worked out anew.
 const STALE: u8 = 16;
 
@@ -24,8 +29,15 @@ pub(super) struct Durations {
 pub(super) struct Quantiles {
     /// Half of the calls took at least this.
     pub(super) typical: u64,
-    /// 95 of 100 took at most this.
+    /// 95 of 100 took at most this. Assumed, until enough calls have ended.
     pub(super) most: u64,
+}
+
+impl Quantiles {
+    /// Those of a call that is over as soon as it begins.
+    pub(super) const NONE: Quantiles = Quantiles { typical: 0, most: 0 };
+    /// What is assumed of a method of which nothing is known.
+    pub(super) const UNKNOWN: Quantiles = Quantiles { typical: 0, most: ASSUMED_LEAST_MS };
 }
 
 impl Default for Durations {
@@ -72,7 +84,10 @@ impl Durations {
             }
             if 20 * below >= 19 * self.total {
                 let typical = typical.unwrap_or_default();
-                return Some(Quantiles { typical, most: lowest(number + 1) });
+                let seen = lowest(number + 1);
+                let assumed = typical.saturating_mul(ASSUMED).max(ASSUMED_LEAST_MS);
+                let most = if self.total < MANY { seen.max(assumed) } else { seen };
+                return Some(Quantiles { typical, most });
             }
         }
         None
@@ -113,6 +128,9 @@ mod tests {
             durations.add(20);
         }
         assert_eq!(durations.quantiles(), None);
+        // The slow ones have not ended yet.
+        durations.add(20);
+        assert_eq!(durations.quantiles(), Some(Quantiles { typical: 20, most: 1_000 }));
         for n in 0..200 {
             durations.add(if n % 10 == 9 { 400 } else { 20 });
         }

@@ -81,6 +81,13 @@ pub(crate) fn panics_at(id: u64) -> bool {
     counter(id) % 10 == 3
 }
 
+/// Whether a call is slow, where one in ten is to: exactly one of each ten, in a random place of these. A fixed place would
+/// give all slow calls to half of the connections.
+pub(crate) fn is_slow(id: u64) -> bool {
+    let (tens, place) = (counter(id) / 10, counter(id) % 10);
+    mixed((id & !((1 << 40) - 1)) | tens) % 10 == place
+}
+
 pub(crate) fn client(id: u64) -> u16 {
     (id >> 48) as u16
 }

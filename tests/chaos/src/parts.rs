@@ -13,7 +13,7 @@ use pb::work_worker::{Work, WorkWorker};
 use pb::{Done, Job};
 use tokio::task::JoinSet;
 
-use crate::ledger::{self, Ledger, Method, mixed, now, padding, panics_at, wall};
+use crate::ledger::{self, Ledger, Method, is_slow, mixed, now, padding, panics_at, wall};
 
 #[allow(missing_docs, unreachable_pub)] // generated
 mod pb {
@@ -297,8 +297,7 @@ impl Caller {
         let chance = mixed(id);
         let between = |(least, most): (u64, u64), by: u64| least + by % (most - least + 1);
         let mut work = between(self.work, chance);
-        // By chance: each connection makes every eighth call, for instance, and all connections shall have slow ones.
-        if self.tail && (chance >> 32).is_multiple_of(10) {
+        if self.tail && is_slow(id) {
             work *= 20;
         }
         let bytes = between(self.bytes, chance >> 16);

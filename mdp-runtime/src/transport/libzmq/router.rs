@@ -28,6 +28,12 @@ const KEEPALIVE_IDLE_S: i32 = 10;
 const KEEPALIVE_AGAIN_S: i32 = 5;
 const KEEPALIVE_COUNT: i32 = 3;
 
+/// The least memory of a message that waits for a peer, in bytes, as the broker counts it. So the limit of bytes says how
+/// many messages can wait. libzmq's own limit (`ZMQ_SNDHWM`) is that number at least: by default it is 1,000 messages,
+/// and a peer that reads late would lose small replies.
+const LEAST_MESSAGE: usize = 256;
+const LEAST_HWM: usize = 1_000;
+
 const INPROC: &str = "inproc://";
 /// The longest wait.
 const LONGEST_MS: u64 = 60_000;
@@ -246,6 +252,8 @@ fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_router_mandatory(true)?;
     router.set_linger(LINGER_MS)?;
     router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
+    let most = (limits.unread_bytes_per_session / LEAST_MESSAGE).max(LEAST_HWM);
+    router.set_sndhwm(i32::try_from(most).unwrap_or(i32::MAX))?;
     router.set_handshake_ivl(HANDSHAKE_MS)?;
     // Not libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL): when a peer vanishes whose input is stopped because
     // the broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
