@@ -1,6 +1,7 @@
 //! The worker: registration, the calls that it holds, and how it leaves.
 
 mod leaving;
+mod paths;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -12,9 +13,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use leaving::Refused;
+use paths::{Called, Paths};
 
 use crate::limits::Limit;
-use crate::names;
 use crate::payload::Payload;
 use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
@@ -33,6 +34,9 @@ pub struct Config {
     pub session: SessionConfig,
     /// The services that the worker offers.
     pub services: Vec<Offer>,
+    /// The methods that the driver has handlers for. A call of another path of an offered service is started, too: its
+    /// driver answers it by itself.
+    pub methods: Vec<Method>,
     /// Units of credit for each stream of requests; see [`units`](crate::wire::units). Default: 4,096.
     pub window: u32,
     /// The time after which the worker closes if brokers only [refuse](LossCause::is_refusal) it. `None`: never.
@@ -48,6 +52,7 @@ impl Default for Config {
         Config {
             session: SessionConfig::default(),
             services: Vec::new(),
+            methods: Vec::new(),
             window: DEFAULT_WINDOW,
             give_up_after: None,
             end_streams_on_drain: false,
@@ -64,6 +69,15 @@ pub struct Offer {
     pub capacity: u32,
     /// The identity of the service's contract, if known.
     pub schema: Option<SchemaHash>,
+}
+
+/// A method of an offered service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Method {
+    /// The method's path, `package.Service/Method`.
+    pub path: Arc<[u8]>,
+    /// The index of its service in [`Config::services`].
+    pub service: usize,
 }
 
 /// An input of the worker.
@@ -135,6 +149,8 @@ pub enum Action<P> {
         call: Key,
         /// The index of its service in [`Config::services`].
         service: usize,
+        /// The index of its method in [`Config::methods`]. `None`: the path is not one of these, or the call is raw.
+        method: Option<usize>,
         /// The call's deadline.
         deadline: Time,
         /// The number of this attempt, from 1.
@@ -211,8 +227,7 @@ pub struct Worker {
     draining: bool,
     refused: Option<Refused>,
     gave_up: Option<LossCause>,
-    /// The last good path of a REQUEST, or nothing, and the place of its service: the next one is most often of the same method.
-    known: (Vec<u8>, usize),
+    paths: Paths,
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
@@ -248,7 +263,7 @@ impl Worker {
             draining: false,
             refused: None,
             gave_up: None,
-            known: (Vec::new(), 0),
+            paths: Paths::new(&config.methods),
             nobody: Arc::from([]),
             closed: false,
             timers_done: None,
@@ -362,10 +377,10 @@ impl Worker {
             }
             Record::Request { call, timeout, idempotent: _, attempt, peer: _, kind, body } => {
                 match self.admit(&body, kind) {
-                    Ok(service) => {
+                    Ok(Called { service, method }) => {
                         let slot =
                             Slot { call, service, ends: Ends::new(kind, Direction::Replies) };
-                        self.start(now, slot, timeout, attempt, body, out);
+                        self.start(now, slot, method, timeout, attempt, body, out);
                     }
                     Err(refusal) => self.refuse(now, call, refusal, out),
                 }
@@ -390,55 +405,31 @@ impl Worker {
         }
     }
 
-    fn admit<P: Payload>(&mut self, body: &P, kind: CallKind) -> Result<usize, Refusal> {
+    fn admit<P: Payload>(&mut self, body: &P, kind: CallKind) -> Result<Called, Refusal> {
         if let Some(refusal) = self.refuse_drained(kind) {
             return Err(refusal);
         }
-        let (path, place) = &self.known;
-        let known = !body.is_raw() && !path.is_empty() && body.path() == path;
-        let place = if known { *place } else { self.place_of(body)? };
+        let called = self.paths.resolve(body, &self.config.services)?;
         check_metadata(body.metadata()).map_err(|error| {
             let message = format!("the REQUEST cannot be taken: {error}");
             refusal(Code::InvalidArgument, Reason::BadRequest, message)
         })?;
+        let place = called.service;
         let offer = self.config.services.get(place).zip(self.held.get(place));
         if let Some((offer, held)) = offer.filter(|(offer, held)| **held >= offer.capacity) {
             let service = String::from_utf8_lossy(&offer.service);
             let message = format!("this worker holds {held} calls of {service} already");
             return Err(refusal(Code::Unavailable, Reason::NotDispatched, message));
         }
-        Ok(place)
+        Ok(called)
     }
 
-    /// The place of the service that a REQUEST names.
-    fn place_of<P: Payload>(&mut self, body: &P) -> Result<usize, Refusal> {
-        let path = names::check(body.path());
-        let service = match body.is_raw() {
-            true => path,
-            false => path.and_then(names::split).map(|(service, _)| service),
-        };
-        let service = service.map_err(|error| {
-            let message = format!("the REQUEST's name is not a method's path: {error}");
-            refusal(Code::InvalidArgument, Reason::BadRequest, message)
-        })?;
-        let mut offers = self.config.services.iter();
-        let place = offers.position(|offer| *offer.service == *service.as_bytes());
-        let place = place.ok_or_else(|| {
-            let message = format!("this worker does not offer the service {service}");
-            refusal(Code::Unimplemented, Reason::NotDispatched, message)
-        })?;
-        if !body.is_raw() {
-            self.known.0.clear();
-            self.known.0.extend_from_slice(body.path());
-            self.known.1 = place;
-        }
-        Ok(place)
-    }
-
+    #[allow(clippy::too_many_arguments)] // The fields of a REQUEST.
     fn start<P>(
         &mut self,
         now: Time,
         slot: Slot,
+        method: Option<usize>,
         timeout: Span,
         attempt: u8,
         body: P,
@@ -455,7 +446,7 @@ impl Worker {
         if kind.is_stream() {
             self.taken(now, call, self.config.window, out);
         }
-        out.push(Action::Start { call, service, deadline, attempt, kind, body });
+        out.push(Action::Start { call, service, method, deadline, attempt, kind, body });
     }
 
     fn heard_part<P: Payload>(

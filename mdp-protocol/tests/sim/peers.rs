@@ -185,7 +185,7 @@ impl World {
     fn worker_acts(&mut self, peer: usize, action: worker::Action<Body>) -> Check {
         match action {
             worker::Action::Session(action) => self.session_acts(peer, action),
-            worker::Action::Start { call, service, deadline, attempt: _, kind, body } => {
+            worker::Action::Start { call, service, deadline, kind, body, .. } => {
                 self.start_handler(peer, call, service, deadline, kind, &body)
             }
             worker::Action::Part { call, part } => self.worker_gets(peer, call, part),

@@ -7,8 +7,10 @@ mod leaving;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
+
 use mdp_protocol::wire::{CallKind, DisconnectReason, Record};
-use mdp_protocol::worker::{Action, Config, Input, Offer, Worker};
+use mdp_protocol::worker::{Action, Config, Input, Method, Offer, Worker};
 use mdp_protocol::{Code, ConnectionState, Key, SessionAction, SessionConfig};
 use support::{at, call, ms, shared, text};
 
@@ -108,8 +110,12 @@ fn line(action: Action<Vec<u8>>) -> String {
             ConnectionState::Disconnected(cause) => format!("disconnected: {cause}"),
             ConnectionState::Closed => "closed for all to see".into(),
         },
-        Action::Start { call, service, deadline, attempt, kind, body } => {
+        Action::Start { call, service, method, deadline, attempt, kind, body } => {
             let body = support::string(body);
+            let service = match method {
+                Some(method) => format!("{service}, method {method}"),
+                None => service.to_string(),
+            };
             let kind = if kind.is_stream() { format!(" as {kind:?}") } else { String::new() };
             format!(
                 "start {call:?} of service {service}: {body} until {deadline}, try {attempt}{kind}"
@@ -198,6 +204,28 @@ fn each_path_is_looked_up_whatever_was_called_before() {
     let found: Vec<String> = lines.iter().map(found).collect();
     let (bad, full) = ("not a path", "full");
     assert_eq!(found, [bad, "1:", bad, "1:", "0:", full, bad, full], "{lines:?}");
+}
+
+#[test]
+fn a_path_leads_to_its_method() {
+    let method = |path: &str, service| Method { path: Arc::from(path.as_bytes()), service };
+    let methods = vec![method("t.T/B", 1), method("s.S/A", 0), method("t.T/A", 1)];
+    let mut bench = Bench::with(Config { methods, ..Config::default() });
+    bench.input(Input::Tick);
+    bench.welcome();
+    bench.take();
+    // `C` is a method of this service for its driver only.
+    for (number, path) in (1..).zip(["t.T/A", "t.T/C", "s.S/A"]) {
+        bench.request(number, path, 500);
+    }
+    let lines = bench.take();
+    let found: Vec<&str> =
+        lines.iter().filter_map(|line| line.split(" of service ").nth(1)).collect();
+    let starts = |line: &str, with: &str| assert!(line.starts_with(with), "{lines:?}");
+    assert_eq!(found.len(), 3, "{lines:?}");
+    starts(found[0], "1, method 2:");
+    starts(found[1], "1:");
+    starts(found[2], "0, method 1:");
 }
 
 /// The worker has no room, though the broker has given it no more than it offered: handlers of ended calls still run.

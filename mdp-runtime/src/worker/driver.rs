@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::watchdog::{Seen, Watchdog};
 use mdp_protocol::wire::{CallKind, Direction};
-use mdp_protocol::worker::{Action, Config, Input, Worker};
+use mdp_protocol::worker::{Action, Config, Input, Method as Offered, Worker};
 use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
@@ -64,7 +64,6 @@ static RAW: MethodSpec = MethodSpec {
 
 /// A method, and the index of its service.
 struct Method {
-    path: &'static [u8],
     spec: &'static MethodSpec,
     service: usize,
 }
@@ -75,6 +74,8 @@ struct Begun {
     call: Key,
     /// The index of the call's service in the worker's configuration.
     service: usize,
+    /// The index of the method in the driver's list. `None`: the path is not in it.
+    method: Option<usize>,
     deadline: Time,
     attempt: u8,
     kind: CallKind,
@@ -145,13 +146,14 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         way: Way,
-        config: Config,
+        mut config: Config,
         services: Vec<Arc<dyn Service>>,
         pool: Pool,
         state: watch::Sender<ConnectionState>,
         inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let methods = methods(&services);
+        config.methods = methods.iter().map(Method::offered).collect();
         let pool = pool.serving(&services, methods.len());
         let capacities = config.services.iter().map(|offer| offer.capacity);
         Driver {
@@ -414,8 +416,8 @@ impl Driver {
                     self.peer.next_attempt = self.core.next_attempt();
                     broken = self.peer.perform(action).err().or(broken);
                 }
-                Action::Start { call, service, deadline, attempt, kind, body } => {
-                    self.start(Begun { call, service, deadline, attempt, kind }, &body);
+                Action::Start { call, service, method, deadline, attempt, kind, body } => {
+                    self.start(Begun { call, service, method, deadline, attempt, kind }, &body);
                 }
                 Action::Part { call, part } => {
                     if let Some(flow) = self.flow(call) {
@@ -533,13 +535,12 @@ impl Driver {
     }
 
     fn start(&mut self, begun: Begun, body: &Body) {
-        let Begun { call, service: offer, deadline, attempt, kind } = begun;
+        let Begun { call, service: offer, method, deadline, attempt, kind } = begun;
         if body.is_raw() {
             return self.start_raw(begun, body);
         }
-        let place = self.methods.binary_search_by_key(&body.path(), |found| found.path);
-        let gauge = place.unwrap_or(usize::MAX);
-        let Some(found) = self.methods.get(gauge) else {
+        let found = method.and_then(|gauge| Some((gauge, self.methods.get(gauge)?)));
+        let Some((gauge, found)) = found else {
             return self.of_its_own(call, body);
         };
         let spec = found.spec;
@@ -609,7 +610,7 @@ impl Driver {
     }
 
     fn start_raw(&mut self, begun: Begun, body: &Body) {
-        let Begun { call, service, deadline, attempt, kind } = begun;
+        let Begun { call, service, deadline, attempt, kind, .. } = begun;
         let handler = self.raw.iter().find(|(name, _)| **name == *body.path());
         let Some((_, handler)) = handler else {
             return self.refuse(call, &Status::unimplemented("this worker takes typed calls only"));
@@ -675,13 +676,19 @@ impl Driver {
     }
 }
 
-/// The methods of all services, by path.
+impl Method {
+    /// The method for the core, which looks paths up.
+    fn offered(&self) -> Offered {
+        Offered { path: Arc::from(self.spec.path.as_bytes()), service: self.service }
+    }
+}
+
+/// The methods of all services, in the order of the core's list.
 fn methods(services: &[Arc<dyn Service>]) -> Vec<Method> {
     let mut methods = Vec::new();
     for (service, offered) in services.iter().enumerate() {
         let specs = offered.spec().methods.iter();
-        methods.extend(specs.map(|spec| Method { path: spec.path.as_bytes(), spec, service }));
+        methods.extend(specs.map(|spec| Method { spec, service }));
     }
-    methods.sort_unstable_by_key(|method| method.path);
     methods
 }
