@@ -20,7 +20,7 @@ pub enum EndpointError {
     /// The text is not a valid endpoint.
     #[error("`{endpoint}` is not an endpoint: {problem}")]
     Invalid {
-        /// The text.
+        /// The text that is invalid.
         endpoint: String,
         /// The problem, and the correct form.
         problem: &'static str,
