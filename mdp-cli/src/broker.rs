@@ -82,7 +82,7 @@ async fn serve(
                 Err(PolicyError::NoFile) => {
                     tracing::info!("SIGHUP is ignored: there is no policy's file to read again");
                 }
-                Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+                Err(error) => tracing::error!(%error, "the policy was not read; the old one stays"),
             },
             ended = broker.stopped() => {
                 ended.context("the broker stopped").map_err(Failure::failed)?;

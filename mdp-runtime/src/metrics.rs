@@ -128,15 +128,11 @@ fn of_services(text: &mut Text, report: &Report) {
     type Of = fn(&ServiceLine) -> u64;
     let gauges: [(&str, &str, Of); 4] = [
         ("mdp_service_workers", "Workers of a service.", |line| line.workers as u64),
-        ("mdp_service_capacity", "Calls that the workers of a service take at once.", |line| {
+        ("mdp_service_capacity", "Calls that a service's workers take at once.", |line| {
             line.capacity
         }),
-        ("mdp_service_calls_running", "Calls that the workers of a service hold.", |line| {
-            line.running
-        }),
-        ("mdp_service_calls_queued", "Calls that wait for a worker of a service.", |line| {
-            line.queued as u64
-        }),
+        ("mdp_service_calls_running", "Calls that a service's workers hold.", |line| line.running),
+        ("mdp_service_calls_queued", "Calls that wait for a worker.", |line| line.queued as u64),
     ];
     let waiting = report.services.iter().filter(|line| line.workers == 0);
     let (names, calls) =

@@ -79,7 +79,7 @@ impl Source {
         match file::read_now(&self.path) {
             Ok((policy, mark)) if Some(mark) == seen => (self.take)(policy),
             Ok(_) | Err(PolicyError::Untrusted(UntrustedFile::Changed { .. })) => return false,
-            Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+            Err(error) => tracing::error!(%error, "the policy was not read; the old one stays"),
         }
         true
     }
