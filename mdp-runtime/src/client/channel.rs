@@ -87,7 +87,8 @@ pub trait Channel: Send + Sync + 'static {
         replies: Replies,
     ) -> impl Future<Output = Result<Reply, Status>> + Send {
         let _ = (requests, replies);
-        let message = format!("the channel does not stream, as {} does", request.method());
+        let message =
+            format!("the channel does not support streams, which {} has", request.method());
         std::future::ready(Err(Status::unimplemented(message)))
     }
 }

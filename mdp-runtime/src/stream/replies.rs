@@ -204,7 +204,7 @@ pub struct ReplySender<T> {
 
 /// The error of sending a reply when the call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the call is over: nobody wants its replies")]
+#[error("the call is over: its replies are not needed any more")]
 pub struct NobodyListens;
 
 impl<T> ReplySender<T> {
