@@ -104,7 +104,7 @@ impl Called {
         let input = self.descriptor.input();
         let name = input.full_name().to_owned();
         let message = DynamicMessage::deserialize(input, &mut from)
-            .with_context(|| format!("the JSON is no {name}"))?;
+            .with_context(|| format!("the JSON is not a {name}"))?;
         from.end().with_context(|| format!("something follows the JSON of the {name}"))?;
         Ok(message.encode_to_vec())
     }
@@ -119,7 +119,7 @@ impl Called {
         let request = |(number, value): (usize, serde_json::Result<serde_json::Value>)| {
             let message = value.and_then(|value| DynamicMessage::deserialize(input.clone(), value));
             let wrong =
-                || format!("the JSON of request {} is no {}", number + 1, input.full_name());
+                || format!("the JSON of request {} is not a {}", number + 1, input.full_name());
             message.map(|message| message.encode_to_vec()).with_context(wrong)
         };
         values.enumerate().map(request).collect()

@@ -130,7 +130,7 @@ fn the_page_of_settings_says_what_the_program_has() {
     let differs = page.lines().zip(there.lines()).find(|(ours, theirs)| ours != theirs);
     assert!(
         there == page,
-        "docs/settings.md is not what the code says: {differs:?}. MDP_WRITE_DOCS=1 with this test writes it anew."
+        "docs/settings.md is not what the code says: {differs:?}. MDP_WRITE_DOCS=1 with this test writes it again."
     );
 }
 

@@ -147,7 +147,7 @@ pub enum Mistake {
         /// The value's number.
         value: i32,
     },
-    /// The name gives no Rust name, for example `_`.
+    /// The name cannot become a Rust name, for example `_`.
     #[error("`{name}` cannot become a Rust name; use a name with letters")]
     NoRustName {
         /// The name on the wire.

@@ -24,7 +24,7 @@
 //!
 //! `stream` in front of a message declares a stream of such messages:
 //!
-//! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` gives a |
+//! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` returns |
 //! |---|---|---|
 //! | `rpc Login(Req) returns (Rep)` | `login(&self, cx: &CallContext, req: Req) -> Result<Rep, Status>` | `Call<Rep>` |
 //! | `rpc Watch(Req) returns (stream Rep)` | `watch(.., req: Req) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, ServerStreaming>` |

@@ -97,7 +97,7 @@ pub(crate) fn broker(note: &Note) {
                 warn,
                 service = shown(service),
                 wait_ms = wait.as_ms(),
-                "service overloaded: calls are refused that could not end in their time"
+                "service overloaded: the broker refuses calls that could not end in time"
             );
         }
         Note::SlotReclaimed { id, service } => {
@@ -105,7 +105,7 @@ pub(crate) fn broker(note: &Note) {
                 warn,
                 id = shown(id),
                 service = shown(service),
-                "a worker held a call beyond its deadline; its slot was given back"
+                "a worker held a call beyond its deadline; the broker took its slot back"
             );
         }
         Note::TurnedAway { route, reason } => {
@@ -172,12 +172,12 @@ pub(crate) fn stalled(after: Duration, not_started: usize, running: usize) {
         ?after,
         not_started,
         running,
-        "the tokio runtime of the handlers does not move: does a handler block it? The worker leaves its broker until it moves"
+        "the tokio runtime of the handlers is stalled: does a handler block it? The worker leaves its broker until the runtime runs again"
     );
 }
 
 pub(crate) fn moves() {
-    bounded!(warn, "the tokio runtime of the handlers moves again; the worker comes back");
+    bounded!(warn, "the tokio runtime of the handlers runs again; the worker comes back");
 }
 
 /// A peer is refused: it gets no session, or the worker may not serve the service.

@@ -72,7 +72,7 @@ pub(crate) fn announce(text: &str) -> io::Result<()> {
     let out = Lines::start("mdp-out", Bounds::DEFAULT, own_file(io::stdout())?, |_| Vec::new())?;
     out.say(text.as_bytes());
     if !out.flush(FLUSH) {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the reader does not read"));
     }
     match out.dropped() {
         0 => Ok(()),

@@ -151,7 +151,7 @@ pub(super) struct Joined {
     life: Life,
 }
 
-/// What the life of the client depends on.
+/// The owner of the client's state.
 enum Life {
     /// The client has no connection and its own state.
     Own { state: watch::Sender<ConnectionState>, calls: watch::Sender<Calls> },

@@ -104,8 +104,8 @@ impl Telemetry {
     }
 
     /// Sets the broker to which a client's calls go. Spans and metrics get `server.address` and `server.port` of this
-    /// endpoint. [`ClientBuilder::telemetry`](crate::ClientBuilder::telemetry) calls this itself, if the client has
-    /// exactly one endpoint. Default: none.
+    /// endpoint. [`ClientBuilder::telemetry`](crate::ClientBuilder::telemetry) calls this itself, if exactly one
+    /// endpoint was added before. Default: none.
     #[must_use]
     pub fn server(mut self, endpoint: &str) -> Self {
         self.server = Server::of(endpoint).map(Arc::new);

@@ -67,7 +67,7 @@ impl SocketError {
 
     /// The error for an endpoint number that does not exist.
     pub(crate) fn no_endpoint() -> Self {
-        let message = "there is no endpoint of this number";
+        let message = "no endpoint has this number";
         let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
         SocketError::new(Operation::Connect, None, said)
     }

@@ -65,7 +65,7 @@ fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bo
     let dealer = elsewhere.socket(zmq::DEALER).unwrap();
     dealer.set_linger(0).unwrap();
     set_up_client(&dealer, &KeyPair::new().unwrap(), keys.public()).unwrap();
-    // The handshake succeeds, or libzmq reports a failure. So the test never waits in vain.
+    // The handshake succeeds, or libzmq reports a failure. So the test does not wait for a timeout.
     let events = zmq::SocketEvent::HANDSHAKE_SUCCEEDED.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_AUTH.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL.to_raw()
