@@ -32,10 +32,10 @@ use proc_macro::TokenStream;
 /// fn hash(&self, cx: &CallContext, req: HashRequest) -> Result<HashReply, Status>;
 /// ```
 ///
-/// The handler runs on a thread of tokio's `spawn_blocking`, of which a runtime has 512 by default. Further calls wait
-/// for a thread. In such a handler `.wait()` makes calls, which end with the handler's deadline. A thread cannot be
-/// stopped: a call that is over ends for its caller, but counts for the worker's capacity until its handler returns. A
-/// long handler should check `cx.is_cancelled()` from time to time. A blocking method has one request and one reply.
+/// The handler runs on a thread of tokio's `spawn_blocking`. A runtime has 512 such threads by default. Further calls
+/// wait for a thread. In such a handler `.wait()` makes calls, which end with the handler's deadline. A thread cannot
+/// be stopped: a call that is over ends for its caller, but counts for the worker's capacity until its handler returns.
+/// A long handler should check `cx.is_cancelled()` from time to time. A blocking method has one request and one reply.
 ///
 /// Documentation, `#[cfg(..)]` and `#[deprecated]` on the trait and on its methods are copied to the generated items.
 ///

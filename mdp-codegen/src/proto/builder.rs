@@ -164,7 +164,7 @@ impl Builder {
     /// Makes methods blocking: their handlers are plain `fn`s, which may block their thread. Default: none.
     ///
     /// A method's path is its service's path and its name. A service's path stands for all its methods. None of them
-    /// may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime has 512 by
+    /// may stream. The worker runs them on the threads of tokio's `spawn_blocking`. A runtime has 512 such threads by
     /// default. Further calls wait for a thread. A call that ends before its handler counts for the worker's capacity
     /// until the handler returns.
     ///

@@ -277,7 +277,7 @@ impl<T> fmt::Debug for ReplyStream<T> {
     }
 }
 
-/// Acknowledges now and answers later: makes a stream of two replies, the second of which is the result of a future.
+/// Acknowledges now and answers later: makes a stream of two replies. The second reply is the result of a future.
 ///
 /// ```
 /// use mdp_runtime::{Status, Stream, stream};
