@@ -1,4 +1,4 @@
-//! The command line.
+//! Defines the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub(crate) enum Command {
     ///
     /// Prints `bound ENDPOINT` for each endpoint when it is ready, and with CURVE `public-key KEY` before.
     Broker(BrokerArgs),
-    /// Makes and shows keys, for CURVE.
+    /// Makes and shows keys for CURVE.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Makes one call and prints each reply as a line of JSON.
@@ -58,14 +58,14 @@ pub(crate) enum Command {
     Ping(PingArgs),
     /// Prints which workers join and leave.
     Watch(WatchArgs),
-    /// Checks the way to a broker, the broker and its workers, and says what to mend.
+    /// Checks the connection to a broker, the broker and its workers, and shows what to fix.
     Doctor(DoctorArgs),
-    /// Ends workers or a broker in good order.
+    /// Ends workers or a broker without losing calls.
     Drain(DrainArgs),
-    /// Prints a script by which a shell completes commands and options.
+    /// Prints a script for a shell's completion of commands and options.
     Completion(CompletionArgs),
-    /// Works on schemas: descriptors in a file, such as `auth_service::schema().to_bytes()` gives, or
-    /// `protoc --descriptor_set_out` and `buf build -o` write.
+    /// Prints and compares schemas, which are descriptors in a file. `auth_service::schema().to_bytes()`, `protoc
+    /// --descriptor_set_out` and `buf build -o` make such files.
     #[command(subcommand)]
     Schema(SchemaCommand),
 }
@@ -74,17 +74,17 @@ pub(crate) enum Command {
 pub(crate) enum SchemaCommand {
     /// Prints descriptors as .proto files.
     ///
-    /// Those of google.protobuf are left out. The exit code is 2 if the descriptors cannot be read.
+    /// Descriptors of google.protobuf are left out. The exit code is 2 if the descriptors cannot be read.
     Export(ExportArgs),
-    /// Says what breaks between two schemas, by buf's rules.
+    /// Reports the breaking changes between two schemas, by buf's rules.
     ///
-    /// The exit code is 0 if nothing breaks, 1 if something does, 2 if one of the two cannot be read.
+    /// The exit code is 0 without breaking changes, 1 with breaking changes, 2 if one of the schemas cannot be read.
     Check(CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Makes a key pair: NAME.pub for everybody, NAME.key for its owner alone.
+    /// Makes a key pair: NAME.pub for everybody, NAME.key for its owner only.
     ///
     /// Prints the public key and the two files. Nothing is overwritten.
     New {
@@ -99,7 +99,7 @@ pub(crate) enum KeysCommand {
     },
     /// Prints the public key of a file, .pub or .key.
     ///
-    /// The exit code is 1 if it cannot be used: a secret key that others than its owner can read is refused.
+    /// The exit code is 1 if the file cannot be used. A secret key that other users than its owner can read is refused.
     Show {
         /// The file.
         file: PathBuf,
@@ -161,8 +161,8 @@ pub(crate) struct BrokerArgs {
     /// `bind` of the file.
     #[arg(long, value_name = "ENDPOINT", num_args = 1..)]
     pub(crate) bind: Vec<String>,
-    /// Listens without encryption where other machines can connect. Without this flag such an endpoint needs `[curve]` in
-    /// the file, or the broker does not start.
+    /// Listens without encryption where other machines can connect. Without this flag such an endpoint needs `[curve]`
+    /// in the file, or the broker does not start.
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Lets each connected peer end workers and the broker with `mdp drain`. With a policy the flag has no effect: a
@@ -175,7 +175,7 @@ pub(crate) struct BrokerArgs {
     /// What to log, for example `debug` or `info,mdp_runtime=trace`. Default: the value of RUST_LOG, else `info`.
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
-    /// How many seconds running calls have to end when a signal or `mdp drain broker` stops the broker.
+    /// The time in seconds for running calls to end when a signal or `mdp drain broker` stops the broker.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
     /// The address that serves /metrics (Prometheus), /healthz and /readyz over HTTP without encryption, for example
@@ -189,7 +189,7 @@ pub(crate) fn metadata(pair: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         }
-        _ => Err("it is no metadata; write KEY:VALUE".to_owned()),
+        _ => Err("this is not metadata; write KEY:VALUE".to_owned()),
     }
 }
 

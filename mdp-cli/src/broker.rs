@@ -1,4 +1,4 @@
-//! `mdp broker`: from the settings to a broker that runs and stops.
+//! `mdp broker`: starts a broker with the settings, and stops it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     let binds = if args.bind.is_empty() { &config.bind } else { &args.bind };
     if binds.is_empty() {
         return Err(Failure::wrong(anyhow!(
-            "nowhere to listen; give `--bind tcp://127.0.0.1:5555`, or `bind` in the configuration"
+            "no endpoint to listen on; give `--bind tcp://127.0.0.1:5555`, or `bind` in the configuration"
         )));
     }
     let builder = config.apply(Broker::builder()).map_err(Failure::wrong)?;
@@ -49,7 +49,7 @@ async fn serve(
     mut reload: Reload,
     start: impl FnOnce() -> Result<Broker, BindError>,
 ) -> Result<(), Failure> {
-    // Before anybody can know that the broker is there, so that no signal is missed.
+    // The signals are set up before any peer can see the broker, so that no signal is missed.
     let mut stop =
         Stop::listen().context("could not listen to signals").map_err(Failure::failed)?;
     let mut broker = start().map_err(|error| match error {
@@ -80,9 +80,9 @@ async fn serve(
             () = reload.asked() => match broker.reload_policy() {
                 Ok(()) => {}
                 Err(PolicyError::NoFile) => {
-                    tracing::info!("SIGHUP is ignored: there is no policy's file to read again");
+                    tracing::info!("SIGHUP is ignored: there is no policy file to read again");
                 }
-                Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+                Err(error) => tracing::error!(%error, "the policy was not read; the old one stays"),
             },
             ended = broker.stopped() => {
                 ended.context("the broker stopped").map_err(Failure::failed)?;
@@ -106,7 +106,7 @@ async fn serve(
     failed.map_or(Ok(()), |error| Err(Failure::failed(error)))
 }
 
-/// What runs beside the broker, for as long as the broker does.
+/// Tasks that run as long as the broker.
 #[derive(Default)]
 struct Tasks(JoinSet<(&'static str, Result<(), Panicked>)>);
 
@@ -116,7 +116,7 @@ impl Tasks {
         self.0.spawn(async move { (name, run.await) });
     }
 
-    /// Waits until one of them has ended, which none is to do.
+    /// Waits until a task has ended. No task should end.
     async fn ended(&mut self) -> anyhow::Error {
         match self.0.join_next().await {
             Some(Ok((name, Err(panicked)))) => anyhow!("the task `{name}` panicked: {panicked}"),
@@ -127,8 +127,8 @@ impl Tasks {
     }
 }
 
-/// Tells whoever started the program where it listens, and before that by which key it is known. The broker serves though
-/// nobody can read it; then the log tells it.
+/// Prints the endpoints and, before them, the public key. The broker runs even if the output cannot be written; then
+/// the log has it.
 fn announce(broker: &Broker, metrics: Option<SocketAddr>) {
     let mut text = String::new();
     if let Some(key) = broker.public_key() {
@@ -142,7 +142,7 @@ fn announce(broker: &Broker, metrics: Option<SocketAddr>) {
     }
     if let Err(error) = log::announce(&text) {
         let said = text.trim_end().replace('\n', ", ");
-        tracing::warn!(%error, said, "standard output does not take what it should; the broker serves all the same");
+        tracing::warn!(%error, said, "could not write to standard output; the broker runs anyway");
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// So many principals has the policy whose line in the log is a mine.
+    /// The number of principals in the policy whose log line panics.
     const MINE: usize = 7;
 
     /// A log that panics at one line.

@@ -1,4 +1,4 @@
-//! `mdp call`: one call, in JSON.
+//! `mdp call`: makes one call with JSON.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::contracts;
 use crate::log;
 use crate::messages::{self, Called};
 
-/// What is added to a status' number to make an exit code, so that it is none of the program's own.
+/// Added to a status code to make an exit code, so that it differs from the program's own exit codes.
 const STATUS: u8 = 64;
 
 /// Makes one call and prints each reply as a line of JSON.
 ///
-/// The exit code is 0 if the call ended well, and 64 more than its status' number if not: 80 is UNAUTHENTICATED. 1 means that
-/// it could not be made, 2 that the command line is wrong.
+/// The exit code is 0 if the call succeeded. Otherwise it is 64 plus the status code: 80 is UNAUTHENTICATED. 1 means
+/// that the call could not be made, 2 that the command line is wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallArgs {
     /// The method, `package.Service/Method`.
     #[arg(value_name = "SERVICE/METHOD")]
     method: String,
-    /// The request as JSON; several requests one after another where requests stream. @FILE reads a file, @- reads standard
-    /// input. Default: an empty request; for a stream, no request.
+    /// The request as JSON; for a stream of requests, several requests one after another. @FILE reads a file, @- reads
+    /// standard input. Default: an empty request; for a stream, no request.
     #[arg(short, long, value_name = "JSON")]
     data: Option<String>,
     /// A file with the descriptors of the service. Default: a worker of the service is asked for them.
@@ -88,7 +88,7 @@ async fn call(args: &CallArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Makes the call. The inner error is how it ended, the outer one that its replies could not be told.
+/// Makes the call. The inner error is the call's status. The outer error means that a reply could not be printed.
 async fn made(
     args: &CallArgs,
     client: &Client,
@@ -122,7 +122,7 @@ async fn made(
         CallKind::ClientStreaming => {
             let (mut sender, reply) = with_options!(method.client_streaming(client)).start();
             for request in requests {
-                // A call that is over says why with its reply.
+                // If the call is over, its reply has the reason.
                 if sender.send(Encoded(request.into())).await.is_err() {
                     break;
                 }
@@ -178,7 +178,7 @@ fn told(args: &CallArgs, metadata: &Metadata) {
     }
 }
 
-/// A status as a person reads it, with its details.
+/// Formats a status for people, with its details.
 fn in_words(status: &Status) -> String {
     let mut text = format!("{status}\n");
     if status.not_started() {
@@ -202,7 +202,7 @@ fn in_words(status: &Status) -> String {
     text
 }
 
-/// Whether a detail is a note of the toolkit's (wire.md R62), which has been told in words.
+/// Whether a detail is a note of the toolkit (wire.md R62), which is printed in words already.
 fn is_note(status: &Status, detail: &Detail) -> bool {
     let one = Status::with_details(status.code(), "", vec![detail.clone()]);
     one.source_call().is_some() || one.is_truncated()

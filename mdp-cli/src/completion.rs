@@ -1,4 +1,4 @@
-//! `mdp completion`: what a shell completes.
+//! `mdp completion`: prints a shell's completion script.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::Failure;
 use crate::args::Args;
 
-/// Prints a script by which a shell completes the program's commands and options.
+/// Prints a script for a shell's completion of the program's commands and options.
 ///
 /// For bash: `mdp completion bash > ~/.local/share/bash-completion/completions/mdp`.
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! The broker's settings in a TOML file.
+//! Reads the broker's settings from a TOML file.
 
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use mdp_runtime::security::{AllowList, CurveServer, PublicKey, read_trusted};
 use mdp_runtime::{BrokerBuilder, Limits};
 use serde::Deserialize;
 
-/// The settings of the file. A setting that is not there has its default. `docs/settings.md` is made from these fields
-/// and their comments (`reference.rs`).
+/// The settings of the file. A missing setting has its default. `docs/settings.md` is made from these fields and their
+/// comments (`reference.rs`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The endpoints to listen on, as of `--bind`. Required here or on the command line.
+    /// The endpoints to listen on, as with `--bind`. Required here or on the command line.
     #[serde(default)]
     pub(crate) bind: Vec<String>,
     /// The heartbeat interval of the broker's peers. A peer can ask for a longer one, up to 60 s.
     heartbeat_ms: Option<NonZeroU64>,
-    /// A peer is lost after so many intervals without a message from it. A peer can ask for more, up to 10.
+    /// A peer is lost after this many intervals without a message from it. A peer can ask for more, up to 10.
     liveness: Option<NonZeroU8>,
-    /// How long a call waits for a service that has no worker. 0 refuses it at once.
+    /// How long a call waits for a service that has no worker. 0 refuses the call at once.
     unserved_wait_ms: Option<u64>,
     /// How long a worker can hold a call beyond its deadline before the broker gives the slot to another call.
     overrun_ms: Option<u64>,
@@ -35,7 +35,7 @@ pub(crate) struct Config {
     allow_drain: bool,
     /// The broker's key, and which peers may connect. Default: no encryption.
     curve: Option<CurveConfig>,
-    /// The file that says which key may call and serve what.
+    /// The file with the rights of each key to call and to serve.
     policy: Option<PathBuf>,
     /// For peers of plain MDP.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub(crate) struct Config {
     limits: LimitsConfig,
 }
 
-/// The broker's key, and who may connect. Paths are relative to the folder that the program runs in.
+/// The broker's key, and the peers that may connect. Relative paths start at the folder in which the program runs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CurveConfig {
@@ -59,7 +59,7 @@ struct CurveConfig {
     allowed_keys: Vec<String>,
     /// A folder. The keys in its files that end in `.pub` may connect. The broker reads it at its start.
     allowed_keys_dir: Option<PathBuf>,
-    /// Lets each peer connect that has a key. Excludes the two lists of keys.
+    /// Lets each peer with a key connect. Cannot be combined with the two lists of keys.
     #[serde(default)]
     allow_any: bool,
 }
@@ -70,7 +70,7 @@ struct CurveConfig {
 struct PlainConfig {
     /// How long a raw request of a client waits for a worker.
     queue_expiry_ms: Option<NonZeroU64>,
-    /// How long a raw request may run, counted anew from each attempt.
+    /// How long a raw request may run, counted again from each attempt.
     run_timeout_ms: Option<NonZeroU64>,
     /// How long a worker may be silent while it holds no request.
     idle_expiry_ms: Option<NonZeroU64>,
@@ -80,8 +80,7 @@ struct PlainConfig {
     redispatch: Option<bool>,
 }
 
-/// The fields of [`Limits`] by their names. Those with which a broker could serve nobody when they
-/// are zero cannot be zero.
+/// The fields of [`Limits`], by their names. A limit cannot be zero if the broker could then serve no peer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsConfig {
@@ -95,7 +94,7 @@ struct LimitsConfig {
     sessions: Option<NonZeroUsize>,
     /// Services that have a worker.
     services: Option<NonZeroUsize>,
-    /// Names without a worker that calls wait for.
+    /// Services without a worker for which calls wait.
     unserved_services: Option<usize>,
     /// Services that one worker's connection offers.
     services_per_worker: Option<NonZeroUsize>,
@@ -117,7 +116,7 @@ struct LimitsConfig {
     calls: Option<NonZeroUsize>,
     /// Methods, and services, that have counters of their own.
     methods: Option<usize>,
-    /// Calls at once that one worker may offer for one service.
+    /// Concurrent calls that one worker may offer for one service.
     capacity: Option<NonZeroU16>,
     /// Credit of one side of a stream; one unit is an item of up to 256 bytes. The broker raises less than 16 to 16.
     window: Option<NonZeroU32>,
@@ -127,27 +126,27 @@ struct LimitsConfig {
     schema_bytes: Option<usize>,
     /// Attempts at one call, the first included.
     attempts: Option<NonZeroU8>,
-    /// How often the broker takes slots back from a worker that answers no call before it ends the session.
+    /// A worker's session ends after the broker has taken back this many slots without an answer from the worker.
     unanswered: Option<NonZeroU8>,
 }
 
 impl Config {
-    /// Reads a file. One without a setting is refused: it may be half-written, and the broker would start without the
-    /// keys and the policy that it is to have.
+    /// Reads a file. A file without any setting is refused: it may be incomplete, and the broker would start without
+    /// its keys and its policy.
     pub(crate) fn read(path: &Path) -> Result<Config> {
         let text = read_trusted(path)
             .with_context(|| format!("could not read the configuration {}", path.display()))?;
         let wrong = || format!("the configuration {} is wrong", path.display());
         if toml::from_str::<toml::Table>(&text).with_context(wrong)?.is_empty() {
             bail!(
-                "the configuration {} has no setting; if it is being written, start again when it is there, and for the defaults leave `--config` out",
+                "the configuration {} has no setting; if the file is being written, start again when it is complete; for the defaults, leave `--config` out",
                 path.display()
             );
         }
         toml::from_str(&text).with_context(wrong)
     }
 
-    /// The builder with these settings, the endpoints aside.
+    /// Returns the builder with these settings, except for the endpoints.
     pub(crate) fn apply(&self, builder: BrokerBuilder) -> Result<BrokerBuilder> {
         let mut builder = builder.insecure(self.insecure).allow_drain(self.allow_drain);
         if let Some(curve) = &self.curve {
@@ -177,7 +176,7 @@ impl Config {
 }
 
 impl CurveConfig {
-    /// With a policy its keys are those that may connect.
+    /// Makes the CURVE settings. With a policy, only the keys of the policy may connect.
     fn server(&self, guarded: bool) -> Result<CurveServer> {
         let allowed = if guarded { AllowList::nobody() } else { self.allowed()? };
         let file = &self.secret_key_file;
@@ -194,7 +193,7 @@ impl CurveConfig {
             (true, true) => bail!("`allow_any` and a list of keys exclude each other"),
             (false, true) => return Ok(AllowList::anybody()),
             (false, false) => bail!(
-                "nobody could connect; give `allowed_keys_dir`, `allowed_keys`, `allow_any = true`, or a `policy`"
+                "no peer could connect; give `allowed_keys_dir`, `allowed_keys`, `allow_any = true`, or a `policy`"
             ),
             (true, false) => {}
         }
@@ -236,7 +235,7 @@ impl LimitsConfig {
     fn merged(&self) -> Limits {
         let default = Limits::default();
         let or = |own: Option<NonZeroUsize>, default| own.map_or(default, NonZeroUsize::get);
-        // Named one by one, without `..`: a limit that is new in `Limits` must not be forgotten here.
+        // The fields are listed one by one, without `..`, so that a new limit in `Limits` is not forgotten here.
         Limits {
             frame_bytes: or(self.frame_bytes, default.frame_bytes),
             frames: or(self.frames, default.frames),

@@ -1,4 +1,4 @@
-//! How the program gets to a broker as a client.
+//! Connects the program to a broker as a client.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::profile::Profile;
 /// The broker's endpoint by default.
 const ENDPOINT: &str = "tcp://127.0.0.1:5555";
 
-/// Where the broker is, and with which keys. What the command line says counts before the environment, that before the
-/// profile, that before the default; each setting on its own.
+/// The broker's endpoints and the keys. For each setting, the command line has priority over the environment, the
+/// environment over the profile, and the profile over the default.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
@@ -32,7 +32,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) profile: Option<String>,
 }
 
-/// The same, with all that was said elsewhere.
+/// The merged settings of all sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) endpoints: Vec<String>,
@@ -40,12 +40,12 @@ pub(crate) struct Connection {
 }
 
 impl ConnectArgs {
-    /// A connected client.
+    /// Returns a connected client.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         self.connection()?.client().await
     }
 
-    /// What all sources together say.
+    /// Merges the settings of all sources.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
         self.merged().map_err(Failure::wrong)
     }
@@ -62,9 +62,7 @@ impl ConnectArgs {
         let key = self.key.as_ref().or(profile.key.as_ref());
         let curve = match (server, key) {
             (None, None) => None,
-            (None, Some(_)) => bail!(
-                "a key of one's own is of use with that of the broker only; give --server-key too"
-            ),
+            (None, Some(_)) => bail!("your own key needs the broker's key; give --server-key, too"),
             (Some(server), None) => Some(CurveClient::new(public_key(server)?)),
             (Some(server), Some(file)) => {
                 Some(CurveClient::new(public_key(server)?).key_pair(KeyPair::read(file)?))
@@ -75,7 +73,7 @@ impl ConnectArgs {
 }
 
 impl Connection {
-    /// A connected client.
+    /// Returns a connected client.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let endpoints = self.endpoints.join(", ");
         self.builder().open().await.map_err(|error| match error {
@@ -84,7 +82,7 @@ impl Connection {
         })
     }
 
-    /// A client that has so long to connect.
+    /// Returns a client that must connect within this time.
     pub(crate) async fn client_within(&self, time: Duration) -> Result<Client, ConnectError> {
         self.builder().connect_timeout(time).open().await
     }
@@ -98,7 +96,7 @@ impl Connection {
     }
 }
 
-/// Text is a key if it can be one, else the name of a file.
+/// Parses the text as a key. If that fails, reads the file with this name.
 fn public_key(text: &str) -> anyhow::Result<PublicKey> {
     if let Ok(key) = text.parse() {
         return Ok(key);

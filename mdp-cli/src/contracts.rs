@@ -1,5 +1,5 @@
-//! The contracts of a service: what its workers say that they were built with. There are several while workers of two
-//! builds run side by side.
+//! The contracts of a service, as its workers report them. There are several contracts while workers of two builds run
+//! at the same time.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use mdp_runtime::{Code, Idempotency, Status};
 
 use crate::management::WorkerLine;
 
-/// A contract, and the workers that have it and take calls.
+/// A contract, and the workers that have it and accept calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Contract {
     /// Its schema hash in hex.
@@ -17,7 +17,7 @@ pub(crate) struct Contract {
     pub(crate) workers: Vec<String>,
 }
 
-/// The contracts of these workers; that of most workers first.
+/// Returns the contracts of these workers; the contract of most workers comes first.
 pub(crate) fn of(workers: &[WorkerLine]) -> Vec<Contract> {
     let mut by_hash: BTreeMap<&str, Vec<&WorkerLine>> = BTreeMap::new();
     for worker in workers.iter().filter(|worker| !worker.draining) {
@@ -37,7 +37,7 @@ pub(crate) fn of(workers: &[WorkerLine]) -> Vec<Contract> {
     contracts
 }
 
-/// Whether a call that ended so at one worker of a contract may be made at the next one.
+/// Whether a call that ended with this status at one worker of a contract may be made at the next worker.
 pub(crate) fn may_try_the_next(method: Method, status: &Status) -> bool {
     let safe = status.not_started() || method.idempotency() != Idempotency::Unknown;
     status.code() == Code::Unavailable && safe

@@ -1,4 +1,4 @@
-//! `mdp describe`: what a service is, as .proto text.
+//! `mdp describe`: prints the schema of a service as .proto text.
 
 use anyhow::{Context, anyhow};
 use mdp_schema::{ProtoFile, Schema};
@@ -11,17 +11,17 @@ use crate::contracts::Contract;
 use crate::management::{Management, workers_in_words};
 use crate::schema::all_in_one;
 
-/// Prints what a service is, as .proto text: its methods, and all messages that they use.
+/// Prints the schema of a service as .proto text: its methods, and all messages that they use.
 ///
-/// The broker asks a worker for it and keeps the answer. Where workers have several contracts, each is printed, with its
-/// workers.
+/// The broker asks a worker for the schema and keeps the answer. If the workers have several contracts, each contract
+/// is printed with its workers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DescribeArgs {
     /// The service, `package.Service`. With a method: only the method and the messages that it uses.
     #[arg(value_name = "SERVICE[/METHOD]")]
     what: String,
-    /// The format of the output. As JSON an object: `service`, `hash`, `methods`, and `files` with their text; with several contracts
-    /// also `contracts`, a list of such objects with their `workers`.
+    /// The format of the output. As JSON an object: `service`, `hash`, `methods`, and `files` with their text; with
+    /// several contracts also `contracts`, a list of such objects with their `workers`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
         Some((service, method)) => (service, Some(method)),
         None => (args.what.as_str(), None),
     };
-    // A policy may not let this peer list workers. It then gets the contract that most of them have.
+    // A policy may forbid this peer to list workers. The peer then gets the contract that most workers have.
     let contracts = broker.contracts(service).await.unwrap_or_default();
     let text = match contracts.as_slice() {
         [] | [_] => {
@@ -53,7 +53,8 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
                 found.push((contract, told));
             }
             if let Some(at) = found.iter().position(|(_, told)| told.is_ok()) {
-                // A program that does not know of contracts reads the first one, so that has what was asked for.
+                // A program that does not know contracts reads the top level, so the first contract must be one that
+                // was read.
                 let first = found.remove(at);
                 found.insert(0, first);
             } else if let Some((_, Err(error))) = found.into_iter().next() {
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: &DescribeArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What is said of a contract, or why nothing is.
+/// A contract and its description, or the error.
 type Told<'a> = (&'a Contract, anyhow::Result<Described>);
 
 fn several_in_words(service: &str, found: &[Told<'_>]) -> String {
@@ -108,7 +109,7 @@ fn several_in_json(service: &str, found: &[Told<'_>]) -> String {
     Value::from(all).to_string() + "\n"
 }
 
-/// What a service is, or the part of it that a method uses.
+/// A service, or the part of it that one method uses.
 struct Described {
     schema: Schema,
     files: Vec<ProtoFile>,
@@ -157,12 +158,12 @@ impl Described {
     }
 }
 
-/// The part of a schema that one method uses.
+/// Returns the part of a schema that one method uses.
 fn only(schema: &Schema, service: &str, method: &str) -> anyhow::Result<Schema> {
     let mut set = schema.descriptors().clone();
     for file in &mut set.file {
         let package = file.package().to_owned();
-        // Comments are found by the places of what they are about.
+        // Comments are found by the paths of their declarations.
         for found in file.service.iter_mut().filter(|found| is(&package, found.name(), service)) {
             let names: Vec<&str> = found.method.iter().map(|found| found.name()).collect();
             let place = names.iter().position(|name| *name == method).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! `mdp drain`: workers, or the broker, that are to end.
+//! `mdp drain`: ends workers or the broker.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,22 @@ use crate::args::{Output, seconds};
 use crate::connect::ConnectArgs;
 use crate::management::{AskError, Management};
 
-/// How often it is looked whether they are gone.
+/// The time between two checks whether they have left.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Ends workers or the broker in good order: they take no new calls, finish those that run, and leave.
+/// Ends workers or the broker without losing calls: they accept no new calls, finish the running ones, and leave.
 ///
-/// It waits until they have left. The broker must allow it: with --allow-drain, or by its policy. The exit code is 1 if there is no
-/// such worker or service, if it is not allowed, or if the time is up before all have left.
+/// The command waits until they have left. The broker must allow it, with --allow-drain or by its policy. The exit code
+/// is 1 if there is no such worker or service, if the broker does not allow it, or if not all have left in time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrainArgs {
     /// A worker's id, a service for all of its workers, or `broker` for the broker itself.
     #[arg(value_name = "WORKER|SERVICE|broker")]
     whom: String,
-    /// What the name is the name of. Default: found out by the name.
+    /// The kind of the name. Default: the program finds it out.
     #[arg(long = "as", value_enum, value_name = "KIND")]
     kind: Option<Kind>,
-    /// How many seconds to wait until they have left. 0 does not wait.
+    /// The time in seconds to wait until they have left. 0 does not wait.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     wait: Duration,
     /// The format of the output.
@@ -49,7 +49,7 @@ enum Kind {
 pub(crate) async fn run(args: &DrainArgs) -> Result<u8, Failure> {
     let several = args.connect.connection()?.endpoints.len() > 1;
     if several && args.is_about_broker() {
-        return Err(Failure::wrong(anyhow!("say which broker is to end: give one --endpoint")));
+        return Err(Failure::wrong(anyhow!("name the broker to end: give one --endpoint")));
     }
     let broker = Management::open(&args.connect).await?;
     let (kind, workers) = begin(args, &broker).await.map_err(Failure::failed)?;
@@ -85,12 +85,12 @@ fn in_words(args: &DrainArgs, kind: Kind, workers: u64, done: bool) -> String {
         true => format!("{who}: left"),
         false if args.wait.is_zero() => format!("{who}: draining"),
         false => {
-            format!("{who}: still draining after {:?}; calls run that have not ended", args.wait)
+            format!("{who}: still draining after {:?}; some calls have not ended", args.wait)
         }
     }
 }
 
-/// Says who is to end: as it is told, or what the name is found to be.
+/// Asks the broker to end them: of the given kind, or of the kind that the name belongs to.
 async fn begin(args: &DrainArgs, broker: &Management) -> anyhow::Result<(Kind, u64)> {
     let whom = args.whom.as_str();
     let kinds = match args.kind {
@@ -112,7 +112,7 @@ async fn begin(args: &DrainArgs, broker: &Management) -> anyhow::Result<(Kind, u
     Err(anyhow!("there is neither a worker nor a service with workers that is called `{whom}`"))
 }
 
-/// Whether all have left in time.
+/// Waits for the workers. Returns whether all have left in time.
 async fn wait_for_workers(
     args: &DrainArgs,
     broker: &Management,
@@ -122,12 +122,12 @@ async fn wait_for_workers(
     while Instant::now() < end {
         let about = if kind == Kind::Service { args.whom.as_str() } else { "" };
         let list = match broker.workers(about).await {
-            // Nobody is left of whom it would know the name.
+            // The broker does not know the name any more: no worker is left.
             Err(AskError::Unknown { .. }) => return Ok(true),
             Err(AskError::Busy { .. }) => None,
             list => Some(list?),
         };
-        // Others may have come meanwhile: those that drain are meant.
+        // New workers may have joined meanwhile. Only draining workers count.
         let stays = |list: Vec<crate::management::WorkerLine>| {
             list.iter().any(|line| line.draining && (kind == Kind::Service || line.id == args.whom))
         };
@@ -139,12 +139,13 @@ async fn wait_for_workers(
     Ok(false)
 }
 
-/// Whether it has left in time. While it drains it refuses new sessions; when it is gone nobody answers, or another broker.
+/// Waits for the broker. Returns whether it has left in time. While it drains, it refuses new sessions. After that, no
+/// broker answers, or another one does.
 async fn wait_for_broker(args: &DrainArgs, broker: &Management) -> bool {
     let mut state = broker.client.state();
     let gone = async {
         let left = |state: &ConnectionState| !matches!(state, ConnectionState::Connected { .. });
-        // An error means that the client is gone, which it is not: it is held here.
+        // An error would mean that the client is gone, but this function holds the client.
         let _ = state.wait_for(left).await;
         let over = |state: &ConnectionState| match state {
             ConnectionState::Disconnected(LossCause::Said(_) | LossCause::Drained) => false,

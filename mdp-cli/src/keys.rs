@@ -1,4 +1,4 @@
-//! `mdp keys`: key files for CURVE.
+//! `mdp keys`: makes and shows key files for CURVE.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `mdp list`: the services that a broker knows, and their workers.
+//! `mdp list`: lists the services that a broker knows, and their workers.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -8,9 +8,9 @@ use crate::args::Output;
 use crate::connect::ConnectArgs;
 use crate::management::{Management, ServiceLine, WorkerLine};
 
-/// Lists the services that the broker knows: their workers, how many calls these take at once, run now, and wait.
+/// Lists the services that the broker knows: their workers, their capacity, and the running and waiting calls.
 ///
-/// The exit code is 0 also if there are none.
+/// The exit code is 0 even if there are no services.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Lists this service only.
@@ -116,7 +116,7 @@ fn align(table: &mut Table, column: usize) {
     }
 }
 
-/// Without the blanks around each line.
+/// Formats a table without blanks at the beginning and end of each line.
 pub(crate) fn in_lines(table: &Table) -> String {
     let lines = table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned() + "\n");
     lines.collect()

@@ -1,20 +1,22 @@
 //! The `mdp` program.
 //!
-//! `mdp broker --bind tcp://127.0.0.1:5555` runs a broker until SIGINT or SIGTERM. Standard output
-//! has one line `bound ENDPOINT` for each endpoint, and with CURVE a line `public-key KEY` before; all else goes to standard error. The exit code is
-//! 0 after an orderly stop, 1 when something failed, 2 when the command line or the configuration is
+//! `mdp broker --bind tcp://127.0.0.1:5555` runs a broker until SIGINT or SIGTERM. Standard output has one line `bound
+//! ENDPOINT` for each endpoint, and with CURVE a line `public-key KEY` before them. All other output goes to standard
+//! error. The exit code is 0 after an orderly stop, 1 after a failure, 2 if the command line or the configuration is
 //! wrong.
 //!
 //! `mdp keys new` makes a key pair, `mdp keys show` prints the public key of a file.
 //!
-//! `mdp schema export` prints descriptors as `.proto` text, `mdp schema check` says what breaks between two of
-//! them; there the exit code is 1 if something breaks, and 2 if something cannot be read.
+//! `mdp schema export` prints descriptors as `.proto` text. `mdp schema check` reports breaking changes between two
+//! sets of descriptors. Its exit code is 1 with breaking changes. Both have the exit code 2 if descriptors cannot be
+//! read.
 //!
-//! `mdp call SERVICE/METHOD` makes one call in JSON; there the exit code is 64 more than the number of the call's status, if that is not OK.
+//! `mdp call SERVICE/METHOD` makes one call in JSON. If the call fails, its exit code is 64 plus the status code.
 //!
-//! `mdp list`, `describe`, `ping`, `watch`, `doctor` and `drain` see to a broker that runs, over its own services (RFC 8).
+//! `mdp list`, `describe`, `ping`, `watch`, `doctor` and `drain` inspect or change a running broker, over its own
+//! services (RFC 8).
 //!
-//! `mdp bench SERVICE/METHOD` puts load on a service; there the exit code is 1 if a call did not end well.
+//! `mdp bench SERVICE/METHOD` puts load on a service. Its exit code is 1 if a call failed.
 
 mod args;
 mod bench;
@@ -54,7 +56,7 @@ use crate::args::{Args, Command, SchemaCommand};
 
 fn main() -> ExitCode {
     if let Err(error) = stop::end_process_one() {
-        log::say(&format!("mdp: SIGTERM will not end this: {error}\n"));
+        log::say(&format!("mdp: SIGTERM cannot end this process: {error}\n"));
     }
     let done = match Args::parse().command {
         Command::Broker(args) => broker::run(args).map(|()| 0),
@@ -81,7 +83,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs what talks to a broker now and then.
+/// Runs a command that talks to a broker.
 fn on_tokio(done: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Failure::failed)?.block_on(done)
@@ -90,13 +92,13 @@ fn on_tokio(done: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failu
 /// Writes to standard output.
 fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read has seen enough.
+        // The reader has closed the pipe, so it needs no more output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("standard output"),
     }
 }
 
-/// Why the program ends, and with which code.
+/// The error that ends the program, and the exit code.
 #[derive(Debug)]
 struct Failure {
     error: anyhow::Error,
@@ -104,12 +106,12 @@ struct Failure {
 }
 
 impl Failure {
-    /// Something failed.
+    /// An operation failed.
     fn failed(error: impl Into<anyhow::Error>) -> Self {
         Failure { error: error.into(), code: 1 }
     }
 
-    /// What was asked for is wrong, as it is for a command line that clap refuses.
+    /// The request is wrong, like a command line that clap refuses.
     fn wrong(error: impl Into<anyhow::Error>) -> Self {
         Failure { error: error.into(), code: 2 }
     }

@@ -1,4 +1,4 @@
-//! The broker's own services (RFC 8, `mmi.`), as the commands use them.
+//! The broker's own services (RFC 8, `mmi.`), for the commands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::Failure;
 use crate::connect::ConnectArgs;
 use crate::contracts::{self, Contract};
 
-/// How long the broker has for an answer.
+/// The time limit for an answer of the broker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A connection to a broker whose own services are asked.
+/// A connection to the broker's own services.
 #[derive(Debug)]
 pub(crate) struct Management {
     pub(crate) client: Client,
     raw: RawClient,
 }
 
-/// Why there is no answer to use.
+/// The reason why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
     #[error(
@@ -34,21 +34,21 @@ pub(crate) enum AskError {
         "you may not drain; start the broker with --allow-drain, or give your principal `drain = true` in its policy"
     )]
     MayNotDrain,
-    #[error("the broker does not know {0}; it is of an older version, or another program")]
+    #[error("the broker does not know {0}; it is an older version, or another program")]
     NotThere(&'static str),
     #[error("the broker knows no `{about}`")]
     Unknown { about: String },
-    #[error("the workers of {about} do not tell what it is")]
+    #[error("the workers of {about} do not return its schema")]
     NotTold { about: String },
     #[error("the broker answered {service} with the status {status}; try again")]
     Busy { service: &'static str, status: String },
     #[error("the broker did not answer {service}")]
     NoAnswer { service: &'static str, source: RawError },
-    #[error("the broker answered {service} with what cannot be read")]
+    #[error("the broker answered {service} with data that cannot be read")]
     Unreadable { service: &'static str, source: serde_json::Error },
 }
 
-/// A service, as `mmi.services` lists it.
+/// A service in the list of `mmi.services`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct ServiceLine {
     pub(crate) service: String,
@@ -62,7 +62,7 @@ pub(crate) struct ServiceLine {
     pub(crate) schemas: Vec<String>,
 }
 
-/// A worker of a service, as `mmi.workers` lists it.
+/// A worker of a service in the list of `mmi.workers`.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub(crate) struct WorkerLine {
     pub(crate) id: String,
@@ -77,7 +77,7 @@ pub(crate) struct WorkerLine {
     pub(crate) done: Option<Done>,
 }
 
-/// The broker, as `mmi.broker` tells it.
+/// The broker, from `mmi.broker`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct BrokerLine {
     pub(crate) version: String,
@@ -86,10 +86,10 @@ pub(crate) struct BrokerLine {
     pub(crate) limits: Numbers,
 }
 
-/// Limits, or counters, by name.
+/// Limits or counters, by name.
 pub(crate) type Numbers = BTreeMap<String, u64>;
 
-/// A method, as `mmi.methods` lists it.
+/// A method in the list of `mmi.methods`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct MethodLine {
     pub(crate) service: String,
@@ -97,7 +97,7 @@ pub(crate) struct MethodLine {
     pub(crate) done: Done,
 }
 
-/// What was counted of it.
+/// The counters of a method or worker.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) requests: u64,
@@ -114,7 +114,7 @@ struct Drained {
     workers: u64,
 }
 
-/// Bytes as two digits each.
+/// Formats each byte as two hex digits.
 pub(crate) fn in_hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -125,7 +125,7 @@ pub(crate) fn workers_in_words(count: usize) -> String {
 }
 
 impl Management {
-    /// Connects.
+    /// Connects to the broker.
     pub(crate) async fn open(args: &ConnectArgs) -> Result<Self, Failure> {
         Ok(Self::over(args.client().await?))
     }
@@ -139,17 +139,17 @@ impl Management {
         self.json("mmi.services", "").await
     }
 
-    /// The workers of a service, or of all if the name is empty.
+    /// Returns the workers of a service, or of all services if the name is empty.
     pub(crate) async fn workers(&self, service: &str) -> Result<Vec<WorkerLine>, AskError> {
         self.json("mmi.workers", service).await
     }
 
-    /// What was counted of the methods of a service, or of all if the name is empty.
+    /// Returns the counters of the methods of a service, or of all services if the name is empty.
     pub(crate) async fn methods(&self, service: &str) -> Result<Vec<MethodLine>, AskError> {
         self.json("mmi.methods", service).await
     }
 
-    /// The counters that are numbers.
+    /// Returns the counters that are numbers.
     pub(crate) async fn counters(&self) -> Result<Numbers, AskError> {
         let all: BTreeMap<String, serde_json::Value> = self.json("mmi.counters", "").await?;
         Ok(all.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect())
@@ -159,13 +159,13 @@ impl Management {
         self.json("mmi.broker", "").await
     }
 
-    /// The contracts of a service's workers, that of most workers first.
+    /// Returns the contracts of a service's workers; the contract of most workers comes first.
     pub(crate) async fn contracts(&self, service: &str) -> Result<Vec<Contract>, AskError> {
         Ok(contracts::of(&self.workers(service).await?))
     }
 
-    /// What a service is, and the identity of its contract in hex: of the contract with this hash, else of the one that
-    /// most workers have.
+    /// Returns the schema of a service and the contract's hash in hex: the contract with this hash, or else the
+    /// contract that most workers have.
     pub(crate) async fn schema(
         &self,
         service: &str,
@@ -183,12 +183,12 @@ impl Management {
         Ok((schema, in_hex(&*hash)))
     }
 
-    /// Ends whoever is meant; how many workers that are.
+    /// Ends workers or the broker. Returns the number of workers that will end.
     pub(crate) async fn drain(&self, service: &'static str, about: &str) -> Result<u64, AskError> {
         self.json(service, about).await.map(|drained: Drained| drained.workers)
     }
 
-    /// Asks for nothing that takes a right: how long the way to the broker and back is.
+    /// Asks a question that needs no right, to measure the round trip to the broker.
     pub(crate) async fn is_served(&self, service: &str) -> Result<bool, AskError> {
         match self.frames("mmi.service", service).await {
             Ok(_) => Ok(true),
@@ -207,7 +207,7 @@ impl Management {
         serde_json::from_slice(json).map_err(|source| AskError::Unreadable { service, source })
     }
 
-    /// The frames behind the status.
+    /// Returns the frames after the status.
     async fn frames(&self, service: &'static str, about: &str) -> Result<Vec<Bytes>, AskError> {
         let asked = self.raw.send(service, vec![Bytes::copy_from_slice(about.as_bytes())]).await;
         let mut frames = asked.map_err(|source| match source {

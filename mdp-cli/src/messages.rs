@@ -1,4 +1,4 @@
-//! Messages of services that are known by their descriptors only: from JSON, or made up.
+//! Messages of services that are known only by their descriptors: from JSON, or generated.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,23 +16,23 @@ use prost_reflect::{
 use crate::contracts::Contract;
 use crate::management::{Management, in_hex, workers_in_words};
 
-/// How deep made-up messages are within each other.
+/// The maximum nesting of generated messages.
 const DEEPEST: u32 = 3;
-/// The most elements of a made-up list, and the longest made-up text.
+/// The maximum number of elements of a generated list, and the maximum length of a generated text.
 const MOST_ELEMENTS: u64 = 4;
 const LONGEST_TEXT: u64 = 24;
 
-/// A method, and what it takes and gives.
+/// A method with its request and reply types.
 pub(crate) struct Called {
     pub(crate) method: Method,
     descriptor: MethodDescriptor,
-    /// The workers whose contract has it; empty if any may be called.
+    /// The workers whose contract has the method. Empty: every worker may be called.
     pub(crate) workers: Vec<String>,
 }
 
 impl Called {
-    /// The method of this path, by the schema in a file or else by what a worker says. Where workers have several
-    /// contracts it is that of `worker`, else the first one that has the method.
+    /// Finds the method with this path, in the schema of a file or of a worker. If the workers have several contracts,
+    /// the contract of `worker` is used, or else the first one with the method.
     pub(crate) async fn find(
         client: &Client,
         path: &str,
@@ -40,10 +40,10 @@ impl Called {
         worker: Option<&str>,
     ) -> anyhow::Result<Self> {
         let (service, name) = path.rsplit_once('/').with_context(|| {
-            format!("`{path}` is no method's path, such as `auth.v1.Auth/Login`")
+            format!("`{path}` is not the path of a method; write it like `auth.v1.Auth/Login`")
         })?;
         let broker = Management::over(client.clone());
-        // A policy may not let this peer list workers. It then gets the schema of any worker.
+        // A policy may forbid this peer to list workers. The peer then gets the schema of any worker.
         let contracts = broker.contracts(service).await.unwrap_or_default();
         let several = contracts.len() > 1;
         if let Some(file) = file {
@@ -58,7 +58,7 @@ impl Called {
         }
         if !several {
             let schema = dynamic::schema(client, service).await.with_context(|| {
-                format!("the schema of {service} was not told; give one with --schema FILE")
+                format!("the schema of {service} is not available; give one with --schema FILE")
             })?;
             return Self::in_schema(&schema, path, Vec::new());
         }
@@ -90,7 +90,7 @@ impl Called {
         let method = Method::in_schema(schema, path)?;
         let (service, name) = path.rsplit_once('/').unwrap_or((path, ""));
         let pool = DescriptorPool::decode(schema.to_bytes().as_slice())
-            .with_context(|| format!("the schema of {service} is none"))?;
+            .with_context(|| format!("the schema of {service} is invalid"))?;
         let found = pool.get_service_by_name(service);
         let descriptor =
             found.and_then(|found| found.methods().find(|method| method.name() == name));
@@ -98,18 +98,18 @@ impl Called {
         Ok(Called { method, descriptor, workers })
     }
 
-    /// A request from JSON, by protobuf's rules for it.
+    /// Encodes a request from JSON, by protobuf's JSON rules.
     pub(crate) fn request(&self, json: &str) -> anyhow::Result<Vec<u8>> {
         let mut from = serde_json::Deserializer::from_str(json);
         let input = self.descriptor.input();
         let name = input.full_name().to_owned();
         let message = DynamicMessage::deserialize(input, &mut from)
-            .with_context(|| format!("the JSON is no {name}"))?;
+            .with_context(|| format!("the JSON is not a {name}"))?;
         from.end().with_context(|| format!("something follows the JSON of the {name}"))?;
         Ok(message.encode_to_vec())
     }
 
-    /// Requests out of JSON: one, or where requests stream one behind another.
+    /// Encodes requests from JSON: one, or for a stream several in sequence.
     pub(crate) fn requests(&self, json: Option<&str>) -> anyhow::Result<Vec<Vec<u8>>> {
         if !self.descriptor.is_client_streaming() {
             return Ok(vec![self.request(json.unwrap_or("{}"))?]);
@@ -119,25 +119,25 @@ impl Called {
         let request = |(number, value): (usize, serde_json::Result<serde_json::Value>)| {
             let message = value.and_then(|value| DynamicMessage::deserialize(input.clone(), value));
             let wrong =
-                || format!("the JSON of request {} is no {}", number + 1, input.full_name());
+                || format!("the JSON of request {} is not a {}", number + 1, input.full_name());
             message.map(|message| message.encode_to_vec()).with_context(wrong)
         };
         values.enumerate().map(request).collect()
     }
 
-    /// A reply as a line of JSON.
+    /// Formats a reply as a line of JSON.
     pub(crate) fn reply(&self, bytes: &[u8]) -> anyhow::Result<String> {
         let message = DynamicMessage::decode(self.descriptor.output(), bytes)?;
         Ok(serde_json::to_string(&message)?)
     }
 
-    /// A request that is made up: of this seed always the same.
+    /// Generates a request. The same seed gives the same request.
     pub(crate) fn made_up(&self, seed: u64) -> Vec<u8> {
         Chance(fastrand::Rng::with_seed(seed)).message(&self.descriptor.input(), 0).encode_to_vec()
     }
 }
 
-/// JSON from the command line: as it is, of the file after `@`, of standard input at `@-`.
+/// Reads JSON from the command line: the text itself, the file after `@`, or standard input for `@-`.
 pub(crate) fn json(given: &str) -> anyhow::Result<String> {
     let Some(from) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
     if from != "-" {
@@ -148,7 +148,7 @@ pub(crate) fn json(given: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Makes messages up.
+/// Generates messages.
 struct Chance(fastrand::Rng);
 
 impl Chance {
@@ -159,7 +159,7 @@ impl Chance {
     fn message(&mut self, descriptor: &MessageDescriptor, depth: u32) -> DynamicMessage {
         let mut message = DynamicMessage::new(descriptor.clone());
         for field in descriptor.fields() {
-            // Of a oneof the last one that is set counts; some fields are left out, as they may be.
+            // For a oneof, the last field that is set counts. Some optional fields are left out.
             let deep = depth >= DEEPEST && matches!(field.kind(), Kind::Message(_));
             if deep || (self.up_to(4) == 0 && !field.is_required()) {
                 continue;

@@ -1,4 +1,4 @@
-//! `mdp ping`: how far it is to the broker, and to a service's workers.
+//! `mdp ping`: measures the round trip to the broker, and to a service's workers.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,13 @@ use crate::args::{Output, seconds};
 use crate::connect::ConnectArgs;
 use crate::management::Management;
 
-/// Measures the way to the broker and back, and through it to each worker of a service.
+/// Measures the round trip to the broker, and through the broker to each worker of a service.
 ///
-/// Workers answer without a handler; those of plain MDP cannot be asked. The exit code is 1 if somebody did not answer.
+/// Workers answer without a handler. Workers of plain MDP cannot answer. The exit code is 1 if the broker or a worker
+/// did not answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PingArgs {
-    /// A service. Its workers are asked, too.
+    /// A service whose workers are asked, too.
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
     /// How often the broker and each worker are asked, at least once.
@@ -32,11 +33,11 @@ pub(crate) struct PingArgs {
     connect: ConnectArgs,
 }
 
-/// How long the ways to somebody were.
+/// The measured round trips to the broker or to one worker.
 struct Pinged {
     who: String,
     times: Vec<Duration>,
-    /// Why it was not asked to the end.
+    /// The reason why the measurement ended early.
     failed: Option<String>,
 }
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: &PingArgs) -> Result<u8, Failure> {
             pinged.push(match worker.dialect.as_str() {
                 "rpc" => to_worker(args, &broker, service, &worker.id).await,
                 dialect => {
-                    let failed = format!("it speaks MDP/{dialect}, in which nobody can be asked");
+                    let failed = format!("it speaks MDP/{dialect}, which has no ping");
                     Pinged { who: worker.id, times: Vec::new(), failed: Some(failed) }
                 }
             });
@@ -74,7 +75,7 @@ async fn to_broker(args: &PingArgs, broker: &Management) -> Pinged {
     let mut pinged = Pinged { who: "broker".to_owned(), times: Vec::new(), failed: None };
     for _ in 0..args.count {
         let start = Instant::now();
-        // Who may do anything may ask this; the answer does not matter.
+        // Every peer may ask this, even without rights. The answer does not matter.
         match tokio::time::timeout(args.timeout, broker.is_served("mdp.ping")).await {
             Ok(Ok(_)) => pinged.times.push(start.elapsed()),
             Ok(Err(error)) => {
@@ -106,7 +107,7 @@ async fn to_worker(args: &PingArgs, broker: &Management, service: &str, id: &str
 }
 
 impl Pinged {
-    /// Least, mean and most, in milliseconds.
+    /// Returns minimum, mean and maximum, in milliseconds.
     fn times(&self) -> Option<[f64; 3]> {
         let ms = |time: &Duration| time.as_secs_f64() * 1_000.0;
         let (least, most) = (self.times.iter().min()?, self.times.iter().max()?);

@@ -1,4 +1,4 @@
-//! Profiles: how to get to which broker, in a file of the user's.
+//! Profiles: settings for connections to brokers, in a file of the user.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// The file, below the user's configuration directory.
 const FILE: &str = "mdp/profiles.toml";
 
-/// How to get to a broker; what it does not say is left to the program's defaults.
+/// Settings for the connection to one broker. Missing settings have the program's defaults.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
@@ -23,14 +23,14 @@ pub(crate) struct Profile {
     pub(crate) key: Option<PathBuf>,
 }
 
-/// Why there is no such profile.
+/// The reason why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProfileError {
     #[error(
         "there is no home directory, and so no place for profiles; set HOME or XDG_CONFIG_HOME"
     )]
     NoHome,
-    #[error("the profile `{name}` was asked for, and the profiles were not read")]
+    #[error("the profile `{name}` cannot be used, because the profiles were not read")]
     Read { name: String, source: UntrustedFile },
     #[error("the profiles in {} are wrong", path.display())]
     Wrong { path: PathBuf, source: Box<toml::de::Error> },
@@ -39,7 +39,7 @@ pub(crate) enum ProfileError {
 }
 
 impl Profile {
-    /// The profile of this name. Files that it names are relative to the folder of the profiles.
+    /// Returns the profile with this name. Relative paths start at the folder of the profiles file.
     pub(crate) fn find(name: &str) -> Result<Self, ProfileError> {
         let base = etcetera::choose_base_strategy().map_err(|_| ProfileError::NoHome)?;
         let path = base.config_dir().join(FILE);
@@ -65,7 +65,7 @@ impl Profile {
         let folder = path.parent().unwrap_or(Path::new("."));
         profile.key = profile.key.map(|key| folder.join(key));
         profile.server_key = profile.server_key.map(|key| match folder.join(&key) {
-            // Text may be a key; a file that is there is meant.
+            // The text may be a key. If a file with this name exists, the file is used.
             file if file.is_file() => file.display().to_string(),
             _ => key,
         });

@@ -1,6 +1,7 @@
-//! The page `docs/settings.md`, made from the command line, the configuration and the profiles as the program has them.
+//! Generates the page `docs/settings.md` from the command line, the configuration and the profiles.
 //!
-//! The test fails when the page differs. `MDP_WRITE_DOCS=1 cargo test -p mdp-cli --bin mdp reference` writes it anew.
+//! The test fails if the page differs. `MDP_WRITE_DOCS=1 cargo test -p mdp-cli --bin mdp reference` writes the page
+//! again.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // tests
 
@@ -37,7 +38,7 @@ code 2. Relative paths count from the folder in which the program runs. A flag o
 same setting of the file.
 ";
 
-/// What stands under the name of each table of the file.
+/// The text below the heading of each table of the file.
 const TABLES: [(&str, &str, &str); 4] = [
     ("", "Config", "At the top of the file:"),
     (
@@ -49,7 +50,7 @@ const TABLES: [(&str, &str, &str); 4] = [
     (
         "plain",
         "PlainConfig",
-        "For peers of plain MDP (RFC 7 and RFC 18), which cannot say what they want.",
+        "For peers of plain MDP (RFC 7 and RFC 18), which cannot set these values themselves.",
     ),
     (
         "limits",
@@ -81,7 +82,7 @@ environment, the environment before the profile, and the profile before the defa
 
 const VARIABLES: [(&str, &str); 5] = [
     ("NO_COLOR", "With a value that is not empty, the log of `mdp broker` has no colour codes."),
-    ("RUST_LOG", "What `mdp broker` logs, unless `--log` says it. Default: `info`."),
+    ("RUST_LOG", "The log filter of `mdp broker`, if `--log` is not given. Default: `info`."),
     (
         "XDG_CONFIG_HOME",
         "The user's configuration directory, with the profiles. Default: `~/.config`.",
@@ -129,11 +130,11 @@ fn the_page_of_settings_says_what_the_program_has() {
     let differs = page.lines().zip(there.lines()).find(|(ours, theirs)| ours != theirs);
     assert!(
         there == page,
-        "docs/settings.md is not what the code says: {differs:?}. MDP_WRITE_DOCS=1 with this test writes it anew."
+        "docs/settings.md is not what the code says: {differs:?}. MDP_WRITE_DOCS=1 with this test writes it again."
     );
 }
 
-/// Each setting has a sentence and each sentence ends: what a page of reference is for.
+/// Checks that each setting has a description that ends with a full stop.
 #[test]
 fn each_setting_and_flag_is_explained() {
     let page = page();
@@ -189,7 +190,7 @@ fn page() -> String {
     page
 }
 
-/// A command with its flags; those about the connection go into `shared`, once.
+/// Writes a command with its flags. The flags of the connection go into `shared`, once.
 fn command_part(
     page: &mut String,
     before: &str,
@@ -298,18 +299,18 @@ fn help(arg: &Arg) -> String {
     escaped(&text)
 }
 
-/// One line that ends with a full stop, which clap takes away.
+/// Returns the text as one line with a full stop at the end, which clap removes.
 fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.ends_with(['.', ':']) { text } else { format!("{text}.") }
 }
 
-/// For a cell of a table.
+/// Escapes text for a table cell.
 fn escaped(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// Text in lines of up to 120 columns.
+/// Wraps text at 120 columns.
 fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -325,7 +326,7 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A field of a struct of settings, as its source has it.
+/// A field of a settings struct, as written in the source.
 struct Field {
     name: String,
     kind: String,
@@ -355,7 +356,7 @@ impl Field {
     }
 }
 
-/// The fields of a struct in a source file, with their comments.
+/// Reads the fields of a struct from a source file, with their comments.
 fn fields(source: &str, name: &str) -> Vec<Field> {
     let begin = format!("struct {name} {{\n");
     let (_, body) = source.split_once(&begin).unwrap_or_else(|| panic!("no struct {name}"));
@@ -382,7 +383,7 @@ fn fields(source: &str, name: &str) -> Vec<Field> {
     found
 }
 
-/// The defaults of a broker, as it prints them for debugging: so no default is written down twice.
+/// The defaults of a broker, from its `Debug` form, so that no default is written twice.
 struct Defaults {
     top: String,
     plain: String,

@@ -1,4 +1,4 @@
-//! `mdp schema`: descriptors as `.proto` text, and what breaks between two of them.
+//! `mdp schema`: prints descriptors as `.proto` text, and compares two sets of descriptors.
 
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -10,10 +10,10 @@ use mdp_schema::{Breaking, Level, ProtoFile, Schema};
 use crate::Failure;
 use crate::args::{CheckArgs, ExportArgs, LevelArg, Output};
 
-/// The exit code when something breaks; what cannot be read has 2.
+/// The exit code for breaking changes. The exit code for descriptors that cannot be read is 2.
 const BREAKING: u8 = 1;
 
-/// Prints the files, or writes them below a folder.
+/// Prints the files, or writes them into a folder.
 pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let files = read(&args.file)
         .and_then(|schema| schema.to_proto().with_context(|| named(&args.file)))
@@ -34,7 +34,7 @@ fn printed(files: &[ProtoFile], output: Output) -> anyhow::Result<String> {
     Ok(serde_json::to_string(&list)? + "\n")
 }
 
-/// Says what breaks; succeeds if nothing does.
+/// Reports breaking changes. The exit code is 0 if there are none.
 pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
     let found = compare(args).map_err(Failure::wrong)?;
     let text = match args.output {
@@ -76,7 +76,7 @@ fn read(path: &Path) -> anyhow::Result<Schema> {
     Schema::from_bytes(None, &bytes).with_context(|| named(path))
 }
 
-/// One file as it is; several behind a line with the name of each.
+/// Joins several files, each after a line with its name. A single file is not changed.
 pub(crate) fn all_in_one(files: &[ProtoFile]) -> String {
     match files {
         [only] => only.text.clone(),
@@ -88,7 +88,7 @@ pub(crate) fn all_in_one(files: &[ProtoFile]) -> String {
 }
 
 fn write(folder: &Path, file: &ProtoFile) -> anyhow::Result<()> {
-    // The name is from the descriptors, and stays within the folder.
+    // The name comes from the descriptors, and must stay within the folder.
     let name = PathBuf::from(&file.name);
     if !name.components().all(|part| matches!(part, Component::Normal(_))) {
         bail!("the file name `{}` leads out of the folder", file.name);
@@ -105,7 +105,7 @@ fn in_words(found: &Breaking) -> String {
     format!("{file}: {element}: {message} ({rule})\n")
 }
 
-/// A list of objects.
+/// Formats the changes as a JSON list of objects.
 fn in_json(found: &[Breaking]) -> anyhow::Result<String> {
     let objects: Vec<_> = found
         .iter()

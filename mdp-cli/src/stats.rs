@@ -1,4 +1,4 @@
-//! `mdp stats`: what a broker has counted of each method.
+//! `mdp stats`: prints a broker's counters for each method.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -7,8 +7,8 @@ use crate::args::Output;
 use crate::connect::ConnectArgs;
 use crate::management::{Management, MethodLine};
 
-/// Shows what the broker has counted of each method since it was started: calls, how many failed and how, and how long they waited and
-/// ran on average.
+/// Prints the broker's counters for each method since the broker's start: calls, errors, the last error, and the mean
+/// times that calls waited and ran.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatsArgs {
     /// Prints the methods of this service only.

@@ -1,4 +1,4 @@
-//! Signals: SIGINT and SIGTERM stop a command, SIGHUP asks a broker to read its policy again, others are ignored.
+//! Signals: SIGINT and SIGTERM stop a command, SIGHUP makes a broker read its policy again, other signals are ignored.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +11,14 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How long a command that shows something may take to end, once it is asked to stop.
+/// The time limit for a command that shows output to end, after it is asked to stop.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether SIGINT and SIGTERM end process 1 at once, until [`Stop`] listens.
 static DEFAULT_ACTION: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Lets SIGINT and SIGTERM end the process if it is process 1 of a container, as they end any other process that does not
-/// listen to them. The kernel drops them for process 1 otherwise.
+/// Makes SIGINT and SIGTERM end the process if it is process 1 of a container. The kernel would otherwise drop these
+/// signals for process 1 while it does not listen for them.
 pub(crate) fn end_process_one() -> io::Result<()> {
     if std::process::id() != 1 {
         return Ok(());
@@ -30,11 +30,11 @@ pub(crate) fn end_process_one() -> io::Result<()> {
     Ok(())
 }
 
-/// SIGINT and SIGTERM, one after another. Signals within 0.5 s count as one.
+/// Receives SIGINT and SIGTERM. Signals within 0.5 s count as one.
 pub(crate) struct Stop(ShutdownSignals);
 
 impl Stop {
-    /// Listens from now on.
+    /// Starts to listen.
     pub(crate) fn listen() -> io::Result<Self> {
         let signals = ShutdownSignals::listen()?;
         if let Some(in_force) = DEFAULT_ACTION.get() {
@@ -43,8 +43,8 @@ impl Stop {
         Ok(Stop(signals))
     }
 
-    /// As [`listen`](Self::listen), for a command that shows something and has nothing to finish. The process ends 1 s
-    /// after the first signal, even if the program or terminal that is to take its output stands still.
+    /// Like [`listen`](Self::listen), for a command that shows output and has nothing to finish. The process ends 1 s
+    /// after the first signal, even if the reader of its output is blocked.
     pub(crate) fn listen_and_end() -> io::Result<Self> {
         let stop = Stop::listen()?;
         let mut heard = Stop::listen()?;
@@ -53,7 +53,7 @@ impl Stop {
             waits.block_on(heard.asked());
             thread::sleep(ENDS_WITHIN);
         };
-        // After a panic, too: nobody would end the process any more.
+        // This runs after a panic, too, because otherwise no signal would end the process.
         ends::thread("mdp-end", run, |_| std::process::exit(1))?;
         Ok(stop)
     }
@@ -64,12 +64,12 @@ impl Stop {
     }
 }
 
-/// SIGHUP, for a broker. With it SIGUSR1 and SIGUSR2 are ignored, which would end the process by default. Rust's runtime
-/// ignores SIGPIPE.
+/// Receives SIGHUP for a broker. SIGUSR1 and SIGUSR2 are ignored, because they would end the process by default. Rust's
+/// runtime ignores SIGPIPE.
 pub(crate) struct Reload(Signal);
 
 impl Reload {
-    /// Listens from now on, within a tokio runtime.
+    /// Starts to listen. Must be called within a tokio runtime.
     pub(crate) fn listen() -> io::Result<Self> {
         for ignored in [SIGUSR1, SIGUSR2] {
             flag::register(ignored, Arc::new(AtomicBool::new(false)))?;

@@ -1,12 +1,12 @@
-//! What systemd is told, where it has started the program with `Type=notify`; see `sd_notify(3)`.
+//! Notifies systemd, if systemd has started the program with `Type=notify`; see `sd_notify(3)`.
 
 use std::time::Duration;
 
 use mdp_runtime::Monitor;
 use sd_notify::NotifyState;
 
-/// The broker is bound and takes calls. With `WatchdogSec=` gives what makes a sign of life follow at half of that time, as
-/// long as it is polled and the broker's thread answers.
+/// Reports that the broker is bound and accepts calls. With `WatchdogSec=`, returns a future that sends a heartbeat at
+/// half of that time, while it is polled and the broker's thread answers.
 pub(crate) fn ready(
     endpoints: &[String],
     monitor: Monitor,
@@ -18,9 +18,9 @@ pub(crate) fn ready(
     watched.then(|| watch(Duration::from_micros(micros) / 2, monitor))
 }
 
-/// The broker ends what runs.
+/// Reports that the broker is shutting down.
 pub(crate) fn stopping(grace: Duration) {
-    let status = format!("ends what runs, for {} s at the most", grace.as_secs_f32());
+    let status = format!("waits for running calls, for at most {} s", grace.as_secs_f32());
     tell(&[NotifyState::Stopping, NotifyState::Status(&status)]);
 }
 
@@ -35,8 +35,8 @@ async fn watch(every: Duration, monitor: Monitor) {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    // Without a supervisor nobody listens, and that is no error.
+    // Without a supervisor the notification goes nowhere; this is not an error.
     if let Err(error) = sd_notify::notify(false, states) {
-        tracing::warn!(%error, "systemd could not be told");
+        tracing::warn!(%error, "could not notify systemd");
     }
 }

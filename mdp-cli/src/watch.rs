@@ -1,4 +1,4 @@
-//! `mdp watch`: which workers come and go.
+//! `mdp watch`: prints workers that join and leave.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,12 +13,13 @@ use crate::connect::ConnectArgs;
 use crate::management::{AskError, Management, WorkerLine};
 use crate::stop::Stop;
 
-/// How often the broker is asked at the most: it makes 50 lists in a second, for all who ask.
+/// The minimum interval between questions. The broker allows 50 lists in a second.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Prints a line for each worker that joins, drains or leaves, until SIGINT or SIGTERM.
 ///
-/// It asks the broker again and again, so it misses a worker that came and went in between. It stays while the broker is away.
+/// The command asks the broker at intervals, so it misses a worker that joins and leaves in between. It continues while
+/// the broker is unavailable.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArgs {
     /// Watches workers of this service only.
@@ -27,20 +28,20 @@ pub(crate) struct WatchArgs {
     /// The time between two questions to the broker in seconds, at least 0.1.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
-    /// The format of the output. As JSON one object for each line: `event` (here, joined, draining, left, broker-lost, broker-back), `service`,
-    /// `worker`, `dialect`, `capacity`.
+    /// The format of the output. As JSON one object for each line: `event` (here, joined, draining, left, broker-lost,
+    /// broker-back), `service`, `worker`, `dialect`, `capacity`.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]
     connect: ConnectArgs,
 }
 
-/// What is known of each worker, by service and id.
+/// The known workers, by service and id.
 type Workers = BTreeMap<(String, String), WorkerLine>;
 
 pub(crate) async fn run(args: &WatchArgs) -> Result<u8, Failure> {
     if args.interval < SHORTEST {
-        return Err(Failure::wrong(anyhow!("--interval is 0.1 s at the least")));
+        return Err(Failure::wrong(anyhow!("--interval must be at least 0.1 s")));
     }
     let mut stop = Stop::listen_and_end().map_err(Failure::failed)?;
     let broker = Management::open(&args.connect).await?;
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: &WatchArgs) -> Result<u8, Failure> {
                 compare(args, &known, &now, first)?;
                 (known, first) = (now, false);
             }
-            // The next question is soon enough.
+            // The next question comes soon enough.
             Err(AskError::Busy { .. }) => {}
             Err(AskError::NoAnswer { .. }) => {
                 if !std::mem::replace(&mut lost, true) {

@@ -121,7 +121,7 @@ async fn what_is_wrong_is_said_before_there_is_load() {
     for (args, code, words) in [
         (&["shop.v1.Shop/Nothing"][..], 1, "it has Make, Follow, Fill, Chat"),
         (&["shop.v1.Shop/Fill"], 2, "takes a stream of requests"),
-        (&["nonsense"], 1, "no method's path"),
+        (&["nonsense"], 1, "is not the path of a method"),
         (&["shop.v1.Shop/Make", "-d", "{\"colour\": 1}"], 2, "colour"),
         (&["shop.v1.Shop/Make", "-d", "{} {}"], 2, "something follows"),
         (&["shop.v1.Shop/Make", "-d", "@/no/such/file"], 2, "/no/such/file"),

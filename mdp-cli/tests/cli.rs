@@ -102,7 +102,7 @@ fn a_second_signal_stops_at_once() {
 #[test]
 fn a_command_line_that_is_wrong_ends_with_2() {
     fails(&[], 2, &["Usage"]);
-    fails(&["broker"], 2, &["nowhere to listen", "--bind"]);
+    fails(&["broker"], 2, &["no endpoint to listen on", "--bind"]);
     fails(&["broker", "--bind"], 2, &["--bind"]);
     fails(&["broker", "--bind", "127.0.0.1:5555"], 2, &["`127.0.0.1:5555`", "transport"]);
     fails(&["broker", "--bind", "tcp://127.0.0.1:70000"], 2, &["port"]);

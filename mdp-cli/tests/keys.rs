@@ -190,7 +190,7 @@ fn a_section_curve_that_is_wrong_ends_with_2() {
     let file = format!("secret_key_file = \"{}\"\n", folder.path().join("broker.key").display());
     let missing = folder.path().join("missing.key");
     for (text, words) in [
-        (file.clone(), &["nobody could connect", "allow_any"][..]),
+        (file.clone(), &["no peer could connect", "allow_any"][..]),
         (format!("{file}allow_any = true\nallowed_keys = [\"{}\"]", pair.public()), &["exclude"]),
         (format!("{file}allowed_keys = [\"short\"]"), &["`short`", "40 characters"]),
         (format!("{file}allowed_keys_dir = \"/no/such\""), &["/no/such"]),

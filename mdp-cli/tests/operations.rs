@@ -110,7 +110,7 @@ async fn describe_prints_what_a_service_is() {
     for (what, words) in [
         ("shop.v1.Shop/Nothing", "it has Make, Follow, Fill, Chat"),
         ("nobody.v1.Nobody", "the broker knows no `nobody.v1.Nobody`"),
-        ("echo", "the workers of echo do not tell what it is"),
+        ("echo", "the workers of echo do not return its schema"),
     ] {
         let (code, out, err) = told(&endpoint, &["describe", what]).await;
         assert_eq!((code, out.as_str()), (Some(1), ""), "{what}");
@@ -395,7 +395,7 @@ async fn drain_is_not_for_everybody() {
     assert!(worker.connected().await.is_some());
     let both = format!("{endpoint},tcp://127.0.0.1:1");
     let (code, _, err) = told(&both, &["drain", "broker"]).await;
-    assert!(code == Some(2) && err.contains("which broker"), "{err}");
+    assert!(code == Some(2) && err.contains("name the broker"), "{err}");
 }
 
 #[test]
@@ -474,7 +474,8 @@ async fn a_profile_has_keys_and_is_told_apart() {
         let ended = run(plain(folder.path(), &["ping", "--profile", name])).await;
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     }
-    for (name, words) in [("half", "give --server-key too"), ("nobody", "it has ann, half, text")] {
+    for (name, words) in [("half", "give --server-key, too"), ("nobody", "it has ann, half, text")]
+    {
         let ended = run(plain(folder.path(), &["list", "--profile", name])).await;
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
         assert!(ended.stderr.contains(words), "{ended:?}");
@@ -524,7 +525,7 @@ async fn a_plain_worker_in_python_is_seen_and_drained() {
     assert_eq!((&line["service"], &line["capacity"]), (&json!("echo"), &json!(1)));
     assert_eq!((&line["list"][0]["dialect"], &line["schemas"]), (&json!("0.2"), &json!([])));
     let (code, _, err) = told(&endpoint, &["describe", "echo"]).await;
-    assert!(code == Some(1) && err.contains("do not tell what it is"), "{err}");
+    assert!(code == Some(1) && err.contains("do not return its schema"), "{err}");
     let (code, out, _) = told(&endpoint, &["doctor"]).await;
     assert_eq!(code, Some(0), "{out}");
     let (code, _, err) = told(&endpoint, &["call", "echo/Say", "-d", "{}"]).await;

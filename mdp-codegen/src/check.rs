@@ -36,7 +36,7 @@ fn module_names(module: &Module, options: &Options) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     for service in &module.services {
-        // One problem a service: its modules clash together, and one renaming cures them all.
+        // One problem for each service: its modules clash together, and one new name resolves all clashes.
         let clash = options
             .module_names(service)
             .into_iter()
@@ -67,19 +67,19 @@ fn service_name(service: &Service) -> Option<Problem> {
 
 fn path(service: &Service, method: &Method) -> Option<Problem> {
     let bytes = service.path(method).len();
-    // A service name that is too long by itself was reported once; its methods would only repeat it.
+    // A service name that is too long was reported once. Its methods would repeat the problem.
     let own_fault = service.full_name().len() <= MAX_NAME_BYTES;
     (own_fault && bytes > MAX_NAME_BYTES)
         .then(|| Problem::of_method(service, method, Mistake::PathTooLong { bytes }))
 }
 
-/// A handler on a thread of its own has a request and gives a reply; a stream would have to wait for it.
+/// A blocking handler has one request and one reply. A stream would have to wait for its thread.
 fn blocking(service: &Service, method: &Method) -> Option<Problem> {
     (method.blocking && method.shape != Shape::Unary)
         .then(|| Problem::of_method(service, method, Mistake::BlockingStream))
 }
 
-/// The most attempts; more would be a fault rather than patience.
+/// The maximum number of attempts. A larger number is probably a mistake.
 const MOST_ATTEMPTS: u8 = 100;
 
 fn retry(service: &Service, method: &Method) -> Option<Problem> {
@@ -111,15 +111,14 @@ fn method_names(service: &Service) -> Vec<Problem> {
                 other: other.ident.to_string(),
             })
         };
-        // One mistake a method: where the name in Rust is the same, that on the wire mostly is too.
+        // One mistake for each method: if the names in Rust are equal, the names on the wire mostly are, too.
         let mistake = same_rust.or_else(same_wire);
         problems.extend(mistake.map(|mistake| Problem::of_method(service, method, mistake)));
     }
     problems
 }
 
-/// Two methods that are both under conditions are taken for alternatives; if they are not, the compiler
-/// says so.
+/// Two methods with conditions may be alternatives. If they are not, the compiler reports it.
 fn may_meet(one: &Method, other: &Method) -> bool {
     one.cfgs.is_empty() || other.cfgs.is_empty()
 }

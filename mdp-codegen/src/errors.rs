@@ -1,4 +1,4 @@
-//! The mistakes in definitions, gathered and shown together.
+//! Mistakes in definitions, collected and shown together.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A mistake in the declaration of a service.
+    /// Makes the problem of a mistake in the declaration of a service.
     pub fn of_service(service: &Service, mistake: Mistake) -> Self {
         Self {
             origin: Some(service.origin.clone()),
@@ -31,7 +31,7 @@ impl Problem {
         }
     }
 
-    /// A mistake in the declaration of a method.
+    /// Makes the problem of a mistake in the declaration of a method.
     pub fn of_method(service: &Service, method: &Method, mistake: Mistake) -> Self {
         Self {
             origin: Some(method.origin.clone()),
@@ -40,13 +40,13 @@ impl Problem {
         }
     }
 
-    /// A mistake without a place in a source file.
+    /// Makes the problem of a mistake without a place in a source file.
     #[cfg(feature = "proto")]
     pub(crate) fn of_setting(mistake: Mistake) -> Self {
         Self { origin: None, service: None, method: None, mistake }
     }
 
-    /// Where to sort it among the others: by file, then by line; settings come first.
+    /// The sort key: by file, then by line; settings come first.
     #[cfg(feature = "proto")]
     fn position(&self) -> (String, usize) {
         match &self.origin {
@@ -58,7 +58,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A macro shows a place in Rust itself.
+        // For Rust source, the compiler shows the place.
         if let Some(origin @ Origin::Proto { .. }) = &self.origin {
             write!(f, "{origin}: ")?;
         }
@@ -106,7 +106,7 @@ pub enum Mistake {
     },
     /// The name, with its package, does not fit on the wire.
     #[error(
-        "the name has {bytes} bytes with its package, and the wire carries {}; shorten it",
+        "the name has {bytes} bytes with its package, and the wire allows {}; shorten it",
         MAX_NAME_BYTES
     )]
     ServiceNameTooLong {
@@ -115,7 +115,7 @@ pub enum Mistake {
     },
     /// The path of a method does not fit on the wire.
     #[error(
-        "the path \"service/method\" has {bytes} bytes, and the wire carries {}; shorten one of the names",
+        "the path \"service/method\" has {bytes} bytes, and the wire allows {}; shorten one of the names",
         MAX_NAME_BYTES
     )]
     PathTooLong {
@@ -124,29 +124,31 @@ pub enum Mistake {
     },
     /// A method with a stream is `blocking`.
     #[error(
-        "a blocking method takes one request and gives one reply; without `blocking` it may stream, and hand \
-         what blocks to `spawn_blocking`"
+        "a blocking method has one request and one reply; for a stream, remove `blocking` and run the blocking \
+         code with `spawn_blocking`"
     )]
     BlockingStream,
     /// A method's timeout is zero.
-    #[error("a call without time ends before it begins; give a `timeout_ms` of at least 1")]
+    #[error(
+        "a call with a timeout of zero ends before it begins; give a `timeout_ms` of at least 1"
+    )]
     NoTime,
     /// A method with a stream has retries.
     #[error(
-        "a call with a stream is not tried again, for what has passed cannot come back; remove `retry_attempts`"
+        "a call with a stream cannot be retried, because its messages cannot be sent again; remove `retry_attempts`"
     )]
     RetryStream,
     /// The number of attempts is out of range.
-    #[error("a call is tried once at least, and not for ever; give a `retry_attempts` of 1 to 100")]
+    #[error("the number of attempts is out of range; give a `retry_attempts` of 1 to 100")]
     NoAttempt,
     /// An option of a method has a value that is newer than this crate.
-    #[error("`on_cancel` is {value}, which is not known here; give `CANCEL` or `DETACH`")]
+    #[error("`on_cancel` has the unknown value {value}; give `CANCEL` or `DETACH`")]
     UnknownOnCancel {
         /// The value's number.
         value: i32,
     },
-    /// The name gives no Rust name, for example `_`.
-    #[error("no Rust name can be made of `{name}`; use a name with letters")]
+    /// The name cannot become a Rust name, for example `_`.
+    #[error("`{name}` cannot become a Rust name; use a name with letters")]
     NoRustName {
         /// The name on the wire.
         name: String,
@@ -198,13 +200,13 @@ pub enum Mistake {
 }
 
 fn advice_if(exists: bool) -> &'static str {
-    if exists { " (the file exists; add the folder that it lies in)" } else { "" }
+    if exists { " (the file exists; add its folder)" } else { "" }
 }
 
-/// Why no code was generated.
+/// The reason why no code was generated.
 ///
-/// `Debug` prints the same text as `Display` and adds the cause, because that is what cargo shows when the
-/// `main` of a build script returns the error.
+/// `Debug` prints the text of `Display` and the cause: cargo shows it when the `main` of a build script returns the
+/// error.
 #[cfg(feature = "proto")]
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -227,7 +229,7 @@ pub enum Error {
 
 #[cfg(feature = "proto")]
 impl Error {
-    /// All problems, in the order of their places. Empty for other kinds of errors.
+    /// Returns all problems, sorted by place. Empty for other kinds of errors.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Problems(problems) => problems,

@@ -16,22 +16,22 @@
 //! and one in the crate: `mod pb { mdp_runtime::include_proto!("auth.v1"); }`. For a service `Auth` this generates the
 //! messages and three modules:
 //!
-//! | module | holds |
+//! | module | content |
 //! |---|---|
-//! | `auth_client` | `AuthClient`, with one method a call |
+//! | `auth_client` | `AuthClient`, with one method for each call |
 //! | `auth_worker` | the trait `Auth` to implement, and `AuthWorker`, which serves an implementation |
 //! | `auth_service` | the names and options of the service and its methods, as constants |
 //!
 //! `stream` in front of a message declares a stream of such messages:
 //!
-//! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` gives a |
+//! | in `auth.proto` | in the trait `Auth`, as `async fn` | `AuthClient` returns |
 //! |---|---|---|
 //! | `rpc Login(Req) returns (Rep)` | `login(&self, cx: &CallContext, req: Req) -> Result<Rep, Status>` | `Call<Rep>` |
 //! | `rpc Watch(Req) returns (stream Rep)` | `watch(.., req: Req) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, ServerStreaming>` |
 //! | `rpc Upload(stream Req) returns (Rep)` | `upload(.., requests: Streaming<Req>) -> Result<Rep, Status>` | `Call<Rep, ClientStreaming<Req>>` |
 //! | `rpc Chat(stream Req) returns (stream Rep)` | `chat(.., requests: Streaming<Req>) -> Result<impl Stream<Item = Result<Rep, Status>>, Status>` | `Call<Rep, BidiStreaming<Req>>` |
 //!
-//! An option, whose file is built in, has further settings of a method:
+//! An option has further settings of a method. Its file is built in:
 //!
 //! ```proto
 //! import "mdp/options.proto";
@@ -92,7 +92,7 @@ mod proto;
 #[cfg(feature = "proto")]
 pub use errors::Error;
 pub use errors::{Mistake, Problem};
-/// The crate whose `Config` [`Builder::compile_with_config`] takes.
+/// The crate of the `Config` for [`Builder::compile_with_config`].
 #[cfg(feature = "proto")]
 pub use prost_build;
 #[cfg(feature = "proto")]

@@ -34,7 +34,7 @@ pub struct Taken {
 /// identifiers.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// The package, such as `auth.v1`. Empty: none.
+    /// The package, for instance `auth.v1`. Empty: no package.
     pub package: String,
     /// The name on the wire, without the package: `Auth`.
     pub name: String,
@@ -111,7 +111,7 @@ pub struct Method {
     /// Whether the client and the handler get a request. Without one an empty message is sent. Always `true` for a
     /// stream of requests.
     pub takes_request: bool,
-    /// The type of the request, as the generated modules write it. `()`: none.
+    /// The type of the request, as the generated modules write it. `()`: no request.
     pub input: Type,
     /// The type of the reply, as the generated modules write it.
     pub output: Type,

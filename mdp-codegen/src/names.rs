@@ -1,6 +1,6 @@
-//! From names on the wire to names in Rust.
+//! Converts names on the wire into names in Rust.
 //!
-//! Case is changed as `prost-build` does for messages, so that a service and its messages look alike.
+//! Cases are converted as `prost-build` does for messages, so that a service and its messages have the same style.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span};
@@ -16,7 +16,7 @@ pub struct ServiceNames {
     pub module_stem: String,
 }
 
-/// Derives the Rust names of a service. `None`: no letters or digits remain, for example of the name `_`.
+/// Returns the Rust names of a service. `None`: the name has no letters or digits, for example `_`.
 ///
 /// ```
 /// let names = mdp_codegen::names::service("HTTPCache").expect("the name has letters");
@@ -29,7 +29,7 @@ pub fn service(name: &str) -> Option<ServiceNames> {
     Some(ServiceNames { ident: ident(&type_stem)?, type_stem, module_stem })
 }
 
-/// Derives the Rust name of a method. `None`: no letters or digits remain, for example of the name `_`.
+/// Returns the Rust name of a method. `None`: the name has no letters or digits, for example `_`.
 ///
 /// Keywords become raw identifiers; the few that cannot be raw get an underscore.
 ///
@@ -43,7 +43,8 @@ pub fn method(name: &str) -> Option<Ident> {
     ident(&not_a_digit_first(name.to_snake_case()))
 }
 
-/// The name on the wire of a method that was declared in Rust. Empty: no letters or digits remain, for example of `__`.
+/// Returns the name on the wire of a method that is declared in Rust. Empty: the name has no letters or digits, for
+/// example `__`.
 ///
 /// ```
 /// let name = |rust| mdp_codegen::names::on_wire(&quote::format_ident!("{rust}"));
@@ -67,7 +68,7 @@ pub(crate) fn module(module_stem: &str, suffix: &str) -> String {
     format!("{module_stem}_{suffix}")
 }
 
-/// The name that `prost-build` gives to the module of a message's nested types, or of a package's part.
+/// The name that `prost-build` gives to the module of a message's nested types, or of a part of a package.
 #[cfg(feature = "proto")]
 pub(crate) fn prost_module(name: &str) -> Option<Ident> {
     method(name)
@@ -79,20 +80,20 @@ pub(crate) fn prost_type(name: &str) -> Option<Ident> {
     ident(&not_a_digit_first(name.to_upper_camel_case()))
 }
 
-/// Heck drops leading underscores, so `_2fa` would turn into a number.
+/// Heck drops leading underscores, so the name `_2fa` would begin with a digit.
 fn not_a_digit_first(name: String) -> String {
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }
 
 fn ident(name: &str) -> Option<Ident> {
     match name {
-        // A keyword of the 2024 edition that syn takes for a name.
+        // A keyword of the 2024 edition that syn accepts as a name.
         "gen" => Some(Ident::new_raw(name, Span::call_site())),
-        // These cannot be raw. (`extern` could, but messages get the underscore too.)
+        // These names cannot be raw. (`extern` could, but messages get the underscore, too.)
         "self" | "Self" | "super" | "crate" | "extern" => {
             Some(Ident::new(&format!("{name}_"), Span::call_site()))
         }
-        // syn refuses keywords, which are fine when they are raw, and everything that is no identifier.
+        // syn refuses keywords and everything that is not an identifier. A raw keyword is valid.
         _ => syn::parse_str(name).or_else(|_| syn::parse_str(&format!("r#{name}"))).ok(),
     }
 }

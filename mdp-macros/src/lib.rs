@@ -13,10 +13,10 @@ use proc_macro::TokenStream;
 /// # What it makes
 ///
 /// For a trait `Greeter` the macro generates the modules `greeter_client`, `greeter_worker` and `greeter_service` next
-/// to it, and imports `GreeterClient`, `Greeter` and `GreeterWorker` from them. `Greeter` is the trait to implement,
-/// with plain `async fn`s whose futures are `Send`. A worker serves `GreeterWorker::new(..)`. `GreeterClient` has one
-/// method for each method of the trait. All items are as visible as the trait. The trait must be in a module, not in
-/// the body of a function.
+/// to the trait. It imports `GreeterClient`, `Greeter` and `GreeterWorker` from them. `Greeter` is the trait to
+/// implement, with plain `async fn`s whose futures are `Send`. A worker serves `GreeterWorker::new(..)`.
+/// `GreeterClient` has one method for each method of the trait. All items are as visible as the trait. The trait must
+/// be in a module, not in the body of a function.
 ///
 /// # Methods
 ///
@@ -25,17 +25,17 @@ use proc_macro::TokenStream;
 /// method's name is in upper camel case: `WhoAmI` for `who_am_i`.
 ///
 /// A handler that blocks its thread, for example by a long computation or by reading files, is a plain `fn` with
-/// `#[mdp(blocking)]` above it, in the trait and where that is implemented:
+/// `#[mdp(blocking)]` above it. Write the attribute in the trait and in each implementation:
 ///
 /// ```ignore
 /// #[mdp(blocking)]
 /// fn hash(&self, cx: &CallContext, req: HashRequest) -> Result<HashReply, Status>;
 /// ```
 ///
-/// It runs on a thread of tokio's `spawn_blocking`, of which a runtime has 512 by default. Further calls wait for a
-/// thread. In such a handler `.wait()` makes calls, which end with the handler's deadline. A thread cannot be stopped:
-/// a call that is over ends for its caller, but counts for the worker's capacity until its handler returns. A long
-/// handler should check `cx.is_cancelled()` from time to time. A blocking method takes one request and gives one reply.
+/// The handler runs on a thread of tokio's `spawn_blocking`. A runtime has 512 such threads by default. Further calls
+/// wait for a thread. In such a handler `.wait()` makes calls, which end with the handler's deadline. A thread cannot
+/// be stopped: a call that is over ends for its caller, but counts for the worker's capacity until its handler returns.
+/// A long handler should check `cx.is_cancelled()` from time to time. A blocking method has one request and one reply.
 ///
 /// Documentation, `#[cfg(..)]` and `#[deprecated]` on the trait and on its methods are copied to the generated items.
 ///
@@ -63,9 +63,9 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `package = "greet.v1"` | the package in front of the service's name | none |
+/// | `package = "greet.v1"` | the package before the service's name | no package |
 /// | `name = "Greeter"` | the service's name on the wire | the trait's |
-/// | `timeout_ms = 500` | `timeout_ms` of all methods without one of their own | none |
+/// | `timeout_ms = 500` | the `timeout_ms` of all methods without their own | the client's |
 /// | `deprecated` | the same as `#[deprecated]` | no |
 /// | `crate = some::path` | the path of the runtime, if it is not `mdp_runtime` | `::mdp_runtime` |
 ///
@@ -86,11 +86,11 @@ use proc_macro::TokenStream;
 ///
 /// When a call is cancelled, its time is up or the session with the broker is lost, its handler is dropped and its
 /// place in the worker's capacity is free. With `#[mdp(detach)]` the handler runs to its end and keeps its place until
-/// then, so that its work is done as a whole even if no caller waits for it. It learns of the end from
-/// `cx.is_cancelled()` and `cx.cancelled()`. Its reply is dropped, its stream of requests ends with an error, and its
-/// stream of replies is dropped with the next reply. A stream of replies that may wait for long has to check for
-/// cancellation itself. Calls that the handler makes keep its deadline, except those that are `.detached()`. A worker
-/// that is shut down waits for it as for all other handlers, within its grace.
+/// then. So its work is complete even if no caller waits for it. The handler learns of the end from `cx.is_cancelled()`
+/// and `cx.cancelled()`. Its reply is dropped, its stream of requests ends with an error, and its stream of replies is
+/// dropped with the next reply. A stream of replies that may wait for long must check for cancellation itself. Calls
+/// that the handler makes keep its deadline, except those that are `.detached()`. A worker that is shut down waits for
+/// the handler as for all other handlers, within its grace period.
 ///
 /// # Errors
 ///
@@ -178,33 +178,33 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `1` | the number: of a field 1 to 536870911 without 19000 to 19999, of an enum's value any `i32`. An enum's may stand behind `=` instead |
-/// | `sint32`, .. | protobuf's type, where Rust's does not say which |
-/// | `default = 30` | an absent field reads as this value. The field is always written, and `optional` in the schema; protobuf 3 has no defaults, so other languages see this one in its comment |
-/// | `rename = "self"` | the name in the schema. Without it a field has the one it has in Rust, an enum's value that in upper case with the enum's before it: `ROLE_ADMIN` |
+/// | `1` | the number: for a field 1 to 536870911 without 19000 to 19999, for an enum's value any `i32`. An enum's number may be written after `=` instead |
+/// | `sint32`, .. | the type in protobuf, if it is not the default for the Rust type |
+/// | `default = 30` | an absent field reads as this value. The field is always written, and `optional` in the schema; protobuf 3 has no defaults, so other languages only see it in a comment |
+/// | `rename = "self"` | the name in the schema. Default: for a field its Rust name; for an enum's value its Rust name in upper case after the enum's name: `ROLE_ADMIN` |
 /// | `oneof` | the field is a oneof, and its variants have the numbers |
 /// | `unpacked` | writes the numbers of a list one by one, for readers before protobuf 2.3 |
-/// | `unknown` | the field, an `UnknownFields`, keeps fields that the record does not know, and writes them back |
-/// | `other` | of an enum: the variant, as `Other(i32)`, holds a number that has no variant. Do not put the number of another variant there |
-/// | `skip` | the field is not on the wire; reading leaves it as its type's `Default` |
+/// | `unknown` | the field, of the type `UnknownFields`, keeps fields that the record does not know, and writes them back |
+/// | `other` | for an enum: the variant, for instance `Other(i32)`, holds a number without a variant. Do not store the number of another variant there |
+/// | `skip` | the field is not on the wire; a decoded record has the type's `Default` there |
 ///
-/// A number of an enum that has no variant goes to `other`. Without `other` it goes to the record's `unknown`. Without
-/// both it reads as the variant with number zero.
+/// An enum's number without a variant goes to `other`. Without `other` it goes to the record's `unknown`. Without both
+/// it reads as the variant with the number zero.
 ///
 /// # On the item, `#[mdp(..)]`
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `reserved(5, 7..=9, "old")` | numbers and names that must not come back; of structs and enums without data | |
+/// | `reserved(5, 7..=9, "old")` | numbers and names that must not be used again; for structs and enums without data | |
 /// | `package = "common.v1"` | the package in the schema | that of the service that uses it |
 /// | `name = "Account"` | the name in the schema | its own |
 /// | `crate = some::path` | the path of the runtime, if it is not `mdp_runtime` | `::mdp_runtime` |
 ///
 /// # Errors
 ///
-/// All mistakes of an item are shown at once, each at its place. A missing number is an error that names the next free
-/// one. A oneof's variant with the number of a field of its record is found when the record is compiled, because the
-/// derive sees one item at a time.
+/// All mistakes of an item are shown at once, each at its place. For a missing number, the error names the next free
+/// one. If a variant of a oneof has the number of a field of its record, the error appears when the record is compiled,
+/// because the derive sees one item at a time.
 #[proc_macro_derive(MdpRecord, attributes(mdp))]
 pub fn mdp_record(item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::DeriveInput);

@@ -1,4 +1,4 @@
-//! The body of a call as it moves: a slice of the packet it came in, or bytes of its own.
+//! The body of a call in transit: a slice of the packet it arrived in, or bytes of its own.
 
 use bytes::Bytes;
 use mdp_protocol::wire::{self, Command, Flags, Head, Tail};
@@ -7,37 +7,38 @@ use mdp_protocol::{Limits, Payload};
 use crate::compress;
 use crate::status::Status;
 
-/// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
-/// below it a copy into the packet costs less than a frame does.
+/// Payloads with more bytes travel in a frame of their own, which is moved and never copied. For smaller payloads, a
+/// copy into the packet costs less than a frame.
 pub(crate) const INLINE_MOST: usize = 8 * 1024;
 
-/// Name, metadata and payload of a REQUEST or of a FINAL.
+/// The name, the metadata and the payload of a REQUEST or a FINAL.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
     /// The peer's id, if any, then the record's tail.
     bytes: Bytes,
-    /// The payload, if it is not in `bytes`.
+    /// The payload, if the payload is not in `bytes`.
     out: Option<Box<Out>>,
     payload_len: u32,
     peer_len: u8,
     name_len: u8,
-    /// META: there is metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a plain message.
+    /// META: the body has metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a plain
+    /// message.
     flags: Flags,
-    /// `bytes` is an allocation of its own, not a part of a packet.
+    /// `bytes` is an allocation of its own, and not part of a packet.
     own: bool,
 }
 
 /// A payload outside of its packet.
 #[derive(Clone, Debug)]
 enum Out {
-    /// It has a frame of its own.
+    /// The payload has its own frame.
     Payload(Bytes),
-    /// The frames of a plain message as they are.
+    /// The frames of a plain message, unchanged.
     Frames(Vec<Bytes>),
 }
 
 impl Body {
-    /// A body to send: `head` is the name, `encode` appends the payload of `len` bytes.
+    /// Makes a body to send. `head` is the name; `encode` appends the payload of `len` bytes.
     pub(crate) fn new(
         name: &str,
         meta: Option<&[u8]>,
@@ -72,7 +73,7 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message, and on a request the service.
+    /// Makes a body of the frames of a plain message. A request also has the service.
     pub(crate) fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
         Body {
             bytes: Bytes::copy_from_slice(service),
@@ -84,7 +85,7 @@ impl Body {
         }
     }
 
-    /// A body to send, whose payload is there already.
+    /// Makes a body to send from an encoded payload.
     pub(crate) fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
         if name.is_empty() && meta.is_none() && payload.len() <= INLINE_MOST {
             let payload_len = payload.len() as u32;
@@ -99,7 +100,7 @@ impl Body {
         body
     }
 
-    /// An item to send that is a part of something larger.
+    /// Makes an item to send from a part of a larger buffer.
     pub(crate) fn of_shared(payload: Bytes) -> Self {
         let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if payload.len() > INLINE_MOST {
@@ -113,7 +114,7 @@ impl Body {
         Body { bytes: payload, payload_len, ..Body::default() }
     }
 
-    /// The body of a record that was decoded from `packet` with its payload frames.
+    /// Makes the body of a record that was decoded from `packet` and its payload frames.
     pub(crate) fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
         let start = if head.peer.is_empty() { head.tail } else { head.peer }.range().start;
         let out = match head.body {
@@ -134,12 +135,12 @@ impl Body {
         }
     }
 
-    /// The id of the peer behind the record: the client of a REQUEST, the worker of a FINAL.
+    /// The id of the peer that the record names: the client of a REQUEST, the worker of a FINAL.
     pub(crate) fn peer(&self) -> Bytes {
         self.bytes.slice(..usize::from(self.peer_len).min(self.bytes.len()))
     }
 
-    /// The metadata as it was encoded; empty if there is none.
+    /// The encoded metadata; empty if there is no metadata.
     pub(crate) fn meta(&self) -> Bytes {
         let (start, end) = self.meta_range();
         self.bytes.slice(start..end)
@@ -154,7 +155,7 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message, if it is held as such.
+    /// The frames of a plain message, if the body holds them as frames.
     pub(crate) fn as_frames(&self) -> Option<&[Bytes]> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => Some(frames),
@@ -162,13 +163,13 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message. A payload that is none is one frame.
+    /// The frames of a plain message. A payload that is not raw becomes one frame.
     pub(crate) fn frames(&self) -> Vec<Bytes> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => frames.clone(),
             _ if self.is_raw() => {
                 let (payload, mut frames) = (self.payload(), Vec::new());
-                // Checked when it came.
+                // The payload was checked when it arrived.
                 let _ = wire::split_frames(&payload, usize::MAX, |range| {
                     frames.push(payload.slice(range));
                 });
@@ -178,7 +179,7 @@ impl Body {
         }
     }
 
-    /// The body with its payload as it travels in a record, if that has still to be made.
+    /// The body with its payload in the form of a record. `None`: the body has this form already.
     pub(crate) fn flat(&self) -> Option<Self> {
         let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
         let name = self.path();
@@ -202,14 +203,14 @@ impl Body {
         })
     }
 
-    /// A raw body without a name, whose payload is there already.
+    /// Makes a raw body without a name from an encoded payload.
     pub(crate) fn of_raw(payload: Bytes) -> Self {
         let mut body = Body::with_payload("", None, payload);
         body.flags = Flags::RAW;
         body
     }
 
-    /// Says that the payload is compressed.
+    /// Sets whether the payload is compressed.
     pub(crate) fn compressed(mut self, compressed: bool) -> Self {
         let others = self.flags.of(Flags::META | Flags::RAW);
         self.flags = others | Flags::when(Flags::COMPRESSED, compressed);
@@ -221,17 +222,17 @@ impl Body {
         self.flags.has(Flags::COMPRESSED)
     }
 
-    /// The payload as it was before it was compressed, of at most so many bytes.
+    /// The decompressed payload, of at most `most` bytes.
     ///
     /// # Errors
     ///
-    /// It is too large, or cannot be decompressed.
+    /// The payload is too large, or cannot be decompressed.
     pub(crate) fn plain(&self, most: usize) -> Result<Bytes, Status> {
         let payload = self.payload();
         if self.is_compressed() { compress::unpack(&payload, most) } else { Ok(payload) }
     }
 
-    /// The payload's frame, if it has one of its own.
+    /// The payload's own frame, if there is one.
     pub(crate) fn out(&self) -> Option<&Bytes> {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => Some(payload),
@@ -251,9 +252,9 @@ impl Body {
         }
     }
 
-    /// Whether the first frame begins as a packet does: a look at a byte, before all is taken apart.
+    /// Whether the first frame begins like a packet. This checks one byte before the frames are decoded.
     fn may_be_tunnel(&self) -> bool {
-        // In a raw payload the length of the first frame stands before it.
+        // In a raw payload the first frame's length comes before the frame.
         let at = if self.is_raw() { 4 } else { 0 };
         let first = match self.out.as_deref() {
             Some(Out::Frames(frames)) => frames.first().and_then(|frame| frame.first()),
@@ -267,7 +268,7 @@ impl Body {
         self.flags.has(Flags::META)
     }
 
-    /// As the payload travels in a record.
+    /// The length of a payload outside of `bytes`, in the form of a record.
     fn out_len(&self) -> usize {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => payload.len(),
@@ -276,7 +277,7 @@ impl Body {
         }
     }
 
-    /// Where the metadata begins and ends, always within the bytes.
+    /// The start and the end of the metadata, always within the bytes.
     fn meta_range(&self) -> (usize, usize) {
         let name_end = usize::from(self.peer_len) + usize::from(self.name_len);
         let name_end = name_end.min(self.bytes.len());
@@ -349,11 +350,12 @@ impl Payload for Body {
 
     fn detach(mut self) -> Self {
         if !self.own {
-            // A slice would hold the whole packet, which may be a thousand times as large.
+            // A slice would keep the whole packet, which may be a thousand times as large.
             self.bytes = Bytes::copy_from_slice(&self.bytes);
             self.own = true;
         }
-        // A small frame of libzmq's lies in a buffer with others; a large one has its own, and is shared.
+        // A small frame from libzmq shares its buffer with other frames. A large frame has its own buffer, and is
+        // shared.
         match self.out.as_deref_mut() {
             Some(Out::Payload(payload)) => make_own(payload),
             Some(Out::Frames(frames)) => frames.iter_mut().for_each(make_own),
@@ -369,7 +371,7 @@ fn make_own(frame: &mut Bytes) {
     }
 }
 
-/// Frames as one payload.
+/// Encodes frames as one payload.
 fn joined(frames: &[Bytes]) -> Bytes {
     let mut payload = Vec::with_capacity(frames.iter().map(|frame| 4 + frame.len()).sum());
     frames.iter().for_each(|frame| wire::put_frame(&mut payload, frame));
@@ -411,7 +413,7 @@ mod tests {
             assert_eq!((came.path(), came.last_frame()), (b"echo".as_slice(), b"end".as_slice()));
             assert_eq!((came.frames(), sent.frames()), (frames.clone(), frames));
             assert_eq!(came.payload(), sent.payload());
-            // Without the id of the client, which comes on the way.
+            // The sizes are compared without the client's id, which the broker adds.
             assert_eq!(came.size() - came.peer().len(), sent.size());
         }
     }

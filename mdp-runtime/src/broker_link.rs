@@ -1,4 +1,4 @@
-//! The way to a broker, whatever is spoken with it.
+//! The link to a broker, over MDP/RPC or plain MDP.
 
 use std::future::poll_fn;
 
@@ -12,12 +12,12 @@ use crate::plain::Side;
 use crate::rpc_link::RpcLink;
 use crate::transport::Closing;
 
-/// What stands between the machine of a worker or a client and its broker.
+/// The link between the state machine of a worker or a client and its broker.
 #[allow(clippy::large_enum_variant)] // There is one for each peer, and calls go through it.
 pub(crate) enum BrokerLink {
-    /// A socket over which MDP/RPC is spoken.
+    /// A socket for MDP/RPC.
     Rpc(RpcLink),
-    /// Sockets of plain MDP, and what translates.
+    /// Sockets for plain MDP, and the translation between the protocols.
     Plain(Side),
 }
 
@@ -34,7 +34,7 @@ impl BrokerLink {
         }
     }
 
-    /// What is to be told where the machine says this state; `None`: nothing, for the state is the link's to say.
+    /// The state to report when the state machine reports this one. `None`: the link reports the state itself.
     pub(crate) fn explained(&mut self, state: ConnectionState) -> Option<ConnectionState> {
         match self {
             BrokerLink::Rpc(rpc) => Some(rpc.explained(state)),
@@ -42,7 +42,7 @@ impl BrokerLink {
         }
     }
 
-    /// The state, if it is the link's to say and not the machine's.
+    /// The state, if the link reports it itself.
     pub(crate) fn state(&self) -> Option<&ConnectionState> {
         match self {
             BrokerLink::Rpc(_) => None,
@@ -50,7 +50,8 @@ impl BrokerLink {
         }
     }
 
-    /// The endpoint of the only connection. `None`: of several connections the machine knows which one it is about.
+    /// The endpoint of the only connection. `None`: there are several connections, and the state machine names the
+    /// endpoint.
     pub(crate) fn endpoint(&self) -> Option<usize> {
         match self {
             BrokerLink::Rpc(rpc) => Some(rpc.endpoint()),
@@ -58,7 +59,7 @@ impl BrokerLink {
         }
     }
 
-    /// Goes on on the tokio runtime that this is called on.
+    /// Moves the link to the tokio runtime of the caller.
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.moved(),
@@ -66,7 +67,7 @@ impl BrokerLink {
         }
     }
 
-    /// Hands the records of the next message to `take`, and gives their weight.
+    /// Passes the records of the next message to `take`, and returns their weight.
     pub(crate) fn receive_one(
         &mut self,
         now: Time,
@@ -79,7 +80,7 @@ impl BrokerLink {
         }
     }
 
-    /// Whether the connection was made since this was asked last, as far as the link finds out.
+    /// Whether the connection was made since the last call. The link may not be able to detect this.
     pub(crate) fn take_made(&mut self) -> bool {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_made(),
@@ -87,7 +88,7 @@ impl BrokerLink {
         }
     }
 
-    /// The calls whose REQUESTs were given to no socket, in order. They are forgotten here.
+    /// Takes the calls whose REQUESTs no socket has accepted, in order.
     pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_unsent(),
@@ -102,7 +103,7 @@ impl BrokerLink {
         }
     }
 
-    /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
+    /// Whether the next receive returns a message or an error.
     pub(crate) fn is_readable(&mut self) -> bool {
         match self {
             BrokerLink::Rpc(rpc) => rpc.is_readable(),
@@ -110,7 +111,7 @@ impl BrokerLink {
         }
     }
 
-    /// When there is something to receive at the latest, though nothing comes.
+    /// The latest moment of the next receive, even if no message arrives.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         match self {
             BrokerLink::Rpc(_) => None,
@@ -118,7 +119,7 @@ impl BrokerLink {
         }
     }
 
-    /// Waits until there is something to receive, a connection is lost, or there is room for what waits to be sent.
+    /// Waits for a message, for the loss of a connection, or for room for a waiting message.
     pub(crate) async fn ready(&mut self) {
         match self {
             BrokerLink::Rpc(rpc) => rpc.ready().await,
@@ -126,7 +127,7 @@ impl BrokerLink {
         }
     }
 
-    /// The sockets, to be closed when all is written.
+    /// Takes the sockets, to close them after all messages are written.
     pub(crate) fn take_sockets(&mut self) -> Vec<Closing> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_socket().into_iter().collect(),

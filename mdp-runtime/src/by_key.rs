@@ -1,8 +1,8 @@
-//! What a driver keeps for each of its machine's calls.
+//! A driver's data for each call of its state machine.
 
 use mdp_protocol::Key;
 
-/// Values by the place of their key. A key of a call that has ended finds nothing.
+/// Values by the index of their key. The key of a call that has ended finds no value.
 pub(crate) struct ByKey<T>(Vec<Option<(Key, T)>>);
 
 impl<T> Default for ByKey<T> {

@@ -1,5 +1,5 @@
-//! The OpenTelemetry context of whoever makes a call, where the call goes on in a task or on a thread of its own. Nothing, and
-//! at no cost, without the feature `opentelemetry`.
+//! Carries the OpenTelemetry context of a call into another task or thread. Without the feature `opentelemetry` this
+//! does nothing and costs nothing.
 
 #[cfg(feature = "opentelemetry")]
 mod on {
@@ -10,12 +10,12 @@ mod on {
 
     pub(crate) use crate::otel::attempt;
 
-    /// The same future, with what is the context now as its context wherever it is polled.
+    /// Returns the future with the current context, which then applies wherever the future is polled.
     pub(crate) fn with_context<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
         future.with_current_context()
     }
 
-    /// The context of this thread, for another one.
+    /// The context of one thread, to be used on another thread.
     pub(crate) struct Carried(Context);
 
     pub(crate) fn current() -> Carried {
@@ -23,7 +23,7 @@ mod on {
     }
 
     impl Carried {
-        /// The context is that of this thread until what it gives is dropped.
+        /// Makes this the context of the current thread until the guard is dropped.
         pub(crate) fn enter(self) -> ContextGuard {
             self.0.attach()
         }

@@ -1,11 +1,11 @@
-//! Where the time of the state machines comes from: they are told it as a value. What measures a stretch of time for itself alone, such as a
-//! retry or a bound on log lines, may read a clock of its own.
+//! The time for the state machines, which get it as a value. Code that only measures durations, such as retries or
+//! limits on log lines, may read a clock of its own.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use mdp_protocol::{Span, Time};
 
-/// A monotonic clock whose zero is the moment it was made.
+/// A monotonic clock that starts at zero when it is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     zero: Instant,
@@ -20,8 +20,8 @@ impl Clock {
         Time::from_ms(u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The moment at which [`now`](Self::now) is `time` or later. A timer that fires there never
-    /// fires a millisecond too early.
+    /// The moment from which [`now`](Self::now) is at least `time`. A timer for this moment never fires a millisecond
+    /// too early.
     pub(crate) fn instant(&self, time: Time) -> Instant {
         self.zero
             .checked_add(Duration::from_millis(time.as_ms()))
@@ -29,13 +29,13 @@ impl Clock {
     }
 }
 
-/// Milliseconds since 1970, for people and for whoever compares clocks; nothing is decided by it.
+/// Milliseconds since 1970, for people and for comparing clocks. The code makes no decision with it.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Measures how long things take.
+/// Measures durations.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
     at: Instant,
@@ -71,7 +71,7 @@ pub(crate) fn span(duration: Duration) -> Span {
     Span::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
-/// A seed that differs from process to process and from call to call.
+/// A seed that differs for each process and each call.
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish()

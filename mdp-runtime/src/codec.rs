@@ -1,5 +1,5 @@
-//! The one seam to protobuf: everything that knows prost goes through here or through
-//! [`codegen`](crate::codegen). The messages are those of `proto/mdp/rpc.proto`.
+//! The seam to protobuf: only this module and [`codegen`](crate::codegen) use prost. The messages are those of
+//! `proto/mdp/rpc.proto`.
 
 pub mod details;
 pub(crate) mod notes;
@@ -16,7 +16,7 @@ use crate::compress::Compression;
 use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
-/// The domain of the reasons that the toolkit itself gives.
+/// The domain of the toolkit's own reasons.
 pub(crate) const DOMAIN: &str = "mdp";
 pub(crate) const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
@@ -68,7 +68,7 @@ struct EntryMessage {
     value: Bytes,
 }
 
-/// A status as the payload of a FINAL.
+/// Encodes a status as the payload of a FINAL.
 pub(crate) fn encode_status(status: &Status) -> Bytes {
     let details = status.details().iter().map(|detail| AnyMessage {
         type_url: detail.type_url.clone(),
@@ -82,8 +82,8 @@ pub(crate) fn encode_status(status: &Status) -> Bytes {
     Bytes::from(message.encode_to_vec())
 }
 
-/// The status in the payload of a FINAL that ended with `code`. What cannot be read becomes the
-/// code alone: the call has failed either way.
+/// Decodes the payload of a FINAL with this `code` into a status. A payload that cannot be read gives a status with the
+/// code and a message about it: the call has failed either way.
 pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
     match StatusMessage::decode(payload) {
         Ok(found) => {
@@ -96,7 +96,7 @@ pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
     }
 }
 
-/// A refusal of a state machine as a status.
+/// Converts a refusal of a state machine into a status.
 pub(crate) fn status_of(refusal: &Refusal) -> Status {
     let detail = error_info(DOMAIN, refusal.reason.name(), []);
     let status = Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
@@ -106,7 +106,7 @@ pub(crate) fn status_of(refusal: &Refusal) -> Status {
     status.with_detail(&RetryInfo { retry_delay: delay.ok() })
 }
 
-/// The end of a call whose metadata cannot be sent, or read: no handler was started.
+/// The status of a call whose metadata cannot be sent or read: no handler was started.
 pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
     status_of(&Refusal {
         code: Code::InvalidArgument,
@@ -117,7 +117,7 @@ pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status 
     })
 }
 
-/// The reason in an `ErrorInfo` of the toolkit's own domain.
+/// The reason in an `ErrorInfo` of the toolkit's domain.
 pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
     read_error_info(detail).filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
@@ -143,7 +143,7 @@ fn read_error_info(detail: &Detail) -> Option<ErrorInfoMessage> {
     ErrorInfoMessage::decode(detail.value.clone()).ok()
 }
 
-/// Metadata as it stands in a record; `None` if there is none.
+/// Encodes metadata for a record. `None` if there is no metadata.
 ///
 /// # Errors
 ///
@@ -152,7 +152,7 @@ pub(crate) fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, Ba
     encode(metadata, Marks::default())
 }
 
-/// The metadata of a request, which also says what its call wants of whoever carries it.
+/// Encodes the metadata of a request, with the call's marks for the broker and the worker.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ pub(crate) fn encode_request_metadata(
     encode(metadata, marks)
 }
 
-/// Metadata as it stands in a record, with other entries; what it says to whoever carries the call stays.
+/// Encodes new entries of metadata for a record. The marks of `before` stay.
 ///
 /// # Errors
 ///
@@ -194,7 +194,7 @@ fn encode_some(metadata: &Metadata, marks: Marks) -> Result<Vec<u8>, BadKey> {
     Ok(message.encode_to_vec())
 }
 
-/// Metadata as it stands in a record, read once and found to be valid. Its entries are decoded when somebody wants them.
+/// The encoded metadata of a record, checked once. The entries are decoded on demand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EncodedMetadata {
     bytes: Bytes,
@@ -202,11 +202,11 @@ pub(crate) struct EncodedMetadata {
 }
 
 impl EncodedMetadata {
-    /// Reads it.
+    /// Checks encoded metadata.
     ///
     /// # Errors
     ///
-    /// What cannot be read, and where it stands (wire.md R102).
+    /// The metadata is invalid; the error has the position (wire.md R102).
     #[inline]
     pub(crate) fn read(bytes: Bytes) -> Result<Self, MetadataError> {
         if bytes.is_empty() {
@@ -216,12 +216,12 @@ impl EncodedMetadata {
         Ok(EncodedMetadata { bytes, marks })
     }
 
-    /// How the replies to a request with this metadata may be compressed.
+    /// How the worker may compress the replies to a request with this metadata.
     pub(crate) fn accept(&self) -> Option<Compression> {
         Compression::of(u8::try_from(self.marks.accept).ok()?)
     }
 
-    /// The entries.
+    /// Decodes the entries.
     #[inline]
     pub(crate) fn decode(&self) -> Metadata {
         if self.bytes.is_empty() { Metadata::new() } else { self.decode_some() }
@@ -229,7 +229,7 @@ impl EncodedMetadata {
 
     fn decode_some(&self) -> Metadata {
         let mut entries = Vec::new();
-        // It was read to its end before.
+        // The bytes were checked to their end before.
         let _ = wire::read_metadata(&self.bytes, |key, value| {
             let key = self.bytes.get(key).unwrap_or_default();
             entries.push((String::from_utf8_lossy(key), self.bytes.slice(value)));
@@ -238,11 +238,11 @@ impl EncodedMetadata {
     }
 }
 
-/// Metadata out of a record.
+/// Decodes the metadata of a record.
 ///
 /// # Errors
 ///
-/// What cannot be read, and where it stands (wire.md R102).
+/// The metadata is invalid; the error has the position (wire.md R102).
 pub(crate) fn decode_metadata(bytes: Bytes) -> Result<Metadata, MetadataError> {
     EncodedMetadata::read(bytes).map(|encoded| encoded.decode())
 }

@@ -1,23 +1,23 @@
-//! Compression of payloads, by one end of a call for the other. Nobody in between looks at it.
+//! Compression of payloads between the two ends of a call. Brokers do not look at it.
 //!
-//! A compressed payload is a byte that names the codec, its size before in four bytes, and the codec's block
+//! A compressed payload is one byte for the codec, four bytes for the size before compression, and the codec's block
 //! (wire.md R78).
 
 use bytes::Bytes;
 
 use crate::status::Status;
 
-/// Smaller payloads are left alone: they gain little, and travel in packets with others.
+/// Payloads with fewer bytes are not compressed: they gain little, and share packets with others.
 pub(crate) const FROM: usize = 1_024;
 /// Bytes before the block.
 const HEAD: usize = 5;
-/// What a message may have after it was decompressed, unless the builder says otherwise.
+/// Default maximum of bytes in a message after decompression: 16 MiB.
 pub(crate) const DEFAULT_MOST: usize = 16 << 20;
 
-/// How the messages of a call are compressed, both ways, if they have 1 KiB or more and become smaller by it. Each
-/// codec is behind a feature of this crate, off by default.
+/// How the messages of a call are compressed, in both directions. A message is compressed if it has at least 1 KiB and
+/// becomes smaller. Each codec is behind a feature of this crate, off by default.
 ///
-/// The other end has to be built with the same feature: a worker that is not answers with UNIMPLEMENTED.
+/// The other end must be built with the same feature. A worker without the feature answers with UNIMPLEMENTED.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,16 +34,16 @@ pub(crate) const DEFAULT_MOST: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Zstandard at its level 3: small.
+    /// Zstandard at level 3: smaller payloads.
     #[cfg(feature = "zstd")]
     Zstd,
-    /// LZ4: fast.
+    /// LZ4: faster.
     #[cfg(feature = "lz4")]
     Lz4,
 }
 
 impl Compression {
-    /// The number on the wire.
+    /// The codec's number on the wire.
     pub(crate) fn number(self) -> u8 {
         match self {
             #[cfg(feature = "zstd")]
@@ -53,7 +53,7 @@ impl Compression {
         }
     }
 
-    /// The codec of a number, if it is built in.
+    /// The codec with this number, if the codec is built in.
     pub(crate) fn of(number: u8) -> Option<Self> {
         match number {
             #[cfg(feature = "zstd")]
@@ -64,7 +64,7 @@ impl Compression {
         }
     }
 
-    // Without a codec there is no value of this type, and nothing looks at the arguments.
+    // Without a codec this type has no values, so the arguments are unused.
     #[cfg_attr(not(any(feature = "zstd", feature = "lz4")), allow(unused_variables))]
     fn block(self, plain: &[u8]) -> Option<Vec<u8>> {
         match self {
@@ -75,7 +75,7 @@ impl Compression {
         }
     }
 
-    /// The plain bytes, of which there are `size`.
+    /// Decompresses a block whose plain form has `size` bytes.
     #[cfg_attr(not(any(feature = "zstd", feature = "lz4")), allow(unused_variables))]
     fn plain(self, block: &[u8], size: usize) -> Result<Vec<u8>, String> {
         match self {
@@ -84,7 +84,7 @@ impl Compression {
                 zstd::bulk::decompress(block, size).map_err(|error| error.to_string())
             }
             #[cfg(feature = "lz4")]
-            // A byte of a block stands for 255 at the most.
+            // One byte of an LZ4 block stands for at most 255 bytes.
             Compression::Lz4 if size > block.len().saturating_mul(255).saturating_add(64) => {
                 Err(format!("{} bytes are too few for {size}", block.len()))
             }
@@ -96,12 +96,12 @@ impl Compression {
     }
 }
 
-/// What both ends of a call know about it.
+/// The compression settings of one end of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packing {
     /// How to compress.
     pub(crate) with: Option<Compression>,
-    /// The most bytes that a message may have after it was decompressed.
+    /// The maximum number of bytes in a message after decompression.
     pub(crate) most: usize,
 }
 
@@ -111,7 +111,7 @@ impl Default for Packing {
     }
 }
 
-/// The payload compressed, if that is worth it.
+/// Compresses a payload. `None`: compression does not pay, or is off.
 pub(crate) fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
     let with = with.filter(|_| plain.len() >= FROM)?;
     let size = u32::try_from(plain.len()).ok()?;
@@ -126,12 +126,12 @@ pub(crate) fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
     Some(Bytes::from(packed))
 }
 
-/// The payload as it was.
+/// Decompresses a payload.
 ///
 /// # Errors
 ///
-/// UNIMPLEMENTED: the codec is not built in. RESOURCE_EXHAUSTED: it has more than `most` bytes. INVALID_ARGUMENT: it
-/// is not what it says.
+/// UNIMPLEMENTED: the codec is not built in. RESOURCE_EXHAUSTED: the message has more than `most` bytes.
+/// INVALID_ARGUMENT: the payload is damaged, or its size is wrong.
 pub(crate) fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Status> {
     let (head, block) = packed.split_first_chunk::<HEAD>().ok_or_else(|| {
         Status::invalid_argument("a compressed message is cut off within its first five bytes")
@@ -222,7 +222,7 @@ mod tests {
                 let packed = pack(Some(with), &text(100_000)).unwrap();
                 let status = unpack(&packed, 99_999).unwrap_err();
                 assert_eq!(status.code(), Code::ResourceExhausted);
-                // It says that it is smaller than it is, and larger.
+                // The payload announces a size that is too small, then one that is too large.
                 for size in [99_999_u32, 100_001] {
                     let mut lie = packed.to_vec();
                     lie[1..5].copy_from_slice(&size.to_be_bytes());
@@ -241,7 +241,7 @@ mod tests {
                 for place in 0..packed.len() {
                     let mut changed = packed.to_vec();
                     changed[place] ^= 0x5a;
-                    // Neither codec has a checksum here, so some changes give other bytes.
+                    // Neither codec has a checksum here, so some changes give other bytes without an error.
                     let _ = unpack(&changed, 1 << 16);
                 }
             }

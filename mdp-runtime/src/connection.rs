@@ -1,7 +1,8 @@
-//! What the log says of a connection to a broker: a cause at once, and the same cause again once a minute.
+//! Decides which changes of a connection to a broker are logged. A new cause is logged at once, the same cause once a
+//! minute.
 //!
-//! A peer that is refused connects again and again, and a broker may say WELCOME before it refuses what comes next. Two lines
-//! for each attempt would fill a disk with what is known already.
+//! A refused peer connects again and again, and a broker may send WELCOME before it refuses the next record. Two lines
+//! for each attempt would fill a disk with known facts.
 
 use std::sync::Arc;
 
@@ -10,19 +11,19 @@ use mdp_protocol::{ConnectionState, LossCause, Span, Time};
 use crate::clock::Clock;
 use crate::observe;
 
-/// The time between two lines about one cause.
+/// The time between two lines with the same cause.
 const AGAIN_AFTER: Span = Span::from_secs(60);
-/// After a refusal, how long a connection has to stay before it is told.
+/// After a refusal, a connection must last this long before it is logged.
 const SETTLED: Span = Span::from_secs(1);
 
-/// A connection as its log tells it.
+/// The state of one connection's log.
 #[derive(Debug)]
 pub(crate) struct Connection {
     who: &'static str,
-    /// The services that are offered over it, if it is a worker's.
+    /// The services of the worker, if this is a worker's connection.
     services: Option<String>,
     lost: Option<Lost>,
-    /// Connected, and not told yet.
+    /// The connection is up, but this is not logged yet.
     untold: Option<(Time, String, Arc<[u8]>)>,
 }
 
@@ -30,11 +31,12 @@ pub(crate) struct Connection {
 struct Lost {
     cause: LossCause,
     told: Time,
-    /// How often it was lost since it was told.
+    /// How often the connection was lost since the last line.
     again: u64,
 }
 
-/// The endpoint that a state is about. `last`: that of the last attempt; all of them if it is not known.
+/// The endpoint that a state is about. If the state does not name an endpoint, it is that of the `last` attempt, or all
+/// endpoints if there was no attempt.
 pub(crate) fn endpoint(
     state: &ConnectionState,
     endpoints: &[String],
@@ -52,7 +54,7 @@ pub(crate) fn endpoint(
     }
 }
 
-/// A line to write.
+/// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Connecting,
@@ -66,13 +68,13 @@ impl Connection {
         Connection { who, services: None, lost: None, untold: None }
     }
 
-    /// It is that of a worker of these services.
+    /// Sets the services of the worker.
     pub(crate) fn set_services<'a>(&mut self, names: impl Iterator<Item = &'a [u8]>) {
         let names: Vec<String> = names.map(|name| name.escape_ascii().to_string()).collect();
         self.services = Some(names.join(" "));
     }
 
-    /// The state has changed. `next`: when another attempt is made.
+    /// Logs a change of the state. `next`: the time of the next attempt.
     pub(crate) fn changed(
         &mut self,
         now: Time,
@@ -85,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Time has passed.
+    /// Logs a connection that has lasted long enough.
     pub(crate) fn settle(&mut self, clock: &Clock) {
         if self.untold.is_some() {
             self.settle_at(clock.now());
@@ -172,7 +174,10 @@ mod tests {
         assert!(connected(&mut connection, 0));
         assert_eq!(lost(&mut connection, 1, DENIED), Some(1));
         for ms in 0..700 {
-            assert!(!connected(&mut connection, 80 * ms + 80), "it may be refused again at once");
+            assert!(
+                !connected(&mut connection, 80 * ms + 80),
+                "the broker may refuse it again at once"
+            );
             assert_eq!(lost(&mut connection, 80 * ms + 81, DENIED), None);
         }
         assert_eq!(lost(&mut connection, 60_001, DENIED), Some(701));
@@ -189,6 +194,6 @@ mod tests {
         assert!(connection.untold.is_some());
         connection.settle_at(at(1_100));
         assert!(connection.untold.is_none());
-        assert_eq!(lost(&mut connection, 2_000, DENIED), Some(1), "that is news");
+        assert_eq!(lost(&mut connection, 2_000, DENIED), Some(1), "a new cause is logged");
     }
 }

@@ -66,7 +66,7 @@ pub struct Method(&'static MethodSpec);
 #[non_exhaustive]
 pub enum MethodError {
     /// The path is not `package.Service/Method`.
-    #[error("`{path}` is no method's path, such as `auth.v1.Auth/Login`")]
+    #[error("`{path}` is not the path of a method; write it like `auth.v1.Auth/Login`")]
     Path {
         /// The path.
         path: String,
@@ -90,7 +90,9 @@ pub enum MethodError {
         others: Vec<String>,
     },
     /// The program has made too many methods.
-    #[error("a program may name {MOST_METHODS} methods, and this one has")]
+    #[error(
+        "a program can use at most {MOST_METHODS} methods, and this program has reached the limit"
+    )]
     TooMany,
 }
 
@@ -135,7 +137,7 @@ impl Method {
             others: found.method.iter().map(|method| method.name().to_owned()).collect(),
         })?;
         let kind = CallKind::new(method.client_streaming(), method.server_streaming());
-        // The numbers of protobuf's `IdempotencyLevel`.
+        // These are the numbers of protobuf's `IdempotencyLevel`.
         let level = method.options.as_ref().and_then(|options| options.idempotency_level);
         let idempotency = match level {
             Some(1) => Idempotency::NoSideEffects,

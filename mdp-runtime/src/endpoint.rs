@@ -1,27 +1,27 @@
-//! Endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`.
+//! Checks endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`.
 
 use std::net::IpAddr;
 
 use crate::error::{BindError, EndpointError};
 
-/// Checks what libzmq would refuse later with a number, or not at all.
+/// Checks for mistakes that libzmq would report later, with a number, or not at all.
 pub(crate) fn check(endpoint: &str) -> Result<(), EndpointError> {
     let problem = match endpoint.split_once("://") {
         None => Some("it has no transport; write `tcp://`, `ipc://` or `inproc://` before it"),
         Some(("tcp", address)) => check_tcp(address),
-        Some(("ipc", "")) => Some("`ipc://` wants the path of a socket file"),
-        Some(("inproc", "")) => Some("`inproc://` wants a name"),
+        Some(("ipc", "")) => Some("`ipc://` needs the path of a socket file"),
+        Some(("inproc", "")) => Some("`inproc://` needs a name"),
         Some(("ipc" | "inproc", _)) => None,
         Some(_) => Some("the transport is not one of `tcp`, `ipc` and `inproc`"),
     };
     match problem {
-        _ if endpoint.contains('\0') => Err(invalid(endpoint, "it has a NUL byte")),
+        _ if endpoint.contains('\0') => Err(invalid(endpoint, "it contains a NUL byte")),
         Some(problem) => Err(invalid(endpoint, problem)),
         None => Ok(()),
     }
 }
 
-/// Checks that none can be reached from another machine.
+/// Checks that no endpoint can be reached from another machine.
 pub(crate) fn check_local(endpoints: &[String]) -> Result<(), BindError> {
     match endpoints.iter().find(|endpoint| !is_local(endpoint)) {
         Some(endpoint) => Err(BindError::Insecure { endpoint: endpoint.clone() }),
@@ -29,8 +29,8 @@ pub(crate) fn check_local(endpoints: &[String]) -> Result<(), BindError> {
     }
 }
 
-/// Whether an endpoint, when it is bound, can be reached from this machine only. What is not known to be so is not: a
-/// name is that of a network interface here.
+/// Whether only this machine can reach an endpoint when it is bound. A host name is not local: in a bound endpoint it
+/// names a network interface.
 fn is_local(endpoint: &str) -> bool {
     let Some(address) = endpoint.strip_prefix("tcp://") else { return true };
     let Some((host, _)) = address.rsplit_once(':') else { return false };
@@ -41,7 +41,7 @@ fn is_local(endpoint: &str) -> bool {
     }
 }
 
-/// Checks a list, which must not be empty.
+/// Checks a list of endpoints. An empty list is an error.
 pub(crate) fn check_all(endpoints: &[String]) -> Result<(), EndpointError> {
     if endpoints.is_empty() {
         return Err(EndpointError::None);
@@ -59,7 +59,7 @@ fn check_tcp(address: &str) -> Option<&'static str> {
         Some(("", _)) => Some("the host is missing; `*` binds all interfaces"),
         Some((_, "*")) => None,
         Some((_, port)) if port.parse::<u16>().is_err() => {
-            Some("the port is not a number up to 65535, nor `*`")
+            Some("the port must be a number up to 65535, or `*`")
         }
         Some(_) => None,
     }

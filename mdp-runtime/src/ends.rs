@@ -1,8 +1,9 @@
-//! How code ends that may panic: handlers, hooks, and the threads and tasks of this project. Not part of the public
-//! interface: the program `mdp` uses it, too.
+//! Catches panics of handlers and hooks, and starts threads and tasks so that their ends are reported. Not part of the
+//! public interface, but the program `mdp` uses it, too.
 //!
-//! A panic is caught here and nowhere else. Its payload can be any value, also one whose `Drop` panics, so it is dropped
-//! within a second catch. A thread or a task that is started here never ends in silence: whoever relies on it is told.
+//! Panics are caught only here. The payload of a panic can be any value, even one whose `Drop` panics, so it is dropped
+//! within a second catch. A thread or a task that is started here never ends without a report to the code that relies
+//! on it.
 
 use std::any::Any;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
-/// What a panic said.
+/// The message of a panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked {
     words: String,
@@ -27,7 +28,7 @@ impl Panicked {
         Panicked { words: text.unwrap_or_else(|| "no message".to_owned()) }
     }
 
-    /// Its text, for the log.
+    /// Returns the text of the panic, for the log.
     pub fn words(&self) -> &str {
         &self.words
     }
@@ -39,11 +40,11 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// Runs something, and catches its panic. What it shares with others has to be whole after a panic, too.
+/// Runs a function and catches its panic. Data that the function shares must be usable after a panic, too.
 ///
 /// # Errors
 ///
-/// It has panicked.
+/// The function panicked.
 pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(Panicked::of)
 }
@@ -51,22 +52,22 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 /// Drops a value whose `Drop` may panic.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // To drop it may panic again, and so on without an end. It is leaked instead.
+        // Dropping the payload may panic again, without an end. The payload is leaked instead.
         std::mem::forget(payload);
     }
 }
 
-/// Writes to the log. A subscriber that panics is not worth more than its line.
+/// Writes to the log. If the subscriber panics, only the line is lost.
 pub(crate) fn say(line: impl FnOnce()) {
-    // There is nowhere to tell it.
+    // The result is ignored: a failing log cannot be reported anywhere.
     let _ = catch(line);
 }
 
-/// Starts a thread of this name. Its end is told to `ended`, on the thread itself: what `run` gave, or its panic.
+/// Starts a thread of this name. At its end the thread calls `ended` with the result of `run`, or with its panic.
 ///
 /// # Errors
 ///
-/// The system has no thread to spare.
+/// The system cannot start a thread.
 pub fn thread<T>(
     name: &'static str,
     run: impl FnOnce() -> T + Send + 'static,
@@ -75,7 +76,7 @@ pub fn thread<T>(
     let whole = move || {
         let end = catch(run);
         let panicked = end.as_ref().err().cloned();
-        // First whoever relies on it. To wake them runs code of theirs.
+        // The code that relies on the thread comes first. This may run the user's code, when it wakes a task.
         let told = catch(move || ended(end));
         if let Some(panicked) = panicked {
             say(|| tracing::error!(thread = name, words = panicked.words(), "a thread panicked"));
@@ -83,14 +84,14 @@ pub fn thread<T>(
         if let Err(panicked) = told {
             let words = panicked.words();
             say(|| {
-                tracing::error!(thread = name, words, "who was told of a thread's end panicked")
+                tracing::error!(thread = name, words, "the callback for a thread's end panicked")
             });
         }
     };
     thread::Builder::new().name(name.to_owned()).spawn(whole)
 }
 
-/// A future whose panic is its outcome, whether it is polled or dropped.
+/// A future that returns a panic as its output. A panic while the future is dropped is caught, too.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Caught<F>(Option<Pin<Box<F>>>);
@@ -129,7 +130,7 @@ impl<F> Drop for Caught<F> {
     }
 }
 
-/// A task whose end by a panic is told to `ended`. It is logged as that of the task of this name.
+/// Runs a task. If the task panics, the panic is logged under this name and reported to `ended`.
 pub(crate) async fn task(
     name: &'static str,
     run: impl Future<Output = ()>,
@@ -141,7 +142,7 @@ pub(crate) async fn task(
         say(|| tracing::error!(task = name, words, "a task panicked"));
         if let Err(panicked) = told {
             let words = panicked.words();
-            say(|| tracing::error!(task = name, words, "who was told of a task's end panicked"));
+            say(|| tracing::error!(task = name, words, "the callback for a task's end panicked"));
         }
     }
 }
@@ -154,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics when it is dropped, so many times over.
+    /// Panics when it is dropped, this many times.
     struct Bomb(u32);
 
     impl Drop for Bomb {

@@ -20,7 +20,7 @@ pub enum EndpointError {
     /// The text is not a valid endpoint.
     #[error("`{endpoint}` is not an endpoint: {problem}")]
     Invalid {
-        /// The text.
+        /// The text that is invalid.
         endpoint: String,
         /// The problem, and the correct form.
         problem: &'static str,
@@ -71,7 +71,7 @@ pub enum BrokerFailure {
     #[error(transparent)]
     Socket(SocketError),
     /// The thread that checks connecting keys has ended. No new peer could connect any more.
-    #[error("the handler of ZAP has ended, so nobody new could connect")]
+    #[error("the ZAP handler has ended, so no new peer could connect")]
     Authenticator,
     /// The broker's thread panicked.
     #[error("the broker's thread panicked; see the log")]
@@ -229,7 +229,7 @@ pub enum WorkerFailure {
     #[error("a thread of the worker panicked; see the log")]
     Panicked,
     /// Every broker refused the worker for [`give_up_after`](crate::WorkerBuilder::give_up_after).
-    #[error("the broker at {endpoint} refuses the worker, for {after:?} by now: {cause}")]
+    #[error("the broker at {endpoint} has refused the worker for {after:?}: {cause}")]
     Refused {
         /// The endpoint that was tried last.
         endpoint: String,

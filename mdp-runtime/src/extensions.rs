@@ -1,14 +1,14 @@
-//! What code in this process knows of a call, by type: no peer writes it, and none sees it.
+//! Values of a call that stay in this process, one for each type. Peers neither write nor see them.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 
-/// Values of a call, at most one of each type. They stay in this process: nothing of them is sent, and no peer can put one
-/// there. So this is the place for what an interceptor has found out, such as the user whom a token names;
-/// [`Metadata`](crate::Metadata) is what the other side says.
+/// Values of a call, at most one of each type. They stay in this process: they are never sent, and no peer can set one.
+/// So this is the place for facts that an interceptor has established, such as the user of a token.
+/// [`Metadata`](crate::Metadata) holds data from the other side.
 ///
-/// A worker's interceptor puts a value on the [`Request`](crate::Request), and the handler reads it with
-/// [`CallContext::extensions`](crate::CallContext::extensions). At a client the interceptors further in see it.
+/// A worker's interceptor puts a value on the [`Request`](crate::Request), and the handler reads the value with
+/// [`CallContext::extensions`](crate::CallContext::extensions). At a client, the interceptors further in see the value.
 ///
 /// ```
 /// use mdp_runtime::Extensions;
@@ -24,29 +24,29 @@ use std::fmt;
 /// ```
 #[derive(Clone, Default)]
 pub struct Extensions {
-    /// A pointer, since most calls have none and each is moved several times.
+    /// A pointer, because most calls have no values and each call is moved several times.
     values: Option<Box<Values>>,
 }
 
-// There are few, so a look at each is as good as a table.
+// There are few values, so a linear search is as fast as a table.
 #[derive(Clone, Default)]
 struct Values(Vec<(TypeId, Box<dyn Value>)>);
 
 impl Extensions {
-    /// Without values.
+    /// Makes an empty set of values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a value in place of the one of its type, which is returned. A request may be cloned for another attempt, and
-    /// its values with it.
+    /// Stores a value and returns the previous value of the same type. If a request is cloned for another attempt, its
+    /// values are cloned too.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
         let before = self.remove::<T>();
         self.values.get_or_insert_default().0.push((TypeId::of::<T>(), Box::new(value)));
         before
     }
 
-    /// The value of this type.
+    /// Returns the value of this type.
     pub fn get<T: 'static>(&self) -> Option<&T> {
         let values = self.values.as_ref()?;
         let (_, value) = values.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
@@ -54,7 +54,7 @@ impl Extensions {
         value.downcast_ref()
     }
 
-    /// The value of this type, to be changed.
+    /// Returns the value of this type for changes.
     pub fn get_mut<T: 'static>(&mut self) -> Option<&mut T> {
         let values = self.values.as_mut()?;
         let (_, value) = values.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
@@ -62,7 +62,7 @@ impl Extensions {
         value.downcast_mut()
     }
 
-    /// Takes the value of this type away.
+    /// Removes the value of this type and returns it.
     pub fn remove<T: 'static>(&mut self) -> Option<T> {
         let values = &mut self.values.as_mut()?.0;
         let place = values.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
@@ -75,20 +75,20 @@ impl Extensions {
         self.len() == 0
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.values.as_ref().map_or(0, |values| values.0.len())
     }
 }
 
-/// Shows how many values there are, and none of them: one may be a secret.
+/// Shows the number of values, but no value: a value may be a secret.
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extensions").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// Any value that can be cloned behind a box.
+/// A value behind a box that can be cloned.
 trait Value: Any + Send + Sync {
     fn to_boxed(&self) -> Box<dyn Value>;
 }

@@ -1,9 +1,9 @@
 //! Typed calls over the ZeroMQ Majordomo Protocol: broker, worker and client.
 //!
-//! A service is declared in a `.proto` file, from which `mdp-codegen` makes a client and a worker trait, or as a Rust
-//! trait with [`mdp_service`](macro@mdp_service), whose records derive [`MdpRecord`](derive@MdpRecord). This crate
-//! carries the calls: protobuf over MDP/RPC, over tcp, ipc or inproc, through a broker, to a pool of workers that come and
-//! go.
+//! A service is declared in a `.proto` file or as a Rust trait. From a `.proto` file, `mdp-codegen` makes a client and
+//! a worker trait. A Rust trait has the attribute [`mdp_service`](macro@mdp_service), and its records derive
+//! [`MdpRecord`](derive@MdpRecord). This crate carries the calls: protobuf over MDP/RPC, over tcp, ipc or inproc,
+//! through a broker, to a pool of workers. Workers may come and go at any time.
 //!
 //! # A first service
 //!
@@ -62,32 +62,32 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Broker`] | queues, balances, watches deadlines and heartbeats; it keeps nothing on disk |
-//! | [`Worker`] | offers services, up to a capacity of calls at once |
-//! | [`Client`] | one connection for any number of calls and tasks; it reconnects by itself |
-//! | [`Call`] | what a generated method returns: options, then `.await` |
-//! | [`Status`] | how a call fails, with gRPC's codes, a [reason](Status::reason) and [details] |
-//! | [`CallContext`] | what a handler knows of its call |
+//! | [`Broker`] | queues calls, balances load, watches deadlines and heartbeats; stores nothing on disk |
+//! | [`Worker`] | offers services, up to a maximum number of concurrent calls |
+//! | [`Client`] | one connection for any number of calls and tasks; reconnects by itself |
+//! | [`Call`] | the result of a generated method: add options, then `.await` it |
+//! | [`Status`] | the error of a call, with gRPC's codes, a [reason](Status::reason) and [details] |
+//! | [`CallContext`] | the context of a call at its handler |
 //! | [`Streaming`], [`ReplySender`], [`RequestSender`] | the streams of a call |
-//! | [`Interceptor`], [`RetryPolicy`], [`HedgePolicy`] | code around calls; calls that are tried more than once |
-//! | [`security`], [`Policy`], [`hooks`] | keys and encryption; who may do what; the operator's code in a broker |
+//! | [`Interceptor`], [`RetryPolicy`], [`HedgePolicy`] | code around calls; retries and hedging |
+//! | [`security`], [`Policy`], [`hooks`] | keys and encryption; the rights of peers; the operator's code in a broker |
 //! | [`testing`] | a client and a service without a broker, test doubles, and a broker in one line |
-//! | [`dynamic`], [`Schema`] | calls of methods that are known only at run time; what a service is made of |
-//! | [`Dialect`], [`RawClient`], [`RawWorker`] | MDP/0.1 and MDP/0.2: what is spoken with the broker, and frames as they are |
-//! | [`patterns`], [`Message`] | records over ZeroMQ's other socket types, without a broker; a message as a stack of frames |
+//! | [`dynamic`], [`Schema`] | calls of methods that are known only at run time; the description of a service |
+//! | [`Dialect`], [`RawClient`], [`RawWorker`] | MDP/0.1 and MDP/0.2; requests and replies as plain frames |
+//! | [`patterns`], [`Message`] | records over ZeroMQ's other sockets, without a broker; messages as stacks of frames |
 //! | [`metrics`], `otel` | a broker's metrics for Prometheus; spans and metrics of calls for OpenTelemetry |
 //! | [`blocking::Client`] | a client for programs without tokio |
 //!
-//! Workers and clients run on tokio. The broker has a thread of its own.
+//! Workers and clients run on tokio. The broker has its own thread.
 //!
 //! # Features
 //!
-//! | feature | what it adds | default |
+//! | feature | content | default |
 //! |---|---|---|
 //! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
-//! | `tower` | layers of tower around calls, and a client as a service of tower | no |
+//! | `tower` | tower layers around calls, and a client as a tower service | no |
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
@@ -255,13 +255,14 @@ pub mod prelude {
     pub use crate::{MdpRecord, mdp_service};
 }
 
-/// What layers of tower are put around, behind the feature `tower`. See [`Client::layer`] and [`WorkerBuilder::layer`].
+/// The types for tower layers around calls, behind the feature `tower`. See [`Client::layer`] and
+/// [`WorkerBuilder::layer`].
 #[cfg(feature = "tower")]
 pub mod tower {
     pub use crate::intercept::{BoxError, Onward, Stack};
 }
 
-/// Takes in the code that `mdp-codegen` generated for a package.
+/// Includes the code that `mdp-codegen` generated for a package.
 ///
 /// ```ignore
 /// mod pb { mdp_runtime::include_proto!("auth.v1"); }

@@ -1,4 +1,4 @@
-//! The answers of the broker's own services (RFC 8) as frames: a status, then JSON, or what a worker told of its service.
+//! Encodes the answers of the broker's own services (RFC 8) as frames: a status, then JSON or a service's contract.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::body::Body;
 use crate::clock;
 
-/// The reply as a raw body. A contract is not copied: all who ask share its bytes.
+/// Returns the reply as a raw body. A contract is not copied: all replies share its bytes.
 pub(crate) fn body(listing: &Listing) -> Body {
     match listing {
         Listing::Schema(answer) => Body::of_raw(Bytes::from_owner(answer.clone())),
@@ -22,7 +22,7 @@ pub(crate) fn body(listing: &Listing) -> Body {
     }
 }
 
-/// The body of a reply, frame by frame.
+/// Returns the body of a reply, frame by frame.
 pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
     if let Listing::Schema(_) = listing {
         return body(listing).frames();
@@ -118,7 +118,7 @@ fn method(line: &MethodLine) -> Value {
     })
 }
 
-/// Times in milliseconds, summed over all calls.
+/// Encodes a tally. Times are in milliseconds, summed over all calls.
 fn tally(tally: &Tally, since_error: Option<Span>) -> Value {
     json!({
         "requests": tally.requests,
@@ -159,12 +159,12 @@ fn counters(stats: &Stats) -> Value {
     })
 }
 
-/// As `mdp` and logs show the identity of a contract.
+/// Shows the hash of a contract in hex, as `mdp` and logs do.
 fn hex(hash: &SchemaHash) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Names are printable ASCII.
+/// Names are printable ASCII, so the conversion loses nothing.
 fn text(name: &Name) -> String {
     String::from_utf8_lossy(name).into_owned()
 }

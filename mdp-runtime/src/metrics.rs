@@ -1,10 +1,10 @@
 //! A broker's counters in the text format of Prometheus, version 0.0.4.
 //!
-//! Names begin with `mdp_`, times are in seconds, counters count from the broker's start. The number of series is bounded:
-//! a service has gauges while it has a worker ([`Limits::services`](crate::Limits::services)); a service has counters from its first
-//! worker on and a method from its first answer on, at most [`Limits::methods`](crate::Limits::methods) of each. Nothing that a
-//! client says makes a series. Of workers the first 1,000 in order of service and id have series, `mdp_workers_left_out` says how
-//! many have none.
+//! Names begin with `mdp_`. Times are in seconds. Counters start at 0 when the broker starts. The number of series is
+//! bounded. A service has gauges while it has a worker ([`Limits::services`](crate::Limits::services)). A service has
+//! counters after its first worker, and a method after its first answer, at most
+//! [`Limits::methods`](crate::Limits::methods) of each. Clients cannot create series. The first 1,000 workers, in the
+//! order of service and id, have series; `mdp_workers_left_out` is the number of the other workers.
 //!
 //! ```
 //! use mdp_protocol::broker::Report;
@@ -16,13 +16,13 @@ use std::fmt::Write;
 
 use mdp_protocol::broker::{Name, Report, ServiceLine, Stats, Tally};
 
-/// What HTTP calls this format.
+/// The content type of this format in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Workers that have series of their own.
+/// Maximum number of workers with their own series.
 const WORKERS_MOST: usize = 1_000;
 
-/// The report as text.
+/// Returns the report as text.
 pub fn prometheus(report: &Report) -> String {
     let mut text = Text::default();
     of_broker(&mut text, report);
@@ -38,14 +38,14 @@ fn of_broker(text: &mut Text, report: &Report) {
         text.head(name, "gauge", help);
         text.line(name, &[], value);
     }
-    text.head("mdp_draining", "gauge", "1 if the broker takes no new calls, for it is to end.");
+    text.head("mdp_draining", "gauge", "1 if the broker is shutting down and takes no new calls.");
     text.line("mdp_draining", &[], u8::from(report.draining));
     for (name, help, value) in counters(stats) {
         text.head(name, "counter", help);
         text.line(name, &[], value);
     }
     let name = "mdp_calls_ended_by_broker_total";
-    text.head(name, "counter", "Calls that the broker itself ended, by the reason given.");
+    text.head(name, "counter", "Calls that the broker itself ended, by reason.");
     for (reason, count) in stats.reasons.iter() {
         text.line(name, &[("reason", reason.name())], count);
     }
@@ -68,7 +68,7 @@ fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 6] {
         ),
         (
             "mdp_unread_bytes",
-            "Bytes on their way to peers that have not read them, of those with 16 KiB or more.",
+            "Bytes that peers have not read yet, of the peers with 16 KiB or more.",
             stats.unread_bytes,
         ),
     ]
@@ -90,7 +90,11 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 17] {
         ("mdp_replies_total", "Workers' answers passed on to clients.", stats.replies),
         ("mdp_expired_total", "Calls ended by their deadline.", stats.expired),
         ("mdp_cancelled_total", "Calls that their clients gave up.", stats.cancelled),
-        ("mdp_refused_total", "Calls refused or ended for other reasons.", stats.refused),
+        (
+            "mdp_refused_total",
+            "Calls that the broker refused or ended for other reasons.",
+            stats.refused,
+        ),
         (
             "mdp_unread_refused_total",
             "Calls refused because their client does not read; also among those refused.",
@@ -111,7 +115,7 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 17] {
             stats.unanswered,
         ),
         ("mdp_invalid_total", "Messages, records and metadata that are invalid.", stats.invalid),
-        ("mdp_turned_away_total", "Peers without a session that were told so.", stats.turned_away),
+        ("mdp_turned_away_total", "Answers to peers that have no session.", stats.turned_away),
         (
             "mdp_worker_stalls_total",
             "Workers that left until their handlers can run again.",
@@ -124,16 +128,22 @@ fn of_services(text: &mut Text, report: &Report) {
     type Of = fn(&ServiceLine) -> u64;
     let gauges: [(&str, &str, Of); 4] = [
         ("mdp_service_workers", "Workers of a service.", |line| line.workers as u64),
-        ("mdp_service_capacity", "Calls that they take at once.", |line| line.capacity),
-        ("mdp_service_calls_running", "Calls that they hold.", |line| line.running),
-        ("mdp_service_calls_queued", "Calls that wait for them.", |line| line.queued as u64),
+        ("mdp_service_capacity", "Calls that a service's workers take at once.", |line| {
+            line.capacity
+        }),
+        ("mdp_service_calls_running", "Calls that a service's workers hold.", |line| line.running),
+        ("mdp_service_calls_queued", "Calls that wait for a worker.", |line| line.queued as u64),
     ];
     let waiting = report.services.iter().filter(|line| line.workers == 0);
     let (names, calls) =
         waiting.fold((0, 0), |(names, calls), line| (names + 1, calls + line.queued));
-    text.head("mdp_unserved_services", "gauge", "Names without a worker that calls wait for.");
+    text.head("mdp_unserved_services", "gauge", "Services without a worker for which calls wait.");
     text.line("mdp_unserved_services", &[], names);
-    text.head("mdp_unserved_calls_queued", "gauge", "Calls that wait for them.");
+    text.head(
+        "mdp_unserved_calls_queued",
+        "gauge",
+        "Calls that wait for a service without a worker.",
+    );
     text.line("mdp_unserved_calls_queued", &[], calls);
     for (name, help, value) in gauges {
         text.head(name, "gauge", help);
@@ -143,12 +153,12 @@ fn of_services(text: &mut Text, report: &Report) {
     }
 }
 
-/// A counter of a tally.
+/// A counter of a tally: the name, the help text, and the value.
 type Count = (&'static str, &'static str, fn(&Tally) -> f64);
 
 const METHOD: [Count; 5] = [
     ("mdp_method_calls_total", "Calls accepted.", |tally| tally.requests as f64),
-    ("mdp_method_errors_total", "Calls that ended otherwise than with OK.", |tally| {
+    ("mdp_method_errors_total", "Calls that ended with a code other than OK.", |tally| {
         tally.errors as f64
     }),
     ("mdp_method_redispatched_total", "Calls given to another worker after a loss.", |tally| {
@@ -174,17 +184,21 @@ fn of_methods(text: &mut Text, report: &Report) {
 
 const WORKER: [Count; 3] = [
     ("mdp_worker_calls_total", "Calls given to a worker.", |tally| tally.requests as f64),
-    ("mdp_worker_errors_total", "Calls that it ended otherwise than with OK.", |tally| {
+    ("mdp_worker_errors_total", "Calls that a worker ended with a code other than OK.", |tally| {
         tally.errors as f64
     }),
-    ("mdp_worker_running_seconds_total", "How long it held calls, in sum.", |tally| {
+    ("mdp_worker_running_seconds_total", "How long a worker held calls, in sum.", |tally| {
         tally.running.as_ms() as f64 / 1e3
     }),
 ];
 
 fn of_workers(text: &mut Text, report: &Report) {
     let name = "mdp_workers_left_out";
-    text.head(name, "gauge", "Workers that have no series of their own, for there are too many.");
+    text.head(
+        name,
+        "gauge",
+        "Workers without series of their own, because there are too many workers.",
+    );
     text.line(name, &[], report.workers.len().saturating_sub(WORKERS_MOST));
     let shown_workers = || {
         let workers = report.workers.iter().take(WORKERS_MOST);
@@ -203,7 +217,7 @@ fn of_workers(text: &mut Text, report: &Report) {
     }
 }
 
-/// Names are printable ASCII.
+/// Names are printable ASCII, so the conversion loses nothing.
 fn shown(name: &Name) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
@@ -213,7 +227,7 @@ struct Text(String);
 
 impl Text {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 

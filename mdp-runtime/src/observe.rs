@@ -1,4 +1,4 @@
-//! What the state machines note, as `tracing` events. Nothing behaves otherwise for it.
+//! Writes the notes of the state machines as `tracing` events. The events do not change any behaviour.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
 use crate::connection::{self, Line};
 use crate::transport::Unsent;
 
-/// Bytes of a peer as text that cannot break a log line.
+/// Shows a peer's bytes as text that cannot break a log line.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
@@ -19,11 +19,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lines of one kind in a second that peers can cause. A line costs the broker's thread more than the message behind it, so
-/// without a bound a peer could slow all others by what is said about it, and fill a disk.
+/// Maximum number of log lines of one kind in one second that peers can cause. A line costs the broker's thread more
+/// than the message behind it. Without a limit, one peer could slow all others and fill a disk.
 const LINES_A_SECOND: u32 = 20;
 
-/// Bounds the lines of one kind.
+/// Limits the lines of one kind.
 struct Bound(Mutex<Second>);
 
 struct Second {
@@ -37,7 +37,7 @@ impl Bound {
         Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
     }
 
-    /// Whether there is room for a line now, and then how many were left out before it, if any were.
+    /// Checks for room for a line now. `Some` allows the line; its value is the number of lines left out before it.
     fn room(&self, now: Instant) -> Option<Option<u64>> {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
@@ -52,7 +52,7 @@ impl Bound {
     }
 }
 
-/// An event if there is room for one of its kind; `others` were left out before it.
+/// Writes an event if its kind has room for a line. `others` is the number of lines left out before it.
 macro_rules! bounded {
     ($level:ident, $($rest:tt)*) => {{
         static BOUND: Bound = Bound::new();
@@ -97,7 +97,7 @@ pub(crate) fn broker(note: &Note) {
                 warn,
                 service = shown(service),
                 wait_ms = wait.as_ms(),
-                "service overloaded: calls are refused that could not end in their time"
+                "service overloaded: the broker refuses calls that could not end in time"
             );
         }
         Note::SlotReclaimed { id, service } => {
@@ -105,7 +105,7 @@ pub(crate) fn broker(note: &Note) {
                 warn,
                 id = shown(id),
                 service = shown(service),
-                "a worker held a call beyond its deadline; its slot was given back"
+                "a worker held a call beyond its deadline; the broker took its slot back"
             );
         }
         Note::TurnedAway { route, reason } => {
@@ -119,7 +119,7 @@ pub(crate) fn broker(note: &Note) {
             );
         }
         Note::ClientSeen { who } => tracing::debug!(who = shown(who), "first call"),
-        // The session's end is told besides.
+        // The end of the session has its own line.
         Note::WorkerLeft { .. } => {}
         note => tracing::debug!(?note, "broker"),
     }
@@ -133,14 +133,14 @@ pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
     bounded!(warn, route = shown(route), %error, "message dropped");
 }
 
-/// A message on a routing id that another peer has a session under.
-/// `chosen`: there is a key, and a routing id of the peer's choice.
+/// A message that cannot be shown to come from its session's peer. `chosen`: the peer has a key and set its own routing
+/// id.
 pub(crate) fn unproven(route: &[u8], chosen: bool) {
     let why = match chosen {
         true => {
-            "its peer has a key and sets its routing id itself: it must leave that to the broker"
+            "its peer has a key and sets its own routing id; the broker must choose the routing id"
         }
-        false => "its connection should have a key, and has none",
+        false => "its connection needs a key and does not have one",
     };
     bounded!(warn, route = shown(route), why, "message dropped");
 }
@@ -150,10 +150,10 @@ pub(crate) fn unknown(route: &[u8], error: &RecordError) {
 }
 
 pub(crate) fn unreachable(error: Unsent) {
-    tracing::debug!(%error, "a packet could not be sent");
+    tracing::debug!(%error, "could not send a packet");
 }
 
-/// A worker refuses a call, for its capacity is taken by handlers whose calls have ended.
+/// A worker refuses a call because handlers of ended calls use all its capacity.
 pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
     let service = shown(service);
     bounded!(
@@ -165,22 +165,22 @@ pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
     );
 }
 
-/// The runtime of a worker's handlers does not move, or moves again.
+/// The runtime of a worker's handlers has stalled.
 pub(crate) fn stalled(after: Duration, not_started: usize, running: usize) {
     bounded!(
         error,
         ?after,
         not_started,
         running,
-        "the tokio runtime of the handlers does not move: does a handler block it? The worker leaves its broker until it moves"
+        "the tokio runtime of the handlers is stalled: does a handler block it? The worker leaves its broker until the runtime runs again"
     );
 }
 
 pub(crate) fn moves() {
-    bounded!(warn, "the tokio runtime of the handlers moves again; the worker comes back");
+    bounded!(warn, "the tokio runtime of the handlers runs again; the worker comes back");
 }
 
-/// A peer gets no session, or a worker may not serve what it offers.
+/// A peer is refused: it gets no session, or the worker may not serve the service.
 pub(crate) fn refused(
     id: &[u8],
     principal: &[u8],
@@ -193,7 +193,7 @@ pub(crate) fn refused(
     bounded!(warn, id, principal, service, address, %reason, attempts, "peer refused");
 }
 
-/// What has become of a connection to a broker.
+/// A change of a connection to a broker.
 pub(crate) fn connection(
     who: &'static str,
     services: Option<&str>,
@@ -229,7 +229,11 @@ mod tests {
         assert_eq!(lines(999, 100), [None; 15]);
         let next = lines(1_000, 100);
         assert_eq!(next.len(), 20);
-        assert_eq!((next[0], next[1]), (Some(85), None), "what was left out is told");
+        assert_eq!(
+            (next[0], next[1]),
+            (Some(85), None),
+            "the number of lines left out is reported"
+        );
         assert_eq!(lines(5_000, 1), [Some(80)]);
     }
 }

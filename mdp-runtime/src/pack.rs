@@ -1,4 +1,4 @@
-//! Gathering records into packets on the way out, and taking messages apart on the way in.
+//! Gathers records into packets to send, and decodes received messages.
 
 use std::collections::VecDeque;
 
@@ -12,14 +12,14 @@ use crate::listing;
 use crate::status::Status;
 use crate::transport::{InPacket, OutPacket, SocketError};
 
-/// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
-/// other side is at work on it while the next one is gathered.
+/// A packet with this many bytes is sent. So packets fit into caches and pipes, and the receiver works on one packet
+/// while the next one is gathered.
 const PACKET_BYTES: usize = 32 * 1024;
 const PACKET_WEIGHT: usize = 128 * CALL_WEIGHT;
 const PACKET_FRAMES: usize = 16;
 
-/// Records count for what their receiver has to do about them. That of a call is what a handler or a caller does; an
-/// item of a stream is one of many, and takes less.
+/// The weight of a record is the work for its receiver. The record of a call starts work of a handler or a caller. An
+/// item of a stream is one of many, and needs less work.
 pub(crate) const CALL_WEIGHT: usize = 4;
 const ITEM_WEIGHT: usize = 1;
 
@@ -28,18 +28,18 @@ fn weight(command: Option<Command>) -> usize {
     if command == Some(Command::Data) { ITEM_WEIGHT } else { CALL_WEIGHT }
 }
 
-/// The weight of what was received, at least 1.
+/// The weight of received records, at least 1.
 pub(crate) fn weight_of(heads: &[Head]) -> usize {
     heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
 }
 
-/// The packet that is being gathered for one receiver.
+/// The packet that is being filled for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     packet: OutPacket,
-    /// In its frames.
+    /// Bytes in the payload frames of the packet.
     frame_bytes: usize,
-    /// Of its records, at least 1 if there is one.
+    /// Weight of the packet's records, at least 1 if there is a record.
     weight: usize,
 }
 
@@ -48,7 +48,7 @@ impl Packer {
         self.weight == 0
     }
 
-    /// Whether the packet should go before more is put in.
+    /// Whether the packet should be sent before more records are added.
     pub(crate) fn is_full(&self) -> bool {
         self.packet.first.len() >= PACKET_BYTES
             || self.weight >= PACKET_WEIGHT
@@ -84,7 +84,7 @@ impl Packer {
         }
     }
 
-    /// The packet, to be sent. When that was done, the packer is to be [cleared](Self::clear).
+    /// The packet to send. After the packet is sent, [clear](Self::clear) the packer.
     pub(crate) fn packet(&mut self) -> &mut OutPacket {
         &mut self.packet
     }
@@ -94,7 +94,7 @@ impl Packer {
         self.packet.frames.is_empty()
     }
 
-    /// The bytes of the packet and of its frames, and how many frames that are.
+    /// The bytes of the packet and its frames, and the number of frames.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
     }
@@ -105,7 +105,7 @@ impl Packer {
         self.weight = 0;
     }
 
-    /// The packet back again as a message that was received, to find out what was not sent.
+    /// Takes the packet back in the form of a received message, to find the records that were not sent.
     pub(crate) fn take(&mut self) -> Received {
         let received = Received {
             packet: Bytes::from(std::mem::take(&mut self.packet.first)),
@@ -116,16 +116,16 @@ impl Packer {
     }
 }
 
-/// Packets for one socket that may be full: what does not go now waits in order.
+/// Packets for one socket that may be full. Packets that cannot be sent now wait in order.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
     packets: VecDeque<Packer>,
-    /// An empty packer whose buffers are used again.
+    /// An empty packer, kept to use its buffers again.
     spare: Option<Packer>,
 }
 
 impl Gather {
-    /// Adds a record. `true`: its packet is full and should go.
+    /// Adds a record. `true`: its packet is full and should be sent.
     pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) -> bool {
         if self.packets.back().is_none_or(Packer::is_full) {
             self.packets.push_back(self.spare.take().unwrap_or_default());
@@ -144,12 +144,12 @@ impl Gather {
         self.packets.clear();
     }
 
-    /// What was not sent, as messages that were received.
+    /// Takes the packets that were not sent, in the form of received messages.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Received> {
         self.packets.drain(..).map(|mut packer| packer.take())
     }
 
-    /// Sends until all is sent or `send` gives `false`.
+    /// Sends until all packets are sent or `send` returns `false`.
     pub(crate) fn flush(
         &mut self,
         mut send: impl FnMut(&mut OutPacket) -> Result<bool, SocketError>,
@@ -165,7 +165,7 @@ impl Gather {
     }
 }
 
-/// A message as it came: the packet, then the payload frames.
+/// A message as received: the packet, then the payload frames.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     pub(crate) packet: Bytes,
@@ -193,7 +193,7 @@ impl Received {
         checked
     }
 
-    /// A raw payload is a list of frames (wire.md R85).
+    /// Checks that each raw payload is a list of frames (wire.md R85).
     fn check_raw(&self, limits: &Limits, heads: &[Head]) -> Result<(), WireError> {
         for (record, head) in heads.iter().enumerate() {
             if head.flags.has(Flags::RAW) {
@@ -210,7 +210,7 @@ impl Received {
     }
 }
 
-/// What a peer is told whose message could not be read.
+/// The reason for a peer whose message could not be read.
 pub(crate) fn reason_for(error: WireError) -> DisconnectReason {
     match error {
         WireError::Version(_) => DisconnectReason::Version,

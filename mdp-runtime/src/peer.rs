@@ -1,4 +1,4 @@
-//! What the drivers of worker and client share: the way to a broker, its state, timers.
+//! The common part of the drivers of worker and client: the link to a broker, its state, timers.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -18,14 +18,14 @@ use crate::rpc_link::RpcLink;
 use crate::security::{ClientKeys, Faults};
 use crate::transport::{Runtime, close_all};
 
-/// Calls that are handled before the other side of a driver's loop has its turn. So few that they
-/// are on their way again while the next ones come: the sides of a call work at the same time.
+/// The number of calls that are handled before the other direction of a driver's loop. The number is small, so that
+/// these calls are sent while the next ones arrive and both directions work at the same time.
 pub(crate) const BURST: usize = 128;
 
-/// The same in what records weigh: items of streams are more.
+/// The same limit in weights of records: it allows more items of streams than calls.
 pub(crate) const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
 
-/// Where a worker or a client connects to, and with which keys.
+/// The endpoints and keys of a worker or a client.
 #[derive(Clone)]
 pub(crate) struct Way {
     pub(crate) runtime: Runtime,
@@ -33,11 +33,11 @@ pub(crate) struct Way {
     pub(crate) keys: Option<ClientKeys>,
 }
 
-/// A worker or a client towards its broker.
+/// A worker or a client with its link to a broker.
 pub(crate) struct Peer {
     pub(crate) clock: Clock,
     connection: Connection,
-    /// When the machine makes its next attempt to connect, if it waits for that.
+    /// The time of the state machine's next attempt to connect, if the state machine waits for it.
     pub(crate) next_attempt: Option<Time>,
     way: Way,
     link: BrokerLink,
@@ -45,14 +45,14 @@ pub(crate) struct Peer {
     state: watch::Sender<ConnectionState>,
 }
 
-/// Why the session cannot go on with this socket.
+/// The reason why the session cannot continue with this socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Broken {
-    /// The broker sent what cannot be read.
+    /// The broker sent an invalid message.
     Invalid,
-    /// The socket could not be made, or failed, or its connection broke.
+    /// The socket could not be made, or failed, or its connection was lost.
     Connection,
-    /// The handshake has failed, and will again.
+    /// The handshake has failed, and another attempt would fail, too.
     Refused,
 }
 
@@ -70,19 +70,19 @@ impl Peer {
         }
     }
 
-    /// The same of a worker of these services.
+    /// The same peer, as a worker of these services.
     pub(crate) fn of_services<'a>(mut self, names: impl Iterator<Item = &'a [u8]>) -> Self {
         self.connection.set_services(names);
         self
     }
 
-    /// A peer whose broker speaks plain MDP. `side` translates.
+    /// The same peer, for a broker of plain MDP. `side` translates between the protocols.
     pub(crate) fn over_plain(mut self, side: Side) -> Self {
         self.link = BrokerLink::Plain(side);
         self
     }
 
-    /// The endpoint that the peer is, or was, connected to.
+    /// The endpoint of the current or the last connection.
     pub(crate) fn endpoint(&self) -> &str {
         let endpoint = self.link.endpoint().unwrap_or_default();
         self.way.endpoints.get(endpoint).map_or("", String::as_str)
@@ -101,7 +101,7 @@ impl Peer {
     }
 
     fn tell(&mut self, state: ConnectionState) {
-        // Closed is said when the socket is, by `close`.
+        // `close` reports `Closed` after the socket is closed.
         if state != ConnectionState::Closed {
             self.log(&state);
             self.state.send_replace(state);
@@ -113,33 +113,33 @@ impl Peer {
         self.connection.changed(self.clock.now(), state, &endpoint, self.next_attempt);
     }
 
-    /// Where the state is told.
+    /// The sender of the state.
     pub(crate) fn state(&self) -> watch::Sender<ConnectionState> {
         self.state.clone()
     }
 
-    /// What is known of handshakes that have failed.
+    /// The failed handshakes.
     pub(crate) fn faults(&self) -> Faults {
         self.faults.clone()
     }
 
-    /// Goes on on the tokio runtime that this is called on.
+    /// Moves the link to the tokio runtime of the caller.
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
         self.link.moved()
     }
 
-    /// Whether the link has got its connection since this was asked last.
+    /// Whether the connection was made since the last call.
     pub(crate) fn take_made(&mut self) -> bool {
         self.link.take_made()
     }
 
-    /// The calls whose REQUESTs were given to no socket, in order. They are forgotten here.
+    /// Takes the calls whose REQUESTs no socket has accepted, in order.
     pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
         self.link.take_unsent()
     }
 
-    /// Hands the records of the next message to `take`, which stops at the first that cannot be read, and gives their
-    /// weight.
+    /// Passes the records of the next message to `take`, up to the first invalid one. Returns the weight of the
+    /// message.
     pub(crate) fn receive_one(
         &mut self,
         mut take: impl FnMut(Time, Record<&[u8], Body>),
@@ -150,7 +150,7 @@ impl Peer {
         received
     }
 
-    /// Says what state the link is in, if that is the link's to say and new.
+    /// Reports the link's state if the link reports it itself, and if it is new.
     fn tell_news(&mut self) {
         let Some(state) = self.link.state() else { return };
         if *self.state.borrow() != *state {
@@ -163,19 +163,19 @@ impl Peer {
         self.link.flush()
     }
 
-    /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
+    /// Whether the next receive returns a message or an error.
     pub(crate) fn is_readable(&mut self) -> bool {
         self.link.is_readable()
     }
 
-    /// When there is something to receive at the latest, though nothing comes.
+    /// The latest moment of the next receive, even if no message arrives.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.link.next_deadline()
     }
 
-    /// Closes the socket once it has written what it held, and says so.
+    /// Closes the socket after it has written its messages, and reports `Closed`.
     pub(crate) async fn close(mut self) {
-        // A broken socket has lost it anyway.
+        // A failed socket has lost its messages anyway.
         let _ = self.flush();
         let sockets = self.link.take_sockets();
         close_all(&self.way.runtime, sockets).await;
@@ -183,14 +183,14 @@ impl Peer {
         self.state.send_replace(ConnectionState::Closed);
     }
 
-    /// Waits until there is something to receive, the connection is lost, or there is room for what waits to be sent.
+    /// Waits for a message, for the loss of the connection, or for room for a waiting message.
     pub(crate) async fn ready(&mut self) {
         self.link.ready().await;
     }
 }
 
-/// A timer that is set anew only when that makes it fire sooner: it may fire too early, never too
-/// late, and costs nothing while deadlines move away.
+/// A timer that is reset only to fire sooner. It may fire too early, but never too late, and costs nothing while
+/// deadlines move into the future.
 pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     armed: bool,

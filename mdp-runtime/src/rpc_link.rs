@@ -1,4 +1,4 @@
-//! The way to a broker that speaks MDP/RPC: one socket, packets both ways.
+//! The link to a broker over MDP/RPC: one socket, packets in both directions.
 
 use std::future::pending;
 
@@ -11,16 +11,16 @@ use crate::peer::{Broken, Way};
 use crate::security::Faults;
 use crate::transport::{Closing, Dealer, SocketError};
 
-/// The socket of a worker or a client, and what waits to be sent on it.
+/// The socket of a worker or a client, and its queue of packets.
 pub(crate) struct RpcLink {
-    /// Whose it is, for the log.
+    /// The role of the socket's owner, for the log.
     who: &'static str,
     socket: Option<Dealer>,
-    /// Of the socket.
+    /// The index of the socket's endpoint.
     endpoint: usize,
     /// The handshake with this endpoint has failed.
     faulty: bool,
-    /// The socket has its connection, and nobody was told yet.
+    /// The connection was made, and this was not reported yet.
     made: bool,
     faults: Faults,
     gather: Gather,
@@ -30,7 +30,8 @@ pub(crate) struct RpcLink {
 
 impl RpcLink {
     pub(crate) fn new(who: &'static str, faults: Faults) -> Self {
-        // What a broker sends is bounded by what it was sent; only the largest payload is not ours.
+        // A broker sends only what its peers have sent, so its messages are limited. Only the largest payload may come
+        // from another peer.
         let limits = Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() };
         RpcLink {
             who,
@@ -45,7 +46,7 @@ impl RpcLink {
         }
     }
 
-    /// The endpoint that the socket is, or was, connected to.
+    /// The endpoint of the current or the last socket.
     pub(crate) fn endpoint(&self) -> usize {
         self.endpoint
     }
@@ -57,12 +58,12 @@ impl RpcLink {
                 true => self.flush(),
                 false => Ok(()),
             },
-            // The peer's to say.
+            // `Peer` reports the state.
             SessionAction::State(_) => Ok(()),
         }
     }
 
-    /// The machine knows that nobody answered, and not why.
+    /// Adds the reason: the state machine knows only that no broker answered. A failed handshake explains this.
     pub(crate) fn explained(&mut self, state: ConnectionState) -> ConnectionState {
         match state {
             ConnectionState::Disconnected(
@@ -76,10 +77,10 @@ impl RpcLink {
         }
     }
 
-    /// A new socket each time (RFC 7 W6): nothing of an old session reaches the new one.
+    /// Makes a new socket for each connection (RFC 7 W6), so that no message of an old session reaches the new one.
     fn connect(&mut self, way: &Way, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
-        // Else a broker that comes late would open a session for whoever is not there any more.
+        // Otherwise a broker that starts late would open a session for a peer that has gone.
         self.discard();
         (self.endpoint, self.faulty, self.made) = (endpoint, false, false);
         let keys = way.keys.as_ref().map(|keys| (keys, endpoint));
@@ -98,14 +99,14 @@ impl RpcLink {
         }
     }
 
-    /// Goes on on the tokio runtime that this is called on.
+    /// Moves the socket to the tokio runtime of the caller.
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
         let Some(socket) = self.socket.take() else { return Ok(()) };
         self.socket = Some(socket.moved().map_err(|error| self.broken(error))?);
         Ok(())
     }
 
-    /// The next message of the socket, if one is there.
+    /// Receives the socket's next message, if there is one.
     fn receive(&mut self, way: &Way) -> Result<Option<Received>, Broken> {
         loop {
             let Some(socket) = &mut self.socket else { return Ok(None) };
@@ -118,26 +119,26 @@ impl RpcLink {
                 return Ok(Some(received.into()));
             }
             if lost {
-                // The socket would go on with another connection, on which nobody knows this peer.
+                // The socket would continue with a new connection, on which the broker does not know this peer.
                 self.discard();
                 return Err(Broken::Connection);
             }
             let Some(socket) = &mut self.socket else { return Ok(None) };
             let fault = socket.look_around();
             self.made |= socket.take_made();
-            // What came before the connection was lost is read before that is said.
+            // Messages that arrived before the loss are read before the loss is reported.
             let lost = socket.is_lost();
             if let Some(fault) = fault {
                 let endpoint = way.endpoints.get(self.endpoint);
                 let (who, known) = (self.who, self.faults.of(self.endpoint) == Some(fault));
-                // Told once: it fails at each attempt.
+                // Logged as a warning once, because each attempt fails in the same way.
                 match known {
                     true => tracing::debug!(who, ?endpoint, %fault, "the handshake failed"),
                     false => tracing::warn!(who, ?endpoint, %fault, "the handshake failed"),
                 }
                 self.faults.set(self.endpoint, Some(fault));
                 self.faulty = true;
-                // The socket has given the connection up.
+                // The socket has given up the connection.
                 if fault.is_final() {
                     return Err(Broken::Refused);
                 }
@@ -148,20 +149,20 @@ impl RpcLink {
         }
     }
 
-    /// Whether the socket has got its connection since this was asked last.
+    /// Whether the connection was made since the last call.
     pub(crate) fn take_made(&mut self) -> bool {
         std::mem::take(&mut self.made)
     }
 
-    /// Closes the socket, and what it still holds goes nowhere.
+    /// Closes the socket and drops its messages.
     fn discard(&mut self) {
         let Some(socket) = self.socket.take() else { return };
         if let Err(error) = socket.discard() {
-            tracing::debug!(who = self.who, %error, "a socket may still write what it holds");
+            tracing::debug!(who = self.who, %error, "a closed socket may still write its messages");
         }
     }
 
-    /// The calls whose REQUESTs were given to no socket, in order. They are forgotten here.
+    /// Takes the calls whose REQUESTs no socket has accepted, in order.
     pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
         let mut calls = Vec::new();
         for message in self.gather.take() {
@@ -175,8 +176,8 @@ impl RpcLink {
         calls
     }
 
-    /// Hands the records of the next message to `take`, which stops at the first that cannot be read, and gives their
-    /// weight.
+    /// Passes the records of the next message to `take`, up to the first invalid one. Returns the weight of the
+    /// message.
     pub(crate) fn receive_one(
         &mut self,
         way: &Way,
@@ -205,7 +206,7 @@ impl RpcLink {
         self.gather.flush(|packet| socket.send(packet)).map_err(|error| self.broken(error))
     }
 
-    /// Whether there is something to receive. A broken socket says yes, and shows at the next receive.
+    /// Whether the next receive returns a message or an error.
     pub(crate) fn is_readable(&self) -> bool {
         self.socket.as_ref().is_some_and(Dealer::is_readable)
     }
@@ -215,12 +216,12 @@ impl RpcLink {
         Broken::Connection
     }
 
-    /// The socket, to be closed when it has written what it holds.
+    /// Ends the socket after it has written its messages.
     pub(crate) fn take_socket(&mut self) -> Option<Closing> {
         self.socket.take().map(Dealer::into_closing)
     }
 
-    /// Waits until there is something to receive, the connection is lost, or there is room for what waits to be sent.
+    /// Waits for a message, for the loss of the connection, or for room for a waiting packet.
     pub(crate) async fn ready(&mut self) {
         match &mut self.socket {
             Some(socket) => socket.ready(!self.gather.is_empty()).await,

@@ -1,6 +1,6 @@
 //! Shutdown signals: SIGINT and SIGTERM ask a program to stop.
 //!
-//! A thread of its own, one in a process, hears the signals and knows when each one came, however busy the program is.
+//! One thread in the process receives the signals. It records the time of each signal even when the program is busy.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,14 +14,14 @@ use tokio::sync::watch;
 
 use crate::ends;
 
-/// Signals within this time count as one. `timeout(1)` sends each signal twice, to its child and to the child's group; a
-/// terminal and a supervisor may both send one.
+/// Signals within this time count as one. `timeout(1)` sends each signal twice, to its child and to the child's process
+/// group. A terminal and a supervisor may both send a signal.
 const TOGETHER: Duration = Duration::from_millis(500);
 
-/// Waits until the process is asked to stop, by SIGINT or SIGTERM. It listens from the call on, not only when it is
-/// awaited. Where signals cannot be listened to, it waits for ever.
+/// Waits until SIGINT or SIGTERM asks the process to stop. Listening starts with the call, before the future is
+/// awaited. If the process cannot listen for signals, the future waits for ever.
 ///
-/// Another signal, more than 0.5 s after the first, ends the process at once; see [`ShutdownSignals`].
+/// A second signal, more than 0.5 s after the first, ends the process at once; see [`ShutdownSignals`].
 ///
 /// ```no_run
 /// # async fn doc(broker: mdp_runtime::Broker) {
@@ -35,22 +35,23 @@ pub fn stop_asked() -> impl Future<Output = ()> + Send + 'static {
         match signals {
             Ok(mut signals) => signals.recv().await,
             Err(error) => {
-                tracing::error!(%error, "SIGINT and SIGTERM cannot be listened to");
+                tracing::error!(%error, "cannot listen for SIGINT and SIGTERM");
                 std::future::pending().await
             }
         }
     }
 }
 
-/// Listens to SIGINT and SIGTERM, from when it is made. All listeners of a process hear each signal.
+/// Listens for SIGINT and SIGTERM, from the moment the value is made. All listeners of a process receive each signal.
 ///
-/// - Signals within 0.5 s count as one: `timeout(1)`, for instance, sends each one twice.
-/// - A signal that no listener has received yet is received by the next one that is made. So a program that makes one as
-///   its first statement misses no signal, and [`Worker::run`](crate::Worker) of it ends at once. Process 1 of a container
-///   needs this: the kernel drops a signal for it that it does not listen to.
-/// - From the second signal on: a signal does what it does by default, which is to end the process at once, if no
-///   listener is left, or if none has received the signal before it. So a program that hangs while it stops can be ended.
-/// - The first signal waits for the next listener if none is left.
+/// - Signals within 0.5 s count as one. For instance, `timeout(1)` sends each signal twice.
+/// - If no listener has received a signal yet, the next new listener receives that signal. So a program that makes a
+///   listener in its first statement misses no signal, and its [`Worker::run`](crate::Worker) ends at once. Process 1
+///   of a container needs this: the kernel drops a signal that process 1 does not listen for.
+/// - From the second signal on, a signal may have its default effect, which ends the process at once. This happens if
+///   no listener is left, or if no listener has received the previous signal. So a program that hangs while it stops
+///   can be ended.
+/// - If no listener is left, the first signal waits for the next listener.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,11 +76,11 @@ pub struct ShutdownSignals {
 }
 
 impl ShutdownSignals {
-    /// Begins to listen. Works outside of a tokio runtime, too.
+    /// Starts to listen. Works outside of a tokio runtime, too.
     ///
     /// # Errors
     ///
-    /// The system does not let the process listen, or start a thread.
+    /// The system does not allow the process to listen, or to start a thread.
     pub fn listen() -> io::Result<Self> {
         static PROCESS: Mutex<Option<Arc<Heard>>> = Mutex::new(None);
         let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,16 +88,16 @@ impl ShutdownSignals {
             return Ok(heard.listener());
         }
         let heard = Arc::new(Heard::default());
-        // Before the first signal can come.
+        // The listener exists before the first signal can arrive.
         let listener = heard.listener();
         let signals = Signals::new([SIGINT, SIGTERM])?;
         let hears = Arc::clone(&heard);
         let hear = move || {
             let mut signals = signals;
-            // Who listens is woken here: a panic of theirs must not cost the process its signals.
+            // This wakes the listeners. If a listener's code panics, the process must still receive its signals.
             while let Err(panicked) = ends::catch(|| hear(&mut signals, &hears)) {
                 let words = panicked.words();
-                ends::say(|| tracing::error!(words, "who listens to signals panicked"));
+                ends::say(|| tracing::error!(words, "a listener for signals panicked"));
             }
         };
         ends::thread("mdp-signals", hear, drop)?;
@@ -104,7 +105,7 @@ impl ShutdownSignals {
         Ok(listener)
     }
 
-    /// Waits for the next signal. Cancel safe: dropping the future loses none.
+    /// Waits for the next signal. Cancel safe: dropping the future loses no signal.
     pub async fn recv(&mut self) {
         let seen = self.seen;
         match self.count.wait_for(|count| *count > seen).await.map(|count| *count) {
@@ -112,13 +113,13 @@ impl ShutdownSignals {
                 self.seen = count;
                 self.heard.received.fetch_max(count, Ordering::Relaxed);
             }
-            // The sender is gone, which is not so while `heard` is there.
+            // The sender is gone. This cannot happen while `heard` exists.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// The thread.
+/// Runs on the thread: receives the signals and reports them to the listeners.
 fn hear(signals: &mut Signals, heard: &Heard) {
     let mut last = None;
     for signal in signals.forever() {
@@ -133,22 +134,22 @@ fn hear(signals: &mut Signals, heard: &Heard) {
     }
 }
 
-/// Ends the process as the signal does by default.
+/// Ends the process with the default effect of the signal.
 fn end(signal: i32) {
-    // Process 1 has no default action.
+    // Process 1 has no default effect of signals.
     if std::process::id() == 1 {
         std::process::exit(128 + signal);
     }
-    // Does not come back.
+    // This call does not return.
     let _ = emulate_default_handler(signal);
 }
 
-/// What the process has heard.
+/// The signals that the process has received.
 #[derive(Debug)]
 struct Heard {
-    /// How many signals have come.
+    /// The number of signals.
     count: watch::Sender<u64>,
-    /// The last one of them that a listener has received.
+    /// The number of the last signal that a listener has received.
     received: AtomicU64,
 }
 
@@ -164,7 +165,7 @@ impl Heard {
         ShutdownSignals { heard: Arc::clone(self), count: self.count.subscribe(), seen }
     }
 
-    /// Tells all listeners of a signal. `false`: it is to end the process.
+    /// Reports a signal to all listeners. `false`: the signal must end the process.
     fn tell(&self) -> bool {
         let before = *self.count.borrow();
         let nobody = self.count.receiver_count() == 0;
@@ -182,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a signal is there for it.
+    /// Whether a signal is ready for this listener.
     fn has(listener: &mut ShutdownSignals) -> bool {
         let recv = std::pin::pin!(listener.recv());
         recv.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())

@@ -1,9 +1,8 @@
-//! Waiting awake: under load the next message is a fraction of a millisecond away, and on many
-//! machines, virtual ones above all, putting a core to sleep and waking it takes as long.
+//! Busy waiting under load. The next message then arrives within a fraction of a millisecond. On many machines, above
+//! all virtual ones, a core needs as long to sleep and wake.
 //!
-//! So a driver that has just handled a full burst looks again a few times before it sleeps, and gives
-//! the processor to whoever wants it between two looks. It does so only while it pays: after a wait
-//! that was in vain it sleeps through some of the next ones.
+//! A driver that has just handled a full burst polls a few times before it sleeps. It yields the processor between two
+//! polls. After polls that found nothing, it skips some chances to poll.
 
 use std::num::NonZero;
 use std::sync::OnceLock;
@@ -12,32 +11,32 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-/// The longest wait awake.
+/// The longest time of polling.
 const LONGEST: Duration = Duration::from_micros(400);
-/// So many records in a burst are load.
+/// A burst of at least this many records counts as load.
 const LOAD: usize = 16;
-/// The largest number of chances that are left out after waits in vain.
+/// Maximum number of chances that are skipped after polls that found nothing.
 const MOST_LEFT_OUT: u32 = 64;
 
-/// When to wait awake.
+/// Decides when a driver polls before it sleeps.
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
     loaded: bool,
-    /// Chances that are still to be left out.
+    /// The number of chances still to skip.
     left_out: u32,
-    /// How many were left out after the last wait in vain.
+    /// The number of chances skipped after the last time of polling that found nothing.
     penalty: u32,
 }
 
 impl Spin {
-    /// Tells of a burst of so many records.
+    /// Reports a burst of this many records.
     pub(crate) fn heard(&mut self, records: usize) {
         if records > 0 {
             self.loaded = records >= LOAD;
         }
     }
 
-    /// Waits awake, if that promises something, until `ready` says so. `false`: it is time to sleep.
+    /// Polls until `ready` returns `true`. `false`: polling does not pay, and the driver should sleep.
     pub(crate) fn wait(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {
@@ -48,7 +47,7 @@ impl Spin {
         }
     }
 
-    /// As [`wait`](Self::wait), within a task: the other tasks have their turn between two looks.
+    /// Like [`wait`](Self::wait), within a task: other tasks can run between two polls.
     pub(crate) async fn wait_in_task(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {
@@ -71,7 +70,7 @@ impl Spin {
         Some((Stopwatch::start(), Duration::ZERO))
     }
 
-    /// Looks once. `lap` gives the time since the look before. `None`: look again.
+    /// Polls once. `lap` returns the time since the previous poll. `None`: poll again.
     fn look(
         &mut self,
         waited: &mut Duration,
@@ -93,7 +92,7 @@ impl Spin {
     }
 }
 
-/// Whether the processor has another core: on a single one, whoever is waited for needs this one.
+/// Whether the machine has a second core. On a single core, the sender needs this core.
 fn has_company() -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get)) > 1
@@ -113,11 +112,11 @@ mod tests {
         spin.heard(LOAD - 1);
         assert!(!spin.wait(|| unreachable!()));
         spin.heard(LOAD);
-        spin.heard(0); // nothing came, which says nothing
+        spin.heard(0); // an empty burst changes nothing
         assert!(spin.loaded);
     }
 
-    /// What a spin finds that looks once in `lap`, where there is something to do at the `number`th look.
+    /// The result of polling once every `lap`, if `ready` returns `true` at the poll with this `number`.
     fn found(lap: Duration, number: u32) -> Option<bool> {
         let (mut spin, mut waited, mut looks) = (loaded(), Duration::ZERO, 0);
         let mut ready = || {

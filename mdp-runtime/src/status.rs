@@ -114,9 +114,9 @@ impl Status {
     }
 
     /// Returns the reason that the toolkit gives for a failure: `NO_SERVICE`, `NO_WORKER`, `NOT_DISPATCHED`,
-    /// `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED`, `OVERLOADED` or `BAD_REQUEST`. `None` if a
-    /// handler ended the call, even with the status of the handler's own call: [`source_call`](Self::source_call) has
-    /// the reason for that.
+    /// `MAYBE_EXECUTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `LIMIT_REACHED`, `OVERLOADED`, `BAD_REQUEST`, `DENIED` or
+    /// `DRAINING` (wire.md R62). `None` if a handler ended the call, even with the status of the handler's own call:
+    /// [`source_call`](Self::source_call) has the reason for that.
     pub fn reason(&self) -> Option<String> {
         self.inner.details.iter().find_map(codec::reason_of)
     }

@@ -116,38 +116,44 @@ fn refused<T: std::fmt::Debug>(
 
 #[test]
 fn each_mistake_says_what_was_wanted() {
-    let missing = "was wanted, and the message has no frame";
-    assert_eq!(refused(&[], Message::pop_i32), format!("i32 {missing}"));
-    assert_eq!(refused(&[], Message::pop_i64), format!("i64 {missing}"));
-    assert_eq!(refused(&[], Message::pop_f32), format!("f32 {missing}"));
-    assert_eq!(refused(&[], Message::pop_f64), format!("f64 {missing}"));
-    assert_eq!(refused(&[], Message::pop_string), format!("text {missing}"));
-    assert_eq!(refused(&[], Message::pop_bytes), format!("bytes {missing}"));
-    assert_eq!(refused(&[], Message::pop_enum::<Light>), format!("message::Light {missing}"));
-    assert_eq!(refused(&[], Message::pop_record::<Reading>), format!("message::Reading {missing}"));
+    let missing = ", but the message has no frame";
+    assert_eq!(refused(&[], Message::pop_i32), format!("expected i32{missing}"));
+    assert_eq!(refused(&[], Message::pop_i64), format!("expected i64{missing}"));
+    assert_eq!(refused(&[], Message::pop_f32), format!("expected f32{missing}"));
+    assert_eq!(refused(&[], Message::pop_f64), format!("expected f64{missing}"));
+    assert_eq!(refused(&[], Message::pop_string), format!("expected text{missing}"));
+    assert_eq!(refused(&[], Message::pop_bytes), format!("expected bytes{missing}"));
+    assert_eq!(
+        refused(&[], Message::pop_enum::<Light>),
+        format!("expected message::Light{missing}")
+    );
+    assert_eq!(
+        refused(&[], Message::pop_record::<Reading>),
+        format!("expected message::Reading{missing}")
+    );
 
     assert_eq!(
         refused(&[b"abc", b"abcd"], Message::pop_i32),
-        "i32 was wanted, which has 4 bytes, and the frame has 3"
+        "expected i32 with 4 bytes, but the frame has 3 bytes"
     );
     assert_eq!(
         refused(&[b""], Message::pop_f64),
-        "f64 was wanted, which has 8 bytes, and the frame has 0"
+        "expected f64 with 8 bytes, but the frame has 0 bytes"
     );
     assert_eq!(
         refused(&[b"12345"], Message::pop_enum::<Light>),
-        "message::Light was wanted, which has 4 bytes, and the frame has 5"
+        "expected message::Light with 4 bytes, but the frame has 5 bytes"
     );
     assert_eq!(
         refused(&[b"ab\xff"], Message::pop_string),
-        "text was wanted, and the frame is not UTF-8 from byte 2 on"
+        "expected text, but the frame is not UTF-8 from byte 2 on"
     );
     assert_eq!(
         refused(&[b"\0\0\0\x05"], Message::pop_enum::<Light>),
-        "message::Light was wanted, which has no variant with the number 5"
+        "expected message::Light, which has no variant with the number 5"
     );
     let error = refused(&[b"\x0a\x09short"], Message::pop_record::<Reading>);
-    let begin = "message::Reading was wanted, and the frame cannot be decoded as one: ";
+    let begin = "expected message::Reading, but the frame cannot be decoded as one: ";
     assert!(error.starts_with(begin) && error.len() > begin.len() + 10, "{error}");
 }
 

@@ -119,7 +119,7 @@ async fn a_key_that_is_not_known_is_refused_and_told_so() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(refused.to_string().contains("does not let this key in"), "{refused}");
+    assert!(refused.to_string().contains("does not accept this key"), "{refused}");
     assert_eq!(broker.stats().await.sessions, 0);
 }
 

@@ -1,11 +1,11 @@
-//! Why a set of descriptors cannot be used.
+//! The errors of a set of descriptors.
 
-/// Why a set of descriptors cannot be used.
+/// The reason why a set of descriptors cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
     /// The bytes are not a `google.protobuf.FileDescriptorSet`.
-    #[error("these bytes are no set of protobuf descriptors")]
+    #[error("these bytes are not a set of protobuf descriptors")]
     NotDescriptors(#[source] prost::DecodeError),
     /// Two declarations have the same full name.
     ///
@@ -28,10 +28,10 @@ pub enum SchemaError {
     ///
     /// In Rust: records of two packages use each other. A record without `package` belongs to the service's package.
     #[error(
-        "`{0}` imports itself by way of others; move records that use each other into one package"
+        "`{0}` imports itself through other files; move records that use each other into one package"
     )]
     Circle(String),
-    /// The set has no such service.
+    /// The set does not have the service.
     #[error("the descriptors have no service `{0}`")]
     NoService(String),
 }

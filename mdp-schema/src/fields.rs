@@ -10,13 +10,13 @@ pub(crate) enum Cardinality<'a> {
     Implicit,
     /// Once or not at all.
     Optional,
-    /// Exactly once, which proto2 checks.
+    /// Exactly once; proto2 checks this.
     Required,
     /// At most one of the fields of this oneof.
     Oneof(&'a str),
     /// Any number of times, each with a tag.
     Repeated,
-    /// Any number of times, in one piece.
+    /// Any number of times, in one block.
     Packed,
 }
 
@@ -65,12 +65,12 @@ fn is_packed(file: &FileDescriptorProto, field: &FieldDescriptorProto) -> bool {
     can_be_packed(field.r#type()) && said.unwrap_or(is_proto3(file))
 }
 
-/// Whether a type has no length of its own on the wire.
+/// Whether a list of this type can be packed: values of the type have no length on the wire.
 pub(crate) fn can_be_packed(kind: Type) -> bool {
     !matches!(kind, Type::String | Type::Bytes | Type::Message | Type::Group)
 }
 
-/// The type as a `.proto` file writes it; a word for those that have a name of their own.
+/// The type's name in a `.proto` file. For types with their own names, the kind of the type.
 pub(crate) fn keyword(kind: Type) -> &'static str {
     match kind {
         Type::Double => "double",

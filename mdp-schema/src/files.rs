@@ -1,10 +1,10 @@
-//! The files of a set: which imports which, and in what order they stand.
+//! The imports of the files of a set, and their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
-/// Gives each file its imports, and puts the files behind those that they import.
+/// Sets the imports of each file, and sorts the files so that imports come first.
 pub(crate) fn in_order(mut files: Vec<FileDescriptorProto>) -> FileDescriptorSet {
     let owners = owners(&files);
     for file in &mut files {
@@ -16,13 +16,13 @@ pub(crate) fn in_order(mut files: Vec<FileDescriptorProto>) -> FileDescriptorSet
     FileDescriptorSet { file: sorted(files) }
 }
 
-/// A file that imports itself by way of others.
+/// Finds a file that imports itself through other files.
 pub(crate) fn circle(set: &FileDescriptorSet) -> Option<&str> {
     let mut open: Vec<&FileDescriptorProto> = set.file.iter().collect();
     loop {
         let names: BTreeSet<&str> = open.iter().map(|file| file.name()).collect();
         let before = open.len();
-        // What imports nothing that is open is in no circle.
+        // A file that imports no remaining file is not part of a circle.
         open.retain(|file| file.dependency.iter().any(|import| names.contains(import.as_str())));
         if open.len() == before {
             return open.first().map(|file| file.name());
@@ -30,7 +30,7 @@ pub(crate) fn circle(set: &FileDescriptorSet) -> Option<&str> {
     }
 }
 
-/// The file of each type.
+/// The file that declares each type.
 fn owners(files: &[FileDescriptorProto]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
     for file in files {
@@ -59,7 +59,7 @@ fn declared(message: &DescriptorProto, scope: &str, names: &mut Vec<String>) {
     names.push(name);
 }
 
-/// The types that a file names.
+/// The types that a file uses.
 fn used(file: &FileDescriptorProto) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for message in &file.message_type {
@@ -78,7 +78,7 @@ fn used_in(message: &DescriptorProto, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Imports first. Files that import each other, which protobuf forbids, stay in some order.
+/// Sorts imports first. Files that import each other, which protobuf forbids, stay in some order.
 fn sorted(mut files: Vec<FileDescriptorProto>) -> Vec<FileDescriptorProto> {
     files.sort_by(|one, other| one.name().cmp(other.name()));
     let mut out: Vec<FileDescriptorProto> = Vec::with_capacity(files.len());

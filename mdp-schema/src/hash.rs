@@ -1,7 +1,7 @@
-//! The identity of a service's contract.
+//! The hash of a service's contract.
 //!
-//! The contract is written as lines of text in a fixed order, and the hash is the first 16 bytes of their SHA-256.
-//! `docs/wire.md` describes the lines, so that other programs can make the same hash.
+//! The contract is written as lines of text in a fixed order. The hash is the first 16 bytes of their SHA-256.
+//! `docs/wire.md` describes the lines, so that other programs can compute the same hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::index::{Index, Named, entry, join};
 /// The length of a [`hash`], in bytes.
 pub const HASH_LEN: usize = 16;
 
-/// The identity of a service's contract.
+/// Returns the identity of a service's contract.
 ///
 /// It does not depend on the front end, the names of files, the order of declarations, comments, JSON names or the
 /// syntax. It changes with the methods (name, types, streams, idempotency), and with the types that they reach: the
@@ -27,7 +27,7 @@ pub const HASH_LEN: usize = 16;
 ///
 /// # Errors
 ///
-/// The set lacks the service or a type, or declares one twice.
+/// The set does not have the service or a type, declares a name twice, or uses an edition.
 pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], SchemaError> {
     let digest = Sha256::digest(contract(set, service)?);
     let mut hash = [0; HASH_LEN];
@@ -35,7 +35,7 @@ pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], Sc
     Ok(hash)
 }
 
-/// The lines from which [`hash`] is made.
+/// Returns the lines that [`hash`] hashes.
 ///
 /// # Errors
 ///
@@ -52,7 +52,7 @@ pub fn contract(set: &FileDescriptorSet, service: &str) -> Result<String, Schema
 struct Lines<'a> {
     index: &'a Index<'a>,
     text: String,
-    /// Types that were named.
+    /// Types that were used and are not written yet.
     open: BTreeSet<String>,
 }
 
@@ -88,7 +88,7 @@ impl Lines<'_> {
         Ok(())
     }
 
-    /// Writes each type that is reached, in the order of their names.
+    /// Writes all reachable types, sorted by name.
     fn types(&mut self) -> Result<(), SchemaError> {
         let mut written: BTreeMap<String, String> = BTreeMap::new();
         while let Some(name) = self.open.pop_first() {

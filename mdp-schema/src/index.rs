@@ -1,4 +1,4 @@
-//! All declarations of a set, by full name without the leading dot.
+//! Finds all declarations of a set by their full names without the leading dot.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ pub(crate) struct Index<'a> {
     pub(crate) services: BTreeMap<String, Declared<'a, ServiceDescriptorProto>>,
 }
 
-/// A declaration and the file around it.
+/// A declaration and its file.
 #[derive(Debug)]
 pub(crate) struct Declared<'a, T> {
     pub(crate) file: &'a FileDescriptorProto,
     pub(crate) item: &'a T,
 }
 
-/// A type that a field names.
+/// A type that a field uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Named<'a> {
     Message(&'a DescriptorProto),
@@ -91,7 +91,7 @@ impl<'a> Index<'a> {
         if taken { Err(SchemaError::Twice(name.to_owned())) } else { Ok(()) }
     }
 
-    /// The service of this full name.
+    /// Returns the service with this full name.
     pub(crate) fn service(
         &self,
         name: &str,
@@ -99,7 +99,7 @@ impl<'a> Index<'a> {
         self.services.get(name).ok_or_else(|| SchemaError::NoService(name.to_owned()))
     }
 
-    /// The type that `user` names, with its full name.
+    /// Returns the type that `user` uses, with its full name.
     pub(crate) fn named<'n>(
         &self,
         name: &'n str,
@@ -115,7 +115,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// A name in its scope, which may be empty.
+/// Joins a scope, which may be empty, and a name.
 pub(crate) fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
 }
@@ -125,7 +125,7 @@ pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(|options| options.map_entry())
 }
 
-/// The key and the value of a map's entry.
+/// Returns the key and the value of a map's entry.
 pub(crate) fn entry(
     message: &DescriptorProto,
 ) -> Option<(&FieldDescriptorProto, &FieldDescriptorProto)> {

@@ -10,12 +10,12 @@ use crate::{Schema, SchemaError};
 /// Extracts the schema of one service from a set: the service, the types of its requests and replies, and all types
 /// that they use.
 ///
-/// A nested type keeps all messages around it. Comments stay. All other source positions, and files' options and
-/// extensions, are removed.
+/// A nested type keeps all messages that contain it. Comments stay. All other source positions, and the options and
+/// extensions of files, are removed.
 ///
 /// # Errors
 ///
-/// The set lacks the service or a type, or declares one twice.
+/// The set does not have the service or a type, declares a name twice, or uses an edition.
 pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaError> {
     let index = Index::of(set)?;
     let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
@@ -32,7 +32,7 @@ pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaErro
 ///
 /// # Errors
 ///
-/// The set lacks a type, or declares one twice.
+/// The set does not have a type, declares a name twice, or uses an edition.
 pub fn types<'n>(
     set: &FileDescriptorSet,
     names: impl IntoIterator<Item = &'n str>,
@@ -40,14 +40,14 @@ pub fn types<'n>(
     let index = Index::of(set)?;
     let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
     for name in names {
-        reach.named(name, &|| "what is asked for".to_owned())?;
+        reach.named(name, &|| "the requested type".to_owned())?;
     }
     Ok(Schema::of_files(reach.files(set, None)))
 }
 
 struct Reach<'a> {
     index: &'a Index<'a>,
-    /// The full names of the types that are declared in a file itself.
+    /// The full names of the outermost types, which a file declares directly.
     outermost: BTreeSet<String>,
 }
 
@@ -87,7 +87,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// The longest way up that still is a message; what is above are packages.
+    /// Returns the outermost message that contains this type. Above it are only packages.
     fn outermost_of(&self, full: &str) -> String {
         let mut outermost = full;
         while let Some((scope, _)) = outermost.rsplit_once('.') {
@@ -100,7 +100,7 @@ impl Reach<'_> {
     }
 }
 
-/// The file without what is not wanted; `None` if nothing is left.
+/// Returns the wanted part of a file. `None`: the file has no wanted part.
 fn part(
     file: &FileDescriptorProto,
     service: Option<&str>,
@@ -141,14 +141,14 @@ fn items<T: Clone>(kept: Vec<(usize, &T)>) -> Vec<T> {
     kept.into_iter().map(|(_, item)| item.clone()).collect()
 }
 
-/// The old places of what was kept, in the order of the new ones.
+/// The old indexes of the kept declarations, in the order of the new ones.
 struct Places {
     messages: Vec<usize>,
     enums: Vec<usize>,
     services: Vec<usize>,
 }
 
-/// The numbers of a file's lists in descriptor.proto.
+/// The field numbers of a file's lists in descriptor.proto.
 pub(crate) const MESSAGES: i32 = 4;
 pub(crate) const ENUMS: i32 = 5;
 pub(crate) const SERVICES: i32 = 6;

@@ -13,18 +13,18 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The schema of the service with this full name, such as `auth.v1.Auth`. The files need not list their imports,
-    /// and may be in any order.
+    /// Makes the schema of the service with this full name, for instance `auth.v1.Auth`. The files need not list their
+    /// imports, and may be in any order.
     pub fn of_service(service: impl Into<String>, files: Vec<FileDescriptorProto>) -> Self {
         Self { service: Some(service.into()), set: files::in_order(files) }
     }
 
-    /// A schema without a service. The files need not list their imports, and may be in any order.
+    /// Makes a schema without a service. The files need not list their imports, and may be in any order.
     pub fn of_files(files: Vec<FileDescriptorProto>) -> Self {
         Self { service: None, set: files::in_order(files) }
     }
 
-    /// Reads the bytes of [`to_bytes`](Self::to_bytes), as the schema of a service or of records.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes) as the schema of a service or of records.
     ///
     /// # Errors
     ///
@@ -34,35 +34,35 @@ impl Schema {
         Ok(Self { service: service.map(str::to_owned), set })
     }
 
-    /// The service's full name, such as `auth.v1.Auth`.
+    /// Returns the service's full name, for instance `auth.v1.Auth`. `None`: the schema has no service.
     pub fn service(&self) -> Option<&str> {
         self.service.as_deref()
     }
 
-    /// The descriptors. Each file follows the files that it imports.
+    /// Returns the descriptors. Each file comes after the files that it imports.
     pub fn descriptors(&self) -> &FileDescriptorSet {
         &self.set
     }
 
-    /// The encoded descriptors, as in a `.binpb` file. `mdp schema`, `protoc` and `buf` read them.
+    /// Returns the encoded descriptors, as in a `.binpb` file. `mdp schema`, `protoc` and `buf` can read them.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.set.encode_to_vec()
     }
 
-    /// The descriptors as `.proto` text, see [`print`](crate::print).
+    /// Returns the descriptors as `.proto` text; see [`print`](crate::print).
     ///
     /// # Errors
     ///
-    /// A name is declared twice, or packages use each other in a circle.
+    /// A file uses an edition, files import each other in a circle, or a name is declared twice.
     pub fn to_proto(&self) -> Result<Vec<ProtoFile>, SchemaError> {
         crate::print(&self.set)
     }
 
-    /// The identity of the service's contract, see [`hash`]; `None`: the schema has no service.
+    /// Returns the hash of the service's contract; see [`hash`]. `None`: the schema has no service.
     ///
     /// # Errors
     ///
-    /// The descriptors lack a type, or declare one twice.
+    /// The descriptors do not have the service or a type, declare a name twice, or use an edition.
     pub fn hash(&self) -> Result<Option<[u8; HASH_LEN]>, SchemaError> {
         self.service().map(|service| hash::hash(&self.set, service)).transpose()
     }

@@ -1,4 +1,4 @@
-//! The calls, and how long each took.
+//! Makes the calls and measures their durations.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -15,11 +15,11 @@ use tokio::task::JoinSet;
 
 use crate::contracts;
 
-/// What is to be done.
+/// The parameters of the load.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) method: Method,
-    /// The workers that take the calls in turn; if empty, the broker chooses.
+    /// The workers that get the calls in turn. Empty: the broker chooses.
     pub(super) workers: Vec<String>,
     pub(super) requests: Vec<Bytes>,
     pub(super) metadata: Vec<(String, String)>,
@@ -28,24 +28,24 @@ pub(super) struct Load {
     pub(super) duration: Duration,
     pub(super) warm_up: Duration,
     pub(super) timeout: Duration,
-    /// Microseconds, of which none has been counted.
+    /// An empty histogram of microseconds.
     pub(super) no_times: Histogram<u64>,
 }
 
-/// What was found.
+/// The results.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Microseconds of the calls that ended well.
+    /// The durations of successful calls, in microseconds.
     pub(super) times: Histogram<u64>,
-    /// How often calls ended otherwise, and what the first of them was told.
+    /// The number of failed calls for each code, and the message of the first one.
     pub(super) failures: BTreeMap<&'static str, (u64, String)>,
-    /// Replies; of streams there are more than of calls.
+    /// The number of replies. A stream has many replies for one call.
     pub(super) replies: u64,
-    /// Bytes of requests and replies, as they were encoded.
+    /// The bytes of encoded requests and replies.
     pub(super) bytes: u64,
-    /// Calls that could not be made at their time, for as many as may be were under way.
+    /// The number of calls that were delayed, because the maximum number of calls was in flight.
     pub(super) held_up: u64,
-    /// The time in which they were counted.
+    /// The duration of the measurement.
     pub(super) counted: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Found {
     }
 
     fn add(&mut self, other: Found) {
-        // Both have the same bounds.
+        // Both histograms have the same bounds.
         let _ = self.times.add(&other.times);
         for (code, (count, message)) in other.failures {
             self.failures.entry(code).or_insert((0, message)).0 += count;
@@ -97,7 +97,7 @@ impl Found {
     }
 }
 
-/// Makes the calls, with a bar that shows how far it is.
+/// Makes the calls and shows a progress bar.
 pub(super) async fn run(load: Arc<Load>, clients: Vec<Client>) -> Found {
     let begun = Instant::now();
     let bar = progress(load.duration);
@@ -122,7 +122,7 @@ pub(super) async fn run(load: Arc<Load>, clients: Vec<Client>) -> Found {
     found
 }
 
-/// So many tasks, each of which makes a call when its last one has ended.
+/// Runs tasks that each make the next call after the previous one has ended.
 async fn closed(
     load: &Arc<Load>,
     clients: &[Client],
@@ -139,7 +139,7 @@ async fn closed(
                 let from = Instant::now();
                 let (sent, ended) = one(&load, &client, next).await;
                 let now = Instant::now();
-                // What ends in the time that counts counts.
+                // Calls that end within the measured time count.
                 let at = now - begun;
                 if at >= load.warm_up && at < load.duration {
                     found.count(now - from, sent, ended);
@@ -153,7 +153,7 @@ async fn closed(
     gathered(load, tasks).await
 }
 
-/// A call at each beat, whatever becomes of those before.
+/// Makes calls at fixed times, independent of previous calls.
 async fn open(
     load: &Arc<Load>,
     clients: &[Client],
@@ -188,7 +188,7 @@ async fn open(
             let mut found = Found::new(&load);
             let (sent, ended) = one(&load, &client, number).await;
             if due >= load.warm_up {
-                // From when it was due, not from when it was made.
+                // The time counts from the moment at which the call was due, not from when it was made.
                 found.count((begun + due).elapsed(), sent, ended);
             }
             made.fetch_add(1, Ordering::Relaxed);
@@ -210,7 +210,7 @@ async fn gathered(load: &Load, mut tasks: JoinSet<Found>) -> Found {
     all
 }
 
-/// A call, and of its reply the messages and their bytes.
+/// Makes a call. Returns the number of bytes sent, and for the reply the number of messages and their bytes.
 async fn one(load: &Load, client: &Client, number: usize) -> (usize, Result<(u64, u64), Status>) {
     let at = number % load.requests.len().max(1);
     let request = load.requests.get(at).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `mdp bench`: load on a live service, and what it does with it.
+//! `mdp bench`: puts load on a running service and measures the calls.
 
 mod load;
 mod report;
@@ -17,12 +17,12 @@ use crate::connect::ConnectArgs;
 use crate::messages::{self, Called};
 use load::Load;
 
-/// How many different requests are made up.
+/// The number of different generated requests.
 const MADE_UP: u64 = 256;
 
-/// Puts load on a method of a service that is running, and says how long its calls took.
+/// Puts load on a method of a running service, and prints how long its calls took.
 ///
-/// The exit code is 0 if each call ended well, 1 if one did not or there was none, 2 if the command line is wrong.
+/// The exit code is 0 if every call succeeded, 1 if a call failed or no call was made, 2 if the command line is wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     /// The method, `package.Service/Method`: one request, and one reply or a stream of them.
@@ -43,8 +43,8 @@ pub(crate) struct BenchArgs {
     /// How many calls are in flight at a time, 1 to 100,000. With --rate: the maximum.
     #[arg(long, short = 'c', value_name = "CALLS", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     concurrency: u32,
-    /// Calls per second, independent of their replies. The time of a call counts from the moment at which it was due, so a
-    /// stall counts for all calls that it delays. Default: the next call begins when one has ended.
+    /// Calls per second, independent of their replies. The time of a call counts from the moment at which it was due,
+    /// so a stall counts for all calls that it delays. Default: the next call begins when one has ended.
     #[arg(long, value_name = "CALLS")]
     rate: Option<f64>,
     /// The number of connections, 1 to 1,000. They take the calls in turn.
@@ -53,7 +53,7 @@ pub(crate) struct BenchArgs {
     /// How long to make calls, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     duration: Duration,
-    /// The part of the duration at its begin that does not count, in seconds.
+    /// The first part of the duration, which does not count, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     warm_up: Duration,
     /// The timeout of each call in seconds.
@@ -98,7 +98,7 @@ async fn bench(args: &BenchArgs) -> Result<u8, Failure> {
         duration: args.duration,
         warm_up: args.warm_up,
         timeout: args.timeout,
-        // From a microsecond to an hour, to three digits.
+        // From a microsecond to an hour, with three significant digits.
         no_times: Histogram::new_with_bounds(1, 3_600_000_000, 3).map_err(Failure::failed)?,
     };
     let found = load::run(Arc::new(load), clients).await;

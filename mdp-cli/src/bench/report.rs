@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! Prints the results for people and for programs.
 
 use std::fmt::Write;
 
@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::load::Found;
 
-/// The widest bar of the histogram.
+/// The width of the longest bar of the histogram.
 const WIDEST: u64 = 40;
-/// Its bars.
+/// The number of bars.
 const BARS: u32 = 12;
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99];
 
 pub(super) fn text(method: &str, found: &Found) -> String {
     let mut out = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write_text(&mut out, method, found);
     out
 }
@@ -28,7 +28,7 @@ fn write_text(out: &mut String, method: &str, found: &Found) -> std::fmt::Result
     }
     writeln!(out, "  bytes/s    {:.0}", per_second(found, found.bytes))?;
     if found.held_up > 0 {
-        let text = "calls came later than they were due: as many as may be were under way";
+        let text = "calls were made late, because the maximum number of calls was in flight";
         writeln!(out, "  {} {text}", found.held_up)?;
     }
     for (code, (count, message)) in &found.failures {
@@ -81,8 +81,8 @@ pub(super) fn json(method: &str, found: &Found) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
-/// Up to when, and how many: from the shortest to the 99.9th percentile, each as much longer than the one before, and the
-/// rest.
+/// Returns the upper limit and the count of each bar. The bars cover the shortest time to the 99.9th percentile; each
+/// limit is larger than the previous one by the same factor. The last bar is the rest.
 fn bars(found: &Found) -> Vec<(u64, u64)> {
     let times = &found.times;
     if times.is_empty() {
@@ -96,7 +96,7 @@ fn bars(found: &Found) -> Vec<(u64, u64)> {
     ends.dedup();
     let mut from = 0;
     let mut bars = Vec::new();
-    // Counts are kept for ranges, none of which is split.
+    // The histogram counts ranges. No bar splits a range.
     for end in ends.into_iter().map(|end| times.highest_equivalent(end)) {
         if end >= from {
             bars.push((end, times.count_between(from, end)));

@@ -1,13 +1,13 @@
-//! What a broker says of itself and of its services.
+//! Checks the broker and its services, from the broker's own reports.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Finding;
 use crate::management::{AskError, BrokerLine, Management, ServiceLine, WorkerLine};
 
-/// Clocks that are further apart make logs of several machines hard to read, and tokens expire too early.
+/// With a larger difference between clocks, the logs of several machines are hard to read, and tokens expire too early.
 const CLOCKS_APART: Duration = Duration::from_secs(1);
-/// From how much of a limit in use on it is worth a look.
+/// The share of a limit from which a warning is shown.
 const NEARLY_FULL: f64 = 0.8;
 
 pub(super) async fn look(broker: &Management) -> Vec<Finding> {
@@ -27,7 +27,7 @@ fn refused(check: &'static str, error: AskError) -> Finding {
     let mend = match error {
         AskError::Denied(_) => "give this key `manage = true` in the broker's policy",
         AskError::NotThere(_) => "bring the broker to this program's version",
-        _ => "try again; see the broker's log if it stays so",
+        _ => "try again; check the broker's log if this continues",
     };
     Finding::failed(check, format!("{:#}", anyhow::anyhow!(error)), mend)
 }
@@ -37,8 +37,8 @@ async fn of_broker(broker: &Management, line: &BrokerLine, way: Duration) -> Vec
     findings.push(match line.draining {
         false => Finding::ok("draining", "the broker takes calls"),
         true => {
-            let mend = "nothing, if it is to end; else start it anew";
-            Finding::warning("draining", "the broker is to end and takes no new calls", mend)
+            let mend = "nothing, if it should end; otherwise start it again";
+            Finding::warning("draining", "the broker is shutting down and takes no new calls", mend)
         }
     });
     match broker.counters().await {
@@ -59,7 +59,7 @@ fn version(broker: &str) -> Finding {
     }
 }
 
-/// The broker read its clock somewhere between question and answer.
+/// Compares the clocks. The broker read its clock at some moment between question and answer.
 fn clock(broker_ms: u64, way: Duration) -> Finding {
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let apart = own.abs_diff(Duration::from_millis(broker_ms)).saturating_sub(way);
@@ -86,9 +86,9 @@ fn limits(line: &BrokerLine, counters: &crate::management::Numbers) -> Finding {
     });
     let near: Vec<String> = near.collect();
     match near.is_empty() {
-        true => Finding::ok("limits", "none is nearly reached"),
+        true => Finding::ok("limits", "no limit is nearly reached"),
         false => {
-            let mend = "raise the limit under [limits] in the broker's configuration, or find out who takes so much";
+            let mend = "raise the limit under [limits] in the broker's configuration, or find the peers that use so much";
             Finding::warning("limits", near.join(", "), mend)
         }
     }
@@ -127,8 +127,7 @@ fn of_services(services: &[ServiceLine], workers: &[WorkerLine]) -> Vec<Finding>
             "{} of {} drains and holds {} calls",
             worker.id, worker.service, worker.running
         );
-        let mend =
-            "nothing, if it is to end; a worker that stays so holds calls whose deadlines are far";
+        let mend = "nothing, if it should end; a worker that stays in this state holds calls with late deadlines";
         findings.push(Finding::warning("draining", found, mend));
     }
     if findings.is_empty() {
@@ -149,11 +148,12 @@ fn differing(line: &ServiceLine, workers: &[WorkerLine]) -> Finding {
     });
     let groups: Vec<String> = groups.collect();
     let found = format!(
-        "the workers of {} were built of different schemas: {}",
+        "the workers of {} were built from different schemas: {}",
         line.service,
         groups.join("; ")
     );
-    let mend = "`mdp schema check` says whether they get on with each other; bring all workers to one version";
+    let mend =
+        "`mdp schema check` shows whether they are compatible; bring all workers to one version";
     Finding::warning("schemas", found, mend)
 }
 
@@ -201,7 +201,7 @@ mod tests {
         let near = limits_are(&most, &[("sessions", 8), ("held_bytes", 1_000)]);
         assert_eq!(near.state, State::Warning);
         assert_eq!(near.found, "sessions: 8 of 10, held_bytes: 1000 of 1000");
-        // A broker that tells neither is no fault.
+        // A broker that reports neither of them is not at fault.
         assert_eq!(limits_are(&[], &[]).state, State::Ok);
     }
 }

@@ -1,4 +1,4 @@
-//! `mdp doctor`: whether a broker can be reached and is well, and what to mend if not.
+//! `mdp doctor`: checks whether a broker can be reached and works, and shows what to fix.
 
 mod cluster;
 mod way;
@@ -10,10 +10,11 @@ use crate::args::Output;
 use crate::connect::ConnectArgs;
 use crate::management::Management;
 
-/// Looks for what is wrong on the way to the broker and around it, and says what to mend.
+/// Checks the connection to the broker, the broker and its workers, and shows what to fix.
 ///
-/// It looks at names, connections, keys, versions, clocks, limits, services without workers, workers that drain, and workers
-/// of one service that were built of different schemas. The exit code is 0 if there is nothing to mend, else 1.
+/// The checks cover names, connections, keys, versions, clocks, limits, services without workers, workers that drain,
+/// and workers of one service that were built from different schemas. The exit code is 0 if there is nothing to fix,
+/// else 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
     /// The format of the output. As JSON a list of objects: `check`, `state` (ok, warning, failed), `found`, `mend`.
@@ -23,7 +24,7 @@ pub(crate) struct DoctorArgs {
     connect: ConnectArgs,
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
@@ -32,13 +33,13 @@ enum State {
     Failed,
 }
 
-/// What a check found.
+/// The finding of a check.
 #[derive(Clone, Debug, Serialize)]
 struct Finding {
     check: &'static str,
     state: State,
     found: String,
-    /// What to do.
+    /// The remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The way to the broker: names, connections, keys.
+//! Checks the connection to the broker: names, connections, keys.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,21 @@ use tokio::time::timeout;
 use super::Finding;
 use crate::connect::Connection;
 
-/// How long each step has.
+/// The time limit of each step.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether somebody listens at an endpoint.
+/// Checks whether a program listens at an endpoint.
 pub(super) async fn to(endpoint: &str) -> Vec<Finding> {
     match endpoint.split_once("://") {
         Some(("tcp", address)) => to_tcp(endpoint, address).await,
         Some(("ipc", path)) => vec![to_ipc(endpoint, path)],
         _ => {
             let mend = "write tcp://HOST:PORT or ipc://PATH";
-            vec![Finding::failed("endpoint", format!("{endpoint} leads nowhere from here"), mend)]
+            vec![Finding::failed(
+                "endpoint",
+                format!("{endpoint} cannot be reached from this machine"),
+                mend,
+            )]
         }
     }
 }
@@ -34,7 +38,7 @@ async fn to_tcp(endpoint: &str, address: &str) -> Vec<Finding> {
         }
         Err(_) => {
             let found = format!("{endpoint}: the name was not resolved in {PATIENCE:?}");
-            return vec![Finding::failed("dns", found, "see that a name server answers")];
+            return vec![Finding::failed("dns", found, "check that a name server answers")];
         }
     };
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -67,7 +71,7 @@ fn to_ipc(endpoint: &str, path: &str) -> Finding {
     }
 }
 
-/// A session with the broker, with the keys that there are.
+/// Opens a session with the broker, with the given keys.
 pub(super) async fn session(connection: &Connection) -> (Option<Client>, Vec<Finding>) {
     let start = Instant::now();
     let error = match connection.client_within(PATIENCE).await {
@@ -82,13 +86,13 @@ pub(super) async fn session(connection: &Connection) -> (Option<Client>, Vec<Fin
     let mend = match &error {
         ConnectError::Handshake { fault, .. } => mend_of(*fault),
         ConnectError::NoBroker { cause: Some(LossCause::Said(_)), .. } => {
-            "the broker refused the session: see its policy and its limits, or wait if it is shutting down"
+            "the broker refused the session: check its policy and its limits, or wait if it is shutting down"
         }
         ConnectError::NoBroker { .. } if connection.curve.is_none() => {
-            "see that it is a broker of MDP/RPC; if it wants CURVE, give its public key with --server-key"
+            "check that it is a broker of MDP/RPC; if it requires CURVE, give its public key with --server-key"
         }
         ConnectError::NoBroker { .. } => {
-            "see that it is a broker of MDP/RPC, and that it has CURVE; without it leave --server-key away"
+            "check that it is a broker of MDP/RPC with CURVE; without CURVE, leave --server-key out"
         }
         _ => "correct the endpoint or the keys",
     };
@@ -102,8 +106,8 @@ fn mend_of(fault: HandshakeFault) -> &'static str {
             "put your public key into the broker's policy or its folder of allowed keys, or give the right one with --key"
         }
         HandshakeFault::Mechanism => {
-            "give both sides CURVE, or neither: the broker by [curve], you by --server-key"
+            "use CURVE on both sides or on neither: [curve] at the broker, --server-key here"
         }
-        _ => "compare --server-key with what `mdp keys show` says of the broker's key",
+        _ => "compare --server-key with the output of `mdp keys show` for the broker's key",
     }
 }

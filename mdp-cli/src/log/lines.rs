@@ -1,5 +1,5 @@
-//! Lines to a file, pipe or terminal, written by a thread of their own. Nobody who says one waits, and no failure ends
-//! anything: lines that cannot be written are dropped and counted.
+//! Writes lines to a file, pipe or terminal on a separate thread. A caller never waits, and no error ends the program:
+//! lines that cannot be written are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mdp_runtime::ends;
 
-/// What may wait for the thread.
+/// The limits of lines that wait for the thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) lines: usize,
@@ -17,14 +17,14 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// A busy second, and no more memory than one large message.
+    /// Enough for a busy second, and no more memory than one large message.
     pub(super) const DEFAULT: Bounds = Bounds { lines: 4_096, bytes: 1 << 20 };
 }
 
-/// After a write to a pipe that would block, though the thread may wait: another process has made the pipe so.
+/// The pause after a write to a non-blocking pipe that is full. Another process may have made the pipe non-blocking.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
-/// The lines of one output. All clones share it; the thread ends with the process.
+/// The lines of one output. All clones share it. The thread ends with the process.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
@@ -38,22 +38,22 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
-    /// Of the lines that wait, and of the one that is being written.
+    /// The bytes of the waiting lines and of the line that is being written.
     bytes: usize,
-    /// One is being written.
+    /// A line is being written.
     busy: bool,
     dropped: u64,
 }
 
 enum Entry {
     Line(Vec<u8>),
-    /// So many lines were dropped here, for there was no room.
+    /// This many lines were dropped here, because there was no room.
     Gap(u64),
 }
 
 impl Lines {
-    /// Starts the thread. `report` makes the line that says how many lines are missing; it is written where they would
-    /// be, or as soon as anything can be written again.
+    /// Starts the thread. `report` makes the line with the number of missing lines. That line is written in their
+    /// place, or as soon as the output works again.
     pub(super) fn start(
         name: &'static str,
         bounds: Bounds,
@@ -70,7 +70,7 @@ impl Lines {
         let mut writer = Writer { out, report, cut: false, missing: 0 };
         let run = move || loop {
             let entry = shared.next();
-            // A panic costs the line, as a failure does: what comes next may be written.
+            // After a panic only the line is lost, as after an error. The next line may succeed.
             let lost = ends::catch(|| writer.write(&entry)).unwrap_or_else(|_| writer.give_up());
             shared.is_over(&entry, lost);
         };
@@ -78,7 +78,7 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Adds a line, or several that belong together. It has its newline.
+    /// Adds a line, or several lines that belong together, with their newlines.
     pub(super) fn say(&self, line: &[u8]) {
         let mut state = self.0.lock();
         let Bounds { lines, bytes } = self.0.bounds;
@@ -96,7 +96,7 @@ impl Lines {
         self.0.came.notify_one();
     }
 
-    /// Waits until all that was said is written or has failed, for so long at the most. `false`: it took too long.
+    /// Waits until all lines are written or have failed, for at most this time. `false`: the time was too short.
     pub(super) fn flush(&self, within: Duration) -> bool {
         let waits = |state: &mut State| state.busy || !state.waiting.is_empty();
         let state = self.0.lock();
@@ -104,13 +104,13 @@ impl Lines {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// How many lines were dropped since the start.
+    /// Returns the number of lines dropped since the start.
     pub(super) fn dropped(&self) -> u64 {
         self.0.lock().dropped
     }
 }
 
-/// As a writer it takes one line a write, and never fails.
+/// As a writer, this accepts one line for each write, and never fails.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.say(line);
@@ -127,7 +127,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for what is to be written next.
+    /// Waits for the next entry to write.
     fn next(&self) -> Entry {
         let mut state = self.lock();
         loop {
@@ -151,7 +151,7 @@ impl Shared {
     }
 }
 
-/// The thread's side.
+/// The thread's data.
 struct Writer<W, R> {
     out: W,
     report: R,
@@ -162,7 +162,7 @@ struct Writer<W, R> {
 }
 
 impl<W: Write, R: Fn(u64) -> Vec<u8>> Writer<W, R> {
-    /// Writes what is missing so far, and the line. `true`: the line is lost.
+    /// Writes the report about missing lines, if there are any, then the line. `true`: the line is lost.
     fn write(&mut self, entry: &Entry) -> bool {
         if let Entry::Gap(missing) = entry {
             self.missing += missing;
@@ -179,14 +179,14 @@ impl<W: Write, R: Fn(u64) -> Vec<u8>> Writer<W, R> {
         lost
     }
 
-    /// The write of an entry has panicked. `true`: its line is lost.
+    /// Handles a panic while an entry was written. `true`: its line is lost.
     fn give_up(&mut self) -> bool {
         self.cut = true;
         self.missing += 1;
         true
     }
 
-    /// Whether the line is written as a whole.
+    /// Whether the whole line was written.
     fn put(&mut self, line: &[u8]) -> bool {
         if self.cut {
             if !self.put_bytes(b"\n") {

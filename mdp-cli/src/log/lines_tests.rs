@@ -1,4 +1,4 @@
-//! An output that stands still, fails, or takes lines in parts.
+//! Tests with an output that blocks, fails, or accepts parts of lines.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -6,7 +6,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Does with each write what the test says, in turn, and keeps what was written.
+/// Answers each write as the test says, in order, and keeps the written bytes.
 struct Script {
     turns: Receiver<io::Result<usize>>,
     kept: Arc<Mutex<Vec<u8>>>,
@@ -43,7 +43,7 @@ fn text(kept: &Mutex<Vec<u8>>) -> String {
     String::from_utf8(kept.lock().unwrap().clone()).unwrap()
 }
 
-/// The thread has taken the first line and stands.
+/// Waits until the thread has taken the first line and blocks.
 fn stands(lines: &Lines) {
     while !lines.0.lock().busy {
         thread::yield_now();
@@ -96,7 +96,7 @@ fn bytes_are_bounded_too() {
 fn an_output_that_fails_is_tried_again_with_each_line() {
     let (lines, turns, kept) = lines(1_000, 1_000);
     let full = || Err(io::Error::from(ErrorKind::StorageFull));
-    // The second is cut off; the fourth fails at the report that precedes it.
+    // The second line is cut off. The fourth line fails at the report before it.
     for turn in [Ok(ALL), Ok(2), full(), full(), full()] {
         turns.send(turn).unwrap();
     }
@@ -114,7 +114,7 @@ fn an_output_that_fails_is_tried_again_with_each_line() {
     assert_eq!(lines.dropped(), 3);
 }
 
-/// An output that panics, as no output is to.
+/// An output that panics, which an output should never do.
 struct Faulty(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Faulty {

@@ -1,5 +1,5 @@
-//! The log of a command that runs for long: to standard error, by a thread of its own. No way of writing it can stop or
-//! end the program.
+//! The log of a long-running command: to standard error, on a separate thread. Writing the log can never block or end
+//! the program.
 
 mod lines;
 
@@ -21,19 +21,19 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::Failure;
 use lines::{Bounds, Lines};
 
-/// How long the last lines may take when the program ends, and the first ones on standard output.
+/// The time limit for the last lines when the program ends, and for the first lines on standard output.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// What standard error gets, once the log is set up.
+/// The lines of standard error, once the log is set up.
 static LOG: OnceLock<Lines> = OnceLock::new();
 
-/// Logs to standard error from now on, as `--log` says, else RUST_LOG, else at the level info. Panics are in the log, too.
+/// Starts the log on standard error, with the filter of `--log`, else of RUST_LOG, else `info`. Panics are logged, too.
 pub(crate) fn start(filter: Option<&str>) -> Result<(), Failure> {
     let from_env = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let text = filter.or(from_env.as_deref()).unwrap_or("info");
     let filter = EnvFilter::builder()
         .parse(text)
-        .with_context(|| format!("`{text}` does not say what to log"))
+        .with_context(|| format!("`{text}` is not a log filter"))
         .map_err(Failure::wrong)?;
     let started = own_file(io::stderr()).and_then(|file| {
         let report = report();
@@ -46,23 +46,23 @@ pub(crate) fn start(filter: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says a line of the program's own on standard error: in the log if there is one. No failure ends the program.
+/// Writes a line of the program itself to standard error, through the log if there is one. No failure ends the program.
 pub(crate) fn say(line: &str) {
     match LOG.get() {
         Some(lines) => lines.say(line.as_bytes()),
-        // A command that ends soon, or that somebody looks at: it waits for the reader, if there is one.
+        // The command ends soon, or a person reads its output: it waits for the reader, if there is one.
         None => drop(io::stderr().write_all(line.as_bytes())),
     }
 }
 
-/// Waits until the log is written, but not for long.
+/// Waits until the log is written, for a limited time.
 pub(crate) fn flush() {
     if let Some(lines) = LOG.get() {
         lines.flush(FLUSH);
     }
 }
 
-/// How many lines of the log were dropped, for they could not be written.
+/// Returns the number of log lines that were dropped because they could not be written.
 pub(crate) fn dropped() -> u64 {
     LOG.get().map_or(0, Lines::dropped)
 }
@@ -72,7 +72,7 @@ pub(crate) fn announce(text: &str) -> io::Result<()> {
     let out = Lines::start("mdp-out", Bounds::DEFAULT, own_file(io::stdout())?, |_| Vec::new())?;
     out.say(text.as_bytes());
     if !out.flush(FLUSH) {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the reader does not read"));
     }
     match out.dropped() {
         0 => Ok(()),
@@ -80,7 +80,7 @@ pub(crate) fn announce(text: &str) -> io::Result<()> {
     }
 }
 
-/// The output without the lock of `std` around it, which a write that hangs would keep.
+/// The output without the lock of `std`, which a blocked write would keep.
 fn own_file(output: impl AsFd) -> io::Result<File> {
     Ok(output.as_fd().try_clone_to_owned()?.into())
 }
@@ -95,7 +95,7 @@ fn panicked(info: &PanicHookInfo<'_>) -> String {
     text
 }
 
-/// Makes the line that says how many lines are missing, in the form of all others.
+/// Makes the line with the number of missing lines, in the form of all other lines.
 fn report() -> impl Fn(u64) -> Vec<u8> {
     let text = Text::default();
     let written = text.clone();

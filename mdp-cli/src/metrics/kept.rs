@@ -1,4 +1,4 @@
-//! The broker's report, kept for a moment: HTTP requests ask this, and only this asks the broker's thread.
+//! Caches the broker's report for a moment. HTTP requests ask the cache, and only the cache asks the broker's thread.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,26 +10,27 @@ use tokio::time::timeout;
 
 use crate::log;
 
-/// How long an answer is given again, and likewise that there was none.
+/// How long an answer is used again. The same holds for a missing answer.
 const FRESH: Duration = Duration::from_millis(250);
-/// How long the broker's thread may take for one question.
+/// The time limit for one question to the broker's thread.
 const QUESTION: Duration = Duration::from_secs(1);
-/// How long a request waits in all.
+/// The total time limit for a request.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Requests that wait for their turn; more wait for a place.
+/// The maximum number of requests in the queue. Further requests wait for a place in it.
 const WAITING: usize = 64;
 
 type Answer = Option<Arc<Told>>;
 
-/// What the broker's thread said last. All clones share it.
+/// The last answer of the broker's thread. All clones share it.
 #[derive(Clone)]
 pub(super) struct Kept {
     requests: mpsc::Sender<oneshot::Sender<Answer>>,
 }
 
 impl Kept {
-    /// With what asks, as long as it is polled: one question at a time, and none while the last answer is fresh. A request
-    /// that goes away does not end the question, so the next request does not start another one.
+    /// Returns the cache, and a future that asks the broker while it is polled. It asks one question at a time, and
+    /// none while the last answer is fresh. A cancelled request does not cancel the question, so the next request does
+    /// not start another one.
     pub(super) fn new<F>(
         mut ask: impl FnMut() -> F + Send + 'static,
     ) -> (Self, impl Future<Output = ()> + Send + 'static)
@@ -56,7 +57,7 @@ impl Kept {
         (Kept { requests }, asks)
     }
 
-    /// What the broker's thread said within the last 250 ms, or says now. `None`: it does not answer.
+    /// Returns an answer of the last 250 ms, or a new one. `None`: the broker does not answer.
     pub(super) async fn get(&self) -> Answer {
         let asked = async {
             let (request, answer) = oneshot::channel();
@@ -67,7 +68,7 @@ impl Kept {
     }
 }
 
-/// One report, and its text once somebody wants it.
+/// One report. Its text is made on demand.
 pub(super) struct Told {
     report: BrokerReport,
     text: OnceLock<Bytes>,
@@ -82,17 +83,17 @@ impl Told {
         self.report.draining
     }
 
-    /// In Prometheus' text format. It is made once, and all answers share its bytes.
+    /// Returns the report in Prometheus' text format. The text is made once, and all answers share its bytes.
     pub(super) fn prometheus(&self) -> Bytes {
         let text = || (metrics::prometheus(&self.report) + &log_lines(log::dropped())).into();
         self.text.get_or_init(text).clone()
     }
 }
 
-/// The series of the program's own log.
+/// The metrics of the program's own log.
 fn log_lines(dropped: u64) -> String {
     let name = "mdp_log_lines_dropped_total";
-    let help = "Lines of the log that were dropped, for they could not be written.";
+    let help = "Lines of the log that were dropped, because they could not be written.";
     format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {dropped}\n")
 }
 
@@ -102,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// A source that counts its questions, and how many there were at once at the most.
+    /// A source that counts its questions, and the maximum number of concurrent ones.
     #[derive(Clone, Default)]
     struct Asked {
         all: Arc<AtomicUsize>,
@@ -147,7 +148,7 @@ mod tests {
             requests.spawn(async move { kept.get().await.is_some() });
         }
         assert!(requests.join_all().await.into_iter().all(|answered| answered));
-        // One more where the machine took longer than an answer is fresh.
+        // One more question is allowed, because a slow machine may take longer than an answer stays fresh.
         assert!(asked.all.load(Ordering::SeqCst) <= 2);
         tokio::time::sleep(FRESH + Duration::from_millis(50)).await; // the answer is too old now
         let before = asked.all.load(Ordering::SeqCst);
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!(asked.all.load(Ordering::SeqCst), before + 1);
     }
 
-    /// A35: a broker's thread that hangs is reported in time to each request, however many there are.
+    /// A35: a blocked broker's thread is reported in time to each request, regardless of their number.
     #[tokio::test]
     async fn a35_a_thread_that_hangs_is_said_in_time() {
         let asked = Asked::default();
@@ -165,7 +166,7 @@ mod tests {
         for number in 0..200 {
             let kept = kept.clone();
             let request = requests.spawn(async move { kept.get().await.is_none() });
-            // Some go away before they have their answer.
+            // Some requests are cancelled before they get an answer.
             if number % 3 == 0 {
                 tokio::task::yield_now().await;
                 request.abort();
@@ -174,7 +175,7 @@ mod tests {
         while let Some(answered) = requests.join_next().await {
             assert!(answered.unwrap_or(true));
         }
-        // Without the bound: an hour. The time itself is that of a machine with other work.
+        // Without the limit this would take an hour. The time limit allows for a busy machine.
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         assert_eq!(asked.most.load(Ordering::SeqCst), 1, "one question at a time");
         assert!(asked.all.load(Ordering::SeqCst) <= 4, "that it hangs is kept, too");

@@ -1,4 +1,4 @@
-//! What `mdp broker --metrics` serves over HTTP: `/metrics`, `/healthz`, `/readyz`.
+//! Serves `/metrics`, `/healthz` and `/readyz` over HTTP, for `mdp broker --metrics`.
 
 mod kept;
 mod server;
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use kept::Kept;
 use server::{Bounds, Response};
 
-/// Takes the address. Gives the one that it took, and what serves there as long as it is polled.
+/// Binds the address. Returns the actual address, and a future that serves requests while it is polled.
 pub(crate) async fn serve(
     address: SocketAddr,
     monitor: Monitor,
@@ -33,7 +33,7 @@ pub(crate) async fn serve(
         async move { answer(&request, &kept).await }
     };
     let serves = server::run(listener, Bounds::of_process(), answer);
-    // Neither ends.
+    // Neither future ends.
     let both = async move {
         tokio::select! { () = serves => {} () = asks => {} }
     };
@@ -62,7 +62,7 @@ async fn answer<B: Body>(request: &Request<B>, kept: &Kept) -> Response {
     }
 }
 
-/// The counters.
+/// Returns the counters.
 fn counters(told: &kept::Told) -> Response {
     let mut response = server::response(StatusCode::OK, told.prometheus());
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
@@ -75,11 +75,11 @@ fn healthy(_: &kept::Told) -> Response {
     text(StatusCode::OK, "ok\n")
 }
 
-/// It answers, and takes new calls.
+/// The broker answers and accepts new calls.
 fn ready(told: &kept::Told) -> Response {
     match told.is_draining() {
         true => {
-            let why = "the broker takes no new calls: it is to end\n";
+            let why = "the broker takes no new calls: it is shutting down\n";
             text(StatusCode::SERVICE_UNAVAILABLE, why)
         }
         false => text(StatusCode::OK, "ok\n"),

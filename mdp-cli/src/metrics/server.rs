@@ -1,5 +1,5 @@
-//! An HTTP server for probes and scrapers. A connection carries one request, for a bounded time; the number of
-//! connections is bounded, and in a full house the address that has most of them makes room.
+//! An HTTP server for probes and scrapers. A connection carries one request, for a limited time. The number of
+//! connections is limited: when the limit is reached, the address with most connections loses one.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -18,29 +18,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// What is answered.
+/// The response to a request.
 pub(super) type Response = hyper::Response<Full<Bytes>>;
 
-/// The least that hyper takes. A request's line and headers must fit into it.
+/// The minimum buffer that hyper accepts. A request's line and headers must fit into it.
 const HEADER_BYTES: usize = 8 << 10;
-/// After an error of `accept`, which may last: no file is left, for instance.
+/// The pause after an error of `accept` that may persist, for instance because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often such an error is logged.
+/// The minimum time between two log lines about such errors.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// What a peer may use of the server.
+/// The limits of the server's peers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Connections at once.
+    /// The maximum number of connections.
     connections: usize,
-    /// From the connection to the end of the request's headers.
+    /// The time limit from the connection to the end of the request's headers.
     header: Duration,
-    /// From the connection to the end of the response.
+    /// The time limit from the connection to the end of the response.
     whole: Duration,
 }
 
 impl Bounds {
-    /// Most of the process' open files are for the broker's peers.
+    /// The limits for this process: most of its file descriptors are for the broker's peers.
     pub(super) fn of_process() -> Self {
         Bounds {
             connections: connections_within(getrlimit(Resource::Nofile).current),
@@ -50,14 +50,14 @@ impl Bounds {
     }
 }
 
-/// 64, or an eighth of the limit of open files if that is less.
+/// Returns 64, or an eighth of the limit of open files if that is less.
 fn connections_within(files: Option<u64>) -> usize {
     const MAX: usize = 64;
     let eighth = files.map(|files| usize::try_from(files / 8).unwrap_or(MAX));
     eighth.map_or(MAX, |eighth| eighth.clamp(1, MAX))
 }
 
-/// Accepts connections for ever, and answers the request of each.
+/// Accepts connections for ever, and answers one request on each.
 pub(super) async fn run<F>(
     listener: TcpListener,
     bounds: Bounds,
@@ -78,7 +78,7 @@ pub(super) async fn run<F>(
                 open.make_room(network, bounds.connections).await;
                 open.add(network, connection(stream, bounds, answer.clone()));
             }
-            // That connection is over already; the next one may be well.
+            // Only this connection has failed; the next one may succeed.
             Err(error) if is_of_one_connection(error.kind()) => {}
             Err(error) => {
                 if logged.is_none_or(|at| at.elapsed() > LOG_PAUSE) {
@@ -91,7 +91,7 @@ pub(super) async fn run<F>(
     }
 }
 
-/// A response with this body.
+/// Makes a response with this body.
 pub(super) fn response(status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
@@ -114,7 +114,7 @@ async fn connection<F>(
         let response = answer(request);
         async move { Ok::<_, Infallible>(response.await) }
     });
-    // Without keep-alive: nothing idles here, and nobody lines requests up.
+    // Keep-alive is off, so that no connection is idle and no requests queue up on one.
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header)
@@ -128,7 +128,7 @@ async fn connection<F>(
     }
 }
 
-/// The open connections, in the order in which they came.
+/// The open connections, the oldest first.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -146,7 +146,7 @@ impl Connections {
         self.by_age.push(Open { network, task });
     }
 
-    /// Waits until a connection has ended; for ever if there is none.
+    /// Waits until a connection has ended. Waits for ever if there is no connection.
     async fn ended(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => self.forget(&ended),
@@ -154,7 +154,7 @@ impl Connections {
         }
     }
 
-    /// Waits until fewer than `max` connections are open, and closes some of them for that.
+    /// Waits until fewer than `max` connections are open. Closes some of them if necessary.
     async fn make_room(&mut self, newcomer: IpAddr, max: usize) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(&ended);
@@ -165,7 +165,7 @@ impl Connections {
             if let Some(open) = self.by_age.get(leaves) {
                 open.task.abort();
             }
-            // Its file is closed by now, not only at some time to come.
+            // The file descriptor is closed here, and not at a later time.
             self.ended().await;
         }
     }
@@ -179,7 +179,8 @@ impl Connections {
     }
 }
 
-/// Which of the connections is closed for a newcomer: the oldest one of the network that has most, the newcomer counted.
+/// Chooses the connection to close for a newcomer: the oldest one of the network with most connections, the newcomer
+/// included.
 fn leaves(by_age: &[IpAddr], newcomer: IpAddr) -> Option<usize> {
     let held = |network: &IpAddr| {
         let others = by_age.iter().filter(|other| *other == network).count();
@@ -189,7 +190,8 @@ fn leaves(by_age: &[IpAddr], newcomer: IpAddr) -> Option<usize> {
     by_age.iter().position(|network| held(network) == most)
 }
 
-/// What counts as one address: of IPv6 the first 64 bits, as one host has all below them.
+/// The unit that counts as one address. For IPv6 this is the first 64 bits, because one host controls all addresses
+/// below them.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -210,7 +212,7 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A server whose answer takes so long.
+    /// A server whose answers take this long.
     async fn server(bounds: Bounds, takes: Duration) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -221,10 +223,10 @@ mod tests {
         address
     }
 
-    /// What comes until the server closes the connection.
+    /// Reads until the server closes the connection.
     async fn rest(stream: &mut TcpStream) -> String {
         let mut bytes = Vec::new();
-        // A reset is an end, too.
+        // A reset counts as the end, too.
         let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.unwrap();
         String::from_utf8(bytes).unwrap()
     }
@@ -244,7 +246,7 @@ mod tests {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&GET.repeat(50)).await.unwrap();
         assert!(rest(&mut stream).await.matches("HTTP/1.1 ").count() <= 1);
-        // Headers without an end.
+        // Headers that never end.
         let mut stream = TcpStream::connect(address).await.unwrap();
         let _ = stream.write_all(&b"GET / HTTP/1.1\r\nx: ".repeat(2 * HEADER_BYTES)).await;
         let answer = rest(&mut stream).await;
@@ -268,7 +270,7 @@ mod tests {
             let took = begun.elapsed();
             assert!(took >= least && took < Duration::from_secs(20), "{sent}: {took:?}");
         }
-        // One byte after another moves no deadline.
+        // Single bytes do not extend a deadline.
         let mut stream = TcpStream::connect(address).await.unwrap();
         let begun = Instant::now();
         for byte in GET.iter().cycle() {
@@ -291,7 +293,7 @@ mod tests {
             stream.write_all(GET).await.unwrap();
             assert!(rest(&mut stream).await.ends_with("here"));
         }
-        // The first ones were closed; nobody waits for the 60 s.
+        // The first connections were closed at once, not after 60 s.
         for stream in silent.iter_mut().take(90) {
             assert_eq!(rest(stream).await, "");
         }

@@ -1,4 +1,4 @@
-//! `mdp top`: what goes on at a broker, live.
+//! `mdp top`: shows a broker's activity live.
 
 mod rates;
 mod view;
@@ -21,12 +21,12 @@ use crate::stop::Stop;
 use rates::Sample;
 use view::View;
 
-/// How often the broker is asked at the most: one look is four lists, and it makes 50 in a second, for all who ask.
+/// The minimum interval between samples. A sample needs four lists, and the broker allows 50 lists in a second.
 const SHORTEST: Duration = Duration::from_millis(200);
 
-/// Shows services, their workers and their methods, with calls a second, errors and times, until `q`.
+/// Shows services, their workers and their methods, with calls per second, errors and times, until `q`.
 ///
-/// Up and down choose a service, Tab shows its methods in place of its workers.
+/// Up and down select a service. Tab switches between workers and methods.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TopArgs {
     /// The time between two questions to the broker in seconds, at least 0.2.
@@ -38,19 +38,19 @@ pub(crate) struct TopArgs {
 
 pub(crate) async fn run(args: &TopArgs) -> Result<u8, Failure> {
     if args.interval < SHORTEST {
-        return Err(Failure::wrong(anyhow!("--interval is 0.2 s at the least")));
+        return Err(Failure::wrong(anyhow!("--interval must be at least 0.2 s")));
     }
     if !stdout().is_terminal() {
         let hint = "`mdp list` and `mdp stats` print the same, also as JSON";
         return Err(Failure::wrong(anyhow!(
-            "top draws on a terminal, and standard output is none; {hint}"
+            "top needs a terminal, and standard output is not one; {hint}"
         )));
     }
     let mut stop = Stop::listen_and_end().map_err(Failure::failed)?;
     let broker = Management::open(&args.connect).await?;
     let mut terminal = ratatui::try_init().map_err(Failure::failed)?;
     let ended = follow(args, &broker, &mut stop, &mut terminal).await;
-    // Before anything is said about how it ended.
+    // The terminal is restored before an error is printed.
     ratatui::restore();
     ended.map(|()| 0)
 }
@@ -79,7 +79,7 @@ async fn follow(
             },
             _ = ticks.tick() => match look(broker).await {
                 Ok(sample) => view.take(sample),
-                // The next look is soon enough.
+                // The next sample comes soon enough.
                 Err(AskError::Busy { .. }) => {}
                 Err(AskError::NoAnswer { .. }) => view.lost = true,
                 Err(error) => return Err(Failure::failed(error)),
@@ -89,11 +89,11 @@ async fn follow(
     }
 }
 
-/// What a key does. `false`: it ends the program.
+/// Handles a key. `false`: the program ends.
 fn pressed(view: &mut View, key: KeyEvent) -> bool {
     match key.code {
         KeyCode::Char('q') | KeyCode::Esc => return false,
-        // Without it the terminal would keep Ctrl-C for itself.
+        // In raw mode the terminal passes Ctrl-C on as a key.
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return false,
         KeyCode::Up | KeyCode::Char('k') => view.choose(-1),
         KeyCode::Down | KeyCode::Char('j') => view.choose(1),
@@ -109,7 +109,7 @@ async fn look(broker: &Management) -> Result<Sample, AskError> {
     Ok(Sample::new(services, workers, methods, counters))
 }
 
-/// What happens at the terminal, read by a thread of its own, for reading waits. The thread ends with the program.
+/// Reads terminal events on a separate thread, because reading blocks. The thread ends with the program.
 fn events() -> io::Result<mpsc::UnboundedReceiver<Event>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let read = move || {
@@ -119,7 +119,7 @@ fn events() -> io::Result<mpsc::UnboundedReceiver<Event>> {
             }
         }
     };
-    // However it ends, the receiver finds out: the sender is gone.
+    // When the thread ends for any reason, the sender is dropped, so the receiver notices it.
     ends::thread("mdp-top", read, drop)?;
     Ok(receiver)
 }

@@ -1,11 +1,11 @@
-//! From two looks at a broker's counters to what happened in between.
+//! Computes rates from two samples of a broker's counters.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::management::{Done, MethodLine, Numbers, ServiceLine, WorkerLine};
 
-/// One look at the broker.
+/// One sample of the broker's state.
 #[derive(Debug)]
 pub(super) struct Sample {
     at: Instant,
@@ -13,11 +13,11 @@ pub(super) struct Sample {
     pub(super) workers: Vec<WorkerLine>,
     pub(super) methods: Vec<MethodLine>,
     pub(super) counters: Numbers,
-    /// What was counted, by whom it concerns.
+    /// The counters, by owner.
     done: BTreeMap<Of, Done>,
 }
 
-/// Whom a count concerns.
+/// The owner of counters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Of {
     Service(String),
@@ -25,12 +25,12 @@ pub(super) enum Of {
     Worker(String, String),
 }
 
-/// What happened between two looks.
+/// The activity between two samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Rates {
     pub(super) calls: f64,
     pub(super) errors: f64,
-    /// Milliseconds that a call waited, and ran, on average; `None` without calls.
+    /// The mean milliseconds that a call waited and ran. `None` without calls.
     pub(super) waited: Option<f64>,
     pub(super) ran: Option<f64>,
 }
@@ -60,11 +60,11 @@ impl Sample {
         self.done.get(of)
     }
 
-    /// What happened since `before`.
+    /// Computes the rates since `before`.
     pub(super) fn since(&self, before: Option<&Sample>, of: &Of) -> Rates {
         let Some((before, now)) = before.zip(self.done(of)) else { return Rates::default() };
         let seconds = (self.at - before.at).as_secs_f64();
-        // Whoever is new began with nothing; whoever began anew has less than before.
+        // A new owner started at zero. A restarted one has lower counters than before.
         let nothing = Done::default();
         let then = before.done(of).filter(|then| then.requests <= now.requests).unwrap_or(&nothing);
         rates(then, now, seconds)

@@ -1,4 +1,4 @@
-//! What `mdp top` draws.
+//! Draws the screen of `mdp top`.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,7 +13,7 @@ use super::rates::{Of, Rates, Sample};
 pub(super) struct View {
     before: Option<Sample>,
     now: Option<Sample>,
-    /// The name of the service that is chosen; the first one if that is not there.
+    /// The name of the selected service. If it does not exist, the first service is selected.
     chosen: Option<String>,
     methods: bool,
     /// The broker does not answer.
@@ -24,7 +24,7 @@ const HEAD: Style = Style::new().add_modifier(Modifier::BOLD);
 const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
 const BAD: Style = Style::new().fg(Color::Red);
 
-/// The columns: a name, what is there, what happened between the last two looks, the last error.
+/// The columns: a name, the state, the rates of the last interval, and the last error.
 const WIDTHS: [Constraint; 9] = [
     Constraint::Fill(2),
     Constraint::Length(8),
@@ -43,7 +43,7 @@ impl View {
         self.lost = false;
     }
 
-    /// Chooses the service so many lines below.
+    /// Selects the service this many lines below.
     pub(super) fn choose(&mut self, lines: isize) {
         let Some(now) = &self.now else { return };
         let last = now.services.len().saturating_sub(1);
@@ -51,7 +51,7 @@ impl View {
         self.chosen = now.services.get(line).map(|line| line.service.clone());
     }
 
-    /// Shows methods in place of workers, and the other way round.
+    /// Switches between workers and methods.
     pub(super) fn turn(&mut self) {
         self.methods = !self.methods;
     }
@@ -106,7 +106,7 @@ impl View {
             of("unread_bytes") / 1_024,
         );
         let second = match self.lost {
-            true => Span::styled("the broker does not answer; this is what was seen last", BAD),
+            true => Span::styled("the broker does not answer; these are the last values", BAD),
             false => Span::raw(""),
         };
         Paragraph::new(vec![Line::styled(line, HEAD), Line::from(second)])
@@ -145,7 +145,7 @@ impl View {
         table(rows, ["METHOD", "CALLS", "ERRORS", "RETRIES"])
     }
 
-    /// A line of what is there, with what happened to it.
+    /// A line with the state and the rates of one service, worker or method.
     fn row(&self, now: &Sample, first: [String; 4], of: &Of) -> Row<'static> {
         let rates = self.rates(now, of);
         let mean = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));

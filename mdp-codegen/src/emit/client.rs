@@ -1,4 +1,4 @@
-//! The client: one method a call.
+//! The template of the client: one method for each call.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -48,8 +48,8 @@ fn client(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// Whether a method of the service has this name. What the client has of its own yields to it, for the namespace
-/// of the client belongs to the service; the conversions remain.
+/// Whether a method of the service has this name. The client's own functions are left out then, because the names of
+/// the client belong to the service. The conversions remain.
 fn is_taken(service: &Service, name: &str) -> bool {
     service.methods.iter().any(|method| method.ident == name)
 }
@@ -60,21 +60,21 @@ fn new(service: &Service, options: &Options) -> Option<TokenStream> {
     }
     let runtime = &options.runtime;
     Some(quote! {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: #runtime::codegen::Client) -> Self {
             Self { client }
         }
     })
 }
 
-/// For any service, not for the worker next door: that may be left out of the build.
+/// Accepts any service, not only the worker of the same file: that worker may be left out of the build.
 fn in_memory(service: &Service, options: &Options) -> Option<TokenStream> {
     if is_taken(service, "in_memory") {
         return None;
     }
     let runtime = &options.runtime;
     let doc = format!(
-        " Calls a `{}` of the same process, for tests: no broker, no sockets.",
+        " Calls a `{}` in the same process, for tests: without a broker and without sockets.",
         type_ident(service, "Worker")
     );
     Some(quote! {
@@ -111,14 +111,14 @@ fn call(service: &Service, method: &Method, options: &Options) -> TokenStream {
     }
 }
 
-/// What a method does with its one request; nothing if there are many, for those follow the call's start.
+/// How a method handles its one request. Empty for a stream of requests, which are sent after the call has started.
 #[derive(Default)]
 struct Request {
-    /// The argument.
+    /// The method's argument.
     takes: Option<TokenStream>,
-    /// How it becomes a record.
+    /// The conversion of the argument into a record.
     made: Option<TokenStream>,
-    /// How the call gets it.
+    /// The argument of the call.
     lent: Option<TokenStream>,
 }
 
@@ -138,7 +138,7 @@ fn request(method: &Method) -> Request {
     }
 }
 
-/// How a call of the method is made, and what stands behind the reply in its type.
+/// The function that makes a call of the method, and the part of the call's type after the reply.
 fn kind(method: &Method, options: &Options) -> (TokenStream, Option<TokenStream>) {
     let (runtime, input) = (&options.runtime, &method.input);
     match method.shape {

@@ -1,4 +1,4 @@
-//! What lets messages and enums of `.proto` files be used where services and records are declared in Rust.
+//! The template that lets Rust services and records use messages and enums of `.proto` files.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -9,9 +9,9 @@ use super::{Options, quiet};
 /// A type that `prost-build` generated.
 #[derive(Clone, Debug)]
 pub(crate) struct Generated {
-    /// Seen from the module of its package.
+    /// The path from the module of the type's package.
     pub(crate) path: Path,
-    /// With its package and a leading dot.
+    /// The full name with a leading dot.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) cfgs: Vec<Attribute>,
@@ -21,18 +21,18 @@ pub(crate) struct Generated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
-    /// An enum, and whether it has the zero that a field of proto3 begins with.
+    /// An enum, and whether it has the zero value that proto3 requires for a field.
     Enumeration {
         zero: bool,
     },
 }
 
-/// The implementations for the types of one module, and the descriptors of all that they use.
+/// The implementations for the types of one module, and the descriptors of all types that they use.
 pub(crate) fn all(types: &[Generated], descriptors: &[u8], options: &Options) -> TokenStream {
     let quiet = quiet();
     let descriptors = Literal::byte_string(descriptors);
     let implementations = types.iter().map(|of| implementations(of, options));
-    // In a block of its own the constant is in nobody's way.
+    // The constant is in a block of its own, so that its name cannot clash.
     quote! {
         #quiet
         const _: () = {

@@ -1,4 +1,4 @@
-//! The module of a service's names: what a client, a worker and a broker's hook agree upon.
+//! The template of the module with a service's names, which a client, a worker and a broker's hooks share.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -11,7 +11,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (visibility, module) = (&service.visibility, module_ident(service, "service"));
     let full_name = service.full_name();
-    let doc = format!(" The names of `{full_name}`, as they go over the wire.");
+    let doc = format!(" The names of `{full_name}` on the wire.");
     let attributes = module_attributes(service, doc);
     let specs =
         (0..).zip(&service.methods).map(|(number, method)| spec(service, number, method, options));
@@ -28,7 +28,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
                 name: NAME,
                 methods: &[#(#constants),*],
             };
-            /// One constant a method.
+            /// One constant for each method.
             pub mod methods {
                 #(#specs)*
             }
@@ -37,7 +37,7 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// A method among all methods of the service.
+/// The reference to a method in the list of all methods of the service.
 fn listed(method: &Method) -> TokenStream {
     let (cfgs, constant) = (&method.cfgs, names::constant(&method.ident));
     quote!(#(#cfgs)* methods::#constant)
@@ -48,7 +48,7 @@ fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> T
     let (constant, name) = (names::constant(&method.ident), &method.name);
     let (full_name, path) = (service.full_name(), service.path(method));
     let idempotency = idempotency(method.idempotency);
-    // Whoever marks a whole service means each of its methods.
+    // A deprecated service makes all its methods deprecated.
     let deprecated = method.deprecated.is_some() || service.deprecated.is_some();
     let timeout = match method.timeout_ms {
         Some(ms) => quote!(::core::option::Option::Some(#ms)),

@@ -79,7 +79,7 @@ fn quiet() -> TokenStream {
 
 /// The name of a module of the service: `auth_client` for the suffix `client`.
 pub fn module_ident(service: &Service, suffix: &str) -> Ident {
-    // With the suffix it is no keyword.
+    // With the suffix, the name is not a keyword.
     Ident::new(&names::module(&service.module_stem, suffix), service.ident.span())
 }
 
@@ -88,7 +88,7 @@ pub fn type_ident(service: &Service, suffix: &str) -> Ident {
     Ident::new(&format!("{}{suffix}", service.type_stem), service.ident.span())
 }
 
-/// What stands before each module.
+/// The attributes of each module.
 fn module_attributes(service: &Service, doc: String) -> TokenStream {
     let (quiet, cfgs) = (quiet(), &service.cfgs);
     quote! {

@@ -1,4 +1,4 @@
-//! The function that gives a service's schema: the one place where the two front ends differ.
+//! The template of the function that returns a service's schema. Only here do the two front ends differ.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -23,7 +23,7 @@ pub(super) fn function(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The names that the types of requests and replies may be written with, where they are written.
+/// The import of the names that the types of requests and replies may use.
 pub(super) fn outer_names(service: &Service) -> Option<TokenStream> {
     match service.schema {
         SchemaSource::Bytes(_) => None,

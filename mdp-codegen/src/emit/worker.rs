@@ -1,4 +1,4 @@
-//! The worker: the trait that a user implements, and the adapter that hands calls to it.
+//! The templates of the worker: the trait that a user implements, and the adapter that passes calls to it.
 //!
 //! Items of the module are named through `self::`, because a service may be called `T` like the parameter.
 
@@ -28,8 +28,8 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies; where many replies are
-/// given, so does one that returns `Result<impl Stream<..>, Status>`. Those that block are plain `fn`s.
+/// The trait. Its methods return `impl Future + Send`, so a plain `async fn` can implement them. For a stream of
+/// replies, an `async fn` that returns `Result<impl Stream<..>, Status>` can. Blocking methods are plain `fn`s.
 fn handler(service: &Service, options: &Options) -> TokenStream {
     let ident = &service.ident;
     let docs = docs(&service.docs, format!(" Handles the calls of `{}`.", service.full_name()));
@@ -78,7 +78,8 @@ fn method(service: &Service, method: &Method, options: &Options) -> TokenStream 
     }
 }
 
-/// A macro emits what has not passed the checks too; there are no streams that block.
+/// Whether the method is generated as blocking. Macros emit code even after failed checks, so a stream is excluded
+/// here.
 fn blocks(method: &Method) -> bool {
     method.blocking && method.shape == Shape::Unary
 }
@@ -95,16 +96,16 @@ fn adapter(service: &Service) -> TokenStream {
             inner: ::std::sync::Arc<T>,
         }
         impl<T: self::#handler> self::#ident<T> {
-            /// Takes the implementation.
+            /// Makes a worker's service from an implementation.
             pub fn new(inner: T) -> Self {
                 Self { inner: ::std::sync::Arc::new(inner) }
             }
-            /// Shares the implementation with whoever else holds it.
+            /// Makes a worker's service from a shared implementation.
             pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
                 Self { inner }
             }
         }
-        // By hand: a derive would ask the same of the implementation.
+        // Implemented by hand: a derive would require that the implementation is `Clone`, too.
         impl<T> ::core::clone::Clone for self::#ident<T> {
             fn clone(&self) -> Self {
                 Self { inner: ::core::clone::Clone::clone(&self.inner) }
@@ -188,7 +189,7 @@ fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> To
     }
 }
 
-/// As the other arm, but all of it is done on a thread that may block, where the context is lent.
+/// Like the other arm, but all the work runs on a thread for blocking code, which borrows the context.
 fn blocking_arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.ident, &method.input);

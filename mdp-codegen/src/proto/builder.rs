@@ -1,4 +1,4 @@
-//! The settings of a build script, and the way from `.proto` files to written code.
+//! The settings of a build script, and the steps from `.proto` files to generated code.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ use crate::model::Module;
 
 /// Settings for generating code from `.proto` files; made by [`configure`](crate::configure).
 ///
-/// Paths of messages, fields and services (`path` below) are those of `prost-build`: `.` stands for everything,
-/// `.auth.v1` for all names in that package, `auth.v1.Session` and `Session` for each name that ends with them.
-/// Settings with a path add up; they never replace each other.
+/// Paths of messages, fields and services (`path` below) follow the rules of `prost-build`: `.` matches everything,
+/// `.auth.v1` all names in that package, `auth.v1.Session` and `Session` each name that ends with them. Settings with a
+/// path add up; they never replace each other.
 ///
 /// ```no_run
 /// // build.rs
@@ -43,19 +43,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Whether clients are generated. Default: `true`.
+    /// Sets whether clients are generated. Default: `true`.
     pub fn build_client(mut self, enable: bool) -> Self {
         self.settings.client = enable;
         self
     }
 
-    /// Whether worker traits are generated. Default: `true`.
+    /// Sets whether worker traits are generated. Default: `true`.
     pub fn build_worker(mut self, enable: bool) -> Self {
         self.settings.worker = enable;
         self
     }
 
-    /// The folder for the generated files; it must exist. Default: the `OUT_DIR` that cargo sets.
+    /// Sets the folder for the generated files; it must exist. Default: the `OUT_DIR` that cargo sets.
     pub fn out_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.settings.out_dir = Some(folder.as_ref().to_owned());
         self
@@ -164,7 +164,7 @@ impl Builder {
     /// Makes methods blocking: their handlers are plain `fn`s, which may block their thread. Default: none.
     ///
     /// A method's path is its service's path and its name. A service's path stands for all its methods. None of them
-    /// may stream. The worker runs them on the threads of tokio's `spawn_blocking`, of which a runtime has 512 by
+    /// may stream. The worker runs them on the threads of tokio's `spawn_blocking`. A runtime has 512 such threads by
     /// default. Further calls wait for a thread. A call that ends before its handler counts for the worker's capacity
     /// until the handler returns.
     ///
@@ -219,7 +219,7 @@ impl Builder {
         self
     }
 
-    /// The path of the runtime in the generated code. Default: `::mdp_runtime`.
+    /// Sets the path of the runtime in the generated code. Default: `::mdp_runtime`.
     ///
     /// The path must begin with `::` or `crate::`, and have the runtime's module `codegen` below it.
     pub fn runtime_path(mut self, path: impl AsRef<str>) -> Self {
@@ -227,8 +227,8 @@ impl Builder {
         self
     }
 
-    /// Whether cargo runs the build script again when one of the files that were read changes, imports included.
-    /// Default: `true`.
+    /// Sets whether cargo runs the build script again when one of the source files changes, imports included. Default:
+    /// `true`.
     pub fn emit_rerun_if_changed(mut self, enable: bool) -> Self {
         self.settings.emit_rerun_if_changed = enable;
         self
@@ -236,9 +236,9 @@ impl Builder {
 
     /// Generates messages, clients and worker traits; one file for each package.
     ///
-    /// `protos` are the files to compile, `includes` the folders in which to find them and their imports. Code for
-    /// imported files is generated, too, except for `google.protobuf` and `mdp/options.proto`. These need no folder
-    /// either.
+    /// `protos` are the files to compile. `includes` are the folders with these files and their imports. Code for
+    /// imported files is generated, too, except for `google.protobuf` and `mdp/options.proto`. These two need no
+    /// folder.
     ///
     /// # Errors
     ///
@@ -357,15 +357,15 @@ fn owned(paths: &[impl AsRef<Path>]) -> Vec<PathBuf> {
     paths.iter().map(|path| path.as_ref().to_owned()).collect()
 }
 
-/// The form with one colon is understood by every cargo.
+/// Every version of cargo understands the form with one colon.
 fn rerun_if_changed(opened: &[PathBuf]) {
     for path in opened {
         println!("cargo:rerun-if-changed={}", path.display());
     }
 }
 
-/// Lets `prost-build` resolve the services' types, and makes sure that what it makes of the messages is Rust:
-/// it would panic later, when it formats its output.
+/// Lets `prost-build` resolve the services' types, and checks that the generated code of the messages is valid Rust.
+/// Otherwise `prost-build` would panic later, when it formats its output.
 fn collect(
     config: &mut Config,
     set: &FileDescriptorSet,
@@ -387,7 +387,7 @@ fn collect(
     Ok((services.take(), messages))
 }
 
-/// What lets the messages of each module be used by services and records that are declared in Rust.
+/// The code that lets Rust services and records use the messages of each module.
 fn describe(
     set: &FileDescriptorSet,
     messages: &BTreeMap<RustModule, syn::File>,
@@ -396,7 +396,8 @@ fn describe(
     let described = messages.iter().filter_map(|(module, file)| {
         let types = described::of(set, module, file);
         let names = types.iter().map(|of| of.name.as_str());
-        // Where descriptors do not fit together, a service is told of it. Messages by themselves can do without.
+        // If descriptors contradict each other, an error appears for the service. Messages without a service do not
+        // need a schema.
         let schema = mdp_schema::types(set, names).ok().filter(|_| !types.is_empty())?;
         let code = emit::described::all(&types, &schema.to_bytes(), options);
         Some((module.clone(), code.to_string()))
@@ -408,11 +409,11 @@ fn invalid_rust(module: &RustModule, reason: &syn::Error) -> Problem {
     Problem::of_setting(Mistake::InvalidRust {
         package: module.to_string().replace("::", "."),
         reason: reason.to_string(),
-        advice: "look at its attributes, its extern_paths, and at names without letters such as `_`",
+        advice: "check its attributes, its extern_paths, and names without letters such as `_`",
     })
 }
 
-/// Gathers the services by the Rust module that they come into; two packages may share one.
+/// Collects the services by their Rust module; two packages may share a module.
 fn lower(
     settings: &Settings,
     set: &FileDescriptorSet,
@@ -437,7 +438,7 @@ fn lower(
     modules
 }
 
-/// The code of each service.
+/// Generates the code of each service.
 fn code(
     modules: &BTreeMap<RustModule, Module>,
     options: &Options,

@@ -1,20 +1,20 @@
-//! Makes comments of `.proto` files harmless as Rust documentation.
+//! Makes comments of `.proto` files safe as Rust documentation.
 //!
-//! rustdoc reads Markdown: it would run indented code as a Rust test, look for an item behind each pair of
-//! brackets, and take `List<T>` for HTML. This pass keeps paragraphs, lists, emphasis, inline code, fenced
-//! code and links to the web, and defuses the rest. It works on the descriptors, so that messages, whose
-//! documentation `prost-build` writes, profit as well.
+//! rustdoc reads Markdown. It would run indented code as a Rust test, look for an item for each pair of brackets, and
+//! take `List<T>` for HTML. This pass keeps paragraphs, lists, emphasis, inline code, fenced code and links to the web,
+//! and escapes everything else. It works on the descriptors, so the messages, whose documentation `prost-build` writes,
+//! are safe, too.
 
 use prost_types::FileDescriptorSet;
 use prost_types::source_code_info::Location;
 
 use super::places::FILE_SERVICES;
 
-/// Defuses all comments of all files.
+/// Makes all comments of all files safe.
 pub(super) fn defuse(set: &mut FileDescriptorSet) {
     let infos = set.file.iter_mut().filter_map(|file| file.source_code_info.as_mut());
     for location in infos.flat_map(|info| &mut info.location) {
-        // prost-build makes links of addresses itself, but only in what it writes.
+        // prost-build makes links of addresses itself, but only in the code that it writes.
         let links = match location.path.first() {
             Some(&FILE_SERVICES) => Links::Make,
             _ => Links::Leave,
@@ -33,7 +33,7 @@ fn defuse_location(location: &mut Location, links: Links) {
     }
 }
 
-/// What becomes of a bare address: rustdoc wants angle brackets around it.
+/// What happens to a bare address: rustdoc requires angle brackets around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
     Make,
@@ -50,19 +50,19 @@ fn defuse_comment(comment: &str, links: Links) -> String {
 
 /// The effect of the previous lines on the next one.
 enum State {
-    /// An indented line would begin a block of code.
+    /// An indented line would start a block of code.
     Break,
-    /// An indented line goes on with the paragraph.
+    /// An indented line continues the paragraph.
     Paragraph,
-    /// In a fenced block, until a line that begins with this fence.
+    /// Inside a fenced block, until a line that begins with this fence.
     Fenced(String),
-    /// In an indented block, which we have put a fence around.
+    /// Inside an indented block, around which this pass has put a fence.
     Indented,
 }
 
 struct Text {
     links: Links,
-    /// The fence for indented code: longer than any in the comment.
+    /// The fence for indented code: longer than any fence in the comment.
     fence: String,
     state: State,
     lines: Vec<String>,
@@ -96,11 +96,11 @@ impl Text {
     fn outside(&mut self, line: &str) {
         let (mark, rest) = item_start(line);
         if let Some(fence) = opening_fence(rest) {
-            // The block leaves its item, since in there its end would depend on the margin.
+            // The block leaves its list item, because inside the item its end would depend on the margin.
             if !mark.trim().is_empty() {
                 self.lines.push(mark.trim_end().to_owned());
             }
-            // Without a language it would be Rust, and Rust would be run.
+            // Without a language, rustdoc would run the block as Rust.
             self.lines.push(format!("{fence}text"));
             self.state = State::Fenced(fence);
         } else if let (State::Break, Some(code)) = (&self.state, code(line)) {
@@ -113,7 +113,7 @@ impl Text {
         }
     }
 
-    /// Ends an open block; the blank lines at its end come after it.
+    /// Ends an open block, before the blank lines at its end.
     fn close(&mut self) {
         let fence = match std::mem::replace(&mut self.state, State::Break) {
             State::Indented => self.fence.clone(),
@@ -130,7 +130,7 @@ impl Text {
     }
 }
 
-/// The lines without what all of them are indented by, and without what does not belong into Rust source.
+/// The lines without their common indentation, and without characters that Rust source must not have.
 fn without_margin(comment: &str) -> Vec<String> {
     let lines: Vec<String> = comment.lines().map(printable).collect();
     let margin =
@@ -139,7 +139,8 @@ fn without_margin(comment: &str) -> Vec<String> {
     lines.collect()
 }
 
-/// rustc refuses a bare carriage return in documentation, and marks that turn the direction of the text.
+/// Removes the characters that rustc refuses in documentation: bare carriage returns, and marks that change the
+/// direction of the text.
 fn printable(line: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let line: String = line
@@ -155,7 +156,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-/// The code in a line that is indented far enough for it.
+/// The code in a line, if the line is indented far enough.
 fn code(line: &str) -> Option<&str> {
     line.strip_prefix("    ").filter(|code| !code.trim().is_empty())
 }
@@ -165,17 +166,17 @@ fn fence_longer_than_any_in(comment: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
-/// The fence that a line opens a block with.
+/// The fence with which a line opens a block.
 fn opening_fence(line: &str) -> Option<String> {
     let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
     let rest = line.trim_start_matches(mark);
     let length = line.len() - rest.len();
-    // Backticks after backticks are inline code.
+    // Backticks that follow backticks on the same line are inline code.
     let inline = mark == '`' && rest.contains('`');
     (length >= 3 && !inline).then(|| mark.to_string().repeat(length))
 }
 
-/// Whether a line ends its paragraph: blank, a heading, a ruler, an item without text.
+/// Whether a line ends its paragraph: blank, a heading, a ruler, or an item without text.
 fn breaks(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with('#') || line.chars().all(|c| "-=*_+. ".contains(c) || c.is_ascii_digit())
@@ -188,8 +189,8 @@ fn defuse_line(line: &str, links: Links) -> String {
     out
 }
 
-/// The margin and mark of a list's item, and what follows. There is one space in between, as more than
-/// four would make code of what follows.
+/// The margin and the mark of a list item, and the text after it. One space separates them, because more than four
+/// would make the text a block of code.
 fn item_start(line: &str) -> (String, &str) {
     let text = line.trim_start();
     let (margin, _) = line.split_at(line.len() - text.len());
@@ -206,7 +207,7 @@ fn item_start(line: &str) -> (String, &str) {
     }
 }
 
-/// Escapes what rustdoc would stumble over, but for inline code, addresses, and links to them.
+/// Escapes text that rustdoc would misread, except for inline code, addresses and links to addresses.
 fn inline(mut rest: &str, links: Links, out: &mut String) {
     while let Some(c) = rest.chars().next() {
         let used = match c {
@@ -230,7 +231,7 @@ fn inline(mut rest: &str, links: Links, out: &mut String) {
     }
 }
 
-/// An escaped character stays as it is.
+/// Copies an escaped character unchanged.
 fn escaped(rest: &str, out: &mut String) -> Option<usize> {
     let next = rest.chars().nth(1).filter(char::is_ascii_punctuation)?;
     out.push('\\');
@@ -238,7 +239,7 @@ fn escaped(rest: &str, out: &mut String) -> Option<usize> {
     Some(2)
 }
 
-/// Inline code, if it ends on its line.
+/// Copies inline code, if it ends on the same line.
 fn ticks(rest: &str, out: &mut String) -> Option<usize> {
     let after = rest.trim_start_matches('`');
     let length = rest.len() - after.len();
@@ -256,7 +257,7 @@ fn ticks(rest: &str, out: &mut String) -> Option<usize> {
     }
 }
 
-/// Where the first run of exactly `length` backticks begins.
+/// The position of the first run of exactly `length` backticks.
 fn closing(text: &str, length: usize) -> Option<usize> {
     let mut from = 0;
     while let Some(start) = text.get(from..)?.find('`') {
@@ -271,7 +272,7 @@ fn closing(text: &str, length: usize) -> Option<usize> {
     None
 }
 
-/// Three of them could begin a block of code inside an item.
+/// Escapes tildes: three of them could start a block of code inside an item.
 fn tildes(rest: &str, out: &mut String) -> Option<usize> {
     let length = rest.len() - rest.trim_start_matches('~').len();
     let mark = if length < 3 { "~" } else { "\\~" };
@@ -279,7 +280,7 @@ fn tildes(rest: &str, out: &mut String) -> Option<usize> {
     Some(length)
 }
 
-/// `<https://..>` is an address, everything else would be HTML.
+/// Keeps `<https://..>` as an address. Everything else would be HTML.
 fn angle(rest: &str, links: Links, out: &mut String) -> Option<usize> {
     if let Some((address, _)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
         && is_address(address)
@@ -292,7 +293,7 @@ fn angle(rest: &str, links: Links, out: &mut String) -> Option<usize> {
     None
 }
 
-/// `[text](https://..)` is a link, everything else would be the name of an item.
+/// Keeps `[text](https://..)` as a link. Everything else would be the name of an item.
 fn bracket(rest: &str, out: &mut String) -> Option<usize> {
     if let Some((text, target)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]("))
         && !text.contains(['[', ']', '<', '>', '`', '\\'])
@@ -313,12 +314,12 @@ fn address(rest: &str, links: Links, out: &mut String) -> Option<usize> {
     }
     let end = rest.find(|c: char| c.is_whitespace() || "()<>[]`\"\\".contains(c));
     let address = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
-    // A full stop ends the sentence and not the address.
+    // A full stop ends the sentence, not the address.
     let address = address.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
     push_address(address, links, out);
     let next = rest.get(address.len()..).and_then(|rest| rest.chars().next());
     if links == Links::Leave && next.is_some_and(|next| "(<>[]`\"\\".contains(next)) {
-        // prost-build ends an address at a space or `)` only, and would take escapes into it.
+        // prost-build ends an address only at a space or `)`, and would include escapes in it.
         out.push(' ');
     }
     Some(address.len())

@@ -1,6 +1,6 @@
-//! Which types `prost-build` has generated, by what it wrote.
+//! Finds the types that `prost-build` has generated, from the generated code.
 //!
-//! A setting of it may leave types out, or let a `#[cfg]` do so. What it wrote says all of that.
+//! Settings of `prost-build` may leave types out, or put a `#[cfg]` on them. The generated code shows this.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::places::{FILE_SERVICES, full_name};
 use crate::emit::described::{Generated, Kind};
 use crate::names;
 
-/// The types of one module.
+/// Returns the types of one module.
 pub(super) fn of(set: &FileDescriptorSet, module: &RustModule, code: &File) -> Vec<Generated> {
     let mut written = HashMap::new();
     look_into(&code.items, "", &mut written);
@@ -31,7 +31,7 @@ pub(super) fn of(set: &FileDescriptorSet, module: &RustModule, code: &File) -> V
     found.types
 }
 
-/// The attributes of all structs and enums, by their paths.
+/// Collects the attributes of all structs and enums, by their paths.
 fn look_into<'a>(items: &'a [Item], scope: &str, written: &mut HashMap<String, &'a [Attribute]>) {
     for item in items {
         match item {
@@ -92,19 +92,19 @@ impl Found<'_> {
     }
 }
 
-/// Gives these modules a service without methods where they have none: `prost-build` asks its generator for
-/// more code only in packages with services.
+/// Adds a service without methods to modules that have no service: `prost-build` calls its generator for additional
+/// code only for packages with services.
 pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&RustModule) -> bool) {
     for file in set.file.iter_mut().filter(|file| file.service.is_empty()) {
         if !wanted(&rust_module(file)) {
             continue;
         }
         file.service.push(ServiceDescriptorProto {
-            // Nobody else's.
+            // No other service has this name.
             name: Some(String::new()),
             ..ServiceDescriptorProto::default()
         });
-        // It takes for granted that a file with positions has all of them.
+        // `prost-build` assumes that a file with positions has positions for all its parts.
         if let Some(info) = &mut file.source_code_info {
             info.location.push(Location {
                 path: vec![FILE_SERVICES, 0],

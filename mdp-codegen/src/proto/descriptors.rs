@@ -11,12 +11,12 @@ use super::options;
 use crate::errors::{Mistake, Problem};
 use crate::model::Origin;
 
-/// The files that could be read.
+/// The files that were read.
 #[derive(Debug)]
 pub(super) struct Loaded {
     /// The files and all their imports, imports first.
     pub(super) set: FileDescriptorSet,
-    /// The same on the wire, with the options that only extensions know.
+    /// The same set in encoded form, which includes the extension options.
     pub(super) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
@@ -24,7 +24,8 @@ pub(super) struct Loaded {
     pub(super) imported: Vec<String>,
 }
 
-/// Reads the files and their imports; goes on after a file with mistakes, to find those of the others.
+/// Reads the files and their imports. After a file with mistakes this continues, to find the mistakes of the other
+/// files.
 pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut compiler = Compiler::with_file_resolver(resolver(includes));
@@ -37,7 +38,7 @@ pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Pro
     (loaded(&compiler), without_repetitions(problems))
 }
 
-/// Looks into the folders first, then for what is built in.
+/// Looks in the folders first, then in the built-in files.
 fn resolver(includes: &[PathBuf]) -> ChainFileResolver {
     let mut resolver = ChainFileResolver::new();
     for include in includes {
@@ -59,7 +60,7 @@ fn loaded(compiler: &Compiler) -> Loaded {
     }
 }
 
-/// Two files that import the same broken one report it twice.
+/// If two files import the same broken file, its mistakes are reported twice. This removes the second report.
 fn without_repetitions(problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = std::collections::HashSet::new();
     let mut kept = problems;
@@ -82,7 +83,7 @@ fn of_protox(error: &protox::Error, proto: Option<&PathBuf>, includes: &[PathBuf
         .collect()
 }
 
-/// A file that is under no include folder, whether it was asked for or imported.
+/// The mistake of a file that is in no include folder, whether it is compiled or imported.
 fn missing_file(
     error: &protox::Error,
     proto: Option<&PathBuf>,
@@ -103,7 +104,7 @@ fn missing_file(
     Some(Problem { origin, ..Problem::of_setting(mistake) })
 }
 
-/// protox has the name of a missing import in its message only.
+/// The quoted name in a message: protox has the name of a missing import only there.
 fn quoted(message: &str) -> Option<String> {
     let (_, rest) = message.split_once('\'')?;
     Some(rest.split_once('\'')?.0.to_owned())
@@ -111,13 +112,13 @@ fn quoted(message: &str) -> Option<String> {
 
 fn in_words(includes: &[PathBuf]) -> String {
     if includes.is_empty() {
-        return "no folder at all, as the list of includes is empty".to_owned();
+        return "no folder, because the list of includes is empty".to_owned();
     }
     let folders: Vec<_> = includes.iter().map(|folder| folder.display().to_string()).collect();
     folders.join(", ")
 }
 
-/// The file and line of the first label; a related diagnostic borrows the source of the main one.
+/// The file and line of the first label. A related diagnostic uses the source of the main one.
 fn place(diagnostic: &dyn Diagnostic, main: &protox::Error) -> Option<Origin> {
     let line = line(diagnostic, diagnostic.source_code())
         .or_else(|| line(diagnostic, Diagnostic::source_code(main)));
@@ -133,7 +134,7 @@ fn line_of(label: &LabeledSpan, source: &dyn SourceCode) -> Option<usize> {
     Some(source.read_span(label.inner(), 0, 0).ok()?.line() + 1)
 }
 
-/// What a mistake in two places says of the second one: ``and again here (line 7)``.
+/// The text for the other places of a mistake: ``and again here (line 7)``.
 fn other_places(diagnostic: &dyn Diagnostic) -> Vec<String> {
     let labels = diagnostic.labels().into_iter().flatten().skip(1);
     labels
@@ -147,7 +148,7 @@ fn other_places(diagnostic: &dyn Diagnostic) -> Vec<String> {
 
 fn message(diagnostic: &dyn Diagnostic) -> String {
     let mut message = diagnostic.to_string();
-    // The system's error about a file that cannot be read.
+    // The system's error for a file that cannot be read.
     let mut cause = std::error::Error::source(diagnostic);
     while let Some(error) = cause {
         message.push_str(": ");
@@ -165,7 +166,7 @@ fn message(diagnostic: &dyn Diagnostic) -> String {
     message
 }
 
-/// The imports that a set lacks. `prost-build` takes their presence for granted.
+/// The imports that are missing in a set. `prost-build` assumes that they exist.
 pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
     let known: std::collections::HashSet<_> = set.file.iter().map(|file| file.name()).collect();
     let imports =
@@ -181,7 +182,7 @@ pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
         .collect()
 }
 
-/// Empty source positions become absent: `prost-build` panics over the difference.
+/// Removes empty source positions, because `prost-build` panics on them.
 pub(super) fn without_empty_positions(set: &mut FileDescriptorSet) {
     for file in &mut set.file {
         file.source_code_info.take_if(|info| info.location.is_empty());

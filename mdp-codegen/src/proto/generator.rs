@@ -1,7 +1,7 @@
 //! The two generators that `prost-build` calls for each service.
 //!
-//! It is run twice. The first time a [`Collector`] takes the services, so that all of them can be checked
-//! before anything is written; the second time a [`Writer`] adds their code to that of the messages.
+//! `prost-build` runs twice. First a [`Collector`] collects the services, so that all of them are checked before
+//! anything is written. Then a [`Writer`] adds their code to the code of the messages.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use prost_build::{Module, Service, ServiceGenerator};
 
-/// Takes the services and generates nothing.
+/// Collects the services and generates nothing.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     pub(super) services: Rc<RefCell<Vec<Service>>>,
@@ -22,12 +22,12 @@ impl ServiceGenerator for Collector {
     }
 }
 
-/// Writes the code that was made for each service.
+/// Writes the generated code of each service.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// By package and name.
+    /// The code of the services, by package and name.
     pub(super) code: HashMap<(String, String), String>,
-    /// What follows the messages of a module.
+    /// The code that follows the messages of a module.
     pub(super) described: HashMap<Module, String>,
 }
 
@@ -46,7 +46,7 @@ impl ServiceGenerator for Writer {
     }
 }
 
-/// prost-build 0.14 drops a package without code, and panics afterwards if that package has a service.
+/// Keeps the package: prost-build 0.14 drops a package without code, and then panics if it has a service.
 fn keep(code: &mut String) {
     code.push('\n');
 }

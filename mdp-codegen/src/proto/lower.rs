@@ -1,4 +1,4 @@
-//! From `prost-build`'s view of a service to the model.
+//! Converts `prost-build`'s services into the model.
 
 use mdp_schema::Schema;
 use proc_macro2::Span;
@@ -14,7 +14,7 @@ use crate::errors::{Mistake, Problem};
 use crate::model::{Idempotency, Method, OnCancel, SchemaSource, Service, Shape};
 use crate::names;
 
-/// Lowers services; what cannot be lowered is kept as a problem, so that all of them can be shown.
+/// Converts services. Parts that cannot be converted become problems, so that all problems are shown.
 pub(super) struct Lowering<'a> {
     pub(super) settings: &'a Settings,
     pub(super) places: &'a Places,
@@ -74,7 +74,7 @@ impl Lowering<'_> {
             shape: Shape::of(method.client_streaming, method.server_streaming),
             idempotency: idempotency(method.options.idempotency_level()),
             timeout_ms: said.timeout_ms,
-            // A value that is too large for the number is out of range, too.
+            // A value that is too large for the number type is out of range, too.
             retry_attempts: said
                 .retry_attempts
                 .map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX)),
@@ -94,7 +94,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Whether the option asks for this. A newer copy of its file may have further values.
+    /// Whether the option asks for `DETACH`. A newer copy of the option's file may have further values.
     fn detaches(
         &mut self,
         service: &str,
@@ -141,7 +141,7 @@ impl Lowering<'_> {
         lines.map(after_slashes).collect()
     }
 
-    /// The type of a message as it is written one module below that of the package.
+    /// The type of a message, as written one module below the package's module.
     fn message(&mut self, package: &str, rust: &str, proto: &str) -> Option<Type> {
         let proto = proto.trim_start_matches('.');
         let beside_package = local_path(package, proto).is_some_and(|local| local == rust);
@@ -154,7 +154,7 @@ impl Lowering<'_> {
                 self.problems.push(Problem::of_setting(Mistake::Setting {
                     setting: "extern_path",
                     value: rust.to_owned(),
-                    reason: format!("it is no type ({error}), and stands for {proto}"),
+                    reason: format!("it is not a type ({error}); it replaces {proto}"),
                 }));
                 None
             }
@@ -191,10 +191,10 @@ fn after_slashes(line: String) -> String {
     if line.is_empty() { line } else { format!(" {line}") }
 }
 
-/// Takes a type from the package's module into a module below it.
+/// Converts a type for a module one level below the package's module.
 ///
-/// Only paths that start at the package's module change: `Foo`, `super::Foo`, but neither `::other::Foo`
-/// nor, because it comes from `extern_path`, `other::Foo` or `bool`.
+/// Only paths that start at the package's module change: `Foo` and `super::Foo`. Paths such as `::other::Foo` stay, and
+/// so do `other::Foo` and `bool`, because they come from an `extern_path`.
 fn descend(path: &mut Type, beside_package: bool) {
     let Type::Path(path) = path else { return };
     let segments = &mut path.path.segments;
@@ -210,9 +210,9 @@ fn descend(path: &mut Type, beside_package: bool) {
     }
 }
 
-/// The Rust path, in the module of `package`, of a message that is generated here. `None`: its name is invalid.
+/// The Rust path of a generated message, in the module of `package`. `None`: its name is invalid.
 ///
-/// This is what `prost-build` writes unless an `extern_path` says otherwise.
+/// `prost-build` writes this path, unless an `extern_path` replaces it.
 fn local_path(package: &str, message: &str) -> Option<String> {
     let mut package = package.split('.').filter(|part| !part.is_empty()).peekable();
     let (scope, name) = message.rsplit_once('.').unwrap_or(("", message));

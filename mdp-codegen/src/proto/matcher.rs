@@ -1,8 +1,8 @@
-//! Which names a path in a setting stands for; the rules are those of `prost-build`.
+//! Matches names with the paths of settings, by the rules of `prost-build`.
 
-/// Whether `pattern` stands for `name`, a full name without the leading dot.
+/// Whether `pattern` matches `name`, a full name without a leading dot.
 ///
-/// `.` stands for everything, `.a.b` for `a.b` and all inside it, `b.C` for every name that ends so.
+/// `.` matches everything, `.a.b` matches `a.b` and everything inside it, `b.C` matches every name that ends with it.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix('.') {
         Some("") => true,
@@ -32,9 +32,9 @@ mod tests {
             ("B", "a.B", Some("a.bB")),
             ("a.B", "x.a.B", Some("a.B.C")),
         ] {
-            assert!(matches(pattern, yes), "{pattern} should stand for {yes}");
+            assert!(matches(pattern, yes), "{pattern} should match {yes}");
             if let Some(no) = no {
-                assert!(!matches(pattern, no), "{pattern} should not stand for {no}");
+                assert!(!matches(pattern, no), "{pattern} should not match {no}");
             }
         }
     }

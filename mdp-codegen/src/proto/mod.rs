@@ -33,7 +33,7 @@ pub fn configure() -> Builder {
 
 /// Generates messages, clients and worker traits with the defaults; for build scripts.
 ///
-/// `protos` are the files to compile, `includes` the folders in which to find them and their imports.
+/// `protos` are the files to compile. `includes` are the folders with these files and their imports.
 ///
 /// # Errors
 ///

@@ -16,7 +16,7 @@ const TEXT: &str = include_str!("../../../proto/mdp/options.proto");
 const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 const NUMBER: i32 = 50_735;
 
-/// Gives the built-in file. Files of that name in the include folders take precedence.
+/// Provides the built-in file. Files with this name in the include folders take precedence.
 #[derive(Debug)]
 pub(super) struct BuiltIn;
 
@@ -42,8 +42,8 @@ fn declares(file: &FileDescriptorProto) -> bool {
         })
 }
 
-/// Takes the file away that declares the option, if nobody but an import asks for its messages, and what only it
-/// imports.
+/// Removes the file that declares the option, and the file that only it imports, unless a file to compile is one of
+/// them.
 pub(super) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
     let is_imported = |file: &FileDescriptorProto| imported.iter().any(|name| name == file.name());
     let before = set.file.len();
@@ -81,12 +81,12 @@ pub(super) enum OnCancel {
 pub(super) struct Said(HashMap<(String, usize), MethodOptions>);
 
 impl Said {
-    /// `encoded` is the set as it was before prost read it.
+    /// Reads the options. `encoded` is the set before prost decoded it.
     pub(super) fn of(set: &FileDescriptorSet, encoded: &[u8]) -> Self {
         if !set.file.iter().any(declares) {
             return Self::default();
         }
-        // What was just written can be read.
+        // The bytes were just encoded, so they can be decoded.
         let files = Files::decode(encoded).unwrap_or_default();
         let mut said = HashMap::new();
         for file in files.file {
@@ -107,7 +107,7 @@ impl Said {
     }
 }
 
-/// As much of `google.protobuf.FileDescriptorSet` as leads to the options.
+/// The parts of `google.protobuf.FileDescriptorSet` that contain the options.
 #[derive(Clone, PartialEq, Message)]
 struct Files {
     #[prost(message, repeated, tag = "1")]

@@ -1,6 +1,6 @@
-//! Where things are in the `.proto` files.
+//! Finds the places of declarations in `.proto` files.
 //!
-//! A descriptor names its parts by numbers: `[6, 1, 2, 0]` is the first method of the second service.
+//! A descriptor identifies its parts by numbers: `[6, 1, 2, 0]` is the first method of the second service.
 
 use std::collections::HashMap;
 
@@ -69,7 +69,7 @@ pub(super) fn full_name(package: &str, name: &str) -> String {
     if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") }
 }
 
-/// The lines in a file, counted from 1, by the path of what begins there.
+/// The lines of a file, counted from 1, by the paths of the declarations.
 fn lines(file: &FileDescriptorProto) -> HashMap<&[i32], usize> {
     let locations = file.source_code_info.iter().flat_map(|info| &info.location);
     locations

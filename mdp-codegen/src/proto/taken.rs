@@ -1,4 +1,4 @@
-//! The modules that `prost-build` makes, and that a service's modules must not clash with.
+//! The modules that `prost-build` generates. A service's modules must not have the same names.
 
 use prost_build::Module as RustModule;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::model::{Origin, Taken};
 use crate::names;
 
-/// All module names that are taken, each with the Rust module in which it is.
+/// All used module names, each with the Rust module that contains it.
 pub(super) fn of(
     set: &FileDescriptorSet,
     settings: &Settings,
@@ -22,7 +22,7 @@ pub(super) fn of(
     messages.chain(packages).collect()
 }
 
-/// The types inside a message come into a module with the message's name.
+/// The modules of messages: the types inside a message are in a module with the message's name.
 fn by_messages(file: &FileDescriptorProto, settings: &Settings, places: &Places) -> Vec<Taken> {
     let messages = file.message_type.iter().filter(|message| has_inner_types(message));
     messages
@@ -31,7 +31,7 @@ fn by_messages(file: &FileDescriptorProto, settings: &Settings, places: &Places)
         .filter_map(|(message, name)| {
             Some(Taken {
                 module: names::prost_module(message.name())?.to_string(),
-                by: format!("the module for the types inside of message `{name}`"),
+                by: format!("the module for the types inside message `{name}`"),
                 origin: places.message(&name),
             })
         })
@@ -41,7 +41,7 @@ fn by_messages(file: &FileDescriptorProto, settings: &Settings, places: &Places)
 fn has_inner_types(message: &DescriptorProto) -> bool {
     let is_map =
         |inner: &DescriptorProto| inner.options.as_ref().is_some_and(|options| options.map_entry());
-    // `optional` fields are in a oneof of their own that makes no type.
+    // An `optional` field has a oneof of its own, which makes no type.
     let in_oneof =
         message.field.iter().any(|field| field.oneof_index.is_some() && !field.proto3_optional());
     !message.enum_type.is_empty()
@@ -49,7 +49,7 @@ fn has_inner_types(message: &DescriptorProto) -> bool {
         || message.nested_type.iter().any(|inner| !is_map(inner))
 }
 
-/// Package `a.b` is the module `b` in that of package `a`.
+/// The modules of packages: package `a.b` is the module `b` in the module of package `a`.
 fn by_package(package: &str, file: &str) -> Vec<(RustModule, Vec<Taken>)> {
     let mut outer = RustModule::from_parts(Vec::<String>::new());
     let mut taken = Vec::new();

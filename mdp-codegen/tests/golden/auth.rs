@@ -23,7 +23,7 @@ pub struct Account {
     #[prost(string, tag = "1")]
     pub name: ::mdp_runtime::codegen::prost::alloc::string::String,
 }
-/// The names of `auth.Auth`, as they go over the wire.
+/// The names of `auth.Auth` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -43,7 +43,7 @@ pub mod auth_service {
         name: NAME,
         methods: &[methods::LOGIN, methods::WHO_AM_I],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `auth.Auth/Login`
         pub const LOGIN: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -99,11 +99,11 @@ pub mod auth_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl AuthClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `AuthWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `AuthWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -190,13 +190,13 @@ pub mod auth_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Auth> self::AuthWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

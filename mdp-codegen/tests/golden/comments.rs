@@ -11,7 +11,7 @@ pub struct Text {
     #[prost(string, tag = "1")]
     pub text: ::mdp_runtime::codegen::prost::alloc::string::String,
 }
-/// The names of `comments.Comments`, as they go over the wire.
+/// The names of `comments.Comments` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -31,7 +31,7 @@ pub mod comments_service {
         name: NAME,
         methods: &[methods::CODE, methods::BARE],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `comments.Comments/Code`
         pub const CODE: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -88,11 +88,11 @@ pub mod comments_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl CommentsClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `CommentsWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `CommentsWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -182,13 +182,13 @@ pub mod comments_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Comments> self::CommentsWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

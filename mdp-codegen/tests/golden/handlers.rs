@@ -5,7 +5,7 @@ pub struct Job {
     #[prost(bytes = "vec", tag = "1")]
     pub bytes: ::mdp_runtime::codegen::prost::alloc::vec::Vec<u8>,
 }
-/// The names of `handlers.Handlers`, as they go over the wire.
+/// The names of `handlers.Handlers` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -25,7 +25,7 @@ pub mod handlers_service {
         name: NAME,
         methods: &[methods::HASH, methods::PAY, methods::OPTIONS, methods::USUAL],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `handlers.Handlers/Hash`
         pub const HASH: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -107,11 +107,11 @@ pub mod handlers_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl HandlersClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `HandlersWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `HandlersWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -228,13 +228,13 @@ pub mod handlers_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Handlers> self::HandlersWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

@@ -8,7 +8,7 @@ pub mod result {
     #[prost(prost_path = "::mdp_runtime::codegen::prost")]
     pub struct Ok {}
 }
-/// The names of `keywords.Type`, as they go over the wire.
+/// The names of `keywords.Type` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -28,7 +28,7 @@ pub mod type_service {
         name: NAME,
         methods: &[methods::NEW, methods::SELF_, methods::MATCH],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `keywords.Type/New`
         pub const NEW: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -97,7 +97,7 @@ pub mod type_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl TypeClient {
-        /// Calls a `TypeWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `TypeWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -204,13 +204,13 @@ pub mod type_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Type> self::TypeWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

@@ -2,7 +2,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::mdp_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::mdp_runtime::codegen::prost")]
 pub struct Nothing {}
-/// The names of `options.Options`, as they go over the wire.
+/// The names of `options.Options` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -22,7 +22,7 @@ pub mod options_service {
         name: NAME,
         methods: &[methods::UNKNOWN, methods::READS, methods::REPEATS, methods::GONE],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `options.Options/Unknown`
         pub const UNKNOWN: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -104,11 +104,11 @@ pub mod options_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl OptionsClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `OptionsWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `OptionsWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -242,13 +242,13 @@ pub mod options_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Options> self::OptionsWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }
@@ -341,7 +341,7 @@ pub mod options_worker {
         }
     }
 }
-/// The names of `options.Outdated`, as they go over the wire.
+/// The names of `options.Outdated` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -361,7 +361,7 @@ pub mod outdated_service {
         name: NAME,
         methods: &[methods::DO],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `options.Outdated/Do`
         pub const DO: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -405,11 +405,11 @@ pub mod outdated_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl OutdatedClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `OutdatedWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `OutdatedWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -473,13 +473,13 @@ pub mod outdated_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Outdated> self::OutdatedWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

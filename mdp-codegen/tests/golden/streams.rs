@@ -11,7 +11,7 @@ pub struct Summary {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
-/// The names of `streams.Files`, as they go over the wire.
+/// The names of `streams.Files` on the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -31,7 +31,7 @@ pub mod files_service {
         name: NAME,
         methods: &[methods::STAT, methods::GET, methods::PUT, methods::BOTH],
     };
-    /// One constant a method.
+    /// One constant for each method.
     pub mod methods {
         /// `streams.Files/Stat`
         pub const STAT: ::mdp_runtime::codegen::MethodSpec = ::mdp_runtime::codegen::MethodSpec {
@@ -113,11 +113,11 @@ pub mod files_client {
         client: ::mdp_runtime::codegen::Client,
     }
     impl FilesClient {
-        /// Calls through this client, which is cheap to clone.
+        /// Makes calls through this client. A client is cheap to clone.
         pub fn new(client: ::mdp_runtime::codegen::Client) -> Self {
             Self { client }
         }
-        /// Calls a `FilesWorker` of the same process, for tests: no broker, no sockets.
+        /// Calls a `FilesWorker` in the same process, for tests: without a broker and without sockets.
         pub fn in_memory(service: impl ::mdp_runtime::codegen::Service) -> Self {
             Self {
                 client: ::mdp_runtime::codegen::Client::in_memory(service),
@@ -264,13 +264,13 @@ pub mod files_worker {
         inner: ::std::sync::Arc<T>,
     }
     impl<T: self::Files> self::FilesWorker<T> {
-        /// Takes the implementation.
+        /// Makes a worker's service from an implementation.
         pub fn new(inner: T) -> Self {
             Self {
                 inner: ::std::sync::Arc::new(inner),
             }
         }
-        /// Shares the implementation with whoever else holds it.
+        /// Makes a worker's service from a shared implementation.
         pub fn from_arc(inner: ::std::sync::Arc<T>) -> Self {
             Self { inner }
         }

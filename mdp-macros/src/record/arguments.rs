@@ -1,4 +1,4 @@
-//! The grammar of `#[mdp(..)]`: numbers, words, `word = value`, `word(..)`.
+//! Parses `#[mdp(..)]`: numbers, words, `word = value`, `word(..)`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -18,14 +18,14 @@ pub(super) enum Argument {
     Word(Word),
 }
 
-/// A number as it was written.
+/// A number as written.
 pub(super) struct Number {
-    /// `None` if it is too large for all that is counted.
+    /// `None`: the number is too large for all uses.
     pub(super) value: Option<i64>,
     tokens: TokenStream,
 }
 
-/// A word as it was written.
+/// A word as written.
 pub(super) struct Word {
     pub(super) name: Ident,
     pub(super) value: Value,
@@ -33,7 +33,7 @@ pub(super) struct Word {
 
 /// The value after a word.
 pub(super) enum Value {
-    /// Nothing.
+    /// The word has no value.
     None,
     /// `= value`.
     Equals(Expr),
@@ -42,7 +42,7 @@ pub(super) enum Value {
 }
 
 impl Number {
-    /// What stands for a number in Rust itself, as behind the `=` of a variant.
+    /// Reads a number from a Rust expression, for instance after the `=` of a variant.
     pub(super) fn of_expr(expr: &Expr) -> Option<Self> {
         syn::parse2(expr.to_token_stream()).ok()
     }
@@ -87,7 +87,7 @@ impl Parse for Argument {
     }
 }
 
-/// The arguments of all attributes `#[mdp(..)]` in the list.
+/// Reads the arguments of all attributes `#[mdp(..)]` in the list.
 pub(super) fn read(attributes: &[Attribute], mistakes: &mut Mistakes) -> Vec<Argument> {
     let mut all = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("mdp")) {
@@ -101,7 +101,7 @@ pub(super) fn read(attributes: &[Attribute], mistakes: &mut Mistakes) -> Vec<Arg
 }
 
 impl Word {
-    /// The text behind the word's `=`.
+    /// Returns the text after the word's `=`.
     pub(super) fn text(&self) -> syn::Result<(String, Span)> {
         if let Value::Equals(Expr::Lit(literal)) = &self.value
             && let Lit::Str(text) = &literal.lit
@@ -111,7 +111,7 @@ impl Word {
         Err(self.wants(&format!("a text: `{} = \"..\"`", self.name)))
     }
 
-    /// The word behind the word's `=`.
+    /// Returns the word after the word's `=`.
     pub(super) fn word(&self) -> syn::Result<Ident> {
         if let Value::Equals(Expr::Path(path)) = &self.value
             && let Some(word) = path.path.get_ident()
@@ -125,11 +125,11 @@ impl Word {
     pub(super) fn alone(&self) -> syn::Result<()> {
         match &self.value {
             Value::None => Ok(()),
-            _ => Err(self.wants("nothing behind it")),
+            _ => Err(self.wants("no value")),
         }
     }
 
-    /// The mistake of a word that stands with another kind of value.
+    /// The mistake of a word that has the wrong kind of value, or no value.
     pub(super) fn wants(&self, what: &str) -> syn::Error {
         let span = match &self.value {
             Value::None => self.name.span(),

@@ -21,22 +21,22 @@ pub(super) struct Container {
     pub(super) package: Option<String>,
     /// Reserved numbers and names.
     pub(super) reserved: Reserved,
-    /// Documentation and the like.
+    /// Documentation and deprecation.
     pub(super) notes: Notes,
-    /// The given words, for checks of words that fit only some items.
+    /// The words of the attribute, for checks of words that are allowed only on some items.
     words: Vec<Ident>,
 }
 
 /// Further facts about a declaration for the schema.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
-    /// Lines of documentation, as they stand after `///`.
+    /// Lines of documentation, each with the text after `///`.
     pub(super) docs: Vec<String>,
-    /// Whether it is marked as deprecated.
+    /// Whether the declaration is deprecated.
     pub(super) deprecated: bool,
 }
 
-/// A text, and where it was written.
+/// A text with its place in the source.
 #[derive(Clone)]
 pub(super) struct Text {
     pub(super) text: String,
@@ -60,7 +60,7 @@ pub(super) struct Member {
     pub(super) notes: Notes,
 }
 
-/// Where words stand, and which ones there are.
+/// A kind of place for arguments, and the words that are allowed there.
 pub(super) struct Place {
     what: &'static str,
     words: &'static str,
@@ -121,7 +121,7 @@ impl Container {
                 .of(&word.name, format!("there is no `{name}` here; there are {known}"));
         }
         if name != "reserved" && self.words.contains(&word.name) {
-            return mistakes.of(&word.name, format!("`{name}` is said twice; leave one out"));
+            return mistakes.of(&word.name, format!("`{name}` is given twice; leave one out"));
         }
         self.words.push(word.name.clone());
         match name.as_str() {
@@ -153,7 +153,7 @@ impl Container {
 fn path(word: &Word) -> syn::Result<Path> {
     match &word.value {
         Value::Equals(Expr::Path(path)) => Ok(path.path.clone()),
-        // `crate` itself is a path, though syn takes it for no expression in some places.
+        // `crate` alone is a path, but syn does not accept it as an expression everywhere.
         Value::Equals(expr) => syn::parse2(expr.to_token_stream())
             .map_err(|_| word.wants("a path: `crate = some::path`")),
         _ => Err(word.wants("a path: `crate = some::path`")),
@@ -268,6 +268,6 @@ fn kind(word: &Word) -> syn::Result<(Kind, Ident)> {
 
 fn once<T>(slot: &mut Option<T>, value: T, word: &Ident, mistakes: &mut Mistakes) {
     if slot.replace(value).is_some() {
-        mistakes.of(word, format!("`{word}` is one too many: one of its kind is enough"));
+        mistakes.of(word, format!("`{word}` is a second argument of this kind; leave one out"));
     }
 }

@@ -1,4 +1,4 @@
-//! Protobuf's rules for the item.
+//! Checks protobuf's rules.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use super::names;
 use super::numbers::{Free, MAX_TAG, PROTOBUFS_OWN, Reserved, Tag};
 use super::types::{self, Container as Holds};
 
-/// A schema has neither lifetimes nor type parameters.
+/// Checks for generics: a schema has no lifetimes and no type parameters.
 pub(super) fn generics(generics: &Generics, mistakes: &mut Mistakes) {
     for param in &generics.params {
         match param {
             GenericParam::Lifetime(lifetime) => mistakes.of(
                 lifetime,
-                "protobuf cannot carry borrowed data; own it: `String`, `Vec<u8>` or `bytes::Bytes`",
+                "protobuf cannot carry borrowed data; use an owned type: `String`, `Vec<u8>` or `bytes::Bytes`",
             ),
             GenericParam::Type(_) | GenericParam::Const(_) => mistakes.of(
                 param,
@@ -32,7 +32,7 @@ pub(super) fn generics(generics: &Generics, mistakes: &mut Mistakes) {
     }
 }
 
-/// A field's number.
+/// Checks the number of a field.
 pub(super) fn tag(
     number: &Number,
     reserved: &Reserved,
@@ -40,7 +40,7 @@ pub(super) fn tag(
     mistakes: &mut Mistakes,
 ) -> Option<Tag> {
     let what = match number.value {
-        Some(0) => "zero is no field's number".to_owned(),
+        Some(0) => "a field's number cannot be zero".to_owned(),
         Some(value) if value < 0 => "a field's number is not negative".to_owned(),
         Some(value) if PROTOBUFS_OWN.contains(&value) => {
             format!("protobuf keeps 19000 to 19999 for itself, {value} too")
@@ -58,7 +58,7 @@ pub(super) fn tag(
     None
 }
 
-/// The number of an enum's value.
+/// Checks the number of an enum's value.
 pub(super) fn value_number(
     variant: &Variant,
     number: Option<Number>,
@@ -90,7 +90,7 @@ pub(super) fn value_number(
     Some((value, number.span()))
 }
 
-/// The rules about several fields of a message.
+/// Checks the rules about several fields of a message.
 pub(super) fn message(message: &Message<'_>, mistakes: &mut Mistakes) {
     let reserved = &message.container.reserved;
     let mut free = Free::of_fields(message.numbered().iter().map(|(_, v)| v.tag.number.into()));
@@ -104,7 +104,7 @@ pub(super) fn message(message: &Message<'_>, mistakes: &mut Mistakes) {
                 duplicate_tag(&value.tag, name, &mut taken, reserved, &mut free, mistakes);
             }
             Role::Unknown if std::mem::replace(&mut unknown, true) => {
-                mistakes.of(&field.ident, "a second `unknown`; one keeps all there is");
+                mistakes.of(&field.ident, "a second `unknown`; one field keeps all unknown fields");
             }
             _ => {}
         }
@@ -113,7 +113,7 @@ pub(super) fn message(message: &Message<'_>, mistakes: &mut Mistakes) {
     reserved_ranges(reserved, 1, MAX_TAG, mistakes);
 }
 
-/// A `Box` of the record itself, which is always there, would never end.
+/// Checks for a `Box` of the record itself: a value that is always present would contain itself without end.
 fn endless(message: &Message<'_>, field: &Field, value: &Value, mistakes: &mut Mistakes) {
     if !matches!(value.carried.container, Holds::One) {
         return;
@@ -158,7 +158,7 @@ fn field_names(message: &Message<'_>, mistakes: &mut Mistakes) {
             mistakes
                 .at(name.span, format!("the name `{text}` is reserved; give the field another"));
         }
-        // A oneof has no name in JSON, but it has one among the fields.
+        // A oneof has no name in JSON, but it needs a unique name among the fields.
         let json = names::json(&name.text);
         if let Some(first) = taken.get(&json) {
             let message = format!(
@@ -172,7 +172,7 @@ fn field_names(message: &Message<'_>, mistakes: &mut Mistakes) {
     }
 }
 
-/// The rules about several values of an enum.
+/// Checks the rules about several values of an enum.
 pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes) {
     let reserved = &enumeration.container.reserved;
     let numbers = || enumeration.values.iter().filter_map(|value| value.number);
@@ -215,7 +215,7 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>, mistakes: &mut Mistakes
     reserved_ranges(reserved, i32::MIN.into(), i32::MAX.into(), mistakes);
 }
 
-/// The rules about several variants of a oneof.
+/// Checks the rules about several variants of a oneof.
 pub(super) fn choice(choice: &Choice<'_>, mistakes: &mut Mistakes) {
     let tags = choice.alternatives.iter().map(|alternative| alternative.tag.number.into());
     let mut free = Free::of_fields(tags);

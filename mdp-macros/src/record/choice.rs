@@ -12,7 +12,7 @@ use super::numbers::{Free, Reserved, Tag};
 use super::scalars::Kind;
 use super::types;
 
-/// An enum whose variants are fields of the record around it.
+/// An enum whose variants are fields of the record that contains the enum.
 pub(super) struct Choice<'a> {
     pub(super) ident: &'a Ident,
     pub(super) alternatives: Vec<Alternative>,
@@ -35,7 +35,7 @@ pub(super) fn read<'a>(
     container: &Container,
     mistakes: &mut Mistakes,
 ) -> Choice<'a> {
-    let why = "a oneof has no name of its own, its fields belong to the record around it";
+    let why = "a oneof has no name of its own, its fields belong to the record that contains it";
     container.refuse(&["package", "name", "reserved"], why, mistakes);
     let members: Vec<_> = data
         .variants
@@ -62,7 +62,7 @@ fn alternative(
         None => {
             let next = free.next(&Reserved::default());
             let message = format!(
-                "the variant has no number; write `#[mdp({next})]` if the record around it has none such"
+                "the variant has no number; write `#[mdp({next})]` if its record does not use this number"
             );
             mistakes.of(&variant.ident, message);
             None
@@ -76,14 +76,14 @@ fn alternative(
     Some(Alternative { ident: variant.ident.clone(), name, notes: member.notes, tag, ty, kind })
 }
 
-/// The one field of a variant.
+/// Returns the only field of a variant.
 fn held<'a>(variant: &'a Variant, mistakes: &mut Mistakes) -> Option<&'a Field> {
     let name = &variant.ident;
     match &variant.fields {
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => fields.unnamed.first(),
         Fields::Unit => {
             let message = format!(
-                "a variant of a oneof holds one value; write `{name}(())` for one that says nothing more"
+                "a variant of a oneof holds one value; write `{name}(())` for a variant without content"
             );
             mistakes.of(name, message);
             None

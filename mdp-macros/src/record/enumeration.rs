@@ -29,7 +29,7 @@ pub(super) struct EnumValue {
     pub(super) notes: Notes,
 }
 
-/// Whether it is an enum without data, and no oneof.
+/// Whether an enum has no data, so that it is not a oneof.
 pub(super) fn is_one(data: &DataEnum) -> bool {
     data.variants.iter().all(|variant| variant.fields.is_empty() || is_other(variant))
 }
@@ -71,25 +71,22 @@ pub(super) fn read<'a>(
     enumeration
 }
 
-/// The attribute's number, or the one behind `=`.
+/// Returns the number of the attribute, or the number after `=`.
 fn number_of(variant: &Variant, mistakes: &mut Mistakes) -> (Member, Option<Number>) {
     let mut member = Member::read(&variant.attrs, &VALUE, mistakes);
     let said = member.number.take();
     let Some((_, expr)) = &variant.discriminant else { return (member, said) };
     let Some(behind) = Number::of_expr(expr) else {
         if said.is_none() {
-            mistakes.of(
-                expr,
-                "the number has to be seen here; write a literal, or `#[mdp(N)]` beside this",
-            );
+            mistakes.of(expr, "the macro must see the number; write a literal, or add `#[mdp(N)]`");
         }
-        // A zero for an unknown number would cause a second error.
+        // With a zero in place of the unknown number, a second error would appear.
         return (member, said);
     };
     if let Some(said) = &said
         && said.value != behind.value
     {
-        mistakes.of(said, "another number than behind the `=`; leave one of them out");
+        mistakes.of(said, "this number differs from the one after `=`; leave one of them out");
     }
     (member, Some(said.unwrap_or(behind)))
 }

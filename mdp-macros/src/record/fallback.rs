@@ -1,4 +1,4 @@
-//! The code for an item with mistakes, so that uses of the item cause no further errors.
+//! Code for an item with mistakes, so that uses of the item cause no further errors.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput};
 
 use super::enumeration;
 
-/// Implementations that satisfy the compiler and never run.
+/// Implementations that the compiler accepts and that never run.
 pub(super) fn of(item: &DeriveInput) -> TokenStream {
     if !item.generics.params.is_empty() {
         return TokenStream::new();

@@ -17,7 +17,7 @@ pub(super) struct Message<'a> {
     pub(super) fields: Vec<Field>,
 }
 
-/// A field, whatever it is for.
+/// A field with any role.
 pub(super) struct Field {
     pub(super) ident: Ident,
     pub(super) ty: Type,
@@ -29,15 +29,15 @@ pub(super) struct Field {
 
 /// The purpose of a field.
 pub(super) enum Role {
-    /// It is on the wire.
+    /// The field is on the wire.
     Value(Box<Value>),
-    /// It is one of several fields on the wire, if any; with the type of the enum.
+    /// The field is a oneof: at most one of several fields on the wire. Contains the type of the enum.
     Oneof(Box<Type>),
-    /// It keeps the fields that the record does not know.
+    /// The field keeps unknown fields.
     Unknown,
-    /// It is not on the wire.
+    /// The field is not on the wire.
     Skipped,
-    /// It has a mistake that was reported.
+    /// The field has a mistake, which was reported.
     Broken,
 }
 
@@ -45,16 +45,16 @@ pub(super) enum Role {
 pub(super) struct Value {
     pub(super) tag: Tag,
     pub(super) carried: Carried,
-    /// How a value is written, if the type does not say it; for a map the value's.
+    /// The type on the wire, if the attribute names it. For a map, the type of its values.
     pub(super) kind: Option<Kind>,
-    /// As `kind`, for the keys of a map.
+    /// The same for the keys of a map.
     pub(super) key: Option<Kind>,
     pub(super) default: Option<Expr>,
     pub(super) unpacked: bool,
 }
 
 impl Message<'_> {
-    /// The fields that have numbers of their own, by number.
+    /// Returns the fields with their own numbers, by number.
     pub(super) fn numbered(&self) -> Vec<(&Field, &Value)> {
         let mut numbered: Vec<_> = self
             .fields
@@ -68,7 +68,7 @@ impl Message<'_> {
         numbered
     }
 
-    /// The oneofs, with the types of their enums.
+    /// Returns the oneofs with the types of their enums.
     pub(super) fn oneofs(&self) -> Vec<(&Field, &Type)> {
         let oneofs = self.fields.iter().filter_map(|field| match &field.role {
             Role::Oneof(ty) => Some((field, &**ty)),
@@ -77,7 +77,7 @@ impl Message<'_> {
         oneofs.collect()
     }
 
-    /// The field that keeps unknown fields.
+    /// Returns the field that keeps unknown fields.
     pub(super) fn unknown(&self) -> Option<&Field> {
         self.fields.iter().find(|field| matches!(field.role, Role::Unknown))
     }
@@ -145,7 +145,7 @@ fn role(
     mistakes: &mut Mistakes,
 ) -> Role {
     if let Some(word) = &member.oneof {
-        // A oneof's name may be chosen; all else belongs to its variants.
+        // A oneof may have a name. All other arguments belong to its variants.
         let rename = member.rename.take();
         member.only(word, "the variants of a oneof have the numbers and the rest", mistakes);
         member.rename = rename;
@@ -153,10 +153,9 @@ fn role(
         return inner.map_or(Role::Broken, |inner| Role::Oneof(Box::new(inner)));
     }
     if let Some(word) = &member.unknown {
-        member.only(word, "`unknown` is no field on the wire", mistakes);
+        member.only(word, "`unknown` is not a field on the wire", mistakes);
         if types::std_name(ty).as_deref() != Some("UnknownFields") {
-            mistakes
-                .of(ty, "what a record does not know is kept by an `mdp_runtime::UnknownFields`");
+            mistakes.of(ty, "unknown fields need the type `mdp_runtime::UnknownFields`");
         }
         return Role::Unknown;
     }
@@ -172,7 +171,7 @@ fn role(
                 "the field has no number; write `#[mdp({next})]`, or `#[mdp(skip)]` if it is not to be sent"
             ),
         );
-        // Its type may be wrong as well.
+        // The field's type may be wrong, too.
         let _ = mistakes.value(types::field(ty));
         return Role::Broken;
     };
@@ -232,7 +231,7 @@ fn no_default(carried: &Carried) -> Option<&'static str> {
     }
 }
 
-/// How values and keys are written, where the record says it.
+/// Reads the types on the wire for values and keys, if the attribute names them.
 fn kinds(
     carried: &Carried,
     member: &Member,
@@ -253,14 +252,14 @@ fn kinds(
     (fitting(&member.value, &carried.value, mistakes), key)
 }
 
-/// The kind that was asked for, if it can carry the type.
+/// The type that the attribute names, if it can carry the Rust type.
 pub(super) fn fitting(
     asked: &Option<(Kind, Ident)>,
     ty: &Type,
     mistakes: &mut Mistakes,
 ) -> Option<Kind> {
     let (kind, word) = asked.as_ref()?;
-    // What is no type of Rust's own may be an alias of one: the compiler knows.
+    // A type that is not Rust's own may be an alias of one. Only the compiler knows.
     let name = types::std_name(ty)?;
     let mut known = Kind::of(&name).peekable();
     if known.peek().is_some() && !known.any(|other| other == *kind) {

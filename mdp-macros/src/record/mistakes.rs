@@ -1,4 +1,4 @@
-//! Mistakes, gathered so that all of one item are shown at once.
+//! Collects mistakes, so that all mistakes of one item are shown at once.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ pub(super) struct Mistakes {
 }
 
 impl Mistakes {
-    /// Adds a mistake that the tokens make.
+    /// Adds a mistake at these tokens.
     pub(super) fn of(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.add(Error::new_spanned(tokens, message));
     }
@@ -31,12 +31,12 @@ impl Mistakes {
         }
     }
 
-    /// The value, or `None` and one mistake more.
+    /// Returns the value. On an error, returns `None` and adds the error as a mistake.
     pub(super) fn value<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()
     }
 
-    /// All mistakes. `None`: there are none.
+    /// Returns all mistakes. `None`: there are no mistakes.
     pub(super) fn finish(self) -> Option<Error> {
         self.all
     }

@@ -1,4 +1,4 @@
-//! `#[derive(MdpRecord)]`: read the item, check it, emit what it is on the wire and in a schema.
+//! `#[derive(MdpRecord)]`: reads the item, checks it, and emits the code for the wire and for the schema.
 
 mod arguments;
 mod attributes;
@@ -21,7 +21,8 @@ use syn::{Data, DeriveInput};
 use self::attributes::Container;
 use self::mistakes::Mistakes;
 
-/// The implementations for an item, or all of its mistakes and as much as keeps the compiler from adding to them.
+/// Emits the implementations for an item. For an item with mistakes, emits all mistakes and code that prevents further
+/// errors.
 pub(crate) fn expand(item: &DeriveInput) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let container = Container::read(item, &mut mistakes);
@@ -57,7 +58,7 @@ fn declared(item: &DeriveInput, container: &Container, mistakes: &mut Mistakes) 
         Data::Union(data) => {
             mistakes.at(
                 data.union_token.span(),
-                "a union has no fields that could be told apart; make it an enum with data, which is a oneof",
+                "the fields of a union cannot be distinguished; make it an enum with data, which is a oneof",
             );
             TokenStream::new()
         }

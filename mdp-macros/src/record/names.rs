@@ -7,12 +7,12 @@ use super::arguments::Word;
 use super::attributes::Text;
 use super::mistakes::Mistakes;
 
-/// The name without `r#`.
+/// Returns the name without `r#`.
 pub(super) fn plain(ident: &Ident) -> String {
     ident.unraw().to_string()
 }
 
-/// The name of a field: the one that was given, or else the one it has in Rust.
+/// The name of a field: the name of the attribute, or else the field's name in Rust.
 pub(super) fn of_field(ident: &Ident, rename: Option<Text>, mistakes: &mut Mistakes) -> Text {
     let name = rename.unwrap_or_else(|| Text { text: plain(ident), span: ident.span() });
     if !is_identifier(&name.text) {
@@ -21,13 +21,13 @@ pub(super) fn of_field(ident: &Ident, rename: Option<Text>, mistakes: &mut Mista
     name
 }
 
-/// The name of a field made of a variant's.
+/// The name of a oneof's field, derived from the variant.
 pub(super) fn of_alternative(ident: &Ident, rename: Option<Text>, mistakes: &mut Mistakes) -> Text {
     let snake = Text { text: words(&plain(ident), '_').to_lowercase(), span: ident.span() };
     of_field(ident, Some(rename.unwrap_or(snake)), mistakes)
 }
 
-/// The name of an enum's value: all values of a package share their names, so the enum's stands before it.
+/// The name of an enum's value. It begins with the enum's name, because all values of a package share one namespace.
 pub(super) fn of_value(enumeration: &str, ident: &Ident, rename: Option<Text>) -> Text {
     rename.unwrap_or_else(|| {
         let text = format!("{}_{}", words(enumeration, '_'), words(&plain(ident), '_'));
@@ -35,25 +35,26 @@ pub(super) fn of_value(enumeration: &str, ident: &Ident, rename: Option<Text>) -
     })
 }
 
-/// The value of `name = ".."`.
+/// Reads the value of `name = ".."`.
 pub(super) fn of_type(word: &Word) -> syn::Result<String> {
     let (text, span) = word.text()?;
     if is_identifier(&text) { Ok(text) } else { Err(syn::Error::new(span, not_a_name(&text))) }
 }
 
-/// The value of `package = ".."`.
+/// Reads the value of `package = ".."`.
 pub(super) fn package(word: &Word) -> syn::Result<String> {
     let (text, span) = word.text()?;
     if text.split('.').all(is_identifier) {
         return Ok(text);
     }
-    let message = format!("\"{text}\" is no package; write names with dots between, as `auth.v1`");
+    let message =
+        format!("\"{text}\" is not a package; write names with dots between them, as in `auth.v1`");
     Err(syn::Error::new(span, message))
 }
 
 pub(super) fn not_a_name(text: &str) -> String {
     format!(
-        "\"{text}\" is no name in protobuf: use letters of ASCII, digits and `_`, no digit first"
+        "\"{text}\" is not a name in protobuf: use ASCII letters, digits and `_`, with no digit first"
     )
 }
 
@@ -63,7 +64,7 @@ pub(super) fn is_identifier(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// What protobuf's JSON makes of a field's name, by which names must differ too.
+/// Returns a field's name in protobuf's JSON. These names must be unique, too.
 pub(super) fn json(name: &str) -> String {
     let mut json = String::new();
     let mut upper = false;
@@ -78,7 +79,7 @@ pub(super) fn json(name: &str) -> String {
     json
 }
 
-/// Puts a separator between the words of a name in camel case: `HTTPServer` has two.
+/// Inserts a separator between the words of a name in camel case: `HTTPServer` has two words.
 fn words(name: &str, separator: char) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut text = String::new();

@@ -18,14 +18,14 @@ pub(super) const MAX_TAG: i64 = 536_870_911;
 /// The numbers that protobuf reserves for itself.
 pub(super) const PROTOBUFS_OWN: RangeInclusive<i64> = 19_000..=19_999;
 
-/// A number, and where it was written.
+/// A number with its place in the source.
 #[derive(Clone)]
 pub(super) struct Tag {
     pub(super) number: u32,
     pub(super) span: Span,
 }
 
-/// Numbers and names that stay free.
+/// Reserved numbers and names.
 #[derive(Default)]
 pub(super) struct Reserved {
     pub(super) ranges: Vec<(RangeInclusive<i64>, Span)>,
@@ -33,7 +33,7 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// Takes `reserved(5, 7..=9, "old")`.
+    /// Reads `reserved(5, 7..=9, "old")`.
     pub(super) fn take(&mut self, word: &Word, mistakes: &mut Mistakes) {
         let example = "a list: `reserved(5, 7..=9, \"old\")`";
         let Value::List(list) = &word.value else {
@@ -93,7 +93,7 @@ impl Parse for Entry {
             return Ok(Self::Range(low..=high, first.span()));
         }
         if input.peek(Token![..]) {
-            let message = "is 9 in `7..9`? Write the last one too, as in `7..=8`";
+            let message = "a range must include its last number, as in `7..=8`";
             return Err(input.error(message));
         }
         Ok(Self::Range(low..=low, first.span()))
@@ -104,9 +104,9 @@ fn bound(number: &Number) -> syn::Result<i64> {
     number.value.ok_or_else(|| syn::Error::new_spanned(number, "no number is that large"))
 }
 
-/// Gives out unused numbers.
+/// Suggests unused numbers.
 pub(super) struct Free {
-    /// All that are known to be written, and those given out.
+    /// All numbers that are in use, and all numbers that were suggested.
     taken: BTreeSet<i64>,
     bounds: RangeInclusive<i64>,
     fields: bool,
@@ -121,7 +121,7 @@ impl Free {
         Self { taken: taken.collect(), bounds: 0..=i64::from(i32::MAX), fields: false }
     }
 
-    /// The number above the highest; if there is none, the lowest that is free.
+    /// Returns the number after the highest one. If that does not exist, returns the lowest free number.
     pub(super) fn next(&mut self, reserved: &Reserved) -> i64 {
         let highest = self.taken.iter().rev().find(|number| self.bounds.contains(number));
         let above = highest.map_or(*self.bounds.start(), |highest| highest + 1);

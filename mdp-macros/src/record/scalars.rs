@@ -1,17 +1,17 @@
-//! protobuf's types, by the words that `#[mdp(..)]` has for them.
+//! The scalar types of protobuf, by their words in `#[mdp(..)]`.
 
 use proc_macro2::{Ident, Span};
 
-/// One of protobuf's types that have no names of their own.
+/// A scalar type of protobuf.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// The word for it.
+    /// The word in `#[mdp(..)]`.
     word: &'static str,
-    /// Its name in the runtime.
+    /// The name of its codec in the runtime.
     codec: &'static str,
-    /// The Rust types that it carries.
+    /// The Rust types that it can carry.
     carries: &'static [&'static str],
-    /// Whether a list of it can be packed.
+    /// Whether a list of this type can be packed.
     packs: bool,
 }
 
@@ -24,7 +24,7 @@ const fn kind(
     Kind { word, codec, carries, packs }
 }
 
-/// The first one of a Rust type is the one it has by itself.
+/// For each Rust type, the first entry is its default.
 const KINDS: &[Kind] = &[
     kind("bool", "Bool", &["bool"], true),
     kind("int32", "Int32", &["i32"], true),
@@ -48,13 +48,13 @@ impl Kind {
         KINDS.iter().find(|kind| kind.word == word).copied()
     }
 
-    /// The words, for a message to a person.
+    /// Returns all words, for an error message.
     pub(super) fn all() -> String {
         let words: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.word)).collect();
         words.join(", ")
     }
 
-    /// The kinds that carry a built-in Rust type. Empty: no kind does.
+    /// Returns the kinds that carry a built-in Rust type. Empty: no kind does.
     pub(super) fn of(rust: &str) -> impl Iterator<Item = Self> {
         KINDS.iter().copied().filter(move |kind| kind.carries.contains(&rust))
     }
@@ -63,7 +63,7 @@ impl Kind {
         self.word
     }
 
-    /// The Rust types that it carries, for a message to a person.
+    /// Returns the Rust types that this kind carries, for an error message.
     pub(super) fn carries(self) -> String {
         let types: Vec<String> = self.carries.iter().map(|ty| format!("`{ty}`")).collect();
         types.join(" or ")

@@ -1,10 +1,10 @@
-//! Rust's types as they are written in a field: what holds the values, and what cannot be carried.
+//! Analyses the Rust types of fields: their containers, and types that protobuf cannot carry.
 
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Error, GenericArgument, Path, PathArguments, Result, Type};
 
-/// The type of a field, taken apart.
+/// The parts of a field's type.
 pub(super) struct Carried {
     pub(super) container: Container,
     /// The type of one value.
@@ -13,7 +13,7 @@ pub(super) struct Carried {
 
 /// The container of the values.
 pub(super) enum Container {
-    /// Nothing: one value.
+    /// No container: one value.
     One,
     /// `Option`.
     Optional,
@@ -23,7 +23,7 @@ pub(super) enum Container {
     Map(Box<Type>),
 }
 
-/// Takes the type of a field apart.
+/// Splits the type of a field into container and value.
 pub(super) fn field(ty: &Type) -> Result<Carried> {
     let ty = bare(ty);
     let (container, held) = match Holder::of(ty) {
@@ -62,19 +62,19 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// A nesting that protobuf lacks: its name, and the way to mend it.
+/// The name of a nesting that protobuf does not support, and the way to correct it.
 fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'static str)> {
     Some(match (outer, inner) {
         (Container::One, _) | (_, Holder::None) => return None,
         (Container::Optional, Holder::Option(_)) => ("an `Option` in an `Option`", "one is enough"),
         (Container::Optional, Holder::Vec(_)) => {
-            ("an `Option` of a `Vec`", "leave the `Option` out: a `Vec` that is not there is empty")
+            ("an `Option` of a `Vec`", "leave the `Option` out: an absent `Vec` is empty")
         }
         (Container::Optional, Holder::Map(..)) => {
-            ("an `Option` of a map", "leave the `Option` out: a map that is not there is empty")
+            ("an `Option` of a map", "leave the `Option` out: an absent map is empty")
         }
         (Container::Repeated, Holder::Option(_)) => {
-            ("a `Vec` of an `Option`", "leave out of the `Vec` what is not there")
+            ("a `Vec` of an `Option`", "leave absent values out of the `Vec`")
         }
         (Container::Repeated, Holder::Vec(_)) => {
             ("a `Vec` of a `Vec`", "make the inner one the field of a record")
@@ -83,7 +83,7 @@ fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'stat
             ("a `Vec` of a map", "make the map the field of a record")
         }
         (Container::Map(_), Holder::Option(_)) => {
-            ("an `Option` in a map", "leave out of the map what is not there")
+            ("an `Option` in a map", "leave absent values out of the map")
         }
         (Container::Map(_), Holder::Vec(_)) => {
             ("a `Vec` in a map", "make the `Vec` the field of a record")
@@ -94,7 +94,7 @@ fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'stat
     })
 }
 
-/// Takes the type of a oneof's field apart, and gives that of the enum.
+/// Returns the type of the enum in a oneof's field.
 pub(super) fn oneof(ty: &Type) -> Result<Type> {
     match Holder::of(ty) {
         Holder::Option(inner) => Ok(inner.clone()),
@@ -105,7 +105,7 @@ pub(super) fn oneof(ty: &Type) -> Result<Type> {
     }
 }
 
-/// Refuses what cannot be one value.
+/// Refuses types that cannot be one value.
 pub(super) fn value(ty: &Type) -> Result<()> {
     match bare(ty) {
         Type::Path(path) => named(ty, &path.path),
@@ -127,8 +127,8 @@ pub(super) fn value(ty: &Type) -> Result<()> {
         Type::Array(array) => {
             refuse(ty, "an array", &format!("use `Vec<{}>`", in_words(&array.elem)))
         }
-        Type::Ptr(_) => refuse(ty, "a pointer", "own what it points to"),
-        Type::BareFn(_) => refuse(ty, "a function", "send what it is made of"),
+        Type::Ptr(_) => refuse(ty, "a pointer", "use an owned value"),
+        Type::BareFn(_) => refuse(ty, "a function", "send its inputs"),
         Type::TraitObject(_) | Type::ImplTrait(_) => {
             refuse(ty, "a type that is not known", "make it an enum with data, which is a oneof")
         }
@@ -139,7 +139,7 @@ pub(super) fn value(ty: &Type) -> Result<()> {
     }
 }
 
-/// The name of a built-in type, as `Kind` has it.
+/// Returns the name of a built-in type, as `Kind` uses it.
 pub(super) fn std_name(ty: &Type) -> Option<String> {
     let ty = bare(ty);
     let Type::Path(path) = ty else { return None };
@@ -169,7 +169,7 @@ fn named(ty: &Type, path: &Path) -> Result<()> {
             "the value itself, or a `Box` around a record"
         }
         "Cow" => "`String` or `Vec<u8>`",
-        "PathBuf" | "OsString" => "`String`, or `Vec<u8>` for what is no UTF-8",
+        "PathBuf" | "OsString" => "`String`, or `Vec<u8>` for bytes that are not UTF-8",
         "SystemTime" | "Instant" => "`prost_types::Timestamp`, or `u64` with the unit in its name",
         "Duration" if from("std", "time") => {
             "`prost_types::Duration`, or `u64` with the unit in its name"
@@ -210,7 +210,7 @@ fn boxed(ty: &Type) -> Result<()> {
     }
 }
 
-/// The path of the type in a `Box`.
+/// Returns the path of the type in a `Box`.
 pub(super) fn in_box(ty: &Type) -> Option<&Path> {
     let generic = generic(ty).filter(|generic| generic.name == "Box")?;
     match generic.types.as_slice() {
@@ -239,7 +239,7 @@ fn refuse<T>(ty: &Type, what: &str, mend: &str) -> Result<T> {
     Err(Error::new_spanned(ty, format!("protobuf cannot carry {what}; {mend}")))
 }
 
-/// Without parentheses, and without the groups that macros leave.
+/// Removes parentheses, and the groups that macros leave.
 fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Paren(inner) => bare(&inner.elem),
@@ -248,7 +248,7 @@ fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// The last name of a path that has types in its brackets.
+/// The last name of a path, with the types in its angle brackets.
 struct Generic<'a> {
     name: &'a Ident,
     types: Vec<&'a Type>,
@@ -269,7 +269,7 @@ fn is_byte(ty: &Type) -> bool {
     matches!(bare(ty), Type::Path(path) if path.path.is_ident("u8"))
 }
 
-/// A type as a person would write it.
+/// Writes a type for people.
 fn in_words(ty: &impl ToTokens) -> String {
     let text = ty.to_token_stream().to_string();
     [(" :: ", "::"), (":: ", "::"), (" < ", "<"), (" >", ">"), (" ,", ",")]

@@ -108,7 +108,7 @@ fn args(tokens: TokenStream, errors: &mut Errors) -> Vec<Arg> {
     let mut once: Vec<Arg> = Vec::new();
     for arg in errors.take(parsed).into_iter().flatten() {
         if once.iter().any(|other| other.key == arg.key) {
-            let text = format!("`{}` was said before; remove one of them", arg.key);
+            let text = format!("`{}` was given before; remove one of them", arg.key);
             errors.push(syn::Error::new(arg.key.span(), text));
         } else {
             once.push(arg);
@@ -129,10 +129,10 @@ impl Arg {
         let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &self.value else {
             return Err(self.wants("a number of attempts", "3"));
         };
-        // A value that is too large for the number is out of range, too. The model has this rule.
+        // A value that is too large for the number type is out of range, too. The model has this rule.
         let attempts = number.base10_parse::<u128>().ok().filter(|_| number.suffix().is_empty());
         let attempts = attempts.ok_or_else(|| {
-            syn::Error::new(number.span(), "this is no number of attempts from 1 to 100")
+            syn::Error::new(number.span(), "this is not a number of attempts from 1 to 100")
         })?;
         Ok(u8::try_from(attempts).unwrap_or(u8::MAX))
     }
@@ -150,12 +150,12 @@ impl Arg {
         match number.base10_parse() {
             Ok(0) => Err(syn::Error::new(
                 number.span(),
-                "a call without time ends before it begins; give at least 1",
+                "a call with a timeout of zero ends before it begins; give at least 1",
             )),
             Ok(ms) => Ok(ms),
             Err(_) => Err(syn::Error::new(
                 number.span(),
-                "this is no number of milliseconds from 1 to 4294967295",
+                "this is not a number of milliseconds from 1 to 4294967295",
             )),
         }
     }
@@ -170,7 +170,7 @@ impl Arg {
 
     fn alone(&self) -> syn::Result<()> {
         let Some(value) = &self.value else { return Ok(()) };
-        let text = format!("`{}` is said without a value; write `{0}`", self.key);
+        let text = format!("`{}` has no value; write `{0}`", self.key);
         Err(syn::Error::new_spanned(value, text))
     }
 
@@ -187,7 +187,7 @@ impl Arg {
         Ok(())
     }
 
-    /// From the root, because the generated code lies a module deeper.
+    /// Resolves the path from the crate's root, because the generated code is one module deeper.
     fn runtime(&self) -> syn::Result<Path> {
         let Some(Expr::Path(path)) = self.value.as_ref().filter(|value| is_plain_path(value))
         else {
@@ -198,7 +198,7 @@ impl Arg {
         match first.as_deref() {
             Some("self" | "super" | "Self") => Err(syn::Error::new_spanned(
                 path,
-                "the path of the runtime begins at a crate; write `crate::..` or the crate's name",
+                "the path of the runtime must begin at a crate; write `crate::..` or the crate's name",
             )),
             Some("crate" | "$crate") => Ok(path),
             _ => {

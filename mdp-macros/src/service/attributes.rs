@@ -12,7 +12,7 @@ pub(super) struct Attributes {
     pub(super) docs: Vec<String>,
     pub(super) cfgs: Vec<Attribute>,
     pub(super) deprecated: Option<Attribute>,
-    /// Of a method.
+    /// The arguments of a method.
     pub(super) args: MethodArgs,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn of_trait(attributes: &[Attribute], errors: &mut Errors) -> Attribu
         if attribute.path().is_ident("mdp") {
             errors.push(syn::Error::new_spanned(
                 attribute,
-                "`#[mdp(..)]` stands on methods; move these arguments into `#[mdp_service(..)]`",
+                "`#[mdp(..)]` belongs to methods; move these arguments into `#[mdp_service(..)]`",
             ));
         } else {
             found.common(attribute, errors);
@@ -51,7 +51,7 @@ impl Attributes {
                 Some(text) => self.docs.extend(text.split('\n').map(str::to_owned)),
                 None => errors.push(syn::Error::new_spanned(
                     attribute,
-                    "the schema takes documentation as text; write it behind `///`",
+                    "the schema needs documentation as text; write it after `///`",
                 )),
             }
         } else if path.is_ident("cfg") {
@@ -76,7 +76,7 @@ fn doc(attribute: &Attribute) -> Option<String> {
 fn text(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-        // From a `macro_rules!`.
+        // The text comes from a `macro_rules!`.
         Expr::Group(ExprGroup { expr, .. }) => text(expr),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Mistakes, gathered so that all of them are shown at once.
+//! Collects mistakes, so that all of them are shown at once.
 
 use proc_macro2::TokenStream;
 
@@ -11,7 +11,7 @@ impl Errors {
         self.0.push(error);
     }
 
-    /// The value, or `None` and one mistake more.
+    /// Returns the value. On an error, returns `None` and adds the error as a mistake.
     pub(super) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }

@@ -1,4 +1,4 @@
-//! From a trait to the model.
+//! Converts a trait into the model.
 
 use lean_codegen::model::{self, Method, Origin, SchemaSource, Service, Shape};
 use lean_codegen::names;
@@ -11,13 +11,13 @@ use super::attributes;
 use super::errors::Errors;
 use super::signature::{self, Written};
 
-/// A service, and what its methods are made of besides, each with the conditions of its method.
+/// A service, and the types that its methods use, each with the conditions of its method.
 pub(super) struct Lowered {
     pub(super) service: Service,
     pub(super) written: Vec<(Vec<Attribute>, Written)>,
 }
 
-/// Methods that cannot be lowered are left out, and their mistakes are among the errors.
+/// Converts a trait. Methods with mistakes are left out, and their mistakes are among the errors.
 pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) -> Lowered {
     head(item, errors);
     let generic = !item.generics.params.is_empty();
@@ -41,7 +41,7 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
     };
     let mut written = Vec::new();
     for item in &item.items {
-        // What a trait is generic over has no name in the generated code.
+        // A generic parameter of the trait has no name in the generated code.
         if generic {
             break;
         }
@@ -64,10 +64,10 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
     Lowered { service, written }
 }
 
-/// What stands before the methods.
+/// Checks the parts of the trait before its methods.
 fn head(item: &ItemTrait, errors: &mut Errors) {
     if let Some(unsafety) = &item.unsafety {
-        let text = "nothing about a service is unsafe for its callers; remove this";
+        let text = "a service is not unsafe for its callers; remove this";
         errors.push(syn::Error::new_spanned(unsafety, text));
     }
     if let Some(auto) = &item.auto_token {
@@ -77,22 +77,22 @@ fn head(item: &ItemTrait, errors: &mut Errors) {
     if !item.generics.params.is_empty() {
         errors.push(syn::Error::new_spanned(
             &item.generics,
-            "a service has one contract, so it has no parameters; name the types that travel",
+            "a service has one contract, so it has no parameters; name the types of requests and replies",
         ));
     }
     if let Some(clause) = &item.generics.where_clause {
-        let text = "a service asks nothing of types; remove the `where`";
+        let text = "a service has no bounds on types; remove the `where`";
         errors.push(syn::Error::new_spanned(clause, text));
     }
     for bound in item.supertraits.iter().filter(|bound| !is_known(bound)) {
         errors.push(syn::Error::new_spanned(
             bound,
-            "a worker's trait is `Send + Sync + 'static` by itself and can be no more; remove this",
+            "a worker's trait is always `Send + Sync + 'static`, without further bounds; remove this",
         ));
     }
 }
 
-/// What the generated trait has anyhow may be written.
+/// Whether the generated trait has this bound anyway, so that the user may write it.
 fn is_known(bound: &TypeParamBound) -> bool {
     match bound {
         TypeParamBound::Trait(bound) => {
@@ -128,7 +128,7 @@ fn method(
         shape: signature.shape,
         idempotency: said.args.idempotency,
         timeout_ms: said.args.timeout_ms.or(timeout_ms),
-        // After a mistake, too, what is generated is what was written.
+        // After a mistake, too, the generated code follows the written signature.
         blocking: item.sig.asyncness.is_none()
             && (said.args.blocking || signature.shape == Shape::Unary),
         retry_attempts: said.args.retry_attempts,
@@ -144,7 +144,7 @@ fn method(
     Some((method, signature.written))
 }
 
-/// A name that a schema can have: that which was asked for, or the usual one.
+/// Returns a name that is valid in a schema: the name of the attribute, or the default name.
 fn wire_name(
     asked: Option<&LitStr>,
     usual: &str,
@@ -183,7 +183,7 @@ fn package(text: &LitStr, errors: &mut Errors) -> String {
     package
 }
 
-/// What protobuf takes for a name.
+/// Whether protobuf accepts this name.
 fn is_name(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()

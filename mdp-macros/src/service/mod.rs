@@ -1,4 +1,4 @@
-//! `#[mdp_service]`: from a trait to the shared model, through the shared checks and templates.
+//! `#[mdp_service]`: converts a trait into the shared model, which passes the shared checks and templates.
 
 mod args;
 mod attributes;
@@ -23,7 +23,7 @@ use signature::Written;
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     match the_trait(item.clone()) {
         Ok(item) => of_trait(args, &item),
-        // What stands there remains, so that what uses it is no mistake too.
+        // The item is kept, so that its uses cause no further errors.
         Err(error) => {
             let error = error.into_compile_error();
             quote!(#error #item)
@@ -67,7 +67,8 @@ fn check(service: &Service, options: &Options, errors: &mut Errors) {
     }
 }
 
-/// Emits the names even after a mistake, so that each mistake is shown once, and not again at each use of the service.
+/// Keeps only the valid methods. Names are emitted even after a mistake, so that a mistake is shown once, and not again
+/// at each use of the service.
 fn keep_sound_methods(service: &mut Service) {
     let mut seen = Vec::new();
     service.methods.retain(|method| {
@@ -89,8 +90,8 @@ fn names(service: &Service) -> TokenStream {
     }
 }
 
-/// Uses the user's own names for `CallContext`, `Result` and the other types of the runtime. So imports for the trait
-/// alone cause no warning about unused imports, and other types of these names cause an error.
+/// Emits uses of the user's own names for `CallContext`, `Result` and the runtime's other types. So imports that only
+/// the trait needs cause no warning, and other types with these names cause an error.
 fn uses(
     service: &Service,
     cfgs: &[Attribute],
@@ -107,7 +108,7 @@ fn uses(
         |#(#taken),*| -> #result { ::core::result::Result::Ok(()) }
     };
     let replies = replies.as_ref().map(|replies| {
-        // An `impl` has its place in the signature of a function only.
+        // An `impl` type is allowed only in the signature of a function.
         let same = quote_spanned! {written.stream()=>
             fn _same(
                 replies: #replies,

@@ -1,4 +1,4 @@
-//! Reads the request and reply of a method from its signature.
+//! Reads the request and the reply of a method from its signature.
 
 use lean_codegen::model::Shape;
 use proc_macro2::Span;
@@ -11,7 +11,7 @@ use super::errors::Errors;
 use super::stream;
 use super::types::{self, bare};
 
-/// A method's signature in the words of the model.
+/// A method's signature in the model's terms.
 pub(super) struct Lowered {
     pub(super) shape: Shape,
     pub(super) takes_context: bool,
@@ -21,8 +21,8 @@ pub(super) struct Lowered {
     pub(super) written: Written,
 }
 
-/// What the generated code names in its own way, as the user wrote it. The records are not among it, for
-/// those are named as they were written.
+/// The types that the generated code writes in its own form, as the user wrote them. The records are not included,
+/// because they keep the user's form.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Written {
     /// `&CallContext`
@@ -36,21 +36,21 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Where `Status` stands.
+    /// The source position of `Status`.
     pub(super) fn status(&self) -> Span {
         let last = last_segment(&self.result);
         let status = last.and_then(|last| arguments(last).filter_map(as_type).last());
         status.and_then(last_segment).map_or_else(Span::call_site, |status| status.ident.span())
     }
 
-    /// Where `Stream` stands.
+    /// The source position of `Stream`.
     pub(super) fn stream(&self) -> Span {
         let stream = self.replies.as_ref().and_then(stream::of);
         stream.map_or_else(Span::call_site, |stream| stream.ident.span())
     }
 }
 
-/// `None` if it cannot be lowered; why is among the errors then.
+/// Converts a signature. `None`: the signature has mistakes, which are among the errors.
 pub(super) fn of(
     signature: &Signature,
     blocking: bool,
@@ -67,7 +67,7 @@ pub(super) fn of(
     }
     let request = taken.request.map(stream::requests);
     let request = request.map(|message| place(message, needs_outer_names, errors));
-    // What a method is generic over has no name in the generated code.
+    // A generic parameter of the method has no name in the generated code.
     if !signature.generics.params.is_empty() {
         return None;
     }
@@ -99,17 +99,17 @@ fn asyncness(signature: &Signature, blocking: bool, errors: &mut Errors) {
     match &signature.asyncness {
         Some(token) if blocking => errors.push(syn::Error::new_spanned(
             token,
-            "a method that blocks is a plain `fn`; remove `async`, or `blocking` if it awaits what it waits for",
+            "a blocking method is a plain `fn`; remove `async`, or remove `blocking` if the method awaits",
         )),
         None if !blocking && !gives_future(signature) => errors.push(syn::Error::new_spanned(
             signature.fn_token,
-            "a call takes time; write `async fn`, or `#[mdp(blocking)]` above it if it blocks its thread",
+            "a method is asynchronous; write `async fn`, or `#[mdp(blocking)]` above it if it blocks its thread",
         )),
         _ => {}
     }
 }
 
-/// What stands before the arguments, and `&self`.
+/// Checks the parts before the arguments, and `&self`.
 fn head(signature: &Signature, errors: &mut Errors) {
     let never = "a method of a service is plain `async fn`; remove this";
     if let Some(token) = &signature.constness {
@@ -124,11 +124,11 @@ fn head(signature: &Signature, errors: &mut Errors) {
     if !signature.generics.params.is_empty() {
         errors.push(syn::Error::new_spanned(
             &signature.generics,
-            "a method has no parameters of its own; name the types that travel",
+            "a method has no parameters of its own; name the types of requests and replies",
         ));
     }
     if let Some(clause) = &signature.generics.where_clause {
-        let text = "a method asks nothing of types; remove the `where`";
+        let text = "a method has no bounds on types; remove the `where`";
         errors.push(syn::Error::new_spanned(clause, text));
     }
     match signature.receiver() {
@@ -146,14 +146,14 @@ fn head(signature: &Signature, errors: &mut Errors) {
 
 fn is_shared(receiver: &Receiver, signature: &Signature) -> bool {
     let plain = match &receiver.reference {
-        // A lifetime of the method's own is refused where it is declared.
+        // A lifetime that the method declares is refused at its declaration.
         Some((_, lifetime)) => lifetime.is_none() || !signature.generics.params.is_empty(),
         None => false,
     };
     plain && receiver.mutability.is_none() && receiver.colon_token.is_none()
 }
 
-/// The arguments behind `&self`.
+/// The arguments after `&self`.
 #[derive(Default)]
 struct Taken<'a> {
     context: Option<&'a Type>,
@@ -174,7 +174,7 @@ impl<'a> Taken<'a> {
             return Err(syn::Error::new_spanned(attribute, text));
         }
         match context(&argument.ty) {
-            Some(Lent::No) => refuse("the context is lent to the handler; write `&CallContext`"),
+            Some(Lent::No) => refuse("the handler borrows the context; write `&CallContext`"),
             Some(Lent::Yes) if self.context.is_some() => {
                 refuse("one context is enough; remove this")
             }
@@ -205,7 +205,7 @@ enum Lent {
     No,
 }
 
-/// Whether a type is the context, by its name, and whether it is written as it has to be.
+/// Whether a type is the context, by its name, and whether it is written correctly.
 fn context(ty: &Type) -> Option<Lent> {
     match bare(ty) {
         Type::Reference(reference) => {
@@ -271,7 +271,7 @@ fn result(signature: &Signature) -> syn::Result<&Type> {
     }
 }
 
-/// `T` of `Result<T, Status>`.
+/// Returns `T` of `Result<T, Status>`.
 pub(super) fn record_or_status(ty: &Type) -> syn::Result<&Type> {
     let wanted = "a call ends with a record or a status; write `Result<Reply, Status>`";
     let Some(result) = last_segment(ty).filter(|last| last.ident == "Result") else {
@@ -291,7 +291,7 @@ pub(super) fn record_or_status(ty: &Type) -> syn::Result<&Type> {
     }
 }
 
-/// `Result<(), Status>` of `Result<T, Status>`.
+/// Returns `Result<(), Status>` for `Result<T, Status>`.
 pub(super) fn without_record(result: &Type) -> Type {
     let mut result = bare(result).clone();
     let last = match &mut result {

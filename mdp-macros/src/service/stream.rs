@@ -1,4 +1,4 @@
-//! Streams: how the streams of requests and replies are written.
+//! Reads the streams of requests and replies.
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
@@ -7,17 +7,16 @@ use syn::{AssocType, GenericArgument, PathArguments, PathSegment, Token, Type, T
 use super::signature::{self, Message, arguments, as_type, last_segment, record_or_status};
 use super::types::bare;
 
-/// A record, or a `Streaming` of records.
+/// Reads a record, or a `Streaming` of records.
 ///
-/// Not an `impl Stream`, though that is how replies are written: as an argument it would make the method generic, and
-/// a plain `async fn` that takes the one type that there is would not implement it.
+/// `impl Stream` is not allowed here, although replies use it. As an argument it would make the method generic, and a
+/// plain `async fn` with one concrete type would not implement the method.
 pub(super) fn requests(ty: &Type) -> syn::Result<Message<&Type>> {
     if let Some(stream) = of(ty) {
         let record = item_of(stream).map(|item| record_or_status(item).unwrap_or(item));
         let record = record.map_or_else(|| "Request".to_owned(), as_text);
-        let text = format!(
-            "the requests come in a stream of the runtime's own type; write `Streaming<{record}>`"
-        );
+        let text =
+            format!("requests have the runtime's own stream type; write `Streaming<{record}>`");
         return Err(syn::Error::new_spanned(ty, text));
     }
     if let Type::ImplTrait(_) = bare(ty) {
@@ -26,7 +25,7 @@ pub(super) fn requests(ty: &Type) -> syn::Result<Message<&Type>> {
     let Some(record) = streaming_of(ty) else { return Ok(Message { streams: false, of: ty }) };
     if let Ok(record) = record_or_status(record) {
         let text = format!(
-            "each request comes with a status beside it anyhow; write `Streaming<{}>`",
+            "each request already comes with a status; write `Streaming<{}>`",
             as_text(record)
         );
         return Err(syn::Error::new_spanned(ty, text));
@@ -34,7 +33,7 @@ pub(super) fn requests(ty: &Type) -> syn::Result<Message<&Type>> {
     Ok(Message { streams: true, of: record })
 }
 
-/// A record, or an `impl Stream` of records.
+/// Reads a record, or an `impl Stream` of records.
 pub(super) fn replies(ty: &Type) -> syn::Result<Message<&Type>> {
     if let Some(record) = streaming_of(ty) {
         let text = format!(
@@ -58,13 +57,13 @@ pub(super) fn replies(ty: &Type) -> syn::Result<Message<&Type>> {
         return Err(syn::Error::new_spanned(ty, text));
     };
     if let Some(more) = bounds.bounds.iter().find(|bound| !is_known(bound)) {
-        let text = "a stream of replies is `Send` by itself and can be no more; remove this";
+        let text = "a stream of replies is always `Send`, without further bounds; remove this";
         return Err(syn::Error::new_spanned(more, text));
     }
     Ok(Message { streams: true, of: record_or_status(item)? })
 }
 
-/// Whether it is `Box<dyn Stream<..>>`, or `Pin` of that.
+/// Whether the type is `Box<dyn Stream<..>>`, or a `Pin` of it.
 fn lies_in_a_box(ty: &Type) -> bool {
     let types = last_segment(ty).into_iter().flat_map(arguments).filter_map(as_type);
     types.into_iter().any(|inner| match bare(inner) {
@@ -73,7 +72,7 @@ fn lies_in_a_box(ty: &Type) -> bool {
     })
 }
 
-/// `Stream<..>` of `impl Stream<..>`.
+/// Returns `Stream<..>` of `impl Stream<..>`.
 pub(super) fn of(ty: &Type) -> Option<&PathSegment> {
     match bare(ty) {
         Type::ImplTrait(ty) => among(&ty.bounds),
@@ -90,14 +89,14 @@ fn among(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&PathSegment>
     })
 }
 
-/// What the generated stream is anyhow may be written.
+/// Whether the generated stream has this bound anyway, so that the user may write it.
 fn is_known(bound: &TypeParamBound) -> bool {
     let TypeParamBound::Trait(bound) = bound else { return false };
     let last = bound.path.segments.last();
     last.is_some_and(|last| last.ident == "Stream" || last.ident == "Send")
 }
 
-/// `T` of `Stream<Item = T>`.
+/// Returns `T` of `Stream<Item = T>`.
 fn item_of(stream: &PathSegment) -> Option<&Type> {
     arguments(stream).find_map(|argument| match argument {
         GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Item" => Some(ty),
@@ -105,7 +104,7 @@ fn item_of(stream: &PathSegment) -> Option<&Type> {
     })
 }
 
-/// `T` of `Streaming<T>`.
+/// Returns `T` of `Streaming<T>`.
 pub(super) fn streaming_of(ty: &Type) -> Option<&Type> {
     let last = last_segment(ty).filter(|last| last.ident == "Streaming")?;
     let mut types = arguments(last);
@@ -113,7 +112,7 @@ pub(super) fn streaming_of(ty: &Type) -> Option<&Type> {
     first.filter(|_| types.next().is_none())
 }
 
-/// `Streaming<()>` of `Streaming<T>`, and `impl Stream<Item = Result<(), Status>>` of `T` likewise.
+/// Returns `Streaming<()>` for `Streaming<T>`, and `impl Stream<Item = Result<(), Status>>` for `T` in the same way.
 pub(super) fn without_record(ty: &Type) -> Type {
     let mut ty = bare(ty).clone();
     match &mut ty {
@@ -134,12 +133,12 @@ pub(super) fn without_record(ty: &Type) -> Type {
             }
             ty
         }
-        // The first argument there, too, is the record.
+        // The first argument of these types is the record, too.
         _ => signature::without_record(&ty),
     }
 }
 
-/// As a user would write it.
+/// Writes the type as a user would write it.
 fn as_text(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
     text.replace(" :: ", "::").replace(":: ", "::").replace(" < ", "<").replace(" >", ">")

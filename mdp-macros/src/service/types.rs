@@ -1,15 +1,15 @@
-//! The types of requests and replies: which are allowed, and how the generated modules write them.
+//! Checks the types of requests and replies, and writes them for the generated modules.
 
 use syn::{GenericArgument, Ident, Path, PathArguments, Token, Type};
 
-/// Rust's own types, which users try first. A record of the same name is written `self::String`.
+/// Rust's own types, which users may try first. A record with one of these names is written `self::String`.
 const NO_RECORDS: [&str; 28] = [
     "Arc", "BTreeMap", "Box", "Bytes", "Cow", "HashMap", "Option", "Rc", "Result", "String", "Vec",
     "bool", "char", "f32", "f64", "i128", "i16", "i32", "i64", "i8", "isize", "str", "u128", "u16",
     "u32", "u64", "u8", "usize",
 ];
 
-/// A record's type as it is written one module below that of the trait.
+/// Returns a record's type as it is written one module below the trait's module.
 ///
 /// `needs_outer_names` becomes true if the type begins with a name next to the trait that may also be the name of a
 /// crate, such as `records::Login`.
@@ -28,16 +28,16 @@ pub(super) fn place(ty: &Type, needs_outer_names: &mut bool) -> syn::Result<Type
              `MdpRecord`",
         ),
         Type::Reference(_) => refuse(
-            "a record comes out of bytes that were received, so nobody can lend it; take it without `&`",
+            "a record is decoded from received bytes and cannot be borrowed; write it without `&`",
         ),
         Type::ImplTrait(_) | Type::TraitObject(_) => {
             refuse("a service has one contract; name the record's type")
         }
-        _ => refuse("this is no record; take a struct that derives `MdpRecord`, or `()`"),
+        _ => refuse("this is not a record; use a struct that derives `MdpRecord`, or `()`"),
     }
 }
 
-/// The type without the brackets that a `macro_rules!`, or a user, puts around it.
+/// Removes the parentheses or groups that a user or a `macro_rules!` has put around the type.
 pub(super) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -62,7 +62,7 @@ fn may_travel(path: &Path) -> syn::Result<()> {
     Ok(())
 }
 
-/// Takes a path one module down, and the types in its angle brackets too.
+/// Moves a path one module down, and the types in its angle brackets, too.
 fn descend(path: &mut Path, needs_outer_names: &mut bool) {
     for segment in &mut path.segments {
         if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
@@ -74,7 +74,7 @@ fn descend(path: &mut Path, needs_outer_names: &mut bool) {
         }
     }
     let Some(first) = path.segments.first().map(|first| first.ident.clone()) else { return };
-    // An error in a type points at what the user wrote.
+    // The new segment has the position of the user's text, so an error in a type points there.
     let up = Ident::new("super", first.span());
     match first.to_string().as_str() {
         _ if path.leading_colon.is_some() => {}

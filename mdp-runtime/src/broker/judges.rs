@@ -155,7 +155,7 @@ impl Judges {
             if self.missed.is_power_of_two() {
                 tracing::warn!(
                     missed = self.missed,
-                    "the hooks are behind with events; some are not told"
+                    "the hooks are too slow for the events; some events are dropped"
                 );
             }
         }
@@ -175,7 +175,7 @@ impl Judges {
             );
         }
         if let Err(error) = Shared::add_thread(&self.shared, state) {
-            tracing::error!(%error, "no further thread for the hooks");
+            tracing::error!(%error, "could not start another thread for the hooks");
         }
     }
 }

@@ -87,7 +87,8 @@ pub trait Channel: Send + Sync + 'static {
         replies: Replies,
     ) -> impl Future<Output = Result<Reply, Status>> + Send {
         let _ = (requests, replies);
-        let message = format!("the channel does not stream, as {} does", request.method());
+        let message =
+            format!("the channel does not support streams, which {} has", request.method());
         std::future::ready(Err(Status::unimplemented(message)))
     }
 }
@@ -150,7 +151,7 @@ pub(super) struct Joined {
     life: Life,
 }
 
-/// What the life of the client depends on.
+/// The owner of the client's state.
 enum Life {
     /// The client has no connection and its own state.
     Own { state: watch::Sender<ConnectionState>, calls: watch::Sender<Calls> },

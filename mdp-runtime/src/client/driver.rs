@@ -22,7 +22,7 @@ use crate::stream::Flow;
 /// How long calls may still run after the last handle is dropped. Their own deadlines end them earlier.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
 
-/// What the handles ask the task to do.
+/// The commands of the client's handles.
 pub(crate) enum Command {
     Call(Call<Body, Answer>),
     /// The caller no longer waits for this call.

@@ -181,7 +181,7 @@ impl Request {
         let taken = ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.map(Some).ok_or_else(|| {
             let path = self.method();
-            Status::failed_precondition(format!("{path} has streams, which cannot begin anew"))
+            Status::failed_precondition(format!("{path} has streams, which cannot start again"))
         })
     }
 }

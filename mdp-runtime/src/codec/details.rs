@@ -1,5 +1,5 @@
-//! The standard details of a status, those of `google.rpc` (error_details.proto): what any gRPC or
-//! MDP/RPC program can read, in whatever language.
+//! The standard details of a status, from `google.rpc` (error_details.proto). Each program of gRPC or MDP/RPC can read
+//! them, in any language.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use prost_types::Duration;
 
 use crate::status::{Detail, Status};
 
-/// A message that can be a detail of a [`Status`]. For a message of your own, give its full name.
+/// A message that can be a detail of a [`Status`]. For your own message type, set the full name.
 pub trait StatusDetail: Message + Default {
     /// The full name of the message, `package.Message`.
     const FULL_NAME: &'static str;
@@ -28,55 +28,55 @@ details! {
     LocalizedMessage DebugInfo
 }
 
-/// Why the call failed, for a program: a reason that is unique within a domain.
+/// The reason for a failure, for programs. A reason is unique within its domain.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ErrorInfo {
     /// The reason, in UPPER_SNAKE_CASE.
     #[prost(string, tag = "1")]
     pub reason: String,
-    /// Who gives the reason: usually the name of a service.
+    /// The source of the reason, usually the name of a service.
     #[prost(string, tag = "2")]
     pub domain: String,
-    /// More about it.
+    /// More data about the failure.
     #[prost(btree_map = "string, string", tag = "3")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// When the caller may try again.
+/// The time after which the caller may try again.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct RetryInfo {
-    /// How long to wait at least.
+    /// The minimum time to wait.
     #[prost(message, optional, tag = "1")]
     pub retry_delay: Option<Duration>,
 }
 
 impl RetryInfo {
-    /// The delay, if there is one that is not negative.
+    /// Returns the delay. `None` if there is no delay, or if it is negative.
     pub fn delay(&self) -> Option<std::time::Duration> {
         self.retry_delay.and_then(|delay| std::time::Duration::try_from(delay).ok())
     }
 }
 
-/// Which quotas were exceeded.
+/// The quotas that a call exceeded.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct QuotaFailure {
-    /// All of them.
+    /// All exceeded quotas.
     #[prost(message, repeated, tag = "1")]
     pub violations: Vec<QuotaViolation>,
 }
 
-/// One quota that was exceeded.
+/// One exceeded quota.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct QuotaViolation {
-    /// Whose quota: `clientip:10.0.0.1`, `project:42`.
+    /// The owner of the quota: `clientip:10.0.0.1`, `project:42`.
     #[prost(string, tag = "1")]
     pub subject: String,
-    /// What failed, for a person.
+    /// The problem, for people.
     #[prost(string, tag = "2")]
     pub description: String,
 }
 
-/// What must hold first.
+/// The conditions that must hold before the call can succeed.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct PreconditionFailure {
     /// All conditions that do not hold.
@@ -87,87 +87,87 @@ pub struct PreconditionFailure {
 /// One condition that does not hold.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct PreconditionViolation {
-    /// The kind of the condition, of the service's own making: `TOS`.
+    /// The kind of the condition, defined by the service: `TOS`.
     #[prost(string, tag = "1")]
     pub r#type: String,
-    /// What does not fulfil it.
+    /// The subject that does not meet the condition.
     #[prost(string, tag = "2")]
     pub subject: String,
-    /// What to do, for a person.
+    /// The remedy, for people.
     #[prost(string, tag = "3")]
     pub description: String,
 }
 
-/// What is wrong with the request.
+/// The mistakes in a request.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct BadRequest {
-    /// All fields that are wrong.
+    /// All invalid fields.
     #[prost(message, repeated, tag = "1")]
     pub field_violations: Vec<FieldViolation>,
 }
 
-/// One field that is wrong.
+/// One invalid field.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct FieldViolation {
     /// The path to the field, `addresses[1].street`.
     #[prost(string, tag = "1")]
     pub field: String,
-    /// What is wrong with it, for a person.
+    /// The mistake, for people.
     #[prost(string, tag = "2")]
     pub description: String,
 }
 
-/// Which request it was.
+/// Identifies a request.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct RequestInfo {
-    /// A name by which the service's logs know it.
+    /// The name of the request in the service's logs.
     #[prost(string, tag = "1")]
     pub request_id: String,
-    /// What else helps whoever looks for it.
+    /// More data that helps to find the request.
     #[prost(string, tag = "2")]
     pub serving_data: String,
 }
 
-/// Which resource it was about.
+/// Identifies the resource of a failure.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ResourceInfo {
     /// The kind of the resource.
     #[prost(string, tag = "1")]
     pub resource_type: String,
-    /// Its name.
+    /// The name of the resource.
     #[prost(string, tag = "2")]
     pub resource_name: String,
-    /// Whose it is.
+    /// The owner of the resource.
     #[prost(string, tag = "3")]
     pub owner: String,
-    /// What happened with it, for a person.
+    /// The problem with the resource, for people.
     #[prost(string, tag = "4")]
     pub description: String,
 }
 
-/// Where to read more.
+/// Links to further information.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Help {
-    /// All places.
+    /// All links.
     #[prost(message, repeated, tag = "1")]
     pub links: Vec<HelpLink>,
 }
 
-/// One place to read more.
+/// One link.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct HelpLink {
-    /// What is there.
+    /// The content behind the link.
     #[prost(string, tag = "1")]
     pub description: String,
-    /// Its address.
+    /// The address of the link.
     #[prost(string, tag = "2")]
     pub url: String,
 }
 
-/// The message in the user's language.
+/// A message in the user's language.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct LocalizedMessage {
-    /// The language, as BCP 47 writes it: `de-CH`.
+    /// The language, in the form of BCP 47: `de-CH`.
     #[prost(string, tag = "1")]
     pub locale: String,
     /// The message.
@@ -175,18 +175,18 @@ pub struct LocalizedMessage {
     pub message: String,
 }
 
-/// What helps whoever mends the service; not for the caller's eyes.
+/// Information for the developers of the service; do not show it to callers.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct DebugInfo {
-    /// The stack.
+    /// The entries of the stack trace.
     #[prost(string, repeated, tag = "1")]
     pub stack_entries: Vec<String>,
-    /// More.
+    /// Further information.
     #[prost(string, tag = "2")]
     pub detail: String,
 }
 
-/// Standard details on a status.
+/// Reads and adds standard details.
 ///
 /// ```
 /// use mdp_runtime::Status;
@@ -208,8 +208,8 @@ impl Status {
         self.with_any(Detail { type_url, value: Bytes::from(detail.encode_to_vec()) })
     }
 
-    /// The first detail of a type, if there is one that can be read. The part of a type's URL that comes
-    /// before its name does not count.
+    /// Returns the first detail of this type that can be decoded. The part of the type URL before the type's name is
+    /// ignored.
     pub fn detail<D: StatusDetail>(&self) -> Option<D> {
         let named = |detail: &&Detail| detail.type_url.rsplit('/').next() == Some(D::FULL_NAME);
         self.details().iter().filter(named).find_map(|found| D::decode(found.value.clone()).ok())

@@ -1,5 +1,5 @@
-//! What the toolkit notes about a status among its details (wire.md R62): which call it came from, and that it was too
-//! large to travel as it was. A note is an `ErrorInfo` of a domain of its own, so it is never taken for a reason.
+//! Notes of the toolkit among a status's details (wire.md R62): the call that the status came from, and a cut of a
+//! status that was too large. A note is an `ErrorInfo` with its own domain, so it is never taken for a reason.
 
 use bytes::Bytes;
 use mdp_protocol::{Code, Payload};
@@ -12,16 +12,16 @@ const DOMAIN: &str = "mdp.note";
 const SOURCE_CALL: &str = "SOURCE_CALL";
 const TRUNCATED: &str = "TRUNCATED";
 
-/// No status is larger than this, whatever limit the other side has.
+/// Maximum size of a status in bytes, whatever limit the receiver has.
 const STATUS_MOST: usize = 4 << 20;
-/// What else may be in a packet with a status.
+/// Bytes for the other records in a packet with a status.
 const PACKET_ROOM: usize = 64 << 10;
-/// What the code, the note of a cut and the lengths take.
+/// Bytes for the code, the note about a cut, and the lengths.
 const NOTE_ROOM: usize = 256;
-/// What the lengths and tags of one detail take.
+/// Bytes for the lengths and tags of one detail.
 const DETAIL_ROOM: usize = 24;
 
-/// What a detail notes of the call that the status came from.
+/// Reads the call that the status came from, if this detail is that note.
 pub(crate) fn source_of(detail: &Detail) -> Option<SourceCall> {
     let info = read_error_info(detail)?;
     let mut noted =
@@ -33,7 +33,7 @@ pub(crate) fn source_of(detail: &Detail) -> Option<SourceCall> {
     })
 }
 
-/// The note of the call that a status came from.
+/// Makes the note about the call that a status came from.
 pub(crate) fn source_detail(source: &SourceCall) -> Detail {
     let noted = [
         Some(("method", source.method.clone())),
@@ -43,13 +43,13 @@ pub(crate) fn source_detail(source: &SourceCall) -> Detail {
     error_info(DOMAIN, SOURCE_CALL, noted.into_iter().flatten())
 }
 
-/// Whether a detail notes that the status was cut.
+/// Whether a detail is the note that the status was cut.
 pub(crate) fn is_truncation(detail: &Detail) -> bool {
     read_error_info(detail).is_some_and(|info| info.domain == DOMAIN && info.reason == TRUNCATED)
 }
 
-/// The end of a call that ended with `code`, for a peer that takes frames of `frame_bytes`. A status that is too large,
-/// with its metadata, is cut until it fits, and says so. A reply with the code OK stays as it is.
+/// The end of a call with `code`, for a receiver that takes frames of `frame_bytes`. A status that is too large
+/// together with its metadata is cut until it fits, and gets a note. A reply with the code OK is not changed.
 pub(crate) fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
     let most = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(STATUS_MOST);
     let most = most.saturating_sub(PACKET_ROOM).max(most / 2);
@@ -66,7 +66,7 @@ pub(crate) fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
     Body::with_payload("", meta, encode_status(&status))
 }
 
-/// The status in at most so many bytes: half of them for the text, the rest for the details that fit, in their order.
+/// Cuts a status to at most `most` bytes: half for the text, the rest for the details that fit, in their order.
 fn cut(whole: &Status, most: usize, meta_left: usize) -> Status {
     let most = most.saturating_sub(NOTE_ROOM);
     let text = shortened(whole.message(), most / 2);
@@ -92,7 +92,7 @@ fn cut(whole: &Status, most: usize, meta_left: usize) -> Status {
     Status::with_details(whole.code(), text, kept)
 }
 
-/// The text in at most so many bytes, of whole characters. One that was cut ends with `…`.
+/// Shortens a text to at most `most` bytes, at the end of a character. A shortened text ends with `…`.
 fn shortened(text: &str, most: usize) -> String {
     const END: char = '…';
     if text.len() <= most {

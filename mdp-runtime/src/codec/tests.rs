@@ -1,11 +1,11 @@
-//! Metadata: what this crate's reader takes is what protobuf's takes, with good keys.
+//! Tests that this crate's reader accepts the same metadata as protobuf's reader, if the keys are valid.
 
 use mdp_protocol::wire::check_key;
 use proptest::prelude::*;
 
 use super::*;
 
-/// Whether prost reads it, and each key is good.
+/// The metadata as prost reads it. `None` if prost fails, or if a key is invalid.
 fn with_prost(bytes: &[u8]) -> Option<MetadataMessage> {
     let message = MetadataMessage::decode(bytes).ok()?;
     let good = message.entries.iter().all(|entry| check_key(entry.key.as_bytes()).is_ok());
@@ -22,14 +22,14 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
             prop_assert_eq!(ours.decode(), entries.collect::<Metadata>());
         }
         (Err(_), None) => {}
-        // Of an entry with two keys protobuf takes the last one; here each has to be good.
+        // If an entry has two keys, protobuf takes the last one. Here each key must be valid.
         (Err(MetadataError::Key { .. }), Some(_)) => prop_assume!(false),
         (ours, theirs) => prop_assert!(false, "{ours:?} {theirs:?}"),
     }
     Ok(())
 }
 
-/// Bytes that are nearly metadata: tags, short lengths and keys stand in them more often than in random ones.
+/// Bytes that resemble metadata: tags, short lengths and keys are more frequent than in random bytes.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![0x0a, 0x10, 0x12, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x19, 0x20, 0x23, 0x24, 0x2b, 0x2c, 0x2d, 0x30])

@@ -1,5 +1,4 @@
-//! What generated code names, and nobody else should. Not part of the public interface: it changes
-//! with the generator.
+//! The interface for generated code only. Not part of the public interface: it changes with the generator.
 
 pub mod record;
 mod schema;
@@ -26,55 +25,54 @@ pub use crate::{
     Unary,
 };
 
-/// What is known of a method at build time.
+/// The facts about a method that are known at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodSpec {
     /// The service's full name, `package.Service`.
     pub service: &'static str,
-    /// The method's name as the schema has it.
+    /// The method's name in the schema.
     pub name: &'static str,
     /// `package.Service/Method`.
     pub path: &'static str,
-    /// Its place among the methods that the schema declares, from 0. A method that is left out of the
-    /// build leaves a gap.
+    /// The method's index among the methods of the schema, from 0. A method that is left out of the build leaves a gap.
     pub number: u32,
-    /// How many messages go which way.
+    /// The number of messages in each direction: one or a stream.
     pub kind: CallKind,
-    /// Whether it may be run more than once.
+    /// Whether the method may run more than once.
     pub idempotency: Idempotency,
-    /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
+    /// The default time limit of a call in milliseconds. `None`: the client decides.
     pub timeout_ms: Option<u32>,
-    /// How often a call is tried, the first time included, where that is safe; `None` leaves it to the client.
+    /// The number of attempts at a call, the first included, where a retry is safe. `None`: the client decides.
     pub retry_attempts: Option<u8>,
-    /// What becomes of a handler whose call is over before it.
+    /// What happens to a handler whose call ends first.
     pub on_cancel: OnCancel,
-    /// Whether the schema advises against it.
+    /// Whether the schema marks the method as deprecated.
     pub deprecated: bool,
 }
 
-/// protobuf's `idempotency_level`.
+/// The `idempotency_level` of protobuf.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Idempotency {
-    /// Not said: a second run may do harm.
+    /// Unknown: a second run may do harm.
     #[default]
     Unknown,
-    /// It changes nothing.
+    /// The method changes nothing.
     NoSideEffects,
     /// A second run changes nothing more.
     Idempotent,
 }
 
-/// What becomes of a handler whose call is over before it: cancelled, out of time, or its session lost.
+/// What happens to a handler whose call ends first: by cancellation, by its deadline, or by the loss of its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnCancel {
-    /// It is dropped.
+    /// The handler is dropped.
     #[default]
     Cancel,
-    /// It is told, and runs to its end; what it gives goes nowhere.
+    /// The handler is notified, and runs to its end. Its reply is dropped.
     Detach,
 }
 
-/// What is known of a service at build time.
+/// The facts about a service that are known at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceSpec {
     /// The full name, `package.Service`.
@@ -85,20 +83,20 @@ pub struct ServiceSpec {
 
 /// A message that can be sent: any prost message.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no record, so it cannot travel",
+    message = "`{Self}` is not a record, so it cannot be sent",
     label = "not a record",
     note = "a record derives `MdpRecord`, or was made from a `.proto` file"
 )]
 pub trait Record: Sized {
-    /// How many bytes [`encode_to`](Self::encode_to) appends.
+    /// Returns the number of bytes that [`encode_to`](Self::encode_to) appends.
     fn encoded_len(&self) -> usize;
-    /// Appends the message.
+    /// Appends the encoded message.
     fn encode_to(&self, bytes: &mut Vec<u8>);
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
     ///
-    /// The bytes are not such a message.
+    /// The bytes are not a message of this type.
     fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
 }
 
@@ -116,7 +114,7 @@ impl<M: prost::Message + Default> Record for M {
     }
 }
 
-/// A message that is encoded already, and stays as it is.
+/// An encoded message, which is passed on unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded(pub Bytes);
 
@@ -134,22 +132,22 @@ impl Record for Encoded {
     }
 }
 
-/// A handler at work. It ends with the encoded reply.
+/// A running handler. Its output is the encoded reply.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
-/// A service that a worker can offer: the adapter from bytes to a generated worker trait.
+/// A service that a worker can offer. It connects the bytes of calls with a generated worker trait.
 pub trait Service: Send + Sync + 'static {
-    /// The service's name and methods.
+    /// Returns the service's name and methods.
     fn spec(&self) -> &'static ServiceSpec;
 
-    /// The service's schema.
+    /// Returns the service's schema.
     fn schema(&self) -> Schema;
 
-    /// Runs the method of this [`number`](MethodSpec::number).
+    /// Runs the method with this [`number`](MethodSpec::number).
     fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling;
 }
 
-/// A handler's future as the runtime takes it.
+/// Converts a handler's future for the runtime.
 pub fn handling<F>(future: F) -> Handling
 where
     F: Future<Output = Result<Bytes, Status>> + Send + 'static,
@@ -157,9 +155,9 @@ where
     Box::pin(future)
 }
 
-/// A handler that blocks its thread, on one of those that tokio has for that. Once the call
-/// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
-/// the queue for one, is free.
+/// Runs a blocking handler on one of tokio's threads for blocking code. After the call has ended, nothing waits for the
+/// thread. But the call keeps its place in the worker's capacity until the thread is free, or until the call leaves the
+/// queue for a thread.
 pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
 where
     F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
@@ -171,7 +169,7 @@ where
         let run = move || {
             let _hold = hold;
             match cx.is_cancelled() {
-                // Nobody reads this: the call ended before a thread was free.
+                // No caller reads this: the call ended before a thread was free.
                 true => Err(NoPermit::Over.status(method)),
                 false => {
                     let _scope = (current::enter_blocking(cx.deadline()), context.enter());
@@ -179,7 +177,7 @@ where
                 }
             }
         };
-        // A panic is caught where it is: tokio would drop its payload, which may panic again.
+        // A panic is caught here, because tokio would drop its payload, and that may panic again.
         let ended = tokio::task::spawn_blocking(move || ends::catch(run)).await;
         let down = || format!("the runtime of {method}'s handlers was shut down");
         let ended = ended.map_err(|_| Status::unavailable(down()))?;
@@ -187,33 +185,33 @@ where
     })
 }
 
-/// The request of a method.
+/// Decodes the request of a method.
 ///
 /// # Errors
 ///
-/// INVALID_ARGUMENT, with what prost says.
+/// INVALID_ARGUMENT, with the message of prost.
 pub fn decode<M: Record>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
     M::decode_from(body).map_err(|error| {
         Status::invalid_argument(format!("the request of {} cannot be read: {error}", method.path))
     })
 }
 
-/// The reply of a method.
+/// Encodes the reply of a method.
 pub fn encode<M: Record>(message: &M) -> Bytes {
     let mut bytes = Vec::with_capacity(message.encoded_len());
     message.encode_to(&mut bytes);
     Bytes::from(bytes)
 }
 
-/// The requests of a call whose requests stream.
+/// Returns the stream of requests of a call.
 pub fn requests<M: Record>(cx: &CallContext) -> Streaming<M> {
     cx.requests()
 }
 
-/// The end of a call of a method that the service does not have.
+/// Ends a call of a method that the service does not have.
 pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> Handling {
     handling(std::future::ready(Err(Status::unimplemented(format!(
-        "the service {} has no method of number {number}",
+        "the service {} has no method with the number {number}",
         service.name
     )))))
 }

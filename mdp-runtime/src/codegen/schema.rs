@@ -1,7 +1,7 @@
-//! Schemas out of Rust: what the generated code of records and services says of itself.
+//! Builds schemas from Rust code: the generated code of records and services describes itself.
 //!
-//! A record implements [`Described`], and an enum with data, which is a oneof, [`DescribedOneof`]. What the
-//! derive emits looks so:
+//! A record implements [`Described`]. An enum with data is a oneof and implements [`DescribedOneof`]. The derive macro
+//! emits code like this:
 //!
 //! ```
 //! use mdp_runtime::codegen::{Described, DescribedOneof, Field, Item, Label, MessageBuilder, Scalar};
@@ -54,7 +54,7 @@
 //! }
 //! ```
 //!
-//! and what the attribute on a trait emits, as the body of `auth_service::schema()`:
+//! The attribute on a trait emits this code as the body of `auth_service::schema()`:
 //!
 //! ```
 //! use mdp_runtime::codegen::{Idempotency, Item, MethodItem, SchemaBuilder};
@@ -91,22 +91,22 @@ use super::Idempotency;
 
 /// A type that a schema can name: a message or an enum.
 ///
-/// `#[derive(MdpRecord)]` implements it, and `mdp-codegen` for what it generates from `.proto` files. The runtime does
-/// for `()`, which is `google.protobuf.Empty`, and for those of prost's well-known types that are structs of their
-/// own.
+/// `#[derive(MdpRecord)]` implements this trait, and so does `mdp-codegen` for types from `.proto` files. The runtime
+/// implements it for `()`, which is `google.protobuf.Empty`, and for those well-known types of prost that are separate
+/// structs.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no schema",
-    label = "the schema cannot say what this is",
-    note = "derive `MdpRecord` for it, or put a record that does in its place"
+    label = "a schema cannot describe this type",
+    note = "derive `MdpRecord` for it, or use a type that derives it"
 )]
 pub trait Described: 'static {
-    /// Adds the type, and all types that it uses, and gives its full name.
+    /// Adds the type and all types that it uses, and returns the type's full name.
     fn describe(schemas: &mut SchemaBuilder) -> TypeName;
 }
 
-/// An enum with data: a oneof, whose fields belong to the message around it.
+/// An enum with data: a oneof. Its fields belong to the message that contains the oneof.
 pub trait DescribedOneof: 'static {
-    /// Adds the fields of the oneof, with [`Label::Implicit`], to the message.
+    /// Adds the fields of the oneof to the message, with [`Label::Implicit`].
     fn describe_fields(message: &mut MessageBuilder<'_>);
 }
 
@@ -122,18 +122,18 @@ impl<T: DescribedOneof> DescribedOneof for Box<T> {
     }
 }
 
-/// The schema of a service whose descriptors are part of the generated code.
+/// Returns the schema of a service from descriptors in the generated code.
 pub fn embedded_schema(service: &'static str, bytes: &'static [u8]) -> Schema {
     match Schema::from_bytes(Some(service), bytes) {
         Ok(schema) => schema,
-        // The generator encoded them.
+        // The generator has encoded the bytes, so they are valid.
         Err(error) => unreachable!("the descriptors of {service}: {error}"),
     }
 }
 
-/// The schema of a record, or of an enum: its descriptors and those of all that it uses.
+/// Returns the schema of a record or an enum: its descriptors, and those of all types that it uses.
 ///
-/// Types that name no package of their own fall into `package`, which may be empty.
+/// Types without a package of their own get `package`, which may be empty.
 ///
 /// ```
 /// let schema = mdp_runtime::record_schema::<()>("auth.v1");
@@ -153,7 +153,7 @@ pub enum TypeName {
 }
 
 impl TypeName {
-    /// The full name.
+    /// Returns the full name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Message(name) | Self::Enumeration(name) => name,
@@ -168,62 +168,64 @@ impl TypeName {
     }
 }
 
-/// What a declaration says of itself.
+/// The properties of a declaration.
 #[derive(Clone, Copy, Debug)]
 pub struct Item {
     /// The name in the schema, without a package: `LoginRequest`.
     pub name: &'static str,
-    /// The package, if the declaration names one; otherwise it falls into that of the service.
+    /// The package, if the declaration has one. Otherwise the declaration belongs to the service's package.
     pub package: Option<&'static str>,
-    /// Lines of documentation, each as it stands after `///`.
+    /// Lines of documentation, each with the text after `///`.
     pub docs: &'static [&'static str],
-    /// Whether the declaration is marked as deprecated.
+    /// Whether the declaration is deprecated.
     pub deprecated: bool,
 }
 
 impl Item {
-    /// Only a name.
+    /// Makes an item with a name only.
     pub const fn new(name: &'static str) -> Self {
         Self { name, package: None, docs: &[], deprecated: false }
     }
 }
 
-/// What a field says of itself.
+/// The properties of a field.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// The name in the schema, such as `user_id`.
+    /// The name in the schema, for instance `user_id`.
     pub name: &'static str,
     /// The number on the wire.
     pub number: i32,
-    /// How often it may be there.
+    /// How often the field may occur.
     pub label: Label,
-    /// Lines of documentation, each as it stands after `///`.
+    /// Lines of documentation, each with the text after `///`.
     pub docs: &'static [&'static str],
-    /// Whether the field is marked as deprecated.
+    /// Whether the field is deprecated.
     pub deprecated: bool,
     /// Whether the numbers of a list are written one by one, each with its key.
     pub unpacked: bool,
 }
 
 impl Field {
-    /// Without documentation.
+    /// Makes a field without documentation.
     pub const fn new(name: &'static str, number: i32, label: Label) -> Self {
         Self { name, number, label, docs: &[], deprecated: false, unpacked: false }
     }
 }
 
-/// How often a field may be there.
+/// How often a field may occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
-    /// Once; one that equals its zero is not written. What a message and the fields of a oneof have.
+    /// Once. A value that equals the type's zero value is not written. Message fields and the fields of a oneof have
+    /// this label.
     Implicit,
-    /// Once or not at all, which is a difference: `optional`. For a message the same as `Implicit`.
+    /// Once or not at all, and the receiver sees the difference: `optional`. For a message this is the same as
+    /// `Implicit`.
     Optional,
-    /// Any number of times; numbers are packed.
+    /// Any number of times. Numbers are packed.
     Repeated,
 }
 
-/// protobuf's types without a name.
+/// The scalar types of protobuf, which have no name of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are called as in protobuf")]
 pub enum Scalar {
@@ -266,25 +268,25 @@ impl Scalar {
     }
 }
 
-/// What a method says of itself, its messages aside.
+/// The properties of a method, except its messages.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodItem {
-    /// The name on the wire, such as `WhoAmI`.
+    /// The name on the wire, for instance `WhoAmI`.
     pub name: &'static str,
-    /// Lines of documentation, each as it stands after `///`.
+    /// Lines of documentation, each with the text after `///`.
     pub docs: &'static [&'static str],
-    /// Whether it may be run more than once.
+    /// Whether the method may run more than once.
     pub idempotency: Idempotency,
-    /// Whether the method is marked as deprecated.
+    /// Whether the method is deprecated.
     pub deprecated: bool,
-    /// Whether it takes a stream of requests.
+    /// Whether requests stream.
     pub client_streaming: bool,
-    /// Whether it gives a stream of replies.
+    /// Whether replies stream.
     pub server_streaming: bool,
 }
 
 impl MethodItem {
-    /// One request, one reply, and nothing known besides.
+    /// Makes a method with one request, one reply, and unknown idempotency.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -297,25 +299,25 @@ impl MethodItem {
     }
 }
 
-/// Gathers descriptors, one file a package.
+/// Collects descriptors, one file for each package.
 ///
-/// Two different types of one name stay both, and are told when the schema is used:
-/// [`Schema::hash`] has the error.
+/// If two different types have the same name, both stay in the schema. The error appears when the schema is used:
+/// [`Schema::hash`] returns it.
 #[derive(Debug)]
 pub struct SchemaBuilder {
-    /// Where types without a package of their own fall.
+    /// The package of types without a package of their own.
     package: String,
-    /// By name.
+    /// The files, by name.
     files: BTreeMap<String, FileDescriptorProto>,
-    /// What was described, or is being described: a record may use itself.
+    /// Types that are described, or are being described: a record may contain itself.
     known: HashMap<TypeId, TypeName>,
-    /// The full names of the types that came with generated code, and of google.protobuf's. Either may come again,
-    /// from another package's code or another crate's.
+    /// The full names of types from generated code and of google.protobuf. These types may be added again, by the code
+    /// of another package or crate.
     embedded: HashSet<String>,
 }
 
 impl SchemaBuilder {
-    /// Types without a package of their own fall into `package`, which may be empty.
+    /// Makes a builder. Types without a package of their own get `package`, which may be empty.
     pub fn new(package: &str) -> Self {
         Self {
             package: package.to_owned(),
@@ -325,7 +327,7 @@ impl SchemaBuilder {
         }
     }
 
-    /// The schema of a service and all that it uses.
+    /// Builds the schema of a service and of all types that it uses.
     pub fn service(
         package: &str,
         item: &Item,
@@ -349,14 +351,14 @@ impl SchemaBuilder {
         Schema::of_service(full_name(package, item.name), schemas.finish())
     }
 
-    /// The schema of one record, or enum, and all that it uses.
+    /// Builds the schema of one record or enum, and of all types that it uses.
     pub fn of<T: Described + ?Sized>(package: &str) -> Schema {
         let mut schemas = Self::new(package);
         let _ = T::describe(&mut schemas);
         Schema::of_files(schemas.finish())
     }
 
-    /// Adds a message, unless `T` is known already, and gives its name.
+    /// Adds a message, unless `T` is known already. Returns the message's name.
     pub fn message<T: 'static + ?Sized>(
         &mut self,
         item: &Item,
@@ -365,7 +367,7 @@ impl SchemaBuilder {
         self.message_in::<T>(&self.file_of(item), item, fill)
     }
 
-    /// Adds an enum, unless `T` is known already, and gives its name.
+    /// Adds an enum, unless `T` is known already. Returns the enum's name.
     pub fn enumeration<T: 'static + ?Sized>(
         &mut self,
         item: &Item,
@@ -387,7 +389,7 @@ impl SchemaBuilder {
         let package = self.package_of(item);
         let name = format!(".{}", full_name(&package, item.name));
         self.known.insert(key, TypeName::Message(name.clone()));
-        // Its place is taken now, so that types stand in the order of their first use.
+        // The index is reserved now, so that the types have the order of their first use.
         let messages = &mut self.file(file, &package).message_type;
         let place = messages.len();
         messages.push(DescriptorProto::default());
@@ -437,7 +439,7 @@ impl SchemaBuilder {
     }
 }
 
-/// Gathers the methods of a service.
+/// Collects the methods of a service.
 #[derive(Debug)]
 pub struct ServiceBuilder<'a> {
     schemas: &'a mut SchemaBuilder,
@@ -446,7 +448,7 @@ pub struct ServiceBuilder<'a> {
 }
 
 impl ServiceBuilder<'_> {
-    /// Adds a method, with the type of its requests and that of its replies.
+    /// Adds a method with the types of its requests and replies.
     pub fn method<I: Described, O: Described>(&mut self, item: &MethodItem) {
         let level = match item.idempotency {
             Idempotency::Unknown => None,
@@ -470,13 +472,13 @@ impl ServiceBuilder<'_> {
     }
 }
 
-/// The numbers of descriptor.proto's fields, of which the places of comments are made.
+/// The field numbers of descriptor.proto, which form the paths of comments.
 const MESSAGES: i32 = 4;
 const ENUMS: i32 = 5;
 const SERVICES: i32 = 6;
 const METHODS: i32 = 2;
 
-/// Comments of a declaration and what is in it, by their places below it.
+/// The comments of a declaration and of its parts, by their paths within the declaration.
 #[derive(Debug, Default)]
 struct Comments(Vec<(Vec<i32>, String)>);
 
@@ -494,7 +496,7 @@ impl Comments {
         }
     }
 
-    /// Moves the comments into the file, now that the declaration's place there is known.
+    /// Adds the comments to the file, where the declaration's path is known now.
     fn place(self, at: &[i32], file: &mut FileDescriptorProto) {
         if self.0.is_empty() {
             return;
@@ -502,7 +504,7 @@ impl Comments {
         let info = file.source_code_info.get_or_insert_with(SourceCodeInfo::default);
         info.location.extend(self.0.into_iter().map(|(below, text)| Location {
             path: [at, below.as_slice()].concat(),
-            // There is no source; but a span has three numbers at least.
+            // There is no source file, but a span must have at least three numbers.
             span: vec![0, 0, 0],
             leading_comments: Some(text),
             ..Location::default()
@@ -514,7 +516,8 @@ fn full_name(package: &str, name: &str) -> String {
     if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") }
 }
 
-/// `auth.v1` is in `auth/v1/auth.proto`: the folders of the package, the last part that is no version.
+/// The file of a package: `auth.v1` is in `auth/v1/auth.proto`. The file's name is the last part of the package that is
+/// not a version.
 fn file_name(package: &str) -> String {
     if package.is_empty() {
         return "schema.proto".to_owned();
@@ -526,7 +529,7 @@ fn file_name(package: &str) -> String {
     format!("{}/{stem}.proto", package.replace('.', "/"))
 }
 
-/// A place in a list. No source has two thousand million declarations.
+/// An index in a list. No source has two thousand million declarations, so the conversion loses nothing.
 fn index(place: usize) -> i32 {
     i32::try_from(place).unwrap_or(i32::MAX)
 }

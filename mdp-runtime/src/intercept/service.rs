@@ -139,7 +139,7 @@ async fn ended(mut running: Running, cx: &CallContext) -> Result<Bytes, Status> 
     end.await.unwrap_or_else(gone)
 }
 
-/// Tells tasks of the handler that the caller no longer waits, when an interceptor drops the handler.
+/// Notifies tasks of the handler that the caller no longer waits, when an interceptor drops the handler.
 struct GivenUp<'a>(Option<&'a CallContext>);
 
 impl Drop for GivenUp<'_> {

@@ -34,7 +34,7 @@ impl Service<Request> for Onward {
         match request.onward.take() {
             Some(next) => Box::pin(next.call(request)),
             None => Box::pin(ready(Err(Status::internal(
-                "a request that did not come through the layers was given to what is within them",
+                "the innermost service of a layer got a request that did not come through the layer",
             )))),
         }
     }

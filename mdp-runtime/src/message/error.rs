@@ -8,13 +8,13 @@ use std::str::Utf8Error;
 #[non_exhaustive]
 pub enum MessageError {
     /// The message has no frame.
-    #[error("{wanted} was wanted, and the message has no frame")]
+    #[error("expected {wanted}, but the message has no frame")]
     Missing {
         /// The requested type.
         wanted: &'static str,
     },
     /// The frame's size does not match the type's size.
-    #[error("{wanted} was wanted, which has {expected} bytes, and the frame has {found}")]
+    #[error("expected {wanted} with {expected} bytes, but the frame has {found} bytes")]
     Size {
         /// The requested type.
         wanted: &'static str,
@@ -24,13 +24,13 @@ pub enum MessageError {
         found: usize,
     },
     /// The frame is not text.
-    #[error("text was wanted, and the frame is not UTF-8 from byte {} on", source.valid_up_to())]
+    #[error("expected text, but the frame is not UTF-8 from byte {} on", source.valid_up_to())]
     Utf8 {
         /// The problem, and its position.
         source: Utf8Error,
     },
     /// The enum has no variant with this number.
-    #[error("{wanted} was wanted, which has no variant with the number {number}")]
+    #[error("expected {wanted}, which has no variant with the number {number}")]
     Enum {
         /// The enum type.
         wanted: &'static str,
@@ -38,7 +38,7 @@ pub enum MessageError {
         number: i32,
     },
     /// The frame is not a record of this type.
-    #[error("{wanted} was wanted, and the frame cannot be decoded as one: {source}")]
+    #[error("expected {wanted}, but the frame cannot be decoded as one: {source}")]
     Record {
         /// The record type.
         wanted: &'static str,

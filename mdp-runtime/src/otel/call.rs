@@ -1,4 +1,4 @@
-//! One call from its begin to its end: a span and a measurement.
+//! Observes one call from its start to its end: a span and a measurement.
 
 use std::time::Instant;
 
@@ -11,12 +11,12 @@ use crate::client::{Reply, Request};
 use crate::status::{Code, Status};
 use crate::worker::CallContext;
 
-/// A call under way. Dropped before its [`end`](Self::end) it is one that was given up, or whose time was up.
+/// A call in progress. If it is dropped before [`end`](Self::end), the caller gave the call up, or its deadline passed.
 pub(super) struct Observed {
-    /// With the call's span in it.
+    /// The context that contains the call's span.
     context: Context,
     duration: Histogram<f64>,
-    /// What span and measurement have in common.
+    /// The attributes that the span and the measurement share.
     attributes: Vec<KeyValue>,
     is_error: fn(Code) -> bool,
     start: Instant,
@@ -25,7 +25,8 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// A call that is made here. Whoever makes it is the span's parent, and its metadata gets the span's context.
+    /// A call that this process makes. The current span is the parent. The span's context goes into the call's
+    /// metadata.
     pub(super) fn client(telemetry: &Telemetry, request: &mut Request) -> Self {
         let mut attributes = common(request.method());
         attributes.extend(telemetry.server.iter().flat_map(|server| server.attributes()));
@@ -40,7 +41,7 @@ impl Observed {
         Observed { context, duration, attributes, is_error, start, until, ended: false }
     }
 
-    /// A call that is handled here. Its parent is what the metadata tells.
+    /// A call that this process handles. The parent span comes from the metadata.
     pub(super) fn server(telemetry: &Telemetry, request: &Request, cx: &CallContext) -> Self {
         let attributes = common(request.method());
         let mut of_span = attributes.clone();
@@ -92,7 +93,7 @@ impl Observed {
             span.set_status(SpanStatus::error(message.to_owned()));
         }
         self.attributes.append(&mut of_end);
-        // While the span is current, so that the measurement can refer to it.
+        // The span is current here, so that the measurement can refer to it.
         let _current = self.context.clone().attach();
         self.duration.record(self.start.elapsed().as_secs_f64(), &self.attributes);
         span.end();
@@ -107,19 +108,20 @@ impl Drop for Observed {
         if self.until.is_some_and(|until| until <= Instant::now()) {
             self.finish(Code::DeadlineExceeded, "the deadline passed");
         } else {
-            self.finish(Code::Cancelled, "the call was given up");
+            self.finish(Code::Cancelled, "the caller gave the call up");
         }
     }
 }
 
-/// How something ended.
+/// The attributes for the end of a call.
 pub(super) fn end_attributes(code: Code, is_error: bool) -> Vec<KeyValue> {
     let status = KeyValue::new(names::STATUS_CODE, code.name());
     let error = is_error.then(|| KeyValue::new(names::ERROR_TYPE, code.name()));
     std::iter::once(status).chain(error).collect()
 }
 
-/// The codes that are errors of a server's span, as the conventions have it for gRPC: the others are the caller's affair.
+/// Whether a code is an error of the server's span. OpenTelemetry's conventions for gRPC define these codes; the caller
+/// is responsible for the others.
 fn is_fault_of_server(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

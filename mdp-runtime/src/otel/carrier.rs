@@ -1,18 +1,18 @@
-//! A call's metadata as what carries a trace context.
+//! Carries a trace context in the metadata of a call.
 
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Context, global};
 
 use crate::metadata::Metadata;
 
-/// Puts the context in, in place of one that is there.
+/// Writes the context into the metadata, and replaces an existing context.
 pub(super) fn inject(context: &Context, metadata: &mut Metadata) {
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(context, &mut Into(metadata));
     });
 }
 
-/// The context that the metadata carries; an empty one if it carries none.
+/// Reads the context from the metadata. Metadata without a context gives an empty one.
 pub(super) fn extract(metadata: &Metadata) -> Context {
     if metadata.is_empty() {
         return Context::new();
@@ -26,7 +26,7 @@ struct Into<'a>(&'a mut Metadata);
 
 impl Injector for Into<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // A handler may pass on all that it has got, the trace context of its own call included.
+        // `insert` replaces an old trace context: a handler may pass on all metadata of its own call.
         self.0.insert(key, value);
     }
 }

@@ -1,9 +1,10 @@
 //! OpenTelemetry: spans and metrics of calls, at clients, workers and brokers.
 //!
-//! A [`Telemetry`] is an [`Interceptor`]. At a client it makes a span of each call and puts its trace context into the call's metadata
-//! (`traceparent`, as W3C has it, with the propagator of that name). At a worker it takes the context out again, and its span is the
-//! current one while the handler runs, so that the calls that the handler makes are its children. A broker that is given one
-//! adds the time that calls wait in its queues. Names and attributes are those of OpenTelemetry's semantic conventions for RPC, 1.42.
+//! A [`Telemetry`] is an [`Interceptor`]. At a client it makes a span for each call and writes the trace context into
+//! the call's metadata (`traceparent`, defined by the W3C, if the propagator for it is set). At a worker it reads the
+//! context from the metadata. The worker's span is current while the handler runs, so the handler's own calls are its
+//! children. A broker with a `Telemetry` adds spans for the time that calls wait in its queues. Names and attributes
+//! follow OpenTelemetry's semantic conventions for RPC, version 1.42.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -44,17 +45,17 @@ use server::Server;
 
 /// Makes spans and metrics of calls; see the [module](self). Cloning is cheap.
 ///
-/// - One span for each call, whatever its kind: that of a stream ends with the stream. At a client its kind is CLIENT, at a
-///   worker SERVER, and its name is the method's path, `package.Service/Method`.
-/// - A call that is tried again, or hedged, has one span with an event `mdp.attempt` for each further attempt, and
-///   `mdp.attempts` in the end. For a span of each attempt, put it around the client after
+/// - Each call has one span. The span of a stream ends with the stream. At a client the span's kind is CLIENT, at a
+///   worker SERVER. Its name is the method's path, `package.Service/Method`.
+/// - A call that is retried or hedged has one span, with an event `mdp.attempt` for each further attempt. At the end it
+///   gets the attribute `mdp.attempts`. To get a span for each attempt, add the telemetry to the client after
 ///   [`retry`](crate::Client::retry): interceptors that are added later are further in.
-/// - The histograms `rpc.client.call.duration` and `rpc.server.call.duration`, in seconds. Their attributes have few values: the
-///   methods of the program's own schemas, the codes, and the broker's address.
+/// - The histograms `rpc.client.call.duration` and `rpc.server.call.duration` are in seconds. Their attributes have few
+///   values: the methods of the program's own schemas, the codes, and the broker's address.
 #[derive(Clone)]
 pub struct Telemetry {
     parts: Arc<Parts>,
-    /// Where a client's calls go.
+    /// The address to which a client's calls go.
     server: Option<Arc<Server>>,
 }
 
@@ -65,13 +66,13 @@ struct Parts {
 }
 
 impl Telemetry {
-    /// With the global providers of spans and of metrics, as they are set now.
+    /// Uses the global providers of spans and metrics that are set now. Providers set later have no effect.
     pub fn new() -> Self {
         Telemetry::with_providers(&global::tracer_provider(), global::meter_provider().as_ref())
     }
 
-    /// With providers of your own. The trace context goes through the global propagator all the same, which is one that does
-    /// nothing until `opentelemetry::global::set_text_map_propagator` has set another.
+    /// Uses your own providers. The trace context still passes through the global propagator. The default propagator
+    /// does nothing; set another one with `opentelemetry::global::set_text_map_propagator`.
     ///
     /// ```
     /// use mdp_runtime::otel::Telemetry;
@@ -102,15 +103,16 @@ impl Telemetry {
         Telemetry { parts: Arc::new(parts), server: None }
     }
 
-    /// Says which broker a client's calls go to: `server.address` and `server.port` of its spans and metrics are those of this
-    /// endpoint. [`ClientBuilder::telemetry`](crate::ClientBuilder::telemetry) says so itself. Not said.
+    /// Sets the broker to which a client's calls go. Spans and metrics get `server.address` and `server.port` of this
+    /// endpoint. [`ClientBuilder::telemetry`](crate::ClientBuilder::telemetry) calls this itself, if exactly one
+    /// endpoint was added before. Default: none.
     #[must_use]
     pub fn server(mut self, endpoint: &str) -> Self {
         self.server = Server::of(endpoint).map(Arc::new);
         self
     }
 
-    /// The broker's address, where there is one broker only.
+    /// Sets the broker's address if there is exactly one endpoint.
     pub(crate) fn towards(self, endpoints: &[String]) -> Self {
         match endpoints {
             [only] if self.server.is_none() => self.server(only),
@@ -143,7 +145,7 @@ impl Interceptor for Telemetry {
     }
 }
 
-/// Tells the span of the call that is made here that another attempt at it begins; the first one is 1.
+/// Adds an event for another attempt to the span of the current call. The first attempt has the number 1.
 pub(crate) fn attempt(number: u8) {
     Context::map_current(|context| {
         if context.has_active_span() {
@@ -160,7 +162,7 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// What every span has.
+/// The attributes that every span has.
 fn common(path: impl Into<opentelemetry::Value>) -> Vec<KeyValue> {
     let path = path.into();
     vec![KeyValue::new(names::SYSTEM, names::MDP), KeyValue::new(names::METHOD, path)]

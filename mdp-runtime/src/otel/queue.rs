@@ -1,4 +1,4 @@
-//! A broker's spans: how long calls wait until a worker has them, or nobody will.
+//! A broker's spans: how long calls wait until a worker gets them, or until they end.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -17,17 +17,18 @@ use crate::body::Body;
 use crate::codec;
 use crate::status::Code;
 
-/// With so many calls those are looked for whose deadline is over and of which nothing was heard: the hooks may want that.
+/// With this many calls, the calls whose deadline has passed are removed. A call can end without a record, for instance
+/// when a hook discards it.
 const SWEEP_FROM: usize = 1_024;
 
-/// The calls that wait in a broker, of those whose trace is recorded.
+/// The calls that wait in a broker and whose trace is recorded.
 ///
-/// A span is made when the wait is over, of kind INTERNAL: what waits is a call, whose client waits for its end. A PRODUCER's
-/// work would be done with the queue.
+/// The span of a wait is made when the wait ends. Its kind is INTERNAL, because a client waits for the end of the call.
+/// With a PRODUCER, the work would end with the queue.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     telemetry: Telemetry,
-    /// By the client's session and its number for the call.
+    /// Calls, by the client's session and the client's number for the call.
     calls: BTreeMap<(Key, u64), Wait>,
     most: usize,
     sweep_at: usize,
@@ -43,24 +44,24 @@ struct Wait {
 }
 
 impl Waiting {
-    /// `most` is how many calls the broker takes.
+    /// Makes an empty list. `most` is the maximum number of calls that the broker accepts.
     pub(crate) fn new(telemetry: Telemetry, most: usize) -> Self {
         Waiting { telemetry, calls: BTreeMap::new(), most, sweep_at: SWEEP_FROM }
     }
 
-    /// A record has come, and is about to be handled.
+    /// A record has arrived. It is not handled yet.
     pub(crate) fn came(&mut self, from: Sender<'_>, record: &Record<&[u8], Body>) {
         let Some(from) = from.session() else { return };
         match record {
             Record::Request { call, timeout, body, .. } => self.begin(from, *call, *timeout, body),
             Record::Cancel { call } => {
-                self.end((from, *call), Code::Cancelled, "the client gave it up")
+                self.end((from, *call), Code::Cancelled, "the client gave the call up")
             }
             _ => {}
         }
     }
 
-    /// A record is sent.
+    /// The broker sends a record.
     pub(crate) fn sent(&mut self, core: &Broker<Body>, to: Key, record: &Outgoing<Body>) {
         match record {
             Record::Request { call, attempt, body, .. } => match *attempt {
@@ -75,13 +76,13 @@ impl Waiting {
                 self.end((to, *call), *code, message);
             }
             Record::Cancel { call } => {
-                self.end((to, *call), Code::Unavailable, "the broker handed it back");
+                self.end((to, *call), Code::Unavailable, "the broker handed the call back");
             }
             _ => {}
         }
     }
 
-    /// A worker gets a call for the first time.
+    /// The first worker gets a call.
     pub(crate) fn dispatched(&mut self, core: &Broker<Body>, call: u64) {
         if self.calls.is_empty() {
             return;
@@ -91,7 +92,7 @@ impl Waiting {
         }
     }
 
-    /// A worker gets a call that another one had, so long after that one was lost.
+    /// A worker gets a call after another worker was lost. `waited` is the time since that loss.
     fn moved(&self, waited: Option<Milliseconds>, attempt: u8, body: &Body) {
         let Some((parent, waited)) = parent_of(body).zip(waited) else { return };
         let now = SystemTime::now();
@@ -101,7 +102,7 @@ impl Waiting {
         span.end_with_timestamp(now);
     }
 
-    /// A session is over, and so are its calls.
+    /// A session has ended, and so have its calls.
     pub(crate) fn closed(&mut self, session: Key) {
         let own = self.calls.range((session, 0)..=(session, u64::MAX));
         let own: Vec<_> = own.map(|(call, _)| *call).collect();
@@ -127,7 +128,7 @@ impl Waiting {
         self.calls.len() < self.most
     }
 
-    /// The wait of a call ends with the call. A call that has left the queue is not known here any more.
+    /// Ends the wait of a call together with the call. A call that has left the queue is not in the list any more.
     fn end(&mut self, call: (Key, u64), code: Code, message: &str) {
         let Some(wait) = self.calls.remove(&call) else { return };
         let mut span = self.span(&wait);
@@ -150,20 +151,20 @@ impl Waiting {
     }
 }
 
-/// The span of a call's client, if it is recorded.
+/// The span of a call's client, if that span is recorded.
 fn parent_of(body: &Body) -> Option<SpanContext> {
     let meta = body.meta();
     if meta.is_empty() || body.is_raw() {
         return None;
     }
-    // The broker refuses a call whose metadata cannot be read, so it does not wait.
+    // The broker refuses a call whose metadata cannot be read, so such a call does not wait.
     let context = carrier::extract(&codec::decode_metadata(meta).ok()?);
     let span = context.span();
     let found = span.span_context();
     if !found.is_valid() || !found.is_sampled() {
         return None;
     }
-    // The state is as long as a peer has made it, and no span here hands it on.
+    // The trace state can be as long as the peer wants, and no span here passes it on.
     let (trace, own, flags) = (found.trace_id(), found.span_id(), found.trace_flags());
     Some(SpanContext::new(trace, own, flags, true, TraceState::NONE))
 }

@@ -1,10 +1,10 @@
-//! Where a client's calls go, as attributes.
+//! The address of a client's broker, as attributes of spans and metrics.
 
 use opentelemetry::KeyValue;
 
 use super::names;
 
-/// The address in an endpoint.
+/// The address of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     address: String,
@@ -17,7 +17,7 @@ impl Server {
         if transport != "tcp" {
             return Some(Server { address: address.to_owned(), port: None });
         }
-        // `tcp://own-interface;host:port` is libzmq's way to say where from.
+        // In libzmq's form `tcp://own-interface;host:port` the part before `;` is the local address.
         let address = address.rsplit_once(';').map_or(address, |(_, address)| address);
         let (host, port) = address.rsplit_once(':')?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -41,7 +41,7 @@ pub enum StartError {
     #[error(transparent)]
     Authenticator(SocketError),
     /// The thread of that handler could not be started.
-    #[error("could not start the thread of the handler of ZAP")]
+    #[error("could not start the thread of the ZAP handler")]
     Thread(#[source] std::io::Error),
     /// The socket could not be created or configured.
     #[error(transparent)]

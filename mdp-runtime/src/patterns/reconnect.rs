@@ -137,7 +137,7 @@ impl Losses {
                 address,
                 times,
                 next_attempt = ?pause,
-                "libzmq has given a connection up: the other side does not let this key in, or broke the protocol"
+                "libzmq has given up a connection: the other side does not accept this key, or violated the protocol"
             );
         }
         pause

@@ -1,4 +1,4 @@
-//! A client's calls in tunnels. Towards the client's machine this is its broker.
+//! A client's calls in tunnels. It plays the broker for the client's state machine.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,35 +15,35 @@ use crate::body::Body;
 use crate::peer::{Broken, Way};
 use crate::transport::{Closing, SocketError};
 
-/// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
+/// The maximum of a stream that is kept beyond its reader's window, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;
-/// The same of all streams together: 64 MiB.
+/// The same maximum for all streams together: 64 MiB.
 const KEPT_MOST_OF_ALL: u32 = 16 * KEPT_MOST;
 
 pub(crate) struct Calls {
     form: Form,
     limits: Limits,
     socket: Option<Socket>,
-    /// It is connected, and the machine has heard WELCOME.
+    /// The socket is connected, and the state machine has received WELCOME.
     open: bool,
-    /// The id that the client would like.
+    /// The id that the client asked for.
     id: Arc<[u8]>,
     inbound: VecDeque<Inbound>,
     calls: HashMap<u64, Open>,
-    /// What is kept of all of them, in units.
+    /// The kept items of all streams, in units.
     kept_units: u32,
 }
 
 /// A call that was sent.
 struct Open {
     service: Arc<[u8]>,
-    /// Its replies stream.
+    /// The replies stream.
     streams: bool,
-    /// Something of its stream has passed.
+    /// A part of the stream has arrived.
     begun: bool,
-    /// What its reader has room for.
+    /// The credit of the reader, in units.
     credit: i64,
-    /// What came beyond that, in order, and what it costs.
+    /// Parts of the stream that arrived without credit, in order. `kept_units` is their cost.
     kept: VecDeque<Tunnel>,
     kept_units: u32,
 }
@@ -74,7 +74,7 @@ impl Calls {
     }
 
     fn connect(&mut self, way: &Way, endpoint: usize) -> Result<(), Broken> {
-        // Nothing of an old connection reaches the new one.
+        // No data of an old connection may reach the new one.
         self.inbound.clear();
         self.calls.clear();
         self.kept_units = 0;
@@ -92,14 +92,14 @@ impl Calls {
         }
     }
 
-    /// What the machine says to its broker.
+    /// Handles a record from the client's state machine.
     fn say(&mut self, record: Record<Arc<[u8]>, Body>) {
         match &record {
             Record::Hello { id, .. } => self.id = Arc::clone(id),
             Record::Heartbeat if self.open => self.inbound.push_back(Inbound::Heartbeat),
             Record::Request { call, kind, body, .. } => self.request(*call, *kind, body, &record),
             Record::Credit { call, of: Direction::Replies, units } => self.credit(*call, *units),
-            // The worker goes on, and what it says finds nobody.
+            // The worker continues; its reply is dropped here.
             Record::Cancel { call } => self.forget(*call),
             _ => {}
         }
@@ -123,7 +123,7 @@ impl Calls {
             let refused = Inbound::refused(call, code, reason, true, message.to_owned());
             return self.inbound.push_back(refused);
         }
-        // The machine sends nothing else.
+        // The state machine sends no other paths.
         let path = std::str::from_utf8(body.path()).unwrap_or_default();
         let service = names::split(path).map(|(service, _)| service).unwrap_or_default();
         if let Some(socket) = &mut self.socket {
@@ -168,7 +168,7 @@ impl Calls {
         }
     }
 
-    /// The next thing that the machine is to hear.
+    /// Returns the next record for the client's state machine.
     pub(super) fn receive(&mut self) -> Result<Option<Inbound>, Broken> {
         loop {
             if let Some(inbound) = self.inbound.pop_front() {
@@ -183,7 +183,7 @@ impl Calls {
         }
     }
 
-    /// `true`: there is news.
+    /// Checks the connection. `true`: its state has changed.
     fn look_whether_connected(&mut self) -> Result<bool, Broken> {
         let Some(socket) = &mut self.socket else { return Ok(false) };
         match (self.open, socket.look_whether_connected()) {
@@ -207,7 +207,7 @@ impl Calls {
             Broken::Invalid
         })?;
         let plain::Command::Reply { service, last } = message.command else {
-            tracing::warn!(who = "client", "the broker sent what is not for clients");
+            tracing::warn!(who = "client", "the broker sent a message that is not for clients");
             return Err(Broken::Invalid);
         };
         let body = frames.get(message.body..).unwrap_or_default();
@@ -221,22 +221,22 @@ impl Calls {
     fn hear_tunnel(&mut self, service: &[u8], last: bool, mut tunnel: Tunnel) {
         let call = tunnel.head.call;
         let Some(open) = self.calls.get_mut(&call).filter(|open| *open.service == *service) else {
-            // Late, and nobody's any more.
+            // The reply is late: the call has ended.
             return;
         };
         let cost = match (Kind::of(&tunnel), last) {
             (Kind::Final, true) => {
-                // A broker that is not ours counts no attempts.
+                // A broker of another project does not count attempts.
                 tunnel.head.count = tunnel.head.count.max(1);
                 0
             }
             (Kind::Open | Kind::Item(_), false) if !open.streams => return,
-            // Behind the first item it has no place.
+            // OPEN is not allowed after the first item.
             (Kind::Open, false) if open.begun => return,
             (Kind::Open, false) => 0,
             (Kind::Item(cost), false) => cost,
             _ => {
-                let message = "a worker answered the call with what is no answer";
+                let message = "a worker answered the call with an invalid answer";
                 return self.end(call, Code::Internal, Reason::MaybeExecuted, message);
             }
         };
@@ -260,7 +260,8 @@ impl Calls {
         open.kept.push_back(tunnel);
     }
 
-    /// A reply of a worker that knows no tunnels. It names no call, so it counts only if there is no doubt.
+    /// Handles a reply from a worker that does not support tunnels. The reply names no call, so it counts only if the
+    /// service has exactly one call.
     fn hear_raw(&mut self, service: &[u8], last: bool) {
         let mut of_service = self.calls.iter().filter(|(_, open)| *open.service == *service);
         let only = match (of_service.next(), of_service.next()) {
@@ -269,12 +270,13 @@ impl Calls {
         };
         match only {
             Some(call) if last => {
-                let message = "the worker of the service speaks plain MDP and knows no typed calls";
+                let message =
+                    "the worker of the service uses plain MDP and does not support typed calls";
                 self.end(call, Code::Internal, Reason::MaybeExecuted, message);
             }
             _ => {
                 let service = service.escape_ascii().to_string();
-                tracing::warn!(service, "a reply that is no typed one was dropped");
+                tracing::warn!(service, "a reply without a typed call was dropped");
             }
         }
     }
@@ -311,10 +313,10 @@ impl Calls {
     }
 }
 
-/// What a worker says in a tunnel.
+/// The record in a worker's tunnel.
 enum Kind {
     Open,
-    /// An item, and what it costs.
+    /// An item with its cost in units.
     Item(u32),
     Final,
     Other,

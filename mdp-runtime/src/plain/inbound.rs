@@ -1,4 +1,4 @@
-//! What a machine of MDP/RPC hears in place of a broker.
+//! Records for a state machine of MDP/RPC that come from its side of plain MDP in place of a broker.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use super::tunnel::{self, Tunnel};
 use crate::body::Body;
 use crate::pack::{CALL_WEIGHT, weight_of};
 
-/// There is nobody to give signs of life to, so they are rare.
+/// No peer needs these heartbeats, so they are rare.
 const HEARTBEAT: Span = Span::from_secs(3_600);
-/// The largest frame. Plain MDP does not say what a broker takes.
+/// The largest frame in bytes. Plain MDP does not report the broker's limit.
 const FRAME_BYTES: u64 = 64 << 20;
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) enum Inbound {
 }
 
 impl Inbound {
-    /// The end of a call that came to nothing.
+    /// The end of a call that failed.
     pub(super) fn refused(
         call: u64,
         code: Code,
@@ -39,7 +39,7 @@ impl Inbound {
         Inbound::Refused { call, refusal }
     }
 
-    /// Hands the record over, and gives its weight. `None`: it is none.
+    /// Passes the record to `take`, and returns its weight. `None`: the record is invalid.
     pub(super) fn give(self, take: impl FnOnce(Record<&[u8], Body>)) -> Option<usize> {
         match self {
             Inbound::Tunnel(tunnel) => {

@@ -186,7 +186,7 @@ impl Side {
         }
     }
 
-    /// The sockets, to be closed when all messages are written.
+    /// Takes the sockets, to close them after all messages are written.
     pub(crate) fn take_sockets(&mut self) -> Vec<Closing> {
         match self {
             Side::Client(calls) => calls.take_sockets(),

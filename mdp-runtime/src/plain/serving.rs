@@ -1,4 +1,4 @@
-//! A worker's calls in tunnels. Towards the worker's machine this is its broker.
+//! A worker's calls in tunnels. It plays the broker for the worker's state machine.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::clock::Clock;
 use crate::peer::Way;
 use crate::transport::Closing;
 
-/// What a handler may send of a stream before the socket has taken it, in units of 256 bytes.
+/// How much of a stream a handler may send before the socket accepts it, in units of 256 bytes.
 const WINDOW: u32 = 1_024;
-/// Longer than any grace: that is the machine's affair.
+/// Longer than any grace period: the worker's state machine ends the calls itself.
 const LONG: Span = Span::from_secs(100 * 365 * 24 * 3_600);
 
 pub(crate) struct Serving {
@@ -32,13 +32,13 @@ pub(crate) struct Serving {
     limits: Limits,
     clock: Clock,
     inbound: VecDeque<Inbound>,
-    /// By the number that the machine knows.
+    /// Calls, by the number that the worker's state machine uses.
     calls: HashMap<u64, Held>,
     last_call: u64,
-    /// What each slot works on.
+    /// The work of each slot.
     works: Vec<Option<Work>>,
     raw: Handlers,
-    /// The machine has said DRAIN, and has not had its answer.
+    /// The state machine has sent DRAIN and has no answer yet.
     draining: bool,
 }
 
@@ -48,13 +48,13 @@ enum Work {
     Raw,
 }
 
-/// A call that a handler works on.
+/// A call with a running handler.
 struct Held {
     slot: usize,
     task: u64,
-    /// Its sender's number.
+    /// The sender's number of the call.
     number: u64,
-    /// Items that the socket has not taken.
+    /// The units of items that the socket has not accepted yet.
     owed: u32,
 }
 
@@ -88,7 +88,7 @@ impl Serving {
 
     pub(super) fn perform(&mut self, now: Time, action: SessionAction<Body>) {
         match action {
-            // The machine has nothing to do with the connections: there is always somebody for it.
+            // The state machine does not see the connections: it always has this side as its broker.
             SessionAction::Connect { .. } => {
                 self.inbound.push_back(Inbound::Welcome { id: Arc::from([]) });
                 self.slots.resume(now);
@@ -99,7 +99,7 @@ impl Serving {
         }
     }
 
-    /// What the machine says to its broker.
+    /// Handles a record from the worker's state machine.
     fn say(&mut self, now: Time, record: Record<Arc<[u8]>, Body>) {
         match record {
             Record::Heartbeat => self.inbound.push_back(Inbound::Heartbeat),
@@ -124,7 +124,7 @@ impl Serving {
                 self.slots.stop(now, LONG);
             }
             Record::Disconnect(DisconnectReason::Stalled) => {
-                // What was for the machine is for nobody now.
+                // Records for the state machine are not needed any more.
                 self.inbound.clear();
                 self.calls.clear();
                 self.works.fill(None);
@@ -135,7 +135,7 @@ impl Serving {
         }
     }
 
-    /// The next thing that the machine is to hear.
+    /// Returns the next record for the worker's state machine.
     pub(super) fn receive(&mut self, now: Time) -> Option<Inbound> {
         if self.inbound.is_empty() {
             self.raw.take_told(now, &mut self.slots);
@@ -147,7 +147,7 @@ impl Serving {
                 }
             }
             if self.draining && !self.raw.is_busy() {
-                // The others are the machine's own.
+                // The state machine waits for its own calls itself.
                 self.draining = false;
                 self.inbound.push_back(Inbound::Drain);
             }
@@ -173,7 +173,7 @@ impl Serving {
         self.calls.insert(call, Held { slot, task, number, owed: 0 });
         self.work(slot, Some(Work::Call(call)));
         tunnel.head.call = call;
-        // A broker that is not ours counts no attempts.
+        // A broker of another project does not count attempts.
         tunnel.head.count = tunnel.head.count.max(1);
         self.inbound.push_back(Inbound::Tunnel(tunnel));
         if replies {
@@ -181,7 +181,7 @@ impl Serving {
         }
     }
 
-    /// The typed call in a request, if it is one.
+    /// Returns the typed call in a request, if the request contains one.
     fn call_in(&self, slot: usize, body: &[Bytes]) -> Option<Tunnel> {
         let tunnel = Tunnel::read(body, &self.limits);
         tunnel.filter(|tunnel| tunnel.asks_for(self.slots.service(slot)))
@@ -191,7 +191,7 @@ impl Serving {
         if self.raw.start(self.slots.service(slot), slot, task, body) {
             self.work(slot, Some(Work::Raw));
         } else {
-            self.refuse(now, slot, task, 0, "this worker takes typed calls only");
+            self.refuse(now, slot, task, 0, "this worker accepts typed calls only");
         }
     }
 
@@ -218,7 +218,7 @@ impl Serving {
         match self.works.get(slot).copied().flatten() {
             Some(Work::Call(call)) => {
                 self.calls.remove(&call);
-                // Behind the REQUEST, should the machine not have heard that yet.
+                // The CANCEL comes after the REQUEST, if the state machine has not received the REQUEST yet.
                 self.inbound.push_back(Inbound::Cancel { call });
             }
             Some(Work::Raw) => self.raw.abort(slot),

@@ -1,4 +1,4 @@
-//! Workers of plain MDP, as many as there are to be requests at once: a machine and a socket each.
+//! Workers of plain MDP, one for each concurrent request: a state machine and a socket each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::socket::Socket;
 use crate::peer::Way;
 use crate::transport::{Closing, SocketError};
 
-/// Messages of one worker that may wait for room before those that send more are to wait.
+/// The maximum number of messages of one worker that wait for the socket. Beyond it, the senders have to wait.
 const OUT_MOST: usize = 64;
-/// Messages of one broker that are handled before the other slots have their turn.
+/// The number of messages of one broker that are handled before the other slots.
 const BURST: usize = 64;
 
 pub(super) struct Slots {
@@ -25,9 +25,9 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     actions: Vec<Action<Vec<Bytes>>>,
     events: VecDeque<Event>,
-    /// Of all slots together.
+    /// The combined state of all slots.
     state: ConnectionState,
-    /// Sockets of workers that have left, which may not have written all.
+    /// Sockets of workers that have left. They may still have messages to write.
     left: Vec<Closing>,
 }
 
@@ -35,31 +35,31 @@ struct Slot {
     worker: Worker,
     service: Arc<[u8]>,
     socket: Option<Socket>,
-    /// There may be something to receive.
+    /// There may be a message to receive.
     ready: bool,
     state: ConnectionState,
 }
 
-/// What has become of a slot.
+/// An event of a slot.
 pub(super) enum Event {
-    /// A request came.
+    /// A request has arrived.
     Start {
         /// The slot.
         slot: usize,
-        /// Its number for the request.
+        /// The slot's number for the request.
         task: u64,
         /// The request.
         body: Vec<Bytes>,
     },
-    /// Nobody waits for the answer any more.
+    /// The answer is not needed any more.
     Abort {
-        /// The slot. It has one request at a time.
+        /// The slot. A slot has one request at a time.
         slot: usize,
     },
 }
 
 impl Slots {
-    /// So many workers for each service. They connect at the first [`tick`](Self::tick).
+    /// Makes as many workers for each service as its capacity. They connect at the first [`tick`](Self::tick).
     pub(super) fn new(
         way: Way,
         form: Form,
@@ -69,7 +69,7 @@ impl Slots {
         let mut slots = Vec::new();
         for (service, capacity) in services {
             for _ in 0..*capacity {
-                // Else all would come back at the same moment.
+                // Different seeds: otherwise all workers would reconnect at the same moment.
                 let seed = session.seed.wrapping_add(slots.len() as u64);
                 let session = SessionConfig { seed, ..session.clone() };
                 slots.push(Slot {
@@ -105,12 +105,12 @@ impl Slots {
         self.slots.get(slot).map_or(&[], |slot| &slot.service)
     }
 
-    /// The state of all together: connected while one is.
+    /// The combined state: connected while at least one slot is connected.
     pub(super) fn state(&self) -> &ConnectionState {
         &self.state
     }
 
-    /// Whether all have left for good.
+    /// Whether all workers have left permanently.
     pub(super) fn are_closed(&self) -> bool {
         self.slots.iter().all(|slot| slot.worker.is_closed())
     }
@@ -127,7 +127,7 @@ impl Slots {
         self.slots.iter().filter_map(|slot| slot.worker.next_deadline()).min()
     }
 
-    /// Does what is due, and receives what has come.
+    /// Handles timers that are due, and receives messages.
     pub(super) fn tick(&mut self, now: Time) {
         for number in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(number) else { continue };
@@ -141,7 +141,7 @@ impl Slots {
         }
     }
 
-    /// An answer to a request.
+    /// Sends an answer to a request.
     pub(super) fn answer(
         &mut self,
         now: Time,
@@ -153,32 +153,32 @@ impl Slots {
         self.handle(now, slot, Input::Answer { task, last, body });
     }
 
-    /// There will be no answer to a request.
+    /// Reports that a request gets no answer.
     pub(super) fn forfeit(&mut self, now: Time, slot: usize, task: u64) {
         self.handle(now, slot, Input::Forfeit { task });
     }
 
-    /// Whether what a slot has said so far is on its way, more or less.
+    /// Whether the socket has accepted almost all messages of a slot.
     pub(super) fn has_room(&self, slot: usize) -> bool {
         let socket = self.slots.get(slot).and_then(|slot| slot.socket.as_ref());
         socket.is_none_or(|socket| socket.waiting() < OUT_MOST)
     }
 
-    /// All finish what they work on, for at most `grace`, and leave.
+    /// Lets all workers finish their requests, for at most `grace`, and leave.
     pub(super) fn stop(&mut self, now: Time, grace: Span) {
         for number in 0..self.slots.len() {
             self.handle(now, number, Input::Stop { grace });
         }
     }
 
-    /// All leave until they are to [`resume`](Self::resume).
+    /// Makes all workers leave until [`resume`](Self::resume).
     pub(super) fn pause(&mut self, now: Time) {
         for number in 0..self.slots.len() {
             self.handle(now, number, Input::Pause);
         }
     }
 
-    /// Those that have left for that come back.
+    /// Lets the paused workers come back.
     pub(super) fn resume(&mut self, now: Time) {
         for number in 0..self.slots.len() {
             self.handle(now, number, Input::Resume);
@@ -217,7 +217,7 @@ impl Slots {
         any
     }
 
-    /// Waits until [`tick`](Self::tick) or [`flush`](Self::flush) have something to do.
+    /// Waits until [`tick`](Self::tick) or [`flush`](Self::flush) has work.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut any = false;
         for slot in &mut self.slots {
@@ -320,7 +320,7 @@ impl Slots {
     fn hang(&mut self, number: usize) {
         let Some(slot) = self.slots.get_mut(number) else { return };
         let Some(mut socket) = slot.socket.take() else { return };
-        // A socket that has failed has lost it anyway.
+        // A failed socket has lost its messages anyway.
         let _ = socket.flush();
         if slot.worker.is_closed() {
             self.left.push(socket.into_closing());
@@ -339,7 +339,7 @@ impl Slots {
         };
         let best = self.slots.iter().map(|slot| &slot.state).max_by_key(|state| rank(state));
         self.state = match best {
-            // Said when the sockets are closed.
+            // `Closed` is reported only when the sockets are closed.
             Some(ConnectionState::Closed) | None => {
                 ConnectionState::Disconnected(LossCause::Drained)
             }

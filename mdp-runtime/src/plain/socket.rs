@@ -1,4 +1,4 @@
-//! A socket of plain MDP: messages both ways, and what waits for room.
+//! A socket of plain MDP: messages in both directions, and a queue of messages that wait for room.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
@@ -13,23 +13,23 @@ use crate::transport::{Closing, Dealer, InPacket, SocketError};
 pub(crate) struct Socket {
     link: Dealer,
     form: Form,
-    /// Messages for which there was no room.
+    /// Messages for which the socket had no room.
     out: VecDeque<Vec<Bytes>>,
-    /// Something was sent or received since the last look at what is there.
+    /// A message was sent or received since the last check of the socket.
     touched: bool,
-    /// Whether it was connected at that look.
+    /// Whether the socket was connected at the last check.
     connected: bool,
-    /// Whether it is of interest.
+    /// Whether changes of the connection are reported.
     watched: bool,
 }
 
 impl Socket {
-    /// A worker's.
+    /// Connects a worker's socket.
     pub(crate) fn connect(way: &Way, endpoint: usize, form: Form) -> Result<Self, SocketError> {
         Ok(Socket::new(Socket::link(way, endpoint, false)?, form, false))
     }
 
-    /// A client's, which knows whether it is connected.
+    /// Connects a client's socket, which reports changes of its connection.
     pub(crate) fn watched(way: &Way, endpoint: usize, form: Form) -> Result<Self, SocketError> {
         Ok(Socket::new(Socket::link(way, endpoint, true)?, form, true))
     }
@@ -44,17 +44,17 @@ impl Socket {
         Socket { link, form, out: VecDeque::new(), touched: true, connected: false, watched }
     }
 
-    /// The same on the tokio runtime that this is called on.
+    /// Moves the socket to the tokio runtime of the caller.
     pub(crate) fn moved(self) -> Result<Self, SocketError> {
         Ok(Socket { link: self.link.moved()?, touched: true, ..self })
     }
 
-    /// The socket, to be closed.
+    /// Ends the socket after it has written its messages.
     pub(crate) fn into_closing(self) -> Closing {
         self.link.into_closing()
     }
 
-    /// Sends a message, as soon as there is room for it: [`flush`](Self::flush) tries.
+    /// Queues a message. [`flush`](Self::flush) sends it as soon as the socket has room.
     pub(crate) fn say(&mut self, command: Command<'_>, body: Vec<Bytes>) {
         let mut frames = Vec::with_capacity(body.len() + 5);
         plain::put(self.form, command, |frame| frames.push(Bytes::copy_from_slice(frame)));
@@ -62,7 +62,7 @@ impl Socket {
         self.out.push_back(frames);
     }
 
-    /// Messages that wait for room.
+    /// Returns the number of messages that wait for room.
     pub(crate) fn waiting(&self) -> usize {
         self.out.len()
     }
@@ -78,7 +78,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The frames of the next message, if one is there.
+    /// Receives the frames of the next message, if there is one.
     pub(crate) fn receive(&mut self, limits: &Limits) -> Result<Option<Vec<Bytes>>, SocketError> {
         self.touched = true;
         Ok(self.link.receive(limits)?.map(InPacket::into_frames))
@@ -89,14 +89,15 @@ impl Socket {
         self.link.is_readable()
     }
 
-    /// Whether there is a connection; of a [`watched`](Self::watched) one only. From now on waiting ends when that changes.
+    /// Whether there is a connection; only for a [`watched`](Self::watched) socket. After this call, a change of the
+    /// connection ends the wait.
     pub(crate) fn look_whether_connected(&mut self) -> bool {
         self.touched = true;
         self.connected = self.link.look().1;
         self.connected
     }
 
-    /// Waits until there is something to receive, room for what waits, or news about the connection.
+    /// Waits for a message, for room for a waiting message, or for a change of the connection.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if std::mem::take(&mut self.touched) && self.has_news() {

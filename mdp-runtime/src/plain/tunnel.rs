@@ -1,4 +1,4 @@
-//! Tunnels: a record as the body of a plain message (wire.md R86).
+//! Tunnels: a record in the body of a plain message (wire.md R86).
 
 use bytes::Bytes;
 use mdp_protocol::wire::{Head, Record, tunnel};
@@ -9,7 +9,7 @@ use crate::codec;
 use crate::pack::{Packer, Received};
 use crate::status::Status;
 
-/// A record that came in a tunnel.
+/// A record that arrived in a tunnel.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     pub(crate) head: Head,
@@ -17,7 +17,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// The record in the body of a message; `None` if it is no tunnel.
+    /// Reads the record in the body of a message. `None`: the body is not a tunnel.
     pub(crate) fn read(body: &[Bytes], limits: &Limits) -> Option<Tunnel> {
         let head = tunnel::read(body, limits)?;
         let (packet, frames) = body.split_first()?;
@@ -25,19 +25,19 @@ impl Tunnel {
         Some(Tunnel { head, received })
     }
 
-    /// Whether it is a call of this service.
+    /// Whether the record is a call of this service.
     pub(crate) fn asks_for(&self, service: &[u8]) -> bool {
         tunnel::is_request_of(&self.head, &self.received.packet, service)
     }
 
-    /// The record; `None` if its command is not known.
+    /// Returns the record. `None`: its command is unknown.
     pub(crate) fn record(&self) -> Option<Record<&[u8], Body>> {
         let body = |head: &Head| self.received.body(head);
         Record::read(&self.head, &self.received.packet, body).ok()
     }
 }
 
-/// A record as the body of a message.
+/// Writes a record as the body of a message.
 pub(crate) fn write<N: AsRef<[u8]>>(record: &Record<N, Body>) -> Vec<Bytes> {
     let mut packer = Packer::default();
     packer.put(record);
@@ -45,7 +45,7 @@ pub(crate) fn write<N: AsRef<[u8]>>(record: &Record<N, Body>) -> Vec<Bytes> {
     std::iter::once(packet).chain(frames).collect()
 }
 
-/// A refusal as the body of a FINAL.
+/// Encodes a refusal as the body of a FINAL.
 pub(crate) fn status_body(refusal: &Refusal) -> Body {
     Body::with_payload("", None, codec::encode_status(&Status::from(refusal)))
 }

@@ -42,7 +42,7 @@ pub enum PolicyError {
     #[error("the policy was not read: {0}")]
     Untrusted(UntrustedFile),
     /// The file has no table: it is empty or incomplete. Such a policy would refuse every peer.
-    #[error("the policy {} grants nothing to anybody: it has no `[[principal]]`, no `[anyone]` and no `[anonymous]`; if it is being written, write the new text to another file and rename that one; if nobody is to do anything, write `[anonymous]` alone", path.display())]
+    #[error("the policy {} grants nothing to anybody: it has no `[[principal]]`, no `[anyone]` and no `[anonymous]`; if it is being written, write the new text to another file and rename that one; if no peer may do anything, write only `[anonymous]`", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -192,7 +192,7 @@ impl Reader<'_> {
         let pattern = |text: &Spanned<String>| {
             Pattern::new(text.get_ref()).ok_or_else(|| {
                 let message = format!(
-                    "`{}` is no pattern: write a service's name, or its beginning and `*` at the end",
+                    "`{}` is not a pattern: write a service's name, or its beginning and `*` at the end",
                     text.get_ref()
                 );
                 self.wrong(text.span(), &message)

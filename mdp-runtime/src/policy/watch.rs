@@ -12,8 +12,8 @@ use crate::security::{Mark, SETTLED, UntrustedFile};
 
 /// The name of the thread.
 pub(crate) const WATCH: &str = "mdp-policy";
-/// How often the file is checked. Together with [`SETTLED`] well within the second for which a revoked key may still
-/// work.
+/// How often the file is checked. Together with [`SETTLED`] this is well below one second, the maximum time for which a
+/// revoked key may still work.
 const INTERVAL: Duration = Duration::from_millis(150);
 
 /// A thread that reads a policy again when its file changes. The thread ends when this is dropped.
@@ -79,7 +79,7 @@ impl Source {
         match file::read_now(&self.path) {
             Ok((policy, mark)) if Some(mark) == seen => (self.take)(policy),
             Ok(_) | Err(PolicyError::Untrusted(UntrustedFile::Changed { .. })) => return false,
-            Err(error) => tracing::error!(%error, "the policy was not read; the last one holds"),
+            Err(error) => tracing::error!(%error, "the policy was not read; the old one stays"),
         }
         true
     }

@@ -12,7 +12,7 @@ const MOST: f64 = 10.0;
 
 /// Bounds the load that retries and hedging add: a share of the calls, 20 % by default, plus a reserve of a few
 /// attempts, 10 by default, which refills within 10 s. So a client with few calls may retry too, and an outage does not
-/// multiply the load. Savings from successful calls are limited to ten reserves.
+/// multiply the load. Each call adds its share to the budget, also a failed one. The budget holds at most ten reserves.
 ///
 /// Clones share one budget. Each client has a budget with the defaults, which all the client's handles share; a policy
 /// may have its own budget.

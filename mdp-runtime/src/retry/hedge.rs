@@ -110,7 +110,7 @@ pub(super) fn check(request: &Request) -> Result<(), Status> {
         return Ok(());
     }
     let path = request.method();
-    let message = format!("{path} is not said to have no side effects, so it cannot be hedged");
+    let message = format!("{path} is not declared free of side effects, so it cannot be hedged");
     Err(Status::failed_precondition(message).with_not_started(true))
 }
 
@@ -149,7 +149,11 @@ pub(super) async fn hedged(
                 return running.rest(policy, nothing).await.map(|reply| after(reply, begun - 1));
             }
         }
-        tracing::debug!(method = request.method(), begun, "the call is made beside itself");
+        tracing::debug!(
+            method = request.method(),
+            begun,
+            "another attempt starts while the call runs"
+        );
         begun += 1;
         carried::attempt(begun);
         running.0.push(attempt(request.clone()));

@@ -204,7 +204,7 @@ pub struct ReplySender<T> {
 
 /// The error of sending a reply when the call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the call is over: nobody wants its replies")]
+#[error("the call is over: its replies are not needed any more")]
 pub struct NobodyListens;
 
 impl<T> ReplySender<T> {
@@ -277,7 +277,7 @@ impl<T> fmt::Debug for ReplyStream<T> {
     }
 }
 
-/// Acknowledges now and answers later: makes a stream of two replies, the second of which is the result of a future.
+/// Acknowledges now and answers later: makes a stream of two replies. The second reply is the result of a future.
 ///
 /// ```
 /// use mdp_runtime::{Status, Stream, stream};

@@ -34,7 +34,7 @@ use crate::status::Status;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a sender that is dropped gives the call up"]
+#[must_use = "dropping the sender cancels the call"]
 pub struct RequestSender<T> {
     flow: Arc<Flow>,
     method: &'static MethodSpec,

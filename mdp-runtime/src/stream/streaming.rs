@@ -38,7 +38,7 @@ const TELL_WHEN_EMPTY: u32 = 8;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a stream that is dropped is given up"]
+#[must_use = "dropping a client's stream cancels its call"]
 pub struct Streaming<T> {
     flow: Arc<Flow>,
     method: &'static MethodSpec,

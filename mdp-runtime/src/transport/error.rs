@@ -1,4 +1,4 @@
-//! What goes wrong at a socket.
+//! Errors of sockets.
 
 use std::error::Error;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 /// A socket could not be made, bound or connected, or it failed.
 ///
-/// `Display` says what failed, at which endpoint, what the system says and, where that is known, what to do about it. What
-/// the socket layer said is the [`source`](Error::source); its type is not part of the public interface.
+/// `Display` shows the operation that failed, the endpoint, the system's message and, if known, the remedy. The error
+/// of the socket layer is the [`source`](Error::source); its type is not part of the public interface.
 ///
 /// ```
 /// use std::io::ErrorKind;
@@ -35,26 +35,26 @@ struct Inner {
     said: Said,
 }
 
-/// What the socket layer said.
+/// The report of the socket layer.
 pub(crate) struct Said {
     pub(crate) kind: ErrorKind,
-    /// In the system's words.
+    /// The system's message.
     pub(crate) message: &'static str,
-    /// What to do about it, if that is another thing than is known of the operation.
+    /// The remedy, if it differs from the usual remedy for the operation.
     pub(crate) advice: Option<&'static str>,
     pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What failed.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// To make a socket, and to set it up.
+    /// Making and configuring a socket.
     Open,
     Bind,
     Connect,
-    /// To start what says which keys may connect.
+    /// Starting the handler that decides which keys may connect.
     Admit,
-    /// To send, to receive, to wait.
+    /// Sending, receiving and waiting.
     Use,
 }
 
@@ -65,52 +65,52 @@ impl SocketError {
         SocketError(Arc::new(Inner { operation, endpoint, said }))
     }
 
-    /// There is no endpoint of this number.
+    /// The error for an endpoint number that does not exist.
     pub(crate) fn no_endpoint() -> Self {
-        let message = "there is no endpoint of this number";
+        let message = "no endpoint has this number";
         let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
         SocketError::new(Operation::Connect, None, said)
     }
 
-    /// The endpoint that could not be bound or connected to. `None`: the error is about no endpoint in particular.
+    /// Returns the endpoint that could not be bound or connected to. `None`: the error is not about an endpoint.
     pub fn endpoint(&self) -> Option<&str> {
         self.0.endpoint.as_deref()
     }
 
-    /// The kind of the system's error; [`ErrorKind::Other`] if it is the socket layer's own.
+    /// Returns the kind of the system's error; [`ErrorKind::Other`] for an error of the socket layer itself.
     pub fn kind(&self) -> ErrorKind {
         self.0.said.kind
     }
 
-    /// What the system says.
+    /// Returns the system's message.
     pub fn message(&self) -> &str {
         self.0.said.message
     }
 
-    /// What to do about it, where that is known.
+    /// Returns the remedy, if it is known.
     pub fn advice(&self) -> Option<&str> {
         self.0.said.advice
     }
 }
 
 impl Operation {
-    /// What is to be done about the errors that are met most.
+    /// The remedies for the most frequent errors.
     fn advice(self, kind: ErrorKind) -> Option<&'static str> {
         match (self, kind) {
             (Operation::Bind, ErrorKind::AddrInUse) => {
                 Some("another socket listens there; close it, or bind another endpoint")
             }
             (Operation::Bind, ErrorKind::AddrNotAvailable) => Some(
-                "the address is not one of this machine; bind one that is, or `*` for all of them",
+                "this machine does not have the address; bind one that it has, or `*` for all of them",
             ),
             (Operation::Bind, ErrorKind::PermissionDenied) => Some(
-                "this user may not bind it; take a port above 1023, or a folder that the user can write to",
+                "this user may not bind it; use a port above 1023, or a folder that the user can write to",
             ),
             (Operation::Bind, ErrorKind::NotFound) => {
-                Some("the folder for the socket's file does not exist; make it first")
+                Some("the folder for the socket's file does not exist; create it first")
             }
             (Operation::Admit, ErrorKind::AddrInUse) => Some(
-                "this `Runtime` has a handler of ZAP that is not this crate's; take a `Runtime` of its own",
+                "this `Runtime` has a ZAP handler of another library; use a `Runtime` of its own",
             ),
             _ => None,
         }
@@ -123,7 +123,7 @@ impl fmt::Display for Operation {
             Operation::Open => "could not set up a socket",
             Operation::Bind => "could not bind",
             Operation::Connect => "could not connect to",
-            Operation::Admit => "could not start the handler that says which keys may connect",
+            Operation::Admit => "could not start the handler that decides which keys may connect",
             Operation::Use => "the socket failed",
         })
     }
@@ -162,7 +162,7 @@ impl Error for SocketError {
     }
 }
 
-/// Two errors are equal that say the same.
+/// Two errors are equal if they have the same operation, kind, message and endpoint.
 impl PartialEq for SocketError {
     fn eq(&self, other: &Self) -> bool {
         let said = |error: &Self| (error.0.operation, error.0.said.kind, error.0.said.message);
@@ -172,14 +172,14 @@ impl PartialEq for SocketError {
 
 impl Eq for SocketError {}
 
-/// Why a message was not sent to a peer.
+/// The reason why a message was not sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsent {
-    /// Nobody is behind the routing id.
+    /// No peer has this routing id.
     Gone,
-    /// The peer takes nothing more.
+    /// The peer's queue is full.
     Full,
-    /// Anything else, in the system's words.
+    /// Another error, with the system's message.
     Failed(&'static str),
 }
 
@@ -187,7 +187,7 @@ impl fmt::Display for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Unsent::Gone => "the peer is gone",
-            Unsent::Full => "the peer takes nothing more",
+            Unsent::Full => "the peer's queue is full",
             Unsent::Failed(message) => message,
         })
     }

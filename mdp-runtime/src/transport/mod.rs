@@ -1,26 +1,27 @@
-//! The seam to the sockets: what carries messages, keys, and who is let in. Above it nobody knows whose sockets they are.
+//! The seam to the sockets: messages, keys, and the decision which peers may connect. The code above it does not depend
+//! on one kind of sockets.
 //!
-//! Connections of worker and client:
+//! Connections of workers and clients:
 //!
-//! - [`Dealer`]: connects to one endpoint in the background, on a tokio task. `receive` and `send` do not wait; `ready`
-//!   does, for something to receive, for room or for news of the connection, which `look_around`, `take_made` and `is_lost`
-//!   tell. It ends by `into_closing` or `discard`.
-//! - [`Closing`], [`close_all`]: sockets that still write what they hold.
+//! - [`Dealer`]: connects to one endpoint in the background, on a tokio task. `receive` and `send` do not wait. `ready`
+//!   waits for a message, for room to send, or for a change of the connection. `look_around`, `take_made` and `is_lost`
+//!   report the change. `into_closing` or `discard` ends the socket.
+//! - [`Closing`], [`close_all`]: sockets that still write their messages before they close.
 //!
 //! The broker's side:
 //!
-//! - [`Router`]: bound to endpoints, on a thread of its own. `receive` gives the next message with who sent it; `send` and
-//!   `send_frames` take a value that is dropped when the message is written, by which the broker counts what each peer has
-//!   not read, and say why a message was not sent ([`Unsent`]). `wait` waits for all that the thread has to do with;
-//!   `next_look` and `is_lost` tell of connections that broke.
-//! - [`Waker`]: wakes that thread out of its wait.
-//! - [`Registration`]: lets the keys of an allow list in, as long as it is held.
+//! - [`Router`]: is bound to endpoints and has a thread of its own. `receive` returns the next message and its sender.
+//!   `send` and `send_frames` take a value that is dropped when the message is written: the broker counts unread bytes
+//!   with it. They return the reason why a message was not sent ([`Unsent`]). `wait` waits for messages, lost
+//!   connections and calls of the waker. `next_look` and `is_lost` report lost connections.
+//! - [`Waker`]: wakes the router's thread while it waits.
+//! - [`Registration`]: admits the keys of an allow list while it exists.
 //!
-//! Both: [`OutPacket`] and [`InPacket`] are messages; [`Frame`] is one frame as it came; [`SocketError`] is what users
-//! see of a socket that fails. [`pattern`] has the sockets without a broker, [`security`] keys.
+//! Both sides: [`OutPacket`] and [`InPacket`] are messages; [`Frame`] is one received frame; [`SocketError`] is the
+//! error that users see when a socket fails. [`pattern`] has the sockets without a broker, [`security`] the keys.
 //!
-//! `libzmq` is the one implementation, and the one place where the crate `zmq` is named (tests/hygiene). Calls through the seam
-//! are static; errors are made only where something fails.
+//! `libzmq` is the only implementation, and the only place that names the crate `zmq` (tests/hygiene). Calls through
+//! the seam are static. Errors are built only when an operation fails.
 
 mod error;
 mod libzmq;
@@ -42,7 +43,7 @@ pub(crate) use packet::{InPacket, OutPacket};
 
 use libzmq::curve::{has_curve, make_keys, public_key_of};
 
-/// Sockets of ZeroMQ's patterns without a broker.
+/// Sockets of ZeroMQ's patterns that need no broker.
 pub(crate) mod pattern {
     pub(crate) use super::libzmq::pattern::{
         Connections, Pattern, PatternKeys, PatternMessage, PatternSettings, PatternSocket, Wanted,

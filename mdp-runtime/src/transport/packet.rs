@@ -1,13 +1,13 @@
-//! Messages as sockets carry them: a first frame, and payload frames behind it.
+//! Messages of sockets: a first frame, followed by payload frames.
 
 use bytes::Bytes;
 
-/// A message to send. Its buffers are used again when it was sent.
+/// A message to send. Its buffers are reused after the message is sent.
 #[derive(Debug, Default)]
 pub(crate) struct OutPacket {
     /// The first frame.
     pub(crate) first: Vec<u8>,
-    /// The frames behind it.
+    /// The frames after the first one.
     pub(crate) frames: Vec<Bytes>,
 }
 
@@ -18,17 +18,17 @@ impl OutPacket {
     }
 }
 
-/// A message as it came.
+/// A received message.
 #[derive(Debug)]
 pub(crate) struct InPacket {
     /// The first frame.
     pub(crate) first: Bytes,
-    /// The frames behind it, as many as are allowed.
+    /// The frames after the first one, up to the allowed number.
     pub(crate) frames: Vec<Bytes>,
 }
 
 impl InPacket {
-    /// All frames in one list.
+    /// Returns all frames in one list.
     pub(crate) fn into_frames(self) -> Vec<Bytes> {
         let mut frames = Vec::with_capacity(self.frames.len() + 1);
         frames.push(self.first);

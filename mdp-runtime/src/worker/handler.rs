@@ -138,7 +138,7 @@ fn failed(cx: &CallContext, status: Status) -> (Code, Body) {
 /// The error when a handler's reply has this metadata key, which cannot be sent.
 pub(crate) fn bad_key(cx: &CallContext, bad: &BadKey) -> Status {
     tracing::error!(method = cx.method(), %bad, "a handler gave metadata that cannot be sent");
-    Status::internal(format!("beside the reply of {}: {bad}", cx.method()))
+    Status::internal(format!("metadata of the reply of {}: {bad}", cx.method()))
 }
 
 /// A handler's status together with the metadata of the reply.

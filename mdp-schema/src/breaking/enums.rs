@@ -1,4 +1,4 @@
-//! Enums and their values.
+//! Compares enums and their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use prost_types::EnumDescriptorProto;
 use super::reserved::Reserved;
 use super::{Check, Rule};
 
-/// The names of each number.
+/// Returns the names of each number.
 fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
     let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
     for value in &item.value {
@@ -16,7 +16,7 @@ fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
     values
 }
 
-/// Whether `new` has all values of `old`, and is called the same but for its scope: it was moved.
+/// Whether `new` has all values of `old` and the same name, except for its scope. Then the enum was moved.
 pub(super) fn moved(old: &EnumDescriptorProto, new: &EnumDescriptorProto) -> bool {
     let (before, after) = (values(old), values(new));
     let kept = |(number, names): (&i32, &BTreeSet<&str>)| {

@@ -1,4 +1,4 @@
-//! One field, before and after.
+//! Compares one field before and after a change.
 
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
@@ -9,7 +9,7 @@ use crate::fields::{Cardinality, keyword, oneof};
 use crate::index::{Declared, Index, entry, is_map_entry};
 use crate::print::json_name;
 
-/// A field, and what is around it.
+/// A field with its message and its file.
 pub(super) struct Field<'a> {
     file: &'a FileDescriptorProto,
     pub(super) message: &'a DescriptorProto,
@@ -22,7 +22,7 @@ impl<'a> Declared<'a, DescriptorProto> {
     }
 }
 
-/// The changes of a field's number of values that are compatible.
+/// How often a field may occur. Changes within one variant are compatible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Count {
     Single,
@@ -128,7 +128,7 @@ impl Check<'_> {
             }
         });
         self.default(element, old, new);
-        // A map's key and value are what they are, whatever the syntax says of fields.
+        // A map's key and value stay the same, whatever the syntax defines for fields.
         if !in_map {
             self.cardinality(element, old, new);
         }
@@ -176,7 +176,7 @@ impl Check<'_> {
         }
     }
 
-    /// Whether the new field reads what the old one wrote.
+    /// Whether the new field can read data that the old one wrote.
     fn reads(&self, level: Level, old: &Field<'_>, new: &Field<'_>) -> bool {
         let (before, after) = (old.kind(), new.kind());
         if level == Level::Wire && before == Type::String && after == Type::Bytes {
@@ -191,12 +191,12 @@ impl Check<'_> {
         let enums = (self.old.enums.get(old.type_name()), self.new.enums.get(new.type_name()));
         match enums {
             (Some(old), Some(new)) => enums::moved(old.item, new.item),
-            // A map's entry is named after its field; it is compared by what is in it.
+            // A map's entry is named after its field, so its content is compared.
             _ => old.is_map(self.old) && new.is_map(self.new) && self.maps_read(level, old, new),
         }
     }
 
-    /// Whether a map reads another one, whose entry has another name because the field has.
+    /// Whether a map can read another map whose entry has another name, because the field has another name.
     fn maps_read(&self, level: Level, old: &Field<'_>, new: &Field<'_>) -> bool {
         let before = self.old.messages.get(old.type_name());
         let after = self.new.messages.get(new.type_name());
@@ -205,8 +205,8 @@ impl Check<'_> {
             return false;
         };
         let read = |old: &FieldDescriptorProto, new: &FieldDescriptorProto| {
-            // Key and value are not maps themselves, so this ends. Descriptors that no compiler has checked may be
-            // wrong.
+            // Key and value are not maps themselves, so this recursion ends. Descriptors that no compiler has checked
+            // may be wrong.
             let (old, new) = (before.field(old), after.field(new));
             !old.is_map(self.old) && self.reads(level, &old, &new)
         };
@@ -214,7 +214,8 @@ impl Check<'_> {
     }
 }
 
-/// Types that read each other's bytes, and at [`Level::WireJson`] each other's JSON, stand for one of them.
+/// Returns one representative for all types that can read each other's bytes, and at [`Level::WireJson`] each other's
+/// JSON.
 fn group(level: Level, kind: Type) -> Type {
     match (level, kind) {
         (Level::Wire, Type::Int64 | Type::Uint32 | Type::Uint64 | Type::Bool) => Type::Int32,

@@ -1,7 +1,8 @@
-//! The breaking changes between two schemas.
+//! Finds the breaking changes between two schemas.
 //!
 //! The rules and their names are those of buf, at its levels WIRE and WIRE_JSON. Removed types and services break
-//! nothing at these levels, because no program reads them any more. Declarations of both sides are compared.
+//! nothing at these levels, because no program reads them any more. Only declarations that both schemas have are
+//! compared.
 
 mod enums;
 mod fields;
@@ -34,7 +35,7 @@ pub struct Breaking {
 ///
 /// # Errors
 ///
-/// One of the two has two declarations of one name, or uses an edition.
+/// One of the two schemas declares a name twice, or uses an edition.
 pub fn breaking(
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,
@@ -55,7 +56,7 @@ struct Check<'a> {
     level: Level,
     old: &'a Index<'a>,
     new: &'a Index<'a>,
-    /// The file of what is compared.
+    /// The file of the compared declaration.
     file: String,
     found: Vec<Breaking>,
 }
@@ -152,7 +153,7 @@ impl Check<'_> {
         old: &FileDescriptorProto,
         new: &FileDescriptorProto,
     ) {
-        // proto2 promises less of its JSON, so the way up is fine.
+        // proto2 guarantees less about its JSON, so a change to proto3 is compatible.
         if crate::fields::is_proto3(old) && !crate::fields::is_proto3(new) {
             self.report(
                 rule,

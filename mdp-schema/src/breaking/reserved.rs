@@ -1,4 +1,4 @@
-//! Numbers and names that must not be used again.
+//! Compares reserved numbers and names.
 
 use prost_types::{DescriptorProto, EnumDescriptorProto};
 
@@ -31,7 +31,7 @@ impl<'a> Reserved<'a> {
         self.names.iter().any(|reserved| reserved == name)
     }
 
-    /// Whether all of a range is reserved, in however many pieces.
+    /// Whether a whole range is reserved, in any number of pieces.
     fn covers(&self, (first, last): (i32, i32)) -> bool {
         let mut ranges = self.ranges.clone();
         ranges.sort_unstable();

@@ -26,7 +26,7 @@ macro_rules! rules {
             /// All rules.
             pub const ALL: &[Self] = &[$(Self::$rule),*];
 
-            /// The name, as buf has it.
+            /// Returns the name of the rule in buf.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$rule => $name,)*

@@ -1,4 +1,4 @@
-//! Messages and their fields.
+//! Prints messages and their fields.
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto};
@@ -23,10 +23,10 @@ impl Printer<'_> {
         });
     }
 
-    /// What is between a message's braces.
+    /// Prints the content of a message.
     ///
-    /// A map and a group have a type of their own among the nested ones. So that these keep their order,
-    /// a field waits for the nested types before its own.
+    /// Maps and groups declare a nested type of their own. To keep the order of nested types, such a field is printed
+    /// after the nested types that come before its own.
     fn body(&mut self, message: &DescriptorProto) {
         let options = message.options.as_ref().map(options::of_message).unwrap_or_default();
         self.options(&options);
@@ -63,7 +63,7 @@ impl Printer<'_> {
         }
     }
 
-    /// The place of the nested type that a field declares itself.
+    /// Returns the index of the nested type that the field itself declares.
     fn own_type(&self, message: &DescriptorProto, field: &FieldDescriptorProto) -> Option<usize> {
         message.nested_type.iter().position(|item| {
             let declares = is_map_entry(item) || field.r#type() == Type::Group;
@@ -124,7 +124,7 @@ impl Printer<'_> {
     ) {
         let label = self.label(field, oneof(message, field).is_some());
         let head = format!("{label}group {} = {}{}", item.name(), field.number(), tail(field));
-        // Its fields' places are those of the nested type.
+        // The paths of its fields are those of the nested type.
         let of_field = self.path.split_off(self.path.len().saturating_sub(2));
         self.at(NESTED, place, |printer| {
             printer.open(&head, item.name(), |printer| printer.body(item));
@@ -169,7 +169,7 @@ fn is_group(message: &DescriptorProto, full: &str) -> bool {
     })
 }
 
-/// The options behind a field's number.
+/// Prints the options after a field's number.
 fn tail(field: &FieldDescriptorProto) -> String {
     options::in_brackets(&options::of_field(field))
 }

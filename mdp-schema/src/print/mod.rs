@@ -1,7 +1,7 @@
-//! Descriptors as `.proto` text.
+//! Prints descriptors as `.proto` text.
 //!
-//! A parser makes the same descriptors from the text, except for positions. Custom options and groups within `extend`
-//! are not printed.
+//! A parser makes the same descriptors from the text, except for source positions. Custom options and groups within
+//! `extend` are not printed.
 
 mod message;
 mod names;
@@ -36,7 +36,7 @@ pub struct ProtoFile {
 ///
 /// A file uses an edition, files import each other in a circle, or a name is declared twice.
 pub fn print(set: &FileDescriptorSet) -> Result<Vec<ProtoFile>, SchemaError> {
-    // It refuses what could not be printed right.
+    // `Index::of` refuses descriptors that could not be printed correctly.
     crate::index::Index::of(set)?;
     if let Some(file) = crate::files::circle(set) {
         return Err(SchemaError::Circle(file.to_owned()));
@@ -60,7 +60,7 @@ fn file(file: &FileDescriptorProto, names: &Names) -> ProtoFile {
     ProtoFile { name: file.name().to_owned(), text: printer.text }
 }
 
-/// Comments by their place: those above a declaration, and behind a blank line those behind it.
+/// Collects the comments by path: the comment above a declaration and, after a blank line, the comment behind it.
 fn comments(file: &FileDescriptorProto) -> HashMap<Vec<i32>, String> {
     let locations = file.source_code_info.iter().flat_map(|info| &info.location);
     let commented = locations.filter_map(|at| {
@@ -76,11 +76,11 @@ fn comments(file: &FileDescriptorProto) -> HashMap<Vec<i32>, String> {
 
 struct Printer<'a> {
     proto3: bool,
-    /// The full name of what is around the next line.
+    /// The full name of the scope of the next line.
     scope: String,
     names: &'a Names,
     comments: HashMap<Vec<i32>, String>,
-    /// The place of what is printed, in descriptor.proto's numbers.
+    /// The path of the current declaration, in field numbers of descriptor.proto.
     path: Vec<i32>,
     depth: usize,
     text: String,
@@ -180,7 +180,7 @@ impl Printer<'_> {
                     printer.line(&line);
                 });
             }
-            // An enum's ranges include their end, unlike a message's.
+            // The ranges of an enum include their end. The ranges of a message do not.
             let ranges = item.reserved_range.iter();
             printer.reserved(
                 ranges.map(|range| (range.start(), range.end())).collect(),
@@ -206,7 +206,7 @@ impl Printer<'_> {
         }
     }
 
-    /// `first to last` with both ends included; `highest` is what `max` stands for.
+    /// Prints reserved ranges as `first to last`, both ends included. `highest` is the number of `max`.
     fn reserved(&mut self, ranges: Vec<(i32, i32)>, names: &[String], highest: i32) {
         if !ranges.is_empty() {
             let ranges: Vec<_> = ranges.into_iter().map(|range| in_words(range, highest)).collect();
@@ -224,7 +224,7 @@ impl Printer<'_> {
         }
     }
 
-    /// A block, and what is in it. `name` is empty for one that is no scope.
+    /// Prints a block with its content. An empty `name` means that the block is not a scope.
     fn open(&mut self, head: &str, name: &str, fill: impl FnOnce(&mut Self)) {
         self.line(&format!("{head} {{"));
         let scope = if name.is_empty() { self.scope.clone() } else { join(&self.scope, name) };
@@ -236,15 +236,15 @@ impl Printer<'_> {
         self.line("}");
     }
 
-    /// Prints what is at a place below the present one.
+    /// Prints the declaration at a path below the current one.
     fn at(&mut self, list: i32, place: usize, print: impl FnOnce(&mut Self)) {
-        // No list is that long; if one were, its comments would be lost.
+        // No list is that long. In a longer list the comments would be lost.
         self.path.extend([list, i32::try_from(place).unwrap_or(i32::MAX)]);
         print(self);
         self.path.truncate(self.path.len().saturating_sub(2));
     }
 
-    /// The comment of the present place.
+    /// Prints the comment of the current path.
     fn comment(&mut self) {
         let Some(text) = self.comments.remove(&self.path) else { return };
         let text = text.strip_suffix('\n').unwrap_or(&text);

@@ -1,4 +1,4 @@
-//! The name of a type at its use: as short as protobuf's scope rules allow.
+//! Chooses the name of a type where it is used: as short as protobuf's scope rules allow.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use prost_types::{
 
 use crate::index::join;
 
-/// All that has a full name: what a name may be taken for.
+/// All full names, which a shorter name could also mean.
 pub(super) struct Names(HashSet<String>);
 
 impl Names {
@@ -47,7 +47,7 @@ impl Names {
     }
 
     fn enumeration(&mut self, scope: &str, item: &EnumDescriptorProto) {
-        // Values are in the same scope as their enum.
+        // The values of an enum are in the same scope as the enum.
         self.0.extend(item.value.iter().map(|value| join(scope, value.name())));
         self.0.insert(join(scope, item.name()));
     }
@@ -56,7 +56,7 @@ impl Names {
         self.0.extend(fields.iter().map(|field| join(scope, field.name())));
     }
 
-    /// The shortest name that means `name`, which has a leading dot, within `scope`.
+    /// Returns the shortest name in `scope` that means `name`. `name` has a leading dot.
     pub(super) fn shortest(&self, scope: &str, name: &str) -> String {
         let Some(full) = name.strip_prefix('.') else { return name.to_owned() };
         let mut starts: Vec<usize> =
@@ -67,8 +67,7 @@ impl Names {
         candidates.filter(|name| !is_keyword(name)).find(fits).unwrap_or(name).to_owned()
     }
 
-    /// What a name means: its first part is looked for from the inside out, and the first thing of that name
-    /// decides.
+    /// Resolves a name: the first part is searched from the innermost scope outwards, and the first match decides.
     fn means(&self, scope: &str, name: &str) -> Option<String> {
         let first = name.split('.').next().unwrap_or(name);
         let mut scope = scope;
@@ -84,7 +83,7 @@ impl Names {
     }
 }
 
-/// Whether a name begins with a word that means something else where a type may stand.
+/// Whether a name begins with a word that has another meaning at the position of a type.
 fn is_keyword(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "bool",

@@ -1,4 +1,4 @@
-//! Options that protobuf itself has, as names and values.
+//! The built-in options of protobuf, as names and values.
 
 use prost_types::field_descriptor_proto::Type;
 use prost_types::field_options::{CType, JsType};
@@ -9,10 +9,10 @@ use prost_types::{
     MethodOptions, ServiceOptions,
 };
 
-/// A name, and a value as it is written.
+/// A name, and a value in `.proto` syntax.
 pub(super) type Pair = (&'static str, String);
 
-/// Those that are set.
+/// Returns the options that are set.
 fn set<const N: usize>(pairs: [(&'static str, Option<String>); N]) -> Vec<Pair> {
     pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
@@ -92,7 +92,7 @@ pub(super) fn of_field(field: &FieldDescriptorProto) -> Vec<Pair> {
     ])
 }
 
-/// ` [a = 1, b = 2]`, or nothing.
+/// Returns ` [a = 1, b = 2]`, or an empty text.
 pub(super) fn in_brackets(options: &[Pair]) -> String {
     if options.is_empty() {
         return String::new();
@@ -101,7 +101,7 @@ pub(super) fn in_brackets(options: &[Pair]) -> String {
     format!(" [{}]", pairs.join(", "))
 }
 
-/// The default JSON name of a field.
+/// Returns the default JSON name of a field.
 pub(crate) fn json_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut up = false;
@@ -117,7 +117,7 @@ pub(crate) fn json_name(name: &str) -> String {
 fn default(kind: Type, value: &str) -> String {
     match kind {
         Type::String => quoted(value),
-        // The descriptor has its bytes escaped already.
+        // The bytes in the descriptor are already escaped.
         Type::Bytes => format!("\"{value}\""),
         _ => value.to_owned(),
     }

@@ -195,7 +195,10 @@ pub struct Leaf {
 #[test]
 fn packages_that_use_each_other_are_told() {
     let error = record_schema::<Outer>("outer.v1").to_proto().unwrap_err().to_string();
-    assert!(error.starts_with("`inner/v1/inner.proto` imports itself by way of others"), "{error}");
+    assert!(
+        error.starts_with("`inner/v1/inner.proto` imports itself through other files"),
+        "{error}"
+    );
     assert_eq!(record_schema::<Outer>("inner.v1").to_proto().unwrap().len(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! The code for an enum with data on the wire.
+//! The code that encodes and decodes an enum with data.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use super::{codec, parameters, place, read};
 use crate::record::choice::{Alternative, Choice};
 
-/// All implementations.
+/// Emits all implementations.
 pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
     let ident = choice.ident;
     let fields = choice.alternatives.iter().map(|alternative| {

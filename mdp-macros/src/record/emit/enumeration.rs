@@ -1,11 +1,11 @@
-//! The code for an enum without data on the wire.
+//! The code that encodes and decodes an enum without data.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::record::enumeration::Enumeration;
 
-/// All implementations.
+/// Emits all implementations.
 pub(in crate::record) fn all(enumeration: &Enumeration<'_>) -> TokenStream {
     let ident = enumeration.ident;
     let values = || {

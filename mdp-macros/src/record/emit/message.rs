@@ -1,4 +1,4 @@
-//! The code for a struct on the wire.
+//! The code that encodes and decodes a struct.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,7 +9,7 @@ use crate::record::message::{Field, Message, Role, Value};
 use crate::record::names;
 use crate::record::types::Container;
 
-/// All implementations.
+/// Emits all implementations.
 pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let ident = message.ident;
     let default = default(message);
@@ -48,7 +48,7 @@ fn default(message: &Message<'_>) -> TokenStream {
     }
 }
 
-/// The value of a field that was not sent.
+/// The value of an absent field.
 fn absent(field: &Field, value: &Value) -> TokenStream {
     let layout = functions(field, value);
     let Some(default) = &value.default else {
@@ -59,7 +59,7 @@ fn absent(field: &Field, value: &Value) -> TokenStream {
     quote_spanned!(place(&default)=> __mdp::default_of::<#codec, #ty>(#default))
 }
 
-/// A text in quotes is borrowed, the field is not.
+/// Converts a default text: a text in quotes is borrowed, but the field is owned.
 fn owned(ty: &Type, default: &Expr) -> TokenStream {
     match default {
         Expr::Lit(literal) => match &literal.lit {
@@ -73,13 +73,13 @@ fn owned(ty: &Type, default: &Expr) -> TokenStream {
     }
 }
 
-/// The functions of how a field lies on the wire.
+/// The functions of a field's layout.
 fn functions(field: &Field, value: &Value) -> TokenStream {
     let (ty, layout) = (&field.ty, layout(value));
     quote_spanned!(place(ty)=> <#layout as __mdp::Layout<#ty>>)
 }
 
-/// How the field lies on the wire.
+/// The layout of the field.
 pub(super) fn layout(value: &Value) -> TokenStream {
     let span = place(&value.carried.value);
     let codec = codec(&value.carried.value, value.kind);
@@ -133,8 +133,8 @@ fn wire(message: &Message<'_>) -> TokenStream {
     }
 }
 
-/// Writes the fields in the order of their numbers, and adds their lengths. The numbers of a oneof are known to the
-/// compiler only, so each gap between fields asks it.
+/// Encodes the fields in the order of their numbers, and adds their lengths. Only the compiler knows the numbers of a
+/// oneof, so the code checks each gap between two fields.
 fn in_order(message: &Message<'_>) -> (TokenStream, TokenStream) {
     let (mut encode, mut len) = (TokenStream::new(), TokenStream::new());
     let oneofs = message.oneofs();
@@ -208,7 +208,7 @@ fn merge(message: &Message<'_>) -> TokenStream {
     }
 }
 
-/// Checks that only the compiler can make, because the enum of a oneof is declared elsewhere.
+/// Emits checks that only the compiler can make, because the enum of a oneof is declared elsewhere.
 fn clashes(message: &Message<'_>) -> TokenStream {
     let mut checks = TokenStream::new();
     let oneofs = message.oneofs();
@@ -265,7 +265,7 @@ fn clashes(message: &Message<'_>) -> TokenStream {
     checks
 }
 
-/// Numbers and names of a oneof's fields.
+/// The numbers and names of a oneof's fields.
 fn fields(ty: &Type) -> TokenStream {
     quote_spanned!(place(ty)=> <#ty as __mdp::Oneof>::FIELDS)
 }

@@ -1,4 +1,4 @@
-//! Templates. The code is put together by type: what a type is on the wire, the runtime's traits know.
+//! Templates. The code selects functions by type: the traits of the runtime define how each type is encoded.
 
 pub(super) mod choice;
 pub(super) mod enumeration;
@@ -12,7 +12,7 @@ use syn::{Path, Type};
 
 use super::scalars::Kind;
 
-/// Puts code where the name `__mdp` stands for what it needs of the runtime.
+/// Wraps code so that the name `__mdp` means the runtime's module for derived code.
 pub(super) fn inside(runtime: &Path, code: TokenStream) -> TokenStream {
     quote! {
         #[allow(deprecated, unused_imports, unused_qualifications)]
@@ -23,13 +23,13 @@ pub(super) fn inside(runtime: &Path, code: TokenStream) -> TokenStream {
     }
 }
 
-/// Where the tokens stand, for what the compiler says; their names mean what they mean here, even if a macro of the
-/// user's wrote them.
+/// The source position of the tokens, for the compiler's messages. Names in generated code are resolved at the derive's
+/// call site, even if the user's own macro produced the tokens.
 fn place(tokens: &impl ToTokens) -> Span {
     tokens.span().resolved_at(Span::call_site())
 }
 
-/// The codec of a type: the one that was asked for, or the type's own.
+/// The codec of a type: the one that the attribute names, or the type's own.
 fn codec(ty: &Type, kind: Option<Kind>) -> TokenStream {
     match kind {
         Some(kind) => {
@@ -40,12 +40,12 @@ fn codec(ty: &Type, kind: Option<Kind>) -> TokenStream {
     }
 }
 
-/// The parameters of `merge_field`, behind the number.
+/// The parameters of `merge_field` after the number.
 fn parameters() -> TokenStream {
     quote!(buf: &mut impl __mdp::Buf, ctx: __mdp::DecodeContext)
 }
 
-/// What reading gives.
+/// The return type of functions that decode.
 fn read() -> TokenStream {
     quote!(::core::result::Result<(), __mdp::DecodeError>)
 }

@@ -11,7 +11,7 @@ use crate::record::choice::Choice;
 use crate::record::enumeration::Enumeration;
 use crate::record::message::{Field, Message, Role, Value};
 
-/// Of a struct.
+/// Emits the description of a struct.
 pub(super) fn message(message: &Message<'_>) -> TokenStream {
     let item = item(message.container);
     let fields = message.fields.iter().map(|field| match &field.role {
@@ -44,7 +44,7 @@ fn numbered(field: &Field, value: &Value) -> TokenStream {
     quote_spanned!(place(ty)=> <#layout as __mdp::Layout<#ty>>::describe(message, &#described);)
 }
 
-/// Of an enum without data.
+/// Emits the description of an enum without data.
 pub(super) fn enumeration(enumeration: &Enumeration<'_>) -> TokenStream {
     let item = item(enumeration.container);
     let values = enumeration.values.iter().filter_map(|value| {
@@ -63,7 +63,7 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>) -> TokenStream {
     )
 }
 
-/// Of an enum with data.
+/// Emits the description of an enum with data.
 pub(super) fn choice(choice: &Choice<'_>) -> TokenStream {
     let ident = choice.ident;
     let fields = choice.alternatives.iter().map(|alternative| {
@@ -128,7 +128,7 @@ fn reserved(container: &Container, builder: &TokenStream) -> TokenStream {
     quote!(#(#ranges)* #(#names)*)
 }
 
-/// An expression as a person would write it.
+/// Writes an expression for people.
 fn in_words(expr: &Expr) -> String {
     expr.to_token_stream().to_string().replace(" :: ", "::").replace("- ", "-")
 }

@@ -1,4 +1,4 @@
-//! One value on the wire.
+//! Codecs: each encodes and decodes one value.
 
 use prost::DecodeError;
 use prost::bytes::{Buf, BufMut};
@@ -7,41 +7,41 @@ use prost::encoding::{encoded_len_varint, key_len};
 
 use crate::codegen::schema::{Described, Field, MessageBuilder, Scalar};
 
-/// Writes and reads values of the Rust type `T` as one of protobuf's types.
+/// Encodes and decodes values of the Rust type `T` as one of protobuf's types.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not how protobuf carries a `{T}`",
-    label = "another Rust type than this needs",
+    message = "`{Self}` cannot encode a `{T}`",
+    label = "this protobuf type needs another Rust type",
     note = "leave the type's name out of `#[mdp(..)]`, or change the type of the field"
 )]
 pub trait Codec<T> {
-    /// How one value is written.
+    /// The wire type of one value.
     const WIRE: WireType;
 
-    /// What a field has that is absent from the wire.
+    /// The value of a field that is absent from the wire.
     fn zero() -> T;
 
-    /// Whether a field without presence leaves the value out.
+    /// Whether a field without presence omits this value.
     fn is_zero(value: &T) -> bool;
 
-    /// Whether a map's entry leaves the value out.
+    /// Whether an entry of a map omits this value.
     fn is_zero_in_map(value: &T) -> bool {
         Self::is_zero(value)
     }
 
-    /// Appends key and value.
+    /// Appends the key and the value.
     fn encode(tag: u32, value: &T, buf: &mut impl BufMut);
 
-    /// How many bytes [`encode`](Self::encode) appends.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     fn encoded_len(tag: u32, value: &T) -> usize;
 
-    /// Appends the values of a repeated field, packed where protobuf packs.
+    /// Appends the values of a repeated field, packed if protobuf packs the type.
     fn encode_all(tag: u32, values: &[T], buf: &mut impl BufMut) {
         for value in values {
             Self::encode(tag, value, buf);
         }
     }
 
-    /// How many bytes [`encode_all`](Self::encode_all) appends.
+    /// Returns the number of bytes that [`encode_all`](Self::encode_all) appends.
     fn all_len(tag: u32, values: &[T]) -> usize {
         values.iter().map(|value| Self::encoded_len(tag, value)).sum()
     }
@@ -49,16 +49,16 @@ pub trait Codec<T> {
     /// Adds a field to a schema.
     fn field(message: &mut MessageBuilder<'_>, field: &Field);
 
-    /// Adds a map to a schema, whose values are such.
+    /// Adds a map with values of this type to a schema.
     fn map(message: &mut MessageBuilder<'_>, field: &Field, key: Scalar);
 
-    /// Reads a value over the one that is there: messages are merged, all else is replaced.
+    /// Decodes a value into `value`: messages are merged, other values are replaced.
     ///
-    /// An enum's number that has no variant is given back, and `value` is as it was.
+    /// If an enum has no variant for the number, the number is returned and `value` does not change.
     ///
     /// # Errors
     ///
-    /// The bytes are not such a value.
+    /// The bytes are not a value of this type.
     fn merge(
         value: &mut T,
         wire: WireType,
@@ -67,31 +67,31 @@ pub trait Codec<T> {
     ) -> Result<Option<i32>, DecodeError>;
 }
 
-/// The codecs of what may be a map's key.
+/// The codecs of types that can be a map's key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a map",
     label = "protobuf's maps have integers, `bool` or `String` as keys",
     note = "make it a `Vec` of a record with two fields"
 )]
 pub trait MapKey {
-    /// What the schema calls it.
+    /// The type's name in the schema.
     const SCALAR: Scalar;
 }
 
-/// The codecs of what may have a `default`.
+/// The codecs of types that can have a `default`.
 #[diagnostic::on_unimplemented(
     message = "a message cannot have a `default`",
     label = "it is a message",
-    note = "make the field an `Option` and decide where it is read"
+    note = "make the field an `Option`, and choose the default where the field is read"
 )]
 pub trait WithDefault {}
 
-/// A default, if the type may have one.
+/// Returns a default value, if the type may have one.
 pub fn default_of<C: Codec<T> + WithDefault, T>(value: T) -> T {
     value
 }
 
-/// The place in a schema of a type that has no name.
+/// The schema methods of a type without a name.
 macro_rules! unnamed {
     ($scalar:ident) => {
         fn field(message: &mut MessageBuilder<'_>, field: &Field) {
@@ -104,7 +104,7 @@ macro_rules! unnamed {
     };
 }
 
-/// The place in a schema of a type that has one.
+/// The schema methods of a type with a name.
 macro_rules! named {
     ($ty:ident) => {
         fn field(message: &mut MessageBuilder<'_>, field: &Field) {
@@ -117,7 +117,7 @@ macro_rules! named {
     };
 }
 
-/// A codec for a type of fixed or varying width, from prost's functions.
+/// Codecs for types of fixed or varying width, from prost's functions.
 macro_rules! number {
     ($($codec:ident = $module:ident($ty:ty), $wire:ident, |$value:ident| $is_zero:expr;)*) => {$(
         #[doc = concat!("protobuf's `", stringify!($module), "`.")]
@@ -167,7 +167,7 @@ macro_rules! number {
     )*};
 }
 
-// A float is zero by its bits: protobuf tells `-0.0` from `0.0`.
+// A float is zero if all its bits are zero: protobuf distinguishes `-0.0` from `0.0`.
 number! {
     Bool = bool(bool), Varint, |value| !*value;
     Int32 = int32(i32), Varint, |value| *value == 0;
@@ -207,7 +207,7 @@ keys! {
     Text = String,
 }
 
-/// A codec for what has a length before it, from prost's functions.
+/// Codecs for types with a length prefix, from prost's functions.
 macro_rules! bytes {
     ($($codec:ident = $module:ident($ty:ty), $scalar:ident;)*) => {$(
         impl Codec<$ty> for $codec {
@@ -243,11 +243,11 @@ macro_rules! bytes {
     )*};
 }
 
-/// protobuf's `string`.
+/// The `string` of protobuf.
 #[derive(Debug)]
 pub enum Text {}
 
-/// protobuf's `bytes`.
+/// The `bytes` of protobuf.
 #[derive(Debug)]
 pub enum Bytes {}
 
@@ -260,7 +260,7 @@ bytes! {
     Bytes = bytes(bytes::Bytes), Bytes;
 }
 
-/// A message: a record, or what prost made of one.
+/// A message: a record, or a type from prost.
 #[derive(Debug)]
 pub enum EmbeddedMessage {}
 
@@ -271,7 +271,7 @@ impl<M: prost::Message + Default + Described> Codec<M> for EmbeddedMessage {
         M::default()
     }
 
-    // A message is there or it is not. A field that is no `Option` is always there.
+    // A message is present or absent. A field without `Option` is always present.
     fn is_zero(_: &M) -> bool {
         false
     }
@@ -300,21 +300,21 @@ impl<M: prost::Message + Default + Described> Codec<M> for EmbeddedMessage {
     }
 }
 
-/// An enum without data, as `#[derive(MdpRecord)]` makes it one of protobuf's.
+/// An enum without data, which `#[derive(MdpRecord)]` makes an enum of protobuf.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no enum of protobuf",
+    message = "`{Self}` is not an enum of protobuf",
     note = "derive `MdpRecord` for it"
 )]
 pub trait Enumeration: Sized {
-    /// The variant of number zero.
+    /// Returns the variant with the number zero.
     fn zero() -> Self;
-    /// The number on the wire.
+    /// Returns the number on the wire.
     fn number(&self) -> i32;
-    /// The variant of a number, if there is one.
+    /// Returns the variant with this number, if there is one.
     fn from_number(number: i32) -> Option<Self>;
 }
 
-/// An enum without data.
+/// The codec of an enum without data.
 #[derive(Debug)]
 pub enum Enum {}
 
@@ -380,7 +380,7 @@ fn packed_len<E: Enumeration>(values: &[E]) -> usize {
     values.iter().map(|value| encoded_len_varint(wire_number(value))).sum()
 }
 
-/// Negative numbers take ten bytes, as those of `int32` do.
+/// Negative numbers need ten bytes, like those of `int32`.
 fn wire_number<E: Enumeration>(value: &E) -> u64 {
     i64::from(value.number()) as u64
 }

@@ -1,19 +1,19 @@
-//! Which of protobuf's types a Rust type is.
+//! Maps Rust types to protobuf's types.
 
 use super::codec::{self, Codec};
 use crate::codegen::schema::Described;
 
-/// A type that a field of a record can have, in an `Option`, a `Vec` or a map as well.
+/// A type that a field of a record can have, also in an `Option`, a `Vec` or a map.
 ///
-/// `#[derive(MdpRecord)]` gives it to records and to enums without data, `mdp-codegen` to what it generates from `.proto`
-/// files.
+/// `#[derive(MdpRecord)]` implements this trait for records and for enums without data. `mdp-codegen` implements it for
+/// types from `.proto` files.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     label = "protobuf has no type for this",
     note = "derive `MdpRecord` for it, or hold its parts in fields of their own"
 )]
 pub trait FieldType: Sized {
-    /// How it is written where the record says nothing else.
+    /// The codec of the type, unless the record names another one.
     type Codec: Codec<Self>;
 }
 
@@ -39,7 +39,7 @@ field_types! {
     String => Text,
     Vec<u8> => Bytes,
     bytes::Bytes => Bytes,
-    // google.protobuf.Empty.
+    // `google.protobuf.Empty`.
     () => EmbeddedMessage,
     prost_types::Any => EmbeddedMessage,
     prost_types::Duration => EmbeddedMessage,

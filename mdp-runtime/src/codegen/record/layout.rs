@@ -1,4 +1,4 @@
-//! A field: when its value is written, and what is read when it is not there.
+//! Layouts of fields: when a value is written, and the value of an absent field.
 
 use std::marker::PhantomData;
 
@@ -11,26 +11,26 @@ use super::codec::Codec;
 use super::unknown::Keep;
 use crate::codegen::schema::{Field, Label, MessageBuilder};
 
-/// How a field of the Rust type `T` lies in a message.
+/// The layout of a field with the Rust type `T` in a message.
 pub trait Layout<T> {
-    /// What the field has that is absent from the wire.
+    /// The value of a field that is absent from the wire.
     fn empty() -> T;
 
     /// Appends the field, or nothing.
     fn encode(tag: u32, field: &T, buf: &mut impl BufMut);
 
-    /// How many bytes [`encode`](Self::encode) appends.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     fn encoded_len(tag: u32, field: &T) -> usize;
 
-    /// Adds the field to a schema; its label is set here.
+    /// Adds the field to a schema. The layout sets the field's label.
     fn describe(message: &mut MessageBuilder<'_>, field: &Field);
 
-    /// Reads what stands at a place of the field into it. `keep` gets the numbers of enums that have no variant;
-    /// what it does not want reads as the variant of number zero.
+    /// Decodes one occurrence of the field into `field`. `keep` gets the numbers of enums without a variant. If `keep`
+    /// does not store a number, the field gets the variant with the number zero.
     ///
     /// # Errors
     ///
-    /// The bytes are not such a value.
+    /// The bytes are not a value of this type.
     fn merge(
         field: &mut T,
         place: Place,
@@ -40,7 +40,7 @@ pub trait Layout<T> {
     ) -> Result<(), DecodeError>;
 }
 
-/// A field without presence: left out when zero.
+/// A field without presence: zero values are not written.
 #[derive(Debug)]
 pub struct Implicit<C>(PhantomData<C>);
 
@@ -78,7 +78,7 @@ impl<T, C: Codec<T>> Layout<T> for Implicit<C> {
     }
 }
 
-/// A field that is always written, because what is absent reads as something else than zero.
+/// A field that is always written, because an absent field does not mean zero.
 #[derive(Debug)]
 pub struct Always<C>(PhantomData<C>);
 
@@ -95,7 +95,7 @@ impl<T, C: Codec<T>> Layout<T> for Always<C> {
         C::encoded_len(tag, field)
     }
 
-    // What is always written was written by somebody: it has presence.
+    // A field that is always written has presence.
     fn describe(message: &mut MessageBuilder<'_>, field: &Field) {
         C::field(message, &Field { label: Label::Optional, ..*field });
     }
@@ -151,7 +151,7 @@ impl<T, C: Codec<T>> Layout<Option<T>> for Optional<C> {
     }
 }
 
-/// A list. Numbers are packed, and read in both forms.
+/// A list. Numbers are written packed, and both forms can be read.
 #[derive(Debug)]
 pub struct Repeated<C>(PhantomData<C>);
 
@@ -192,7 +192,7 @@ impl<T, C: Codec<T>> Layout<Vec<T>> for Repeated<C> {
     }
 }
 
-/// A new value; `None` if it was an enum's number without a variant, and was kept.
+/// Decodes a new value. `None` if the value was the number of an enum without a variant, and `keep` has stored it.
 pub(super) fn read<T, C: Codec<T>>(
     place: Place,
     buf: &mut impl Buf,

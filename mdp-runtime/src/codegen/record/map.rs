@@ -1,4 +1,4 @@
-//! Maps: on the wire a list of messages with a key and a value.
+//! Maps: lists of messages with a key and a value on the wire.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
@@ -91,11 +91,11 @@ fn entry_len<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V) -> usize {
     key_len + value_len
 }
 
-/// One entry. It is a message, so that prost watches over its length and depth.
+/// One entry of a map. It is a message, so prost checks its length and its depth.
 struct Entry<K, V, KC, VC> {
     key: K,
     value: V,
-    /// The number of an enum that has no variant, if that is what the value was.
+    /// The enum's number, if the value is an enum without a variant for the number.
     unknown: Option<i32>,
     codecs: PhantomData<fn() -> (KC, VC)>,
 }
@@ -107,7 +107,7 @@ where
     KC: Codec<K>,
     VC: Codec<V>,
 {
-    /// `None` if the value has no variant and the entry as a whole was kept.
+    /// Decodes an entry. `None` if the value has no variant and `keep` has stored the whole entry.
     fn read(
         place: Place,
         buf: &mut impl Buf,

@@ -1,14 +1,14 @@
-//! What `#[derive(MdpRecord)]` builds on: how Rust's types lie on the wire as protobuf's.
+//! The base of `#[derive(MdpRecord)]`: how Rust types are encoded as protobuf's types.
 //!
-//! Three layers, and the derive puts them together by type, so that an alias counts as what it stands for:
+//! The derive macro combines three layers by type, so a type alias counts as its type:
 //!
-//! - a [`Codec`] writes and reads one value, as [`Sint32`] does with an `i32`; [`FieldType`] names the
-//!   one that a type has where the record says nothing else;
-//! - a [`Layout`] makes a field of it: left out when zero, optional, repeated, a map;
-//! - a [`Oneof`] is an enum whose variants are fields of the record around it.
+//! - a [`Codec`] encodes and decodes one value, as [`Sint32`] does with an `i32`; [`FieldType`] names the default codec
+//!   of a type;
+//! - a [`Layout`] makes a field of the codec: omitted when zero, optional, repeated, a map;
+//! - a [`Oneof`] is an enum whose variants are fields of the record that contains it.
 //!
-//! What prost offers per value is used as it is, so bytes are the same as prost's. One thing differs: `-0.0`
-//! is written, as protobuf wants it, where prost leaves it out.
+//! The layers use prost's functions for single values, so the bytes are the same as prost's. There is one difference:
+//! `-0.0` is written, as protobuf requires, and prost omits it.
 
 mod codec;
 mod field_type;
@@ -38,16 +38,16 @@ pub use oneof::{Oneof, are_apart, begins_between, merge_variant, name_is_free};
 pub use oneof::{range_is_free, tag_is_free};
 pub use unknown::{Forget, Keep, UnknownFields, kept};
 
-/// Where a value stands in a message: the number of its field, and how it is written.
+/// The position of a value in a message: the number of the field, and the wire type.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The field's number.
     pub tag: u32,
-    /// How the value that comes now is written.
+    /// The wire type of the next value.
     pub wire: WireType,
 }
 
-/// Adds to an error the field that it happened in.
+/// Adds the record's name and the field's name to an error.
 pub fn at(record: &'static str, field: &'static str) -> impl FnOnce(DecodeError) -> DecodeError {
     move |mut error| {
         error.push(record, field);

@@ -1,4 +1,4 @@
-//! Enums with data: a choice between fields of the record around them.
+//! Enums with data: a choice between fields of the record that contains the enum.
 
 use prost::DecodeError;
 use prost::bytes::{Buf, BufMut};
@@ -10,20 +10,20 @@ use super::layout::{Implicit, Layout, read};
 use super::unknown::Keep;
 use crate::codegen::schema::{DescribedOneof, MessageBuilder};
 
-/// An enum whose variants are fields, of which at most one is there.
+/// An enum whose variants are fields. At most one of them is present.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no oneof",
-    label = "no enum with data that derives `MdpRecord`",
+    message = "`{Self}` is not a oneof",
+    label = "not an enum with data that derives `MdpRecord`",
     note = "a oneof is an enum with `#[derive(MdpRecord)]` whose variants each hold one value"
 )]
 pub trait Oneof: DescribedOneof + Sized {
-    /// Numbers and names of the fields.
+    /// The numbers and names of the fields.
     const FIELDS: &'static [(u32, &'static str)];
 
-    /// Appends the field that is there.
+    /// Appends the field that is present.
     fn encode(&self, buf: &mut impl BufMut);
 
-    /// How many bytes [`encode`](Self::encode) appends.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     fn encoded_len(&self) -> usize;
 
     /// Adds the oneof and its fields to a schema.
@@ -31,11 +31,11 @@ pub trait Oneof: DescribedOneof + Sized {
         message.oneof::<Self>(name, docs);
     }
 
-    /// Reads one of the fields, whose number is in `place`; the one that was there before gives way.
+    /// Decodes one of the fields, whose number is in `place`. This field replaces a previous one.
     ///
     /// # Errors
     ///
-    /// The bytes are not such a value.
+    /// The bytes are not a value of this type.
     fn merge(
         field: &mut Option<Self>,
         place: Place,
@@ -45,11 +45,11 @@ pub trait Oneof: DescribedOneof + Sized {
     ) -> Result<(), DecodeError>;
 }
 
-/// Reads a variant's value: into the one that is there, or else as a new one, which is given back.
+/// Decodes a variant's value into the existing value. Without an existing value, returns the new value.
 ///
 /// # Errors
 ///
-/// The bytes are not such a value.
+/// The bytes are not a value of this type.
 pub fn merge_variant<T, C: Codec<T>>(
     current: Option<&mut T>,
     place: Place,
@@ -63,8 +63,8 @@ pub fn merge_variant<T, C: Codec<T>>(
     }
 }
 
-/// Whether the lowest number lies between two: fields are written in the order of their numbers, a oneof in the
-/// place of its lowest.
+/// Whether the lowest number of a oneof is between two numbers. Fields are written in the order of their numbers, and a
+/// oneof at the place of its lowest number.
 pub const fn begins_between(fields: &[(u32, &str)], after: u32, before: u32) -> bool {
     let mut fields = fields;
     let mut lowest = u32::MAX;
@@ -77,7 +77,7 @@ pub const fn begins_between(fields: &[(u32, &str)], after: u32, before: u32) -> 
     after < lowest && lowest < before
 }
 
-/// Whether no field has the number.
+/// Whether no field has this number.
 pub const fn tag_is_free(fields: &[(u32, &str)], tag: u32) -> bool {
     let mut fields = fields;
     while let [(taken, _), rest @ ..] = fields {
@@ -89,7 +89,7 @@ pub const fn tag_is_free(fields: &[(u32, &str)], tag: u32) -> bool {
     true
 }
 
-/// Whether no field has the name. For a check while the record is compiled.
+/// Whether no field has this name. Evaluated when the record is compiled.
 pub const fn name_is_free(fields: &[(u32, &str)], name: &str) -> bool {
     let mut fields = fields;
     while let [(_, taken), rest @ ..] = fields {
@@ -101,7 +101,7 @@ pub const fn name_is_free(fields: &[(u32, &str)], name: &str) -> bool {
     true
 }
 
-/// Whether no field has a number of the range, both ends included. For a check while the record is compiled.
+/// Whether no field has a number in this range, both ends included. Evaluated when the record is compiled.
 pub const fn range_is_free(fields: &[(u32, &str)], low: u32, high: u32) -> bool {
     let mut fields = fields;
     while let [(taken, _), rest @ ..] = fields {
@@ -113,7 +113,7 @@ pub const fn range_is_free(fields: &[(u32, &str)], low: u32, high: u32) -> bool 
     true
 }
 
-/// Whether two oneofs share neither numbers nor names. For a check while the record is compiled.
+/// Whether two oneofs have no number and no name in common. Evaluated when the record is compiled.
 pub const fn are_apart(one: &[(u32, &str)], other: &[(u32, &str)]) -> bool {
     let mut one = one;
     while let [(tag, name), rest @ ..] = one {

@@ -1,4 +1,4 @@
-//! What a message brings that the record does not know.
+//! Fields of a message that the record does not know.
 
 use std::fmt;
 
@@ -9,42 +9,42 @@ use prost::encoding::{decode_key, decode_varint};
 
 use super::Place;
 
-/// Fields of a message that the record does not have, as they came.
+/// Fields of a message that the record does not have, in encoded form.
 ///
-/// A record that has a field of this type with `#[mdp(unknown)]` writes back what it could not read, so that it
-/// can be changed and passed on by a program that is older than its sender. Numbers of enums that have no variant
-/// are kept here too. The fields are written behind the known ones, in the order in which they came; so a number that
-/// was kept counts for a reader that knows it, even if the field was changed meanwhile. [`clear`](Self::clear) ends that.
+/// A record with a field of this type and `#[mdp(unknown)]` writes unknown fields back. So a program that is older than
+/// the sender can change a record and pass it on. The numbers of enums without a variant are kept here, too. The
+/// unknown fields are written after the known ones, in the order in which they arrived. So a reader that knows a kept
+/// number uses it, even if the field was changed meanwhile; [`clear`](Self::clear) prevents this.
 ///
-/// Of a record without such a field they are dropped.
+/// A record without such a field drops its unknown fields.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct UnknownFields {
     bytes: Vec<u8>,
 }
 
 impl UnknownFields {
-    /// Whether there are none.
+    /// Whether there are no unknown fields.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The fields as they are written, each with its key.
+    /// Returns the encoded fields, each with its key.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Forgets them.
+    /// Removes all unknown fields.
     pub fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// Appends them.
+    /// Appends the fields.
     #[doc(hidden)]
     pub fn encode(&self, buf: &mut impl BufMut) {
         buf.put_slice(&self.bytes);
     }
 
-    /// How many bytes [`encode`](Self::encode) appends.
+    /// Returns the number of bytes that [`encode`](Self::encode) appends.
     #[doc(hidden)]
     pub fn encoded_len(&self) -> usize {
         self.bytes.len()
@@ -57,20 +57,21 @@ impl fmt::Debug for UnknownFields {
     }
 }
 
-/// The field of a record that keeps what it does not know: a function, so that a field of another type is told so.
+/// Returns the record's field for unknown fields. This is a function, so that a field of another type gives a clear
+/// error.
 pub fn kept(field: &mut UnknownFields) -> &mut UnknownFields {
     field
 }
 
-/// What becomes of that which a record does not know.
+/// Decides what happens to fields that a record does not know.
 pub trait Keep {
-    /// Takes an enum's number that has no variant; `false` if it is not wanted.
+    /// Stores an enum's number without a variant. `false`: the number is not stored.
     fn number(&mut self, tag: u32, number: i32) -> bool;
 
-    /// Takes a field with a length before it; `false` if it is not wanted.
+    /// Stores a field with a length prefix. `false`: the field is not stored.
     fn bytes(&mut self, tag: u32, bytes: impl FnOnce() -> Vec<u8>) -> bool;
 
-    /// Takes a field that the record does not have.
+    /// Reads a field that the record does not have.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ pub trait Keep {
     ) -> Result<(), DecodeError>;
 }
 
-/// Drops it.
+/// Drops unknown fields.
 #[derive(Debug)]
 pub struct Forget;
 
@@ -132,7 +133,7 @@ impl Keep for UnknownFields {
     }
 }
 
-/// Copies a field with its key. Groups are walked, not descended into: they cost no stack.
+/// Copies a field with its key. Groups are copied in a loop without recursion, so they need no stack.
 fn copy(
     place: Place,
     buf: &mut impl Buf,
@@ -180,7 +181,7 @@ fn copy_value(
             encode_varint(value.len() as u64, to);
             to.put_slice(&value);
         }
-        // Neither is a value. prost has the words for the fault.
+        // Neither wire type is a value. prost returns the error.
         WireType::StartGroup | WireType::EndGroup => {
             return encoding::skip_field(WireType::EndGroup, place.tag, buf, ctx);
         }

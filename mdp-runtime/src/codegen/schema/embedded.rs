@@ -7,7 +7,7 @@ use prost_types::{FileDescriptorProto, SourceCodeInfo};
 use super::{ENUMS, MESSAGES, Schema, SchemaBuilder, TypeName, full_name, index};
 
 impl SchemaBuilder {
-    /// Adds a message with all that it uses, out of the descriptors of its package, and gives its name.
+    /// Adds a message and all types that it uses from the descriptors of its package. Returns the message's name.
     pub fn embedded_message<T: 'static + ?Sized>(
         &mut self,
         name: &'static str,
@@ -16,7 +16,7 @@ impl SchemaBuilder {
         self.embedded::<T>(TypeName::Message(name.to_owned()), descriptors)
     }
 
-    /// Adds an enum out of the descriptors of its package, and gives its name.
+    /// Adds an enum from the descriptors of its package. Returns the enum's name.
     pub fn embedded_enumeration<T: 'static + ?Sized>(
         &mut self,
         name: &'static str,
@@ -34,13 +34,13 @@ impl SchemaBuilder {
             .and_then(|schema| mdp_schema::types(schema.descriptors(), [name.as_str()]));
         match part {
             Ok(part) => part.descriptors().file.iter().for_each(|file| self.take_in(file)),
-            // The generator encoded them, after it had looked at them.
+            // The generator has checked and encoded the descriptors, so they are valid.
             Err(error) => unreachable!("the descriptors of {}: {error}", name.as_str()),
         }
         name
     }
 
-    /// The name of a type of google.protobuf that came already, with what uses it.
+    /// Returns the name of a google.protobuf type that was already added together with a type that uses it.
     pub(super) fn came<T: 'static + ?Sized>(&mut self, name: TypeName) -> Option<TypeName> {
         let first = self.embedded.insert(name.as_str().trim_start_matches('.').to_owned());
         if first || self.known.contains_key(&TypeId::of::<T>()) {
@@ -50,7 +50,7 @@ impl SchemaBuilder {
         Some(name)
     }
 
-    /// Adds what is not there yet of a file to the one of its name.
+    /// Adds the new declarations of a file to the file with the same name.
     fn take_in(&mut self, from: &FileDescriptorProto) {
         let package = from.package();
         let mut is_new = |name: &str| self.embedded.insert(full_name(package, name));
@@ -76,7 +76,7 @@ impl SchemaBuilder {
         move_comments(from, &places, file);
     }
 
-    /// The name of the file, unless one of that name is of another kind.
+    /// Returns the file's name, changed if a different file has this name: another package, or another syntax.
     fn name_for(&self, from: &FileDescriptorProto) -> String {
         let mut name = from.name().to_owned();
         while self.files.get(&name).is_some_and(|file| {
@@ -88,12 +88,12 @@ impl SchemaBuilder {
     }
 }
 
-/// Without a word on it a file is in proto2.
+/// A file without a syntax is proto2.
 fn is_proto3(file: &FileDescriptorProto) -> bool {
     file.syntax() == "proto3"
 }
 
-/// Takes the comments along with the declarations, from old places to new ones.
+/// Moves comments together with their declarations, from the old paths to the new ones.
 fn move_comments(
     from: &FileDescriptorProto,
     places: &[(i32, i32, i32)],

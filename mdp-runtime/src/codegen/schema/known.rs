@@ -1,6 +1,6 @@
-//! The types that come from google.protobuf.
+//! The types of google.protobuf.
 //!
-//! Their files are made here, as prost has the types but not their descriptors.
+//! Their descriptor files are built here, because prost has the types but not the descriptors.
 
 use super::{
     Described, DescribedOneof, Field, Item, Label, MessageBuilder, Scalar, SchemaBuilder, TypeName,

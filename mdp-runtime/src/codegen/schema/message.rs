@@ -1,4 +1,4 @@
-//! What is in messages and enums.
+//! Builders for the content of messages and enums.
 
 use prost_types::descriptor_proto::ReservedRange;
 use prost_types::enum_descriptor_proto::EnumReservedRange;
@@ -17,14 +17,14 @@ const FIELDS: i32 = 2;
 const ONEOFS: i32 = 8;
 const VALUES: i32 = 2;
 
-/// Gathers the fields of a message, in the order of their declaration.
+/// Collects the fields of a message, in the order of declaration.
 #[derive(Debug)]
 pub struct MessageBuilder<'a> {
     schemas: &'a mut SchemaBuilder,
-    /// With a leading dot.
+    /// The full name, with a leading dot.
     full_name: &'a str,
     message: DescriptorProto,
-    /// The oneof that is being filled.
+    /// The index of the oneof whose fields are being added.
     oneof: Option<i32>,
     comments: Comments,
 }
@@ -42,29 +42,29 @@ impl<'a> MessageBuilder<'a> {
         Self { schemas, full_name, message, oneof: None, comments: Comments::of(item.docs) }
     }
 
-    /// A field of a type without a name.
+    /// Adds a field of a scalar type.
     pub fn scalar(&mut self, field: &Field, scalar: Scalar) {
         self.field(field, scalar.kind(), None);
     }
 
-    /// A field that is a record or an enum.
+    /// Adds a field whose type is a record or an enum.
     pub fn named<T: Described>(&mut self, field: &Field) {
         let name = T::describe(self.schemas);
         self.field(field, name.kind(), Some(name));
     }
 
-    /// A map of values without a name.
+    /// Adds a map whose values have a scalar type.
     pub fn scalar_map(&mut self, field: &Field, key: Scalar, value: Scalar) {
         self.map(field, key, value.kind(), None);
     }
 
-    /// A map of records or enums.
+    /// Adds a map whose values are records or enums.
     pub fn named_map<T: Described>(&mut self, field: &Field, key: Scalar) {
         let name = T::describe(self.schemas);
         self.map(field, key, name.kind(), Some(name));
     }
 
-    /// A oneof, with the documentation of it.
+    /// Adds a oneof with its documentation.
     pub fn oneof<T: DescribedOneof>(&mut self, name: &str, docs: &[&str]) {
         let place = index(self.message.oneof_decl.len());
         self.comments.add(&[ONEOFS, place], docs);
@@ -76,14 +76,14 @@ impl<'a> MessageBuilder<'a> {
         self.oneof = None;
     }
 
-    /// Numbers that no field may have, both ends included.
+    /// Reserves numbers that no field may have, both ends included.
     pub fn reserved(&mut self, first: i32, last: i32) {
-        // The descriptor's end is excluded.
+        // In the descriptor the end is not included.
         let end = Some(last.saturating_add(1));
         self.message.reserved_range.push(ReservedRange { start: Some(first), end });
     }
 
-    /// A name that no field may have.
+    /// Reserves a name that no field may have.
     pub fn reserved_name(&mut self, name: &str) {
         self.message.reserved_name.push(name.to_owned());
     }
@@ -112,8 +112,7 @@ impl<'a> MessageBuilder<'a> {
         self.message.field.push(descriptor);
     }
 
-    /// The message without the fields' presence is not whole: each `optional` has a oneof of its own, and
-    /// those stand behind the others.
+    /// Completes the message: each `optional` field gets a oneof of its own, after the declared oneofs.
     fn finish(mut self) -> (DescriptorProto, Comments) {
         let taken: Vec<String> =
             self.message.field.iter().map(|field| field.name().to_owned()).collect();
@@ -159,7 +158,7 @@ fn descriptor(field: &Field, kind: Type, name: Option<TypeName>) -> FieldDescrip
     }
 }
 
-/// `user_id` becomes `userId`, or `UserId`; all else stays as it is, as protoc does it.
+/// Converts `user_id` to `userId`, or to `UserId` with `upper`. Other characters stay, as in protoc.
 fn camel_case(name: &str, upper: bool) -> String {
     let mut up = upper;
     let mut out = String::with_capacity(name.len());
@@ -176,11 +175,11 @@ fn camel_case(name: &str, upper: bool) -> String {
     out
 }
 
-/// Gathers the values of an enum.
+/// Collects the values of an enum.
 #[derive(Debug)]
 pub struct EnumBuilder {
     enumeration: EnumDescriptorProto,
-    /// The documentation of each value, beside it.
+    /// The documentation of each value, in the order of the values.
     docs: Vec<&'static [&'static str]>,
 }
 
@@ -194,7 +193,7 @@ impl EnumBuilder {
         Self { enumeration, docs: Vec::new() }
     }
 
-    /// A value; that of number zero comes first in the schema, wherever it is declared.
+    /// Adds a value. The value with the number zero comes first in the schema, wherever it is declared.
     pub fn value(&mut self, name: &str, number: i32, docs: &'static [&'static str]) {
         let values = &mut self.enumeration.value;
         let place = if number == 0 { 0 } else { values.len() };
@@ -209,13 +208,13 @@ impl EnumBuilder {
         self.docs.insert(place, docs);
     }
 
-    /// Numbers that no value may have, both ends included.
+    /// Reserves numbers that no value may have, both ends included.
     pub fn reserved(&mut self, first: i32, last: i32) {
         let range = EnumReservedRange { start: Some(first), end: Some(last) };
         self.enumeration.reserved_range.push(range);
     }
 
-    /// A name that no value may have.
+    /// Reserves a name that no value may have.
     pub fn reserved_name(&mut self, name: &str) {
         self.enumeration.reserved_name.push(name.to_owned());
     }

@@ -78,7 +78,7 @@ pub enum RawError {
     #[error(transparent)]
     Status(Status),
     /// The service's name is invalid.
-    #[error("the service `{name}` cannot be asked for")]
+    #[error("the service name `{name}` is invalid")]
     Service {
         /// The name.
         name: String,
@@ -86,10 +86,10 @@ pub enum RawError {
         source: NameError,
     },
     /// The message has more frames than a broker accepts.
-    #[error("the request has {0} frames; at most {MOST_FRAMES} travel")]
+    #[error("the request has {0} frames; at most {MOST_FRAMES} are allowed")]
     Frames(usize),
     /// No reply arrived in time.
-    #[error("no reply came within the time allowed; {}", whether(*sent))]
+    #[error("no reply arrived in time; {}", whether(*sent))]
     Timeout {
         /// Whether the request was sent, so that a worker may have begun.
         sent: bool,
@@ -101,7 +101,9 @@ pub enum RawError {
     #[error("too many requests are open")]
     TooMany,
     /// Partial replies arrived faster than they were read, and the rest was discarded.
-    #[error("the partial replies were read too slowly: more wait than the client's window allows")]
+    #[error(
+        "the partial replies were read too slowly: more of them wait than the client's window allows"
+    )]
     TooSlow,
     /// The client was closed.
     #[error("the client was closed; {}", whether(*sent))]
@@ -260,7 +262,7 @@ impl fmt::Debug for RawClient {
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "dropped, it gives the request up"]
+#[must_use = "dropping it cancels the request"]
 pub struct PendingReply {
     way: Pending,
     ended: bool,

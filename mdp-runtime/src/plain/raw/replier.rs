@@ -46,13 +46,13 @@ pub(super) struct Open {
 #[non_exhaustive]
 pub enum ReplyError {
     /// The connection to the broker that sent the request is lost, or the worker was stopped.
-    #[error("nobody waits for the reply any more: the session with the broker is over")]
+    #[error("the reply is not needed any more: the session with the broker is over")]
     Over,
     /// MDP/0.1 has one reply to a request.
     #[error("MDP/0.1 has no partial replies")]
     NoPartials,
     /// The message has more frames than a broker accepts.
-    #[error("the reply has {0} frames; at most {MOST_FRAMES} travel")]
+    #[error("the reply has {0} frames; at most {MOST_FRAMES} are allowed")]
     Frames(usize),
 }
 
@@ -68,7 +68,7 @@ fn check(frames: Vec<Bytes>) -> Result<Vec<Bytes>, ReplyError> {
 /// returns on a new connection. Plain MDP has no other way to say that there will be no answer. A broker of this
 /// project then gives the request to another worker, as often as its settings allow; other brokers leave the client
 /// waiting. Over MDP/RPC the request ends with INTERNAL.
-#[must_use = "dropped without an answer, it ends the connection to the broker"]
+#[must_use = "dropping it without an answer ends the connection to the broker"]
 pub struct Replier {
     /// `None` after the final reply.
     way: Option<Way>,

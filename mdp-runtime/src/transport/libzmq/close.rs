@@ -1,26 +1,26 @@
-//! Closing a socket for good: `zmq_close` only begins it, and a process that ends right after would
-//! lose what the socket still holds.
+//! Closes a socket and waits for the end: `zmq_close` only starts to close it. A process that ends right after that
+//! would lose the messages that the socket still holds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::context::Runtime;
 use super::message::retry_interrupted;
 
-/// A little longer than the sockets linger.
+/// Milliseconds to wait for a socket to close: a little more than the linger time.
 const PATIENCE_MS: i32 = 1_500;
 
-/// A socket that is to be closed. When it is dropped instead, it goes on writing what it held for as long as it lingers.
+/// A socket that will be closed. If it is dropped instead, it continues to write its messages for the linger time.
 pub(crate) struct Closing(pub(super) zmq::Socket);
 
 impl Closing {
-    /// Closes the socket and waits until it has written what it held and has given its endpoints up, at
-    /// most for the time that it lingers. Blocks.
+    /// Closes the socket, and waits until it has written its messages and released its endpoints, but not longer than
+    /// the linger time. Blocks.
     pub(crate) fn close(self, runtime: &Runtime) {
         close(runtime, self.0);
     }
 }
 
-/// Closes sockets, one after another, as [`Closing::close`] does. Does not block.
+/// Closes sockets one after another, as [`Closing::close`] does, without blocking the task's thread.
 pub(crate) async fn close_all(runtime: &Runtime, sockets: Vec<Closing>) {
     if sockets.is_empty() {
         return;
@@ -37,7 +37,7 @@ pub(super) fn close(runtime: &Runtime, socket: zmq::Socket) {
     let watch = watch(runtime, &socket);
     drop(socket);
     match watch {
-        // The only event that is watched for comes when the socket is gone.
+        // The socket is watched only for this event, which comes when the socket is gone.
         Ok(watch) => {
             if let Err(error) = retry_interrupted(|| watch.recv_msg(0)) {
                 tracing::debug!(%error, "a socket took too long to close");

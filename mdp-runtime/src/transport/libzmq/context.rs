@@ -1,7 +1,8 @@
 //! The ZeroMQ context that brokers, workers and clients of a process share.
 //!
-//! A context does not outlive `fork`: its threads stay in the parent, while the descriptors by which they are woken are in both
-//! processes. So a child has a context of its own, and one from before the fork makes no sockets there.
+//! A context does not work in a child after `fork`: its threads stay in the parent, but both processes have the
+//! descriptors that wake them. So a child has its own context, and a context from before the fork makes no sockets in
+//! the child.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +14,13 @@ use crate::clock;
 
 /// A ZeroMQ context with its I/O threads.
 ///
-/// A child after `fork` makes its own: none from before it has sockets there.
+/// A child after `fork` must make its own: a `Runtime` from before the fork makes no sockets in the child.
 ///
-/// Peers of one `Runtime` reach each other over `inproc://`. All builders use the process-wide one
-/// of [`Runtime::global`] unless told otherwise, so `inproc` works without further ado.
+/// Peers of one `Runtime` reach each other over `inproc://`. By default all builders use the process-wide
+/// [`Runtime::global`], so `inproc` works without any setup.
 ///
-/// libzmq allows 1,023 sockets in a context. A client or a worker over tcp or ipc takes three of them, one over inproc takes
-/// one. A process with more than 340 of them gives some a `Runtime` of their own.
+/// libzmq allows 1,023 sockets in a context. A client or a worker over tcp or ipc needs three sockets, over inproc one.
+/// A process with more than 340 clients and workers needs more than one `Runtime`.
 ///
 /// ```
 /// use mdp_runtime::Runtime;
@@ -30,21 +31,21 @@ use crate::clock;
 #[derive(Clone)]
 pub struct Runtime {
     context: zmq::Context,
-    /// The process that it works in.
+    /// The process in which the context works.
     process: u32,
     zap: zap::Place,
     insiders: Arc<Insiders>,
 }
 
-/// The routing ids of this process' own peers over inproc. What libzmq says of a message cannot tell them from peers of a
-/// network, which may leave out what would show a network; these ids are known to nobody else.
+/// The routing ids of this process's own peers over inproc. The properties of a message cannot identify these peers,
+/// because a peer on the network may leave the properties out. No other process knows these ids.
 struct Insiders {
     secret: [u64; 2],
     made: AtomicU64,
 }
 
 impl Runtime {
-    /// A context of its own, with one I/O thread.
+    /// Makes a new context with one I/O thread.
     pub fn new() -> Self {
         warn_if_old();
         let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
@@ -52,7 +53,7 @@ impl Runtime {
         Runtime { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
     }
 
-    /// The context of the process, made at its first use. A child after `fork` has another one.
+    /// Returns the context of the process, which is made at its first use. A child after `fork` gets a new one.
     pub fn global() -> &'static Runtime {
         static FIRST: Global = Global::new();
         let mut global = &FIRST;
@@ -66,37 +67,37 @@ impl Runtime {
         }
     }
 
-    /// A socket. In a child after `fork` there are none of a context that its parent has made: ENOTSUP.
+    /// Makes a socket. Fails with ENOTSUP in a child after `fork`, if the parent made the context.
     pub(super) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
         if self.process != std::process::id() {
             tracing::error!(
-                "this context was made before the process was forked, and works in its parent only; make a `Runtime` in the child"
+                "this context was made before the process was forked, and works only in the parent; make a `Runtime` in the child"
             );
             return Err(zmq::Error::ENOTSUP);
         }
         self.context.socket(kind)
     }
 
-    /// A routing id for a socket of this process that connects over inproc.
+    /// Makes a routing id for a socket of this process that connects over inproc.
     pub(super) fn insider(&self) -> Vec<u8> {
         let number = self.insiders.made.fetch_add(1, Ordering::Relaxed);
         [&self.insiders.prefix()[..], &number.to_be_bytes()].concat()
     }
 
-    /// Whether a routing id is one that [`insider`](Self::insider) has made.
+    /// Whether [`insider`](Self::insider) made this routing id.
     pub(super) fn is_insider(&self, route: &[u8]) -> bool {
         route.starts_with(&self.insiders.prefix())
     }
 }
 
 impl Runtime {
-    /// The context's handler of ZAP, if there is one.
+    /// The context's ZAP handler, if there is one.
     pub(super) fn zap(&self) -> &zap::Place {
         &self.zap
     }
 }
 
-/// The context of a process, and the place for that of its children.
+/// The context of a process, and the place for the context of a child.
 struct Global {
     made: OnceLock<(Runtime, Box<Global>)>,
 }
@@ -108,7 +109,7 @@ impl Global {
 }
 
 impl Insiders {
-    /// It begins otherwise than the ids that a ROUTER makes.
+    /// The common beginning of the ids. The ids that a ROUTER makes begin with another byte.
     fn prefix(&self) -> [u8; 17] {
         let mut prefix = [1; 17];
         let secret = self.secret.iter().flat_map(|part| part.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Keys and libzmq: whether it has CURVE, new keys, and keys in sockets.
+//! Connects keys with libzmq: checks for CURVE, makes keys, and sets keys on sockets.
 
 use zeroize::Zeroize;
 
@@ -10,7 +10,7 @@ pub(crate) fn has_curve() -> bool {
     zmq::has("curve") == Some(true)
 }
 
-/// Makes a key pair: writes the secret key there, and gives the public one. `None`: libzmq has no CURVE.
+/// Makes a key pair: writes the secret key to `secret` and returns the public key. `None`: libzmq has no CURVE.
 pub(crate) fn make_keys(secret: &mut [u8; 32]) -> Option<[u8; 32]> {
     let mut made = zmq::CurveKeyPair::new().ok()?;
     secret.copy_from_slice(&made.secret_key);
@@ -18,12 +18,12 @@ pub(crate) fn make_keys(secret: &mut [u8; 32]) -> Option<[u8; 32]> {
     Some(made.public_key)
 }
 
-/// The public key of a secret one. `None`: libzmq has no CURVE.
+/// The public key that belongs to a secret key. `None`: libzmq has no CURVE.
 pub(crate) fn public_key_of(secret: &SecretKey) -> Option<PublicKey> {
     frame::curve_public(&secret.expose_text())?.parse().ok()
 }
 
-/// Puts the keys into a socket that is to connect to this server.
+/// Sets the keys of a socket that connects to this server.
 pub(super) fn set_up_client(
     socket: &zmq::Socket,
     own: &KeyPair,
@@ -34,8 +34,8 @@ pub(super) fn set_up_client(
     socket.set_curve_secretkey(own.secret().expose())
 }
 
-/// Makes a socket a server that asks the handler of ZAP under this domain, and that takes nobody when there is no
-/// handler.
+/// Makes a socket a CURVE server that asks the ZAP handler under this domain. Without a handler the socket accepts no
+/// peer.
 pub(super) fn set_up_server(
     socket: &mut zmq::Socket,
     keys: &KeyPair,

@@ -1,4 +1,4 @@
-//! libzmq's errors as those of the seam. All of this is off the way of a message that goes through.
+//! Converts libzmq's errors into the seam's errors. This code runs only when an operation fails.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use crate::transport::error::{Operation, Said, SocketError, Unsent};
 
 const TOO_MANY: &str = "libzmq allows 1,023 sockets in a context, and the system so many open files: close some, take another \
                         `Runtime` for the others, or raise `ulimit -n`";
-const FORKED: &str = "the `Runtime` was made before the process was forked, and works in its parent only; make one in the child";
+const FORKED: &str = "the `Runtime` was made before the process was forked, and works only in the parent; make one in the child";
 
 /// libzmq's number for an error.
 #[derive(Debug)]
@@ -24,18 +24,18 @@ impl std::error::Error for Cause {}
 #[cold]
 fn error(operation: Operation, endpoint: Option<&str>, found: zmq::Error) -> SocketError {
     let kind = match found {
-        // The system has no such errors.
+        // The operating system does not have these errors.
         zmq::Error::EFSM
         | zmq::Error::ENOCOMPATPROTO
         | zmq::Error::ETERM
         | zmq::Error::EMTHREAD => io::ErrorKind::Other,
-        // What an interface is that does not exist.
+        // The error for an interface that does not exist.
         zmq::Error::ENODEV => io::ErrorKind::AddrNotAvailable,
         found => io::Error::from_raw_os_error(found.to_raw()).kind(),
     };
     let advice = match (operation, found) {
         (_, zmq::Error::EMFILE) => Some(TOO_MANY),
-        // No other call gives it: see `Runtime::socket`.
+        // Only `Runtime::socket` returns this error.
         (Operation::Open, zmq::Error::ENOTSUP) => Some(FORKED),
         _ => None,
     };
@@ -43,23 +43,23 @@ fn error(operation: Operation, endpoint: Option<&str>, found: zmq::Error) -> Soc
     SocketError::new(operation, endpoint, Said { kind, message: found.message(), advice, cause })
 }
 
-/// A socket could not be made or set up.
+/// The error when a socket could not be made or configured.
 #[cold]
 pub(super) fn opening(found: zmq::Error) -> SocketError {
     error(Operation::Open, None, found)
 }
 
-/// An endpoint could not be bound.
+/// The error when an endpoint could not be bound.
 pub(super) fn binding(endpoint: &str) -> impl Fn(zmq::Error) -> SocketError + '_ {
     move |found| error(Operation::Bind, Some(endpoint), found)
 }
 
-/// A socket could not be connected.
+/// The error when a socket could not connect to an endpoint.
 pub(super) fn connecting(endpoint: &str) -> impl Fn(zmq::Error) -> SocketError + '_ {
     move |found| error(Operation::Connect, Some(endpoint), found)
 }
 
-/// The handler of ZAP could not be started.
+/// The error when the ZAP handler could not be started.
 #[cold]
 pub(super) fn admitting(found: zmq::Error) -> SocketError {
     match error(Operation::Open, None, found) {
@@ -68,13 +68,13 @@ pub(super) fn admitting(found: zmq::Error) -> SocketError {
     }
 }
 
-/// A socket failed.
+/// The error when an operation on a socket failed.
 #[cold]
 pub(super) fn failed(found: zmq::Error) -> SocketError {
     error(Operation::Use, None, found)
 }
 
-/// A message was not sent to a peer.
+/// The error when a message was not sent to a peer.
 #[cold]
 pub(super) fn unsent(found: zmq::Error) -> Unsent {
     match found {

@@ -1,6 +1,6 @@
-//! Where safe Rust and libzmq meet. The only `unsafe` of the project is here: giving libzmq a
-//! payload that it sends without copying it, telling tokio of a socket's descriptor, and what the crate
-//! `zmq` has no method for: two options, the end of a monitor, and the public key of a secret one.
+//! The unsafe code between Rust and libzmq. This file has the only `unsafe` of the project. It gives libzmq payloads to
+//! send without a copy, registers a socket's descriptor with tokio, and adds what the crate `zmq` lacks: three options,
+//! the end of a monitor, and the public key of a secret key.
 
 #![allow(unsafe_code)]
 
@@ -13,21 +13,21 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use zeroize::Zeroizing;
 
-/// libzmq's ZMQ_ZAP_ENFORCE_DOMAIN, which `zmq-sys` does not know.
+/// libzmq's ZMQ_ZAP_ENFORCE_DOMAIN, which `zmq-sys` does not define.
 const ZAP_ENFORCE_DOMAIN: c_int = 93;
-/// A key as text, and a NUL byte.
+/// The characters of a key, plus a NUL byte.
 const KEY_TEXT: usize = 41;
 
-// SAFETY: this is libzmq's declaration of it (zmq.h), and `zmq-sys` links libzmq. It is not among what `zmq-sys` shows.
+// SAFETY: this is libzmq's declaration (zmq.h), and `zmq-sys` links libzmq. `zmq-sys` does not export this function.
 unsafe extern "C" {
     fn zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int;
 }
 
-/// A received frame, whose bytes stay where libzmq put them.
+/// A received frame. Its bytes stay in libzmq's memory.
 pub(crate) struct Frame(pub(super) zmq::Message);
 
 impl Frame {
-    /// Its bytes, without a copy.
+    /// Converts the frame into bytes without a copy.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -39,28 +39,29 @@ impl AsRef<[u8]> for Frame {
     }
 }
 
-/// The bytes of a received frame, without a copy.
+/// Converts a received frame into bytes without a copy.
 pub(super) fn bytes(message: zmq::Message) -> Bytes {
     Frame(message).into_bytes()
 }
 
-/// What can be sent without a copy.
+/// Data that can be sent without a copy.
 ///
 /// # Safety
 ///
-/// [`bytes`](Self::bytes) gives the same bytes each time, at the same place, as long as the owner lives and is not moved.
+/// [`bytes`](Self::bytes) must return the same bytes at the same place each time, while the owner lives and is not
+/// moved.
 pub(super) unsafe trait Owner: Send + 'static {
     fn bytes(&self) -> &[u8];
 }
 
-// SAFETY: the bytes are behind a pointer, and there is no way to change them.
+// SAFETY: the bytes are behind a pointer, and cannot be changed.
 unsafe impl Owner for Bytes {
     fn bytes(&self) -> &[u8] {
         self
     }
 }
 
-/// Bytes, and what is to be dropped with them: when libzmq has written them, or has given them up.
+/// Bytes, and a value that is dropped with them, after libzmq has written or discarded the bytes.
 pub(super) struct With<T>(pub(super) Bytes, pub(super) T);
 
 // SAFETY: as for the `Bytes` in it.
@@ -70,7 +71,7 @@ unsafe impl<T: Send + 'static> Owner for With<T> {
     }
 }
 
-/// Sends `payload` as one frame without copying it: libzmq holds a share of it until it is written.
+/// Sends `payload` as one frame without a copy: libzmq holds a share of it until the frame is written.
 pub(super) fn send_shared<O: Owner>(
     socket: &mut zmq::Socket,
     payload: O,
@@ -81,14 +82,14 @@ pub(super) fn send_shared<O: Owner>(
     let (data, len) = (bytes.as_ptr().cast_mut().cast::<c_void>(), bytes.len());
     let share = Box::into_raw(share).cast::<c_void>();
     let mut message = zmq_sys::zmq_msg_t::default();
-    // SAFETY: `message` is a fresh zmq_msg_t of the right size. `data` points at `len` bytes that
-    // live as long as `share` (`Owner`), which libzmq hands to `drop_share` exactly once when it needs the
-    // bytes no more. libzmq only reads them: nobody gets a `&mut` to a message that is being sent.
+    // SAFETY: `message` is a fresh zmq_msg_t of the right size. `data` points at `len` bytes that live as long as
+    // `share` (`Owner`). libzmq passes `share` to `drop_share` exactly once, when it no longer needs the bytes. libzmq
+    // only reads the bytes: no code gets a `&mut` to a message that is being sent.
     let made = unsafe {
         zmq_sys::zmq_msg_init_data(&raw mut message, data, len, Some(drop_share::<O>), share)
     };
     if made != 0 {
-        // SAFETY: libzmq took nothing over, so `share` is still ours, and is used no more.
+        // SAFETY: libzmq took nothing over, so `share` still belongs to this function, and it is not used again.
         unsafe { drop_share::<O>(data, share) };
         return Err(last_error());
     }
@@ -103,20 +104,20 @@ pub(super) fn send_shared<O: Owner>(
         if error == zmq::Error::EINTR {
             continue;
         }
-        // SAFETY: after a failed send the message is still ours to close, which drops the share.
+        // SAFETY: after a failed send this function still owns the message and may close it, which drops the share.
         unsafe { zmq_sys::zmq_msg_close(&raw mut message) };
         return Err(error);
     }
 }
 
-/// Called by libzmq, possibly on another thread, when it has done with a shared payload.
+/// libzmq calls this, possibly on another thread, when it no longer needs a shared payload.
 unsafe extern "C" fn drop_share<O: Owner>(_data: *mut c_void, share: *mut c_void) {
     // SAFETY: `share` came from `Box::into_raw` of a `Box<O>` in `send_shared`, and this is the
     // only call for it. An `Owner` is `Send`, so dropping it on libzmq's thread is sound.
     drop(unsafe { Box::from_raw(share.cast::<O>()) });
 }
 
-/// A socket and its descriptor, which is asked for once.
+/// A socket and its descriptor, which is read once.
 pub(super) struct Polled {
     pub(super) socket: zmq::Socket,
     fd: RawFd,
@@ -128,7 +129,7 @@ impl AsRawFd for Polled {
     }
 }
 
-/// Tells tokio of a socket. Must be called on tokio.
+/// Registers a socket with tokio. Must be called on tokio.
 pub(super) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
     let fd = socket.get_fd()?;
     // SAFETY: the descriptor is open and stays the same while the socket lives (ZMQ_FD), and the
@@ -138,25 +139,24 @@ pub(super) fn polled(socket: zmq::Socket) -> zmq::Result<AsyncFd<Polled>> {
     registered.map_err(|_| zmq::Error::EMFILE)
 }
 
-/// Whether an XPUB refuses a message with EAGAIN where it would not reach all that it is for (ZMQ_XPUB_NODROP).
+/// Sets whether an XPUB refuses a message with EAGAIN if it would not reach all its subscribers (ZMQ_XPUB_NODROP).
 pub(super) fn set_xpub_nodrop(socket: &mut zmq::Socket, nodrop: bool) -> zmq::Result<()> {
     set_int(socket, zmq_sys::ZMQ_XPUB_NODROP as c_int, c_int::from(nodrop))
 }
 
-/// A server with CURVE takes nobody unless the handler of ZAP says so, also when there is none.
+/// Makes a CURVE server accept only peers that the ZAP handler allows; without a handler it accepts no peer.
 pub(super) fn set_zap_enforce_domain(socket: &mut zmq::Socket) -> zmq::Result<()> {
     set_int(socket, ZAP_ENFORCE_DOMAIN, 1)
 }
 
-/// After this many milliseconds in which a peer acknowledges nothing, or has no room for anything, the connection ends
-/// (ZMQ_TCP_MAXRT).
+/// Sets the milliseconds after which a connection ends whose peer acknowledges nothing or has no room (ZMQ_TCP_MAXRT).
 pub(super) fn set_tcp_maxrt(socket: &mut zmq::Socket, ms: c_int) -> zmq::Result<()> {
     set_int(socket, zmq_sys::ZMQ_TCP_MAXRT as c_int, ms)
 }
 
 fn set_int(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result<()> {
-    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is; libzmq reads an `int` from `value`,
-    // whose size it is told, and keeps no pointer to it.
+    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is. libzmq reads an `int` from `value`,
+    // gets its size, and keeps no pointer to it.
     let set = unsafe {
         zmq_sys::zmq_setsockopt(
             socket.as_mut_ptr(),
@@ -170,13 +170,13 @@ fn set_int(socket: &mut zmq::Socket, option: c_int, value: c_int) -> zmq::Result
 
 /// Ends the monitor of a socket.
 pub(super) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
-    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is. Instead of an endpoint libzmq takes a
-    // null pointer, which ends the monitor.
+    // SAFETY: the socket's pointer is valid while the socket, borrowed here, is. libzmq accepts a null pointer in place
+    // of an endpoint; a null pointer ends the monitor.
     let ended = unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) };
     if ended == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// The public key of a secret one, both as text. `None`: the text is not a key, or libzmq has no CURVE.
+/// The public key of a secret key, both as text. `None`: the text is not a key, or libzmq has no CURVE.
 pub(super) fn curve_public(secret: &str) -> Option<String> {
     let mut terminated = Zeroizing::new([0_u8; KEY_TEXT]);
     let (text, _nul) = terminated.split_at_mut_checked(KEY_TEXT - 1)?;
@@ -185,7 +185,7 @@ pub(super) fn curve_public(secret: &str) -> Option<String> {
     }
     text.copy_from_slice(secret.as_bytes());
     let mut public = [0_u8; KEY_TEXT];
-    // SAFETY: libzmq reads a text of 40 characters and the NUL byte behind them, and writes as many into `public`, which
+    // SAFETY: libzmq reads a text of 40 characters and the NUL byte after it, and writes as many into `public`, which
     // has room for them. It keeps neither pointer.
     let made = unsafe {
         zmq_curve_public(public.as_mut_ptr().cast::<c_char>(), terminated.as_ptr().cast::<c_char>())

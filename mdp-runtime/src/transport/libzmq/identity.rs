@@ -1,50 +1,50 @@
-//! Who sent the message in hand, as the handler of ZAP has told libzmq.
+//! Identifies the sender of a message by the key that the ZAP handler gave to libzmq.
 
 use mdp_protocol::Identity;
 
 use super::zap::Registration;
 use crate::transport::security::PublicKey;
 
-/// The property of a message that ZAP sets. A peer can send one of this name too; what ZAP says goes before it, so it is
-/// read where ZAP is asked and nowhere else.
+/// The property of a message that ZAP sets. A peer can send a property with the same name. The value of ZAP has
+/// priority, so the property is read only where ZAP is in use.
 const USER_ID: &str = "User-Id";
 
-/// Properties of messages that came over a connection. A peer says the one in its READY, and may leave it out; libzmq adds
-/// the other for each peer of ZMTP 3, and so for each that has proven a key. Messages over inproc have neither, nor have
-/// those of peers of ZMTP 2.
+/// Properties of messages that came over a connection. A peer sends the first one in its READY, and may leave it out.
+/// libzmq adds the second one for each peer of ZMTP 3, so for each peer with a proven key. Messages over inproc have
+/// neither property, and messages of peers of ZMTP 2 have neither.
 const OF_CONNECTIONS: [&str; 2] = ["Socket-Type", "Peer-Address"];
 
-/// How many keys are remembered.
+/// The number of remembered keys.
 const RECENT: usize = 64;
 
-/// A key's text, as ZAP gave it, and whose it is.
+/// The text of a key from ZAP, and the key's identity.
 type Known = (Box<str>, Identity);
 
-/// Tells who sent a message. This is the one place where an identity is made.
+/// Identifies the senders of messages. Identities are made only here.
 pub(super) struct Identities {
     /// `None`: the broker has no CURVE, and all peers are anonymous.
     registration: Option<Registration>,
-    /// Keys that were read of late, with their texts: reading one takes longer than a comparison.
+    /// Recently read keys with their texts: parsing a key takes longer than a comparison.
     recent: Box<[Option<Known>]>,
 }
 
-/// Why a message over an encrypted endpoint must count for nobody.
+/// The reason why a message over an encrypted endpoint belongs to no peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unproven {
-    /// Its connection has no key.
+    /// The connection has no key.
     Key,
-    /// Its peer has set the routing id itself. Once the connection is gone another peer may connect with the same id, and
-    /// is sent what is meant for the first one.
+    /// The peer chose its own routing id. After the connection ends, another peer may connect with the same id and
+    /// receive messages for the first peer.
     Route,
 }
 
-/// Whether a message shows no connection. Without CURVE it may all the same have come over one.
+/// Whether a message has no property of a connection. Without CURVE, such a message may still come over a connection.
 fn is_local(route: &mut zmq::Message) -> bool {
     OF_CONNECTIONS.iter().all(|property| route.gets(property).is_none())
 }
 
-/// Whether a routing id looks like those that a ROUTER makes: a zero, and a number that begins anywhere and is told to
-/// nobody.
+/// Whether a routing id has the form of a ROUTER's own ids: a zero byte and a number. The number starts at a secret
+/// value.
 fn is_made_by_router(route: &[u8]) -> bool {
     matches!(route, [0, _, _, _, _])
 }
@@ -54,17 +54,17 @@ impl Identities {
         Identities { registration, recent: vec![None; RECENT].into() }
     }
 
-    /// Nobody new can connect any more.
+    /// Whether no new peer can connect any more.
     pub(super) fn is_blind(&self) -> bool {
         self.registration.as_ref().is_some_and(Registration::is_gone)
     }
 
-    /// Who sent the message whose first frame this is.
+    /// Identifies the sender of the message with this first frame.
     ///
     /// # Errors
     ///
-    /// The broker has CURVE, the message came over the network, and its connection has no key; or the broker is
-    /// `guarded` by a policy, so that keys have rights of their own, and the peer has set its routing id itself.
+    /// The broker uses CURVE, the message came over the network, and its connection has no key. Or the broker has a
+    /// policy (`guarded`), so that keys have rights of their own, and the peer chose its own routing id.
     pub(super) fn of(
         &mut self,
         route: &mut zmq::Message,
@@ -110,7 +110,7 @@ mod tests {
     use crate::transport::libzmq::curve::{set_up_client, set_up_server};
     use crate::transport::security::{AllowList, KeyPair};
 
-    /// A router with the broker's way of knowing its peers.
+    /// A router that identifies its peers as the broker does.
     struct Server {
         runtime: Runtime,
         keys: KeyPair,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     impl Server {
-        /// With CURVE at its socket, or with a handler of ZAP alone.
+        /// With CURVE on its socket, or with a ZAP handler only.
         fn new(curve: bool) -> Self {
             let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
             let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
@@ -147,7 +147,7 @@ mod tests {
             socket
         }
 
-        /// Who sent the next message.
+        /// The identity of the sender of the next message.
         fn hears(&mut self) -> Result<Identity, Unproven> {
             let mut route = self.router.recv_msg(0).unwrap();
             assert_eq!(&*self.router.recv_msg(0).unwrap(), b"hello");
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// It must not count as one of the broker's own process, which has no key either.
+    /// Such a message must not count as one from the broker's own process, which has no key either.
     #[test]
     fn a_message_from_outside_without_a_key_is_nobodys() {
         let mut server = Server::new(false);
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(server.hears().unwrap(), Identity::anonymous());
     }
 
-    /// It could be another peer's before: what is sent to the one would come to the other.
+    /// Another peer may have used the same id before: messages for one peer would reach the other.
     #[test]
     fn a_peer_with_a_key_does_not_choose_its_routing_id() {
         let mut server = Server::new(true);

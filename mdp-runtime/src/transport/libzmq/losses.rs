@@ -1,5 +1,5 @@
-//! Connections that break: libzmq tells that one did, not whose, and the routing id goes a little
-//! later. So each loss makes the broker look twice for whom it cannot reach any more.
+//! Finds connections that broke. libzmq reports that a connection broke, but not whose connection, and it removes the
+//! routing id a little later. So after each loss the broker checks twice which peers it cannot reach.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,12 +7,12 @@ use mdp_protocol::{Span, Time};
 
 use super::context::Runtime;
 
-/// When the routing id has gone, unless the machine is busy.
+/// The time after which the routing id is gone, unless the machine is busy.
 const SOON: Span = Span::from_ms(2);
-/// When it has gone even so.
+/// The time after which the routing id is gone on a busy machine, too.
 const LATER: Span = Span::from_ms(50);
 
-/// The shortest time between two looks, however many connections break.
+/// The shortest time between two checks, however many connections break.
 const BETWEEN: Span = Span::from_ms(10);
 
 /// Watches the broker's socket for connections that end.
@@ -28,7 +28,7 @@ impl Losses {
         router.monitor(&endpoint, i32::from(zmq::SocketEvent::DISCONNECTED.to_raw()))?;
         let events = runtime.socket(zmq::PAIR)?;
         events.set_linger(0)?;
-        // With a bound, a full queue would make libzmq's I/O thread wait for this one.
+        // With a limit, a full queue would make libzmq's I/O thread wait for this thread.
         events.set_rcvhwm(0)?;
         events.connect(&endpoint)?;
         Ok(Losses { events, times: Times::default() })
@@ -38,12 +38,12 @@ impl Losses {
         self.events.as_poll_item(zmq::POLLIN)
     }
 
-    /// When to look next.
+    /// The time of the next check.
     pub(super) fn next(&self) -> Option<Time> {
         self.times.next()
     }
 
-    /// Takes in what has happened. Whether it is time to look.
+    /// Reads the events. Returns whether it is time to check.
     pub(super) fn due(&mut self, now: Time) -> bool {
         let mut any = false;
         while self.events.recv_msg(zmq::DONTWAIT).is_ok() {
@@ -56,7 +56,7 @@ impl Losses {
     }
 }
 
-/// When to look.
+/// The times of the checks.
 #[derive(Debug, Default)]
 struct Times {
     soon: Option<Time>,

@@ -1,4 +1,4 @@
-//! Whole messages through a socket, without waiting.
+//! Sends and receives whole messages without waiting.
 
 use std::ffi::c_int;
 
@@ -7,11 +7,12 @@ use bytes::Bytes;
 use super::frame::{self, Frame};
 use crate::transport::packet::{InPacket, OutPacket};
 
-/// Frames above this many bytes are given to libzmq as they are; below it a copy costs less, and pins no larger buffer.
+/// Frames with more bytes are given to libzmq without a copy. For smaller frames, a copy costs less and keeps no larger
+/// buffer.
 const COPIED_MOST: usize = 8 * 1024;
 const MORE: c_int = zmq::DONTWAIT | zmq::SNDMORE;
 
-/// Repeats what a signal has interrupted.
+/// Repeats a call that a signal interrupted.
 pub(super) fn retry_interrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
     loop {
         match call() {
@@ -21,7 +22,7 @@ pub(super) fn retry_interrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> 
     }
 }
 
-/// The next frame, if one is there.
+/// Receives the next frame, if there is one.
 pub(super) fn receive(socket: &zmq::Socket) -> zmq::Result<Option<zmq::Message>> {
     match retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT)) {
         Ok(frame) => Ok(Some(frame)),
@@ -30,13 +31,13 @@ pub(super) fn receive(socket: &zmq::Socket) -> zmq::Result<Option<zmq::Message>>
     }
 }
 
-/// The next frame of a message that has begun.
+/// Receives the next frame of a started message.
 pub(super) fn receive_more(socket: &zmq::Socket) -> zmq::Result<zmq::Message> {
     retry_interrupted(|| socket.recv_msg(zmq::DONTWAIT))
 }
 
-/// Reads the rest of a message. Frames beyond the limit are read and dropped, one after another, so that they never pile
-/// up; the message is then invalid.
+/// Reads the rest of a message. Frames beyond the limit are read and dropped one by one, so that they do not use
+/// memory. The message is then invalid.
 pub(super) fn rest(
     socket: &zmq::Socket,
     first: zmq::Message,
@@ -55,7 +56,7 @@ pub(super) fn rest(
     Ok(InPacket { first, frames })
 }
 
-/// Reads the rest of a message into a list. Of frames beyond the limit one is kept: it shows that there were too many.
+/// Reads the rest of a message into a list. One frame beyond the limit is kept: it shows that there were too many.
 pub(super) fn rest_into(
     socket: &zmq::Socket,
     first: zmq::Message,
@@ -74,7 +75,7 @@ pub(super) fn rest_into(
     Ok(())
 }
 
-/// Reads the rest of a message that counts for nothing.
+/// Reads and drops the rest of a message that is ignored.
 pub(super) fn pass_over(socket: &zmq::Socket, mut frame: zmq::Message) -> zmq::Result<()> {
     while frame.get_more() {
         frame = receive_more(socket)?;
@@ -82,22 +83,22 @@ pub(super) fn pass_over(socket: &zmq::Socket, mut frame: zmq::Message) -> zmq::R
     Ok(())
 }
 
-/// Sends a packet. On an error the first frame was not taken, nothing is lost, and the packet is still there.
+/// Sends a packet. On an error libzmq has not accepted the first frame, and the packet is unchanged.
 pub(super) fn send(socket: &mut zmq::Socket, packet: &mut OutPacket) -> zmq::Result<()> {
     let flags = if packet.frames.is_empty() { zmq::DONTWAIT } else { MORE };
     retry_interrupted(|| socket.send(packet.first.as_slice(), flags))?;
     let last = packet.frames.len();
     for (number, payload) in packet.frames.drain(..).enumerate() {
         let flags = if number + 1 < last { MORE } else { zmq::DONTWAIT };
-        // libzmq takes the rest of a message whose first frame it took.
+        // libzmq accepts all frames of a message if it accepted the first one.
         frame::send_shared(socket, payload, flags)?;
     }
     packet.clear();
     Ok(())
 }
 
-/// Sends a packet as [`send`] does. `with` is dropped when libzmq has written the last frame, or has given the message up.
-/// Frames that are small are copied: they may be parts of a larger buffer.
+/// Sends a packet as [`send`] does. `with` is dropped after libzmq has written the last frame or discarded the message.
+/// Small frames are copied, because they may be parts of a larger buffer.
 pub(super) fn send_with<T: Send + 'static>(
     socket: &mut zmq::Socket,
     packet: &mut OutPacket,
@@ -116,7 +117,7 @@ pub(super) fn send_with<T: Send + 'static>(
     Ok(())
 }
 
-/// Sends a message that has begun: `heads`, then `body`. `with` is dropped as in [`send_with`].
+/// Sends the rest of a started message: `heads`, then `body`. `with` is dropped as in [`send_with`].
 pub(super) fn send_rest<'a, T: Send + 'static>(
     socket: &mut zmq::Socket,
     heads: impl DoubleEndedIterator<Item = &'a [u8]>,
@@ -134,12 +135,12 @@ pub(super) fn send_rest<'a, T: Send + 'static>(
     send_last(socket, unshared(last), with)
 }
 
-/// A frame that pins no larger buffer than its own.
+/// A frame that keeps no larger buffer in memory.
 fn unshared(frame: &Bytes) -> Bytes {
     if frame.len() > COPIED_MOST { frame.clone() } else { Bytes::copy_from_slice(frame) }
 }
 
-/// Sends frames that are not the last one of their message; copies them if that costs less than to share them.
+/// Sends frames before the last one of their message. Copies a frame if a copy costs less than sharing.
 fn send_others(socket: &mut zmq::Socket, frames: &[Bytes]) -> zmq::Result<()> {
     frames.iter().try_for_each(|frame| match frame.len() > COPIED_MOST {
         true => frame::send_shared(socket, frame.clone(), MORE),

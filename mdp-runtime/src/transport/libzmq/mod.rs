@@ -1,9 +1,9 @@
-//! The sockets of libzmq.
+//! The implementation of the sockets with libzmq.
 //!
-//! `dealer`, `router` and `pattern` are the sockets of the seam; `watch` and `losses` hear from libzmq what becomes of their
-//! connections. `message` sends and receives whole messages, `frame` holds what is unsafe about that. `context` makes
-//! sockets and `close` ends them for good. `curve` puts keys into sockets, `zap` says which keys libzmq lets in, and
-//! `identity` reads off a message whose key its connection has.
+//! `dealer`, `router` and `pattern` are the sockets of the seam. `watch` and `losses` receive libzmq's events about
+//! their connections. `message` sends and receives whole messages; `frame` has the unsafe code for that. `context`
+//! makes sockets and `close` ends them. `curve` sets keys on sockets, `zap` decides which keys libzmq accepts, and
+//! `identity` reads the key of a message's connection.
 
 pub(super) mod close;
 pub(super) mod context;

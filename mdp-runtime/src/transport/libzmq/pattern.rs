@@ -1,4 +1,4 @@
-//! Sockets of ZeroMQ's other patterns, as a tokio task sees them.
+//! Sockets of ZeroMQ's other patterns, for tokio tasks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,12 +17,12 @@ use super::zap::Registration;
 use crate::transport::error::SocketError;
 use crate::transport::security::{ClientKeys, KeyPair};
 
-/// How long a closed socket may go on writing what it holds.
+/// Milliseconds for which a closed socket may continue to write its messages.
 const LINGER_MS: i32 = 1_000;
-/// How often libzmq tries to connect again.
+/// Milliseconds between libzmq's attempts to connect again: the first time, and the maximum.
 const RECONNECT_MS: i32 = 50;
 const RECONNECT_MOST_MS: i32 = 1_000;
-/// A silent connection is looked after when it has been silent for this long, then this often, so many times.
+/// Keepalive of a silent connection: seconds until the first probe, seconds between probes, and the number of probes.
 const KEEPALIVE_IDLE_S: i32 = 30;
 const KEEPALIVE_EACH_S: i32 = 10;
 const KEEPALIVE_TIMES: i32 = 3;
@@ -49,36 +49,36 @@ impl Pattern {
     }
 }
 
-/// Settings of a socket.
+/// The settings of a socket.
 pub(crate) struct PatternSettings {
-    /// Messages that may wait for each peer, either way.
+    /// Maximum number of messages that wait for each peer, in each direction.
     pub(crate) waiting: u32,
-    /// The most bytes of a frame that is received. A larger one costs its sender the connection.
+    /// Maximum number of bytes in a received frame. A larger frame ends its sender's connection.
     pub(crate) frame_bytes: usize,
-    /// Of a publisher: each subscription is told of, not only the first one to a topic.
+    /// For a publisher: each subscription is reported, not only the first one of a topic.
     pub(crate) verbose: bool,
 }
 
-/// The keys of a side.
+/// The keys of one side.
 pub(crate) enum PatternKeys<'a> {
-    /// It connects to one server.
+    /// This side connects to one server.
     Client(&'a ClientKeys),
-    /// It binds, and takes those whom the registration's list allows.
+    /// This side binds, and accepts the peers on the registration's list.
     Server(&'a KeyPair, &'a Registration),
 }
 
-/// A message as it came.
+/// A received message.
 pub(crate) struct PatternMessage {
     pub(crate) first: Bytes,
     pub(crate) second: Option<Bytes>,
-    /// How many frames came. Those beyond the second are dropped.
+    /// The number of received frames. Frames after the second one are dropped.
     pub(crate) frames: usize,
 }
 
-/// What to wait for.
+/// The events to wait for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// Something to receive.
+    /// A message to receive.
     pub(crate) message: bool,
     /// Room to send.
     pub(crate) room: bool,
@@ -90,7 +90,7 @@ pub(crate) struct PatternSocket {
 }
 
 impl PatternSocket {
-    /// A socket that is neither bound nor connected. Must be called on tokio.
+    /// Makes a socket that is neither bound nor connected. Must be called on tokio.
     pub(crate) fn new(
         runtime: &Runtime,
         pattern: Pattern,
@@ -113,19 +113,19 @@ impl PatternSocket {
         Ok(PatternSocket { polled: frame::polled(socket).map_err(opening)? })
     }
 
-    /// The socket, to be closed when it has written what it holds.
+    /// Ends the socket after it has written its messages.
     pub(crate) fn into_closing(self) -> Closing {
         Closing(self.polled.into_inner().socket)
     }
 
-    /// The next message, if one is there.
+    /// Receives the next message, if there is one.
     pub(crate) fn receive(&mut self) -> Result<Option<PatternMessage>, SocketError> {
         let Some(first) = self.frame()? else { return Ok(None) };
         let mut frames = 1;
         let mut more = first.get_more();
         let mut second = None;
         while more {
-            // The frames of a message come together. What is too much is dropped here, one after another.
+            // The frames of a message arrive together. Superfluous frames are dropped here, one by one.
             let Some(next) = self.frame()? else { break };
             more = next.get_more();
             frames += 1;
@@ -135,7 +135,7 @@ impl PatternSocket {
         Ok(Some(PatternMessage { first, second, frames }))
     }
 
-    /// The next word of a subscriber to a publisher: 1 and the topic that it subscribes to, for instance.
+    /// The next notice of a subscriber to a publisher. For instance, byte 1 and a topic mean a new subscription.
     pub(crate) fn notice(&mut self) -> Result<Option<Bytes>, SocketError> {
         Ok(self.frame()?.map(frame::bytes))
     }
@@ -144,7 +144,7 @@ impl PatternSocket {
         receive(&self.polled.get_ref().socket).map_err(failed)
     }
 
-    /// Sends a message: a topic, where messages have one, and a record. `false`: there is no room for it.
+    /// Sends a message: a topic, if the pattern has topics, and a record. `false`: the socket has no room for it.
     pub(crate) fn send(
         &mut self,
         topic: Option<&Bytes>,
@@ -157,7 +157,7 @@ impl PatternSocket {
         let sent = match topic {
             None => share(record, 0),
             Some(topic) => match share(topic, zmq::SNDMORE) {
-                // libzmq takes the rest of a message whose first frame it took.
+                // libzmq accepts all frames of a message if it accepted the first one.
                 Ok(()) => return share(record, 0).map(|()| true).map_err(failed),
                 refused => refused,
             },
@@ -169,7 +169,7 @@ impl PatternSocket {
         }
     }
 
-    /// Sends a message to those subscribers that have room for it. `false`: one has none.
+    /// Sends a message to the subscribers that have room for it. `false`: at least one subscriber had no room.
     pub(crate) fn publish(
         &mut self,
         topic: Option<&Bytes>,
@@ -184,19 +184,19 @@ impl PatternSocket {
         sent.map(|_| false)
     }
 
-    /// Whether a message is refused that one of those it is for has no room for.
+    /// Sets whether a message is refused if one of its subscribers has no room for it.
     pub(crate) fn refuse_if_full(&mut self, refuse: bool) -> Result<(), SocketError> {
         frame::set_xpub_nodrop(&mut self.polled.get_mut().socket, refuse).map_err(failed)
     }
 
-    /// Begins or ends a subscription.
+    /// Starts or ends a subscription.
     pub(crate) fn subscribe(&mut self, topic: &[u8], add: bool) -> Result<(), SocketError> {
         let socket = &self.polled.get_ref().socket;
         let done = if add { socket.set_subscribe(topic) } else { socket.set_unsubscribe(topic) };
         done.map_err(failed)
     }
 
-    /// Waits until something is there that is wanted.
+    /// Waits for one of these events.
     pub(crate) async fn ready(&mut self, wanted: Wanted) -> Result<(), SocketError> {
         let mut events = zmq::PollEvents::empty();
         events.set(zmq::POLLIN, wanted.message);
@@ -204,7 +204,7 @@ impl PatternSocket {
         ready(&mut self.polled, events).await.map_err(failed)
     }
 
-    /// Binds an endpoint, and gives it with the port that it took.
+    /// Binds an endpoint. Returns the endpoint with its port.
     pub(crate) fn bind(&mut self, endpoint: &str) -> Result<String, SocketError> {
         super::router::bind(&self.polled.get_ref().socket, endpoint)
     }
@@ -212,24 +212,24 @@ impl PatternSocket {
     /// Connects to an endpoint.
     pub(crate) fn connect(&mut self, endpoint: &str) -> Result<(), SocketError> {
         let socket = &self.polled.get_ref().socket;
-        // With it, libzmq looks names up as IPv6 only, and `localhost` would miss most peers.
+        // With IPv6 enabled, libzmq resolves names to IPv6 only, and `localhost` would miss most peers.
         let named = socket.set_ipv6(endpoint.contains('['));
         named.and_then(|()| socket.connect(endpoint)).map_err(connecting(endpoint))
     }
 
-    /// Ends with an endpoint that it connects to.
+    /// Disconnects from an endpoint.
     pub(crate) fn disconnect(&mut self, endpoint: &str) -> Result<(), SocketError> {
         self.polled.get_ref().socket.disconnect(endpoint).map_err(connecting(endpoint))
     }
 
-    /// Watches the connections that this side makes. Must be called on tokio, before it connects.
+    /// Watches the connections that this side makes. Must be called on tokio, before the socket connects.
     pub(crate) fn watch(&mut self, runtime: &Runtime) -> Result<Connections, SocketError> {
         Connections::watch(runtime, &self.polled.get_ref().socket).map_err(opening)
     }
 }
 
-/// What becomes of a socket's connections. It has to be [ended](Self::end) before it is dropped, while the socket lives:
-/// libzmq's I/O thread waits for whoever is to hear its events.
+/// The events of a socket's connections. It must be [ended](Self::end) before it is dropped, while the socket lives:
+/// libzmq's I/O thread waits for a reader of its events.
 pub(crate) struct Connections {
     events: AsyncFd<Polled>,
 }
@@ -243,10 +243,10 @@ impl Connections {
             SocketEvent::CONNECT_RETRIED,
             SocketEvent::DISCONNECTED,
         ];
-        // The reader first: libzmq's I/O thread waits for one.
+        // The reader comes first, because libzmq's I/O thread waits for a reader.
         let events = runtime.socket(zmq::PAIR)?;
         events.set_linger(0)?;
-        // With a bound, a full queue would make it wait for this one.
+        // With a limit, a full queue would make libzmq's I/O thread wait for this task.
         events.set_rcvhwm(0)?;
         events.connect(&place)?;
         let events = frame::polled(events)?;
@@ -254,25 +254,26 @@ impl Connections {
         Ok(Connections { events })
     }
 
-    /// Watches no more.
+    /// Stops watching.
     pub(crate) fn end(self, socket: &mut PatternSocket) {
-        // No events to a place without a reader, in place of some to this one. An error means that there are none at all.
+        // This replaces the reader by a place without a reader and without events. An error means that there are no
+        // events at all.
         if let Err(error) = socket.polled.get_ref().socket.monitor(&place(), 0) {
-            tracing::debug!(%error, "could not watch a socket no more");
+            tracing::debug!(%error, "could not stop watching a socket");
         }
         drop(self.events);
     }
 
-    /// Waits until there is an event.
+    /// Waits for an event.
     pub(crate) async fn ready(&mut self) -> Result<(), SocketError> {
         ready(&mut self.events, zmq::POLLIN).await.map_err(failed)
     }
 
-    /// The next event, if one is there: the address of a connection, and whether it was lost. If not, it was made or is
-    /// being made.
+    /// Returns the next event, if there is one: whether a connection was lost, and its address. `false`: the connection
+    /// was made, or is being made.
     pub(crate) fn next(&mut self) -> Option<(bool, String)> {
         let socket = &self.events.get_ref().socket;
-        // An event is two frames: its number and a value, then an address.
+        // An event has two frames: its number and a value, then an address.
         while let Some(event) = receive(socket).ok().flatten() {
             let Some(number) = event.first_chunk::<2>().copied() else { continue };
             if !event.get_more() {
@@ -286,7 +287,7 @@ impl Connections {
     }
 }
 
-/// An address for events that nobody has used.
+/// An unused address for events.
 fn place() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("inproc://mdp.reconnect.{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -305,7 +306,7 @@ fn set_up(socket: &zmq::Socket, pattern: Pattern, settings: &PatternSettings) ->
     socket.set_tcp_keepalive_intvl(KEEPALIVE_EACH_S)?;
     socket.set_tcp_keepalive_cnt(KEEPALIVE_TIMES)?;
     if pattern == Pattern::Publisher {
-        // Else only the first one who subscribes to a topic is told of.
+        // By default only the first subscription to a topic is reported.
         socket.set_xpub_verbose(settings.verbose)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A ROUTER socket as a thread of its own sees it: receive, send, wait, and connections that break.
+//! A ROUTER socket with a thread of its own: receive, send, wait, and broken connections.
 
 use bytes::Bytes;
 use mdp_protocol::wire::SIGNATURE;
@@ -18,27 +18,27 @@ use crate::transport::error::{SocketError, Unsent};
 use crate::transport::packet::{InPacket, OutPacket};
 use crate::transport::security::KeyPair;
 
-/// Silent connects and half-open connections end after this.
+/// Milliseconds after which silent and half-open connections end.
 const HANDSHAKE_MS: i32 = 2_000;
 const LINGER_MS: i32 = 1_000;
 
-/// When the kernel asks whether a silent connection is alive, how often it asks again, and after how
-/// many questions it gives the connection up.
+/// Keepalive of the kernel: seconds until a silent connection is probed, seconds between probes, and the number of
+/// probes before the connection ends.
 const KEEPALIVE_IDLE_S: i32 = 10;
 const KEEPALIVE_AGAIN_S: i32 = 5;
 const KEEPALIVE_COUNT: i32 = 3;
 
-/// The least memory of a message that waits for a peer, in bytes, as the broker counts it. So the limit of bytes says how
-/// many messages can wait. libzmq's own limit (`ZMQ_SNDHWM`) is that number at least: by default it is 1,000 messages,
-/// and a peer that reads late would lose small replies.
+/// The minimum memory in bytes of a message that waits for a peer, as the broker counts it. So the limit of bytes also
+/// limits the number of messages. libzmq's own limit (`ZMQ_SNDHWM`) is at least this number: with its default of 1,000
+/// messages, a peer that reads late would lose small replies.
 const LEAST_MESSAGE: usize = 256;
 const LEAST_HWM: usize = 1_000;
 
 const INPROC: &str = "inproc://";
-/// The longest wait.
+/// The longest wait in milliseconds.
 const LONGEST_MS: u64 = 60_000;
 
-/// A ROUTER socket that is bound, and all that its thread waits for.
+/// A bound ROUTER socket, and all events that its thread waits for.
 pub(crate) struct Router {
     runtime: Runtime,
     socket: zmq::Socket,
@@ -46,51 +46,51 @@ pub(crate) struct Router {
     wakeups: Wakeups,
     identities: Identities,
     endpoints: Vec<String>,
-    /// There is an endpoint for peers of this process.
+    /// The socket has an endpoint for peers of this process.
     inproc: bool,
     most_frames: usize,
 }
 
-/// A message that came.
+/// A received message.
 pub(crate) struct Arrival {
     pub(crate) from: Origin,
-    /// Whose it is, or why it must count for nobody.
+    /// The sender's identity, or the reason why the message belongs to no peer.
     pub(crate) identity: Result<Identity, Unproven>,
-    /// It came from a peer of this process.
+    /// The message came from a peer of this process.
     pub(crate) local: bool,
     pub(crate) content: Content,
 }
 
-/// What is in a message.
+/// The content of a message.
 pub(crate) enum Content {
-    /// It begins as a packet of MDP/RPC does.
+    /// The message begins like a packet of MDP/RPC.
     Packet(InPacket),
-    /// It is anything else, and stands in the list of frames. Nothing does of a message that must count for nobody.
+    /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
     Frames,
 }
 
-/// Where a message came from.
+/// The sender of a message.
 pub(crate) struct Origin(zmq::Message);
 
 impl Origin {
-    /// The routing id, for answers.
+    /// Returns the routing id, for answers.
     pub(crate) fn route(&self) -> &[u8] {
         &self.0
     }
 
-    /// The host of the peer, if it is not in this process.
+    /// Returns the host of the peer, if the peer is not in this process.
     pub(crate) fn address(&mut self) -> Option<&str> {
         self.0.gets("Peer-Address")
     }
 }
 
 impl Router {
-    /// A socket that is bound to these endpoints. With `curve` it takes peers that the registration's list allows, and no
-    /// others. The limits are those of what is received.
+    /// Makes a socket that is bound to these endpoints. With `curve` it accepts only peers on the registration's list.
+    /// The limits apply to received messages.
     ///
     /// # Errors
     ///
-    /// An error with an endpoint: it could not be bound. Else the socket could not be made.
+    /// With an endpoint in the error, this endpoint could not be bound. Otherwise the socket could not be made.
     pub(crate) fn bind(
         runtime: &Runtime,
         limits: &Limits,
@@ -118,13 +118,13 @@ impl Router {
         })
     }
 
-    /// The endpoints, with the ports that they took.
+    /// Returns the endpoints with their ports.
     pub(crate) fn endpoints(&self) -> &[String] {
         &self.endpoints
     }
 
-    /// The next message, if one is there. One that is no packet is put into `frames`, which is empty. `guarded`: keys
-    /// have rights of their own, so a peer with a key must not choose its routing id itself.
+    /// Receives the next message, if there is one. A message that is not a packet goes into `frames`, which must be
+    /// empty. `guarded`: keys have rights of their own, so a peer with a key must not choose its routing id.
     pub(crate) fn receive(
         &mut self,
         guarded: bool,
@@ -152,13 +152,12 @@ impl Router {
         Ok(Some(Arrival { from: Origin(route), identity, local, content }))
     }
 
-    /// Whether there is something to receive. An error shows at the next receive.
+    /// Whether there is a message to receive. The next receive returns an error.
     pub(crate) fn is_readable(&self) -> bool {
         self.socket.get_events().map_or(true, |found| found.contains(zmq::POLLIN))
     }
 
-    /// Waits until there is something to receive, a connection was lost or the thread was woken; no longer than `timeout`,
-    /// if there is one.
+    /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
     pub(crate) fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
         let timeout = timeout.map_or(-1, |timeout| timeout.as_ms().min(LONGEST_MS) as i64);
         let router = self.socket.as_poll_item(zmq::POLLIN);
@@ -174,12 +173,12 @@ impl Router {
         Ok(())
     }
 
-    /// Sends a packet to the peer behind a routing id, without waiting. `with` is dropped when the packet is written or given
-    /// up, or with an error.
+    /// Sends a packet to the peer with this routing id, without waiting. `with` is dropped after the packet is written
+    /// or discarded, or on an error.
     ///
     /// # Errors
     ///
-    /// Nothing was sent, and the packet is still there.
+    /// Nothing was sent, and the packet is unchanged.
     pub(crate) fn send<T: Send + 'static>(
         &mut self,
         route: &[u8],
@@ -194,8 +193,8 @@ impl Router {
         sent.map_err(unsent)
     }
 
-    /// Sends a message of these frames to the peer behind a routing id: `heads`, which are copied, then `body`. For `with`
-    /// see [`send`](Self::send).
+    /// Sends a message of these frames to the peer with this routing id: `heads`, which are copied, then `body`.
+    /// [`send`](Self::send) explains `with`.
     ///
     /// # Errors
     ///
@@ -212,37 +211,37 @@ impl Router {
         sent.and_then(|()| message::send_rest(socket, heads, body, with)).map_err(unsent)
     }
 
-    /// When to ask next whether a connection was [lost](Self::is_lost).
+    /// The time of the next call of [`is_lost`](Self::is_lost).
     pub(crate) fn next_look(&self) -> Option<Time> {
         self.losses.next()
     }
 
-    /// Whether a connection was lost: of which peer, only sending to it shows.
+    /// Whether a connection was lost. Only sending to each peer shows which one.
     pub(crate) fn is_lost(&mut self, now: Time) -> bool {
         self.losses.due(now)
     }
 
-    /// Whether nobody new can connect any more, because what says which keys may has ended.
+    /// Whether no new peer can connect any more, because the handler that checks keys has ended.
     pub(crate) fn is_blind(&self) -> bool {
         self.identities.is_blind()
     }
 
-    /// Closes the socket when it has written what it holds. Blocks.
+    /// Closes the socket after it has written its messages. Blocks.
     pub(crate) fn close(self) {
         Closing(self.socket).close(&self.runtime);
     }
 }
 
-/// Binds an endpoint, and gives it with the port that it took.
+/// Binds an endpoint. Returns the endpoint with its port.
 pub(super) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, SocketError> {
-    // With it, libzmq shows an IPv4 address in IPv6's form.
+    // With IPv6 enabled, libzmq shows an IPv4 address in the form of IPv6.
     let bound = socket.set_ipv6(endpoint.contains('['));
     let bound = bound.and_then(|()| socket.bind(endpoint));
     let last = bound.and_then(|()| socket.get_last_endpoint()).map_err(binding(endpoint))?;
     Ok(last.unwrap_or_else(|_| endpoint.to_owned()))
 }
 
-/// Begins a message to whoever is behind a routing id.
+/// Starts a message to the peer with this routing id.
 fn address(socket: &zmq::Socket, route: &[u8]) -> zmq::Result<()> {
     retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))
 }
@@ -255,13 +254,13 @@ fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     let most = (limits.unread_bytes_per_session / LEAST_MESSAGE).max(LEAST_HWM);
     router.set_sndhwm(i32::try_from(most).unwrap_or(i32::MAX))?;
     router.set_handshake_ivl(HANDSHAKE_MS)?;
-    // Not libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL): when a peer vanishes whose input is stopped because
-    // the broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
+    // libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL) stay off. If a peer vanishes while its input is stopped because the
+    // broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
     router.set_tcp_keepalive(1)?;
     router.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
     router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
     router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)?;
-    // A peer that has no room for anything is given up as soon as one that does not answer: what waits for it is memory.
+    // A peer without room is given up as soon as a peer that does not answer, because its waiting messages use memory.
     frame::set_tcp_maxrt(router, 1_000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_AGAIN_S))
 }
 
@@ -271,8 +270,8 @@ mod tests {
 
     use super::*;
 
-    /// A peer that vanishes while the broker is far behind is no reason to abort, and what it sent is
-    /// not lost.
+    /// If a peer vanishes while the broker is far behind, the process must not abort, and the peer's messages are not
+    /// lost.
     #[test]
     fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
         let runtime = Runtime::new();
@@ -288,7 +287,7 @@ mod tests {
         sender.set_rcvhwm(1).unwrap();
         sender.connect(&endpoint).unwrap();
         let flood = vec![7_u8; 10_000];
-        // What it leaves unread makes its end a reset of the connection.
+        // The sender does not read everything, so its end resets the connection.
         sender.send(&flood, 0).unwrap();
         let route = router.recv_multipart(0).unwrap().swap_remove(0);
         for _ in 0..100 {
@@ -299,7 +298,7 @@ mod tests {
             sent += 1;
         }
         drop((sender, elsewhere));
-        // Longer than libzmq's heartbeats, had they been on at 2 s.
+        // Longer than libzmq's heartbeats would wait, if they were on with 2 s.
         let gone = Instant::now();
         while gone.elapsed() < Duration::from_millis(2_500) {
             assert!(router.get_events().unwrap().contains(zmq::POLLIN));

@@ -1,4 +1,4 @@
-//! A peer for tests of what stands on a router.
+//! A peer for tests of code above a router.
 
 use super::context::Runtime;
 

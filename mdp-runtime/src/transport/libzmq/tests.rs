@@ -1,4 +1,4 @@
-//! What can only be seen from within: a libzmq without CURVE, a handler that ends, and what libzmq would do.
+//! Tests that need access to internals: a libzmq without CURVE, a handler that ends, and libzmq's own behaviour.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn without_curve_in_libzmq_nothing_starts_and_the_mend_is_told() {
     }
 }
 
-/// A service of no methods.
+/// A service without methods.
 fn testing_service() -> impl crate::codegen::Service {
     struct Nothing;
     impl crate::codegen::Service for Nothing {
@@ -53,7 +53,7 @@ fn testing_service() -> impl crate::codegen::Service {
     Nothing
 }
 
-/// Whether a server of libzmq's takes a peer with a key of its own.
+/// Whether one of libzmq's servers accepts a peer with a key of its own.
 fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bool {
     let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
     let mut router = runtime.socket(zmq::ROUTER).unwrap();
@@ -65,7 +65,7 @@ fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bo
     let dealer = elsewhere.socket(zmq::DEALER).unwrap();
     dealer.set_linger(0).unwrap();
     set_up_client(&dealer, &KeyPair::new().unwrap(), keys.public()).unwrap();
-    // It ends well, or libzmq says that it failed: no waiting in vain.
+    // The handshake succeeds, or libzmq reports a failure. So the test does not wait for a timeout.
     let events = zmq::SocketEvent::HANDSHAKE_SUCCEEDED.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_AUTH.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL.to_raw()
@@ -91,14 +91,14 @@ fn a_keys_text_is_that_of_libzmq() {
     }
 }
 
-/// CURVE alone says nothing about who a peer is.
+/// CURVE alone does not limit which peers may connect.
 #[test]
 fn a22_curve_without_a_handler_takes_everybody_in_plain_libzmq() {
     assert!(takes_a_stranger(|_, router, keys| {
         router.set_curve_server(true).unwrap();
         router.set_curve_secretkey(keys.secret().expose()).unwrap();
     }));
-    // With a domain and without a handler too, unless the domain is enforced.
+    // The same with a domain and without a handler, unless the domain is enforced.
     assert!(takes_a_stranger(|_, router, keys| {
         router.set_curve_server(true).unwrap();
         router.set_curve_secretkey(keys.secret().expose()).unwrap();
@@ -146,11 +146,11 @@ async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
         assert_eq!(stopped, Err(BrokerFailure::Authenticator));
         assert!(connect(broker, Duration::from_millis(300)).await.is_err());
     }
-    // Peers that were there are told, and do not wait for a heartbeat.
+    // Connected peers are informed at once, and do not wait for missing heartbeats.
     let mut state = client.state();
     let lost = state.wait_for(|state| !matches!(state, crate::ConnectionState::Connected { .. }));
     tokio::time::timeout(DEADLINE, lost).await.unwrap().unwrap();
-    // The next one has a handler of its own.
+    // The next broker has a handler of its own.
     let third = start();
     connect(&third, DEADLINE).await.unwrap();
 }
@@ -171,7 +171,7 @@ async fn the_handler_goes_with_the_last_broker() {
         }
         assert!(handler().is_none());
     }
-    // Without CURVE there is none.
+    // Without CURVE there is no handler.
     let _plain = testing::broker().unwrap();
     assert!(handler().is_none());
 }

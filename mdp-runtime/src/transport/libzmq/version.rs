@@ -1,10 +1,10 @@
-//! Which libzmq this is.
+//! Checks the version of libzmq.
 
 use std::sync::Once;
 
 const WANTED: (i32, i32, i32) = (4, 3, 5);
 
-/// Logs a warning, once, if libzmq is older than what this crate is tested with.
+/// Logs a warning, once, if libzmq is older than the version that this crate is tested with.
 pub(crate) fn warn_if_old() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

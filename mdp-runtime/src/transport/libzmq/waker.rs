@@ -1,4 +1,4 @@
-//! Waking a thread out of its wait for a router.
+//! Wakes a thread that waits for a router.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,15 +7,15 @@ use super::context::Runtime;
 use super::error::opening;
 use crate::transport::error::SocketError;
 
-/// Wakes the thread out of its wait.
+/// Wakes the thread.
 #[derive(Debug)]
 pub(crate) struct Waker {
     socket: Mutex<SendSocket>,
-    /// It was woken and has not looked yet why.
+    /// The thread was woken, and has not looked for the reason yet.
     called: AtomicBool,
 }
 
-/// Where the thread hears that it was woken.
+/// The thread's end of the waker.
 pub(crate) struct Wakeups(zmq::Socket);
 
 impl Wakeups {
@@ -37,7 +37,7 @@ impl std::fmt::Debug for SendSocket {
 }
 
 impl Waker {
-    /// The waker, and what it wakes, for [`Router::bind`](super::router::Router::bind).
+    /// Makes a waker and its other end, for [`Router::bind`](super::router::Router::bind).
     pub(crate) fn new(runtime: &Runtime) -> Result<(Self, Wakeups), SocketError> {
         Waker::pair(runtime).map_err(opening)
     }
@@ -60,7 +60,7 @@ impl Waker {
             return;
         }
         if let Ok(socket) = self.socket.lock() {
-            // Full means that it is awake, closed that it is gone.
+            // A full socket means that the thread is awake; a closed one means that the thread has ended.
             let _ = socket.0.send("", zmq::DONTWAIT);
         }
     }
@@ -69,13 +69,13 @@ impl Waker {
         self.called.load(Ordering::Acquire)
     }
 
-    /// Whoever calls from now on is heard by another look.
+    /// Called before the thread looks for work: calls from now on cause another look.
     pub(crate) fn look(&self) {
-        // Reads too, so that what was said before a call is seen after it.
+        // The swap also reads, so data written before a call is visible after it.
         self.called.swap(false, Ordering::AcqRel);
     }
 
-    /// The thread itself has more to do, and must not wait.
+    /// Called by the thread itself when it has more work and must not wait.
     pub(crate) fn look_again(&self) {
         self.called.store(true, Ordering::Release);
     }

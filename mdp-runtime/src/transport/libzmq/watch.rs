@@ -1,4 +1,4 @@
-//! A connection as the socket that connects sees it: handshakes that fail, and whether it is lost.
+//! Watches a connection on the connecting side: failed handshakes, and the loss of the connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -13,25 +13,25 @@ use crate::transport::security::HandshakeFault;
 
 const MECHANISM_MISMATCH: u32 = zmq_sys::ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH;
 
-/// Watches a socket that connects: for its connection, which libzmq would mend in silence when it breaks, and for handshakes
-/// that fail. It has to be [ended](Self::end) before it is dropped, while the socket lives: libzmq's I/O thread waits for
-/// whoever is to hear its events.
+/// Watches a connecting socket for failed handshakes and for the loss of its connection, which libzmq would restore
+/// without a report. It must be [ended](Self::end) before it is dropped, while the socket lives: libzmq's I/O thread
+/// waits for a reader of its events.
 pub(super) struct Watch {
     events: AsyncFd<Polled>,
-    /// Nobody has looked yet. There is no sign of what was there before the first look.
+    /// No check was made yet. Events from before the first check give no signal.
     fresh: bool,
-    /// There was a connection.
+    /// A connection was made.
     made: bool,
-    /// There is one, and nobody has asked yet.
+    /// A connection was made, and this was not reported yet.
     news: bool,
-    /// It is gone.
+    /// The connection was lost.
     lost: bool,
-    /// The worst fault that nobody has asked for yet.
+    /// The worst fault that was not reported yet.
     fault: Option<HandshakeFault>,
 }
 
 impl Watch {
-    /// Must be called on tokio, before the socket connects.
+    /// Starts to watch. Must be called on tokio, before the socket connects.
     pub(super) fn begin(runtime: &Runtime, socket: &zmq::Socket) -> zmq::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let place = format!("inproc://mdp.watch.{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -42,7 +42,7 @@ impl Watch {
             SocketEvent::HANDSHAKE_FAILED_AUTH,
             SocketEvent::DISCONNECTED,
         ];
-        // The reader first, and without a bound: the I/O thread would wait for it.
+        // The reader comes first and has no limit: the I/O thread would wait for it.
         let events = runtime.socket(zmq::PAIR)?;
         events.set_linger(0)?;
         events.set_rcvhwm(0)?;
@@ -52,23 +52,23 @@ impl Watch {
         Ok(Watch { events, fresh: true, made: false, news: false, lost: false, fault: None })
     }
 
-    /// Watches no more.
+    /// Stops watching.
     pub(super) fn end(self, socket: &mut zmq::Socket) {
         if let Err(error) = frame::stop_monitor(socket) {
-            tracing::debug!(%error, "could not watch a socket no more");
+            tracing::debug!(%error, "could not stop watching a socket");
         }
         drop(self.events);
     }
 
-    /// The same on another tokio runtime: the one that this is called on.
+    /// Moves the watch to the tokio runtime of the caller.
     pub(super) fn moved(self) -> zmq::Result<Self> {
         Ok(Watch { events: frame::polled(self.events.into_inner().socket)?, fresh: true, ..self })
     }
 
-    /// Looks for what has happened. It costs next to nothing while nothing has.
+    /// Checks for events. This costs almost nothing when there are none.
     pub(super) fn look(&mut self) {
         match self.events.poll_read_ready_mut(&mut Context::from_waker(Waker::noop())) {
-            // First forget the edge, then look: an edge in between is a new one.
+            // Clear the edge before checking for events: an edge in between is a new one.
             Poll::Ready(Ok(mut guard)) => guard.clear_ready(),
             Poll::Pending if !self.fresh => return,
             Poll::Ready(Err(_)) | Poll::Pending => {}
@@ -78,7 +78,7 @@ impl Watch {
             if event == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw() {
                 (self.made, self.news) = (true, true);
             } else if event == SocketEvent::DISCONNECTED.to_raw() {
-                // Before the handshake there was no connection to lose; libzmq goes on trying.
+                // Before the handshake there was no connection to lose; libzmq continues to try.
                 self.lost |= self.made;
             } else if self.fault.is_none_or(|fault| !fault.is_final()) {
                 self.fault = fault(event, value).or(self.fault);
@@ -86,10 +86,10 @@ impl Watch {
         }
     }
 
-    /// The number of the next event, and its value.
+    /// Returns the number and the value of the next event.
     fn next_event(&self) -> Option<(u16, u32)> {
         let socket = &self.events.get_ref().socket;
-        // An event is two frames: its number and a value, then an address.
+        // An event has two frames: its number and a value, then an address.
         let event = receive(socket).ok()??;
         if event.get_more() {
             let _ = receive(socket);
@@ -98,22 +98,22 @@ impl Watch {
         Some((u16::from_ne_bytes([a, b]), u32::from_ne_bytes([c, d, e, g])))
     }
 
-    /// Whether the connection was made since this was asked last, as far as [`look`](Self::look) has found out.
+    /// Whether the connection was made since the last call. Reports what [`look`](Self::look) has found.
     pub(super) fn take_made(&mut self) -> bool {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether the connection was lost, as far as [`look`](Self::look) has found out.
+    /// Whether the connection was lost. Reports what [`look`](Self::look) has found.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
     }
 
-    /// The worst handshake that has failed since this was asked last, as far as [`look`](Self::look) has found out.
+    /// The worst failed handshake since the last call. Reports what [`look`](Self::look) has found.
     pub(super) fn take_fault(&mut self) -> Option<HandshakeFault> {
         self.fault.take()
     }
 
-    /// Waits until there is something to [`look`](Self::look) for.
+    /// Waits until [`look`](Self::look) has something to report.
     pub(super) async fn ready(&mut self) {
         if !self.fresh {
             // An error means that tokio is being shut down.
@@ -122,7 +122,7 @@ impl Watch {
     }
 }
 
-/// What has gone wrong with a handshake, if this event says that something has.
+/// The fault of a handshake, if this event reports one.
 fn fault(event: u16, value: u32) -> Option<HandshakeFault> {
     if event == SocketEvent::HANDSHAKE_FAILED_AUTH.to_raw() {
         Some(HandshakeFault::Refused { status: value })

@@ -35,14 +35,14 @@ impl fmt::Display for HandshakeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HandshakeFault::Refused { status } => {
-                write!(f, "the server does not let this key in (status {status})")
+                write!(f, "the server does not accept this key (status {status})")
             }
-            HandshakeFault::Mechanism => f.write_str("one side has CURVE and the other has not"),
+            HandshakeFault::Mechanism => f.write_str("one side uses CURVE and the other does not"),
             HandshakeFault::Ended => {
                 f.write_str("the server ended the handshake; is its public key the right one?")
             }
             HandshakeFault::Protocol { code } => {
-                write!(f, "the server broke the protocol of the handshake ({code:#x})")
+                write!(f, "the server violated the handshake protocol ({code:#x})")
             }
         }
     }

@@ -39,19 +39,19 @@ const MOST_BYTES: usize = 64 << 10;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// A file with this name exists already. Key files are never overwritten.
-    #[error("{} exists already, and a key file is never overwritten; take another name, or move it away", path.display())]
+    #[error("{} exists already, and a key file is never overwritten; use another name, or move the file away", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The name cannot be used for a file.
-    #[error("`{name}` cannot be the name of a key; take letters, digits, `-`, `_` and `.`")]
+    #[error("`{name}` cannot be the name of a key; use letters, digits, `-`, `_` and `.`")]
     Name {
         /// The name.
         name: String,
     },
     /// Group or others can read or write the secret key file.
-    #[error("{path} has the mode {mode:04o}, so others than its owner can read or write it; run `chmod 600 {path}`, and make a new key if somebody may have read this one", path = path.display())]
+    #[error("{path} has the mode {mode:04o}, so other users than its owner can read or write it; run `chmod 600 {path}`, and make a new key if somebody may have read this one", path = path.display())]
     Mode {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// Group or others can write the public key file, and so could replace the key.
-    #[error("{path} has the mode {mode:04o}, so others than its owner can put another key there; run `chmod go-w {path}`, and compare the key with its owner's before you use it", path = path.display())]
+    #[error("{path} has the mode {mode:04o}, so other users than its owner can put another key there; run `chmod go-w {path}`, and compare the key with its owner's before you use it", path = path.display())]
     Writable {
         /// The file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// The file has a secret key, but a public key is required.
-    #[error("{} holds a secret key, where a public key is wanted; give the file that ends in .pub, and keep this one secret", path.display())]
+    #[error("{} holds a secret key, but a public key is needed; give the file that ends in .pub, and keep this one secret", path.display())]
     Secret {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use std::time::Duration;
 const OTHERS_WRITE: u32 = 0o022;
 /// A file that has not changed for this long is complete.
 pub(crate) const SETTLED: Duration = Duration::from_millis(350);
-/// How many times a file that still changes is waited for.
+/// The maximum number of waits for a file that still changes.
 const WAITS: usize = 10;
 
 /// The reason why a file that grants rights was not read.
@@ -33,7 +33,7 @@ pub enum UntrustedFile {
         path: PathBuf,
     },
     /// Group or others can write the file, and so grant themselves rights.
-    #[error("{path} has the mode {mode:04o}, so others than its owner can change it; run `chmod go-w {path}`, and look at what it says before you use it", path = path.display())]
+    #[error("{path} has the mode {mode:04o}, so other users than its owner can change it; run `chmod go-w {path}`, and check its content before you use it", path = path.display())]
     Mode {
         /// The file.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub(super) fn is_foreign(found: &Metadata) -> bool {
 pub(super) fn warn_of_owner(path: &Path, found: &Metadata) {
     if is_foreign(found) {
         let (path, owner) = (path.display(), found.uid());
-        tracing::warn!(%path, owner, "another user owns this file, and can change who may do what");
+        tracing::warn!(%path, owner, "another user owns this file, and can change the rights in it");
     }
 }
 

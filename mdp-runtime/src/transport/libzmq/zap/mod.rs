@@ -1,8 +1,8 @@
-//! The handler of ZAP (RFC 27) of a ZeroMQ context: it says which keys a server takes.
+//! The ZAP handler (RFC 27) of a ZeroMQ context: it decides which keys a server accepts.
 //!
-//! There is one for each context, on a thread of its own, as long as any server of the context has a domain with it.
-//! It is bound before a server can take a domain, so no server runs without it. Should its thread end, libzmq
-//! lets nobody in (ZMQ_ZAP_ENFORCE_DOMAIN), and the servers are told.
+//! Each context has one handler on a thread of its own, while a server of the context has a domain there. The handler
+//! is bound before a server can get a domain, so no server runs without it. If the handler's thread ends, libzmq
+//! accepts no peer (ZMQ_ZAP_ENFORCE_DOMAIN), and the servers are notified.
 
 mod request;
 #[cfg(test)]
@@ -25,24 +25,24 @@ use crate::transport::error::SocketError;
 use crate::transport::security::AllowList;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
-/// Requests that are answered before the handler looks whether it is to end.
+/// Maximum number of requests that are answered before the handler checks whether it must end.
 const BURST: usize = 256;
-/// How long the handler that was there before may take to give the endpoint up.
+/// The maximum time that a previous handler may take to release the endpoint.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The shortest time between two lines of the log about peers that were refused.
+/// The shortest time between two log lines about refused peers.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
 
-/// What a context keeps of its handler.
+/// The reference to its handler that a context keeps.
 pub(crate) type Place = Arc<Mutex<Weak<Handler>>>;
 
-/// Why there is no handler.
+/// The reason why there is no handler.
 #[derive(Debug)]
 pub(crate) enum NoHandler {
     Socket(SocketError),
     Thread(io::Error),
 }
 
-/// A running handler; the last registration ends it.
+/// A running handler. It ends when its last registration is dropped.
 pub(crate) struct Handler {
     shared: Arc<Shared>,
     stop: Mutex<Option<zmq::Socket>>,
@@ -60,15 +60,15 @@ struct Domain {
     when_gone: Box<dyn Fn() + Send>,
 }
 
-/// A server's domain at the handler, until it is dropped.
+/// A server's domain at the handler. It ends when it is dropped.
 pub(crate) struct Registration {
     handler: Arc<Handler>,
     domain: String,
 }
 
 impl Registration {
-    /// Takes a domain of its own in this context, whose handler is started if there is none. `when_gone` is called once,
-    /// from the handler's thread, if that ends.
+    /// Makes a domain in this context, and starts the context's handler if there is none. `when_gone` is called once,
+    /// on the handler's thread, when that thread ends.
     pub(crate) fn new(
         runtime: &Runtime,
         allowed: AllowList,
@@ -86,7 +86,7 @@ impl Registration {
         &self.domain
     }
 
-    /// Whether the handler's thread has ended, so that nobody new can connect.
+    /// Whether the handler's thread has ended, so that no new peer can connect.
     pub(crate) fn is_gone(&self) -> bool {
         self.handler.is_gone()
     }
@@ -99,7 +99,7 @@ impl Drop for Registration {
 }
 
 impl Handler {
-    /// The handler of a context.
+    /// Returns the handler of a context, and starts it if there is none.
     fn of(runtime: &Runtime) -> Result<Arc<Self>, NoHandler> {
         let mut place = runtime.zap().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handler) = place.upgrade().filter(|handler| !handler.is_gone()) {
@@ -116,15 +116,15 @@ impl Handler {
         let shared = Arc::new(Shared::default());
         let end = End { shared: Arc::clone(&shared) };
         let run = move || {
-            // Dropped last: servers are told when nobody is bound any more.
+            // Dropped last, so that the endpoint is free when the servers are notified.
             let end = end;
             if let Err(error) = serve(&router, &stopped, &end.shared) {
-                tracing::error!(%error, "the handler of ZAP failed; nobody new can connect");
+                tracing::error!(%error, "the ZAP handler failed; no new peer can connect");
             }
-            // At once, not when libzmq comes to close the socket: another handler may want it.
+            // The endpoint is released at once, not when libzmq closes the socket: another handler may need it.
             let _ = router.unbind(ENDPOINT);
         };
-        // A panic is told by `End`.
+        // `End` reports a panic.
         let thread = ends::thread("mdp-zap", run, drop);
         let thread = Some(thread.map_err(NoHandler::Thread)?);
         Ok(Handler { shared, stop: Mutex::new(Some(stop)), thread })
@@ -134,17 +134,17 @@ impl Handler {
         self.shared.gone.load(Ordering::Acquire)
     }
 
-    /// Ends the thread, whoever relies on it.
+    /// Ends the thread, even if servers rely on it.
     pub(super) fn end(&self) {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stop) = stop {
-            // It cannot be full: nothing else is ever sent on it.
+            // The socket cannot be full: nothing else is sent on it.
             let _ = stop.send("", zmq::DONTWAIT);
         }
     }
 }
 
-/// The handler's sockets: the one it answers on, and a pair to stop it.
+/// The handler's sockets: one for answers, and a pair to stop the handler.
 struct Sockets {
     router: zmq::Socket,
     stopped: zmq::Socket,
@@ -162,7 +162,7 @@ impl Sockets {
         };
         let (router, stopped, stop) =
             (socket(zmq::ROUTER)?, socket(zmq::PAIR)?, socket(zmq::PAIR)?);
-        // A reply must not be lost for want of room.
+        // Without a limit, no reply is lost for lack of room.
         router.set_sndhwm(0)?;
         bind(&router)?;
         stopped.bind(&place)?;
@@ -175,7 +175,7 @@ impl Drop for Handler {
     fn drop(&mut self) {
         self.end();
         if let Some(thread) = self.thread.take() {
-            // What it had to say is in the log.
+            // The thread has logged its errors.
             let _ = thread.join();
         }
     }
@@ -195,7 +195,7 @@ impl Shared {
     }
 }
 
-/// Tells the servers when the thread ends, also by a panic.
+/// Notifies the servers when the thread ends, even by a panic.
 struct End {
     shared: Arc<Shared>,
 }
@@ -209,7 +209,7 @@ impl Drop for End {
     }
 }
 
-/// A handler that has just ended may still hold the endpoint.
+/// Binds the endpoint. A previous handler may still hold it for a moment.
 fn bind(router: &zmq::Socket) -> zmq::Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -247,14 +247,14 @@ fn serve(router: &zmq::Socket, stopped: &zmq::Socket, shared: &Shared) -> zmq::R
                 verdict
             };
             if let Some(reply) = request::answer(&frames, decide) {
-                // Who asked may have gone.
+                // The asking server may be gone.
                 let _ = router.send_multipart(reply, zmq::DONTWAIT);
             }
         }
     }
 }
 
-/// Lines about refused peers, not more than one a second: peers decide how many there would be.
+/// Logs refused peers, at most one line a second, because peers decide how many refusals there are.
 #[derive(Default)]
 struct Log {
     last: Option<Instant>,

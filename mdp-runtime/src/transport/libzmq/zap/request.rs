@@ -1,24 +1,24 @@
-//! Requests and replies of ZAP (RFC 27), as frames. Whatever comes, there is an answer or nothing, and no panic.
+//! Requests and replies of ZAP (RFC 27) as frames. Any input gives an answer or no answer, and never a panic.
 
 use crate::transport::security::PublicKey;
 
 const VERSION: &[u8] = b"1.0";
-/// The longest string, and the longest identity.
+/// Maximum length of a string and of an identity, in bytes.
 const LONGEST: usize = 255;
 
-/// A status and what is said about it.
+/// The accepted key, or the reason for a refusal.
 pub(super) type Verdict = Result<PublicKey, Refusal>;
 
-/// Why a peer does not get in.
+/// The reason why a peer may not connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is not allowed to (400).
+    /// The peer is not allowed to connect (400).
     Denied(&'static str),
-    /// The request is not one (500).
+    /// The request is invalid (500).
     Faulty(&'static str),
 }
 
-/// What a server asks: whether the owner of this key may connect.
+/// The question of a server: may the owner of this key connect?
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Question<'a> {
     pub(super) domain: &'a str,
@@ -26,12 +26,12 @@ pub(super) struct Question<'a> {
     pub(super) key: PublicKey,
 }
 
-/// The answer to a request, with all frames that lead back to who asked. `None`: nobody could be answered.
+/// The answer to a request, with all frames of the way back to the asking server. `None`: the request has no way back.
 pub(super) fn answer(
     frames: &[Vec<u8>],
     decide: impl FnOnce(&Question<'_>) -> Verdict,
 ) -> Option<Vec<Vec<u8>>> {
-    // The routing ids of all sockets on the way, and the empty frame behind them.
+    // The routing ids of all sockets on the way, and the empty frame after them.
     let delimiter = frames.iter().position(Vec::is_empty)?;
     let (envelope, rest) = frames.split_at_checked(delimiter + 1)?;
     let verdict = read(rest).and_then(|question| decide(&question));
@@ -45,7 +45,7 @@ pub(super) fn answer(
     reply.push(VERSION.to_vec());
     reply.push(id);
     reply.extend([status, text, &user].map(|text| text.as_bytes().to_vec()));
-    // No metadata.
+    // The reply has no metadata.
     reply.push(Vec::new());
     Some(reply)
 }
@@ -78,7 +78,7 @@ fn read(frames: &[Vec<u8>]) -> Result<Question<'_>, Refusal> {
     }
 }
 
-/// Printable ASCII, not too long; may be empty.
+/// Reads printable ASCII of at most 255 bytes. The text may be empty.
 fn string(frame: &[u8]) -> Option<&str> {
     let good = frame.len() <= LONGEST && frame.iter().all(|byte| (0x20..0x7f).contains(byte));
     if good { str::from_utf8(frame).ok() } else { None }

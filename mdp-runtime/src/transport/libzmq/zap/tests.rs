@@ -1,5 +1,5 @@
-//! The statements of RFC 27, each by its id in docs/security.md. The handler is ours; the side of the server is
-//! libzmq's, and is watched by a handler of the test's own.
+//! Tests the statements of RFC 27, each under its id in docs/security.md. The handler is this crate's. The server side
+//! is libzmq's own; a handler of the test watches it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::transport::security::{KeyPair, PublicKey};
 
 const PATIENCE_MS: i32 = 10_000;
 
-/// A context with a handler that allows one key, and its domain.
+/// A context with a handler that allows one key, and the domain.
 struct Fixture {
     runtime: Runtime,
     registration: Registration,
@@ -27,7 +27,7 @@ impl Fixture {
         Fixture { runtime, registration, key }
     }
 
-    /// As a server asks.
+    /// A socket that asks as a server does.
     fn socket(&self, kind: zmq::SocketType) -> zmq::Socket {
         let socket = self.runtime.socket(kind).unwrap();
         socket.set_linger(0).unwrap();
@@ -40,7 +40,7 @@ impl Fixture {
         curve(self.registration.domain(), &self.key)
     }
 
-    /// What a request without its delimiter gets.
+    /// The reply to a request without its delimiter.
     fn asks(&self, request: &[Vec<u8>]) -> Reply {
         let socket = self.socket(zmq::REQ);
         socket.send_multipart(request, 0).unwrap();
@@ -54,7 +54,7 @@ fn curve(domain: &str, key: &PublicKey) -> Vec<Vec<u8>> {
     frames.map(<[u8]>::to_vec).into()
 }
 
-/// A request with some of its frames put in another's place.
+/// Replaces one frame of a request.
 fn with(mut request: Vec<Vec<u8>>, place: usize, frame: &[u8]) -> Vec<Vec<u8>> {
     request[place] = frame.to_vec();
     request
@@ -86,7 +86,7 @@ impl Reply {
     }
 }
 
-/// What libzmq asks a handler about a peer with this mechanism.
+/// The request that libzmq sends to a handler about a peer with this mechanism.
 fn libzmq_asks(handler: zmq::SocketType, mechanism: &str, server: &str) -> Vec<Vec<u8>> {
     let runtime = Runtime::new();
     let zap = runtime.socket(handler).unwrap();
@@ -134,13 +134,14 @@ fn z1_a_server_asks_with_req_or_dealer() {
         assert_eq!(reply[0], b"");
         assert_eq!(Reply::read(reply[1..].to_vec()).status, "200");
     }
-    // libzmq's own side: a handler with REP gets its requests, which only these two send.
+    // libzmq's own side: a handler with a REP socket receives its requests, which only REQ and DEALER sockets can send.
     assert_eq!(libzmq_asks(zmq::REP, "CURVE", "tcp://127.0.0.1:*")[0], b"1.0");
 }
 
 #[test]
 fn z2_the_handler_is_a_router() {
-    // A ROUTER answers several at once, each its own; a REP would not take the second before it has answered the first.
+    // A ROUTER accepts several requests at once and answers each. A REP would accept the second one only after its
+    // answer to the first.
     let fixture = Fixture::new();
     let sockets: Vec<_> = (0..20).map(|_| fixture.socket(zmq::REQ)).collect();
     for (number, socket) in sockets.iter().enumerate() {
@@ -159,7 +160,7 @@ fn z3_the_handler_binds_where_servers_connect() {
     let fixture = Fixture::new();
     let other = fixture.runtime.socket(zmq::REP).unwrap();
     assert_eq!(other.bind("inproc://zeromq.zap.01"), Err(zmq::Error::EADDRINUSE));
-    // libzmq's servers connect there: a handler of another making is asked.
+    // libzmq's servers connect to this address: they ask a handler of another library, too.
     libzmq_asks(zmq::ROUTER, "CURVE", "tcp://127.0.0.1:*");
 }
 
@@ -171,12 +172,12 @@ fn z4_one_handler_serves_all_servers_of_a_context() {
     let other = Registration::new(runtime, AllowList::of([other_key]), || {}).unwrap();
     assert!(Arc::ptr_eq(&other.handler, &fixture.registration.handler));
     assert_ne!(other.domain(), fixture.registration.domain());
-    // Each has a list of its own.
+    // Each registration has its own list.
     let asks = |domain: &str, key| fixture.asks(&curve(domain, &key)).status;
     assert_eq!(asks(other.domain(), other_key), "200");
     assert_eq!(asks(other.domain(), fixture.key), "400");
     assert_eq!(asks(fixture.registration.domain(), other_key), "400");
-    // A domain that was given back is nobody's.
+    // A domain that was given back belongs to no server.
     let domain = other.domain().to_owned();
     drop(other);
     assert_eq!(asks(&domain, other_key), "400");
@@ -189,7 +190,7 @@ fn z4_one_handler_serves_all_servers_of_a_context() {
 fn z5_the_handler_is_there_before_a_server_is() {
     let runtime = Runtime::new();
     for _ in 0..50 {
-        // It answers as soon as a domain can be had, and goes with the last one; so does what comes next.
+        // The handler answers as soon as a domain exists, and ends with the last domain. So does the next handler.
         let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
         let socket = runtime.socket(zmq::REQ).unwrap();
         socket.set_linger(0).unwrap();
@@ -201,7 +202,7 @@ fn z5_the_handler_is_there_before_a_server_is() {
         drop(registration);
         assert!(runtime.zap().lock().unwrap().upgrade().is_none());
     }
-    // Where a stranger's handler is, there is no server.
+    // If another library's handler holds the address, no server starts.
     let _other = {
         let other = runtime.socket(zmq::REP).unwrap();
         other.bind(ENDPOINT).unwrap();
@@ -221,7 +222,7 @@ fn z6_a_request_has_its_frames_in_their_order() {
     assert!(!id.is_empty());
     assert_eq!((&*domain, &*address), (&b"a domain"[..], &b"127.0.0.1"[..]));
     assert_eq!((&*identity, &*mechanism, key.len()), (&b"broker"[..], &b"CURVE"[..], 32));
-    // What has fewer, or others, is an error, and is answered.
+    // A request with fewer or other frames is an error, and gets an answer.
     let fixture = Fixture::new();
     let good = fixture.request();
     for frames in 1..good.len() {
@@ -265,7 +266,7 @@ fn z9_the_address_is_that_of_the_peer() {
     let address = |server: &str| libzmq_asks(zmq::ROUTER, "CURVE", server)[5].clone();
     assert_eq!(address("tcp://127.0.0.1:*"), b"127.0.0.1");
     assert_eq!(address("tcp://[::1]:*"), b"::1");
-    // Whatever it is, it decides nothing.
+    // The address decides nothing, whatever it is.
     let fixture = Fixture::new();
     for address in ["", "10.1.2.3", "::1", "nowhere"] {
         let request = with(fixture.request(), 3, address.as_bytes());
@@ -295,7 +296,8 @@ fn z11_a_mechanism_is_not_empty_and_is_curve() {
 
 #[test]
 fn z12_a_status_says_what_became_of_it() {
-    // 200 and 400 are for keys, 500 for what is no request; 300 is never said, as the handler has its answer at hand.
+    // 200 and 400 are answers about keys, 500 about invalid requests. 300 is never sent, because the handler always
+    // knows its answer.
     let fixture = Fixture::new();
     assert_eq!(fixture.asks(&fixture.request()).status, "200");
     let unknown = *KeyPair::new().unwrap().public();
@@ -304,7 +306,7 @@ fn z12_a_status_says_what_became_of_it() {
     let refused = fixture.asks(&curve("another", &fixture.key));
     assert_eq!((&*refused.status, &*refused.text), ("400", "the domain is not known"));
     assert_eq!(fixture.asks(&with(fixture.request(), 6, b"short")).status, "500");
-    // The list may be changed at any time.
+    // The list may change at any time.
     let list = AllowList::nobody();
     let own = Registration::new(&fixture.runtime, list.clone(), || {}).unwrap();
     let asks = || fixture.asks(&curve(own.domain(), &unknown)).status;
@@ -350,8 +352,8 @@ fn z15_strings_are_ascii_of_up_to_255_characters() {
 
 #[test]
 fn z16_the_routing_id_goes_first_and_the_delimiter_stays() {
-    // REQ and REP hide the delimiter, as `Fixture::asks` and the REP of Z1 show. A ROUTER sees both, and a DEALER gets
-    // its reply by them.
+    // REQ and REP hide the delimiter, as `Fixture::asks` and the REP of Z1 show. A ROUTER sees the routing id and the
+    // delimiter, and they bring the reply back to a DEALER.
     let fixture = Fixture::new();
     let dealer = fixture.socket(zmq::DEALER);
     dealer.send_multipart([vec![Vec::new()], fixture.request()].concat(), 0).unwrap();
@@ -361,7 +363,7 @@ fn z16_the_routing_id_goes_first_and_the_delimiter_stays() {
     assert_eq!(reply[..2], [b"route".to_vec(), Vec::new()]);
 }
 
-/// The handler asks nobody else, so there is nothing to be a proxy for (MAY). That it can stand behind one is Z18.
+/// The handler asks no other handler, so it does not need to be a proxy (MAY). Z18 shows that it works behind a proxy.
 #[test]
 fn z17_the_handler_is_no_proxy() {
     let fixture = Fixture::new();
@@ -422,7 +424,7 @@ fn z21_curve_has_one_credential_the_key() {
     }
 }
 
-/// The handler outlives whatever it is sent, and what cannot be answered is not.
+/// The handler survives any message, and does not answer messages that cannot be answered.
 #[test]
 fn no_request_ends_the_handler() {
     let fixture = Fixture::new();
@@ -445,7 +447,7 @@ fn when_the_handler_ends_the_servers_are_told() {
     other.handler.end();
     tells.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(other.is_gone() && fixture.registration.is_gone());
-    // Who comes now gets a new one, which the old ones do not share.
+    // The next server gets a new handler, which does not share the old registrations.
     let next = Registration::new(&fixture.runtime, AllowList::nobody(), || {}).unwrap();
     assert!(!next.is_gone() && other.is_gone());
 }
