@@ -513,6 +513,7 @@ impl WorkerBuilder {
         Ok(core::Config {
             session,
             services: offers,
+            methods: Vec::new(),
             window: self.window,
             give_up_after,
             end_streams_on_drain: self.end_streams_on_drain,
