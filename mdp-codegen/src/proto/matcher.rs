@@ -3,7 +3,7 @@
 /// Whether `pattern` stands for `name`, a full name without the leading dot.
 ///
 /// `.` stands for everything, `.a.b` for `a.b` and all inside it, `b.C` for every name that ends so.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix('.') {
         Some("") => true,
         Some(prefix) => is_inside(name, prefix),
