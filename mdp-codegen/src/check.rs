@@ -1,7 +1,7 @@
 //! The rules for services in any language: what the wire can carry, and which options go together.
 //!
-//! The rules for names in Rust are in [`emit::check`](crate::emit::check). The checks never stop at the first mistake,
-//! so a user sees all mistakes at once.
+//! The rules for names in Rust are in [`emit::check`](crate::emit::check()). The checks never stop at the first
+//! mistake, so a user sees all mistakes at once.
 
 use crate::errors::{Mistake, Problem};
 use crate::model::{Method, Service, Shape};

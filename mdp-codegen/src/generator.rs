@@ -9,9 +9,9 @@ pub type GeneratorError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Generates code in another language from the plain model of the services.
 ///
-/// [`Builder::generator`](crate::Builder::generator) takes one. It is called for each file that was asked for, in their
-/// order, as a plugin of `protoc` is; imported files are in `all`. The services have passed all checks then. Nothing is
-/// written before all generators have succeeded.
+/// [`Builder::generator`](crate::Builder::generator) takes one. As a plugin of `protoc`, it is called for each file that
+/// was asked for, one file after those that it imports. Files that are only imported are in `all`. The services have
+/// passed all checks by then. Nothing is written before all generators have succeeded.
 ///
 /// ```
 /// use mdp_codegen::model::{File, Files};
@@ -60,7 +60,7 @@ pub trait Generator {
     ///
     /// # Errors
     ///
-    /// Any error of the generator's own; it becomes [`Error::Generator`](crate::Error::Generator) without a file's name.
+    /// Any error of the generator's own; it becomes [`Error::Generator`](crate::Error::Generator) without a file.
     fn finish(&mut self, all: &Files) -> Result<Vec<Output>, GeneratorError> {
         let _ = all;
         Ok(Vec::new())

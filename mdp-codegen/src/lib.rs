@@ -78,8 +78,8 @@
 //! # Parts
 //!
 //! A front end turns a definition into the plain data of [`model`]; [`check`] has the rules. [`emit`] has all that is
-//! Rust: what a service is there, the rules for its names, and the templates. The front end for `.proto` files is behind
-//! the feature `proto`, which is on by default. The attribute macros have their own front end to the same model.
+//! Rust: what a service is there, the rules for its names, and the templates. The front end for `.proto` files is
+//! behind the feature `proto`, which is on by default. The attribute macros have their own front end to the same model.
 //!
 //! # Other languages
 //!

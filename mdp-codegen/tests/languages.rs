@@ -1,5 +1,5 @@
-//! A generator of another language, from the plain model alone: the stubs that it makes against a file, and what happens
-//! when it fails.
+//! A generator of another language, from the plain model alone: its stubs against files, and what happens when it
+//! fails.
 //!
 //! `UPDATE_GOLDENS=1 cargo test -p mdp-codegen --test languages` writes the stubs anew.
 

@@ -1,7 +1,7 @@
 //! Rust: the templates, which turn a checked service into code, and what only Rust needs to know of a service.
 //!
 //! [`RustService`] stands around a plain [`Service`](crate::model::Service) and adds names, types and attributes in
-//! Rust. [`check`] has the rules for these names. Generators of other languages need nothing of this module.
+//! Rust. [`check()`] has the rules for these names. Generators of other languages need nothing of this module.
 //!
 //! Generated code names only `runtime::codegen`, `::core` and `::std`, all from the root, so messages and services may
 //! be called `Result`, `Client` or `Send`.
@@ -56,7 +56,8 @@ impl Options {
 
 /// Generates the modules of one service: its names, its client and its worker trait.
 ///
-/// The service must have passed [`check::service`](crate::check::service) and [`check`]. Otherwise the result may be invalid Rust.
+/// The service must have passed [`check::service`](crate::check::service) and [`check()`]. Otherwise the result may be
+/// invalid Rust.
 pub fn service(service: &RustService, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
