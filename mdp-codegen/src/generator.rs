@@ -67,6 +67,16 @@ pub trait Generator {
     }
 }
 
+impl<G: Generator + ?Sized> Generator for Box<G> {
+    fn generate(&mut self, file: &File, all: &Files) -> Result<Vec<Output>, GeneratorError> {
+        (**self).generate(file, all)
+    }
+
+    fn finish(&mut self, all: &Files) -> Result<Vec<Output>, GeneratorError> {
+        (**self).finish(all)
+    }
+}
+
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {

@@ -412,6 +412,8 @@ fn a_failure_names_its_file_and_nothing_is_written() {
 fn rust_and_other_languages_come_together() {
     let project = Project::new(&TWO);
     let gives = Gives { at: vec![], at_the_end: Ok(vec!["deep/er/x"]) };
+    // Chosen at run time, as a program with many languages does.
+    let gives: Box<dyn Generator + Send> = Box::new(gives);
     let builder = project.builder().generator(project.out().join("more"), gives);
     project.compile(builder.clone(), &["a.proto", "b.proto"]).unwrap();
     assert_eq!(project.files(), ["a.rs", "b.rs", "more"]);
