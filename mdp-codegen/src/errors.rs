@@ -3,19 +3,22 @@
 use std::fmt;
 
 use crate::check::MAX_NAME_BYTES;
-use crate::model::{Method, Origin, Service};
+use crate::model::{Place, Service};
 
 /// One mistake, with its place.
 ///
 /// It reads as `auth.proto:12: service auth.v1.Auth, method getUrl: its name in Rust would be `get_url`, ..`.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// The place. `None`: it is not in a source file, for example a setting of the builder.
-    pub origin: Option<Origin>,
+    /// The place in a `.proto` file. `None`: it is in none, for example in a setting of the builder, or in a Rust trait,
+    /// where a macro finds the place by [`number`](Self::number).
+    pub place: Option<Place>,
     /// The service with the mistake, with its package.
     pub service: Option<String>,
     /// The method with the mistake, by its name on the wire.
     pub method: Option<String>,
+    /// The number of that method: its place in [`Service::methods`].
+    pub number: Option<usize>,
     /// The mistake.
     pub mistake: Mistake,
 }
@@ -24,18 +27,21 @@ impl Problem {
     /// Makes the problem of a mistake in the declaration of a service.
     pub fn of_service(service: &Service, mistake: Mistake) -> Self {
         Self {
-            origin: Some(service.origin.clone()),
+            place: service.place.clone(),
             service: Some(service.full_name()),
             method: None,
+            number: None,
             mistake,
         }
     }
 
-    /// Makes the problem of a mistake in the declaration of a method.
-    pub fn of_method(service: &Service, method: &Method, mistake: Mistake) -> Self {
+    /// A mistake in the declaration of the method with this number.
+    pub fn of_method(service: &Service, number: usize, mistake: Mistake) -> Self {
+        let method = service.methods.get(number);
         Self {
-            origin: Some(method.origin.clone()),
-            method: Some(method.name.clone()),
+            place: method.and_then(|method| method.place.clone()),
+            method: method.map(|method| method.name.clone()),
+            number: Some(number),
             ..Self::of_service(service, mistake)
         }
     }
@@ -43,24 +49,21 @@ impl Problem {
     /// Makes the problem of a mistake without a place in a source file.
     #[cfg(feature = "proto")]
     pub(crate) fn of_setting(mistake: Mistake) -> Self {
-        Self { origin: None, service: None, method: None, mistake }
+        Self { place: None, service: None, method: None, number: None, mistake }
     }
 
     /// The sort key: by file, then by line; settings come first.
     #[cfg(feature = "proto")]
     fn position(&self) -> (String, usize) {
-        match &self.origin {
-            Some(Origin::Proto { file, line }) => (file.clone(), line.unwrap_or(0)),
-            Some(Origin::Rust(_)) | None => (String::new(), 0),
-        }
+        let place = self.place.clone().unwrap_or_default();
+        (place.file, place.line.unwrap_or(0))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // For Rust source, the compiler shows the place.
-        if let Some(origin @ Origin::Proto { .. }) = &self.origin {
-            write!(f, "{origin}: ")?;
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
         }
         match (&self.service, &self.method) {
             (Some(service), Some(method)) => write!(f, "service {service}, method {method}: ")?,
@@ -217,7 +220,15 @@ pub enum Error {
     /// `prost-build` refused its settings, or could not write its files.
     #[error("the generated code was not written")]
     Generate(#[source] std::io::Error),
-    /// A file other than the generated code could not be written.
+    /// A generator of the user's failed; no file was written.
+    #[error("no code was generated, because the generator failed {}", at(file.as_deref()))]
+    Generator {
+        /// The `.proto` file that it was called for. `None`: it failed after the last one.
+        file: Option<String>,
+        /// The generator's error.
+        source: crate::GeneratorError,
+    },
+    /// A file other than the generated Rust could not be written.
     #[error("{} was not written", path.display())]
     Write {
         /// The file.
@@ -233,7 +244,7 @@ impl Error {
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Problems(problems) => problems,
-            Self::Generate(_) | Self::Write { .. } => &[],
+            Self::Generate(_) | Self::Generator { .. } | Self::Write { .. } => &[],
         }
     }
 
@@ -252,6 +263,11 @@ impl fmt::Debug for Error {
             None => Ok(()),
         }
     }
+}
+
+#[cfg(feature = "proto")]
+fn at(file: Option<&str>) -> String {
+    file.map_or_else(|| "after the last file".to_owned(), |file| format!("at {file}"))
 }
 
 #[cfg(feature = "proto")]

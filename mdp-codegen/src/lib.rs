@@ -77,22 +77,29 @@
 //!
 //! # Parts
 //!
-//! A front end turns a definition into the plain data of [`model`]; [`check`] has the rules and [`emit`] the templates.
-//! The front end for `.proto` files is behind the feature `proto`, which is on by default. The attribute macros have
-//! their own front end to the same model.
+//! A front end turns a definition into the plain data of [`model`]; [`check`] has the rules. [`emit`] has all that is
+//! Rust: what a service is there, the rules for its names, and the templates. The front end for `.proto` files is
+//! behind the feature `proto`, which is on by default. The attribute macros have their own front end to the same model.
+//!
+//! # Other languages
+//!
+//! A [`Generator`] writes code in another language from the plain model; [`Builder::generator`] takes it.
 
 pub mod check;
 pub mod emit;
 mod errors;
+#[cfg(feature = "proto")]
+mod generator;
 pub mod model;
-pub mod names;
 #[cfg(feature = "proto")]
 mod proto;
 
 #[cfg(feature = "proto")]
 pub use errors::Error;
 pub use errors::{Mistake, Problem};
-/// The crate of the `Config` for [`Builder::compile_with_config`].
+#[cfg(feature = "proto")]
+pub use generator::{Generator, GeneratorError, Output};
+/// The crate whose `Config` [`Builder::compile_with_config`] takes.
 #[cfg(feature = "proto")]
 pub use prost_build;
 #[cfg(feature = "proto")]

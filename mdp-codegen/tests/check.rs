@@ -2,69 +2,61 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use mdp_codegen::emit::{self, Options};
-use mdp_codegen::model::{
-    Attributes, Idempotency, Method, Module, OnCancel, Origin, SchemaSource, Service, Shape, Taken,
-};
-use mdp_codegen::{Mistake, check, names};
-use proc_macro2::Span;
+use mdp_codegen::emit::{self, Options, RustMethod, RustModule, RustService, Taken, names};
+use mdp_codegen::model::{Method, Service, Shape};
+use mdp_codegen::{Mistake, Problem, check};
 
-fn here() -> Origin {
-    Origin::Rust(Span::call_site())
-}
+type Both = (Method, RustMethod);
 
-fn method(name: &str) -> Method {
-    Method {
-        name: name.to_owned(),
+/// A unary method.
+fn method(name: &str) -> Both {
+    let rust = RustMethod {
         ident: names::method(name).unwrap(),
         docs: Vec::new(),
-        shape: Shape::Unary,
-        idempotency: Idempotency::Unknown,
-        timeout_ms: None,
-        retry_attempts: None,
-        blocking: false,
-        on_cancel: OnCancel::Cancel,
         deprecated: None,
         cfgs: Vec::new(),
         takes_context: true,
         takes_request: true,
         input: syn::parse_quote!(super::Request),
         output: syn::parse_quote!(super::Reply),
-        origin: here(),
-    }
+    };
+    (Method::new(name, Shape::Unary), rust)
 }
 
-fn service(name: &str, methods: &[&str]) -> Service {
+fn service_of(name: &str, methods: Vec<Both>) -> RustService {
     let names = names::service(name).unwrap();
-    Service {
-        package: "a.v1".to_owned(),
-        name: name.to_owned(),
-        ident: names.ident,
-        type_stem: names.type_stem,
-        module_stem: names.module_stem,
-        docs: Vec::new(),
-        deprecated: None,
-        visibility: syn::parse_quote!(pub),
-        cfgs: Vec::new(),
-        needs_outer_names: false,
-        methods: methods.iter().map(|name| method(name)).collect(),
-        attributes: Attributes::default(),
-        schema: SchemaSource::Described,
-        origin: here(),
-    }
+    let mut service = RustService::new(Service::new("a.v1", name), names);
+    methods.into_iter().for_each(|(plain, rust)| service.push(plain, rust));
+    service
 }
 
-fn mistakes(services: &[Service], taken: &[&str], options: &Options) -> Vec<String> {
+fn service(name: &str, methods: &[&str]) -> RustService {
+    service_of(name, methods.iter().map(|name| method(name)).collect())
+}
+
+/// The service `Auth` with one unary method and one that `change` has changed.
+fn auth_with(name: &str, change: impl FnOnce(&mut Method, &mut RustMethod)) -> RustService {
+    let mut changed = method(name);
+    change(&mut changed.0, &mut changed.1);
+    service_of("Auth", vec![method("Login"), changed])
+}
+
+fn problems(services: &[RustService], taken: &[&str], options: &Options) -> Vec<Problem> {
     let taken = taken.iter().map(|module| Taken {
         module: (*module).to_owned(),
         by: "a thing".to_owned(),
-        origin: here(),
+        place: None,
     });
-    let module = Module { services: services.to_vec(), taken: taken.collect() };
-    check::module(&module, options).iter().map(ToString::to_string).collect()
+    let module = RustModule { services: services.to_vec(), taken: taken.collect() };
+    let plain = services.iter().flat_map(|service| check::service(service.plain()));
+    plain.chain(emit::check(&module, options)).collect()
 }
 
-fn of(service: Service) -> Vec<String> {
+fn mistakes(services: &[RustService], taken: &[&str], options: &Options) -> Vec<String> {
+    problems(services, taken, options).iter().map(ToString::to_string).collect()
+}
+
+fn of(service: RustService) -> Vec<String> {
     mistakes(&[service], &[], &Options::default())
 }
 
@@ -79,11 +71,10 @@ fn a_method_of_any_shape_is_fine() {
     for (many_requests, many_replies) in
         [(false, false), (false, true), (true, false), (true, true)]
     {
-        let mut auth = service("Auth", &["Login", "Watch"]);
-        auth.methods[1].shape = Shape::of(many_requests, many_replies);
-        assert_eq!(auth.methods[1].shape.has_many_requests(), many_requests);
-        assert_eq!(auth.methods[1].shape.has_many_replies(), many_replies);
-        assert_eq!(of(auth), [""; 0]);
+        let shape = Shape::of(many_requests, many_replies);
+        assert_eq!(shape.has_many_requests(), many_requests);
+        assert_eq!(shape.has_many_replies(), many_replies);
+        assert_eq!(of(auth_with("Watch", |plain, _| plain.shape = shape)), [""; 0]);
     }
 }
 
@@ -110,9 +101,7 @@ fn equal_rust_names_are_a_problem_each() {
 
 #[test]
 fn equal_names_on_the_wire_are_a_problem() {
-    let mut auth = service("Auth", &["Login", "Logout", "Enter"]);
-    auth.methods[2].name = "Login".to_owned();
-    let problems = of(auth);
+    let problems = of(auth_with("Enter", |plain, _| plain.name = "Login".to_owned()));
     assert_eq!(problems.len(), 1, "{problems:?}");
     let words = "method Login: its name on the wire is `Login`, which method `login` already has";
     assert!(problems[0].contains(words), "{problems:?}");
@@ -120,11 +109,12 @@ fn equal_names_on_the_wire_are_a_problem() {
 
 #[test]
 fn methods_under_conditions_may_be_alternatives() {
-    let mut auth = service("Auth", &["Login", "Login"]);
-    auth.methods[0].cfgs = vec![syn::parse_quote!(#[cfg(unix)])];
-    assert_eq!(of(auth.clone()).len(), 1, "the second is always there");
-    auth.methods[1].cfgs = vec![syn::parse_quote!(#[cfg(not(unix))])];
-    assert_eq!(of(auth), [""; 0]);
+    let (mut first, mut second) = (method("Login"), method("Login"));
+    first.1.cfgs = vec![syn::parse_quote!(#[cfg(unix)])];
+    let one = service_of("Auth", vec![first.clone(), second.clone()]);
+    assert_eq!(of(one).len(), 1, "the second is always there");
+    second.1.cfgs = vec![syn::parse_quote!(#[cfg(not(unix))])];
+    assert_eq!(of(service_of("Auth", vec![first, second])), [""; 0]);
 }
 
 #[test]
@@ -145,17 +135,15 @@ fn modules_clash_only_if_they_are_generated() {
 
 #[test]
 fn all_problems_are_found_at_once() {
-    let mut auth = service("Auth", &["Get", "get"]);
-    auth.name = "A".repeat(check::MAX_NAME_BYTES);
-    let module = Module { services: vec![auth], taken: Vec::new() };
-    let problems = check::module(&module, &Options::default());
+    let long = service(&"A".repeat(check::MAX_NAME_BYTES), &["Get", "get"]);
+    let problems = problems(&[long], &[], &Options::default());
     assert!(problems.iter().any(|problem| matches!(problem.mistake, Mistake::SameRustName { .. })));
     let too_long = |mistake: &Mistake| matches!(mistake, Mistake::ServiceNameTooLong { .. });
     assert!(problems.iter().any(|problem| too_long(&problem.mistake)));
 }
 
 /// The methods of the trait and of the client, without blanks.
-fn methods(service: &Service) -> String {
+fn methods(service: &RustService) -> String {
     emit::service(service, &Options::default()).to_string().replace([' ', '\n'], "")
 }
 
@@ -191,8 +179,7 @@ fn each_shape_has_its_own_signatures() {
             "BidiStreaming",
         ),
     ] {
-        let mut auth = service("Auth", &["Watch"]);
-        auth.methods[0].shape = shape;
+        let auth = auth_with("Watch", |plain, _| plain.shape = shape);
         let text = methods(&auth).replace("::mdp_runtime::codegen::", "");
         let text = text.replace("::core::result::", "").replace("::core::marker::", "");
         let text = text.replace("::core::convert::Into<super::Request>,)", "Into)");
@@ -209,11 +196,12 @@ fn each_shape_has_its_own_signatures() {
 
 #[test]
 fn a_stream_of_replies_may_need_no_request() {
-    let mut auth = service("Auth", &["Watch"]);
-    auth.methods[0].shape = Shape::ServerStreaming;
-    auth.methods[0].takes_request = false;
-    auth.methods[0].takes_context = false;
-    auth.methods[0].input = syn::parse_quote!(());
+    let auth = auth_with("Watch", |plain, rust| {
+        plain.shape = Shape::ServerStreaming;
+        rust.takes_request = false;
+        rust.takes_context = false;
+        rust.input = syn::parse_quote!(());
+    });
     let text = methods(&auth);
     assert!(text.contains("letreq:()=();"), "{text}");
     assert!(text.contains("self::Auth>::watch(&*inner,).await?"), "{text}");

@@ -3,13 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident};
-use crate::model::{Method, Service, Shape};
+use super::{
+    BoundMethod, Options, RustService, docs, method_spec, module_attributes, module_ident,
+    outer_names, type_ident,
+};
+use crate::model::Shape;
 
-pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
+pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     let (visibility, module) = (&service.visibility, module_ident(service, "client"));
     let mod_attributes = &service.attributes.client_mod;
-    let doc = format!(" The client of `{}`.", service.full_name());
+    let doc = format!(" The client of `{}`.", service.plain().full_name());
     let attributes = module_attributes(service, doc);
     let outer_names = outer_names(service);
     let (client, conversions) = (client(service, options), conversions(service, options));
@@ -32,10 +35,10 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn client(service: &Service, options: &Options) -> TokenStream {
+fn client(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, attributes) = (type_ident(service, "Client"), &service.attributes.client);
-    let docs = docs(&service.docs, format!(" Calls `{}`.", service.full_name()));
+    let docs = docs(&service.docs, format!(" Calls `{}`.", service.plain().full_name()));
     let deprecated = &service.deprecated;
     quote! {
         #docs
@@ -48,13 +51,13 @@ fn client(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// Whether a method of the service has this name. The client's own functions are left out then, because the names of
-/// the client belong to the service. The conversions remain.
-fn is_taken(service: &Service, name: &str) -> bool {
-    service.methods.iter().any(|method| method.ident == name)
+/// Whether a method of the service has this name. What the client has of its own yields to it, for the namespace
+/// of the client belongs to the service; the conversions remain.
+fn is_taken(service: &RustService, name: &str) -> bool {
+    service.methods().any(|method| method.rust.ident == name)
 }
 
-fn new(service: &Service, options: &Options) -> Option<TokenStream> {
+fn new(service: &RustService, options: &Options) -> Option<TokenStream> {
     if is_taken(service, "new") {
         return None;
     }
@@ -67,8 +70,8 @@ fn new(service: &Service, options: &Options) -> Option<TokenStream> {
     })
 }
 
-/// Accepts any service, not only the worker of the same file: that worker may be left out of the build.
-fn in_memory(service: &Service, options: &Options) -> Option<TokenStream> {
+/// For any service, not for the worker next door: that may be left out of the build.
+fn in_memory(service: &RustService, options: &Options) -> Option<TokenStream> {
     if is_taken(service, "in_memory") {
         return None;
     }
@@ -85,15 +88,15 @@ fn in_memory(service: &Service, options: &Options) -> Option<TokenStream> {
     })
 }
 
-fn calls(service: &Service, options: &Options) -> TokenStream {
-    service.methods.iter().map(|method| call(service, method, options)).collect()
+fn calls(service: &RustService, options: &Options) -> TokenStream {
+    service.methods().map(|method| call(service, method, options)).collect()
 }
 
-fn call(service: &Service, method: &Method, options: &Options) -> TokenStream {
+fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (ident, output) = (&method.ident, &method.output);
-    let docs = docs(&method.docs, format!(" Calls `{}`.", service.path(method)));
-    let (cfgs, deprecated) = (&method.cfgs, &method.deprecated);
+    let (ident, output) = (&method.rust.ident, &method.rust.output);
+    let docs = docs(&method.rust.docs, format!(" Calls `{}`.", service.plain().path(method.plain)));
+    let (cfgs, deprecated) = (&method.rust.cfgs, &method.rust.deprecated);
     let spec = method_spec(service, method);
     let Request { takes, made, lent } = request(method);
     let (new, kind) = kind(method, options);
@@ -122,26 +125,26 @@ struct Request {
     lent: Option<TokenStream>,
 }
 
-fn request(method: &Method) -> Request {
-    if method.shape.has_many_requests() {
+fn request(method: BoundMethod<'_>) -> Request {
+    if method.plain.shape.has_many_requests() {
         return Request::default();
     }
-    let input = &method.input;
-    let req = match method.takes_request {
+    let input = &method.rust.input;
+    let req = match method.rust.takes_request {
         true => quote!(::core::convert::Into::into(req)),
         false => quote!(()),
     };
     Request {
-        takes: method.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,)),
+        takes: method.rust.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,)),
         made: Some(quote!(let req: #input = #req;)),
         lent: Some(quote!(, &req)),
     }
 }
 
-/// The function that makes a call of the method, and the part of the call's type after the reply.
-fn kind(method: &Method, options: &Options) -> (TokenStream, Option<TokenStream>) {
-    let (runtime, input) = (&options.runtime, &method.input);
-    match method.shape {
+/// How a call of the method is made, and what stands behind the reply in its type.
+fn kind(method: BoundMethod<'_>, options: &Options) -> (TokenStream, Option<TokenStream>) {
+    let (runtime, input) = (&options.runtime, &method.rust.input);
+    match method.plain.shape {
         Shape::Unary => (quote!(new), None),
         Shape::ServerStreaming => {
             (quote!(server_streaming), Some(quote!(, #runtime::codegen::ServerStreaming)))
@@ -155,7 +158,7 @@ fn kind(method: &Method, options: &Options) -> (TokenStream, Option<TokenStream>
     }
 }
 
-fn conversions(service: &Service, options: &Options) -> TokenStream {
+fn conversions(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let ident = type_ident(service, "Client");
     quote! {

@@ -3,20 +3,19 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, module_attributes, module_ident, schema};
-use crate::model::{Idempotency, Method, OnCancel, Service, Shape};
-use crate::names;
+use super::{BoundMethod, Options, RustService, module_attributes, module_ident, names, schema};
+use crate::model::{Idempotency, OnCancel, Shape};
 
-pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
+pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (visibility, module) = (&service.visibility, module_ident(service, "service"));
-    let full_name = service.full_name();
-    let doc = format!(" The names of `{full_name}` on the wire.");
+    let full_name = service.plain().full_name();
+    let doc = format!(" The names of `{full_name}`, as they go over the wire.");
     let attributes = module_attributes(service, doc);
     let specs =
-        (0..).zip(&service.methods).map(|(number, method)| spec(service, number, method, options));
+        (0..).zip(service.methods()).map(|(number, method)| spec(service, number, method, options));
     let (outer_names, schema) = (schema::outer_names(service), schema::function(service, options));
-    let constants = service.methods.iter().map(listed);
+    let constants = service.methods().map(listed);
     quote! {
         #attributes
         #visibility mod #module {
@@ -37,30 +36,35 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The reference to a method in the list of all methods of the service.
-fn listed(method: &Method) -> TokenStream {
-    let (cfgs, constant) = (&method.cfgs, names::constant(&method.ident));
+/// A method among all methods of the service.
+fn listed(method: BoundMethod<'_>) -> TokenStream {
+    let (cfgs, constant) = (&method.rust.cfgs, names::constant(&method.rust.ident));
     quote!(#(#cfgs)* methods::#constant)
 }
 
-fn spec(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
+fn spec(
+    service: &RustService,
+    number: u32,
+    method: BoundMethod<'_>,
+    options: &Options,
+) -> TokenStream {
     let runtime = &options.runtime;
-    let (constant, name) = (names::constant(&method.ident), &method.name);
-    let (full_name, path) = (service.full_name(), service.path(method));
-    let idempotency = idempotency(method.idempotency);
-    // A deprecated service makes all its methods deprecated.
-    let deprecated = method.deprecated.is_some() || service.deprecated.is_some();
-    let timeout = match method.timeout_ms {
+    let (constant, name) = (names::constant(&method.rust.ident), &method.plain.name);
+    let (full_name, path) = (service.plain().full_name(), service.plain().path(method.plain));
+    let idempotency = idempotency(method.plain.idempotency);
+    // Whoever marks a whole service means each of its methods.
+    let deprecated = method.rust.deprecated.is_some() || service.deprecated.is_some();
+    let timeout = match method.plain.timeout_ms {
         Some(ms) => quote!(::core::option::Option::Some(#ms)),
         None => quote!(::core::option::Option::None),
     };
-    let retry_attempts = match method.retry_attempts {
+    let retry_attempts = match method.plain.retry_attempts {
         Some(attempts) => quote!(::core::option::Option::Some(#attempts)),
         None => quote!(::core::option::Option::None),
     };
-    let (number, kind) = (Literal::u32_unsuffixed(number), kind(method.shape));
-    let on_cancel = on_cancel(method.on_cancel);
-    let (cfgs, doc) = (&method.cfgs, format!(" `{path}`"));
+    let (number, kind) = (Literal::u32_unsuffixed(number), kind(method.plain.shape));
+    let on_cancel = on_cancel(method.plain.on_cancel);
+    let (cfgs, doc) = (&method.rust.cfgs, format!(" `{path}`"));
     quote! {
         #[doc = #doc]
         #(#cfgs)*

@@ -1,20 +1,30 @@
-//! The templates: they turn a checked service into Rust.
+//! Rust: the templates, which turn a checked service into code, and what only Rust needs to know of a service.
+//!
+//! [`RustService`] stands around a plain [`Service`](crate::model::Service) and adds names, types and attributes in
+//! Rust. [`check()`] has the rules for these names. Generators of other languages need nothing of this module.
 //!
 //! Generated code names only `runtime::codegen`, `::core` and `::std`, all from the root, so messages and services may
 //! be called `Result`, `Client` or `Send`.
 
+mod binding;
+mod check;
 mod client;
 #[cfg(feature = "proto")]
-pub(crate) mod described;
+mod described;
 mod meta;
+pub mod names;
+#[cfg(feature = "proto")]
+pub(crate) mod prost;
 mod schema;
 mod worker;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::model::{Method, Service};
-use crate::names;
+pub use binding::{
+    Attributes, BoundMethod, RustMethod, RustModule, RustService, SchemaSource, Taken,
+};
+pub use check::check;
 
 /// Which code is generated.
 #[derive(Clone, Debug)]
@@ -35,7 +45,7 @@ impl Default for Options {
 
 impl Options {
     /// The names of all modules that [`service`] generates for a service.
-    pub(crate) fn module_names(&self, service: &Service) -> Vec<String> {
+    pub(crate) fn module_names(&self, service: &RustService) -> Vec<String> {
         [("service", true), ("client", self.client), ("worker", self.worker)]
             .into_iter()
             .filter(|(_, wanted)| *wanted)
@@ -46,8 +56,9 @@ impl Options {
 
 /// Generates the modules of one service: its names, its client and its worker trait.
 ///
-/// The service must have passed [`check::module`](crate::check::module). Otherwise the result may be invalid Rust.
-pub fn service(service: &Service, options: &Options) -> TokenStream {
+/// The service must have passed [`check::service`](crate::check::service) and [`check()`]. Otherwise the result may be
+/// invalid Rust.
+pub fn service(service: &RustService, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
     let worker = options.worker.then(|| worker::module(service, options));
@@ -78,18 +89,18 @@ fn quiet() -> TokenStream {
 }
 
 /// The name of a module of the service: `auth_client` for the suffix `client`.
-pub fn module_ident(service: &Service, suffix: &str) -> Ident {
-    // With the suffix, the name is not a keyword.
+pub fn module_ident(service: &RustService, suffix: &str) -> Ident {
+    // With the suffix it is no keyword.
     Ident::new(&names::module(&service.module_stem, suffix), service.ident.span())
 }
 
 /// The name of a type of the service: `AuthClient` for the suffix `Client`.
-pub fn type_ident(service: &Service, suffix: &str) -> Ident {
+pub fn type_ident(service: &RustService, suffix: &str) -> Ident {
     Ident::new(&format!("{}{suffix}", service.type_stem), service.ident.span())
 }
 
-/// The attributes of each module.
-fn module_attributes(service: &Service, doc: String) -> TokenStream {
+/// What stands before each module.
+fn module_attributes(service: &RustService, doc: String) -> TokenStream {
     let (quiet, cfgs) = (quiet(), &service.cfgs);
     quote! {
         #[doc = #doc]
@@ -99,7 +110,7 @@ fn module_attributes(service: &Service, doc: String) -> TokenStream {
 }
 
 /// The import of the names next to the service, if types use them. The module's own names take precedence.
-fn outer_names(service: &Service) -> Option<TokenStream> {
+fn outer_names(service: &RustService) -> Option<TokenStream> {
     service.needs_outer_names.then(|| {
         quote! {
             #[allow(unused_imports)]
@@ -109,9 +120,9 @@ fn outer_names(service: &Service) -> Option<TokenStream> {
 }
 
 /// The path of a method's constant, seen from a neighbouring module.
-fn method_spec(service: &Service, method: &Method) -> TokenStream {
+fn method_spec(service: &RustService, method: BoundMethod<'_>) -> TokenStream {
     let meta = module_ident(service, "service");
-    let constant = names::constant(&method.ident);
+    let constant = names::constant(&method.rust.ident);
     quote!(super::#meta::methods::#constant)
 }
 

@@ -3,10 +3,10 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, meta};
-use crate::model::{Method, SchemaSource, Service};
+use super::{BoundMethod, Options, RustMethod, RustService, SchemaSource, meta};
+use crate::model;
 
-pub(super) fn function(service: &Service, options: &Options) -> TokenStream {
+pub(super) fn function(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let body = match &service.schema {
         SchemaSource::Bytes(bytes) => {
@@ -23,19 +23,20 @@ pub(super) fn function(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The import of the names that the types of requests and replies may use.
-pub(super) fn outer_names(service: &Service) -> Option<TokenStream> {
+/// The names that the types of requests and replies may be written with, where they are written.
+pub(super) fn outer_names(service: &RustService) -> Option<TokenStream> {
     match service.schema {
         SchemaSource::Bytes(_) => None,
         SchemaSource::Described => super::outer_names(service),
     }
 }
 
-fn described(service: &Service, options: &Options) -> TokenStream {
+fn described(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let Service { package, name, docs, .. } = service;
+    let model::Service { package, name, .. } = service.plain();
+    let docs = &service.docs;
     let deprecated = service.deprecated.is_some();
-    let methods = service.methods.iter().map(|method| self::method(method, options));
+    let methods = service.methods().map(|method| self::method(method, options));
     quote! {
         #runtime::codegen::SchemaBuilder::service(
             #package,
@@ -52,12 +53,13 @@ fn described(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn method(method: &Method, options: &Options) -> TokenStream {
+fn method(method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let Method { name, docs, input, output, cfgs, .. } = method;
-    let deprecated = method.deprecated.is_some();
-    let idempotency = meta::idempotency(method.idempotency);
-    let (client, server) = (method.shape.has_many_requests(), method.shape.has_many_replies());
+    let (name, RustMethod { docs, input, output, cfgs, .. }) = (&method.plain.name, method.rust);
+    let deprecated = method.rust.deprecated.is_some();
+    let idempotency = meta::idempotency(method.plain.idempotency);
+    let (client, server) =
+        (method.plain.shape.has_many_requests(), method.plain.shape.has_many_replies());
     quote! {
         #(#cfgs)*
         service.method::<#input, #output>(&#runtime::codegen::MethodItem {

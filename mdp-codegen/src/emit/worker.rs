@@ -5,13 +5,16 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::{Options, docs, method_spec, module_attributes, module_ident, outer_names, type_ident};
-use crate::model::{Method, Service, Shape};
+use super::{
+    BoundMethod, Options, RustService, docs, method_spec, module_attributes, module_ident,
+    outer_names, type_ident,
+};
+use crate::model::Shape;
 
-pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
+pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     let (visibility, module) = (&service.visibility, module_ident(service, "worker"));
     let mod_attributes = &service.attributes.worker_mod;
-    let doc = format!(" The worker's side of `{}`.", service.full_name());
+    let doc = format!(" The worker's side of `{}`.", service.plain().full_name());
     let attributes = module_attributes(service, doc);
     let outer_names = outer_names(service);
     let handler = handler(service, options);
@@ -28,12 +31,13 @@ pub(super) fn module(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-/// The trait. Its methods return `impl Future + Send`, so a plain `async fn` can implement them. For a stream of
-/// replies, an `async fn` that returns `Result<impl Stream<..>, Status>` can. Blocking methods are plain `fn`s.
-fn handler(service: &Service, options: &Options) -> TokenStream {
+/// The trait. Its methods return `impl Future + Send`, which a plain `async fn` satisfies; where many replies are
+/// given, so does one that returns `Result<impl Stream<..>, Status>`. Those that block are plain `fn`s.
+fn handler(service: &RustService, options: &Options) -> TokenStream {
     let ident = &service.ident;
-    let docs = docs(&service.docs, format!(" Handles the calls of `{}`.", service.full_name()));
-    let methods = service.methods.iter().map(|method| self::method(service, method, options));
+    let docs =
+        docs(&service.docs, format!(" Handles the calls of `{}`.", service.plain().full_name()));
+    let methods = service.methods().map(|method| self::method(service, method, options));
     quote! {
         #docs
         pub trait #ident: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -42,17 +46,18 @@ fn handler(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn method(service: &Service, method: &Method, options: &Options) -> TokenStream {
+fn method(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (ident, input, output) = (&method.ident, &method.input, &method.output);
-    let docs = docs(&method.docs, format!(" Handles `{}`.", service.path(method)));
-    let cfgs = &method.cfgs;
-    let cx = method.takes_context.then(|| quote!(cx: &#runtime::codegen::CallContext,));
-    let req = method.takes_request.then(|| match method.shape.has_many_requests() {
+    let (ident, input, output) = (&method.rust.ident, &method.rust.input, &method.rust.output);
+    let docs =
+        docs(&method.rust.docs, format!(" Handles `{}`.", service.plain().path(method.plain)));
+    let cfgs = &method.rust.cfgs;
+    let cx = method.rust.takes_context.then(|| quote!(cx: &#runtime::codegen::CallContext,));
+    let req = method.rust.takes_request.then(|| match method.plain.shape.has_many_requests() {
         true => quote!(requests: #runtime::codegen::Streaming<#input>,),
         false => quote!(req: #input,),
     });
-    let reply = match method.shape.has_many_replies() {
+    let reply = match method.plain.shape.has_many_replies() {
         true => quote! {
             impl #runtime::codegen::Stream<
                 Item = ::core::result::Result<#output, #runtime::codegen::Status>,
@@ -78,16 +83,16 @@ fn method(service: &Service, method: &Method, options: &Options) -> TokenStream 
     }
 }
 
-/// Whether the method is generated as blocking. Macros emit code even after failed checks, so a stream is excluded
-/// here.
-fn blocks(method: &Method) -> bool {
-    method.blocking && method.shape == Shape::Unary
+/// A macro emits what has not passed the checks too; there are no streams that block.
+fn blocks(method: BoundMethod<'_>) -> bool {
+    method.plain.blocking && method.plain.shape == Shape::Unary
 }
 
-fn adapter(service: &Service) -> TokenStream {
+fn adapter(service: &RustService) -> TokenStream {
     let (ident, attributes) = (type_ident(service, "Worker"), &service.attributes.worker);
     let handler = &service.ident;
-    let doc = format!(" Serves an implementation of [`{handler}`] as `{}`.", service.full_name());
+    let doc =
+        format!(" Serves an implementation of [`{handler}`] as `{}`.", service.plain().full_name());
     let name = ident.to_string();
     quote! {
         #[doc = #doc]
@@ -119,12 +124,12 @@ fn adapter(service: &Service) -> TokenStream {
     }
 }
 
-fn dispatch(service: &Service, options: &Options) -> TokenStream {
+fn dispatch(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let (ident, handler) = (type_ident(service, "Worker"), &service.ident);
     let meta = module_ident(service, "service");
     let arms =
-        (0..).zip(&service.methods).map(|(number, method)| arm(service, number, method, options));
+        (0..).zip(service.methods()).map(|(number, method)| arm(service, number, method, options));
     quote! {
         impl<T: self::#handler> #runtime::codegen::Service for self::#ident<T> {
             fn spec(&self) -> &'static #runtime::codegen::ServiceSpec {
@@ -148,16 +153,21 @@ fn dispatch(service: &Service, options: &Options) -> TokenStream {
     }
 }
 
-fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
+fn arm(
+    service: &RustService,
+    number: u32,
+    method: BoundMethod<'_>,
+    options: &Options,
+) -> TokenStream {
     if blocks(method) {
         return blocking_arm(service, number, method, options);
     }
     let runtime = &options.runtime;
-    let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
+    let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
     let spec = method_spec(service, method);
-    let (cfgs, number) = (&method.cfgs, Literal::u32_unsuffixed(number));
-    let cx = method.takes_context.then(|| quote!(&cx,));
-    let (requests, name) = match method.shape.has_many_requests() {
+    let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
+    let cx = method.rust.takes_context.then(|| quote!(&cx,));
+    let (requests, name) = match method.plain.shape.has_many_requests() {
         true => {
             (quote!(let requests = #runtime::codegen::requests::<#input>(&cx);), quote!(requests,))
         }
@@ -165,9 +175,9 @@ fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> To
             (quote!(let req = #runtime::codegen::decode::<#input>(&#spec, body)?;), quote!(req,))
         }
     };
-    let name = method.takes_request.then_some(name);
+    let name = method.rust.takes_request.then_some(name);
     let handled = quote!(<T as self::#handler>::#ident(&*inner, #cx #name).await?);
-    let end = match method.shape.has_many_replies() {
+    let end = match method.plain.shape.has_many_replies() {
         true => quote! {
             let replies = #handled;
             #runtime::codegen::send_replies(&cx, replies).await
@@ -189,14 +199,19 @@ fn arm(service: &Service, number: u32, method: &Method, options: &Options) -> To
     }
 }
 
-/// Like the other arm, but all the work runs on a thread for blocking code, which borrows the context.
-fn blocking_arm(service: &Service, number: u32, method: &Method, options: &Options) -> TokenStream {
+/// As the other arm, but all of it is done on a thread that may block, where the context is lent.
+fn blocking_arm(
+    service: &RustService,
+    number: u32,
+    method: BoundMethod<'_>,
+    options: &Options,
+) -> TokenStream {
     let runtime = &options.runtime;
-    let (handler, ident, input) = (&service.ident, &method.ident, &method.input);
+    let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
     let spec = method_spec(service, method);
-    let (cfgs, number) = (&method.cfgs, Literal::u32_unsuffixed(number));
-    let cx = method.takes_context.then(|| quote!(cx,));
-    let req = method.takes_request.then(|| quote!(req,));
+    let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
+    let cx = method.rust.takes_context.then(|| quote!(cx,));
+    let req = method.rust.takes_request.then(|| quote!(req,));
     quote! {
         #(#cfgs)*
         #number => {

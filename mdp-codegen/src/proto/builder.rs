@@ -1,24 +1,17 @@
 //! The settings of a build script, and the steps from `.proto` files to generated code.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use prost::Message;
-use prost_build::{Config, Module as RustModule, Service as ProstService};
+use prost_build::Config;
 use prost_types::FileDescriptorSet;
 
 use super::descriptors::{self, Loaded};
-use super::generator::{Collector, Writer};
-use super::lower::Lowering;
-use super::options::{self, Said};
-use super::places::Places;
 use super::settings::Settings;
-use super::{comments, described, taken};
-use crate::check;
-use crate::emit::{self, Options};
-use crate::errors::{Error, Mistake, Problem};
-use crate::model::Module;
+use super::{lower, outputs};
+use crate::emit::prost::Ready;
+use crate::errors::{Error, Problem};
+use crate::{Generator, check};
 
 /// Settings for generating code from `.proto` files; made by [`configure`](crate::configure).
 ///
@@ -43,7 +36,30 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets whether clients are generated. Default: `true`.
+    /// Whether Rust is generated: messages, clients and worker traits. Default: `true`.
+    ///
+    /// Without it the rules for names in Rust do not hold, and only the [generators](Self::generator) give output.
+    pub fn build_rust(mut self, enable: bool) -> Self {
+        self.settings.rust = enable;
+        self
+    }
+
+    /// Adds a generator for another language; its files come into `folder`. Default: none.
+    ///
+    /// The folder is made if it does not exist. A file whose content has not changed is not written again. Several
+    /// generators are called one after the other. The settings [`blocking`](Self::blocking), [`detach`](Self::detach)
+    /// and [`disable_comments`](Self::disable_comments) hold for the model that they get. See [`Generator`] for an
+    /// example.
+    pub fn generator(
+        mut self,
+        folder: impl AsRef<Path>,
+        generator: impl Generator + Send + 'static,
+    ) -> Self {
+        self.settings.generators.add(folder.as_ref(), generator);
+        self
+    }
+
+    /// Whether clients are generated. Default: `true`.
     pub fn build_client(mut self, enable: bool) -> Self {
         self.settings.client = enable;
         self
@@ -242,8 +258,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Problems`]: the files or the settings have mistakes. It has all of them, and no file is written. The
-    /// other kinds: a file cannot be written.
+    /// [`Error::Problems`]: the files or the settings have mistakes. It has all of them, and no file is written.
+    /// [`Error::Generator`]: a generator failed, and no file is written. The other kinds: a file cannot be written.
     pub fn compile_protos(
         self,
         protos: &[impl AsRef<Path>],
@@ -282,14 +298,15 @@ impl Builder {
         if self.settings.emit_rerun_if_changed {
             rerun_if_changed(&loaded.opened);
         }
-        self.compile(config, loaded, problems)
+        self.compile(config, &loaded, problems)
     }
 
     /// Like [`compile_protos`](Self::compile_protos), for descriptors of files that were already read.
     ///
     /// The set must have all imports, before the files that import them. Errors name lines only if the set has source
     /// positions, and cargo watches no files. Values of `option (mdp.method)` are lost, because prost's descriptors
-    /// keep no extensions; use [`blocking`](Self::blocking) and [`detach`](Self::detach) in their place.
+    /// keep no extensions; use [`blocking`](Self::blocking) and [`detach`](Self::detach) in their place. Custom options
+    /// are lost, too. For a [`Generator`], the files that no other one imports are those that were asked for.
     ///
     /// # Errors
     ///
@@ -298,54 +315,42 @@ impl Builder {
         descriptors::without_empty_positions(&mut set);
         let problems = descriptors::incomplete(&set);
         let imported = set.file.iter().flat_map(|file| file.dependency.clone()).collect();
-        let loaded = Loaded { encoded: set.encode_to_vec(), opened: Vec::new(), imported, set };
-        self.compile(Config::new(), loaded, problems)
+        let encoded = set.encode_to_vec();
+        let loaded = Loaded { encoded, opened: Vec::new(), imported, pool: None, set };
+        self.compile(Config::new(), &loaded, problems)
     }
 
     fn compile(
         self,
-        mut config: Config,
-        loaded: Loaded,
+        config: Config,
+        loaded: &Loaded,
         mut problems: Vec<Problem>,
     ) -> Result<(), Error> {
         let settings = &self.settings;
         problems.extend(settings.problems());
-        let emitted = match settings.options() {
+        let options = match settings.options() {
             Some(options) if problems.is_empty() => options,
             _ => return Err(Error::of(problems)),
         };
-        settings.apply(&mut config);
-        let Loaded { mut set, encoded, imported, .. } = loaded;
-        let as_read = set.clone();
-        let said = Said::of(&as_read, &encoded);
-        options::leave_out(&mut set, &imported);
-        comments::defuse(&mut set);
-        let (services, messages) = collect(&mut config, &set, &mut problems)?;
-        let modules = lower(settings, &as_read, &said, &services, &mut problems);
-        for module in modules.values() {
-            problems.extend(check::module(module, &emitted));
+        let files = lower::files(settings, loaded, &mut problems);
+        for service in files.iter().flat_map(|file| &file.services) {
+            problems.extend(check::service(service));
         }
+        let rust = match settings.rust {
+            true => Ready::of(settings, config, &options, (loaded, &files), &mut problems)?,
+            false => None,
+        };
         if !problems.is_empty() {
             return Err(Error::of(problems));
         }
-        let described = describe(&as_read, &messages, &emitted);
-        described::with_services(&mut set, |module| described.contains_key(module));
-        self.write(config, set, &encoded, Writer { code: code(&modules, &emitted), described })
-    }
-
-    fn write(
-        &self,
-        mut config: Config,
-        set: FileDescriptorSet,
-        encoded: &[u8],
-        writer: Writer,
-    ) -> Result<(), Error> {
-        config.service_generator(Box::new(writer)).format(true);
-        config.compile_fds(set).map_err(Error::Generate)?;
-        let Some(path) = &self.settings.file_descriptor_set_path else {
+        let outputs = settings.generators.run(&files)?;
+        rust.map_or(Ok(()), Ready::write)?;
+        outputs::write(&outputs)?;
+        let Some(path) = &settings.file_descriptor_set_path else {
             return Ok(());
         };
-        std::fs::write(path, encoded).map_err(|source| Error::Write { path: path.clone(), source })
+        std::fs::write(path, files.descriptors())
+            .map_err(|source| Error::Write { path: path.clone(), source })
     }
 }
 
@@ -362,92 +367,4 @@ fn rerun_if_changed(opened: &[PathBuf]) {
     for path in opened {
         println!("cargo:rerun-if-changed={}", path.display());
     }
-}
-
-/// Lets `prost-build` resolve the services' types, and checks that the generated code of the messages is valid Rust.
-/// Otherwise `prost-build` would panic later, when it formats its output.
-fn collect(
-    config: &mut Config,
-    set: &FileDescriptorSet,
-    problems: &mut Vec<Problem>,
-) -> Result<(Vec<ProstService>, BTreeMap<RustModule, syn::File>), Error> {
-    let collector = Collector::default();
-    let services = Rc::clone(&collector.services);
-    config.service_generator(Box::new(collector)).format(false);
-    let requests = set.file.iter().map(|file| (described::rust_module(file), file.clone()));
-    let code = config.generate(requests.collect()).map_err(Error::Generate)?;
-    let code: BTreeMap<_, _> = code.into_iter().collect();
-    let mut messages = BTreeMap::new();
-    for (module, text) in code {
-        match syn::parse_file(&text) {
-            Ok(file) => drop(messages.insert(module, file)),
-            Err(reason) => problems.push(invalid_rust(&module, &reason)),
-        }
-    }
-    Ok((services.take(), messages))
-}
-
-/// The code that lets Rust services and records use the messages of each module.
-fn describe(
-    set: &FileDescriptorSet,
-    messages: &BTreeMap<RustModule, syn::File>,
-    options: &Options,
-) -> HashMap<RustModule, String> {
-    let described = messages.iter().filter_map(|(module, file)| {
-        let types = described::of(set, module, file);
-        let names = types.iter().map(|of| of.name.as_str());
-        // If descriptors contradict each other, an error appears for the service. Messages without a service do not
-        // need a schema.
-        let schema = mdp_schema::types(set, names).ok().filter(|_| !types.is_empty())?;
-        let code = emit::described::all(&types, &schema.to_bytes(), options);
-        Some((module.clone(), code.to_string()))
-    });
-    described.collect()
-}
-
-fn invalid_rust(module: &RustModule, reason: &syn::Error) -> Problem {
-    Problem::of_setting(Mistake::InvalidRust {
-        package: module.to_string().replace("::", "."),
-        reason: reason.to_string(),
-        advice: "check its attributes, its extern_paths, and names without letters such as `_`",
-    })
-}
-
-/// Collects the services by their Rust module; two packages may share a module.
-fn lower(
-    settings: &Settings,
-    set: &FileDescriptorSet,
-    said: &Said,
-    services: &[ProstService],
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<RustModule, Module> {
-    let places = Places::of(set);
-    let mut modules: BTreeMap<RustModule, Module> = BTreeMap::new();
-    let mut lowering = Lowering { settings, places: &places, set, said, problems: Vec::new() };
-    for service in services {
-        let module = RustModule::from_protobuf_package_name(&service.package);
-        let module = modules.entry(module).or_default();
-        module.services.extend(lowering.service(service));
-    }
-    problems.append(&mut lowering.problems);
-    for (module, others) in taken::of(set, settings, &places) {
-        if let Some(module) = modules.get_mut(&module) {
-            module.taken.extend(others);
-        }
-    }
-    modules
-}
-
-/// Generates the code of each service.
-fn code(
-    modules: &BTreeMap<RustModule, Module>,
-    options: &Options,
-) -> HashMap<(String, String), String> {
-    let services = modules.values().flat_map(|module| &module.services);
-    services
-        .map(|service| {
-            let code = emit::service(service, options).to_string();
-            ((service.package.clone(), service.name.clone()), code)
-        })
-        .collect()
 }

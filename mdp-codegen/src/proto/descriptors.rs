@@ -6,22 +6,25 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 use prost_types::FileDescriptorSet;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
+use protox::prost_reflect::DescriptorPool;
 
 use super::options;
 use crate::errors::{Mistake, Problem};
-use crate::model::Origin;
+use crate::model::Place;
 
 /// The files that were read.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     /// The files and all their imports, imports first.
-    pub(super) set: FileDescriptorSet,
-    /// The same set in encoded form, which includes the extension options.
-    pub(super) encoded: Vec<u8>,
+    pub(crate) set: FileDescriptorSet,
+    /// The same on the wire, with the options that only extensions know.
+    pub(crate) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
     /// The names of the files that are only imported.
-    pub(super) imported: Vec<String>,
+    pub(crate) imported: Vec<String>,
+    /// The same as `set`, with the declarations of custom options. `None`: the files came as descriptors.
+    pub(super) pool: Option<DescriptorPool>,
 }
 
 /// Reads the files and their imports. After a file with mistakes this continues, to find the mistakes of the other
@@ -54,6 +57,7 @@ fn loaded(compiler: &Compiler) -> Loaded {
     Loaded {
         set: compiler.file_descriptor_set(),
         encoded: compiler.encode_file_descriptor_set(),
+        pool: Some(compiler.descriptor_pool()),
         imported: imported.map(|file| file.name().to_owned()).collect(),
         // A built-in file has no path.
         opened: compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect(),
@@ -77,7 +81,7 @@ fn of_protox(error: &protox::Error, proto: Option<&PathBuf>, includes: &[PathBuf
     std::iter::once(first)
         .chain(related)
         .map(|diagnostic| Problem {
-            origin: place(diagnostic, error),
+            place: place(diagnostic, error),
             ..Problem::of_setting(Mistake::Proto { message: message(diagnostic) })
         })
         .collect()
@@ -93,15 +97,15 @@ fn missing_file(
         return None;
     }
     let includes = in_words(includes);
-    let origin = place(error, error);
-    let mistake = match origin {
+    let place = place(error, error);
+    let mistake = match place {
         None => {
             let (path, exists) = (proto?.display().to_string(), proto?.is_file());
             Mistake::NotIncluded { path, includes, exists }
         }
         Some(_) => Mistake::ImportNotFound { import: quoted(&error.to_string())?, includes },
     };
-    Some(Problem { origin, ..Problem::of_setting(mistake) })
+    Some(Problem { place, ..Problem::of_setting(mistake) })
 }
 
 /// The quoted name in a message: protox has the name of a missing import only there.
@@ -118,12 +122,12 @@ fn in_words(includes: &[PathBuf]) -> String {
     folders.join(", ")
 }
 
-/// The file and line of the first label. A related diagnostic uses the source of the main one.
-fn place(diagnostic: &dyn Diagnostic, main: &protox::Error) -> Option<Origin> {
+/// The file and line of the first label; a related diagnostic borrows the source of the main one.
+fn place(diagnostic: &dyn Diagnostic, main: &protox::Error) -> Option<Place> {
     let line = line(diagnostic, diagnostic.source_code())
         .or_else(|| line(diagnostic, Diagnostic::source_code(main)));
-    let file = main.file()?.to_owned();
-    Some(Origin::Proto { file, line })
+    let file = main.file()?;
+    Some(Place { line, ..Place::new(file) })
 }
 
 fn line(diagnostic: &dyn Diagnostic, source: Option<&dyn SourceCode>) -> Option<usize> {
@@ -174,7 +178,7 @@ pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
     imports
         .filter(|(_, import)| !known.contains(import.as_str()))
         .map(|(file, import)| Problem {
-            origin: Some(Origin::Proto { file: file.name().to_owned(), line: None }),
+            place: Some(Place::new(file.name())),
             ..Problem::of_setting(Mistake::Proto {
                 message: format!("the set of descriptors lacks its import \"{import}\""),
             })

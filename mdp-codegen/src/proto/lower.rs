@@ -1,177 +1,149 @@
-//! Converts `prost-build`'s services into the model.
+//! From descriptors to the model.
 
-use mdp_schema::Schema;
-use proc_macro2::Span;
-use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
-use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
-use syn::{Attribute, Ident, Type};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, MethodDescriptorProto,
+    ServiceDescriptorProto,
+};
 
-use super::options::{self, Said};
-use super::places::{Places, full_name};
+use super::custom::Custom;
+use super::descriptors::Loaded;
+use super::options::{self, MethodOptions, Said};
 use super::settings::Settings;
+use super::sources::{Sources, parts};
 use crate::errors::{Mistake, Problem};
-use crate::model::{Idempotency, Method, OnCancel, SchemaSource, Service, Shape};
-use crate::names;
+use crate::model::{
+    Comments, Declaration, Deprecated, File, Files, Idempotency, Method, OnCancel, Service, Shape,
+    full_name,
+};
 
-/// Converts services. Parts that cannot be converted become problems, so that all problems are shown.
-pub(super) struct Lowering<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) places: &'a Places,
-    /// The files as they were read.
-    pub(super) set: &'a FileDescriptorSet,
-    pub(super) said: &'a Said,
-    pub(super) problems: Vec<Problem>,
+/// Lowers all files. Mistakes are added to the problems.
+pub(super) fn files(settings: &Settings, loaded: &Loaded, problems: &mut Vec<Problem>) -> Files {
+    let said = Said::of(&loaded.set, &loaded.encoded);
+    let custom = Custom::of(loaded.pool.as_ref());
+    let files = loaded.set.file.iter().map(|file| {
+        let sources = Sources::of(file);
+        let mut lowering = Lowering { settings, said: &said, custom: &custom, sources, problems };
+        lowering.file(file, !loaded.imported.iter().any(|name| name == file.name()))
+    });
+    let files = files.collect();
+    Files::new(files, loaded.encoded.clone())
+}
+
+/// Lowers one file.
+struct Lowering<'a> {
+    settings: &'a Settings,
+    said: &'a Said,
+    custom: &'a Custom<'a>,
+    sources: Sources<'a>,
+    problems: &'a mut Vec<Problem>,
 }
 
 impl Lowering<'_> {
-    pub(super) fn service(&mut self, service: &ProstService) -> Option<Service> {
-        let name = full_name(&service.package, &service.proto_name);
-        let Some(names) = names::service(&service.proto_name) else {
-            self.no_name(&name, None, &service.proto_name);
-            return None;
-        };
-        let methods = service.methods.iter().enumerate();
-        let methods =
-            methods.filter_map(|(number, method)| self.method(service, number, method)).collect();
-        Some(Service {
-            package: service.package.clone(),
-            name: service.proto_name.clone(),
-            ident: names.ident,
-            type_stem: names.type_stem,
-            module_stem: names.module_stem,
-            docs: self.docs(&name, &service.comments),
-            deprecated: deprecated(service.options.deprecated()),
-            visibility: syn::parse_quote!(pub),
-            cfgs: Vec::new(),
-            needs_outer_names: false,
-            methods,
-            attributes: self.settings.attributes(&name),
-            schema: self.schema(&name),
-            origin: self.places.service(&name),
-        })
+    fn file(&mut self, file: &FileDescriptorProto, requested: bool) -> File {
+        let package = file.package();
+        let mut lowered = File::new(file.name(), package);
+        lowered.requested = requested;
+        lowered.imports.clone_from(&file.dependency);
+        lowered.options = self.custom.file(file.name());
+        for (item, number) in file.enum_type.iter().zip(0..) {
+            self.enumeration(&mut lowered, "", item, &[parts::FILE_ENUMS, number]);
+        }
+        for (item, number) in file.message_type.iter().zip(0..) {
+            self.message(&mut lowered, "", item, &[parts::FILE_MESSAGES, number]);
+        }
+        for (item, number) in file.service.iter().zip(0..) {
+            let service = self.service(package, item, &[parts::FILE_SERVICES, number]);
+            lowered.services.push(service);
+        }
+        lowered
     }
 
-    fn method(
-        &mut self,
-        service: &ProstService,
-        number: usize,
-        method: &ProstMethod,
-    ) -> Option<Method> {
-        let of = full_name(&service.package, &service.proto_name);
-        let Some(ident) = names::method(&method.proto_name) else {
-            self.no_name(&of, Some(number), &method.proto_name);
-            return None;
-        };
-        let full = format!("{of}.{}", method.proto_name);
-        let said = self.said.method(&of, number);
-        let detaches = self.detaches(&of, number, &method.proto_name, said.on_cancel)?
-            || self.settings.is_detached(&full);
-        Some(Method {
-            docs: self.docs(&full, &method.comments),
-            name: method.proto_name.clone(),
-            ident,
-            shape: Shape::of(method.client_streaming, method.server_streaming),
-            idempotency: idempotency(method.options.idempotency_level()),
-            timeout_ms: said.timeout_ms,
-            // A value that is too large for the number type is out of range, too.
-            retry_attempts: said
-                .retry_attempts
-                .map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX)),
-            blocking: said.blocking || self.settings.is_blocking(&full),
-            on_cancel: if detaches { OnCancel::Detach } else { OnCancel::Cancel },
-            deprecated: deprecated(method.options.deprecated()),
-            cfgs: Vec::new(),
-            takes_context: true,
-            takes_request: true,
-            input: self.message(&service.package, &method.input_type, &method.input_proto_type)?,
-            output: self.message(
-                &service.package,
-                &method.output_type,
-                &method.output_proto_type,
-            )?,
-            origin: self.places.method(&of, number),
-        })
-    }
-
-    /// Whether the option asks for `DETACH`. A newer copy of the option's file may have further values.
-    fn detaches(
-        &mut self,
-        service: &str,
-        number: usize,
-        method: &str,
-        on_cancel: i32,
-    ) -> Option<bool> {
-        match options::OnCancel::try_from(on_cancel) {
-            Ok(on_cancel) => Some(on_cancel == options::OnCancel::Detach),
-            Err(_) => {
-                self.problems.push(Problem {
-                    origin: Some(self.places.method(service, number)),
-                    service: Some(service.to_owned()),
-                    method: Some(method.to_owned()),
-                    mistake: Mistake::UnknownOnCancel { value: on_cancel },
-                });
-                None
-            }
+    fn message(&self, file: &mut File, outer: &str, item: &DescriptorProto, path: &[i32]) {
+        if item.options.as_ref().is_some_and(|options| options.map_entry()) {
+            return;
+        }
+        let name = full_name(outer, item.name());
+        let declared = self.declaration(&file.package, &name, path);
+        file.messages.push(declared);
+        for (item, number) in item.enum_type.iter().zip(0..) {
+            self.enumeration(file, &name, item, &inner(path, parts::MESSAGE_ENUMS, number));
+        }
+        for (item, number) in item.nested_type.iter().zip(0..) {
+            self.message(file, &name, item, &inner(path, parts::MESSAGE_MESSAGES, number));
         }
     }
 
-    fn schema(&mut self, service: &str) -> SchemaSource {
-        let schema = mdp_schema::service(self.set, service).unwrap_or_else(|error| {
-            let message = error.to_string();
-            self.problems.push(Problem {
-                origin: Some(self.places.service(service)),
-                service: Some(service.to_owned()),
-                method: None,
-                mistake: Mistake::Proto { message },
-            });
-            Schema::of_service(service, Vec::new())
-        });
-        SchemaSource::Bytes(schema.to_bytes())
+    fn enumeration(&self, file: &mut File, outer: &str, item: &EnumDescriptorProto, path: &[i32]) {
+        let name = full_name(outer, item.name());
+        let declared = self.declaration(&file.package, &name, path);
+        file.enums.push(declared);
     }
 
-    fn docs(&self, name: &str, comments: &Comments) -> Vec<String> {
-        if self.settings.without_comments(name) {
-            return Vec::new();
+    fn declaration(&self, package: &str, name: &str, path: &[i32]) -> Declaration {
+        let mut declared = Declaration::new(package, name);
+        declared.comments = self.comments(&declared.full_name, path);
+        declared.place = Some(self.sources.place(path));
+        declared
+    }
+
+    fn service(&mut self, package: &str, item: &ServiceDescriptorProto, path: &[i32]) -> Service {
+        let mut service = Service::new(package, item.name());
+        let name = service.full_name();
+        let deprecated = item.options.as_ref().is_some_and(|options| options.deprecated());
+        service.comments = self.comments(&name, path);
+        service.deprecated = deprecated.then(Deprecated::default);
+        service.options = self.custom.service(&name);
+        service.place = Some(self.sources.place(path));
+        for (method, number) in item.method.iter().zip(0..) {
+            let path = inner(path, parts::SERVICE_METHODS, number);
+            self.method(&mut service, &name, method, &path);
         }
-        let both = !comments.leading.is_empty() && !comments.trailing.is_empty();
-        let blank = both.then(String::new);
-        let lines = comments.leading.iter().cloned().chain(blank);
-        let lines = lines.chain(comments.trailing.iter().cloned());
-        lines.map(after_slashes).collect()
+        service
     }
 
-    /// The type of a message, as written one module below the package's module.
-    fn message(&mut self, package: &str, rust: &str, proto: &str) -> Option<Type> {
-        let proto = proto.trim_start_matches('.');
-        let beside_package = local_path(package, proto).is_some_and(|local| local == rust);
-        match syn::parse_str(rust) {
-            Ok(mut path) => {
-                descend(&mut path, beside_package);
-                Some(path)
-            }
-            Err(error) => {
-                self.problems.push(Problem::of_setting(Mistake::Setting {
-                    setting: "extern_path",
-                    value: rust.to_owned(),
-                    reason: format!("it is not a type ({error}); it replaces {proto}"),
-                }));
-                None
-            }
+    fn method(&mut self, to: &mut Service, of: &str, item: &MethodDescriptorProto, path: &[i32]) {
+        let number = to.methods.len();
+        let full = format!("{of}.{}", item.name());
+        let shape = Shape::of(item.client_streaming(), item.server_streaming());
+        let options = item.options.clone().unwrap_or_default();
+        let said = self.said.method(of, number);
+        let on_cancel = on_cancel(said);
+        let detaches = self.settings.is_detached(&full);
+        let mut method = Method::new(item.name(), shape);
+        method.comments = self.comments(&full, path);
+        method.input = without_dot(item.input_type());
+        method.output = without_dot(item.output_type());
+        method.idempotency = idempotency(options.idempotency_level());
+        method.timeout_ms = said.timeout_ms;
+        // A value that is too large for the number is out of range, too.
+        method.retry_attempts =
+            said.retry_attempts.map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX));
+        method.blocking = said.blocking || self.settings.is_blocking(&full);
+        method.on_cancel =
+            if detaches { OnCancel::Detach } else { on_cancel.clone().unwrap_or_default() };
+        method.deprecated = options.deprecated().then(Deprecated::default);
+        method.options = self.custom.method(of, number);
+        method.place = Some(self.sources.place(path));
+        to.methods.push(method);
+        let mistake = on_cancel.err();
+        self.problems.extend(mistake.map(|mistake| Problem::of_method(to, number, mistake)));
+    }
+
+    fn comments(&self, full_name: &str, path: &[i32]) -> Comments {
+        match self.settings.without_comments(full_name) {
+            true => Comments::default(),
+            false => self.sources.comments(path),
         }
     }
+}
 
-    fn no_name(&mut self, service: &str, method: Option<usize>, name: &str) {
-        let origin = match method {
-            Some(number) => self.places.method(service, number),
-            None => self.places.service(service),
-        };
-        self.problems.push(Problem {
-            origin: Some(origin),
-            service: Some(service.to_owned()),
-            method: method.map(|_| name.to_owned()),
-            mistake: Mistake::NoRustName { name: name.to_owned() },
-        });
+/// A newer copy of the option's file may have further values.
+fn on_cancel(said: MethodOptions) -> Result<OnCancel, Mistake> {
+    match options::OnCancel::try_from(said.on_cancel) {
+        Ok(options::OnCancel::Cancel) => Ok(OnCancel::Cancel),
+        Ok(options::OnCancel::Detach) => Ok(OnCancel::Detach),
+        Err(_) => Err(Mistake::UnknownOnCancel { value: said.on_cancel }),
     }
 }
 
@@ -183,95 +155,10 @@ fn idempotency(level: IdempotencyLevel) -> Idempotency {
     }
 }
 
-fn deprecated(option: bool) -> Option<Attribute> {
-    option.then(|| syn::parse_quote!(#[deprecated]))
+fn inner(path: &[i32], part: i32, number: i32) -> Vec<i32> {
+    [path, &[part, number]].concat()
 }
 
-fn after_slashes(line: String) -> String {
-    if line.is_empty() { line } else { format!(" {line}") }
-}
-
-/// Converts a type for a module one level below the package's module.
-///
-/// Only paths that start at the package's module change: `Foo` and `super::Foo`. Paths such as `::other::Foo` stay, and
-/// so do `other::Foo` and `bool`, because they come from an `extern_path`.
-fn descend(path: &mut Type, beside_package: bool) {
-    let Type::Path(path) = path else { return };
-    let segments = &mut path.path.segments;
-    let first = segments.first().map(|segment| segment.ident.to_string());
-    let relative = matches!(first.as_deref(), Some("super" | "self"));
-    let up = Ident::new("super", Span::call_site());
-    if first.as_deref() == Some("self") {
-        if let Some(segment) = segments.first_mut() {
-            segment.ident = up;
-        }
-    } else if relative || beside_package {
-        segments.insert(0, up.into());
-    }
-}
-
-/// The Rust path of a generated message, in the module of `package`. `None`: its name is invalid.
-///
-/// `prost-build` writes this path, unless an `extern_path` replaces it.
-fn local_path(package: &str, message: &str) -> Option<String> {
-    let mut package = package.split('.').filter(|part| !part.is_empty()).peekable();
-    let (scope, name) = message.rsplit_once('.').unwrap_or(("", message));
-    let mut scope = scope.split('.').filter(|part| !part.is_empty()).peekable();
-    while package.peek().is_some() && package.peek() == scope.peek() {
-        package.next();
-        scope.next();
-    }
-    let mut parts: Vec<String> = package.map(|_| "super".to_owned()).collect();
-    for part in scope {
-        parts.push(names::prost_module(part)?.to_string());
-    }
-    parts.push(names::prost_type(name)?.to_string());
-    Some(parts.join("::"))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::expect_used)]
-
-    use quote::ToTokens;
-
-    use super::{descend, local_path};
-
-    #[test]
-    fn local_paths_are_those_of_prost() {
-        for (package, message, path) in [
-            ("", "Foo", "Foo"),
-            ("a.b", "a.b.Foo", "Foo"),
-            ("a.b", "a.b.Outer.Inner", "outer::Inner"),
-            ("a.b", "a.c.Foo", "super::c::Foo"),
-            ("a.b", "Foo", "super::super::Foo"),
-            ("a", "a.type.Self", "r#type::Self_"),
-        ] {
-            assert_eq!(
-                local_path(package, message).as_deref(),
-                Some(path),
-                "{message} in {package}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_what_starts_at_the_package_descends() {
-        for (before, beside_package, after) in [
-            ("Foo", true, "super::Foo"),
-            ("super::c::Foo", true, "super::super::c::Foo"),
-            ("super::c::Foo", false, "super::super::c::Foo"),
-            ("self::c::Foo", false, "super::c::Foo"),
-            ("::other::Foo", false, "::other::Foo"),
-            ("crate::Foo", false, "crate::Foo"),
-            ("other::Foo", false, "other::Foo"),
-            ("bool", false, "bool"),
-            ("()", false, "()"),
-        ] {
-            let mut path = syn::parse_str(before).expect(before);
-            descend(&mut path, beside_package);
-            let text = path.to_token_stream().to_string().replace(' ', "");
-            assert_eq!(text, after, "of {before}");
-        }
-    }
+fn without_dot(full_name: &str) -> String {
+    full_name.strip_prefix('.').unwrap_or(full_name).to_owned()
 }

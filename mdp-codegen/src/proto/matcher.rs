@@ -2,8 +2,8 @@
 
 /// Whether `pattern` matches `name`, a full name without a leading dot.
 ///
-/// `.` matches everything, `.a.b` matches `a.b` and everything inside it, `b.C` matches every name that ends with it.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+/// `.` stands for everything, `.a.b` for `a.b` and all inside it, `b.C` for every name that ends so.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix('.') {
         Some("") => true,
         Some(prefix) => is_inside(name, prefix),

@@ -1,18 +1,24 @@
-//! The front end for `.proto` files: protox reads them, and prost-build generates the messages.
+//! The front end for `.proto` files: protox reads them, and their descriptors become the plain model.
+//!
+//! What becomes of the model in Rust is in `emit/prost`.
 
 mod builder;
-mod comments;
-mod described;
+mod custom;
 mod descriptors;
-mod generator;
 mod lower;
 mod matcher;
 mod options;
-mod places;
+mod outputs;
 mod settings;
-mod taken;
+mod sources;
 
 pub use builder::Builder;
+
+pub(crate) use descriptors::Loaded;
+pub(crate) use matcher::matches;
+pub(crate) use options::leave_out;
+pub(crate) use settings::{AtPath, Settings};
+pub(crate) use sources::parts;
 
 use std::path::Path;
 

@@ -8,13 +8,13 @@ use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use protox::file::{File, FileResolver};
 
-use super::places::full_name;
+use crate::model::full_name;
 
 /// The file that declares the option, as `import` writes it.
 const FILE: &str = "mdp/options.proto";
 const TEXT: &str = include_str!("../../../proto/mdp/options.proto");
 const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
-const NUMBER: i32 = 50_735;
+const NUMBER: u32 = 50_735;
 
 /// Provides the built-in file. Files with this name in the include folders take precedence.
 #[derive(Debug)]
@@ -30,21 +30,25 @@ impl FileResolver for BuiltIn {
     }
 }
 
-/// Whether a file declares the option: the built-in file, or a copy of it. In other files the number may have another
-/// meaning.
-fn declares(file: &FileDescriptorProto) -> bool {
-    let mut extensions = file.extension.iter();
-    file.package() == "mdp"
-        && extensions.any(|extension| {
-            extension.name() == "method"
-                && extension.number() == NUMBER
-                && extension.extendee() == ".google.protobuf.MethodOptions"
-        })
+/// Whether an extension with this name and number of this message is the option. In other files the number may have
+/// another meaning.
+pub(super) fn is_option(name: &str, number: u32, of: &str) -> bool {
+    name == "mdp.method" && number == NUMBER && of == "google.protobuf.MethodOptions"
 }
 
-/// Removes the file that declares the option, and the file that only it imports, unless a file to compile is one of
-/// them.
-pub(super) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
+/// Whether a file declares the option: the built-in file, or a copy of it.
+fn declares(file: &FileDescriptorProto) -> bool {
+    file.extension.iter().any(|extension| {
+        let name = full_name(file.package(), extension.name());
+        let number = u32::try_from(extension.number()).unwrap_or_default();
+        let of = extension.extendee();
+        is_option(&name, number, of.strip_prefix('.').unwrap_or(of))
+    })
+}
+
+/// Takes the file away that declares the option, if nobody but an import asks for its messages, and what only it
+/// imports.
+pub(crate) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
     let is_imported = |file: &FileDescriptorProto| imported.iter().any(|name| name == file.name());
     let before = set.file.len();
     set.file.retain(|file| !(declares(file) && is_imported(file)));

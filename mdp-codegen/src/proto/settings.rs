@@ -1,48 +1,46 @@
-//! The builder's settings, in the order of their calls.
+//! The builder's settings, in the order of their calls. `emit/prost/settings` reads those that only Rust has.
 
 use std::path::PathBuf;
 
-use prost_build::Config;
-use syn::Attribute;
-use syn::parse::Parser;
-
 use super::matcher::matches;
-use crate::emit::Options;
-use crate::errors::{Mistake, Problem};
-use crate::model::Attributes;
+use super::outputs::Generators;
 
 /// A path in the `.proto` files, and the setting for it.
-pub(super) type AtPath = (String, String);
+pub(crate) type AtPath = (String, String);
 
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) client: bool,
-    pub(super) worker: bool,
-    pub(super) out_dir: Option<PathBuf>,
-    pub(super) extern_paths: Vec<AtPath>,
-    pub(super) type_attributes: Vec<AtPath>,
-    pub(super) message_attributes: Vec<AtPath>,
-    pub(super) enum_attributes: Vec<AtPath>,
-    pub(super) field_attributes: Vec<AtPath>,
-    pub(super) client_attributes: Vec<AtPath>,
-    pub(super) client_mod_attributes: Vec<AtPath>,
-    pub(super) worker_attributes: Vec<AtPath>,
-    pub(super) worker_mod_attributes: Vec<AtPath>,
-    pub(super) bytes: Vec<String>,
-    pub(super) btree_map: Vec<String>,
-    pub(super) disable_comments: Vec<String>,
-    pub(super) blocking: Vec<String>,
-    pub(super) detach: Vec<String>,
-    pub(super) file_descriptor_set_path: Option<PathBuf>,
-    pub(super) include_file: Option<PathBuf>,
-    pub(super) compile_well_known_types: bool,
-    pub(super) runtime_path: String,
-    pub(super) emit_rerun_if_changed: bool,
+pub(crate) struct Settings {
+    /// Whether Rust is generated.
+    pub(crate) rust: bool,
+    pub(crate) client: bool,
+    pub(crate) worker: bool,
+    pub(crate) out_dir: Option<PathBuf>,
+    pub(crate) extern_paths: Vec<AtPath>,
+    pub(crate) type_attributes: Vec<AtPath>,
+    pub(crate) message_attributes: Vec<AtPath>,
+    pub(crate) enum_attributes: Vec<AtPath>,
+    pub(crate) field_attributes: Vec<AtPath>,
+    pub(crate) client_attributes: Vec<AtPath>,
+    pub(crate) client_mod_attributes: Vec<AtPath>,
+    pub(crate) worker_attributes: Vec<AtPath>,
+    pub(crate) worker_mod_attributes: Vec<AtPath>,
+    pub(crate) bytes: Vec<String>,
+    pub(crate) btree_map: Vec<String>,
+    pub(crate) disable_comments: Vec<String>,
+    pub(crate) blocking: Vec<String>,
+    pub(crate) detach: Vec<String>,
+    pub(crate) file_descriptor_set_path: Option<PathBuf>,
+    pub(crate) include_file: Option<PathBuf>,
+    pub(crate) compile_well_known_types: bool,
+    pub(crate) runtime_path: String,
+    pub(crate) emit_rerun_if_changed: bool,
+    pub(crate) generators: Generators,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            rust: true,
             client: true,
             worker: true,
             out_dir: None,
@@ -65,158 +63,30 @@ impl Default for Settings {
             compile_well_known_types: false,
             runtime_path: "::mdp_runtime".to_owned(),
             emit_rerun_if_changed: true,
+            generators: Generators::default(),
         }
     }
 }
 
 impl Settings {
-    /// Passes all settings for messages to `prost-build`.
-    ///
-    /// A setting that was not made leaves the user's `config` unchanged.
-    pub(super) fn apply(&self, config: &mut Config) {
-        config.prost_path(format!("{}::codegen::prost", self.runtime_path));
-        config.prost_types_path(format!("{}::codegen::prost_types", self.runtime_path));
-        for (path, rust_path) in &self.extern_paths {
-            config.extern_path(path, rust_path);
-        }
-        self.apply_attributes(config);
-        // Each of these three replaces the value in `config`.
-        if !self.bytes.is_empty() {
-            config.bytes(&self.bytes);
-        }
-        if !self.btree_map.is_empty() {
-            config.btree_map(&self.btree_map);
-        }
-        if !self.disable_comments.is_empty() {
-            config.disable_comments(&self.disable_comments);
-        }
-        if self.compile_well_known_types {
-            config.compile_well_known_types();
-        }
-        if let Some(path) = &self.out_dir {
-            config.out_dir(path);
-        }
-        if let Some(path) = &self.include_file {
-            config.include_file(path);
-        }
-    }
-
-    fn apply_attributes(&self, config: &mut Config) {
-        for (path, attribute) in &self.type_attributes {
-            config.type_attribute(path, attribute);
-        }
-        for (path, attribute) in &self.message_attributes {
-            config.message_attribute(path, attribute);
-        }
-        for (path, attribute) in &self.enum_attributes {
-            config.enum_attribute(path, attribute);
-        }
-        for (path, attribute) in &self.field_attributes {
-            config.field_attribute(path, attribute);
-        }
-    }
-
-    /// Returns the settings for the templates. `None`: the runtime path is one of the [`problems`](Self::problems).
-    pub(super) fn options(&self) -> Option<Options> {
-        Some(Options {
-            runtime: runtime(&self.runtime_path).ok()?,
-            client: self.client,
-            worker: self.worker,
-        })
-    }
-
-    /// Returns the attributes for a service. Invalid ones are among the [`problems`](Self::problems).
-    pub(super) fn attributes(&self, service: &str) -> Attributes {
-        let of = |list: &[AtPath]| {
-            let at_service = list.iter().filter(|(path, _)| matches(path, service));
-            at_service.filter_map(|(_, text)| attributes(text).ok()).flatten().collect()
-        };
-        Attributes {
-            client: of(&self.client_attributes),
-            client_mod: of(&self.client_mod_attributes),
-            worker: of(&self.worker_attributes),
-            worker_mod: of(&self.worker_mod_attributes),
-        }
-    }
-
-    /// Returns the mistakes of the settings themselves.
-    pub(super) fn problems(&self) -> Vec<Problem> {
-        [
-            ("type_attribute", &self.type_attributes),
-            ("message_attribute", &self.message_attributes),
-            ("enum_attribute", &self.enum_attributes),
-            ("field_attribute", &self.field_attributes),
-            ("client_attribute", &self.client_attributes),
-            ("client_mod_attribute", &self.client_mod_attributes),
-            ("worker_attribute", &self.worker_attributes),
-            ("worker_mod_attribute", &self.worker_mod_attributes),
-        ]
-        .into_iter()
-        .flat_map(|(setting, list)| list.iter().map(move |(_, text)| (setting, text)))
-        .filter_map(|(setting, text)| Some(bad_setting(setting, text, attributes(text).err()?)))
-        .chain(self.bad_runtime_path())
-        .chain(self.bad_out_dir())
-        .collect()
-    }
-
-    fn bad_runtime_path(&self) -> Option<Problem> {
-        let reason = runtime(&self.runtime_path).err()?;
-        Some(bad_setting("runtime_path", &self.runtime_path, reason))
-    }
-
-    /// Checks the folder here, because the system's error would not name it.
-    fn bad_out_dir(&self) -> Option<Problem> {
-        let folder = self.out_dir.as_ref().filter(|folder| !folder.is_dir())?;
-        let value = folder.display().to_string();
-        Some(bad_setting("out_dir", &value, no("there is no such folder")))
-    }
-
-    /// Whether a message comes from an `extern_path`, so that it is not generated.
-    pub(super) fn is_extern(&self, message: &str) -> bool {
+    /// Whether a message comes from elsewhere and is therefore not generated.
+    pub(crate) fn is_extern(&self, message: &str) -> bool {
         self.extern_paths.iter().any(|(path, _)| matches(path, message))
     }
 
-    pub(super) fn without_comments(&self, name: &str) -> bool {
+    pub(crate) fn without_comments(&self, name: &str) -> bool {
         any(&self.disable_comments, name)
     }
 
-    pub(super) fn is_blocking(&self, method: &str) -> bool {
+    pub(crate) fn is_blocking(&self, method: &str) -> bool {
         any(&self.blocking, method)
     }
 
-    pub(super) fn is_detached(&self, method: &str) -> bool {
+    pub(crate) fn is_detached(&self, method: &str) -> bool {
         any(&self.detach, method)
     }
 }
 
 fn any(paths: &[String], name: &str) -> bool {
     paths.iter().any(|path| matches(path, name))
-}
-
-fn attributes(text: &str) -> syn::Result<Vec<Attribute>> {
-    let attributes = Attribute::parse_outer.parse_str(text)?;
-    if attributes.is_empty() {
-        return Err(no("it is not an attribute"));
-    }
-    Ok(attributes)
-}
-
-fn runtime(text: &str) -> syn::Result<syn::Path> {
-    let path = syn::Path::parse_mod_style.parse_str(text)?;
-    // The code is several modules deep, where a relative path would have another meaning in each module.
-    let from_root = path.leading_colon.is_some()
-        || path.segments.first().is_some_and(|first| first.ident == "crate");
-    if from_root { Ok(path) } else { Err(no("it must begin with `::` or `crate::`")) }
-}
-
-fn no(reason: &str) -> syn::Error {
-    syn::Error::new(proc_macro2::Span::call_site(), reason)
-}
-
-fn bad_setting(setting: &'static str, value: &str, reason: syn::Error) -> Problem {
-    Problem::of_setting(Mistake::Setting {
-        setting,
-        value: value.to_owned(),
-        reason: reason.to_string(),
-    })
 }

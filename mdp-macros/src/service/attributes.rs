@@ -73,7 +73,8 @@ fn doc(attribute: &Attribute) -> Option<String> {
     text(&doc.value)
 }
 
-fn text(value: &Expr) -> Option<String> {
+/// The text that a literal has.
+pub(super) fn text(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
         // The text comes from a `macro_rules!`.

@@ -1,10 +1,15 @@
-//! Converts a trait into the model.
+//! From a trait to the model, and to what the service is in Rust.
 
-use lean_codegen::model::{self, Method, Origin, SchemaSource, Service, Shape};
-use lean_codegen::names;
+use lean_codegen::emit::names::{self, ServiceNames};
+use lean_codegen::emit::{RustMethod, RustService};
+use lean_codegen::model::{Comments, Deprecated, Method, Service, Shape};
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ItemTrait, LitStr, TraitItem, TraitItemFn, TypeParamBound};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Ident, ItemTrait, LitStr, Meta, MetaNameValue, Token, TraitItem, TraitItemFn,
+    TypeParamBound,
+};
 
 use super::args::ServiceArgs;
 use super::attributes;
@@ -13,7 +18,7 @@ use super::signature::{self, Written};
 
 /// A service, and the types that its methods use, each with the conditions of its method.
 pub(super) struct Lowered {
-    pub(super) service: Service,
+    pub(super) service: RustService,
     pub(super) written: Vec<(Vec<Attribute>, Written)>,
 }
 
@@ -23,22 +28,23 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
     let generic = !item.generics.params.is_empty();
     let said = attributes::of_trait(&item.attrs, errors);
     let stem = item.ident.unraw().to_string();
-    let mut service = Service {
-        package: args.package.as_ref().map(|text| package(text, errors)).unwrap_or_default(),
-        name: wire_name(args.name.as_ref(), &stem, &item.ident, "name", errors),
+    let mut plain = Service::new(
+        args.package.as_ref().map(|text| package(text, errors)).unwrap_or_default(),
+        wire_name(args.name.as_ref(), &stem, &item.ident, "name", errors),
+    );
+    let deprecated = said.deprecated.or(args.deprecated);
+    plain.comments = comments(&said.docs);
+    plain.deprecated = deprecated.as_ref().map(self::deprecated);
+    let names = ServiceNames {
         ident: item.ident.clone(),
         module_stem: names::service(&stem).map_or_else(|| stem.clone(), |names| names.module_stem),
         type_stem: stem,
-        docs: said.docs,
-        deprecated: said.deprecated.or(args.deprecated),
-        visibility: item.vis.clone(),
-        cfgs: said.cfgs,
-        needs_outer_names: false,
-        methods: Vec::new(),
-        schema: SchemaSource::Described,
-        attributes: model::Attributes::default(),
-        origin: Origin::Rust(item.ident.span()),
     };
+    let mut service = RustService::new(plain, names);
+    service.docs = said.docs;
+    service.deprecated = deprecated;
+    service.visibility = item.vis.clone();
+    service.cfgs = said.cfgs;
     let mut written = Vec::new();
     for item in &item.items {
         // A generic parameter of the trait has no name in the generated code.
@@ -48,12 +54,12 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
         match item {
             TraitItem::Fn(item) => {
                 let method = method(item, args.timeout_ms, &mut service.needs_outer_names, errors);
-                let Some((method, as_written)) = method else { continue };
+                let Some((plain, method, as_written)) = method else { continue };
                 let as_written = (method.cfgs.clone(), as_written);
                 if !written.contains(&as_written) {
                     written.push(as_written);
                 }
-                service.methods.push(method);
+                service.push(plain, method);
             }
             other => errors.push(syn::Error::new_spanned(
                 other,
@@ -109,7 +115,7 @@ fn method(
     timeout_ms: Option<u32>,
     needs_outer_names: &mut bool,
     errors: &mut Errors,
-) -> Option<(Method, Written)> {
+) -> Option<(Method, RustMethod, Written)> {
     let said = attributes::of_method(&item.attrs, errors);
     if let Some(body) = &item.default {
         errors.push(syn::Error::new_spanned(
@@ -121,27 +127,47 @@ fn method(
     let usual = names::on_wire(ident);
     let name = wire_name(said.args.rename.as_ref(), &usual, ident, "rename", errors);
     let signature = signature::of(&item.sig, said.args.blocking, needs_outer_names, errors)?;
-    let method = Method {
-        name,
+    let deprecated = said.deprecated.or(said.args.deprecated);
+    let mut plain = Method::new(name, signature.shape);
+    plain.comments = comments(&said.docs);
+    plain.idempotency = said.args.idempotency;
+    plain.timeout_ms = said.args.timeout_ms.or(timeout_ms);
+    // After a mistake, too, what is generated is what was written.
+    plain.blocking =
+        item.sig.asyncness.is_none() && (said.args.blocking || signature.shape == Shape::Unary);
+    plain.retry_attempts = said.args.retry_attempts;
+    plain.on_cancel = said.args.on_cancel;
+    plain.deprecated = deprecated.as_ref().map(self::deprecated);
+    let rust = RustMethod {
         ident: ident.clone(),
         docs: said.docs,
-        shape: signature.shape,
-        idempotency: said.args.idempotency,
-        timeout_ms: said.args.timeout_ms.or(timeout_ms),
-        // After a mistake, too, the generated code follows the written signature.
-        blocking: item.sig.asyncness.is_none()
-            && (said.args.blocking || signature.shape == Shape::Unary),
-        retry_attempts: said.args.retry_attempts,
-        on_cancel: said.args.on_cancel,
-        deprecated: said.deprecated.or(said.args.deprecated),
+        deprecated,
         cfgs: said.cfgs,
         takes_context: signature.takes_context,
         takes_request: signature.takes_request,
         input: signature.input,
         output: signature.output,
-        origin: Origin::Rust(ident.span()),
     };
-    Some((method, signature.written))
+    Some((plain, rust, signature.written))
+}
+
+fn comments(docs: &[String]) -> Comments {
+    Comments::new(&docs.join("\n"), "")
+}
+
+/// The note of `#[deprecated = ".."]` and of `#[deprecated(note = "..")]`. The compiler checks the attribute.
+fn deprecated(attribute: &Attribute) -> Deprecated {
+    let note = match &attribute.meta {
+        Meta::NameValue(note) => attributes::text(&note.value),
+        Meta::List(_) => {
+            let parse = Punctuated::<MetaNameValue, Token![,]>::parse_terminated;
+            let arguments = attribute.parse_args_with(parse).unwrap_or_default();
+            let note = arguments.iter().find(|argument| argument.path.is_ident("note"));
+            note.and_then(|note| attributes::text(&note.value))
+        }
+        Meta::Path(_) => None,
+    };
+    Deprecated::new(note)
 }
 
 /// Returns a name that is valid in a schema: the name of the attribute, or the default name.

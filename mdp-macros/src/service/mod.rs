@@ -9,9 +9,8 @@ mod stream;
 mod types;
 
 use lean_codegen::check;
-use lean_codegen::emit::{self, Options, module_ident, type_ident};
-use lean_codegen::model::{Module, Origin, Service};
-use proc_macro2::TokenStream;
+use lean_codegen::emit::{self, Options, RustModule, RustService, module_ident, type_ident};
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Item, ItemTrait};
 
@@ -41,11 +40,25 @@ fn the_trait(item: TokenStream) -> syn::Result<ItemTrait> {
     }
 }
 
-fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
+/// A trait as the model has it, with the mistakes that were found on the way.
+pub(crate) struct Read {
+    pub(crate) service: RustService,
+    written: Vec<(Vec<Attribute>, Written)>,
+    options: Options,
+    errors: Errors,
+}
+
+/// Reads the trait with these arguments of the attribute.
+pub(crate) fn read(args: TokenStream, item: &ItemTrait) -> Read {
     let mut errors = Errors::default();
     let args = args::of_service(args, &mut errors);
     let options = Options { runtime: args.runtime.clone(), ..Options::default() };
-    let Lowered { mut service, written } = lower::service(item, args, &mut errors);
+    let Lowered { service, written } = lower::service(item, args, &mut errors);
+    Read { service, written, options, errors }
+}
+
+fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
+    let Read { mut service, written, options, mut errors } = read(args, item);
     check(&service, &options, &mut errors);
     if !errors.is_empty() {
         keep_sound_methods(&mut service);
@@ -56,30 +69,29 @@ fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
     quote!(#errors #code #names #(#written)*)
 }
 
-fn check(service: &Service, options: &Options, errors: &mut Errors) {
-    let module = Module { services: vec![service.clone()], taken: Vec::new() };
-    for problem in check::module(&module, options) {
-        let span = match problem.origin {
-            Some(Origin::Rust(span)) => span,
-            _ => service.ident.span(),
-        };
+fn check(service: &RustService, options: &Options, errors: &mut Errors) {
+    let module = RustModule { services: vec![service.clone()], taken: Vec::new() };
+    let spans: Vec<Span> = service.methods().map(|method| method.rust.ident.span()).collect();
+    let problems = check::service(service.plain()).into_iter();
+    for problem in problems.chain(emit::check(&module, options)) {
+        let method = problem.number.and_then(|number| spans.get(number).copied());
+        let span = method.unwrap_or_else(|| service.ident.span());
         errors.push(syn::Error::new(span, problem.mistake));
     }
 }
 
-/// Keeps only the valid methods. Names are emitted even after a mistake, so that a mistake is shown once, and not again
-/// at each use of the service.
-fn keep_sound_methods(service: &mut Service) {
+/// Emits the names even after a mistake, so that each mistake is shown once, and not again at each use of the service.
+fn keep_sound_methods(service: &mut RustService) {
     let mut seen = Vec::new();
-    service.methods.retain(|method| {
-        let sound = !seen.contains(&method.ident);
-        seen.push(method.ident.clone());
+    service.retain(|method| {
+        let sound = !seen.contains(&method.rust.ident);
+        seen.push(method.rust.ident.clone());
         sound
     });
 }
 
 /// The imports of the modules' types, next to the trait.
-fn names(service: &Service) -> TokenStream {
+fn names(service: &RustService) -> TokenStream {
     let (cfgs, visibility, handler) = (&service.cfgs, &service.visibility, &service.ident);
     let (client_mod, client) = (module_ident(service, "client"), type_ident(service, "Client"));
     let (worker_mod, worker) = (module_ident(service, "worker"), type_ident(service, "Worker"));
@@ -93,7 +105,7 @@ fn names(service: &Service) -> TokenStream {
 /// Emits uses of the user's own names for `CallContext`, `Result` and the runtime's other types. So imports that only
 /// the trait needs cause no warning, and other types with these names cause an error.
 fn uses(
-    service: &Service,
+    service: &RustService,
     cfgs: &[Attribute],
     written: &Written,
     options: &Options,

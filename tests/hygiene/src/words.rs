@@ -27,6 +27,11 @@ const OURS: &[&str] = &["mdp-runtime/src/", "mdp-cli/src/"];
 const ENDS: &[&str] = &["mdp-runtime/src/ends.rs"];
 const ONE_WAY: &str = "panics are caught and threads started by `ends`, which tells of each end";
 
+const GENERATOR: &[&str] = &["mdp-codegen/src/"];
+const RUST_IS_WRITTEN: &[&str] = &["mdp-codegen/src/emit/"];
+const ANY_LANGUAGE: &str = "syntax of Rust is named only where Rust is written";
+const PLAIN: &[&str] = &["mdp-codegen/src/model", "mdp-codegen/src/check"];
+
 /// The words that have their place.
 pub const RULES: &[Rule] = &[
     Rule { word: "std::time", within: CORE, except: &[], why: NO_CLOCK },
@@ -55,6 +60,15 @@ pub const RULES: &[Rule] = &[
     Rule { word: "catch_unwind", within: OURS, except: ENDS, why: ONE_WAY },
     Rule { word: "resume_unwind", within: OURS, except: ENDS, why: ONE_WAY },
     Rule { word: "thread::Builder", within: OURS, except: ENDS, why: ONE_WAY },
+    Rule { word: "syn", within: GENERATOR, except: RUST_IS_WRITTEN, why: ANY_LANGUAGE },
+    Rule { word: "quote", within: GENERATOR, except: RUST_IS_WRITTEN, why: ANY_LANGUAGE },
+    Rule { word: "proc_macro2", within: GENERATOR, except: RUST_IS_WRITTEN, why: ANY_LANGUAGE },
+    Rule {
+        word: "emit",
+        within: PLAIN,
+        except: &[],
+        why: "the model and its rules are for any language; `emit` has what is Rust",
+    },
     Rule {
         word: "unsafe",
         within: &[""],

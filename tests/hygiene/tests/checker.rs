@@ -218,6 +218,42 @@ fn prost_stays_behind_its_seam() {
 }
 
 #[test]
+fn the_generators_model_is_for_any_language() {
+    let lines = [
+        "use syn::Type;",
+        "pub ident: proc_macro2::Ident,",
+        "use quote::quote;",
+        "extern crate syn;",
+    ];
+    for line in lines {
+        for path in ["model/mod.rs", "model/service.rs", "model.rs", "check.rs", "check/names.rs"] {
+            assert!(
+                !words_of(&format!("mdp-codegen/src/{path}"), line).is_empty(),
+                "{path}: {line}"
+            );
+        }
+        for path in ["errors.rs", "generator.rs", "proto/lower.rs"] {
+            assert!(
+                !words_of(&format!("mdp-codegen/src/{path}"), line).is_empty(),
+                "{path}: {line}"
+            );
+        }
+        for path in ["mdp-codegen/src/emit/binding.rs", "mdp-macros/src/service/lower.rs"] {
+            assert_eq!(words_of(path, line), [""; 0], "{path}: {line}");
+        }
+    }
+    // A type of Rust's syntax is not reached through another module either.
+    let line = "use crate::emit::RustService;";
+    assert_eq!(words_of("mdp-codegen/src/model/file.rs", line).len(), 1);
+    assert_eq!(words_of("mdp-codegen/src/check.rs", line).len(), 1);
+    assert_eq!(words_of("mdp-codegen/src/proto/builder.rs", line), [""; 0]);
+    assert_eq!(
+        words_of("mdp-codegen/src/model/file.rs", "/// A type of `syn`.\nlet syntax = 1;"),
+        [""; 0]
+    );
+}
+
+#[test]
 fn libzmq_stays_behind_its_seam() {
     let lines = [
         "use zmq::Socket;",

@@ -1,5 +1,6 @@
-//! One service declared both ways gives the same code: client, worker and dispatch are equal token by
-//! token, and the names and options too. Only the body of `schema()` differs, by design.
+//! One service declared both ways gives the same plain model and the same code: client, worker and dispatch are equal
+//! token by token, and the names and options too. Only the body of `schema()` differs, by design. In the model only a
+//! `.proto` file has places and names of messages.
 //!
 //! The macro's own source is compiled in here, for a crate of macros gives out nothing but its macros.
 
@@ -15,20 +16,53 @@ mod service;
 use std::collections::BTreeMap;
 use std::fs;
 
+use std::sync::{Arc, Mutex};
+
+use mdp_codegen::model::{File, Files, Service};
+use mdp_codegen::{Generator, GeneratorError, Output};
 use quote::ToTokens;
 use syn::Item;
 
 /// The generated modules, as token text without the body of `schema()`, by name.
 type Modules = BTreeMap<String, String>;
 
-fn from_proto(text: &str) -> Modules {
+/// The services of the model, without what only a `.proto` file says, by name.
+type Plain = BTreeMap<String, Service>;
+
+/// Takes the services out of the model.
+#[derive(Clone, Default)]
+struct Take(Arc<Mutex<Plain>>);
+
+impl Generator for Take {
+    fn generate(&mut self, file: &File, _: &Files) -> Result<Vec<Output>, GeneratorError> {
+        let mut taken = self.0.lock().unwrap();
+        taken.extend(file.services.iter().map(common));
+        Ok(Vec::new())
+    }
+}
+
+/// What both ways to declare a service can say.
+fn common(service: &Service) -> (String, Service) {
+    let mut service = service.clone();
+    service.place = None;
+    for method in &mut service.methods {
+        method.place = None;
+        method.input.clear();
+        method.output.clear();
+    }
+    (service.name.clone(), service)
+}
+
+fn from_proto(text: &str) -> (Modules, Plain) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("case.proto"), text).unwrap();
     let common = "syntax = \"proto3\"; package common.v1; message Common { string text = 1; }";
     fs::write(folder.path().join("common.proto"), common).unwrap();
     let out = folder.path().join("out");
     fs::create_dir(&out).unwrap();
+    let take = Take::default();
     mdp_codegen::configure()
+        .generator(&out, take.clone())
         .out_dir(&out)
         .emit_rerun_if_changed(false)
         .blocking("Blocks")
@@ -40,14 +74,17 @@ fn from_proto(text: &str) -> Modules {
         .unwrap();
     let package = text.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';'));
     let file = out.join(format!("{}.rs", package.unwrap_or("_")));
-    modules(&fs::read_to_string(file).unwrap())
+    let plain = std::mem::take(&mut *take.0.lock().unwrap());
+    (modules(&fs::read_to_string(file).unwrap()), plain)
 }
 
-fn from_trait(args: &str, item: &str) -> Modules {
+fn from_trait(args: &str, item: &str) -> (Modules, Plain) {
+    let read = service::read(args.parse().unwrap(), &syn::parse_str(item).unwrap());
     let code = service::expand(args.parse().unwrap(), item.parse().unwrap()).to_string();
     assert!(!code.contains("compile_error"), "{code}");
     // Through the printer that wrote the other: it has its own way with commas and with comments.
-    modules(&prettyplease::unparse(&syn::parse_file(&code).unwrap()))
+    let modules = modules(&prettyplease::unparse(&syn::parse_file(&code).unwrap()));
+    (modules, Plain::from([common(read.service.plain())]))
 }
 
 fn modules(code: &str) -> Modules {
@@ -71,7 +108,8 @@ fn modules(code: &str) -> Modules {
 }
 
 fn equal(proto: &str, args: &str, item: &str) {
-    let (proto, rust) = (from_proto(proto), from_trait(args, item));
+    let ((proto, proto_plain), (rust, rust_plain)) = (from_proto(proto), from_trait(args, item));
+    assert_eq!(proto_plain, rust_plain);
     assert_eq!(proto.len(), 3, "client, worker and names: {:?}", proto.keys());
     assert_eq!(proto.keys().collect::<Vec<_>>(), rust.keys().collect::<Vec<_>>());
     for (name, proto) in &proto {
@@ -337,13 +375,17 @@ fn one_hundred_services() {
     let mut proto =
         String::from("syntax = \"proto3\";\npackage many.v1;\nimport \"mdp/options.proto\";\n");
     proto.push_str("message M0 {}\nmessage M1 {}\nmessage M2 {}\n");
-    let mut rust = Modules::new();
+    let (mut rust, mut rust_plain) = (Modules::new(), Plain::new());
     for seed in 0..100 {
         let (service, item) = random(seed);
         proto.push_str(&service);
-        rust.extend(from_trait("package = \"many.v1\"", &item));
+        let (modules, plain) = from_trait("package = \"many.v1\"", &item);
+        rust.extend(modules);
+        rust_plain.extend(plain);
     }
-    let proto = from_proto(&proto);
+    let (proto, proto_plain) = from_proto(&proto);
+    assert_eq!(proto_plain.len(), 100);
+    assert_eq!(proto_plain, rust_plain);
     assert_eq!((proto.len(), rust.len()), (300, 300));
     for (name, proto) in &proto {
         assert_eq!(proto, rust.get(name).unwrap(), "{name}");
@@ -419,7 +461,7 @@ fn chances(seed: u64) -> impl FnMut(u64) -> u64 {
 
 #[test]
 fn a_difference_is_seen() {
-    let of = |item: &str| from_trait("package = \"a.v1\"", item);
+    let of = |item: &str| from_trait("package = \"a.v1\"", item).0;
     let one =
         of("pub trait A { async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }");
     for other in [
@@ -436,5 +478,40 @@ fn a_difference_is_seen() {
         "trait A { async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>; }",
     ] {
         assert_ne!(one, of(other), "{other}");
+    }
+}
+
+#[test]
+fn a_difference_of_the_model_is_seen() {
+    let of = |item: &str| from_trait("package = \"a.v1\"", item).1;
+    let method = "async fn a(&self, cx: &CallContext, req: ()) -> Result<(), Status>;";
+    let one = of(&format!("pub trait A {{ {method} }}"));
+    for before in [
+        "/// A comment.\n",
+        "#[mdp(idempotent)]",
+        "#[mdp(timeout_ms = 5)]",
+        "#[mdp(retry_attempts = 5)]",
+        "#[mdp(detach)]",
+        "#[mdp(rename = \"B\")]",
+        "#[deprecated]",
+    ] {
+        assert_ne!(one, of(&format!("pub trait A {{ {before} {method} }}")), "{before}");
+    }
+}
+
+#[test]
+fn the_note_of_what_is_deprecated_is_in_the_model() {
+    let method = "async fn a(&self) -> Result<(), Status>;";
+    for (attribute, note) in [
+        ("#[deprecated]", None),
+        ("#[deprecated = \"use b\"]", Some("use b")),
+        ("#[deprecated(since = \"1.0\", note = \"use b\")]", Some("use b")),
+        ("#[mdp(deprecated = \"use b\")]", Some("use b")),
+        ("#[mdp(deprecated)]", None),
+    ] {
+        let (_, plain) = from_trait("", &format!("pub trait A {{ {attribute} {method} }}"));
+        let methods = plain.values().flat_map(|service| &service.methods);
+        let notes: Vec<_> = methods.map(|method| method.deprecated.clone().unwrap().note).collect();
+        assert_eq!(notes, [note.map(str::to_owned)], "{attribute}");
     }
 }

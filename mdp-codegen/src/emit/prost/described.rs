@@ -4,19 +4,20 @@
 
 use std::collections::HashMap;
 
-use prost_build::Module as RustModule;
+use prost_build::Module;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
     ServiceDescriptorProto, source_code_info::Location,
 };
 use syn::{Attribute, File, Item, Path};
 
-use super::places::{FILE_SERVICES, full_name};
 use crate::emit::described::{Generated, Kind};
-use crate::names;
+use crate::emit::names;
+use crate::model::full_name;
+use crate::proto::parts::FILE_SERVICES;
 
-/// Returns the types of one module.
-pub(super) fn of(set: &FileDescriptorSet, module: &RustModule, code: &File) -> Vec<Generated> {
+/// The types of one module.
+pub(super) fn of(set: &FileDescriptorSet, module: &Module, code: &File) -> Vec<Generated> {
     let mut written = HashMap::new();
     look_into(&code.items, "", &mut written);
     let mut found = Found { written, types: Vec::new() };
@@ -92,9 +93,9 @@ impl Found<'_> {
     }
 }
 
-/// Adds a service without methods to modules that have no service: `prost-build` calls its generator for additional
-/// code only for packages with services.
-pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&RustModule) -> bool) {
+/// Gives these modules a service without methods where they have none: `prost-build` asks its generator for
+/// more code only in packages with services.
+pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&Module) -> bool) {
     for file in set.file.iter_mut().filter(|file| file.service.is_empty()) {
         if !wanted(&rust_module(file)) {
             continue;
@@ -115,6 +116,6 @@ pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&RustMo
     }
 }
 
-pub(super) fn rust_module(file: &FileDescriptorProto) -> RustModule {
-    RustModule::from_protobuf_package_name(file.package())
+pub(super) fn rust_module(file: &FileDescriptorProto) -> Module {
+    Module::from_protobuf_package_name(file.package())
 }

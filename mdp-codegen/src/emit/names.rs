@@ -19,7 +19,7 @@ pub struct ServiceNames {
 /// Returns the Rust names of a service. `None`: the name has no letters or digits, for example `_`.
 ///
 /// ```
-/// let names = mdp_codegen::names::service("HTTPCache").expect("the name has letters");
+/// let names = mdp_codegen::emit::names::service("HTTPCache").expect("the name has letters");
 /// assert_eq!(names.module_stem, "http_cache");
 /// assert_eq!(names.type_stem, "HttpCache");
 /// ```
@@ -34,7 +34,7 @@ pub fn service(name: &str) -> Option<ServiceNames> {
 /// Keywords become raw identifiers; the few that cannot be raw get an underscore.
 ///
 /// ```
-/// let name = |proto| mdp_codegen::names::method(proto).expect("the name has letters").to_string();
+/// let name = |proto| mdp_codegen::emit::names::method(proto).expect("the name has letters").to_string();
 /// assert_eq!(name("GetURL"), "get_url");
 /// assert_eq!(name("Type"), "r#type");
 /// assert_eq!(name("Self"), "self_");
@@ -47,7 +47,7 @@ pub fn method(name: &str) -> Option<Ident> {
 /// example `__`.
 ///
 /// ```
-/// let name = |rust| mdp_codegen::names::on_wire(&quote::format_ident!("{rust}"));
+/// let name = |rust| mdp_codegen::emit::names::on_wire(&quote::format_ident!("{rust}"));
 /// assert_eq!(name("who_am_i"), "WhoAmI");
 /// assert_eq!(name("r#type"), "Type");
 /// ```

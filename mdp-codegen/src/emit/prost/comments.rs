@@ -8,7 +8,7 @@
 use prost_types::FileDescriptorSet;
 use prost_types::source_code_info::Location;
 
-use super::places::FILE_SERVICES;
+use crate::proto::parts::FILE_SERVICES;
 
 /// Makes all comments of all files safe.
 pub(super) fn defuse(set: &mut FileDescriptorSet) {

@@ -1,29 +1,37 @@
 //! The modules that `prost-build` generates. A service's modules must not have the same names.
 
-use prost_build::Module as RustModule;
+use std::collections::HashMap;
+
+use prost_build::Module;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
-use super::places::{Places, full_name};
-use super::settings::Settings;
-use crate::model::{Origin, Taken};
-use crate::names;
+use crate::emit::{Taken, names};
+use crate::model::{Declaration, Files, Place, full_name};
+use crate::proto::Settings;
 
 /// All used module names, each with the Rust module that contains it.
 pub(super) fn of(
     set: &FileDescriptorSet,
     settings: &Settings,
-    places: &Places,
-) -> Vec<(RustModule, Vec<Taken>)> {
+    files: &Files,
+) -> Vec<(Module, Vec<Taken>)> {
+    let declared = files.iter().flat_map(|file| &file.messages);
+    let declared: HashMap<&str, &Declaration> =
+        declared.map(|message| (message.full_name.as_str(), message)).collect();
     let messages = set.file.iter().map(|file| {
-        let module = RustModule::from_protobuf_package_name(file.package());
-        (module, by_messages(file, settings, places))
+        let module = Module::from_protobuf_package_name(file.package());
+        (module, by_messages(file, settings, &declared))
     });
     let packages = set.file.iter().flat_map(|file| by_package(file.package(), file.name()));
     messages.chain(packages).collect()
 }
 
-/// The modules of messages: the types inside a message are in a module with the message's name.
-fn by_messages(file: &FileDescriptorProto, settings: &Settings, places: &Places) -> Vec<Taken> {
+/// The types inside a message come into a module with the message's name.
+fn by_messages(
+    file: &FileDescriptorProto,
+    settings: &Settings,
+    declared: &HashMap<&str, &Declaration>,
+) -> Vec<Taken> {
     let messages = file.message_type.iter().filter(|message| has_inner_types(message));
     messages
         .map(|message| (message, full_name(file.package(), message.name())))
@@ -31,8 +39,8 @@ fn by_messages(file: &FileDescriptorProto, settings: &Settings, places: &Places)
         .filter_map(|(message, name)| {
             Some(Taken {
                 module: names::prost_module(message.name())?.to_string(),
-                by: format!("the module for the types inside message `{name}`"),
-                origin: places.message(&name),
+                by: format!("the module for the types inside of message `{name}`"),
+                place: declared.get(name.as_str()).and_then(|message| message.place.clone()),
             })
         })
         .collect()
@@ -49,19 +57,19 @@ fn has_inner_types(message: &DescriptorProto) -> bool {
         || message.nested_type.iter().any(|inner| !is_map(inner))
 }
 
-/// The modules of packages: package `a.b` is the module `b` in the module of package `a`.
-fn by_package(package: &str, file: &str) -> Vec<(RustModule, Vec<Taken>)> {
-    let mut outer = RustModule::from_parts(Vec::<String>::new());
+/// Package `a.b` is the module `b` in that of package `a`.
+fn by_package(package: &str, file: &str) -> Vec<(Module, Vec<Taken>)> {
+    let mut outer = Module::from_parts(Vec::<String>::new());
     let mut taken = Vec::new();
-    for part in RustModule::from_protobuf_package_name(package).parts() {
+    for part in Module::from_protobuf_package_name(package).parts() {
         let inner = outer.parts().chain([part]).map(str::to_owned).collect::<Vec<_>>();
         let by = Taken {
             module: part.to_owned(),
             by: format!("the module for package `{package}`"),
-            origin: Origin::Proto { file: file.to_owned(), line: None },
+            place: Some(Place::new(file)),
         };
         taken.push((outer, vec![by]));
-        outer = RustModule::from_parts(inner);
+        outer = Module::from_parts(inner);
     }
     taken
 }
