@@ -8,24 +8,8 @@ use mdp_protocol::names::NameError;
 use mdp_schema::SchemaError;
 
 use crate::policy::PolicyError;
-use crate::security::{CurveUnavailable, HandshakeFault, Unusable};
-use crate::transport::SocketError;
-
-/// An endpoint that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// The list of endpoints is empty.
-    #[error("no endpoint is given; name one, `tcp://127.0.0.1:5555` for instance")]
-    None,
-    /// The text is not a valid endpoint.
-    #[error("`{endpoint}` is not an endpoint: {problem}")]
-    Invalid {
-        /// The text.
-        endpoint: String,
-        /// The problem, and the correct form.
-        problem: &'static str,
-    },
-}
+use mdp_transport::security::{CurveUnavailable, HandshakeFault};
+use mdp_transport::{EndpointError, SocketError, Unusable};
 
 /// The error when a broker cannot start.
 #[derive(Debug, thiserror::Error)]

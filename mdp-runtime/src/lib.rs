@@ -97,16 +97,12 @@ mod broker_link;
 mod by_key;
 mod carried;
 mod client;
-mod clock;
 mod codec;
 #[doc(hidden)]
 pub mod codegen;
 mod compress;
 mod connection;
 pub mod dynamic;
-mod endpoint;
-#[doc(hidden)]
-pub mod ends;
 mod error;
 mod extensions;
 pub mod hooks;
@@ -126,16 +122,18 @@ mod policy;
 mod retry;
 mod rpc_link;
 mod signal;
-mod spin;
 mod status;
 pub mod stream;
 pub mod testing;
-mod transport;
 mod worker;
 
 pub use mdp_protocol::wire::{CallKind, DisconnectReason};
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
+#[doc(hidden)]
+pub use mdp_transport::ends;
+#[doc(inline)]
+pub use mdp_transport::{EndpointError, Runtime, SocketError, security};
 
 pub use codec::details;
 pub use codegen::{Idempotency, record_schema};
@@ -217,7 +215,7 @@ pub use client::{
 };
 pub use codegen::record::UnknownFields;
 pub use compress::Compression;
-pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError, WorkerFailure};
+pub use error::{BindError, BrokerFailure, ConnectError, ServeError, WorkerFailure};
 pub use extensions::Extensions;
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};
@@ -234,7 +232,6 @@ pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
-pub use transport::{Runtime, SocketError, security};
 pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 
 /// The names that most programs need: `use mdp_runtime::prelude::*;`.

@@ -12,7 +12,7 @@ use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
 
 use crate::body::Body;
-use crate::clock;
+use mdp_transport::clock;
 
 /// The reply as a raw body. A contract is not copied: all who ask share its bytes.
 pub(crate) fn body(listing: &Listing) -> Body {

@@ -8,7 +8,7 @@ use mdp_protocol::wire::plain::PlainError;
 use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
 
 use crate::connection::{self, Line};
-use crate::transport::Unsent;
+use mdp_transport::Unsent;
 
 /// Bytes of a peer as text that cannot break a log line.
 fn shown(bytes: &[u8]) -> String {

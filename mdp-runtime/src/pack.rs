@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::codec;
 use crate::listing;
 use crate::status::Status;
-use crate::transport::{InPacket, OutPacket, SocketError};
+use mdp_transport::{InPacket, OutPacket, SocketError};
 
 /// A packet is sent when it holds this much, so that it fits into caches and pipes, and so that the
 /// other side is at work on it while the next one is gathered.

@@ -10,13 +10,13 @@ use tokio::time::Sleep;
 
 use crate::body::Body;
 use crate::broker_link::BrokerLink;
-use crate::clock::Clock;
 use crate::connection::{self, Connection};
 use crate::pack::CALL_WEIGHT;
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
-use crate::security::{ClientKeys, Faults};
-use crate::transport::{Runtime, close_all};
+use mdp_transport::clock::Clock;
+use mdp_transport::{ClientKeys, Faults};
+use mdp_transport::{Runtime, close_all};
 
 /// Calls that are handled before the other side of a driver's loop has its turn. So few that they
 /// are on their way again while the next ones come: the sides of a call work at the same time.

@@ -8,8 +8,8 @@ use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction};
 use crate::body::Body;
 use crate::pack::{Gather, Received, weight_of};
 use crate::peer::{Broken, Way};
-use crate::security::Faults;
-use crate::transport::{Closing, Dealer, SocketError};
+use mdp_transport::Faults;
+use mdp_transport::{Closing, Dealer, SocketError};
 
 /// The socket of a worker or a client, and what waits to be sent on it.
 pub(crate) struct RpcLink {

@@ -19,15 +19,15 @@ use super::refusals::Refusals;
 use super::taken::Taken;
 use super::waits::Waits;
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::error::{BindError, BrokerFailure};
 use crate::observe;
 use crate::pack::{CALL_WEIGHT, Received, reason_for, weight_of};
 use crate::peer::BURST_WEIGHT;
 use crate::policy::Policy;
-use crate::security::KeyPair;
-use crate::spin::Spin;
-use crate::transport::{
+use mdp_transport::clock::Clock;
+use mdp_transport::security::KeyPair;
+use mdp_transport::spin::Spin;
+use mdp_transport::{
     Content, Frame, InPacket, Registration, Router, Runtime, SocketError, Unproven, Waker, Wakeups,
 };
 

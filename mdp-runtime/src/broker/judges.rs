@@ -16,13 +16,13 @@ use mdp_protocol::{Limits, Payload};
 use super::Line;
 use super::driver::Command;
 use crate::body::Body;
-use crate::clock::Stopwatch;
-use crate::ends::{self, Panicked};
 use crate::error::BrokerFailure;
 use crate::hooks::subject::{Called, End};
 use crate::hooks::{self, BrokerHooks, LeaveCause, Peer, verdict};
-use crate::security::PublicKey;
 use crate::status::Status;
+use mdp_transport::clock::Stopwatch;
+use mdp_transport::ends::{self, Panicked};
+use mdp_transport::security::PublicKey;
 
 /// The name of all threads that run hooks.
 const NAME: &str = "mdp-hooks";
@@ -95,7 +95,7 @@ impl Settings {
         HookConfig {
             requests: self.hooks.judges_requests(),
             replies: self.hooks.judges_replies(),
-            wait: crate::clock::span(self.timeout),
+            wait: mdp_transport::clock::span(self.timeout),
         }
     }
 }

@@ -21,16 +21,16 @@ pub use mdp_protocol::broker::{Report as BrokerReport, Stats as BrokerStats};
 pub use monitor::Monitor;
 use tokio::sync::{oneshot, watch};
 
-use crate::clock;
-use crate::endpoint;
-use crate::ends;
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
 use crate::policy::{self, Policy, PolicyError, Watch};
-use crate::security::{AllowList, CurveServer, KeyPair, PublicKey};
-use crate::transport::{NoHandler, Registration, Runtime, Waker};
 use driver::{Command, Driver};
 use judges::Judges;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::security::{AllowList, CurveServer, KeyPair, PublicKey};
+use mdp_transport::{NoHandler, Registration, Runtime, Waker};
 use waits::Waits;
 
 /// The minimum of [`Limits::window`].
@@ -411,8 +411,11 @@ impl BrokerBuilder {
     /// has no CURVE, or the thread or its sockets cannot be made.
     pub fn start(self) -> Result<Broker, BindError> {
         endpoint::check_all(&self.endpoints)?;
-        if !self.insecure && self.curve.is_none() {
-            endpoint::check_local(&self.endpoints)?;
+        if !self.insecure
+            && self.curve.is_none()
+            && let Some(endpoint) = endpoint::open_to_others(&self.endpoints)
+        {
+            return Err(BindError::Insecure { endpoint: endpoint.clone() });
         }
         let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
         let mut config = self.config;

@@ -7,7 +7,7 @@ use mdp_protocol::{Key, Limit, Limits};
 use super::unread::{Account, Accounts, Ticket, cost};
 use crate::body::Body;
 use crate::pack::{Packer, Received};
-use crate::transport::{Router, Unsent};
+use mdp_transport::{Router, Unsent};
 
 /// The number of bytes that are collected for a session before they are counted, so that small records need no counting
 /// of their own.

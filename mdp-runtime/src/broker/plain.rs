@@ -11,7 +11,7 @@ use super::unread::{Account, cost};
 use crate::body::Body;
 use crate::listing;
 use crate::pack::{Packer, Received};
-use crate::transport::{Frame, Router};
+use mdp_transport::{Frame, Router};
 
 /// A received message.
 pub(super) struct Read {

@@ -18,7 +18,6 @@ use super::kinds::{self, Unary};
 use super::{Client, Command, Ending, Reply, Request, Way};
 use crate::blocking;
 use crate::body::Body;
-use crate::clock;
 use crate::codec;
 use crate::codegen::{CallKind, Idempotency, MethodSpec, Record};
 use crate::compress::{self, Compression, Packing};
@@ -28,6 +27,7 @@ use crate::retry::{Again, Choice, HedgePolicy, RetryPolicy};
 use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, current};
+use mdp_transport::clock;
 
 /// The empty worker id, shared: an empty `Arc` for each call would be an allocation for each call.
 static ANY_WORKER: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from([]));

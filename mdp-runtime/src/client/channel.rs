@@ -18,11 +18,11 @@ use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
 use crate::carried;
 use crate::codegen::Encoded;
-use crate::ends;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
 use crate::status::Status;
 use crate::stream::{Flow, joined};
+use mdp_transport::ends;
 pub use streams::{Replies, Requests};
 pub(crate) use streams::{ends, handled};
 

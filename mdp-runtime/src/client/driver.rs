@@ -15,9 +15,9 @@ use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::calls::Calls;
-use crate::security::Faults;
-use crate::spin::Spin;
 use crate::stream::Flow;
+use mdp_transport::Faults;
+use mdp_transport::spin::Spin;
 
 /// How long calls may still run after the last handle is dropped. Their own deadlines end them earlier.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);

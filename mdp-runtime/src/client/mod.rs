@@ -28,21 +28,22 @@ pub(crate) use raw::RawCall;
 pub use request::{Reply, Request};
 
 use crate::blocking;
-use crate::clock;
 use crate::codegen::Service;
 use crate::compress::{Compression, Packing};
-use crate::endpoint;
-use crate::ends;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
 use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
-use crate::security::{CurveClient, Faults};
 use crate::testing::InMemory;
-use crate::transport::Runtime;
 use channel::Joined;
 use driver::Driver;
+use mdp_transport::Faults;
+use mdp_transport::Runtime;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::security::CurveClient;
 
 /// Default time limit of a call with one request and one reply: 10 s.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -17,8 +17,8 @@ pub use schema::{
 };
 
 use crate::carried;
-use crate::ends;
 use crate::worker::{Hold, NoPermit, Outlasts, current, handler};
+use mdp_transport::ends;
 
 pub use crate::stream::{Stream, Streaming, send_replies};
 pub use crate::{

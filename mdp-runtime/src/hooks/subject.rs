@@ -14,8 +14,8 @@ use crate::codec::{self, EncodedMetadata};
 use crate::codegen::Record;
 use crate::compress;
 use crate::metadata::Metadata;
-use crate::security::PublicKey;
 use crate::status::{Code, Status};
+use mdp_transport::security::PublicKey;
 
 /// The facts about a call that hooks see for both requests and replies.
 #[derive(Debug)]

@@ -18,11 +18,12 @@ use super::push::{Puller, Pusher};
 use super::subscriber::Subscriber;
 use super::topic::MOST_TOPIC_BYTES;
 use crate::codegen::Record;
-use crate::endpoint;
-use crate::ends;
-use crate::security::{ClientKeys, CurveClient, CurveServer, KeyPair};
-use crate::transport::pattern::{Pattern, PatternKeys, PatternSettings, PatternSocket};
-use crate::transport::{NoHandler, Registration, Runtime};
+use mdp_transport::ClientKeys;
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::pattern::{Pattern, PatternKeys, PatternSettings, PatternSocket};
+use mdp_transport::security::{CurveClient, CurveServer, KeyPair};
+use mdp_transport::{NoHandler, Registration, Runtime};
 
 const HIGH_WATER_MARK: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;

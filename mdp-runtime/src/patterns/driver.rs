@@ -12,8 +12,8 @@ use super::error::RecvError;
 use super::last_values::LastValues;
 use super::parts::{Layout, Parts};
 use super::reconnect::{Reconnect, Step};
-use crate::transport::pattern::{PatternSocket, Wanted};
-use crate::transport::{Registration, Runtime, SocketError, close_all};
+use mdp_transport::pattern::{PatternSocket, Wanted};
+use mdp_transport::{Registration, Runtime, SocketError, close_all};
 
 /// The number of messages that are handled before the loop turns to the other direction.
 const BURST: usize = 128;

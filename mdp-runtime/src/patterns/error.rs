@@ -3,9 +3,10 @@
 use std::error::Error;
 
 use super::topic::{MOST_TOPIC_BYTES, Topic};
-use crate::error::EndpointError;
-use crate::security::{CurveUnavailable, Unusable};
-use crate::transport::SocketError;
+use mdp_transport::EndpointError;
+use mdp_transport::SocketError;
+use mdp_transport::Unusable;
+use mdp_transport::security::CurveUnavailable;
 
 /// The error when a socket cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::error::RecvError;
 use super::topic::Topic;
-use crate::transport::pattern::PatternMessage;
+use mdp_transport::pattern::PatternMessage;
 
 /// A message's parts as they are sent.
 #[derive(Clone, Debug)]

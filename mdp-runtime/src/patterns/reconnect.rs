@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::transport::pattern::{Connections, PatternSocket};
-use crate::transport::{Runtime, SocketError};
+use mdp_transport::pattern::{Connections, PatternSocket};
+use mdp_transport::{Runtime, SocketError};
 
 /// How long libzmq has to show that it reconnects by itself; also the time for the rest of the old connection to close.
 const PAUSE: Duration = Duration::from_secs(1);

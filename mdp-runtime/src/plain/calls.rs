@@ -13,7 +13,7 @@ use super::socket::Socket;
 use super::tunnel::{self, Tunnel};
 use crate::body::Body;
 use crate::peer::{Broken, Way};
-use crate::transport::{Closing, SocketError};
+use mdp_transport::{Closing, SocketError};
 
 /// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;

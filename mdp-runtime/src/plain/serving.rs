@@ -17,9 +17,9 @@ use super::raw::Handlers;
 use super::slots::{Event, Slots};
 use super::tunnel::{self, Tunnel};
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::peer::Way;
-use crate::transport::Closing;
+use mdp_transport::Closing;
+use mdp_transport::clock::Clock;
 
 /// What a handler may send of a stream before the socket has taken it, in units of 256 bytes.
 const WINDOW: u32 = 1_024;

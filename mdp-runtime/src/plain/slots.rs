@@ -11,7 +11,7 @@ use mdp_protocol::{ConnectionState, Limits, LossCause, SessionConfig, Span, Time
 
 use super::socket::Socket;
 use crate::peer::Way;
-use crate::transport::{Closing, SocketError};
+use mdp_transport::{Closing, SocketError};
 
 /// Messages of one worker that may wait for room before those that send more are to wait.
 const OUT_MOST: usize = 64;

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Policy;
-use crate::security::{self, Mark, PublicKey, UntrustedFile};
+use mdp_transport::Mark;
+use mdp_transport::security::{PublicKey, UntrustedFile};
 
 /// The maximum length of a principal's name, which is sent with a peer's id.
 const LONGEST_NAME: usize = 64;
@@ -97,7 +98,7 @@ struct Rights {
 
 /// Reads an existing file; the mark identifies the version that was read.
 pub(super) fn read_now(path: &Path) -> Result<(Policy, Mark), PolicyError> {
-    let (text, mark) = security::read_now(path).map_err(|error| match error {
+    let (text, mark) = mdp_transport::read_now(path).map_err(|error| match error {
         UntrustedFile::Io { path, source } => PolicyError::Read { path, source },
         error => PolicyError::Untrusted(error),
     })?;

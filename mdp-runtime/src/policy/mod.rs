@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use mdp_protocol::policy as core;
 
-use crate::security::{AllowList, PublicKey, wait_until_settled};
+use mdp_transport::security::{AllowList, PublicKey};
+use mdp_transport::wait_until_settled;
 
 pub use file::PolicyError;
 pub(crate) use watch::{WATCH, Watch};

@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Policy, PolicyError, file};
-use crate::ends;
-use crate::security::{Mark, SETTLED, UntrustedFile};
+use mdp_transport::ends;
+use mdp_transport::security::UntrustedFile;
+use mdp_transport::{Mark, SETTLED};
 
 /// The name of the thread.
 pub(crate) const WATCH: &str = "mdp-policy";

@@ -14,11 +14,11 @@ pub(crate) use hedge::Hedging;
 
 use crate::carried;
 use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
-use crate::clock;
 use crate::codec::details::RetryInfo;
 use crate::codegen::MethodSpec;
 use crate::intercept::{Interceptor, Next};
 use crate::status::{Code, Status};
+use mdp_transport::clock;
 
 const ATTEMPTS: u8 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);

@@ -6,8 +6,8 @@ use crate::broker::{Broker, BrokerBuilder};
 use crate::client::{Client, ClientBuilder};
 use crate::codegen::Service;
 use crate::error::{BindError, ConnectError, ServeError};
-use crate::transport::Runtime;
 use crate::worker::{Worker, WorkerBuilder};
+use mdp_transport::Runtime;
 
 /// The context is used by this broker alone, so the name is free.
 const ENDPOINT: &str = "inproc://broker";

@@ -20,12 +20,10 @@ use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::body::Body;
 use crate::by_key::ByKey;
-use crate::clock::Clock;
 use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
 use crate::compress;
 use crate::dynamic;
-use crate::ends;
 use crate::error::WorkerFailure;
 use crate::observe;
 use crate::pack::CALL_WEIGHT;
@@ -33,9 +31,11 @@ use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::raw::{RawHandler, Replier};
 use crate::plain::serving::Serving;
-use crate::spin::Spin;
 use crate::status::{Code, Status};
 use crate::stream::Flow;
+use mdp_transport::clock::Clock;
+use mdp_transport::ends;
+use mdp_transport::spin::Spin;
 
 /// How long finished calls may go unnoticed behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
@@ -209,7 +209,7 @@ impl Driver {
 
     /// Watches whether the runtime of the handlers runs at least once in this time.
     pub(super) fn watching(self, after: Duration) -> Self {
-        let watchdog = Watchdog::new(crate::clock::span(after));
+        let watchdog = Watchdog::new(mdp_transport::clock::span(after));
         Driver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
 

@@ -11,9 +11,9 @@ use crate::body::Body;
 use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
 use crate::compress;
-use crate::ends::{self, Panicked};
 use crate::metadata::BadKey;
 use crate::status::{Code, Status};
+use mdp_transport::ends::{self, Panicked};
 
 /// A running handler. It may panic when it is polled and when it is dropped.
 pub(crate) struct Running {

@@ -24,21 +24,21 @@ pub use context::CallContext;
 pub use deferred::{Deferred, Responder};
 pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 
-use crate::clock;
 use crate::codegen::Service;
 use crate::compress::Packing;
-use crate::endpoint;
-use crate::ends::{self, Panicked};
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::Way;
 use crate::plain::raw::{Handlers, RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::plain::{self, Dialect};
-use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
-use crate::transport::Runtime;
 use driver::{Command, Driver};
+use mdp_transport::Runtime;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends::{self, Panicked};
+use mdp_transport::security::CurveClient;
 use pool::Pool;
 use seat::Seat;
 

@@ -23,12 +23,12 @@ use super::context::CallContext;
 use super::handler::{self, Running};
 use super::permits::{Hold, Outlasts};
 use crate::body::Body;
-use crate::clock::Stopwatch;
 use crate::codegen::{OnCancel, Service};
 use crate::compress::{self, Compression, Packing};
 use crate::plain::raw::EndCall;
 use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
+use mdp_transport::clock::Stopwatch;
 
 /// The number of handlers that a runner polls before it yields to other tasks.
 const TURN: usize = 64;

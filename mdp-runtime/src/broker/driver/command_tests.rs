@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::pack::Packer;
-use crate::transport::Stranger;
+use mdp_transport::testing::Stranger;
 
 /// A driver with its command sender and its waker.
 struct Fixture {
