@@ -51,8 +51,8 @@ use std::time::{Duration, Instant};
 use crate::client;
 use crate::codegen::Record;
 use crate::error::ConnectError;
-use crate::status::Status;
 use crate::worker::current;
+use mdp_call::status::Status;
 use mdp_transport::ends;
 
 /// More units of work than tokio lets a task do before the task must yield.

@@ -5,10 +5,10 @@ use std::future::poll_fn;
 use mdp_protocol::wire::Record;
 use mdp_protocol::{ConnectionState, SessionAction, Time};
 
-use crate::body::Body;
 use crate::peer::{Broken, Way};
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
+use mdp_call::body::Body;
 use mdp_transport::Closing;
 use mdp_transport::clock::Clock;
 

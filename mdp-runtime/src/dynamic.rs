@@ -45,7 +45,7 @@ use mdp_schema::Schema;
 use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming};
 pub use crate::codegen::Encoded;
 use crate::codegen::{Idempotency, MethodSpec, OnCancel};
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// The method of each service with which a worker returns the service's schema (wire.md R99). No protobuf name starts
 /// with `-`.

@@ -91,30 +91,24 @@
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
-mod body;
 mod broker;
 mod broker_link;
 mod by_key;
 mod carried;
 mod client;
-mod codec;
 #[doc(hidden)]
 pub mod codegen;
-mod compress;
 mod connection;
 pub mod dynamic;
 mod error;
-mod extensions;
 pub mod hooks;
 mod intercept;
 mod listing;
 mod message;
-mod metadata;
 pub mod metrics;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
-mod pack;
 pub mod patterns;
 mod peer;
 mod plain;
@@ -122,11 +116,16 @@ mod policy;
 mod retry;
 mod rpc_link;
 mod signal;
-mod status;
 pub mod stream;
 pub mod testing;
 mod worker;
 
+#[doc(inline)]
+pub use mdp_call::codec::details;
+#[doc(inline)]
+pub use mdp_call::compress::Compression;
+#[doc(inline)]
+pub use mdp_call::{Code, Detail, Extensions, Metadata, SourceCall, Status};
 pub use mdp_protocol::wire::{CallKind, DisconnectReason};
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
@@ -135,7 +134,6 @@ pub use mdp_transport::ends;
 #[doc(inline)]
 pub use mdp_transport::{EndpointError, Runtime, SocketError, security};
 
-pub use codec::details;
 pub use codegen::{Idempotency, record_schema};
 
 /// ```
@@ -214,12 +212,9 @@ pub use client::{
     Response, SendFuture, ServerStreaming, Unary,
 };
 pub use codegen::record::UnknownFields;
-pub use compress::Compression;
 pub use error::{BindError, BrokerFailure, ConnectError, ServeError, WorkerFailure};
-pub use extensions::Extensions;
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};
-pub use metadata::Metadata;
 pub use plain::Dialect;
 pub use plain::raw::{
     PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
@@ -228,7 +223,6 @@ pub use plain::raw::{
 pub use policy::{Policy, PolicyError};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::{ShutdownSignals, stop_asked};
-pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };

@@ -6,16 +6,27 @@ use bytes::Bytes;
 use mdp_protocol::broker::{
     BrokerLine, Listing, MethodLine, Name, ServiceLine, Stats, Tally, WorkerLine,
 };
-use mdp_protocol::wire::SchemaHash;
 use mdp_protocol::wire::plain::Dialect;
+use mdp_protocol::wire::{Record, Reply, SchemaHash};
 use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
 
-use crate::body::Body;
+use mdp_call::body::Body;
+use mdp_call::pack::Packer;
 use mdp_transport::clock;
 
+/// Puts a record into a packet, a listing with what it says.
+pub(crate) fn put<N: AsRef<[u8]>>(packer: &mut Packer, record: &Record<N, Body>) {
+    match record {
+        Record::Final { reply: Reply::Listing(listing), .. } => {
+            packer.put_with(record, &body(listing));
+        }
+        _ => packer.put(record),
+    }
+}
+
 /// The reply as a raw body. A contract is not copied: all who ask share its bytes.
-pub(crate) fn body(listing: &Listing) -> Body {
+fn body(listing: &Listing) -> Body {
     match listing {
         Listing::Schema(answer) => Body::of_raw(Bytes::from_owner(answer.clone())),
         listing => Body::of_frames(b"", frames(listing)),

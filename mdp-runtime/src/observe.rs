@@ -1,8 +1,9 @@
 //! What the state machines note, as `tracing` events. Nothing behaves otherwise for it.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use mdp_call::bounded;
+use mdp_call::log::shown;
 use mdp_protocol::broker::{Cause, Note};
 use mdp_protocol::wire::plain::PlainError;
 use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
@@ -10,56 +11,8 @@ use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
 use crate::connection::{self, Line};
 use mdp_transport::Unsent;
 
-/// Bytes of a peer as text that cannot break a log line.
-fn shown(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Lines of one kind in a second that peers can cause. A line costs the broker's thread more than the message behind it, so
-/// without a bound a peer could slow all others by what is said about it, and fill a disk.
-const LINES_A_SECOND: u32 = 20;
-
-/// Bounds the lines of one kind.
-struct Bound(Mutex<Second>);
-
-struct Second {
-    since: Option<Instant>,
-    lines: u32,
-    left_out: u64,
-}
-
-impl Bound {
-    const fn new() -> Self {
-        Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
-    }
-
-    /// Whether there is room for a line now, and then how many were left out before it, if any were.
-    fn room(&self, now: Instant) -> Option<Option<u64>> {
-        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
-            (second.since, second.lines) = (Some(now), 0);
-        }
-        if second.lines >= LINES_A_SECOND {
-            second.left_out += 1;
-            return None;
-        }
-        second.lines += 1;
-        Some(Some(std::mem::take(&mut second.left_out)).filter(|left_out| *left_out > 0))
-    }
-}
-
-/// An event if there is room for one of its kind; `others` were left out before it.
-macro_rules! bounded {
-    ($level:ident, $($rest:tt)*) => {{
-        static BOUND: Bound = Bound::new();
-        if let Some(others) = BOUND.room(Instant::now()) {
-            tracing::$level!(others, $($rest)*);
-        }
-    }};
 }
 
 pub(crate) fn broker(note: &Note) {
@@ -211,25 +164,5 @@ pub(crate) fn connection(
             tracing::warn!(who, services, endpoint, %cause, times, next_attempt_ms, "disconnected");
         }
         Line::Closed => tracing::debug!(who, services, "closed"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_each_kind_there_are_so_many_lines_in_a_second() {
-        let (bound, start) = (Bound::new(), Instant::now());
-        let lines = |ms: u64, tries: u32| {
-            let now = start + Duration::from_millis(ms);
-            (0..tries).filter_map(|_| bound.room(now)).collect::<Vec<_>>()
-        };
-        assert_eq!(lines(0, 5), [None; 5]);
-        assert_eq!(lines(999, 100), [None; 15]);
-        let next = lines(1_000, 100);
-        assert_eq!(next.len(), 20);
-        assert_eq!((next[0], next[1]), (Some(85), None), "what was left out is told");
-        assert_eq!(lines(5_000, 1), [Some(80)]);
     }
 }

@@ -8,12 +8,12 @@ use mdp_protocol::{ConnectionState, SessionAction, Time};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use crate::body::Body;
 use crate::broker_link::BrokerLink;
 use crate::connection::{self, Connection};
-use crate::pack::CALL_WEIGHT;
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
+use mdp_call::body::Body;
+use mdp_call::pack::CALL_WEIGHT;
 use mdp_transport::clock::Clock;
 use mdp_transport::{ClientKeys, Faults};
 use mdp_transport::{Runtime, close_all};

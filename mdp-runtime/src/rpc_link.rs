@@ -5,9 +5,9 @@ use std::future::pending;
 use mdp_protocol::wire::{Command, Head, Record};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction};
 
-use crate::body::Body;
-use crate::pack::{Gather, Received, weight_of};
 use crate::peer::{Broken, Way};
+use mdp_call::body::Body;
+use mdp_call::pack::{Gather, Received, weight_of};
 use mdp_transport::Faults;
 use mdp_transport::{Closing, Dealer, SocketError};
 

@@ -15,11 +15,11 @@ use mdp_protocol::{Limits, Payload};
 
 use super::Line;
 use super::driver::Command;
-use crate::body::Body;
 use crate::error::BrokerFailure;
 use crate::hooks::subject::{Called, End};
 use crate::hooks::{self, BrokerHooks, LeaveCause, Peer, verdict};
-use crate::status::Status;
+use mdp_call::body::Body;
+use mdp_call::status::Status;
 use mdp_transport::clock::Stopwatch;
 use mdp_transport::ends::{self, Panicked};
 use mdp_transport::security::PublicKey;

@@ -5,8 +5,9 @@ use mdp_protocol::wire::{Direction, Record};
 use mdp_protocol::{Key, Limit, Limits};
 
 use super::unread::{Account, Accounts, Ticket, cost};
-use crate::body::Body;
-use crate::pack::{Packer, Received};
+use crate::listing;
+use mdp_call::body::Body;
+use mdp_call::pack::{Packer, Received};
 use mdp_transport::{Router, Unsent};
 
 /// The number of bytes that are collected for a session before they are counted, so that small records need no counting
@@ -95,7 +96,7 @@ impl Outbox {
         if peer.broken {
             return Ok(());
         }
-        peer.packer.put(record);
+        listing::put(&mut peer.packer, record);
         peer.requests &= is_for_worker(record);
         if peer.cost() >= peer.charged + CHARGE_FROM {
             peer.charge(&self.limits, &mut self.accounts)?;
@@ -293,7 +294,7 @@ pub(super) fn answer_packet(
     account: &mut Account,
 ) {
     let mut packer = Packer::default();
-    packer.put(record);
+    listing::put(&mut packer, record);
     let (bytes, frames) = packer.size();
     let bytes = cost(bytes, frames);
     if account.charge(limits, bytes, false).is_ok() {

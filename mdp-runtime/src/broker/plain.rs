@@ -8,9 +8,9 @@ use mdp_protocol::wire::{Head, Record, tunnel};
 
 use super::outbox::Failure;
 use super::unread::{Account, cost};
-use crate::body::Body;
 use crate::listing;
-use crate::pack::{Packer, Received};
+use mdp_call::body::Body;
+use mdp_call::pack::{Packer, Received};
 use mdp_transport::{Frame, Router};
 
 /// A received message.
@@ -203,7 +203,7 @@ fn frames(content: &Content<Body>) -> Vec<Bytes> {
         Content::Listing(listing) => listing::frames(listing),
         Content::Call(record) => {
             let mut packer = Packer::default();
-            packer.put(&**record);
+            listing::put(&mut packer, &**record);
             let Received { packet, frames } = packer.take();
             std::iter::once(packet).chain(frames).collect()
         }

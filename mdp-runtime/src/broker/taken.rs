@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mdp_protocol::broker::{Broker, Report, Stats, Verdict};
 use tokio::sync::oneshot;
 
-use crate::body::Body;
+use mdp_call::body::Body;
 
 #[derive(Debug, Default)]
 pub(super) struct Taken {

@@ -4,9 +4,9 @@ use mdp_protocol::broker::{Broker, Outgoing, Sender};
 use mdp_protocol::wire::Record;
 use mdp_protocol::{Key, Limits};
 
-use crate::body::Body;
 #[cfg(feature = "opentelemetry")]
 use crate::otel::{Telemetry, Waiting};
+use mdp_call::body::Body;
 
 /// Whether spans are recorded.
 #[derive(Clone, Debug, Default)]

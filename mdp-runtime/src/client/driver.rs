@@ -9,13 +9,13 @@ use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
 use super::answer::Answer;
-use crate::body::Body;
 use crate::by_key::ByKey;
-use crate::pack::CALL_WEIGHT;
 use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::calls::Calls;
 use crate::stream::Flow;
+use mdp_call::body::Body;
+use mdp_call::pack::CALL_WEIGHT;
 use mdp_transport::Faults;
 use mdp_transport::spin::Spin;
 

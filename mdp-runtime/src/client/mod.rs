@@ -29,7 +29,6 @@ pub use request::{Reply, Request};
 
 use crate::blocking;
 use crate::codegen::Service;
-use crate::compress::{Compression, Packing};
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
@@ -38,6 +37,7 @@ use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
 use driver::Driver;
+use mdp_call::compress::{Compression, Packing};
 use mdp_transport::Faults;
 use mdp_transport::Runtime;
 use mdp_transport::clock;

@@ -9,14 +9,14 @@ use mdp_protocol::wire::CallKind;
 
 use super::channel::{Replies, Requests};
 use crate::codegen::{self, Idempotency, MethodSpec, Record};
-use crate::compress::Compression;
-use crate::extensions::Extensions;
 #[cfg(feature = "tower")]
 use crate::intercept::Next;
-use crate::metadata::Metadata;
 use crate::retry::Again;
-use crate::status::Status;
 use crate::worker::CallContext;
+use mdp_call::compress::Compression;
+use mdp_call::extensions::Extensions;
+use mdp_call::metadata::Metadata;
+use mdp_call::status::Status;
 
 /// The streams of a call, until they are taken.
 pub(crate) type Ends = Mutex<Option<(Requests, Replies)>>;

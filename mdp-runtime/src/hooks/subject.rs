@@ -9,12 +9,12 @@ use mdp_protocol::broker::Name;
 use mdp_protocol::wire::{CallKind, MetadataError};
 
 use super::Peer;
-use crate::body::Body;
-use crate::codec::{self, EncodedMetadata};
 use crate::codegen::Record;
-use crate::compress;
-use crate::metadata::Metadata;
-use crate::status::{Code, Status};
+use mdp_call::body::Body;
+use mdp_call::codec::{self, EncodedMetadata};
+use mdp_call::compress;
+use mdp_call::metadata::Metadata;
+use mdp_call::status::{Code, Status};
 use mdp_transport::security::PublicKey;
 
 /// The facts about a call that hooks see for both requests and replies.

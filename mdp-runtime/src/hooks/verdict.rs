@@ -7,11 +7,11 @@ use mdp_protocol::wire;
 
 use super::subject::{Content, End};
 use super::{Reply, Request};
-use crate::body::Body;
-use crate::codec;
 use crate::codegen::{self, Record};
-use crate::metadata::{BadKey, Metadata};
-use crate::status::{Code, Status};
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::metadata::{BadKey, Metadata};
+use mdp_call::status::{Code, Status};
 
 /// The decision on a request or a reply.
 #[derive(Clone, Debug)]

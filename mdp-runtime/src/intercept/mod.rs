@@ -12,7 +12,7 @@ use crate::client::{
     Answering, AnyChannel, Channel, Client, Replies, Reply, Request, Requests, without_streams,
 };
 use crate::retry::{self, RetryBudget, Tries};
-use crate::status::Status;
+use mdp_call::status::Status;
 pub(crate) use service::around;
 #[cfg(feature = "tower")]
 pub(crate) use tower::Layered;

@@ -11,10 +11,10 @@ use super::{Interceptors, Next};
 use crate::carried;
 use crate::client::{self, Channel, Replies, Reply, Request, Requests};
 use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
-use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::handler::{self, Running};
 use crate::worker::{CallContext, Hold, Outlasts};
+use mdp_call::status::Status;
 
 /// A service with interceptors around each of its handlers.
 struct Intercepted {

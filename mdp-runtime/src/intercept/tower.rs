@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{Interceptor, Next};
 use crate::client::{Answering, Channel, Client, Reply, Request};
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// The type that the errors of a stack of layers convert into.
 pub type BoxError = Box<dyn Error + Send + Sync>;

@@ -11,11 +11,10 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 
-use super::call::end_attributes;
-use super::{Telemetry, carrier, common, names};
-use crate::body::Body;
-use crate::codec;
-use crate::status::Code;
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::otel::{Telemetry, carrier, common, end_attributes, names};
+use mdp_call::status::Code;
 
 /// With so many calls those are looked for whose deadline is over and of which nothing was heard: the hooks may want that.
 const SWEEP_FROM: usize = 1_024;
@@ -141,7 +140,7 @@ impl Waiting {
     }
 
     fn span(&self, wait: &Wait) -> impl Span + use<> {
-        let tracer = &self.telemetry.parts.tracer;
+        let tracer = self.telemetry.tracer();
         let attributes: Vec<KeyValue> = common(wait.path.clone());
         let builder = tracer.span_builder(names::QUEUE).with_kind(SpanKind::Internal);
         let builder = builder.with_start_time(wait.since).with_attributes(attributes);

@@ -11,8 +11,8 @@ use mdp_protocol::{Code, Limits, Payload, Reason, SessionAction, names};
 use super::inbound::Inbound;
 use super::socket::Socket;
 use super::tunnel::{self, Tunnel};
-use crate::body::Body;
 use crate::peer::{Broken, Way};
+use mdp_call::body::Body;
 use mdp_transport::{Closing, SocketError};
 
 /// What is kept of a stream beyond the window of its reader, in units of 256 bytes: 4 MiB.

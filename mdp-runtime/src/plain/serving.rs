@@ -16,8 +16,8 @@ use super::inbound::Inbound;
 use super::raw::Handlers;
 use super::slots::{Event, Slots};
 use super::tunnel::{self, Tunnel};
-use crate::body::Body;
 use crate::peer::Way;
+use mdp_call::body::Body;
 use mdp_transport::Closing;
 use mdp_transport::clock::Clock;
 

@@ -11,7 +11,7 @@ use crate::carried;
 use crate::client::{Reply, Request};
 use crate::codegen::Idempotency;
 use crate::intercept::{Interceptor, Next};
-use crate::status::{Code, Status};
+use mdp_call::status::{Code, Status};
 
 const ATTEMPTS: u8 = 2;
 

@@ -14,10 +14,10 @@ pub(crate) use hedge::Hedging;
 
 use crate::carried;
 use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
-use crate::codec::details::RetryInfo;
 use crate::codegen::MethodSpec;
 use crate::intercept::{Interceptor, Next};
-use crate::status::{Code, Status};
+use mdp_call::codec::details::RetryInfo;
+use mdp_call::status::{Code, Status};
 use mdp_transport::clock;
 
 const ATTEMPTS: u8 = 3;

@@ -9,15 +9,15 @@ use mdp_protocol::client::Outcome;
 use mdp_protocol::{Code, Reason};
 use tokio::sync::oneshot;
 
-use crate::body::Body;
 use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
-use crate::codec::{self, EncodedMetadata};
 use crate::codegen::{MethodSpec, Service};
 use crate::dynamic;
 use crate::intercept::{self, Added, Interceptor};
-use crate::status::Status;
 use crate::stream::Flow;
 use crate::worker::{CallContext, handler};
+use mdp_call::body::Body;
+use mdp_call::codec::{self, EncodedMetadata};
+use mdp_call::status::Status;
 
 /// The id of the only worker, and of the only client.
 const ID: &[u8] = b"in-memory";

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::permits::{CallPermit, ServicePermits};
-use crate::codec::EncodedMetadata;
 use crate::codegen::{MethodSpec, OnCancel};
-use crate::compress::Compression;
-use crate::extensions::Extensions;
-use crate::metadata::Metadata;
 use crate::stream::{Flow, Streaming};
+use mdp_call::codec::EncodedMetadata;
+use mdp_call::compress::Compression;
+use mdp_call::extensions::Extensions;
+use mdp_call::metadata::Metadata;
 
 /// The context of a call: the caller, the metadata of the request, the time left. Cloning is cheap; a clone may outlive
 /// the handler.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::context::CallContext;
 use super::permits::{Hold, Outlasts};
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// Sends the reply of a call, once, from any task or thread. See [`CallContext::defer`].
 ///

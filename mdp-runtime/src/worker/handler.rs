@@ -7,12 +7,12 @@ use bytes::Bytes;
 
 use super::context::CallContext;
 use super::current;
-use crate::body::Body;
-use crate::codec;
 use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
-use crate::compress;
-use crate::metadata::BadKey;
-use crate::status::{Code, Status};
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::compress;
+use mdp_call::metadata::BadKey;
+use mdp_call::status::{Code, Status};
 use mdp_transport::ends::{self, Panicked};
 
 /// A running handler. It may panic when it is polled and when it is dropped.

@@ -25,7 +25,6 @@ pub use deferred::{Deferred, Responder};
 pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 
 use crate::codegen::Service;
-use crate::compress::Packing;
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::Way;
@@ -34,6 +33,7 @@ use crate::plain::serving::Serving;
 use crate::plain::{self, Dialect};
 use crate::signal::ShutdownSignals;
 use driver::{Command, Driver};
+use mdp_call::compress::Packing;
 use mdp_transport::Runtime;
 use mdp_transport::clock;
 use mdp_transport::endpoint;

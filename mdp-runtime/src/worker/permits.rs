@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::context::CallContext;
 use crate::client::refused;
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// The call has ended.
 const OVER: u8 = 1 << 7;

@@ -32,7 +32,7 @@ pub const BANS: &[Ban] = &[
         package: "mdp-transport",
         direct: &["mdp-*", "prost", "toml"],
         allowed: &["mdp-protocol"],
-        transitive: &["mdp-runtime", "mdp-codegen", "mdp-macros", "prost", "toml", "tempfile"],
+        transitive: &["mdp-runtime", "mdp-codegen", "mdp-macros", "prost", "tempfile"],
         macros: &[],
     },
     Ban {

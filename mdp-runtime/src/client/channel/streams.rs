@@ -11,13 +11,13 @@ use mdp_protocol::wire::{Direction, Part};
 use tokio::runtime::Handle;
 
 use super::{CloseOnDrop, elsewhere};
-use crate::body::Body;
 use crate::client::{Ending, Reply, Request};
-use crate::codec;
 use crate::codegen::{self, Encoded, Record};
-use crate::metadata::Metadata;
-use crate::status::Status;
 use crate::stream::{Flow, Purse, RequestSender, Streaming, joined};
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::metadata::Metadata;
+use mdp_call::status::Status;
 
 /// A function that changes a passing message, or ends the stream with a status.
 type Change = Box<dyn FnMut(Bytes) -> Result<Bytes, Status> + Send>;

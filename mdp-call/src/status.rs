@@ -138,28 +138,33 @@ impl Status {
         self.inner.details.iter().any(notes::is_truncation)
     }
 
-    pub(crate) fn with_any(mut self, detail: Detail) -> Self {
+    #[doc(hidden)]
+    pub fn with_any(mut self, detail: Detail) -> Self {
         self.inner.details.push(detail);
         self
     }
 
-    pub(crate) fn with_not_started(mut self, not_started: bool) -> Self {
+    #[doc(hidden)]
+    pub fn with_not_started(mut self, not_started: bool) -> Self {
         self.inner.not_started = not_started;
         self
     }
 
-    pub(crate) fn with_metadata(mut self, metadata: Metadata) -> Self {
+    #[doc(hidden)]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.inner.metadata = metadata;
         self
     }
 
-    pub(crate) fn without_method(mut self) -> Self {
+    #[doc(hidden)]
+    pub fn without_method(mut self) -> Self {
         self.inner.method = None;
         self
     }
 
     /// The status as the end of a call of this method. If the status already has a method, it comes from another call.
-    pub(crate) fn with_method(self, method: &str) -> Self {
+    #[doc(hidden)]
+    pub fn with_method(self, method: &str) -> Self {
         let mut status = self.handed_on();
         status.inner.method = Some(Arc::from(method));
         status
@@ -167,7 +172,8 @@ impl Status {
 
     /// The status as the end of the call during which it occurred. If the status ended another call, the facts about
     /// that call are kept only as the [`source_call`](Self::source_call), and that call's metadata is dropped.
-    pub(crate) fn handed_on(mut self) -> Self {
+    #[doc(hidden)]
+    pub fn handed_on(mut self) -> Self {
         let Some(method) = self.inner.method.take() else { return self };
         let inner = &mut *self.inner;
         let reason = inner.details.iter().find_map(codec::reason_of);

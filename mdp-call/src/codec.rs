@@ -1,8 +1,9 @@
 //! The one seam to protobuf: everything that knows prost goes through here or through
-//! [`codegen`](crate::codegen). The messages are those of `proto/mdp/rpc.proto`.
+//! `codegen` of the runtime. The messages are those of `proto/mdp/rpc.proto`.
 
 pub mod details;
-pub(crate) mod notes;
+pub mod notes;
+pub mod record;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
 /// The domain of the reasons that the toolkit itself gives.
-pub(crate) const DOMAIN: &str = "mdp";
-pub(crate) const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+pub const DOMAIN: &str = "mdp";
+pub const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 #[derive(Clone, PartialEq, Message)]
 struct StatusMessage {
@@ -69,7 +70,7 @@ struct EntryMessage {
 }
 
 /// A status as the payload of a FINAL.
-pub(crate) fn encode_status(status: &Status) -> Bytes {
+pub fn encode_status(status: &Status) -> Bytes {
     let details = status.details().iter().map(|detail| AnyMessage {
         type_url: detail.type_url.clone(),
         value: detail.value.clone(),
@@ -84,7 +85,7 @@ pub(crate) fn encode_status(status: &Status) -> Bytes {
 
 /// The status in the payload of a FINAL that ended with `code`. What cannot be read becomes the
 /// code alone: the call has failed either way.
-pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
+pub fn decode_status(code: Code, payload: Bytes) -> Status {
     match StatusMessage::decode(payload) {
         Ok(found) => {
             let details = found.details.into_iter();
@@ -97,7 +98,7 @@ pub(crate) fn decode_status(code: Code, payload: Bytes) -> Status {
 }
 
 /// A refusal of a state machine as a status.
-pub(crate) fn status_of(refusal: &Refusal) -> Status {
+pub fn status_of(refusal: &Refusal) -> Status {
     let detail = error_info(DOMAIN, refusal.reason.name(), []);
     let status = Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
         .with_not_started(refusal.not_started);
@@ -107,7 +108,7 @@ pub(crate) fn status_of(refusal: &Refusal) -> Status {
 }
 
 /// The end of a call whose metadata cannot be sent, or read: no handler was started.
-pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
+pub fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
     status_of(&Refusal {
         code: Code::InvalidArgument,
         reason: Reason::BadRequest,
@@ -118,7 +119,7 @@ pub(crate) fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status 
 }
 
 /// The reason in an `ErrorInfo` of the toolkit's own domain.
-pub(crate) fn reason_of(detail: &Detail) -> Option<String> {
+pub fn reason_of(detail: &Detail) -> Option<String> {
     read_error_info(detail).filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
 
@@ -148,7 +149,7 @@ fn read_error_info(detail: &Detail) -> Option<ErrorInfoMessage> {
 /// # Errors
 ///
 /// A key is invalid.
-pub(crate) fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, BadKey> {
+pub fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, BadKey> {
     encode(metadata, Marks::default())
 }
 
@@ -157,7 +158,7 @@ pub(crate) fn encode_metadata(metadata: &Metadata) -> Result<Option<Vec<u8>>, Ba
 /// # Errors
 ///
 /// A key is invalid.
-pub(crate) fn encode_request_metadata(
+pub fn encode_request_metadata(
     metadata: &Metadata,
     marks: Marks,
 ) -> Result<Option<Vec<u8>>, BadKey> {
@@ -169,7 +170,7 @@ pub(crate) fn encode_request_metadata(
 /// # Errors
 ///
 /// A key is invalid.
-pub(crate) fn change_metadata(
+pub fn change_metadata(
     before: &EncodedMetadata,
     metadata: &Metadata,
 ) -> Result<Option<Vec<u8>>, BadKey> {
@@ -196,7 +197,7 @@ fn encode_some(metadata: &Metadata, marks: Marks) -> Result<Vec<u8>, BadKey> {
 
 /// Metadata as it stands in a record, read once and found to be valid. Its entries are decoded when somebody wants them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct EncodedMetadata {
+pub struct EncodedMetadata {
     bytes: Bytes,
     marks: Marks,
 }
@@ -208,7 +209,7 @@ impl EncodedMetadata {
     ///
     /// What cannot be read, and where it stands (wire.md R102).
     #[inline]
-    pub(crate) fn read(bytes: Bytes) -> Result<Self, MetadataError> {
+    pub fn read(bytes: Bytes) -> Result<Self, MetadataError> {
         if bytes.is_empty() {
             return Ok(Self::default());
         }
@@ -217,13 +218,13 @@ impl EncodedMetadata {
     }
 
     /// How the replies to a request with this metadata may be compressed.
-    pub(crate) fn accept(&self) -> Option<Compression> {
+    pub fn accept(&self) -> Option<Compression> {
         Compression::of(u8::try_from(self.marks.accept).ok()?)
     }
 
     /// The entries.
     #[inline]
-    pub(crate) fn decode(&self) -> Metadata {
+    pub fn decode(&self) -> Metadata {
         if self.bytes.is_empty() { Metadata::new() } else { self.decode_some() }
     }
 
@@ -243,7 +244,7 @@ impl EncodedMetadata {
 /// # Errors
 ///
 /// What cannot be read, and where it stands (wire.md R102).
-pub(crate) fn decode_metadata(bytes: Bytes) -> Result<Metadata, MetadataError> {
+pub fn decode_metadata(bytes: Bytes) -> Result<Metadata, MetadataError> {
     EncodedMetadata::read(bytes).map(|encoded| encoded.decode())
 }
 

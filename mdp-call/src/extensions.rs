@@ -7,8 +7,8 @@ use std::fmt;
 /// there. So this is the place for what an interceptor has found out, such as the user whom a token names;
 /// [`Metadata`](crate::Metadata) is what the other side says.
 ///
-/// A worker's interceptor puts a value on the [`Request`](crate::Request), and the handler reads it with
-/// [`CallContext::extensions`](crate::CallContext::extensions). At a client the interceptors further in see it.
+/// A worker's interceptor puts a value on the `Request`, and the handler reads it with
+/// `CallContext::extensions`. At a client the interceptors further in see it.
 ///
 /// ```
 /// use mdp_runtime::Extensions;

@@ -22,7 +22,7 @@ const NOTE_ROOM: usize = 256;
 const DETAIL_ROOM: usize = 24;
 
 /// What a detail notes of the call that the status came from.
-pub(crate) fn source_of(detail: &Detail) -> Option<SourceCall> {
+pub fn source_of(detail: &Detail) -> Option<SourceCall> {
     let info = read_error_info(detail)?;
     let mut noted =
         (info.domain == DOMAIN && info.reason == SOURCE_CALL).then_some(info.metadata)?;
@@ -34,7 +34,7 @@ pub(crate) fn source_of(detail: &Detail) -> Option<SourceCall> {
 }
 
 /// The note of the call that a status came from.
-pub(crate) fn source_detail(source: &SourceCall) -> Detail {
+pub fn source_detail(source: &SourceCall) -> Detail {
     let noted = [
         Some(("method", source.method.clone())),
         source.reason.clone().map(|reason| ("reason", reason)),
@@ -44,13 +44,13 @@ pub(crate) fn source_detail(source: &SourceCall) -> Detail {
 }
 
 /// Whether a detail notes that the status was cut.
-pub(crate) fn is_truncation(detail: &Detail) -> bool {
+pub fn is_truncation(detail: &Detail) -> bool {
     read_error_info(detail).is_some_and(|info| info.domain == DOMAIN && info.reason == TRUNCATED)
 }
 
 /// The end of a call that ended with `code`, for a peer that takes frames of `frame_bytes`. A status that is too large,
 /// with its metadata, is cut until it fits, and says so. A reply with the code OK stays as it is.
-pub(crate) fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
+pub fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
     let most = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(STATUS_MOST);
     let most = most.saturating_sub(PACKET_ROOM).max(most / 2);
     if code == Code::Ok || body.is_raw() || body.is_compressed() || body.size() <= most {

@@ -6,14 +6,14 @@ use opentelemetry::{Context, global};
 use crate::metadata::Metadata;
 
 /// Puts the context in, in place of one that is there.
-pub(super) fn inject(context: &Context, metadata: &mut Metadata) {
+pub fn inject(context: &Context, metadata: &mut Metadata) {
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(context, &mut Into(metadata));
     });
 }
 
 /// The context that the metadata carries; an empty one if it carries none.
-pub(super) fn extract(metadata: &Metadata) -> Context {
+pub fn extract(metadata: &Metadata) -> Context {
     if metadata.is_empty() {
         return Context::new();
     }

@@ -8,7 +8,6 @@ use mdp_protocol::wire::{self, Command, DisconnectReason, Flags, Head, Record, R
 
 use crate::body::Body;
 use crate::codec;
-use crate::listing;
 use crate::status::Status;
 use mdp_transport::{InPacket, OutPacket, SocketError};
 
@@ -20,7 +19,7 @@ const PACKET_FRAMES: usize = 16;
 
 /// Records count for what their receiver has to do about them. That of a call is what a handler or a caller does; an
 /// item of a stream is one of many, and takes less.
-pub(crate) const CALL_WEIGHT: usize = 4;
+pub const CALL_WEIGHT: usize = 4;
 const ITEM_WEIGHT: usize = 1;
 
 /// The weight of a record with this command.
@@ -29,13 +28,13 @@ fn weight(command: Option<Command>) -> usize {
 }
 
 /// The weight of what was received, at least 1.
-pub(crate) fn weight_of(heads: &[Head]) -> usize {
+pub fn weight_of(heads: &[Head]) -> usize {
     heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
 }
 
 /// The packet that is being gathered for one receiver.
 #[derive(Debug, Default)]
-pub(crate) struct Packer {
+pub struct Packer {
     packet: OutPacket,
     /// In its frames.
     frame_bytes: usize,
@@ -44,35 +43,43 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.weight == 0
     }
 
     /// Whether the packet should go before more is put in.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.packet.first.len() >= PACKET_BYTES
             || self.weight >= PACKET_WEIGHT
             || self.packet.frames.len() >= PACKET_FRAMES
     }
 
-    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
-        self.weight += weight(Some(record.command()));
+    /// Adds a record. A listing of the broker is added [with its body](Self::put_with).
+    pub fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
         match record {
             Record::Final { reply: Reply::Refused(refusal), .. } => {
                 let status = codec::encode_status(&Status::from(refusal.as_ref()));
-                self.put_body(record, &Body::with_payload("", None, status));
+                self.put_with(record, &Body::with_payload("", None, status));
             }
-            Record::Final { reply: Reply::Listing(listing), .. } => {
-                let body = listing::body(listing);
-                self.put_body(record, body.flat().as_ref().unwrap_or(&body));
+            Record::Final { reply: Reply::Listing(_), .. } => {
+                self.put_with(record, &Body::default());
             }
             _ => match record.body() {
-                Some(body) => match body.flat() {
-                    Some(flat) => self.put_body(record, &flat),
-                    None => self.put_body(record, body),
-                },
-                None => wire::put(&mut self.packet.first, record),
+                Some(body) => self.put_with(record, body),
+                None => {
+                    self.weight += weight(Some(record.command()));
+                    wire::put(&mut self.packet.first, record);
+                }
             },
+        }
+    }
+
+    /// Adds a record with this body in place of its own.
+    pub fn put_with<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
+        self.weight += weight(Some(record.command()));
+        match body.flat() {
+            Some(flat) => self.put_body(record, &flat),
+            None => self.put_body(record, body),
         }
     }
 
@@ -85,28 +92,28 @@ impl Packer {
     }
 
     /// The packet, to be sent. When that was done, the packer is to be [cleared](Self::clear).
-    pub(crate) fn packet(&mut self) -> &mut OutPacket {
+    pub fn packet(&mut self) -> &mut OutPacket {
         &mut self.packet
     }
 
     /// Whether there are no payload frames behind the packet.
-    pub(crate) fn is_one_frame(&self) -> bool {
+    pub fn is_one_frame(&self) -> bool {
         self.packet.frames.is_empty()
     }
 
     /// The bytes of the packet and of its frames, and how many frames that are.
-    pub(crate) fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> (usize, usize) {
         (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.packet.clear();
         self.frame_bytes = 0;
         self.weight = 0;
     }
 
     /// The packet back again as a message that was received, to find out what was not sent.
-    pub(crate) fn take(&mut self) -> Received {
+    pub fn take(&mut self) -> Received {
         let received = Received {
             packet: Bytes::from(std::mem::take(&mut self.packet.first)),
             frames: std::mem::take(&mut self.packet.frames),
@@ -118,7 +125,7 @@ impl Packer {
 
 /// Packets for one socket that may be full: what does not go now waits in order.
 #[derive(Debug, Default)]
-pub(crate) struct Gather {
+pub struct Gather {
     packets: VecDeque<Packer>,
     /// An empty packer whose buffers are used again.
     spare: Option<Packer>,
@@ -126,7 +133,7 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// Adds a record. `true`: its packet is full and should go.
-    pub(crate) fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) -> bool {
+    pub fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) -> bool {
         if self.packets.back().is_none_or(Packer::is_full) {
             self.packets.push_back(self.spare.take().unwrap_or_default());
         }
@@ -136,21 +143,21 @@ impl Gather {
         })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.packets.clear();
     }
 
     /// What was not sent, as messages that were received.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Received> {
+    pub fn take(&mut self) -> impl Iterator<Item = Received> {
         self.packets.drain(..).map(|mut packer| packer.take())
     }
 
     /// Sends until all is sent or `send` gives `false`.
-    pub(crate) fn flush(
+    pub fn flush(
         &mut self,
         mut send: impl FnMut(&mut OutPacket) -> Result<bool, SocketError>,
     ) -> Result<(), SocketError> {
@@ -167,9 +174,9 @@ impl Gather {
 
 /// A message as it came: the packet, then the payload frames.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
-    pub(crate) packet: Bytes,
-    pub(crate) frames: Vec<Bytes>,
+pub struct Received {
+    pub packet: Bytes,
+    pub frames: Vec<Bytes>,
 }
 
 impl From<InPacket> for Received {
@@ -179,7 +186,7 @@ impl From<InPacket> for Received {
 }
 
 impl Received {
-    pub(crate) fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
+    pub fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
         if self.frames.is_empty() {
             wire::decode(&self.packet, &[], limits, heads)?;
         } else {
@@ -205,13 +212,13 @@ impl Received {
         Ok(())
     }
 
-    pub(crate) fn body(&self, head: &Head) -> Body {
+    pub fn body(&self, head: &Head) -> Body {
         Body::of(head, &self.packet, &self.frames)
     }
 }
 
 /// What a peer is told whose message could not be read.
-pub(crate) fn reason_for(error: WireError) -> DisconnectReason {
+pub fn reason_for(error: WireError) -> DisconnectReason {
     match error {
         WireError::Version(_) => DisconnectReason::Version,
         _ => DisconnectReason::Malformed,

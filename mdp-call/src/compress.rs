@@ -8,11 +8,11 @@ use bytes::Bytes;
 use crate::status::Status;
 
 /// Smaller payloads are left alone: they gain little, and travel in packets with others.
-pub(crate) const FROM: usize = 1_024;
+pub const FROM: usize = 1_024;
 /// Bytes before the block.
 const HEAD: usize = 5;
 /// What a message may have after it was decompressed, unless the builder says otherwise.
-pub(crate) const DEFAULT_MOST: usize = 16 << 20;
+pub const DEFAULT_MOST: usize = 16 << 20;
 
 /// How the messages of a call are compressed, both ways, if they have 1 KiB or more and become smaller by it. Each
 /// codec is behind a feature of this crate, off by default.
@@ -44,7 +44,8 @@ pub enum Compression {
 
 impl Compression {
     /// The number on the wire.
-    pub(crate) fn number(self) -> u8 {
+    #[doc(hidden)]
+    pub fn number(self) -> u8 {
         match self {
             #[cfg(feature = "zstd")]
             Compression::Zstd => 1,
@@ -54,7 +55,8 @@ impl Compression {
     }
 
     /// The codec of a number, if it is built in.
-    pub(crate) fn of(number: u8) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn of(number: u8) -> Option<Self> {
         match number {
             #[cfg(feature = "zstd")]
             1 => Some(Compression::Zstd),
@@ -98,11 +100,11 @@ impl Compression {
 
 /// What both ends of a call know about it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Packing {
+pub struct Packing {
     /// How to compress.
-    pub(crate) with: Option<Compression>,
+    pub with: Option<Compression>,
     /// The most bytes that a message may have after it was decompressed.
-    pub(crate) most: usize,
+    pub most: usize,
 }
 
 impl Default for Packing {
@@ -112,7 +114,7 @@ impl Default for Packing {
 }
 
 /// The payload compressed, if that is worth it.
-pub(crate) fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
+pub fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
     let with = with.filter(|_| plain.len() >= FROM)?;
     let size = u32::try_from(plain.len()).ok()?;
     let block = with.block(plain)?;
@@ -132,7 +134,7 @@ pub(crate) fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
 ///
 /// UNIMPLEMENTED: the codec is not built in. RESOURCE_EXHAUSTED: it has more than `most` bytes. INVALID_ARGUMENT: it
 /// is not what it says.
-pub(crate) fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Status> {
+pub fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Status> {
     let (head, block) = packed.split_first_chunk::<HEAD>().ok_or_else(|| {
         Status::invalid_argument("a compressed message is cut off within its first five bytes")
     })?;

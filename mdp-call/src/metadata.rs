@@ -96,8 +96,9 @@ impl Metadata {
     }
 
     /// Checks that all keys can be sent.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn check(&self) -> Result<(), BadKey> {
+    pub fn check(&self) -> Result<(), BadKey> {
         self.entries.iter().try_for_each(|(key, _)| {
             check_key(key.as_bytes()).map(|_| ()).map_err(|error| BadKey::new(key, error))
         })
@@ -116,7 +117,7 @@ impl<K: Into<String>, V: Into<Bytes>> FromIterator<(K, V)> for Metadata {
 /// A key that cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the metadata key `{key}` is invalid: {error}")]
-pub(crate) struct BadKey {
+pub struct BadKey {
     /// The beginning of the key, escaped.
     key: String,
     error: KeyError,

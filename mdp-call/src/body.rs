@@ -9,11 +9,11 @@ use crate::status::Status;
 
 /// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
 /// below it a copy into the packet costs less than a frame does.
-pub(crate) const INLINE_MOST: usize = 8 * 1024;
+pub const INLINE_MOST: usize = 8 * 1024;
 
 /// Name, metadata and payload of a REQUEST or of a FINAL.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Body {
+pub struct Body {
     /// The peer's id, if any, then the record's tail.
     bytes: Bytes,
     /// The payload, if it is not in `bytes`.
@@ -38,7 +38,7 @@ enum Out {
 
 impl Body {
     /// A body to send: `head` is the name, `encode` appends the payload of `len` bytes.
-    pub(crate) fn new(
+    pub fn new(
         name: &str,
         meta: Option<&[u8]>,
         len: usize,
@@ -73,7 +73,7 @@ impl Body {
     }
 
     /// The frames of a plain message, and on a request the service.
-    pub(crate) fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
+    pub fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
         Body {
             bytes: Bytes::copy_from_slice(service),
             out: Some(Box::new(Out::Frames(frames))),
@@ -85,7 +85,7 @@ impl Body {
     }
 
     /// A body to send, whose payload is there already.
-    pub(crate) fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
+    pub fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
         if name.is_empty() && meta.is_none() && payload.len() <= INLINE_MOST {
             let payload_len = payload.len() as u32;
             return Body { bytes: payload, payload_len, own: true, ..Body::default() };
@@ -100,7 +100,7 @@ impl Body {
     }
 
     /// An item to send that is a part of something larger.
-    pub(crate) fn of_shared(payload: Bytes) -> Self {
+    pub fn of_shared(payload: Bytes) -> Self {
         let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if payload.len() > INLINE_MOST {
             return Body {
@@ -114,7 +114,7 @@ impl Body {
     }
 
     /// The body of a record that was decoded from `packet` with its payload frames.
-    pub(crate) fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
+    pub fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
         let start = if head.peer.is_empty() { head.tail } else { head.peer }.range().start;
         let out = match head.body {
             wire::Body::Inline(_) => None,
@@ -135,18 +135,18 @@ impl Body {
     }
 
     /// The id of the peer behind the record: the client of a REQUEST, the worker of a FINAL.
-    pub(crate) fn peer(&self) -> Bytes {
+    pub fn peer(&self) -> Bytes {
         self.bytes.slice(..usize::from(self.peer_len).min(self.bytes.len()))
     }
 
     /// The metadata as it was encoded; empty if there is none.
-    pub(crate) fn meta(&self) -> Bytes {
+    pub fn meta(&self) -> Bytes {
         let (start, end) = self.meta_range();
         self.bytes.slice(start..end)
     }
 
     /// The payload.
-    pub(crate) fn payload(&self) -> Bytes {
+    pub fn payload(&self) -> Bytes {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => payload.clone(),
             Some(Out::Frames(frames)) => joined(frames),
@@ -155,7 +155,7 @@ impl Body {
     }
 
     /// The frames of a plain message, if it is held as such.
-    pub(crate) fn as_frames(&self) -> Option<&[Bytes]> {
+    pub fn as_frames(&self) -> Option<&[Bytes]> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => Some(frames),
             _ => None,
@@ -163,7 +163,7 @@ impl Body {
     }
 
     /// The frames of a plain message. A payload that is none is one frame.
-    pub(crate) fn frames(&self) -> Vec<Bytes> {
+    pub fn frames(&self) -> Vec<Bytes> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => frames.clone(),
             _ if self.is_raw() => {
@@ -179,7 +179,7 @@ impl Body {
     }
 
     /// The body with its payload as it travels in a record, if that has still to be made.
-    pub(crate) fn flat(&self) -> Option<Self> {
+    pub fn flat(&self) -> Option<Self> {
         let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
         let name = self.path();
         let len = frames.iter().map(|frame| 4 + frame.len()).sum();
@@ -203,21 +203,21 @@ impl Body {
     }
 
     /// A raw body without a name, whose payload is there already.
-    pub(crate) fn of_raw(payload: Bytes) -> Self {
+    pub fn of_raw(payload: Bytes) -> Self {
         let mut body = Body::with_payload("", None, payload);
         body.flags = Flags::RAW;
         body
     }
 
     /// Says that the payload is compressed.
-    pub(crate) fn compressed(mut self, compressed: bool) -> Self {
+    pub fn compressed(mut self, compressed: bool) -> Self {
         let others = self.flags.of(Flags::META | Flags::RAW);
         self.flags = others | Flags::when(Flags::COMPRESSED, compressed);
         self
     }
 
     /// Whether the payload is compressed.
-    pub(crate) fn is_compressed(&self) -> bool {
+    pub fn is_compressed(&self) -> bool {
         self.flags.has(Flags::COMPRESSED)
     }
 
@@ -226,20 +226,20 @@ impl Body {
     /// # Errors
     ///
     /// It is too large, or cannot be decompressed.
-    pub(crate) fn plain(&self, most: usize) -> Result<Bytes, Status> {
+    pub fn plain(&self, most: usize) -> Result<Bytes, Status> {
         let payload = self.payload();
         if self.is_compressed() { compress::unpack(&payload, most) } else { Ok(payload) }
     }
 
     /// The payload's frame, if it has one of its own.
-    pub(crate) fn out(&self) -> Option<&Bytes> {
+    pub fn out(&self) -> Option<&Bytes> {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => Some(payload),
             _ => None,
         }
     }
 
-    pub(crate) fn tail(&self) -> Tail<'_> {
+    pub fn tail(&self) -> Tail<'_> {
         Tail {
             bytes: self.bytes.get(usize::from(self.peer_len)..).unwrap_or_default(),
             name_len: self.name_len,
