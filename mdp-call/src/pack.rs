@@ -22,6 +22,13 @@ const PACKET_FRAMES: usize = 16;
 pub const CALL_WEIGHT: usize = 4;
 const ITEM_WEIGHT: usize = 1;
 
+/// Calls that are handled before the other side of a driver's loop has its turn. So few that they
+/// are on their way again while the next ones come: the sides of a call work at the same time.
+pub const BURST: usize = 128;
+
+/// The same in what records weigh: items of streams are more.
+pub const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
+
 /// The weight of a record with this command.
 fn weight(command: Option<Command>) -> usize {
     if command == Some(Command::Data) { ITEM_WEIGHT } else { CALL_WEIGHT }

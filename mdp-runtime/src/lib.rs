@@ -84,6 +84,7 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
+//! | `broker` | [`Broker`], [`hooks`], [`Policy`], [`metrics`], [`testing::broker`] | yes |
 //! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
@@ -91,7 +92,6 @@
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
-mod broker;
 mod broker_link;
 mod by_key;
 mod carried;
@@ -101,18 +101,14 @@ pub mod codegen;
 mod connection;
 pub mod dynamic;
 mod error;
-pub mod hooks;
 mod intercept;
-mod listing;
 mod message;
-pub mod metrics;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
 pub mod patterns;
 mod peer;
 mod plain;
-mod policy;
 mod retry;
 mod rpc_link;
 mod signal;
@@ -120,6 +116,12 @@ pub mod stream;
 pub mod testing;
 mod worker;
 
+#[cfg(feature = "broker")]
+#[doc(inline)]
+pub use mdp_broker::{
+    BindError, Broker, BrokerBuilder, BrokerFailure, BrokerReport, BrokerStats, Monitor, Policy,
+    PolicyError, hooks, metrics,
+};
 #[doc(inline)]
 pub use mdp_call::codec::details;
 #[doc(inline)]
@@ -205,14 +207,13 @@ pub use mdp_macros::MdpRecord;
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 
-pub use broker::{Broker, BrokerBuilder, BrokerReport, BrokerStats, Monitor};
 pub use client::{
     BidiStreaming, Call, CallFuture, Channel, Client, ClientBuilder, ClientStreaming,
     DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Replies, Reply, Request, Requests,
     Response, SendFuture, ServerStreaming, Unary,
 };
 pub use codegen::record::UnknownFields;
-pub use error::{BindError, BrokerFailure, ConnectError, ServeError, WorkerFailure};
+pub use error::{ConnectError, ServeError, WorkerFailure};
 pub use intercept::{Interceptor, Next};
 pub use message::{Message, MessageError};
 pub use plain::Dialect;
@@ -220,7 +221,6 @@ pub use plain::raw::{
     PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
     Replier, ReplyError,
 };
-pub use policy::{Policy, PolicyError};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::{ShutdownSignals, stop_asked};
 pub use stream::{
@@ -238,8 +238,10 @@ pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 /// }
 /// ```
 pub mod prelude {
+    #[cfg(feature = "broker")]
+    pub use crate::Broker;
     pub use crate::{
-        Broker, CallContext, Client, Code, Interceptor, Metadata, ReplySender, RetryPolicy, Status,
+        CallContext, Client, Code, Interceptor, Metadata, ReplySender, RetryPolicy, Status,
         Streaming, Worker,
     };
     #[cfg(feature = "macros")]

@@ -13,17 +13,9 @@ use crate::connection::{self, Connection};
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
 use mdp_call::body::Body;
-use mdp_call::pack::CALL_WEIGHT;
 use mdp_transport::clock::Clock;
 use mdp_transport::{ClientKeys, Faults};
 use mdp_transport::{Runtime, close_all};
-
-/// Calls that are handled before the other side of a driver's loop has its turn. So few that they
-/// are on their way again while the next ones come: the sides of a call work at the same time.
-pub(crate) const BURST: usize = 128;
-
-/// The same in what records weigh: items of streams are more.
-pub(crate) const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
 
 /// Where a worker or a client connects to, and with which keys.
 #[derive(Clone)]

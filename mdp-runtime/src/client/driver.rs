@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::answer::Answer;
 use crate::by_key::ByKey;
-use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
+use crate::peer::{Alarm, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::calls::Calls;
 use crate::stream::Flow;
 use mdp_call::body::Body;
-use mdp_call::pack::CALL_WEIGHT;
+use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
 use mdp_transport::Faults;
 use mdp_transport::spin::Spin;
 

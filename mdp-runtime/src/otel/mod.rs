@@ -22,7 +22,6 @@
 //! ```
 
 mod call;
-mod queue;
 
 pub use mdp_call::otel::Telemetry;
 use mdp_call::otel::names;
@@ -33,7 +32,6 @@ use crate::client::{Reply, Request};
 use crate::intercept::{Interceptor, Next};
 use call::Observed;
 use mdp_call::status::Status;
-pub(crate) use queue::Waiting;
 
 impl Interceptor for Telemetry {
     async fn call(&self, mut request: Request, next: Next) -> Result<Reply, Status> {

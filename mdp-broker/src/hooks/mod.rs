@@ -53,7 +53,7 @@ use mdp_protocol::broker::Cause;
 pub use subject::{Reply, Request};
 pub use verdict::{Answer, Forward, Verdict};
 
-use crate::DisconnectReason;
+use mdp_protocol::wire::DisconnectReason;
 
 /// The operator's code that a broker runs ([`BrokerBuilder::hooks`](crate::BrokerBuilder::hooks)).
 ///

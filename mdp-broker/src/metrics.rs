@@ -1,8 +1,8 @@
 //! A broker's counters in the text format of Prometheus, version 0.0.4.
 //!
 //! Names begin with `mdp_`, times are in seconds, counters count from the broker's start. The number of series is bounded:
-//! a service has gauges while it has a worker ([`Limits::services`](crate::Limits::services)); a service has counters from its first
-//! worker on and a method from its first answer on, at most [`Limits::methods`](crate::Limits::methods) of each. Nothing that a
+//! a service has gauges while it has a worker ([`Limits::services`](mdp_protocol::Limits::services)); a service has counters from its first
+//! worker on and a method from its first answer on, at most [`Limits::methods`](mdp_protocol::Limits::methods) of each. Nothing that a
 //! client says makes a series. Of workers the first 1,000 in order of service and id have series, `mdp_workers_left_out` says how
 //! many have none.
 //!

@@ -5,7 +5,9 @@ use mdp_protocol::wire::Record;
 use mdp_protocol::{Key, Limits};
 
 #[cfg(feature = "opentelemetry")]
-use crate::otel::{Telemetry, Waiting};
+use crate::queue::Waiting;
+#[cfg(feature = "opentelemetry")]
+use mdp_call::otel::Telemetry;
 use mdp_call::body::Body;
 
 /// Whether spans are recorded.

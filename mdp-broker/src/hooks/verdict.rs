@@ -7,7 +7,7 @@ use mdp_protocol::wire;
 
 use super::subject::{Content, End};
 use super::{Reply, Request};
-use crate::codegen::{self, Record};
+use mdp_call::codec::record::{self, Record};
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::metadata::{BadKey, Metadata};
@@ -130,7 +130,7 @@ impl Forward {
 
     /// Replaces the message.
     pub fn message(self, message: &impl Record) -> Self {
-        self.payload(codegen::encode(message))
+        self.payload(record::encode(message))
     }
 
     /// Replaces the frames of a raw call.
@@ -199,7 +199,7 @@ pub struct Answer {
 impl Answer {
     /// Makes an answer with this message.
     pub fn message(message: &impl Record) -> Self {
-        Answer::bytes(codegen::encode(message))
+        Answer::bytes(record::encode(message))
     }
 
     /// Makes an answer with an encoded message. For a raw call the message is one frame.

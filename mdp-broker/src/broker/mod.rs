@@ -166,7 +166,8 @@ impl Broker {
     }
 
     /// Stops without a grace period, and does not wait for the thread.
-    pub(crate) fn leave(&mut self) {
+    #[doc(hidden)]
+    pub fn leave(&mut self) {
         self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
         drop(self.thread.take());
     }
@@ -264,9 +265,9 @@ impl BrokerBuilder {
     }
 
     /// Records a span for the time that each call waits in the broker, if the call's client records a trace. See
-    /// [`otel`](crate::otel). Default: no spans.
+    /// `otel`. Default: no spans.
     #[cfg(feature = "opentelemetry")]
-    pub fn telemetry(mut self, telemetry: crate::otel::Telemetry) -> Self {
+    pub fn telemetry(mut self, telemetry: mdp_call::otel::Telemetry) -> Self {
         self.waits.telemetry = Some(telemetry);
         self
     }
@@ -327,7 +328,7 @@ impl BrokerBuilder {
     }
 
     /// Sets how long a call for a service without any worker waits for one, at most until shortly before its deadline
-    /// ([`Call::timeout`](crate::Call::timeout)). Default: 5 s.
+    /// (`Call::timeout`). Default: 5 s.
     pub fn unserved_wait(mut self, wait: Duration) -> Self {
         self.config.unserved_wait = clock::span(wait);
         self
@@ -342,7 +343,7 @@ impl BrokerBuilder {
 
     /// Sets whether the broker refuses calls that would wait too long for a worker to end before their deadline. Such a
     /// call ends at once with RESOURCE_EXHAUSTED, the reason `OVERLOADED`, and a
-    /// [`RetryInfo`](crate::details::RetryInfo); no handler was started. The broker learns how fast the calls of a
+    /// [`RetryInfo`](mdp_call::codec::details::RetryInfo); no handler was started. The broker learns how fast the calls of a
     /// service are served and how long each method takes (`docs/wire.md` R106). If `false`, a call waits until its
     /// deadline, and an overloaded service ends most calls too late. Default: `true`.
     pub fn admission(mut self, admission: bool) -> Self {
