@@ -86,6 +86,7 @@
 //! |---|---|---|
 //! | `broker` | [`Broker`], [`hooks`], [`Policy`], [`metrics`], [`testing::broker`] | yes |
 //! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
+//! | `patterns` | [`patterns`], [`Message`] | yes |
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
 //! | `tower` | layers of tower around calls, and a client as a service of tower | no |
@@ -102,11 +103,9 @@ mod connection;
 pub mod dynamic;
 mod error;
 mod intercept;
-mod message;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
-pub mod patterns;
 mod peer;
 mod plain;
 mod retry;
@@ -128,6 +127,9 @@ pub use mdp_call::codec::details;
 pub use mdp_call::compress::Compression;
 #[doc(inline)]
 pub use mdp_call::{Code, Detail, Extensions, Metadata, SourceCall, Status};
+#[cfg(feature = "patterns")]
+#[doc(inline)]
+pub use mdp_patterns::{Message, MessageError, patterns};
 pub use mdp_protocol::wire::{CallKind, DisconnectReason};
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
@@ -215,7 +217,6 @@ pub use client::{
 pub use codegen::record::UnknownFields;
 pub use error::{ConnectError, ServeError, WorkerFailure};
 pub use intercept::{Interceptor, Next};
-pub use message::{Message, MessageError};
 pub use plain::Dialect;
 pub use plain::raw::{
     PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,

@@ -9,7 +9,7 @@ use std::str;
 
 use bytes::Bytes;
 
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 pub use error::MessageError;
 
 /// A message of frames, used as a stack. The top is the front: the frame that is sent first.

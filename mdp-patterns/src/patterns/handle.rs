@@ -13,7 +13,7 @@ use super::driver::{Arrival, Command, Outgoing};
 use super::error::{RecvError, SendError, SubscribeError};
 use super::parts::Parts;
 use super::topic::{MOST_TOPIC_BYTES, Topic};
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 
 /// The sender to a socket's task. After the last one is dropped, the task sends all queued messages and closes the
 /// socket.

@@ -17,7 +17,7 @@ use super::publisher::Publisher;
 use super::push::{Puller, Pusher};
 use super::subscriber::Subscriber;
 use super::topic::MOST_TOPIC_BYTES;
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 use mdp_transport::ClientKeys;
 use mdp_transport::endpoint;
 use mdp_transport::ends;

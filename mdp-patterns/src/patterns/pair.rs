@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::builder::Builder;
 use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 
 /// One of two sides that send records to each other. One side binds, the other connects. A third peer is refused until
 /// one of the two has gone.

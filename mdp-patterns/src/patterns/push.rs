@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::builder::Builder;
 use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 
 /// Distributes records to [`Puller`]s: each record goes to one of them, in turn among those that have room. Cloning is
 /// cheap and gives another handle on the same socket.

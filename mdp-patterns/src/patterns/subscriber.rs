@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::error::{RecvError, SubscribeError};
 use super::handle::{Inbox, Remote};
 use super::topic::Topic;
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 
 /// A message that a subscriber receives.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::builder::Builder;
 use super::driver::Counts;
 use super::error::SendError;
 use super::handle::Remote;
-use crate::codegen::Record;
+use mdp_call::codec::record::Record;
 
 /// Sends records to all subscribers of their topic. Cloning is cheap and gives another handle on the same socket.
 ///
