@@ -48,10 +48,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::call::{Record, current};
 use crate::client;
-use crate::codegen::Record;
 use crate::error::ConnectError;
-use crate::worker::current;
 use mdp_call::status::Status;
 use mdp_transport::ends;
 

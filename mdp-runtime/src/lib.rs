@@ -95,6 +95,7 @@
 pub mod blocking;
 mod broker_link;
 mod by_key;
+mod call;
 mod carried;
 mod client;
 #[doc(hidden)]
@@ -138,7 +139,8 @@ pub use mdp_transport::ends;
 #[doc(inline)]
 pub use mdp_transport::{EndpointError, Runtime, SocketError, security};
 
-pub use codegen::{Idempotency, record_schema};
+pub use call::{CallContext, Channel, Idempotency, Replies, Reply, Request, Requests};
+pub use codegen::record_schema;
 
 /// ```
 /// use mdp_runtime::MdpRecord;
@@ -210,9 +212,9 @@ pub use mdp_macros::MdpRecord;
 pub use mdp_macros::mdp_service;
 
 pub use client::{
-    BidiStreaming, Call, CallFuture, Channel, Client, ClientBuilder, ClientStreaming,
-    DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Replies, Reply, Request, Requests,
-    Response, SendFuture, ServerStreaming, Unary,
+    BidiStreaming, Call, CallFuture, Client, ClientBuilder, ClientStreaming,
+    DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Response, SendFuture, ServerStreaming,
+    Unary,
 };
 pub use codegen::record::UnknownFields;
 pub use error::{ConnectError, ServeError, WorkerFailure};
@@ -227,7 +229,7 @@ pub use signal::{ShutdownSignals, stop_asked};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
-pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
+pub use worker::{Deferred, Responder, Worker, WorkerBuilder};
 
 /// The names that most programs need: `use mdp_runtime::prelude::*;`.
 ///

@@ -6,9 +6,9 @@ use mdp_protocol::{Key, Limits};
 
 #[cfg(feature = "opentelemetry")]
 use crate::queue::Waiting;
+use mdp_call::body::Body;
 #[cfg(feature = "opentelemetry")]
 use mdp_call::otel::Telemetry;
-use mdp_call::body::Body;
 
 /// Whether spans are recorded.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@ use mdp_protocol::broker::Name;
 use mdp_protocol::wire::{CallKind, MetadataError};
 
 use super::Peer;
-use mdp_call::codec::record::Record;
 use mdp_call::body::Body;
+use mdp_call::codec::record::Record;
 use mdp_call::codec::{self, EncodedMetadata};
 use mdp_call::compress;
 use mdp_call::metadata::Metadata;

@@ -7,9 +7,9 @@ use mdp_protocol::wire;
 
 use super::subject::{Content, End};
 use super::{Reply, Request};
-use mdp_call::codec::record::{self, Record};
 use mdp_call::body::Body;
 use mdp_call::codec;
+use mdp_call::codec::record::{self, Record};
 use mdp_call::metadata::{BadKey, Metadata};
 use mdp_call::status::{Code, Status};
 

@@ -9,8 +9,8 @@ use std::str;
 
 use bytes::Bytes;
 
-use mdp_call::codec::record::Record;
 pub use error::MessageError;
+use mdp_call::codec::record::Record;
 
 /// A message of frames, used as a stack. The top is the front: the frame that is sent first.
 ///

@@ -15,18 +15,18 @@ use mdp_protocol::wire::Marks;
 use super::answer::Answer;
 use super::channel::Joined;
 use super::kinds::{self, Unary};
-use super::{Client, Command, Ending, Reply, Request, Way};
+use super::{Client, Command, Ending, Way};
 use crate::blocking;
-use crate::codegen::{CallKind, Idempotency, MethodSpec, Record};
+use crate::call::{CallContext, Idempotency, MethodSpec, Record, Reply, Request, current};
 use crate::retry::{Again, Choice, HedgePolicy, RetryPolicy};
 use crate::stream::Flow;
-use crate::worker::{CallContext, current};
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::compress::{self, Compression, Packing};
 use mdp_call::extensions::Extensions;
 use mdp_call::metadata::{BadKey, Metadata};
 use mdp_call::status::Status;
+use mdp_protocol::wire::CallKind;
 use mdp_transport::clock;
 
 /// The empty worker id, shared: an empty `Arc` for each call would be an allocation for each call.

@@ -8,8 +8,7 @@ use mdp_protocol::Reason;
 use mdp_protocol::client::Outcome;
 
 use super::answer::Waiting;
-use super::channel::{Answering, refused};
-use super::request::Reply;
+use crate::call::{Answering, Reply, refused};
 use crate::stream::Flow;
 use mdp_call::body::Body;
 use mdp_call::codec;

@@ -7,7 +7,6 @@ mod driver;
 mod ending;
 mod kinds;
 mod raw;
-mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +18,14 @@ use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
-pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused, without_streams};
-pub use channel::{Channel, Replies, Requests};
+pub(crate) use channel::handled;
 pub(crate) use driver::Command;
 pub(crate) use ending::{Ending, answered, at_client, metadata};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
-pub use request::{Reply, Request};
 
 use crate::blocking;
-use crate::codegen::Service;
+use crate::call::Service;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;

@@ -9,7 +9,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Interceptor, Next};
-use crate::client::{Answering, Channel, Client, Reply, Request};
+use crate::call::{Answering, Channel, Reply, Request};
+use crate::client::Client;
 use mdp_call::status::Status;
 
 /// The type that the errors of a stack of layers convert into.

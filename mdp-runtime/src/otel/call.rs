@@ -6,8 +6,7 @@ use opentelemetry::metrics::Histogram;
 use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use crate::client::{Reply, Request};
-use crate::worker::CallContext;
+use crate::call::{CallContext, Reply, Request};
 use mdp_call::otel::{Telemetry, carrier, common, end_attributes, names};
 use mdp_call::status::{Code, Status};
 

@@ -28,7 +28,7 @@ use mdp_call::otel::names;
 use opentelemetry::trace::{FutureExt, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
-use crate::client::{Reply, Request};
+use crate::call::{Reply, Request};
 use crate::intercept::{Interceptor, Next};
 use call::Observed;
 use mdp_call::status::Status;

@@ -7,9 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Answering, Codes, RetryBudget, after, budget_of};
+use crate::call::{Idempotency, Reply, Request};
 use crate::carried;
-use crate::client::{Reply, Request};
-use crate::codegen::Idempotency;
 use crate::intercept::{Interceptor, Next};
 use mdp_call::status::{Code, Status};
 

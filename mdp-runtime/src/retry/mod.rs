@@ -12,9 +12,9 @@ pub use budget::RetryBudget;
 pub use hedge::HedgePolicy;
 pub(crate) use hedge::Hedging;
 
+use crate::call::{Answering, Channel, MethodSpec, Replies, Reply, Request, Requests};
 use crate::carried;
-use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
-use crate::codegen::MethodSpec;
+use crate::client::Client;
 use crate::intercept::{Interceptor, Next};
 use mdp_call::codec::details::RetryInfo;
 use mdp_call::status::{Code, Status};

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::flow::Flow;
 use super::purse::Purse;
-use crate::codegen::Record;
-use crate::worker::{CallContext, handler};
+use crate::call::{CallContext, Record};
+use crate::worker::handler;
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::compress::{self, Compression};

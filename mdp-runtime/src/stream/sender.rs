@@ -11,7 +11,7 @@ use mdp_protocol::wire::Part;
 
 use super::flow::Flow;
 use super::purse::Purse;
-use crate::codegen::{MethodSpec, Record};
+use crate::call::{MethodSpec, Record};
 use mdp_call::body::Body;
 use mdp_call::compress;
 use mdp_call::status::Status;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::flow::{self, Flow, InboxEnd};
-use crate::client::{self, Ending, Reply, at_client};
-use crate::codegen::{MethodSpec, Record};
+use crate::call::{MethodSpec, Record, Reply};
+use crate::client::{self, Ending, at_client};
 use mdp_call::body::Body;
 use mdp_call::metadata::Metadata;
 use mdp_call::status::Status;
@@ -289,8 +289,9 @@ mod tests {
     use mdp_protocol::wire::Part;
 
     use super::*;
-    use crate::codegen::{CallKind, Idempotency, OnCancel};
+    use crate::call::{Idempotency, OnCancel};
     use crate::stream::joined;
+    use mdp_protocol::wire::CallKind;
 
     static METHOD: MethodSpec = MethodSpec {
         path: "test.v1.Test/Tell",

@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
+use crate::call::Service;
 use crate::client::{Client, ClientBuilder};
-use crate::codegen::Service;
 use crate::error::{ConnectError, ServeError};
 use crate::worker::{Worker, WorkerBuilder};
 use mdp_broker::{BindError, Broker, BrokerBuilder};

@@ -9,12 +9,14 @@ use mdp_protocol::client::Outcome;
 use mdp_protocol::{Code, Reason};
 use tokio::sync::oneshot;
 
-use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
-use crate::codegen::{MethodSpec, Service};
+use crate::call::{
+    CallContext, Channel, MethodSpec, Replies, Reply, Request, Requests, Service, refused,
+};
+use crate::client::{self, Client, answered};
 use crate::dynamic;
 use crate::intercept::{self, Added, Interceptor};
 use crate::stream::Flow;
-use crate::worker::{CallContext, handler};
+use crate::worker::handler;
 use mdp_call::body::Body;
 use mdp_call::codec::{self, EncodedMetadata};
 use mdp_call::status::Status;

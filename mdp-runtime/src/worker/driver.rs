@@ -13,13 +13,13 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::{Admission, Refused, Start};
-use super::context::CallContext;
 use super::handler;
-use super::permits::{Hold, Outlasts, ServicePermits};
 use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
 use crate::by_key::ByKey;
-use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
+use crate::call::{
+    CallContext, Hold, Idempotency, MethodSpec, OnCancel, Outlasts, Service, ServicePermits,
+};
 use crate::dynamic;
 use crate::error::WorkerFailure;
 use crate::observe;

@@ -1,12 +1,9 @@
 //! The worker: services, a capacity, and a separate thread for the socket.
 
 mod admission;
-mod context;
-pub(crate) mod current;
 mod deferred;
 mod driver;
 pub(crate) mod handler;
-mod permits;
 mod pool;
 mod seat;
 
@@ -20,11 +17,10 @@ use mdp_protocol::worker as core;
 use mdp_protocol::{ConnectionState, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
-pub use context::CallContext;
 pub use deferred::{Deferred, Responder};
-pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
+pub use handler::blocking;
 
-use crate::codegen::Service;
+use crate::call::Service;
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::Way;

@@ -19,10 +19,8 @@ use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::context::CallContext;
 use super::handler::{self, Running};
-use super::permits::{Hold, Outlasts};
-use crate::codegen::{OnCancel, Service};
+use crate::call::{CallContext, Hold, OnCancel, Outlasts, Service};
 use crate::plain::raw::EndCall;
 use crate::stream::{Carrier, Flow};
 use mdp_call::body::Body;

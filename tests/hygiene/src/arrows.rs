@@ -36,6 +36,27 @@ pub const BANS: &[Ban] = &[
         macros: &[],
     },
     Ban {
+        package: "mdp-call",
+        direct: &["mdp-*", "zmq", "zmq-sys", "toml", "serde_json"],
+        allowed: &["mdp-protocol", "mdp-transport"],
+        transitive: &["mdp-broker", "mdp-patterns", "mdp-runtime", "mdp-codegen", "mdp-macros"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-broker",
+        direct: &["mdp-*", "zmq", "zmq-sys", "prost"],
+        allowed: &["mdp-protocol", "mdp-transport", "mdp-call"],
+        transitive: &["mdp-patterns", "mdp-runtime", "mdp-codegen", "mdp-macros"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-patterns",
+        direct: &["mdp-*", "zmq", "zmq-sys", "prost", "toml", "serde_json"],
+        allowed: &["mdp-transport", "mdp-call"],
+        transitive: &["mdp-broker", "mdp-runtime", "mdp-codegen", "mdp-macros"],
+        macros: &[],
+    },
+    Ban {
         package: "mdp-runtime",
         direct: &["mdp-codegen"],
         allowed: &[],

@@ -106,7 +106,7 @@ fn the_runtime_takes_macros_only_as_an_option() {
 fn a_floor_knows_the_runtime_in_its_examples_only() {
     let examples = "[dev-dependencies]\nmdp-runtime.workspace = true";
     let code = "[dependencies]\nmdp-runtime.workspace = true";
-    for floor in ["mdp-transport"] {
+    for floor in ["mdp-transport", "mdp-call", "mdp-broker", "mdp-patterns"] {
         assert_eq!(arrows_of(floor, examples), [""; 0]);
         let fault = format!("{floor} must not depend on mdp-runtime ([dependencies])");
         assert_eq!(arrows_of(floor, code), [fault]);
@@ -237,11 +237,13 @@ fn parts_of_the_core_have_private_fields() {
 #[test]
 fn prost_stays_behind_its_seam() {
     let line = "use prost::Message;";
-    for path in ["mdp-runtime/src/codec.rs", "mdp-runtime/src/codegen.rs", "mdp-codegen/src/a.rs"] {
+    for path in ["mdp-call/src/codec.rs", "mdp-runtime/src/codegen.rs", "mdp-codegen/src/a.rs"] {
         assert_eq!(words_of(path, line), [""; 0], "{path}");
     }
-    assert_eq!(words_of("mdp-runtime/src/status.rs", line).len(), 1);
-    assert_eq!(words_of("mdp-runtime/src/status.rs", "let prost_like = 1;"), [""; 0]);
+    for path in ["mdp-call/src/status.rs", "mdp-runtime/src/error.rs", "mdp-broker/src/error.rs"] {
+        assert_eq!(words_of(path, line).len(), 1, "{path}");
+    }
+    assert_eq!(words_of("mdp-call/src/status.rs", "let prost_like = 1;"), [""; 0]);
 }
 
 #[test]
@@ -253,7 +255,8 @@ fn libzmq_stays_behind_its_seam() {
         "extern crate zmq;",
     ];
     for line in lines {
-        for path in ["mdp-runtime/src/peer.rs", "mdp-transport/src/lib.rs"] {
+        for path in ["mdp-runtime/src/peer.rs", "mdp-broker/src/lib.rs", "mdp-transport/src/lib.rs"]
+        {
             assert_eq!(words_of(path, line).len(), 1, "{path}: {line}");
         }
         // Foreign peers of tests are sockets of libzmq.
@@ -263,6 +266,17 @@ fn libzmq_stays_behind_its_seam() {
     }
     for line in ["/// What zmq says.", "// zmq::Error", "\"zmq\"", "mod libzmq;"] {
         assert_eq!(words_of("mdp-runtime/src/error.rs", line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn panics_are_caught_and_threads_started_in_one_place() {
+    for line in ["catch_unwind(f)", "resume_unwind(e)", "thread::Builder::new()"] {
+        assert_eq!(words_of("mdp-transport/src/ends.rs", line), [""; 0]);
+        for floor in ["transport", "call", "broker", "patterns", "runtime", "cli"] {
+            let path = format!("mdp-{floor}/src/a.rs");
+            assert_eq!(words_of(&path, line).len(), 1, "{path}: {line}");
+        }
     }
 }
 

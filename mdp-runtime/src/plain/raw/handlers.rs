@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
+use crate::call::ServicePermits;
 use crate::plain::slots::Slots;
-use crate::worker::ServicePermits;
 use mdp_transport::ends;
 
 /// A function that answers raw requests.

@@ -9,9 +9,9 @@ use mdp_protocol::wire::Part;
 use mdp_protocol::{Code, Payload};
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
+use crate::call::{CallContext, Hold, ServiceHold};
 use crate::plain::MOST_FRAMES;
 use crate::stream::Purse;
-use crate::worker::{CallContext, Hold, ServiceHold};
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::status::Status;

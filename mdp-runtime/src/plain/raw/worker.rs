@@ -14,13 +14,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
+use crate::call::ServicePermits;
 use crate::connection::{self, Connection};
 use crate::error::{ServeError, WorkerFailure};
 use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, check_sockets};
 use crate::signal::ShutdownSignals;
-use crate::worker::{ServicePermits, Worker};
+use crate::worker::Worker;
 use mdp_transport::Runtime;
 use mdp_transport::clock::{self, Clock};
 use mdp_transport::endpoint;

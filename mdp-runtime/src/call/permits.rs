@@ -11,7 +11,7 @@ use mdp_protocol::{Code, Reason};
 use tokio::sync::Notify;
 
 use super::context::CallContext;
-use crate::client::refused;
+use super::refused;
 use mdp_call::status::Status;
 
 /// The call has ended.
@@ -39,8 +39,8 @@ pub(crate) enum Outlasts {
 #[derive(Debug)]
 pub(crate) struct ServicePermits {
     /// The index of the service in the worker's configuration.
-    pub(super) service: usize,
-    pub(super) capacity: u32,
+    pub(crate) service: usize,
+    pub(crate) capacity: u32,
     /// The number of calls that were started and have not ended. Written only by the driver's thread.
     started: AtomicU32,
     /// The number of calls that have ended while a handler still runs, plus all open raw requests of plain MDP.
@@ -56,7 +56,7 @@ impl ServicePermits {
     }
 
     /// Whether one more call may start.
-    pub(super) fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         self.started().saturating_add(self.outlasting()) < self.capacity
     }
 
@@ -65,12 +65,12 @@ impl ServicePermits {
     }
 
     /// Counts a call that the driver has started.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         self.started.store(self.started().saturating_add(1), Ordering::Relaxed);
     }
 
     /// Counts the end of a call that the driver had started.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.started.store(self.started().saturating_sub(1), Ordering::Relaxed);
     }
 
@@ -84,7 +84,7 @@ impl ServicePermits {
     }
 
     /// The number of calls that have ended while a handler still runs.
-    pub(super) fn outlasting(&self) -> u32 {
+    pub(crate) fn outlasting(&self) -> u32 {
         self.outlasting.load(Ordering::Acquire)
     }
 
@@ -106,7 +106,7 @@ impl Drop for ServiceHold {
 
 /// One call's share of its service's permits.
 #[derive(Debug, Default)]
-pub(super) struct CallPermit {
+pub(crate) struct CallPermit {
     /// Bits of [`Outlasts`], and [`OVER`].
     state: AtomicU8,
     /// `None` if the capacity is not limited.
@@ -114,32 +114,32 @@ pub(super) struct CallPermit {
 }
 
 impl CallPermit {
-    pub(super) fn of(service: Option<Arc<ServicePermits>>) -> Self {
+    pub(crate) fn of(service: Option<Arc<ServicePermits>>) -> Self {
         CallPermit { state: AtomicU8::new(0), service }
     }
 
-    pub(super) fn service(&self) -> Option<&ServicePermits> {
+    pub(crate) fn service(&self) -> Option<&ServicePermits> {
         self.service.as_deref()
     }
 
     /// Marks the call as waiting for a permit; its handler is not started.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         self.state.store(WAITS, Ordering::Release);
     }
 
     /// Ends the wait: the call has a permit. `false`: the call has ended meanwhile.
-    pub(super) fn grant(&self) -> bool {
+    pub(crate) fn grant(&self) -> bool {
         self.state.compare_exchange(WAITS, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Whether the call has ended.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.state.load(Ordering::Acquire) & OVER != 0
     }
 
     /// Marks the call as ended. Its permit is free, or counts as outlasting until its handler has ended. `false`: the
     /// call had no permit, and waited for one.
-    pub(super) fn end(&self) -> bool {
+    pub(crate) fn end(&self) -> bool {
         let idle = self.state.compare_exchange(0, OVER, Ordering::AcqRel, Ordering::Acquire);
         match idle {
             Ok(_) => return true,

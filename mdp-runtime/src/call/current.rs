@@ -19,7 +19,7 @@ pub(crate) struct Scope {
 }
 
 /// Marks this thread as polling a handler with this deadline, until the scope is dropped.
-pub(super) fn enter(deadline: Instant) -> Scope {
+pub(crate) fn enter(deadline: Instant) -> Scope {
     set(Current { deadline, may_block: false })
 }
 

@@ -1,19 +1,14 @@
 //! The streams of a call through a channel, as the channel sees them.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mdp_protocol::Payload;
 use mdp_protocol::wire::{Direction, Part};
 
-use tokio::runtime::Handle;
-
-use super::{CloseOnDrop, elsewhere};
-use crate::client::{Ending, Reply, Request};
-use crate::codegen::{self, Encoded, Record};
-use crate::stream::{Flow, Purse, RequestSender, Streaming, joined};
+use super::{Encoded, Record, Request, decode, encode};
+use crate::stream::{Flow, Purse, Streaming};
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::metadata::Metadata;
@@ -50,7 +45,7 @@ impl Requests {
     /// type. Any status that a function of [`map`](Self::map) returns.
     pub async fn message<M: Record>(&mut self) -> Result<Option<M>, Status> {
         let bytes = self.bytes().await?;
-        bytes.map(|bytes| codegen::decode(self.inner.method(), bytes)).transpose()
+        bytes.map(|bytes| decode(self.inner.method(), bytes)).transpose()
     }
 
     /// Returns the next request as encoded bytes, or `None` when there are no more.
@@ -66,13 +61,22 @@ impl Requests {
         }
     }
 
-    async fn unchanged(&mut self) -> Result<Option<Bytes>, Status> {
+    /// The next request as it came.
+    pub(crate) async fn unchanged(&mut self) -> Result<Option<Bytes>, Status> {
         self.begun = true;
         Ok(self.inner.message().await?.map(|Encoded(bytes)| bytes))
     }
 
-    fn changed(&mut self, bytes: Bytes) -> Result<Bytes, Status> {
+    /// A request as the functions of [`map`](Self::map) change it.
+    pub(crate) fn changed(&mut self, bytes: Bytes) -> Result<Bytes, Status> {
         self.changes.iter_mut().try_fold(bytes, |bytes, change| change(bytes))
+    }
+}
+
+impl Requests {
+    /// Whether requests are read or changed before the handler gets them.
+    pub(crate) fn are_seen(&self) -> bool {
+        self.begun || !self.changes.is_empty()
     }
 }
 
@@ -127,7 +131,7 @@ impl Replies {
     ///
     /// CANCELLED: the call is over. Any status that a function of [`map`](Self::map) returns.
     pub async fn send<M: Record>(&mut self, message: &M) -> Result<(), Status> {
-        self.send_bytes(codegen::encode(message)).await
+        self.send_bytes(encode(message)).await
     }
 
     /// Sends a reply whose message is already encoded.
@@ -152,6 +156,21 @@ impl Replies {
     }
 }
 
+impl Replies {
+    /// Whether replies are sent or changed apart from the handler's.
+    pub(crate) fn are_seen(&self) -> bool {
+        self.begun || !self.changes.is_empty()
+    }
+
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(crate) fn into_flow(self) -> Arc<Flow> {
+        self.flow
+    }
+}
+
 impl fmt::Debug for Replies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Replies")
@@ -159,7 +178,7 @@ impl fmt::Debug for Replies {
 }
 
 /// The channel's ends of a call's streams.
-pub(crate) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
+pub(crate) fn streams_of(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
     if !request.kind().streams(Direction::Requests) {
         flow.half().put(Part::End);
     }
@@ -167,81 +186,4 @@ pub(crate) fn ends(request: &Request, flow: &Arc<Flow>) -> (Requests, Replies) {
     let requests = Requests { inner, changes: Vec::new(), begun: false };
     let (flow, purse) = (Arc::clone(flow), Purse::default());
     (requests, Replies { flow, purse, changes: Vec::new(), begun: false, opened: false })
-}
-
-/// Runs a handler on these ends of a call: directly on the flow behind them, or, if an interceptor reads or changes
-/// messages, on a separate flow that is forwarded.
-pub(crate) async fn handled<H, F>(
-    request: &Request,
-    requests: Requests,
-    replies: Replies,
-    handler: H,
-) -> Result<Reply, Status>
-where
-    H: FnOnce(Arc<Flow>) -> F,
-    F: Future<Output = Result<Reply, Status>> + Send + 'static,
-{
-    let seen = |changes: &[Change], begun| begun || !changes.is_empty();
-    if !seen(&requests.changes, requests.begun) && !seen(&replies.changes, replies.begun) {
-        return handler(replies.flow).await;
-    }
-    let (ours, theirs) = joined(replies.flow.window());
-    let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
-    let close = (CloseOnDrop(Arc::clone(&ours)), CloseOnDrop(Arc::clone(&theirs)));
-    let work = handler(theirs);
-    // The handler continues while one of its messages waits to be forwarded.
-    let answering = elsewhere(Handle::try_current().ok().as_ref(), async move {
-        let _close = close;
-        work.await
-    });
-    let ending = Ending::channel(answering, Some(Arc::clone(&ours)));
-    pass_on(request, ending, ours, requests, replies).await
-}
-
-/// Forwards the messages between the ends of two calls, in both directions.
-pub(super) async fn pass_on(
-    request: &Request,
-    ending: Ending,
-    flow: Arc<Flow>,
-    mut requests: Requests,
-    mut replies: Replies,
-) -> Result<Reply, Status> {
-    let kind = request.kind();
-    // A call without a stream of requests has no end of that stream.
-    let sender = kind
-        .streams(Direction::Requests)
-        .then(|| RequestSender::<Encoded>::new(Arc::clone(&flow), request.method));
-    // If requests cannot be sent, the call is over, and the call's end explains why.
-    let over = |_| None;
-    let sending = async move {
-        let Some(mut sender) = sender else { return Ok(()) };
-        while let Some(bytes) = requests.unchanged().await.map_err(over)? {
-            let bytes = requests.changed(bytes).map_err(Some)?;
-            sender.send(Encoded(bytes)).await.map_err(over)?;
-        }
-        sender.finish();
-        Ok::<(), Option<Status>>(())
-    };
-    let receiving = async move {
-        let mut stream = Streaming::<Encoded>::of_replies(flow, request.method, ending);
-        // Both ends belong to one call; the method is added where the caller gets the status.
-        let unnamed = Status::without_method;
-        poll_fn(|cx| stream.poll_open(cx)).await.map_err(unnamed)?;
-        if kind.streams(Direction::Replies) {
-            replies.open(stream.metadata())?;
-            while let Some(Encoded(bytes)) = stream.message().await.map_err(unnamed)? {
-                replies.send_bytes(bytes).await?;
-            }
-        }
-        stream.end().await.map_err(unnamed)
-    };
-    let mut sending = std::pin::pin!(sending);
-    let mut receiving = std::pin::pin!(receiving);
-    tokio::select! {
-        reply = &mut receiving => return reply,
-        sent = &mut sending => if let Err(Some(status)) = sent {
-            return Err(status);
-        },
-    }
-    receiving.await
 }

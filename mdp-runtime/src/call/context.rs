@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::permits::{CallPermit, ServicePermits};
-use crate::codegen::{MethodSpec, OnCancel};
+use super::{MethodSpec, OnCancel};
 use crate::stream::{Flow, Streaming};
 use mdp_call::codec::EncodedMetadata;
 use mdp_call::compress::Compression;
@@ -265,12 +265,12 @@ impl CallContext {
     }
 
     /// The call as the worker received it, before any interceptor.
-    pub(super) fn outermost(&self) -> &CallContext {
+    pub(crate) fn outermost(&self) -> &CallContext {
         self.state.outer.as_ref().map_or(self, CallContext::outermost)
     }
 
     /// The call's share of its service's capacity, for the [outermost](Self::outermost) context.
-    pub(super) fn permit(&self) -> &CallPermit {
+    pub(crate) fn permit(&self) -> &CallPermit {
         &self.state.permit
     }
 
@@ -284,7 +284,7 @@ impl CallContext {
     }
 
     /// Records that the worker, or its broker, is about to leave.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.state.draining.store(true, Ordering::Release);
         self.state.bell.notify_waiters();
     }

@@ -7,12 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::wire::CallKind;
 
-use super::channel::{Replies, Requests};
-use crate::codegen::{self, Idempotency, MethodSpec, Record};
+use super::{CallContext, Idempotency, MethodSpec, Record, Replies, Requests, decode, encode};
 #[cfg(feature = "tower")]
 use crate::intercept::Next;
 use crate::retry::Again;
-use crate::worker::CallContext;
 use mdp_call::compress::Compression;
 use mdp_call::extensions::Extensions;
 use mdp_call::metadata::Metadata;
@@ -101,7 +99,7 @@ impl Request {
     ///
     /// INVALID_ARGUMENT: the bytes are not a message of this type.
     pub fn message<M: Record>(&self) -> Result<M, Status> {
-        codegen::decode(self.method, self.payload.clone())
+        decode(self.method, self.payload.clone())
     }
 
     /// Returns the encoded request.
@@ -212,7 +210,7 @@ pub struct Reply {
 impl Reply {
     /// Makes a reply with this message.
     pub fn new<M: Record>(message: &M) -> Self {
-        Self::from_bytes(codegen::encode(message))
+        Self::from_bytes(encode(message))
     }
 
     /// Makes a reply whose message is already encoded.
@@ -264,7 +262,7 @@ impl Reply {
         &mut self.metadata
     }
 
-    /// Returns the number of attempts; see [`Response::attempts`](super::Response::attempts).
+    /// Returns the number of attempts; see [`Response::attempts`](crate::Response::attempts).
     pub fn attempts(&self) -> u8 {
         self.attempts
     }
