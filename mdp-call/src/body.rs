@@ -239,6 +239,7 @@ impl Body {
         }
     }
 
+    /// What of the body goes into the packet.
     pub fn tail(&self) -> Tail<'_> {
         Tail {
             bytes: self.bytes.get(usize::from(self.peer_len)..).unwrap_or_default(),

@@ -19,6 +19,7 @@ use crate::status::{Detail, Status};
 
 /// The domain of the reasons that the toolkit itself gives.
 pub const DOMAIN: &str = "mdp";
+/// The type of the detail that has a reason.
 pub const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 #[derive(Clone, PartialEq, Message)]

@@ -50,6 +50,7 @@ pub struct Packer {
 }
 
 impl Packer {
+    /// Whether no record is in it.
     pub fn is_empty(&self) -> bool {
         self.weight == 0
     }
@@ -113,6 +114,7 @@ impl Packer {
         (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
     }
 
+    /// Empties it, and keeps its buffers.
     pub fn clear(&mut self) {
         self.packet.clear();
         self.frame_bytes = 0;
@@ -150,10 +152,12 @@ impl Gather {
         })
     }
 
+    /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
 
+    /// Drops what waits.
     pub fn clear(&mut self) {
         self.packets.clear();
     }
@@ -182,7 +186,9 @@ impl Gather {
 /// A message as it came: the packet, then the payload frames.
 #[derive(Debug, Default)]
 pub struct Received {
+    /// The first frame.
     pub packet: Bytes,
+    /// The payload frames behind it.
     pub frames: Vec<Bytes>,
 }
 
@@ -193,6 +199,11 @@ impl From<InPacket> for Received {
 }
 
 impl Received {
+    /// Reads the records of the packet, all or none.
+    ///
+    /// # Errors
+    ///
+    /// A record, or a raw payload, cannot be read.
     pub fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
         if self.frames.is_empty() {
             wire::decode(&self.packet, &[], limits, heads)?;
@@ -219,6 +230,7 @@ impl Received {
         Ok(())
     }
 
+    /// The body of a record of this packet.
     pub fn body(&self, head: &Head) -> Body {
         Body::of(head, &self.packet, &self.frames)
     }
