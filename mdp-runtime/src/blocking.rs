@@ -48,12 +48,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::call::{Record, current};
 use crate::client;
-use crate::codegen::Record;
-use crate::ends;
 use crate::error::ConnectError;
-use crate::status::Status;
-use crate::worker::current;
+use mdp_call::status::Status;
+use mdp_transport::ends;
 
 /// More units of work than tokio lets a task do before the task must yield.
 const BUDGET: usize = 1024;

@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use mdp_protocol::wire::Record;
 use mdp_protocol::{ConnectionState, SessionAction, Time};
 
-use crate::body::Body;
-use crate::clock::Clock;
 use crate::peer::{Broken, Way};
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
-use crate::transport::Closing;
+use mdp_call::body::Body;
+use mdp_transport::Closing;
+use mdp_transport::clock::Clock;
 
 /// The link between the state machine of a worker or a client and its broker.
 #[allow(clippy::large_enum_variant)] // There is one for each peer, and calls go through it.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mdp_protocol::{ConnectionState, LossCause, Span, Time};
 
-use crate::clock::Clock;
 use crate::observe;
+use mdp_transport::clock::Clock;
 
 /// The time between two lines with the same cause.
 const AGAIN_AFTER: Span = Span::from_secs(60);

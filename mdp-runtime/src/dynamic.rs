@@ -42,10 +42,10 @@ use mdp_protocol::names::{self, NameError};
 use mdp_protocol::wire::CallKind;
 use mdp_schema::Schema;
 
+pub use crate::call::Encoded;
+use crate::call::{Idempotency, MethodSpec, OnCancel};
 use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming};
-pub use crate::codegen::Encoded;
-use crate::codegen::{Idempotency, MethodSpec, OnCancel};
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// The method of each service with which a worker returns the service's schema (wire.md R99). No protobuf name starts
 /// with `-`.

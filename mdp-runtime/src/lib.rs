@@ -84,61 +84,63 @@
 //!
 //! | feature | content | default |
 //! |---|---|---|
+//! | `broker` | [`Broker`], [`hooks`], [`Policy`], [`metrics`], [`testing::broker`] | yes |
 //! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
+//! | `patterns` | [`patterns`], [`Message`] | yes |
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
 //! | `tower` | tower layers around calls, and a client as a tower service | no |
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
-mod body;
-mod broker;
 mod broker_link;
 mod by_key;
+mod call;
 mod carried;
 mod client;
-mod clock;
-mod codec;
 #[doc(hidden)]
 pub mod codegen;
-mod compress;
 mod connection;
 pub mod dynamic;
-mod endpoint;
-#[doc(hidden)]
-pub mod ends;
 mod error;
-mod extensions;
-pub mod hooks;
 mod intercept;
-mod listing;
-mod message;
-mod metadata;
-pub mod metrics;
 mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
-mod pack;
-pub mod patterns;
 mod peer;
 mod plain;
-mod policy;
 mod retry;
 mod rpc_link;
 mod signal;
-mod spin;
-mod status;
 pub mod stream;
 pub mod testing;
-mod transport;
 mod worker;
 
+#[cfg(feature = "broker")]
+#[doc(inline)]
+pub use mdp_broker::{
+    BindError, Broker, BrokerBuilder, BrokerFailure, BrokerReport, BrokerStats, Monitor, Policy,
+    PolicyError, hooks, metrics,
+};
+#[doc(inline)]
+pub use mdp_call::codec::details;
+#[doc(inline)]
+pub use mdp_call::compress::Compression;
+#[doc(inline)]
+pub use mdp_call::{Code, Detail, Extensions, Metadata, SourceCall, Status};
+#[cfg(feature = "patterns")]
+#[doc(inline)]
+pub use mdp_patterns::{Message, MessageError, patterns};
 pub use mdp_protocol::wire::{CallKind, DisconnectReason};
 pub use mdp_protocol::{ConnectionState, Limit, Limits, LossCause};
 pub use mdp_schema::{Schema, SchemaError};
+#[doc(hidden)]
+pub use mdp_transport::ends;
+#[doc(inline)]
+pub use mdp_transport::{EndpointError, Runtime, SocketError, security};
 
-pub use codec::details;
-pub use codegen::{Idempotency, record_schema};
+pub use call::{CallContext, Channel, Idempotency, Replies, Reply, Request, Requests};
+pub use codegen::record_schema;
 
 /// ```
 /// use mdp_runtime::MdpRecord;
@@ -209,33 +211,25 @@ pub use mdp_macros::MdpRecord;
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 
-pub use broker::{Broker, BrokerBuilder, BrokerReport, BrokerStats, Monitor};
 pub use client::{
-    BidiStreaming, Call, CallFuture, Channel, Client, ClientBuilder, ClientStreaming,
-    DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Replies, Reply, Request, Requests,
-    Response, SendFuture, ServerStreaming, Unary,
+    BidiStreaming, Call, CallFuture, Client, ClientBuilder, ClientStreaming,
+    DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Response, SendFuture, ServerStreaming,
+    Unary,
 };
 pub use codegen::record::UnknownFields;
-pub use compress::Compression;
-pub use error::{BindError, BrokerFailure, ConnectError, EndpointError, ServeError, WorkerFailure};
-pub use extensions::Extensions;
+pub use error::{ConnectError, ServeError, WorkerFailure};
 pub use intercept::{Interceptor, Next};
-pub use message::{Message, MessageError};
-pub use metadata::Metadata;
 pub use plain::Dialect;
 pub use plain::raw::{
     PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
     Replier, ReplyError,
 };
-pub use policy::{Policy, PolicyError};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
 pub use signal::{ShutdownSignals, stop_asked};
-pub use status::{Code, Detail, SourceCall, Status};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };
-pub use transport::{Runtime, SocketError, security};
-pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
+pub use worker::{Deferred, Responder, Worker, WorkerBuilder};
 
 /// The names that most programs need: `use mdp_runtime::prelude::*;`.
 ///
@@ -247,8 +241,10 @@ pub use worker::{CallContext, Deferred, Responder, Worker, WorkerBuilder};
 /// }
 /// ```
 pub mod prelude {
+    #[cfg(feature = "broker")]
+    pub use crate::Broker;
     pub use crate::{
-        Broker, CallContext, Client, Code, Interceptor, Metadata, ReplySender, RetryPolicy, Status,
+        CallContext, Client, Code, Interceptor, Metadata, ReplySender, RetryPolicy, Status,
         Streaming, Worker,
     };
     #[cfg(feature = "macros")]

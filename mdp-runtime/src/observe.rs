@@ -1,157 +1,11 @@
-//! Writes the notes of the state machines as `tracing` events. The events do not change any behaviour.
+//! What becomes of workers and connections, as `tracing` events. Nothing behaves otherwise for it.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mdp_protocol::broker::{Cause, Note};
-use mdp_protocol::wire::plain::PlainError;
-use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
+use mdp_call::bounded;
+use mdp_call::log::shown;
 
 use crate::connection::{self, Line};
-use crate::transport::Unsent;
-
-/// Shows a peer's bytes as text that cannot break a log line.
-fn shown(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Maximum number of log lines of one kind in one second that peers can cause. A line costs the broker's thread more
-/// than the message behind it. Without a limit, one peer could slow all others and fill a disk.
-const LINES_A_SECOND: u32 = 20;
-
-/// Limits the lines of one kind.
-struct Bound(Mutex<Second>);
-
-struct Second {
-    since: Option<Instant>,
-    lines: u32,
-    left_out: u64,
-}
-
-impl Bound {
-    const fn new() -> Self {
-        Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
-    }
-
-    /// Checks for room for a line now. `Some` allows the line; its value is the number of lines left out before it.
-    fn room(&self, now: Instant) -> Option<Option<u64>> {
-        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
-            (second.since, second.lines) = (Some(now), 0);
-        }
-        if second.lines >= LINES_A_SECOND {
-            second.left_out += 1;
-            return None;
-        }
-        second.lines += 1;
-        Some(Some(std::mem::take(&mut second.left_out)).filter(|left_out| *left_out > 0))
-    }
-}
-
-/// Writes an event if its kind has room for a line. `others` is the number of lines left out before it.
-macro_rules! bounded {
-    ($level:ident, $($rest:tt)*) => {{
-        static BOUND: Bound = Bound::new();
-        if let Some(others) = BOUND.room(Instant::now()) {
-            tracing::$level!(others, $($rest)*);
-        }
-    }};
-}
-
-pub(crate) fn broker(note: &Note) {
-    match note {
-        Note::SessionOpened { id } => tracing::debug!(id = shown(id), "session opened"),
-        Note::SessionClosed { id, cause: Cause::Said(DisconnectReason::Stalled), moved, ended } => {
-            let id = shown(id);
-            bounded!(warn, id, moved, ended, "worker left: its handlers cannot run");
-        }
-        Note::SessionClosed { id, cause: cause @ (Cause::Said(_) | Cause::Idle), moved, ended } => {
-            tracing::debug!(id = shown(id), ?cause, moved, ended, "session closed");
-        }
-        Note::SessionClosed { id, cause, moved, ended } => {
-            bounded!(warn, id = shown(id), ?cause, moved, ended, "session lost");
-        }
-        Note::WorkerReady { id, service, capacity, .. } => {
-            bounded!(info, id = shown(id), service = shown(service), capacity, "worker ready");
-        }
-        Note::SchemasDiffer { id, service, schema, other } => {
-            bounded!(
-                warn,
-                id = shown(id),
-                service = shown(service),
-                schema = hex(schema),
-                other = hex(other),
-                "workers of one service were built with different schemas"
-            );
-        }
-        Note::WorkerDraining { id } => bounded!(info, id = shown(id), "worker draining"),
-        Note::LimitReached { id, limit } => {
-            bounded!(warn, id = shown(id), limit = limit.name(), "limit reached");
-        }
-        Note::Overloaded { service, wait } => {
-            bounded!(
-                warn,
-                service = shown(service),
-                wait_ms = wait.as_ms(),
-                "service overloaded: the broker refuses calls that could not end in time"
-            );
-        }
-        Note::SlotReclaimed { id, service } => {
-            bounded!(
-                warn,
-                id = shown(id),
-                service = shown(service),
-                "a worker held a call beyond its deadline; the broker took its slot back"
-            );
-        }
-        Note::TurnedAway { route, reason } => {
-            tracing::debug!(route = shown(route), %reason, "peer without a session turned away");
-        }
-        Note::Impostor { route } => {
-            bounded!(
-                warn,
-                route = shown(route),
-                "message dropped: another key has the session of its routing id"
-            );
-        }
-        Note::ClientSeen { who } => tracing::debug!(who = shown(who), "first call"),
-        // The end of the session has its own line.
-        Note::WorkerLeft { .. } => {}
-        note => tracing::debug!(?note, "broker"),
-    }
-}
-
-pub(crate) fn invalid(route: &[u8], error: &WireError) {
-    bounded!(warn, route = shown(route), %error, "message dropped");
-}
-
-pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
-    bounded!(warn, route = shown(route), %error, "message dropped");
-}
-
-/// A message that cannot be shown to come from its session's peer. `chosen`: the peer has a key and set its own routing
-/// id.
-pub(crate) fn unproven(route: &[u8], chosen: bool) {
-    let why = match chosen {
-        true => {
-            "its peer has a key and sets its own routing id; the broker must choose the routing id"
-        }
-        false => "its connection needs a key and does not have one",
-    };
-    bounded!(warn, route = shown(route), why, "message dropped");
-}
-
-pub(crate) fn unknown(route: &[u8], error: &RecordError) {
-    bounded!(warn, route = shown(route), %error, "record dropped");
-}
-
-pub(crate) fn unreachable(error: Unsent) {
-    tracing::debug!(%error, "could not send a packet");
-}
 
 /// A worker refuses a call because handlers of ended calls use all its capacity.
 pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
@@ -180,20 +34,7 @@ pub(crate) fn moves() {
     bounded!(warn, "the tokio runtime of the handlers runs again; the worker comes back");
 }
 
-/// A peer is refused: it gets no session, or the worker may not serve the service.
-pub(crate) fn refused(
-    id: &[u8],
-    principal: &[u8],
-    service: Option<&[u8]>,
-    address: Option<&str>,
-    reason: DisconnectReason,
-    attempts: u64,
-) {
-    let (id, principal, service) = (shown(id), shown(principal), service.map(shown));
-    bounded!(warn, id, principal, service, address, %reason, attempts, "peer refused");
-}
-
-/// A change of a connection to a broker.
+/// What has become of a connection to a broker.
 pub(crate) fn connection(
     who: &'static str,
     services: Option<&str>,
@@ -211,29 +52,5 @@ pub(crate) fn connection(
             tracing::warn!(who, services, endpoint, %cause, times, next_attempt_ms, "disconnected");
         }
         Line::Closed => tracing::debug!(who, services, "closed"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_each_kind_there_are_so_many_lines_in_a_second() {
-        let (bound, start) = (Bound::new(), Instant::now());
-        let lines = |ms: u64, tries: u32| {
-            let now = start + Duration::from_millis(ms);
-            (0..tries).filter_map(|_| bound.room(now)).collect::<Vec<_>>()
-        };
-        assert_eq!(lines(0, 5), [None; 5]);
-        assert_eq!(lines(999, 100), [None; 15]);
-        let next = lines(1_000, 100);
-        assert_eq!(next.len(), 20);
-        assert_eq!(
-            (next[0], next[1]),
-            (Some(85), None),
-            "the number of lines left out is reported"
-        );
-        assert_eq!(lines(5_000, 1), [Some(80)]);
     }
 }

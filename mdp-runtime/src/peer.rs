@@ -8,22 +8,14 @@ use mdp_protocol::{ConnectionState, SessionAction, Time};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use crate::body::Body;
 use crate::broker_link::BrokerLink;
-use crate::clock::Clock;
 use crate::connection::{self, Connection};
-use crate::pack::CALL_WEIGHT;
 use crate::plain::Side;
 use crate::rpc_link::RpcLink;
-use crate::security::{ClientKeys, Faults};
-use crate::transport::{Runtime, close_all};
-
-/// The number of calls that are handled before the other direction of a driver's loop. The number is small, so that
-/// these calls are sent while the next ones arrive and both directions work at the same time.
-pub(crate) const BURST: usize = 128;
-
-/// The same limit in weights of records: it allows more items of streams than calls.
-pub(crate) const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
+use mdp_call::body::Body;
+use mdp_transport::clock::Clock;
+use mdp_transport::{ClientKeys, Faults};
+use mdp_transport::{Runtime, close_all};
 
 /// The endpoints and keys of a worker or a client.
 #[derive(Clone)]

@@ -5,11 +5,11 @@ use std::future::pending;
 use mdp_protocol::wire::{Command, Head, Record};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction};
 
-use crate::body::Body;
-use crate::pack::{Gather, Received, weight_of};
 use crate::peer::{Broken, Way};
-use crate::security::Faults;
-use crate::transport::{Closing, Dealer, SocketError};
+use mdp_call::body::Body;
+use mdp_call::pack::{Gather, Received, weight_of};
+use mdp_transport::Faults;
+use mdp_transport::{Closing, Dealer, SocketError};
 
 /// The socket of a worker or a client, and its queue of packets.
 pub(crate) struct RpcLink {

@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::watch;
 
-use crate::ends;
+use mdp_transport::ends;
 
 /// Signals within this time count as one. `timeout(1)` sends each signal twice, to its child and to the child's process
 /// group. A terminal and a supervisor may both send a signal.

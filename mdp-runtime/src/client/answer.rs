@@ -9,8 +9,8 @@ use mdp_protocol::Key;
 use mdp_protocol::client::Outcome;
 
 use super::{Command, Link};
-use crate::body::Body;
 use crate::stream::Flow;
+use mdp_call::body::Body;
 
 /// The driver has not taken the call yet.
 const NEW: u64 = 0;

@@ -1,97 +1,30 @@
 //! Calls that go through a user's own channel instead of a broker, for example a test double.
 
-mod streams;
+mod passing;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mdp_protocol::{Code, ConnectionState, Reason, Refusal};
+use mdp_protocol::{Code, ConnectionState, Reason};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::ending::{closed, half_sent};
-use super::request::{Reply, Request};
 use super::{Call, Client, Ending, Timeouts};
+use crate::call::{
+    Answering, AnyChannel, Boxed, Channel, Encoded, Replies, Reply, Request, Requests, refused,
+    streams_of, without_streams,
+};
 use crate::carried;
-use crate::codegen::Encoded;
-use crate::ends;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
-use crate::status::Status;
 use crate::stream::{Flow, joined};
-pub use streams::{Replies, Requests};
-pub(crate) use streams::{ends, handled};
-
-/// A destination for calls other than a broker. Implement this trait for a test double, and make clients of it with
-/// [`Client::over`]. Code that holds a generated client does not see a difference.
-///
-/// The client provides deadlines and cancellation around a channel. A call whose time is up, or whose client is shut
-/// down, ends with the same status as over a broker, and the channel's future is dropped. The future is also dropped
-/// when the caller drops its own future. A panic in a channel is a panic of the caller. A call runs on the caller's
-/// tokio runtime, which must have time enabled. A thread without a runtime ([`Call::wait`](crate::Call::wait)) uses a
-/// background runtime, on which a panic becomes INTERNAL.
-///
-/// A [`Client`] is a channel, too, so a test double can forward calls that it does not answer itself.
-///
-/// ```
-/// # mod example {
-/// # use mdp_runtime::{MdpRecord, Status, mdp_service};
-/// # #[derive(MdpRecord, Clone, Debug, PartialEq)]
-/// # pub struct LoginRequest { #[mdp(1)] pub user: String }
-/// # #[derive(MdpRecord, Clone, Debug, PartialEq)]
-/// # pub struct LoginReply { #[mdp(1)] pub token: String }
-/// # #[mdp_service(package = "auth.v1")]
-/// # pub trait Auth { async fn login(&self, req: LoginRequest) -> Result<LoginReply, Status>; }
-/// use mdp_runtime::{Channel, Client, Reply, Request};
-///
-/// /// Knows Ann, and nobody else.
-/// struct OnlyAnn;
-///
-/// impl Channel for OnlyAnn {
-///     async fn call(&self, request: Request) -> Result<Reply, Status> {
-///         assert_eq!(request.method(), "auth.v1.Auth/Login");
-///         match request.message::<LoginRequest>()?.user.as_str() {
-///             "ann" => Ok(Reply::new(&LoginReply { token: "t-1".into() })),
-///             _ => Err(Status::unauthenticated("who are you?")),
-///         }
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # pub async fn run() -> Result<(), Status> {
-/// let auth = AuthClient::new(Client::over(OnlyAnn));
-/// assert_eq!(auth.login(LoginRequest { user: "ann".into() }).await?.token, "t-1");
-/// assert!(auth.login(LoginRequest { user: "bob".into() }).await.is_err());
-/// # Ok(())
-/// # }
-/// # }
-/// # example::run().unwrap();
-/// ```
-pub trait Channel: Send + Sync + 'static {
-    /// Makes a call of one request and one reply. The caller gets the reply or the status that the future returns.
-    fn call(&self, request: Request) -> impl Future<Output = Result<Reply, Status>> + Send;
-
-    /// Makes a call with a stream of requests, of replies or of both; see [`Request::kind`]. The call ends when the
-    /// future returns. If replies stream, the returned reply has metadata only. Default: the call ends with
-    /// UNIMPLEMENTED.
-    ///
-    /// The future runs as its own task; a panic becomes INTERNAL.
-    fn stream(
-        &self,
-        request: Request,
-        requests: Requests,
-        replies: Replies,
-    ) -> impl Future<Output = Result<Reply, Status>> + Send {
-        let _ = (requests, replies);
-        let message =
-            format!("the channel does not support streams, which {} has", request.method());
-        std::future::ready(Err(Status::unimplemented(message)))
-    }
-}
+use mdp_call::status::Status;
+use mdp_transport::ends;
+pub(crate) use passing::handled;
 
 impl Channel for Client {
     async fn call(&self, request: Request) -> Result<Reply, Status> {
@@ -110,31 +43,9 @@ impl Channel for Client {
     ) -> Result<Reply, Status> {
         let (ending, flow) = Call::<Encoded>::of_request(self, request.clone()).make();
         match flow {
-            Some(flow) => streams::pass_on(&request, ending, flow, requests, replies).await,
+            Some(flow) => passing::pass_on(&request, ending, flow, requests, replies).await,
             None => Channel::call(self, request).await,
         }
-    }
-}
-
-/// A call on its way through a channel.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
-
-/// The future that a channel returns, boxed, borrowing from the channel.
-pub(crate) type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send + 'a>>;
-
-/// [`Channel`] with boxed futures, so that any channel fits one type.
-pub(crate) trait AnyChannel: Send + Sync {
-    fn call(&self, request: Request) -> Boxed<'_>;
-    fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_>;
-}
-
-impl<C: Channel> AnyChannel for C {
-    fn call(&self, request: Request) -> Boxed<'_> {
-        Box::pin(Channel::call(self, request))
-    }
-
-    fn stream(&self, request: Request, requests: Requests, replies: Replies) -> Boxed<'_> {
-        Box::pin(Channel::stream(self, request, requests, replies))
     }
 }
 
@@ -248,7 +159,7 @@ impl Joined {
         }
         let (ours, theirs) = joined(self.window);
         let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
-        let (requests, replies) = streams::ends(&request, &theirs);
+        let (requests, replies) = streams_of(&request, &theirs);
         let close = CloseOnDrop(Arc::clone(&ours));
         let sender = Arc::clone(&ours);
         // Both ends work at once, so the channel's end is a task, regardless of which end is polled first.
@@ -376,27 +287,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The error of a call with streams that is passed on without the streams: such a call would never end.
-pub(crate) fn without_streams(request: &Request) -> Status {
-    let path = request.method();
-    Status::failed_precondition(format!("{path} has streams; pass them on, too, with `stream`"))
-}
-
-pub(crate) fn expired(not_started: bool) -> Status {
-    let message = match not_started {
-        true => "the deadline had passed before the call was made",
-        false => "the deadline passed before an answer came; the handler may have run",
-    };
-    refused(Code::DeadlineExceeded, Reason::DeadlineExceeded, message, not_started)
-}
-
 fn cut_off() -> Status {
     let message = "the client was closed while the call ran; the handler may have run";
     refused(Code::Cancelled, Reason::MaybeExecuted, message, false)
-}
-
-/// The status that a broker or its client gives.
-pub(crate) fn refused(code: Code, reason: Reason, message: &str, not_started: bool) -> Status {
-    let message = message.to_owned();
-    Status::from(&Refusal { code, reason, message, not_started, retry_after: None })
 }

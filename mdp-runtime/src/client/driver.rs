@@ -9,15 +9,15 @@ use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
 use super::answer::Answer;
-use crate::body::Body;
 use crate::by_key::ByKey;
-use crate::pack::CALL_WEIGHT;
-use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
+use crate::peer::{Alarm, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::calls::Calls;
-use crate::security::Faults;
-use crate::spin::Spin;
 use crate::stream::Flow;
+use mdp_call::body::Body;
+use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
+use mdp_transport::Faults;
+use mdp_transport::spin::Spin;
 
 /// How long calls may still run after the last handle is dropped. Their own deadlines end them earlier.
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);

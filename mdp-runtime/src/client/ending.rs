@@ -8,13 +8,12 @@ use mdp_protocol::Reason;
 use mdp_protocol::client::Outcome;
 
 use super::answer::Waiting;
-use super::channel::{Answering, refused};
-use super::request::Reply;
-use crate::body::Body;
-use crate::codec;
-use crate::metadata::Metadata;
-use crate::status::{Code, Status};
+use crate::call::{Answering, Reply, refused};
 use crate::stream::Flow;
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::metadata::Metadata;
+use mdp_call::status::{Code, Status};
 
 /// The end of a call. Dropping it before the call has ended cancels the call.
 pub(crate) struct Ending {

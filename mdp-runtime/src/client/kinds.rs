@@ -13,10 +13,10 @@ use mdp_protocol::wire::Part;
 
 use super::{Call, CallFuture, Client, Command, Ending, Link};
 use crate::blocking;
-use crate::body::Body;
-use crate::codegen::{MethodSpec, Record};
-use crate::status::Status;
+use crate::call::{MethodSpec, Record};
 use crate::stream::{Carrier, Flow, RequestSender, Streaming};
+use mdp_call::body::Body;
+use mdp_call::status::Status;
 
 /// One request, one reply.
 #[derive(Debug)]

@@ -7,7 +7,6 @@ mod driver;
 mod ending;
 mod kinds;
 mod raw;
-mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,30 +18,29 @@ use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
-pub(crate) use channel::{Answering, AnyChannel, ends, expired, handled, refused, without_streams};
-pub use channel::{Channel, Replies, Requests};
+pub(crate) use channel::handled;
 pub(crate) use driver::Command;
 pub(crate) use ending::{Ending, answered, at_client, metadata};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
-pub use request::{Reply, Request};
 
 use crate::blocking;
-use crate::clock;
-use crate::codegen::Service;
-use crate::compress::{Compression, Packing};
-use crate::endpoint;
-use crate::ends;
+use crate::call::Service;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
 use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
-use crate::security::{CurveClient, Faults};
 use crate::testing::InMemory;
-use crate::transport::Runtime;
 use channel::Joined;
 use driver::Driver;
+use mdp_call::compress::{Compression, Packing};
+use mdp_transport::Faults;
+use mdp_transport::Runtime;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::security::CurveClient;
 
 /// Default time limit of a call with one request and one reply: 10 s.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,11 +12,11 @@ use mdp_protocol::wire::CallKind;
 
 use super::answer::{Answer, Waiting};
 use super::{Client, Command, Way, answered, kinds};
-use crate::body::Body;
-use crate::clock;
-use crate::compress::Packing;
-use crate::status::Status;
 use crate::stream::{Flow, cost};
+use mdp_call::body::Body;
+use mdp_call::compress::Packing;
+use mdp_call::status::Status;
+use mdp_transport::clock;
 
 /// A raw request that was sent. Dropping it before its end cancels the request.
 pub(crate) struct RawCall {

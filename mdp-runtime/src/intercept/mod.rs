@@ -8,11 +8,12 @@ use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::client::{
-    Answering, AnyChannel, Channel, Client, Replies, Reply, Request, Requests, without_streams,
+use crate::call::{
+    Answering, AnyChannel, Channel, Replies, Reply, Request, Requests, without_streams,
 };
+use crate::client::Client;
 use crate::retry::{self, RetryBudget, Tries};
-use crate::status::Status;
+use mdp_call::status::Status;
 pub(crate) use service::around;
 #[cfg(feature = "tower")]
 pub(crate) use tower::Layered;

@@ -8,13 +8,17 @@ use mdp_protocol::wire::Direction;
 use tokio::sync::oneshot;
 
 use super::{Interceptors, Next};
+use crate::call::{
+    CallContext, Channel, Handling, Hold, OnCancel, Outlasts, Replies, Reply, Request, Requests,
+    Service, ServiceSpec, expired, handling, streams_of,
+};
 use crate::carried;
-use crate::client::{self, Channel, Replies, Reply, Request, Requests};
-use crate::codegen::{self, Bytes, Handling, OnCancel, Schema, Service, ServiceSpec};
-use crate::status::Status;
+use crate::client;
 use crate::stream::Flow;
 use crate::worker::handler::{self, Running};
-use crate::worker::{CallContext, Hold, Outlasts};
+use bytes::Bytes;
+use mdp_call::status::Status;
+use mdp_schema::Schema;
 
 /// A service with interceptors around each of its handlers.
 struct Intercepted {
@@ -47,8 +51,8 @@ impl Service for Intercepted {
         request.metadata = cx.metadata().clone();
         request.timeout = cx.time_left();
         request.cx = Some(cx.clone());
-        codegen::handling(async move {
-            let streams = cx.flow().map(|flow| client::ends(&request, flow));
+        handling(async move {
+            let streams = cx.flow().map(|flow| streams_of(&request, flow));
             let reply = next.pass(request, streams).await?;
             for (key, value) in reply.metadata.iter() {
                 cx.reply_metadata(key, value.clone());
@@ -106,7 +110,7 @@ impl Handler {
             } else {
                 Ok(end.await)
             };
-            let Ok(end) = end else { return Err(client::expired(false)) };
+            let Ok(end) = end else { return Err(expired(false)) };
             given_up.0 = None;
             match end {
                 Ok(payload) => {

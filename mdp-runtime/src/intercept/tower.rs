@@ -9,8 +9,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Interceptor, Next};
-use crate::client::{Answering, Channel, Client, Reply, Request};
-use crate::status::Status;
+use crate::call::{Answering, Channel, Reply, Request};
+use crate::client::Client;
+use mdp_call::status::Status;
 
 /// The type that the errors of a stack of layers convert into.
 pub type BoxError = Box<dyn Error + Send + Sync>;

@@ -6,10 +6,9 @@ use opentelemetry::metrics::Histogram;
 use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use super::{Telemetry, carrier, common, names};
-use crate::client::{Reply, Request};
-use crate::status::{Code, Status};
-use crate::worker::CallContext;
+use crate::call::{CallContext, Reply, Request};
+use mdp_call::otel::{Telemetry, carrier, common, end_attributes, names};
+use mdp_call::status::{Code, Status};
 
 /// A call in progress. If it is dropped before [`end`](Self::end), the caller gave the call up, or its deadline passed.
 pub(super) struct Observed {
@@ -29,14 +28,14 @@ impl Observed {
     /// metadata.
     pub(super) fn client(telemetry: &Telemetry, request: &mut Request) -> Self {
         let mut attributes = common(request.method());
-        attributes.extend(telemetry.server.iter().flat_map(|server| server.attributes()));
-        let span = telemetry.parts.tracer.span_builder(request.method());
+        attributes.extend(telemetry.server_attributes());
+        let span = telemetry.tracer().span_builder(request.method());
         let span = span.with_kind(SpanKind::Client).with_attributes(attributes.clone());
-        let context = Context::current().with_span(telemetry.parts.tracer.build(span));
+        let context = Context::current().with_span(telemetry.tracer().build(span));
         carrier::inject(&context, request.metadata_mut());
         let start = Instant::now();
         let until = start.checked_add(request.timeout());
-        let duration = telemetry.parts.client.clone();
+        let duration = telemetry.client_duration().clone();
         let is_error = |code| code != Code::Ok;
         Observed { context, duration, attributes, is_error, start, until, ended: false }
     }
@@ -49,11 +48,11 @@ impl Observed {
             of_span.push(KeyValue::new(names::ATTEMPT, i64::from(cx.attempt())));
         }
         let parent = carrier::extract(request.metadata());
-        let span = telemetry.parts.tracer.span_builder(request.method());
+        let span = telemetry.tracer().span_builder(request.method());
         let span = span.with_kind(SpanKind::Server).with_attributes(of_span);
-        let span = telemetry.parts.tracer.build_with_context(span, &parent);
+        let span = telemetry.tracer().build_with_context(span, &parent);
         let context = parent.with_span(span);
-        let duration = telemetry.parts.server.clone();
+        let duration = telemetry.server_duration().clone();
         let (start, until) = (Instant::now(), Some(cx.deadline()));
         let is_error = is_fault_of_server;
         Observed { context, duration, attributes, is_error, start, until, ended: false }
@@ -113,15 +112,7 @@ impl Drop for Observed {
     }
 }
 
-/// The attributes for the end of a call.
-pub(super) fn end_attributes(code: Code, is_error: bool) -> Vec<KeyValue> {
-    let status = KeyValue::new(names::STATUS_CODE, code.name());
-    let error = is_error.then(|| KeyValue::new(names::ERROR_TYPE, code.name()));
-    std::iter::once(status).chain(error).collect()
-}
-
-/// Whether a code is an error of the server's span. OpenTelemetry's conventions for gRPC define these codes; the caller
-/// is responsible for the others.
+/// The codes that are errors of a server's span, as the conventions have it for gRPC: the others are the caller's affair.
 fn is_fault_of_server(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

@@ -11,9 +11,9 @@ use mdp_protocol::{Code, Limits, Payload, Reason, SessionAction, names};
 use super::inbound::Inbound;
 use super::socket::Socket;
 use super::tunnel::{self, Tunnel};
-use crate::body::Body;
 use crate::peer::{Broken, Way};
-use crate::transport::{Closing, SocketError};
+use mdp_call::body::Body;
+use mdp_transport::{Closing, SocketError};
 
 /// The maximum of a stream that is kept beyond its reader's window, in units of 256 bytes: 4 MiB.
 const KEPT_MOST: u32 = 16_384;

@@ -19,11 +19,11 @@ use mdp_protocol::wire::Record;
 use mdp_protocol::wire::plain::Form;
 use mdp_protocol::{ConnectionState, Limits, SessionAction, Time};
 
-use crate::body::Body;
 use crate::error::ServeError;
 use crate::peer::{Broken, Way};
-use crate::transport::Closing;
 use calls::Calls;
+use mdp_call::body::Body;
+use mdp_transport::Closing;
 use serving::Serving;
 
 /// The protocol between a client or a worker and its broker.

@@ -16,10 +16,10 @@ use super::inbound::Inbound;
 use super::raw::Handlers;
 use super::slots::{Event, Slots};
 use super::tunnel::{self, Tunnel};
-use crate::body::Body;
-use crate::clock::Clock;
 use crate::peer::Way;
-use crate::transport::Closing;
+use mdp_call::body::Body;
+use mdp_transport::Closing;
+use mdp_transport::clock::Clock;
 
 /// How much of a stream a handler may send before the socket accepts it, in units of 256 bytes.
 const WINDOW: u32 = 1_024;

@@ -11,7 +11,7 @@ use mdp_protocol::{ConnectionState, Limits, LossCause, SessionConfig, Span, Time
 
 use super::socket::Socket;
 use crate::peer::Way;
-use crate::transport::{Closing, SocketError};
+use mdp_transport::{Closing, SocketError};
 
 /// The maximum number of messages of one worker that wait for the socket. Beyond it, the senders have to wait.
 const OUT_MOST: usize = 64;

@@ -8,7 +8,7 @@ use mdp_protocol::Limits;
 use mdp_protocol::wire::plain::{self, Command, Form};
 
 use crate::peer::Way;
-use crate::transport::{Closing, Dealer, InPacket, SocketError};
+use mdp_transport::{Closing, Dealer, InPacket, SocketError};
 
 pub(crate) struct Socket {
     link: Dealer,

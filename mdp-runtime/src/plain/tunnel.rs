@@ -4,10 +4,10 @@ use bytes::Bytes;
 use mdp_protocol::wire::{Head, Record, tunnel};
 use mdp_protocol::{Limits, Refusal};
 
-use crate::body::Body;
-use crate::codec;
-use crate::pack::{Packer, Received};
-use crate::status::Status;
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::pack::{Packer, Received};
+use mdp_call::status::Status;
 
 /// A record that arrived in a tunnel.
 #[derive(Debug)]

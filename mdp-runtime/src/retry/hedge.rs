@@ -7,11 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Answering, Codes, RetryBudget, after, budget_of};
+use crate::call::{Idempotency, Reply, Request};
 use crate::carried;
-use crate::client::{Reply, Request};
-use crate::codegen::Idempotency;
 use crate::intercept::{Interceptor, Next};
-use crate::status::{Code, Status};
+use mdp_call::status::{Code, Status};
 
 const ATTEMPTS: u8 = 2;
 

@@ -12,13 +12,13 @@ pub use budget::RetryBudget;
 pub use hedge::HedgePolicy;
 pub(crate) use hedge::Hedging;
 
+use crate::call::{Answering, Channel, MethodSpec, Replies, Reply, Request, Requests};
 use crate::carried;
-use crate::client::{Answering, Channel, Client, Replies, Reply, Request, Requests};
-use crate::clock;
-use crate::codec::details::RetryInfo;
-use crate::codegen::MethodSpec;
+use crate::client::Client;
 use crate::intercept::{Interceptor, Next};
-use crate::status::{Code, Status};
+use mdp_call::codec::details::RetryInfo;
+use mdp_call::status::{Code, Status};
+use mdp_transport::clock;
 
 const ATTEMPTS: u8 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use crate::status::Status;
+use mdp_call::status::Status;
 
 /// Sends events to all clients that have subscribed through a call whose replies stream. Cloning is cheap.
 ///
@@ -182,7 +182,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::status::Code;
+    use mdp_call::status::Code;
 
     async fn next(events: &mut Subscription<u32>) -> Option<Result<u32, Status>> {
         poll_fn(|cx| Pin::new(&mut *events).poll_next(cx)).await

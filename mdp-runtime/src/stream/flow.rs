@@ -10,8 +10,8 @@ use mdp_protocol::wire::{Part, units};
 use mdp_protocol::{Key, Payload};
 use tokio::sync::Notify;
 
-use crate::body::Body;
-use crate::compress::Packing;
+use mdp_call::body::Body;
+use mdp_call::compress::Packing;
 
 /// Maximum number of items in an inbox that are slices of their packets. A longer inbox means a slow reader; further
 /// items are copied, so that large packets are freed.

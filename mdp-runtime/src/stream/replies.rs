@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 
 use super::flow::Flow;
 use super::purse::Purse;
-use crate::body::Body;
-use crate::codec;
-use crate::codegen::Record;
-use crate::compress::{self, Compression};
-use crate::status::Status;
-use crate::worker::{CallContext, handler};
+use crate::call::{CallContext, Record};
+use crate::worker::handler;
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::compress::{self, Compression};
+use mdp_call::status::Status;
 
 /// The number of items, or of their bytes, after which items go to the driver and other tasks may run.
 const TURN: usize = 512;

@@ -11,10 +11,10 @@ use mdp_protocol::wire::Part;
 
 use super::flow::Flow;
 use super::purse::Purse;
-use crate::body::Body;
-use crate::codegen::{MethodSpec, Record};
-use crate::compress;
-use crate::status::Status;
+use crate::call::{MethodSpec, Record};
+use mdp_call::body::Body;
+use mdp_call::compress;
+use mdp_call::status::Status;
 
 /// Sends the requests of a call, one after another.
 ///

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::flow::{self, Flow, InboxEnd};
-use crate::body::Body;
-use crate::client::{self, Ending, Reply, at_client};
-use crate::codegen::{MethodSpec, Record};
-use crate::metadata::Metadata;
-use crate::status::Status;
+use crate::call::{MethodSpec, Record, Reply};
+use crate::client::{self, Ending, at_client};
+use mdp_call::body::Body;
+use mdp_call::metadata::Metadata;
+use mdp_call::status::Status;
 
 /// The units of credit that are returned when there are no more items to take (wire.md R71).
 const TELL_WHEN_EMPTY: u32 = 8;
@@ -289,8 +289,9 @@ mod tests {
     use mdp_protocol::wire::Part;
 
     use super::*;
-    use crate::codegen::{CallKind, Idempotency, OnCancel};
+    use crate::call::{Idempotency, OnCancel};
     use crate::stream::joined;
+    use mdp_protocol::wire::CallKind;
 
     static METHOD: MethodSpec = MethodSpec {
         path: "test.v1.Test/Tell",

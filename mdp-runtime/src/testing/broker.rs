@@ -2,12 +2,12 @@
 
 use std::ops::Deref;
 
-use crate::broker::{Broker, BrokerBuilder};
+use crate::call::Service;
 use crate::client::{Client, ClientBuilder};
-use crate::codegen::Service;
-use crate::error::{BindError, ConnectError, ServeError};
-use crate::transport::Runtime;
+use crate::error::{ConnectError, ServeError};
 use crate::worker::{Worker, WorkerBuilder};
+use mdp_broker::{BindError, Broker, BrokerBuilder};
+use mdp_transport::Runtime;
 
 /// The context is used by this broker alone, so the name is free.
 const ENDPOINT: &str = "inproc://broker";

@@ -9,15 +9,17 @@ use mdp_protocol::client::Outcome;
 use mdp_protocol::{Code, Reason};
 use tokio::sync::oneshot;
 
-use crate::body::Body;
-use crate::client::{self, Channel, Client, Replies, Reply, Request, Requests, answered, refused};
-use crate::codec::{self, EncodedMetadata};
-use crate::codegen::{MethodSpec, Service};
+use crate::call::{
+    CallContext, Channel, MethodSpec, Replies, Reply, Request, Requests, Service, refused,
+};
+use crate::client::{self, Client, answered};
 use crate::dynamic;
 use crate::intercept::{self, Added, Interceptor};
-use crate::status::Status;
 use crate::stream::Flow;
-use crate::worker::{CallContext, handler};
+use crate::worker::handler;
+use mdp_call::body::Body;
+use mdp_call::codec::{self, EncodedMetadata};
+use mdp_call::status::Status;
 
 /// The id of the only worker, and of the only client.
 const ID: &[u8] = b"in-memory";

@@ -40,8 +40,10 @@
 //! # example::run();
 //! ```
 
+#[cfg(feature = "broker")]
 mod broker;
 mod in_memory;
 
+#[cfg(feature = "broker")]
 pub use broker::{TestBroker, broker};
 pub use in_memory::InMemory;

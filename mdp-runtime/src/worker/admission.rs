@@ -13,8 +13,7 @@ use std::sync::Arc;
 use mdp_protocol::{Key, Span, Time};
 use tokio::sync::Notify;
 
-use super::context::CallContext;
-use super::permits::ServicePermits;
+use crate::call::{CallContext, ServicePermits};
 
 /// The maximum time that a call waits for a permit.
 const LONGEST: Span = Span::from_secs(5);

@@ -7,9 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::context::CallContext;
-use super::permits::{Hold, Outlasts};
-use crate::status::Status;
+use crate::call::{CallContext, Hold, Outlasts};
+use mdp_call::status::Status;
 
 /// Sends the reply of a call, once, from any task or thread. See [`CallContext::defer`].
 ///

@@ -13,29 +13,29 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::{Admission, Refused, Start};
-use super::context::CallContext;
 use super::handler;
-use super::permits::{Hold, Outlasts, ServicePermits};
 use super::pool::{Done, Job, Pool, Told};
 use super::seat::Seat;
-use crate::body::Body;
 use crate::by_key::ByKey;
-use crate::clock::Clock;
-use crate::codec::{self, EncodedMetadata};
-use crate::codegen::{Idempotency, MethodSpec, OnCancel, Service};
-use crate::compress;
+use crate::call::{
+    CallContext, Hold, Idempotency, MethodSpec, OnCancel, Outlasts, Service, ServicePermits,
+};
 use crate::dynamic;
-use crate::ends;
 use crate::error::WorkerFailure;
 use crate::observe;
-use crate::pack::CALL_WEIGHT;
-use crate::peer::{Alarm, BURST, BURST_WEIGHT, Broken, Peer, Way};
+use crate::peer::{Alarm, Broken, Peer, Way};
 use crate::plain::Side;
 use crate::plain::raw::{RawHandler, Replier};
 use crate::plain::serving::Serving;
-use crate::spin::Spin;
-use crate::status::{Code, Status};
 use crate::stream::Flow;
+use mdp_call::body::Body;
+use mdp_call::codec::{self, EncodedMetadata};
+use mdp_call::compress;
+use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
+use mdp_call::status::{Code, Status};
+use mdp_transport::clock::Clock;
+use mdp_transport::ends;
+use mdp_transport::spin::Spin;
 
 /// How long finished calls may go unnoticed behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
@@ -211,7 +211,7 @@ impl Driver {
 
     /// Watches whether the runtime of the handlers runs at least once in this time.
     pub(super) fn watching(self, after: Duration) -> Self {
-        let watchdog = Watchdog::new(crate::clock::span(after));
+        let watchdog = Watchdog::new(mdp_transport::clock::span(after));
         Driver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
 

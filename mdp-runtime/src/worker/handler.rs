@@ -5,15 +5,18 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::context::CallContext;
-use super::current;
-use crate::body::Body;
-use crate::codec;
-use crate::codegen::{CallKind, Handling, MethodSpec, OnCancel, Service};
-use crate::compress;
-use crate::ends::{self, Panicked};
-use crate::metadata::BadKey;
-use crate::status::{Code, Status};
+use crate::call::{
+    CallContext, Handling, Hold, MethodSpec, NoPermit, OnCancel, Outlasts, Service, current,
+    handling,
+};
+use crate::carried;
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::compress;
+use mdp_call::metadata::BadKey;
+use mdp_call::status::{Code, Status};
+use mdp_protocol::wire::CallKind;
+use mdp_transport::ends::{self, Panicked};
 
 /// A running handler. It may panic when it is polled and when it is dropped.
 pub(crate) struct Running {
@@ -54,6 +57,36 @@ pub(crate) fn poll(
         Ok(polled) => polled,
         Err(panicked) => Poll::Ready(Err(internal(cx.method(), &panicked))),
     }
+}
+
+/// A handler that blocks its thread, on one of those that tokio has for that. Once the call
+/// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
+/// the queue for one, is free.
+pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
+where
+    F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
+{
+    handling(async move {
+        let method = cx.method();
+        let context = carried::current();
+        let hold = Hold::take(&cx, Outlasts::Thread).map_err(|none| none.status(method))?;
+        let run = move || {
+            let _hold = hold;
+            match cx.is_cancelled() {
+                // Nobody reads this: the call ended before a thread was free.
+                true => Err(NoPermit::Over.status(method)),
+                false => {
+                    let _scope = (current::enter_blocking(cx.deadline()), context.enter());
+                    handler(&cx)
+                }
+            }
+        };
+        // A panic is caught where it is: tokio would drop its payload, which may panic again.
+        let ended = tokio::task::spawn_blocking(move || ends::catch(run)).await;
+        let down = || format!("the runtime of {method}'s handlers was shut down");
+        let ended = ended.map_err(|_| Status::unavailable(down()))?;
+        ended.unwrap_or_else(|panicked| Err(internal(method, &panicked)))
+    })
 }
 
 /// Polls a handler until it ends or its call is over. `None`: the caller no longer waits for the result.

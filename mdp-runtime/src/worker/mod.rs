@@ -1,12 +1,9 @@
 //! The worker: services, a capacity, and a separate thread for the socket.
 
 mod admission;
-mod context;
-pub(crate) mod current;
 mod deferred;
 mod driver;
 pub(crate) mod handler;
-mod permits;
 mod pool;
 mod seat;
 
@@ -20,25 +17,24 @@ use mdp_protocol::worker as core;
 use mdp_protocol::{ConnectionState, SessionConfig};
 use tokio::sync::{mpsc, watch};
 
-pub use context::CallContext;
 pub use deferred::{Deferred, Responder};
-pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
+pub use handler::blocking;
 
-use crate::clock;
-use crate::codegen::Service;
-use crate::compress::Packing;
-use crate::endpoint;
-use crate::ends::{self, Panicked};
+use crate::call::Service;
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::Way;
 use crate::plain::raw::{Handlers, RawHandler, Replier};
 use crate::plain::serving::Serving;
 use crate::plain::{self, Dialect};
-use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
-use crate::transport::Runtime;
 use driver::{Command, Driver};
+use mdp_call::compress::Packing;
+use mdp_transport::Runtime;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends::{self, Panicked};
+use mdp_transport::security::CurveClient;
 use pool::Pool;
 use seat::Seat;
 

@@ -19,16 +19,14 @@ use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::context::CallContext;
 use super::handler::{self, Running};
-use super::permits::{Hold, Outlasts};
-use crate::body::Body;
-use crate::clock::Stopwatch;
-use crate::codegen::{OnCancel, Service};
-use crate::compress::{self, Compression, Packing};
+use crate::call::{CallContext, Hold, OnCancel, Outlasts, Service};
 use crate::plain::raw::EndCall;
-use crate::status::{Code, Status};
 use crate::stream::{Carrier, Flow};
+use mdp_call::body::Body;
+use mdp_call::compress::{self, Compression, Packing};
+use mdp_call::status::{Code, Status};
+use mdp_transport::clock::Stopwatch;
 
 /// The number of handlers that a runner polls before it yields to other tasks.
 const TURN: usize = 64;

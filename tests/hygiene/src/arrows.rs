@@ -10,6 +10,8 @@ pub struct Ban {
     pub package: &'static str,
     /// What it must not name in its manifest.
     pub direct: &'static [&'static str],
+    /// Of these, what it may name all the same.
+    pub allowed: &'static [&'static str],
     /// What it must not need by way of others either, tests aside.
     pub transitive: &'static [&'static str],
     /// What it may name only if it is optional, and behind which nothing is looked for: a macro runs in
@@ -22,36 +24,70 @@ pub const BANS: &[Ban] = &[
     Ban {
         package: "mdp-protocol",
         direct: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand"],
+        allowed: &[],
         transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand", "getrandom", "libc"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-transport",
+        direct: &["mdp-*", "prost", "toml"],
+        allowed: &["mdp-protocol"],
+        transitive: &["mdp-runtime", "mdp-codegen", "mdp-macros", "prost", "tempfile"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-call",
+        direct: &["mdp-*", "zmq", "zmq-sys", "toml", "serde_json"],
+        allowed: &["mdp-protocol", "mdp-transport"],
+        transitive: &["mdp-broker", "mdp-patterns", "mdp-runtime", "mdp-codegen", "mdp-macros"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-broker",
+        direct: &["mdp-*", "zmq", "zmq-sys", "prost"],
+        allowed: &["mdp-protocol", "mdp-transport", "mdp-call"],
+        transitive: &["mdp-patterns", "mdp-runtime", "mdp-codegen", "mdp-macros"],
+        macros: &[],
+    },
+    Ban {
+        package: "mdp-patterns",
+        direct: &["mdp-*", "zmq", "zmq-sys", "prost", "toml", "serde_json"],
+        allowed: &["mdp-transport", "mdp-call"],
+        transitive: &["mdp-broker", "mdp-runtime", "mdp-codegen", "mdp-macros"],
         macros: &[],
     },
     Ban {
         package: "mdp-runtime",
         direct: &["mdp-codegen"],
+        allowed: &[],
         transitive: &["mdp-codegen", "prost-build", "protox"],
         macros: &["mdp-macros"],
     },
     Ban {
         package: "mdp-codegen",
         direct: &["mdp-protocol", "mdp-runtime", "mdp-macros", "zmq", "zmq-sys", "tokio"],
+        allowed: &[],
         transitive: &["mdp-protocol", "mdp-runtime", "zmq", "zmq-sys", "tokio"],
         macros: &[],
     },
     Ban {
         package: "mdp-macros",
         direct: &["mdp-protocol", "mdp-runtime", "zmq", "tokio", "prost-build", "protox"],
+        allowed: &[],
         transitive: &["mdp-protocol", "mdp-runtime", "zmq", "tokio"],
         macros: &[],
     },
     Ban {
         package: "mdp-schema",
         direct: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost-build", "protox"],
+        allowed: &[],
         transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost-build", "protox"],
         macros: &[],
     },
     Ban {
         package: "mdp-cli",
         direct: &["mdp-codegen", "mdp-macros"],
+        allowed: &[],
         transitive: &[],
         macros: &[],
     },
@@ -60,6 +96,11 @@ pub const BANS: &[Ban] = &[
 /// What nothing depends on: these stand on top.
 const TOPS: &[&str] =
     &["mdp-cli", "example-*", "test-*", "bench-*", "bench", "mdp-bench", "fuzz", "mdp-fuzz"];
+
+/// The floors below the runtime. The examples of their documentation are written as users write them, so these depend on
+/// the runtime; nothing that is shipped does.
+const FLOORS: &[&str] = &["mdp-transport", "mdp-call", "mdp-broker", "mdp-patterns"];
+const EXAMPLES: &str = "mdp-runtime";
 
 /// One line of a manifest's dependencies.
 #[derive(Debug)]
@@ -82,7 +123,8 @@ pub fn faults(manifests: &[Table], lock: &Table) -> Vec<String> {
         return vec!["there is no manifest".into()];
     };
     let shared = table(workspace, &["workspace", "dependencies"]);
-    let lock = Lock::of(lock);
+    let mut lock = Lock::of(lock);
+    members.iter().for_each(|member| lock.forget_tests_of(member, shared));
     let mut faults = Vec::new();
     for member in members {
         let Some(name) = member.get("package").and_then(|package| package.get("name")) else {
@@ -101,14 +143,17 @@ pub fn faults(manifests: &[Table], lock: &Table) -> Vec<String> {
 
 impl Ban {
     fn bans_directly(&self, package: &str) -> bool {
-        self.direct.iter().any(|pattern| fits(pattern, package))
+        let is_in = |list: &[&str]| list.iter().any(|pattern| fits(pattern, package));
+        is_in(self.direct) && !is_in(self.allowed)
     }
 }
 
 fn direct_fault(name: &str, dependency: &Dependency) -> Option<String> {
     let Dependency { package, defaults, features, optional, section } = dependency;
-    let banned = BANS.iter().filter(|ban| ban.package == name).flat_map(|ban| ban.direct);
-    if banned.chain(TOPS).any(|pattern| fits(pattern, package)) {
+    let of_examples = FLOORS.contains(&name) && *section == SECTIONS[1] && package == EXAMPLES;
+    let mut bans = BANS.iter().filter(|ban| ban.package == name);
+    let banned = !of_examples && bans.any(|ban| ban.bans_directly(package));
+    if banned || TOPS.iter().any(|pattern| fits(pattern, package)) {
         return Some(format!("{name} must not depend on {package} ([{section}])"));
     }
     let mut macros = BANS.iter().filter(|ban| ban.package == name).flat_map(|ban| ban.macros);
@@ -221,6 +266,17 @@ impl Lock {
             }
         }
         Lock { needs }
+    }
+
+    /// The lock file does not tell what only the tests of a member need; its manifest does.
+    fn forget_tests_of(&mut self, member: &Table, shared: Option<&Table>) {
+        let name = member.get("package").and_then(|package| package.get("name")?.as_str());
+        let Some(needs) = name.and_then(|name| self.needs.get_mut(name)) else { return };
+        let dependencies = dependencies(member, shared);
+        let (tests, others): (Vec<_>, Vec<_>) =
+            dependencies.iter().partition(|dependency| dependency.section == SECTIONS[1]);
+        let is_in = |list: &[&Dependency], need: &str| list.iter().any(|of| of.package == need);
+        needs.retain(|need| !is_in(&tests, need) || is_in(&others, need));
     }
 
     /// The package and all that it needs, each with a package that needs it; without what only the

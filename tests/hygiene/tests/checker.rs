@@ -101,6 +101,33 @@ fn the_runtime_takes_macros_only_as_an_option() {
     );
 }
 
+/// The examples in the documentation of a floor are written as users write them.
+#[test]
+fn a_floor_knows_the_runtime_in_its_examples_only() {
+    let examples = "[dev-dependencies]\nmdp-runtime.workspace = true";
+    let code = "[dependencies]\nmdp-runtime.workspace = true";
+    for floor in ["mdp-transport", "mdp-call", "mdp-broker", "mdp-patterns"] {
+        assert_eq!(arrows_of(floor, examples), [""; 0]);
+        let fault = format!("{floor} must not depend on mdp-runtime ([dependencies])");
+        assert_eq!(arrows_of(floor, code), [fault]);
+        let other = "[dev-dependencies]\nmdp-codegen.workspace = true";
+        assert_eq!(arrows_of(floor, other).len(), 1);
+    }
+    // What only the tests of a floor need is not needed by what stands on it.
+    let floor = "[package]\nname = \"mdp-transport\"\n[dev-dependencies]\nmdp-runtime = \"1\"";
+    let upper = "[package]\nname = \"mdp-runtime\"\n[dependencies]\nmdp-transport = \"1\"";
+    let lock = r#"
+        [[package]]
+        name = "mdp-transport"
+        dependencies = ["mdp-runtime"]
+        [[package]]
+        name = "mdp-runtime"
+        dependencies = ["protox"]
+    "#;
+    let manifests: Vec<Table> = [WORKSPACE, floor, upper].map(|text| text.parse().unwrap()).into();
+    assert_eq!(arrows::faults(&manifests, &lock.parse().unwrap()), [""; 0]);
+}
+
 #[test]
 fn macros_take_codegen_without_its_front_end() {
     let plain = "[dependencies]\nmdp-codegen = { path = \"..\", default-features = false }";
@@ -171,7 +198,7 @@ fn the_core_reads_no_clock() {
     ] {
         assert_eq!(words_of(path, line).len(), 1, "{line}");
         // Where all of them may stand.
-        let elsewhere = "mdp-runtime/src/transport/libzmq/context.rs";
+        let elsewhere = "mdp-transport/src/libzmq/context.rs";
         assert_eq!(words_of(elsewhere, line), [""; 0], "{line}");
     }
     for line in ["// std::time", "/// An Instant", "\"rand\"", "let operand = instant;", "mod rng;"]
@@ -210,11 +237,13 @@ fn parts_of_the_core_have_private_fields() {
 #[test]
 fn prost_stays_behind_its_seam() {
     let line = "use prost::Message;";
-    for path in ["mdp-runtime/src/codec.rs", "mdp-runtime/src/codegen.rs", "mdp-codegen/src/a.rs"] {
+    for path in ["mdp-call/src/codec.rs", "mdp-runtime/src/codegen.rs", "mdp-codegen/src/a.rs"] {
         assert_eq!(words_of(path, line), [""; 0], "{path}");
     }
-    assert_eq!(words_of("mdp-runtime/src/status.rs", line).len(), 1);
-    assert_eq!(words_of("mdp-runtime/src/status.rs", "let prost_like = 1;"), [""; 0]);
+    for path in ["mdp-call/src/status.rs", "mdp-runtime/src/error.rs", "mdp-broker/src/error.rs"] {
+        assert_eq!(words_of(path, line).len(), 1, "{path}");
+    }
+    assert_eq!(words_of("mdp-call/src/status.rs", "let prost_like = 1;"), [""; 0]);
 }
 
 #[test]
@@ -262,12 +291,12 @@ fn libzmq_stays_behind_its_seam() {
         "extern crate zmq;",
     ];
     for line in lines {
-        for path in ["broker/driver.rs", "peer.rs", "patterns/driver.rs", "transport/mod.rs"] {
-            let path = format!("mdp-runtime/src/{path}");
-            assert_eq!(words_of(&path, line).len(), 1, "{path}: {line}");
+        for path in ["mdp-runtime/src/peer.rs", "mdp-broker/src/lib.rs", "mdp-transport/src/lib.rs"]
+        {
+            assert_eq!(words_of(path, line).len(), 1, "{path}: {line}");
         }
         // Foreign peers of tests are sockets of libzmq.
-        for path in ["mdp-runtime/src/transport/libzmq/router.rs", "mdp-runtime/tests/plain/a.rs"] {
+        for path in ["mdp-transport/src/libzmq/router.rs", "mdp-runtime/tests/plain/a.rs"] {
             assert_eq!(words_of(path, line), [""; 0], "{path}: {line}");
         }
     }
@@ -277,9 +306,20 @@ fn libzmq_stays_behind_its_seam() {
 }
 
 #[test]
+fn panics_are_caught_and_threads_started_in_one_place() {
+    for line in ["catch_unwind(f)", "resume_unwind(e)", "thread::Builder::new()"] {
+        assert_eq!(words_of("mdp-transport/src/ends.rs", line), [""; 0]);
+        for floor in ["transport", "call", "broker", "patterns", "runtime", "cli"] {
+            let path = format!("mdp-{floor}/src/a.rs");
+            assert_eq!(words_of(&path, line).len(), 1, "{path}: {line}");
+        }
+    }
+}
+
+#[test]
 fn unsafe_code_has_one_place() {
     let line = "unsafe { f() }";
-    assert_eq!(words_of("mdp-runtime/src/transport/libzmq/frame.rs", line), [""; 0]);
+    assert_eq!(words_of("mdp-transport/src/libzmq/frame.rs", line), [""; 0]);
     for path in ["mdp-protocol/src/a.rs", "mdp-runtime/tests/a.rs", "examples/a/src/main.rs"] {
         assert_eq!(words_of(path, line).len(), 1, "{path}");
     }

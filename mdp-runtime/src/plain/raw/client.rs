@@ -17,16 +17,16 @@ use mdp_protocol::{ConnectionState, LossCause};
 use tokio::sync::{mpsc, watch};
 
 use crate::client::{Client, RawCall};
-use crate::clock;
-use crate::endpoint;
-use crate::ends;
 use crate::error::ConnectError;
 use crate::peer;
 use crate::plain::{Dialect, MOST_FRAMES};
-use crate::security::CurveClient;
-use crate::status::Status;
-use crate::transport::Runtime;
 use driver::{Command, Driver, Line};
+use mdp_call::status::Status;
+use mdp_transport::Runtime;
+use mdp_transport::clock;
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::security::CurveClient;
 
 /// The default time that a request waits for each reply.
 const TIMEOUT: Duration = Duration::from_secs(10);

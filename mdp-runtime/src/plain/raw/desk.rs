@@ -9,8 +9,8 @@ use mdp_protocol::Time;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::replier::{Open, ROOM, Replier, Told, Word};
+use crate::call::{ServiceHold, ServicePermits};
 use crate::plain::slots::Slots;
-use crate::worker::{ServiceHold, ServicePermits};
 
 pub(crate) struct Desk {
     told: mpsc::UnboundedSender<Told>,

@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
-use crate::ends;
+use crate::call::ServicePermits;
 use crate::plain::slots::Slots;
-use crate::worker::ServicePermits;
+use mdp_transport::ends;
 
 /// A function that answers raw requests.
 pub(crate) type RawHandler =

@@ -9,12 +9,12 @@ use mdp_protocol::wire::Part;
 use mdp_protocol::{Code, Payload};
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
-use crate::body::Body;
-use crate::codec;
+use crate::call::{CallContext, Hold, ServiceHold};
 use crate::plain::MOST_FRAMES;
-use crate::status::Status;
 use crate::stream::Purse;
-use crate::worker::{CallContext, Hold, ServiceHold};
+use mdp_call::body::Body;
+use mdp_call::codec;
+use mdp_call::status::Status;
 
 /// The maximum number of partial replies of one request that wait for the socket.
 pub(super) const ROOM: usize = 16;

@@ -14,18 +14,19 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::desk::{Desk, Opened, Request};
 use super::replier::Replier;
-use crate::clock::{self, Clock};
+use crate::call::ServicePermits;
 use crate::connection::{self, Connection};
-use crate::endpoint;
-use crate::ends;
 use crate::error::{ServeError, WorkerFailure};
 use crate::peer::{self, Alarm};
 use crate::plain::slots::{Event, Slots};
 use crate::plain::{Dialect, check_sockets};
-use crate::security::CurveClient;
 use crate::signal::ShutdownSignals;
-use crate::transport::Runtime;
-use crate::worker::{ServicePermits, Worker};
+use crate::worker::Worker;
+use mdp_transport::Runtime;
+use mdp_transport::clock::{self, Clock};
+use mdp_transport::endpoint;
+use mdp_transport::ends;
+use mdp_transport::security::CurveClient;
 
 /// A worker that receives the frames of requests and answers with frames. It needs no schema, and works with any broker
 /// of RFC 7 or RFC 18, or over MDP/RPC with a broker of this project.

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{RawError, RawReply};
 use crate::by_key::ByKey;
-use crate::clock::Clock;
 use crate::connection::{self, Connection};
 use crate::peer::{Alarm, Way};
 use crate::plain::socket::Socket;
+use mdp_transport::clock::Clock;
 
 /// The number of replies that are handled before commands.
 const BURST: usize = 64;

@@ -1,0 +1,483 @@
+//! The broker's thread: waits, takes a burst of messages, handles them, sends.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use mdp_protocol::broker::{
+    Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
+};
+use mdp_protocol::wire::plain::{Form, PlainError};
+use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
+use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
+use tokio::sync::oneshot;
+
+use super::judges::Judges;
+use super::outbox::{Failed, Failure, Outbox, answer_packet};
+use super::plain;
+use super::refusals::Refusals;
+use super::taken::Taken;
+use super::waits::Waits;
+use crate::error::{BindError, BrokerFailure};
+use crate::observe;
+use crate::policy::Policy;
+use mdp_call::body::Body;
+use mdp_call::pack::{BURST_WEIGHT, CALL_WEIGHT, Received, reason_for, weight_of};
+use mdp_transport::clock::Clock;
+use mdp_transport::security::KeyPair;
+use mdp_transport::spin::Spin;
+use mdp_transport::{
+    Content, Frame, InPacket, Registration, Router, Runtime, SocketError, Unproven, Waker, Wakeups,
+};
+
+/// The number of verdicts that are handled at a time. Further ones are handled with the next message or in the next
+/// turn.
+const VERDICTS: usize = 64;
+/// How soon the broker checks again whether a worker has read its messages, while calls wait for that.
+const LOOK_AGAIN: Span = Span::from_ms(5);
+
+/// The commands of the broker's handles.
+#[derive(Debug)]
+pub(super) enum Command {
+    Shutdown(Span),
+    Stats(oneshot::Sender<Stats>),
+    Report(oneshot::Sender<Arc<Report>>),
+    Policy(Policy),
+    Verdict {
+        call: u64,
+        verdict: Verdict<Body>,
+    },
+    /// A thread that the broker needs has ended.
+    Failed(BrokerFailure),
+}
+
+/// A peer that a message could not be sent to, with the REQUESTs that it has not seen.
+struct Lost {
+    session: Key,
+    /// The limit that the peer reached because it does not read.
+    limit: Option<Limit>,
+    requests: Vec<(u64, Body)>,
+}
+
+pub(super) struct Driver {
+    clock: Clock,
+    router: Router,
+    core: Broker<Body>,
+    limits: Limits,
+    outbox: Outbox,
+    /// Whether the current message came from a peer of this process.
+    local: bool,
+    heads: Vec<Head>,
+    actions: Vec<Action<Body>>,
+    /// The frames of the current plain MDP message.
+    frames: Vec<Frame>,
+    writer: plain::Writer,
+    /// Failed sends that are still to be reported to the core.
+    lost: VecDeque<Lost>,
+    judges: Option<Judges>,
+    waits: Waits,
+    /// Questions that the hooks' queue had no room for.
+    unasked: VecDeque<(u64, Verdict<Body>)>,
+    taken: Taken,
+    refusals: Refusals,
+    waker: Arc<Waker>,
+    spin: Spin,
+    failure: Option<BrokerFailure>,
+    closed: bool,
+}
+
+impl Driver {
+    pub(super) fn bind(
+        runtime: &Runtime,
+        config: Config,
+        endpoints: &[String],
+        curve: Option<(&KeyPair, Registration)>,
+        judges: Option<Judges>,
+        waker: Arc<Waker>,
+        wakeups: Wakeups,
+    ) -> Result<Self, BindError> {
+        let router = Router::bind(runtime, &config.limits, endpoints, curve, wakeups)?;
+        Ok(Driver {
+            clock: Clock::start(),
+            router,
+            limits: config.limits.clone(),
+            outbox: Outbox::new(config.limits.clone()),
+            core: Broker::new(config),
+            local: false,
+            heads: Vec::new(),
+            actions: Vec::new(),
+            frames: Vec::new(),
+            writer: plain::Writer::default(),
+            lost: VecDeque::new(),
+            judges,
+            waits: Waits::default(),
+            unasked: VecDeque::new(),
+            taken: Taken::default(),
+            refusals: Refusals::default(),
+            waker,
+            failure: None,
+            spin: Spin::default(),
+            closed: false,
+        })
+    }
+
+    pub(super) fn with_waits(self, waits: Waits) -> Self {
+        Driver { waits, ..self }
+    }
+
+    pub(super) fn endpoints(&self) -> &[String] {
+        self.router.endpoints()
+    }
+
+    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), BrokerFailure> {
+        while !self.closed {
+            if let Err(error) = self.turn(inbox) {
+                tracing::error!(%error, "the broker's socket failed; the broker stops");
+                self.failure = Some(BrokerFailure::Socket(error));
+                break;
+            }
+        }
+        self.router.close();
+        tracing::info!("broker stopped");
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// Stops a broker that cannot accept new peers: such a broker no longer does its whole work.
+    fn watch_out(&mut self) {
+        if self.router.is_blind() {
+            self.fail(BrokerFailure::Authenticator);
+        }
+    }
+
+    fn fail(&mut self, failure: BrokerFailure) {
+        if self.failure.is_none() {
+            tracing::error!(error = %failure, "the broker stops");
+            self.failure = Some(failure);
+            self.handle(Input::Shutdown { grace: Span::ZERO });
+        }
+    }
+
+    fn turn(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), SocketError> {
+        self.look(false);
+        let more = self.receive(inbox)?;
+        self.watch_out();
+        self.commands(inbox);
+        if self.taken.is_asked() {
+            self.look(true);
+            self.taken.answer(&self.core);
+        }
+        // Also after a pause of the process: the messages that waited in the socket were read above.
+        let now = self.clock.now();
+        let lost = self.router.is_lost(now);
+        self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
+        self.flush();
+        if !more && !self.closed && !self.waker.is_called() && !self.spin() {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Under load, waits without sleeping. `true`: there are messages or commands.
+    fn spin(&mut self) -> bool {
+        let (router, waker) = (&self.router, &self.waker);
+        self.spin.wait(|| waker.is_called() || router.is_readable())
+    }
+
+    fn wait(&self) -> Result<(), SocketError> {
+        let deadlines = [self.core.next_deadline(), self.router.next_look()];
+        let due = deadlines.into_iter().flatten().min().map(|at| at - self.clock.now());
+        let timeout = match self.core.holds_workers_back() {
+            true => Some(due.map_or(LOOK_AGAIN, |due| due.min(LOOK_AGAIN))),
+            false => due,
+        };
+        self.router.wait(timeout)
+    }
+
+    /// Handles the messages that have arrived. `true`: there may be more.
+    fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<bool, SocketError> {
+        let mut weight = 0;
+        let mut plain = 0;
+        while weight < BURST_WEIGHT {
+            let guarded = self.core.config().policy.is_some();
+            let Some(arrival) = self.router.receive(guarded, &mut self.frames)? else { break };
+            let mut from = arrival.from;
+            let identity = match arrival.identity {
+                Ok(identity) => identity,
+                Err(unproven) => {
+                    observe::unproven(from.route(), unproven == Unproven::Route);
+                    weight += CALL_WEIGHT;
+                    continue;
+                }
+            };
+            self.local = arrival.local;
+            // Commands from before this message apply to it, above all a policy.
+            if self.waker.is_called() {
+                self.commands(inbox);
+            }
+            match arrival.content {
+                Content::Packet(packet) => weight += self.message(from.route(), identity, packet),
+                Content::Frames => {
+                    self.plain_message(from.route(), identity);
+                    weight += CALL_WEIGHT;
+                    plain += CALL_WEIGHT;
+                }
+            }
+            if self.refusals.has_new() {
+                self.refusals.tell(Instant::now(), from.address());
+            }
+        }
+        // Each plain request is a separate message, so waiting without sleeping would take processor time from plain
+        // peers.
+        self.spin.heard((weight - plain) / CALL_WEIGHT);
+        Ok(weight >= BURST_WEIGHT)
+    }
+
+    /// Handles a message, and returns the weight of its records.
+    fn message(&mut self, route: &[u8], identity: Identity, packet: InPacket) -> usize {
+        let message = Received::from(packet);
+        let now = self.clock.now();
+        let mut heads = std::mem::take(&mut self.heads);
+        if let Err(error) = message.decode(&self.limits, &mut heads) {
+            observe::invalid(route, &error);
+            let (from, reason) = (self.core.sender(route, identity), reason_for(error));
+            self.handle_at(now, Input::Invalid { from, reason });
+        }
+        let from = self.core.sender(route, identity);
+        self.look_at(now, from);
+        for head in &heads {
+            match Record::read(head, &message.packet, |head| message.body(head)) {
+                Ok(record) => {
+                    self.waits.came(from, &record);
+                    self.handle_at(now, Input::Record { from, record });
+                }
+                Err(error) => {
+                    observe::unknown(route, &error);
+                    self.handle_at(now, Input::Invalid { from, reason: error.into() });
+                }
+            }
+        }
+        let weight = weight_of(&heads);
+        heads.clear();
+        self.heads = heads;
+        weight
+    }
+
+    /// Handles a message of plain MDP.
+    fn plain_message(&mut self, route: &[u8], identity: Identity) {
+        let mut frames = std::mem::take(&mut self.frames);
+        let now = self.clock.now();
+        let read = plain::read(&mut frames, &self.limits);
+        let from = self.core.sender(route, identity);
+        self.look_at(now, from);
+        match read {
+            Ok(mut read) => {
+                let form = read.form;
+                self.handle_at(now, Input::Plain { from, form, said: read.said() });
+            }
+            Err(error) => {
+                observe::invalid_plain(route, &error);
+                let input = match error {
+                    PlainError::Wrong { form, side, .. } => {
+                        Input::InvalidPlain { from, form, side }
+                    }
+                    PlainError::Signature => {
+                        Input::Invalid { from, reason: DisconnectReason::Malformed }
+                    }
+                };
+                self.handle_at(now, input);
+            }
+        }
+        frames.clear();
+        self.frames = frames;
+    }
+
+    /// Takes all waiting commands. A policy and a shutdown apply at once, before any other waiting command: the next
+    /// message was sent after them. Verdicts apply in order, a limited number at a time, and requests for statistics
+    /// are answered once a turn, so neither keeps the thread from its socket.
+    fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
+        self.waker.look();
+        while let Ok(command) = inbox.try_recv() {
+            match command {
+                Command::Verdict { call, verdict } => {
+                    self.taken.verdicts.push_back((call, verdict));
+                }
+                Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
+                Command::Failed(failure) => self.fail(failure),
+                Command::Policy(policy) => {
+                    let principals = policy.principals().count();
+                    tracing::info!(principals, "policy in force");
+                    self.handle(Input::Policy(policy.core));
+                }
+                Command::Stats(answer) => self.taken.stats.push(answer),
+                Command::Report(answer) => self.taken.reports.push(answer),
+            }
+        }
+        for _ in 0..VERDICTS {
+            let Some((call, verdict)) = self.taken.verdicts.pop_front() else { return };
+            self.handle(Input::Verdict { call, verdict });
+        }
+        if !self.taken.verdicts.is_empty() {
+            self.waker.look_again();
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_, Body>) {
+        self.handle_at(self.clock.now(), input);
+    }
+
+    fn handle_at(&mut self, now: Time, input: Input<'_, Body>) {
+        self.outbox.begin();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.core.handle(now, input, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
+        self.tell_lost(now);
+    }
+
+    /// Checks what peers have read meanwhile.
+    fn look(&mut self, all: bool) {
+        self.outbox.look(all);
+        if self.outbox.has_reports() {
+            self.tell_lost(self.clock.now());
+        }
+    }
+
+    fn look_at(&mut self, now: Time, from: Sender<'_>) {
+        if let Some(session) = from.session() {
+            self.outbox.look_at(session);
+            self.tell_lost(now);
+        }
+    }
+
+    /// Reports failed sends, failed questions and unread bytes to the core, one after another: the core may then send
+    /// the calls to another peer that has gone, too.
+    fn tell_lost(&mut self, now: Time) {
+        if self.lost.is_empty() && self.unasked.is_empty() && !self.outbox.has_reports() {
+            return;
+        }
+        let mut actions = std::mem::take(&mut self.actions);
+        loop {
+            self.outbox.begin();
+            if let Some((call, verdict)) = self.unasked.pop_front() {
+                self.core.handle(now, Input::Verdict { call, verdict }, &mut actions);
+            } else if let Some(lost) = self.lost.pop_front() {
+                let to = lost.session;
+                for (call, body) in lost.requests {
+                    self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
+                }
+                let end = match lost.limit {
+                    Some(limit) => Input::Overfull { session: to, limit },
+                    None => Input::Unreachable { session: to },
+                };
+                self.core.handle(now, end, &mut actions);
+            } else if let Some((session, bytes)) = self.outbox.next_report() {
+                self.core.handle(now, Input::Unread { session, bytes }, &mut actions);
+            } else {
+                break;
+            }
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, action: Action<Body>) {
+        match action {
+            Action::Send { to, record } => {
+                self.waits.sent(&self.core, to, &record);
+                if let Err(failed) = self.outbox.put(&mut self.router, to, &record) {
+                    self.failed(failed);
+                }
+            }
+            Action::Answer { route, record } => {
+                let (router, outbox) = (&mut self.router, &mut self.outbox);
+                outbox.answer(None, &route, |limits, account| {
+                    answer_packet(router, &route, &record, limits, account);
+                });
+            }
+            Action::SendPlain { to, form, message } => {
+                if let ToPlain::Task { call, .. } = &message {
+                    self.waits.dispatched(&self.core, *call);
+                }
+                self.send_plain(to, form, message);
+            }
+            Action::AnswerPlain { route, form, message } => {
+                let session = self.core.session_at(&route);
+                let (router, writer) = (&mut self.router, &mut self.writer);
+                self.outbox.answer(session, &route, |limits, account| {
+                    // A failed answer is not reported, as above.
+                    let _ = writer.send(router, &route, form, message, limits, account);
+                });
+            }
+            Action::Open { session, route } => self.outbox.open(session, route, self.local),
+            Action::Close { session } => {
+                self.waits.closed(session);
+                self.outbox.close(&mut self.router, session);
+            }
+            Action::Ask(question) => {
+                let call = question.call;
+                let asked = self.judges.as_mut().map(|judges| judges.ask(*question));
+                if let Some(Err(verdict)) = asked {
+                    self.unasked.push_back((call, verdict));
+                }
+            }
+            Action::Note(note) => {
+                if !self.refusals.heard(&note) {
+                    observe::broker(&note);
+                }
+                if let Some(judges) = &mut self.judges {
+                    judges.note(&note);
+                }
+            }
+            Action::Closed => self.closed = true,
+        }
+    }
+
+    fn send_plain(&mut self, to: Key, form: Form, message: ToPlain<Body>) {
+        let (router, writer) = (&mut self.router, &mut self.writer);
+        let sent = self.outbox.send_by(to, |route, limits, account| {
+            writer.send(router, route, form, message, limits, account)
+        });
+        if let Some(Err(failed)) = sent {
+            let limit = met(failed.failure);
+            let requests = failed.request.into_iter().collect();
+            self.lost.push_back(Lost { session: to, limit, requests });
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Err(failed) = self.outbox.flush(&mut self.router) {
+            self.failed(failed);
+            self.tell_lost(self.clock.now());
+        }
+    }
+
+    /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone.
+    fn failed(&mut self, failed: Failed) {
+        let limit = met(failed.failure);
+        let mut heads = Vec::new();
+        let mut lost = Lost { session: failed.session, limit, requests: Vec::new() };
+        if failed.packet.decode(&self.limits, &mut heads).is_ok() {
+            let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
+            lost.requests.extend(requests.map(|head| (head.call, failed.packet.body(head))));
+        }
+        self.lost.push_back(lost);
+    }
+}
+
+/// The limit that kept a message from being sent, if there was one.
+fn met(failure: Failure) -> Option<Limit> {
+    match failure {
+        Failure::Unread(limit) => Some(limit),
+        Failure::Socket(error) => {
+            observe::unreachable(error);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod command_tests;

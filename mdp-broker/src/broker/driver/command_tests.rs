@@ -1,0 +1,132 @@
+//! Tests of the broker's thread with many waiting commands: it still serves its socket, and every command is handled.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use mdp_call::pack::Packer;
+use mdp_transport::testing::Stranger;
+
+/// A driver with its command sender and its waker.
+struct Fixture {
+    driver: Driver,
+    commands: mpsc::Sender<Command>,
+    inbox: mpsc::Receiver<Command>,
+    runtime: Runtime,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let runtime = Runtime::new();
+        let (waker, wakeups) = Waker::new(&runtime).unwrap();
+        let endpoints = ["inproc://commands".to_owned()];
+        let (config, waker) = (Config::default(), Arc::new(waker));
+        let driver =
+            Driver::bind(&runtime, config, &endpoints, None, None, waker, wakeups).unwrap();
+        let (commands, inbox) = mpsc::channel();
+        Fixture { driver, commands, inbox, runtime }
+    }
+
+    fn tell(&self, command: Command) {
+        self.commands.send(command).unwrap();
+        self.driver.waker.wake();
+    }
+
+    /// Sends verdicts on calls that are over.
+    fn tell_verdicts(&self, count: u64) {
+        for call in 0..count {
+            self.tell(Command::Verdict { call, verdict: Verdict::Discard });
+        }
+    }
+}
+
+/// Commands from before a message apply to the message, regardless of the number of earlier commands.
+#[test]
+fn a_policy_behind_many_commands_counts_for_the_next_message() {
+    let mut fixture = Fixture::new();
+    let peer = Stranger::connect(&fixture.runtime, "inproc://commands");
+    let mut answers = Vec::new();
+    for _ in 0..1_000 {
+        let (answer, told) = oneshot::channel();
+        answers.push(told);
+        fixture.tell(Command::Report(answer));
+    }
+    fixture.tell_verdicts(10_000);
+    // With this policy, no peer may do anything.
+    fixture.tell(Command::Policy(Policy::parse("").unwrap()));
+    let mut packer = Packer::default();
+    let heartbeat = Span::from_secs(1);
+    packer.put(&Record::Hello { id: &b""[..], heartbeat, liveness: 3 });
+    peer.send(&packer.take().packet);
+    let driver = &mut fixture.driver;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while driver.core.stats().turned_away == 0 {
+        assert!(Instant::now() < deadline, "{:?}", driver.core.stats());
+        driver.receive(&fixture.inbox).unwrap();
+        driver.flush();
+        assert_eq!(driver.core.stats().sessions, 0, "the policy was in force before");
+    }
+    assert_eq!(driver.taken.verdicts.len(), 10_000 - VERDICTS, "the message came before the rest");
+}
+
+/// The thread handles all waiting commands before it sleeps, and serves its socket in between.
+#[test]
+fn many_verdicts_take_many_turns_without_a_pause() {
+    let mut fixture = Fixture::new();
+    fixture.tell_verdicts(20 * VERDICTS as u64);
+    // No other event wakes a sleeping thread.
+    let (over, is_over) = mpsc::channel::<()>();
+    let waker = Arc::clone(&fixture.driver.waker);
+    let patience = thread::spawn(move || {
+        let slept = is_over.recv_timeout(Duration::from_secs(20)).is_err();
+        waker.wake();
+        slept
+    });
+    let mut left = 20 * VERDICTS;
+    while left > VERDICTS {
+        fixture.driver.turn(&fixture.inbox).unwrap();
+        let now = fixture.driver.taken.verdicts.len();
+        assert_eq!(now, left - VERDICTS);
+        assert!(fixture.driver.waker.is_called(), "it looks again");
+        left = now;
+    }
+    over.send(()).unwrap();
+    assert!(!patience.join().unwrap(), "it slept while commands waited");
+}
+
+/// A shutdown is handled before other waiting commands.
+#[test]
+fn a_shutdown_behind_many_commands_counts_at_once() {
+    let mut fixture = Fixture::new();
+    fixture.tell_verdicts(10_000);
+    fixture.tell(Command::Shutdown(Span::ZERO));
+    fixture.driver.commands(&fixture.inbox);
+    assert!(fixture.driver.closed);
+    assert!(fixture.driver.taken.verdicts.len() > VERDICTS);
+}
+
+/// Concurrent requests for statistics share one answer.
+#[test]
+fn many_questions_are_one_report_a_turn() {
+    let mut fixture = Fixture::new();
+    let mut reports = Vec::new();
+    for number in 0..1_000 {
+        let (answer, report) = oneshot::channel();
+        fixture.tell(Command::Report(answer));
+        // Some callers are gone before they are answered.
+        if number % 2 == 0 {
+            reports.push(report);
+        }
+    }
+    let (answer, mut stats) = oneshot::channel();
+    fixture.tell(Command::Stats(answer));
+    fixture.driver.commands(&fixture.inbox);
+    let waiting = fixture.driver.taken.reports.len();
+    assert_eq!(waiting, 1_000, "none is made before the turn's end");
+    fixture.driver.taken.answer(&fixture.driver.core);
+    let made: Vec<Arc<Report>> =
+        reports.iter_mut().map(|report| report.try_recv().unwrap()).collect();
+    assert!(made.windows(2).all(|pair| Arc::ptr_eq(&pair[0], &pair[1])));
+    assert_eq!(stats.try_recv().unwrap().sessions, 0);
+    assert!(fixture.driver.taken.reports.is_empty() && fixture.driver.taken.stats.is_empty());
+}

@@ -1,0 +1,439 @@
+//! The body of a call in transit: a slice of the packet it arrived in, or bytes of its own.
+
+use bytes::Bytes;
+use mdp_protocol::wire::{self, Command, Flags, Head, Tail};
+use mdp_protocol::{Limits, Payload};
+
+use crate::compress;
+use crate::status::Status;
+
+/// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
+/// below it a copy into the packet costs less than a frame does.
+pub const INLINE_MOST: usize = 8 * 1024;
+
+/// The name, the metadata and the payload of a REQUEST or a FINAL.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The peer's id, if any, then the record's tail.
+    bytes: Bytes,
+    /// The payload, if the payload is not in `bytes`.
+    out: Option<Box<Out>>,
+    payload_len: u32,
+    peer_len: u8,
+    name_len: u8,
+    /// META: the body has metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a plain
+    /// message.
+    flags: Flags,
+    /// `bytes` is an allocation of its own, and not part of a packet.
+    own: bool,
+}
+
+/// A payload outside of its packet.
+#[derive(Clone, Debug)]
+enum Out {
+    /// The payload has its own frame.
+    Payload(Bytes),
+    /// The frames of a plain message, unchanged.
+    Frames(Vec<Bytes>),
+}
+
+impl Body {
+    /// A body to send: `head` is the name, `encode` appends the payload of `len` bytes.
+    pub fn new(
+        name: &str,
+        meta: Option<&[u8]>,
+        len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Self {
+        let meta_len = meta.map_or(0, |meta| meta.len() + 4);
+        let inline = len <= INLINE_MOST;
+        let room = name.len() + meta_len + if inline { len } else { 0 };
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend_from_slice(name.as_bytes());
+        if let Some(meta) = meta {
+            bytes.extend_from_slice(&(meta.len() as u32).to_be_bytes());
+            bytes.extend_from_slice(meta);
+        }
+        let mut out = None;
+        if inline {
+            encode(&mut bytes);
+        } else {
+            let mut payload = Vec::with_capacity(len);
+            encode(&mut payload);
+            out = Some(Box::new(Out::Payload(Bytes::from(payload))));
+        }
+        Body {
+            bytes: Bytes::from(bytes),
+            out,
+            payload_len: u32::try_from(len).unwrap_or(u32::MAX),
+            peer_len: 0,
+            name_len: name.len().min(255) as u8,
+            flags: Flags::when(Flags::META, meta.is_some()),
+            own: true,
+        }
+    }
+
+    /// The frames of a plain message, and on a request the service.
+    pub fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
+        Body {
+            bytes: Bytes::copy_from_slice(service),
+            out: Some(Box::new(Out::Frames(frames))),
+            name_len: service.len().min(255) as u8,
+            flags: Flags::RAW,
+            own: true,
+            ..Body::default()
+        }
+    }
+
+    /// A body to send, whose payload is there already.
+    pub fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
+        if name.is_empty() && meta.is_none() && payload.len() <= INLINE_MOST {
+            let payload_len = payload.len() as u32;
+            return Body { bytes: payload, payload_len, own: true, ..Body::default() };
+        }
+        if payload.len() <= INLINE_MOST {
+            return Body::new(name, meta, payload.len(), |bytes| bytes.extend_from_slice(&payload));
+        }
+        let mut body = Body::new(name, meta, 0, |_| {});
+        body.payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        body.out = Some(Box::new(Out::Payload(payload)));
+        body
+    }
+
+    /// An item to send that is a part of something larger.
+    pub fn of_shared(payload: Bytes) -> Self {
+        let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > INLINE_MOST {
+            return Body {
+                payload_len,
+                out: Some(Box::new(Out::Payload(payload))),
+                own: true,
+                ..Body::default()
+            };
+        }
+        Body { bytes: payload, payload_len, ..Body::default() }
+    }
+
+    /// The body of a record that was decoded from `packet` with its payload frames.
+    pub fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
+        let start = if head.peer.is_empty() { head.tail } else { head.peer }.range().start;
+        let out = match head.body {
+            wire::Body::Inline(_) => None,
+            wire::Body::Frame(number) => {
+                let frame = frames.get(number as usize);
+                frame.map(|frame| Box::new(Out::Payload(frame.clone())))
+            }
+        };
+        Body {
+            bytes: packet.slice(start..head.tail.range().end),
+            out,
+            payload_len: head.payload_len,
+            peer_len: head.peer.len() as u8,
+            name_len: head.name.len() as u8,
+            flags: head.flags.of(Flags::META | Flags::COMPRESSED | Flags::RAW),
+            own: false,
+        }
+    }
+
+    /// The id of the peer behind the record: the client of a REQUEST, the worker of a FINAL.
+    pub fn peer(&self) -> Bytes {
+        self.bytes.slice(..usize::from(self.peer_len).min(self.bytes.len()))
+    }
+
+    /// The metadata as it was encoded; empty if there is none.
+    pub fn meta(&self) -> Bytes {
+        let (start, end) = self.meta_range();
+        self.bytes.slice(start..end)
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> Bytes {
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => payload.clone(),
+            Some(Out::Frames(frames)) => joined(frames),
+            None => self.bytes.slice(self.meta_range().1..),
+        }
+    }
+
+    /// The frames of a plain message, if it is held as such.
+    pub fn as_frames(&self) -> Option<&[Bytes]> {
+        match self.out.as_deref() {
+            Some(Out::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
+    /// The frames of a plain message. A payload that is none is one frame.
+    pub fn frames(&self) -> Vec<Bytes> {
+        match self.out.as_deref() {
+            Some(Out::Frames(frames)) => frames.clone(),
+            _ if self.is_raw() => {
+                let (payload, mut frames) = (self.payload(), Vec::new());
+                // The payload was checked when it arrived.
+                let _ = wire::split_frames(&payload, usize::MAX, |range| {
+                    frames.push(payload.slice(range));
+                });
+                frames
+            }
+            _ => vec![self.payload()],
+        }
+    }
+
+    /// The body with its payload as it travels in a record, if that has still to be made.
+    pub fn flat(&self) -> Option<Self> {
+        let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
+        let name = self.path();
+        let len = frames.iter().map(|frame| 4 + frame.len()).sum();
+        let mut bytes = Vec::with_capacity(name.len() + if len <= INLINE_MOST { len } else { 0 });
+        bytes.extend_from_slice(name);
+        let mut out = None;
+        if len <= INLINE_MOST {
+            frames.iter().for_each(|frame| wire::put_frame(&mut bytes, frame));
+        } else {
+            out = Some(Box::new(Out::Payload(joined(frames))));
+        }
+        Some(Body {
+            bytes: Bytes::from(bytes),
+            out,
+            payload_len: u32::try_from(len).unwrap_or(u32::MAX),
+            name_len: self.name_len,
+            flags: Flags::RAW,
+            own: true,
+            ..Body::default()
+        })
+    }
+
+    /// A raw body without a name, whose payload is there already.
+    pub fn of_raw(payload: Bytes) -> Self {
+        let mut body = Body::with_payload("", None, payload);
+        body.flags = Flags::RAW;
+        body
+    }
+
+    /// Says that the payload is compressed.
+    pub fn compressed(mut self, compressed: bool) -> Self {
+        let others = self.flags.of(Flags::META | Flags::RAW);
+        self.flags = others | Flags::when(Flags::COMPRESSED, compressed);
+        self
+    }
+
+    /// Whether the payload is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.flags.has(Flags::COMPRESSED)
+    }
+
+    /// The decompressed payload, of at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// It is too large, or cannot be decompressed.
+    pub fn plain(&self, most: usize) -> Result<Bytes, Status> {
+        let payload = self.payload();
+        if self.is_compressed() { compress::unpack(&payload, most) } else { Ok(payload) }
+    }
+
+    /// The payload's frame, if it has one of its own.
+    pub fn out(&self) -> Option<&Bytes> {
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => Some(payload),
+            _ => None,
+        }
+    }
+
+    /// What of the body goes into the packet.
+    pub fn tail(&self) -> Tail<'_> {
+        Tail {
+            bytes: self.bytes.get(usize::from(self.peer_len)..).unwrap_or_default(),
+            name_len: self.name_len,
+            meta: self.has_meta(),
+            payload_len: self.payload_len,
+            out: self.out().is_some(),
+            compressed: self.is_compressed(),
+            raw: self.is_raw(),
+        }
+    }
+
+    /// Whether the first frame begins like a packet. This checks one byte before the frames are decoded.
+    fn may_be_tunnel(&self) -> bool {
+        // In a raw payload the first frame's length comes before the frame.
+        let at = if self.is_raw() { 4 } else { 0 };
+        let first = match self.out.as_deref() {
+            Some(Out::Frames(frames)) => frames.first().and_then(|frame| frame.first()),
+            Some(Out::Payload(payload)) => payload.get(at),
+            None => self.bytes.get(self.meta_range().1 + at),
+        };
+        first == Some(&wire::SIGNATURE)
+    }
+
+    fn has_meta(&self) -> bool {
+        self.flags.has(Flags::META)
+    }
+
+    /// The length of a payload outside of `bytes`, in the form of a record.
+    fn out_len(&self) -> usize {
+        match self.out.as_deref() {
+            Some(Out::Payload(payload)) => payload.len(),
+            Some(Out::Frames(frames)) => frames.iter().map(|frame| 4 + frame.len()).sum(),
+            None => 0,
+        }
+    }
+
+    /// The start and the end of the metadata, always within the bytes.
+    fn meta_range(&self) -> (usize, usize) {
+        let name_end = usize::from(self.peer_len) + usize::from(self.name_len);
+        let name_end = name_end.min(self.bytes.len());
+        if !self.has_meta() {
+            return (name_end, name_end);
+        }
+        let rest = self.bytes.get(name_end..).unwrap_or_default();
+        let len = rest.first_chunk::<4>().map_or(0, |len| u32::from_be_bytes(*len) as usize);
+        let start = (name_end + 4).min(self.bytes.len());
+        (start, start.saturating_add(len).min(self.bytes.len()))
+    }
+}
+
+impl Payload for Body {
+    fn path(&self) -> &[u8] {
+        let start = usize::from(self.peer_len);
+        self.bytes.get(start..start + usize::from(self.name_len)).unwrap_or_default()
+    }
+
+    fn is_raw(&self) -> bool {
+        self.flags.has(Flags::RAW)
+    }
+
+    fn tunnel(&self, limits: &Limits) -> Option<Command> {
+        if self.may_be_tunnel() { wire::tunnel::command(&self.frames(), limits) } else { None }
+    }
+
+    fn metadata(&self) -> &[u8] {
+        let (start, end) = self.meta_range();
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    fn last_frame(&self) -> &[u8] {
+        let payload = match self.out.as_deref() {
+            Some(Out::Frames(frames)) => return frames.last().map_or(&[], |frame| &**frame),
+            Some(Out::Payload(payload)) => &**payload,
+            None => self.bytes.get(self.meta_range().1..).unwrap_or_default(),
+        };
+        let mut last = 0..0;
+        let _ = wire::split_frames(payload, usize::MAX, |range| last = range);
+        payload.get(last).unwrap_or_default()
+    }
+
+    fn request(path: &[u8]) -> Option<Self> {
+        let path = std::str::from_utf8(path).ok()?;
+        Some(Body::new(path, None, 0, |_| {}))
+    }
+
+    fn message(&self) -> Option<&[u8]> {
+        let inline = || self.bytes.get(self.meta_range().1..).unwrap_or_default();
+        match self.out.as_deref() {
+            _ if self.is_raw() || self.is_compressed() => None,
+            Some(Out::Payload(payload)) => Some(payload),
+            Some(Out::Frames(_)) => None,
+            None => Some(inline()),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len() + self.out_len()
+    }
+
+    fn largest_frame(&self) -> usize {
+        self.out_len().max(self.bytes.len())
+    }
+
+    fn keep(&self) -> Self {
+        self.clone().detach()
+    }
+
+    fn detach(mut self) -> Self {
+        if !self.own {
+            // A slice would keep the whole packet, which may be a thousand times as large.
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+            self.own = true;
+        }
+        // A small frame from libzmq shares its buffer with other frames. A large frame has its own buffer, and is
+        // shared.
+        match self.out.as_deref_mut() {
+            Some(Out::Payload(payload)) => make_own(payload),
+            Some(Out::Frames(frames)) => frames.iter_mut().for_each(make_own),
+            None => {}
+        }
+        self
+    }
+}
+
+fn make_own(frame: &mut Bytes) {
+    if !frame.is_empty() && frame.len() <= INLINE_MOST {
+        *frame = Bytes::copy_from_slice(frame);
+    }
+}
+
+/// Encodes frames as one payload.
+fn joined(frames: &[Bytes]) -> Bytes {
+    let mut payload = Vec::with_capacity(frames.iter().map(|frame| 4 + frame.len()).sum());
+    frames.iter().for_each(|frame| wire::put_frame(&mut payload, frame));
+    Bytes::from(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mdp_protocol::Limits;
+    use mdp_protocol::wire::Record;
+
+    fn through_the_wire(body: &Body) -> Body {
+        let record = Record::Request {
+            call: 7,
+            timeout: mdp_protocol::Span::from_ms(5),
+            idempotent: true,
+            attempt: 1,
+            peer: b"client-1".as_slice(),
+            kind: wire::CallKind::Unary,
+            body: (),
+        };
+        let mut packet = Vec::new();
+        wire::put_tail(&mut packet, &record, body.tail());
+        let frames: Vec<Bytes> = body.out().cloned().into_iter().collect();
+        let lens: Vec<usize> = frames.iter().map(Bytes::len).collect();
+        let mut heads = Vec::new();
+        wire::decode(&packet, &lens, &Limits::default(), &mut heads).unwrap();
+        Body::of(&heads[0], &Bytes::from(packet), &frames)
+    }
+
+    #[test]
+    fn frames_come_through_the_wire_as_they_were() {
+        for len in [0, 1, INLINE_MOST] {
+            let frames = vec![Bytes::from(vec![3; len]), Bytes::new(), Bytes::from_static(b"end")];
+            let sent = Body::of_frames(b"echo", frames.clone());
+            let came = through_the_wire(&sent.flat().unwrap());
+            assert!(came.is_raw() && came.flat().is_none());
+            assert_eq!((came.path(), came.last_frame()), (b"echo".as_slice(), b"end".as_slice()));
+            assert_eq!((came.frames(), sent.frames()), (frames.clone(), frames));
+            assert_eq!(came.payload(), sent.payload());
+            // The sizes are compared without the client's id, which the broker adds.
+            assert_eq!(came.size() - came.peer().len(), sent.size());
+        }
+    }
+
+    #[test]
+    fn a_body_comes_through_the_wire_as_it_was() {
+        for len in [0, 1, INLINE_MOST, INLINE_MOST + 1] {
+            for meta in [None, Some(b"meta".as_slice()), Some(b"".as_slice())] {
+                let payload = Bytes::from(vec![3; len]);
+                let sent = Body::with_payload("a.B/C", meta, payload.clone());
+                let came = through_the_wire(&sent);
+                assert_eq!(came.path(), b"a.B/C");
+                assert_eq!(came.meta(), meta.unwrap_or_default());
+                assert_eq!(came.payload(), payload);
+                assert_eq!(came.peer(), b"client-1".as_slice());
+                assert_eq!(came.out().is_some(), len > INLINE_MOST);
+                assert_eq!(came.keep().payload(), payload);
+                assert_eq!(through_the_wire(&came.detach()).payload(), payload);
+            }
+        }
+    }
+}

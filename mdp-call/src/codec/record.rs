@@ -1,0 +1,75 @@
+//! Messages that can be sent.
+
+use bytes::Bytes;
+
+use crate::method::MethodSpec;
+use crate::status::Status;
+
+/// A message that can be sent: any prost message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no record, so it cannot travel",
+    label = "not a record",
+    note = "a record derives `MdpRecord`, or was made from a `.proto` file"
+)]
+pub trait Record: Sized {
+    /// How many bytes [`encode_to`](Self::encode_to) appends.
+    fn encoded_len(&self) -> usize;
+    /// Appends the message.
+    fn encode_to(&self, bytes: &mut Vec<u8>);
+    /// Reads a message.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not such a message.
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
+}
+
+impl<M: prost::Message + Default> Record for M {
+    fn encoded_len(&self) -> usize {
+        prost::Message::encoded_len(self)
+    }
+
+    fn encode_to(&self, bytes: &mut Vec<u8>) {
+        self.encode_raw(bytes);
+    }
+
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError> {
+        M::decode(bytes)
+    }
+}
+
+/// A message that is encoded already, and stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded(pub Bytes);
+
+impl Record for Encoded {
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn encode_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.0);
+    }
+
+    fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError> {
+        Ok(Encoded(bytes))
+    }
+}
+
+/// The request of a method.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT, with what prost says.
+pub fn decode<M: Record>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
+    M::decode_from(body).map_err(|error| {
+        Status::invalid_argument(format!("the request of {} cannot be read: {error}", method.path))
+    })
+}
+
+/// The reply of a method.
+pub fn encode<M: Record>(message: &M) -> Bytes {
+    let mut bytes = Vec::with_capacity(message.encoded_len());
+    message.encode_to(&mut bytes);
+    Bytes::from(bytes)
+}

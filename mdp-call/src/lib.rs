@@ -1,0 +1,24 @@
+//! Part of mdp-runtime. Use mdp-runtime; this crate's API may change with each release.
+//!
+//! What is said about a call, and its bytes. Broker, worker, client and generated code stand on it.
+//!
+//! - [`status`], [`metadata`], [`extensions`], [`method`]: what users say.
+//! - [`codec`]: the seam to protobuf. [`compress`], [`body`] and [`pack`]: messages to bodies, bodies to records, records to
+//!   packets, and back.
+//! - [`log`]: log lines that peers can cause. `otel`, behind the feature `opentelemetry`: what spans have in common.
+
+pub mod body;
+pub mod codec;
+pub mod compress;
+pub mod extensions;
+pub mod log;
+pub mod metadata;
+pub mod method;
+#[cfg(feature = "opentelemetry")]
+pub mod otel;
+pub mod pack;
+pub mod status;
+
+pub use extensions::Extensions;
+pub use metadata::Metadata;
+pub use status::{Code, Detail, SourceCall, Status};

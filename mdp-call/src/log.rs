@@ -1,0 +1,74 @@
+//! Log lines that peers can cause.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes of a peer as text that cannot break a log line.
+pub fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// Lines of one kind in a second that peers can cause. A line costs the broker's thread more than the message behind it, so
+/// without a bound a peer could slow all others by what is said about it, and fill a disk.
+const LINES_A_SECOND: u32 = 20;
+
+/// Bounds the lines of one kind.
+pub struct Bound(Mutex<Second>);
+
+struct Second {
+    since: Option<Instant>,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Bound {
+    /// No line so far.
+    pub const fn new() -> Self {
+        Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
+    }
+
+    /// Whether there is room for a line now, and then how many were left out before it, if any were.
+    pub fn room(&self, now: Instant) -> Option<Option<u64>> {
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
+            (second.since, second.lines) = (Some(now), 0);
+        }
+        if second.lines >= LINES_A_SECOND {
+            second.left_out += 1;
+            return None;
+        }
+        second.lines += 1;
+        Some(Some(std::mem::take(&mut second.left_out)).filter(|left_out| *left_out > 0))
+    }
+}
+
+/// An event if there is room for one of its kind; `others` were left out before it.
+#[macro_export]
+macro_rules! bounded {
+    ($level:ident, $($rest:tt)*) => {{
+        static BOUND: $crate::log::Bound = $crate::log::Bound::new();
+        if let Some(others) = BOUND.room(::std::time::Instant::now()) {
+            tracing::$level!(others, $($rest)*);
+        }
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_kind_there_are_so_many_lines_in_a_second() {
+        let (bound, start) = (Bound::new(), Instant::now());
+        let lines = |ms: u64, tries: u32| {
+            let now = start + Duration::from_millis(ms);
+            (0..tries).filter_map(|_| bound.room(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(0, 5), [None; 5]);
+        assert_eq!(lines(999, 100), [None; 15]);
+        let next = lines(1_000, 100);
+        assert_eq!(next.len(), 20);
+        assert_eq!((next[0], next[1]), (Some(85), None), "what was left out is told");
+        assert_eq!(lines(5_000, 1), [Some(80)]);
+    }
+}

@@ -1,0 +1,51 @@
+//! A service as a worker sees it: an adapter from bytes to handlers.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use mdp_schema::Schema;
+
+use super::CallContext;
+use crate::stream::Streaming;
+use mdp_call::codec::record::Record;
+#[cfg(doc)]
+use mdp_call::method::MethodSpec;
+use mdp_call::method::ServiceSpec;
+use mdp_call::status::Status;
+
+/// A handler at work. It ends with the encoded reply.
+pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
+
+/// A service that a worker can offer: the adapter from bytes to a generated worker trait.
+pub trait Service: Send + Sync + 'static {
+    /// The service's name and methods.
+    fn spec(&self) -> &'static ServiceSpec;
+
+    /// The service's schema.
+    fn schema(&self) -> Schema;
+
+    /// Runs the method of this [`number`](MethodSpec::number).
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling;
+}
+
+/// A handler's future as the runtime takes it.
+pub fn handling<F>(future: F) -> Handling
+where
+    F: Future<Output = Result<Bytes, Status>> + Send + 'static,
+{
+    Box::pin(future)
+}
+
+/// The end of a call of a method that the service does not have.
+pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> Handling {
+    handling(std::future::ready(Err(Status::unimplemented(format!(
+        "the service {} has no method of number {number}",
+        service.name
+    )))))
+}
+
+/// The requests of a call whose requests stream.
+pub fn requests<M: Record>(cx: &CallContext) -> Streaming<M> {
+    cx.requests()
+}

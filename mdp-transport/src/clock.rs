@@ -1,0 +1,81 @@
+//! The time for the state machines, which get it as a value. Code that only measures durations, such as retries or
+//! limits on log lines, may read a clock of its own.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use mdp_protocol::{Span, Time};
+
+/// A monotonic clock that starts at zero when it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    zero: Instant,
+}
+
+impl Clock {
+    /// Starts the clock: its zero is now.
+    pub fn start() -> Self {
+        Clock { zero: Instant::now() }
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Time {
+        Time::from_ms(u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment at which [`now`](Self::now) is `time` or later. A timer that fires there never
+    /// fires a millisecond too early.
+    pub fn instant(&self, time: Time) -> Instant {
+        self.zero
+            .checked_add(Duration::from_millis(time.as_ms()))
+            .unwrap_or_else(|| self.zero + Duration::from_secs(u32::MAX.into()))
+    }
+}
+
+/// Milliseconds since 1970, for people and for whoever compares clocks; nothing is decided by it.
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Measures durations.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    at: Instant,
+}
+
+impl Stopwatch {
+    /// Starts to measure.
+    pub fn start() -> Self {
+        Stopwatch { at: Instant::now() }
+    }
+
+    /// The time since the last lap, or since the start.
+    pub fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        let lap = now.saturating_duration_since(self.at);
+        self.at = now;
+        lap
+    }
+
+    /// The time since the start or the last lap.
+    pub fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
+
+    /// The time from the start of `other` to the last lap.
+    pub fn since(&self, other: &Stopwatch) -> Duration {
+        self.at.saturating_duration_since(other.at)
+    }
+}
+
+/// A duration as the state machines count it: whole milliseconds, rounded up.
+pub fn span(duration: Duration) -> Span {
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    Span::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// A seed that differs from process to process and from call to call.
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,64 @@
+//! Part of mdp-runtime. Use mdp-runtime; this crate's API may change with each release.
+//!
+//! The seam to the sockets: what carries messages, keys, and who is let in. Above it nobody knows whose sockets they are.
+//!
+//! Connections of workers and clients:
+//!
+//! - [`Dealer`]: connects to one endpoint in the background, on a tokio task. `receive` and `send` do not wait. `ready`
+//!   waits for a message, for room to send, or for a change of the connection. `look_around`, `take_made` and `is_lost`
+//!   report the change. `into_closing` or `discard` ends the socket.
+//! - [`Closing`], [`close_all`]: sockets that still write their messages before they close.
+//!
+//! The broker's side:
+//!
+//! - [`Router`]: is bound to endpoints and has a thread of its own. `receive` returns the next message and its sender.
+//!   `send` and `send_frames` take a value that is dropped when the message is written: the broker counts unread bytes
+//!   with it. They return the reason why a message was not sent ([`Unsent`]). `wait` waits for messages, lost
+//!   connections and calls of the waker. `next_look` and `is_lost` report lost connections.
+//! - [`Waker`]: wakes the router's thread while it waits.
+//! - [`Registration`]: admits the keys of an allow list while it exists.
+//!
+//! Both sides: [`OutPacket`] and [`InPacket`] are messages; [`Frame`] is one received frame; [`SocketError`] is the
+//! error that users see when a socket fails. [`pattern`] has the sockets without a broker, [`security`] the keys.
+//!
+//! `libzmq` is the only implementation, and the only place that names the crate `zmq` (tests/hygiene). Calls through
+//! the seam are static. Errors are built only when an operation fails.
+
+pub mod clock;
+pub mod endpoint;
+pub mod ends;
+mod error;
+mod libzmq;
+mod packet;
+pub mod security;
+pub mod spin;
+
+pub use endpoint::EndpointError;
+pub use error::{SocketError, Unsent};
+pub use libzmq::close::{Closing, close_all};
+pub use libzmq::context::Runtime;
+pub use libzmq::dealer::Dealer;
+pub use libzmq::frame::Frame;
+pub use libzmq::identity::Unproven;
+pub use libzmq::router::{Arrival, Content, Origin, Router};
+pub use libzmq::waker::{Waker, Wakeups};
+pub use libzmq::zap::{NoHandler, Registration};
+pub use packet::{InPacket, OutPacket};
+pub use security::curve::{ClientKeys, Unusable};
+pub use security::handshake::Faults;
+pub use security::trusted::{Mark, SETTLED, read_now, wait_until_settled};
+
+use libzmq::curve::{has_curve, make_keys, public_key_of};
+
+/// Sockets of ZeroMQ's patterns without a broker.
+pub mod pattern {
+    pub use crate::libzmq::pattern::{
+        Connections, Pattern, PatternKeys, PatternMessage, PatternSettings, PatternSocket, Wanted,
+    };
+}
+
+/// What only tests need, behind the feature `testing`.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
+    pub use crate::libzmq::testing::{Stranger, end_handler, has_handler};
+}

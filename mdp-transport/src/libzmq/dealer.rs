@@ -1,0 +1,238 @@
+//! A DEALER socket for a tokio task: receive, send, wait.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use mdp_protocol::Limits;
+use tokio::io::unix::AsyncFd;
+
+use super::close::Closing;
+use super::context::Runtime;
+use super::curve;
+use super::error::{connecting, failed, opening};
+use super::frame::{self, Polled};
+use super::message::{self, retry_interrupted};
+use super::polled;
+use super::watch::Watch;
+use crate::ClientKeys;
+use crate::error::SocketError;
+use crate::packet::{InPacket, OutPacket};
+use crate::security::HandshakeFault;
+
+/// The largest frame in bytes that a peer accepts from a broker.
+const FRAME_BYTES: i64 = 64 << 20;
+/// Milliseconds for which a closed socket may continue to write its messages.
+const LINGER_MS: i32 = 1_000;
+/// Milliseconds between libzmq's own attempts to connect again: the first time, and the maximum.
+const RECONNECT_MS: i32 = 50;
+const RECONNECT_MOST_MS: i32 = 1_000;
+/// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
+const SHARED_FROM: usize = 1_024;
+
+/// A DEALER socket connected to one endpoint. It ends by [`into_closing`](Dealer::into_closing) or
+/// [`discard`](Dealer::discard) and is not dropped, for the sake of its watch.
+pub struct Dealer {
+    polled: AsyncFd<Polled>,
+    /// `None` over inproc: such a connection does not break.
+    watch: Option<Watch>,
+    /// CURVE is on, so failed handshakes are reported.
+    secure: bool,
+}
+
+impl Dealer {
+    /// Makes a socket that connects in the background. Must be called on tokio.
+    ///
+    /// With `keys` it speaks CURVE, to the endpoint of this number. It is watched: see [`look_around`](Self::look_around).
+    pub fn connect(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+    ) -> Result<Self, SocketError> {
+        Dealer::new(runtime, endpoint, keys, false)?.begin(runtime, endpoint, true)
+    }
+
+    /// A new socket that is not watched. With `immediate` it has room to send only while there is a connection:
+    /// [`look`](Self::look) then tells whether there is.
+    pub fn connect_plain(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+        immediate: bool,
+    ) -> Result<Self, SocketError> {
+        Dealer::new(runtime, endpoint, keys, immediate)?.begin(runtime, endpoint, false)
+    }
+
+    fn new(
+        runtime: &Runtime,
+        endpoint: &str,
+        keys: Option<(&ClientKeys, usize)>,
+        immediate: bool,
+    ) -> Result<Self, SocketError> {
+        let socket = runtime.socket(zmq::DEALER).map_err(opening)?;
+        set_up(&socket, endpoint, immediate).map_err(opening)?;
+        if let Some((keys, number)) = keys {
+            let server = keys.server(number).ok_or_else(SocketError::no_endpoint)?;
+            curve::set_up_client(&socket, keys.own(), server).map_err(opening)?;
+        }
+        let polled = frame::polled(socket).map_err(opening)?;
+        Ok(Dealer { polled, watch: None, secure: keys.is_some() })
+    }
+
+    fn begin(
+        mut self,
+        runtime: &Runtime,
+        endpoint: &str,
+        watched: bool,
+    ) -> Result<Self, SocketError> {
+        let inproc = endpoint.starts_with("inproc://");
+        if watched && !inproc {
+            let watch = Watch::begin(runtime, &self.polled.get_ref().socket);
+            self.watch = Some(watch.map_err(opening)?);
+        }
+        let socket = &self.polled.get_ref().socket;
+        let named = match inproc {
+            true => socket.set_identity(&runtime.insider()),
+            false => Ok(()),
+        };
+        let connected = named.and_then(|()| socket.connect(endpoint));
+        if connected.is_err() {
+            self.unwatch();
+        }
+        connected.map(|()| self).map_err(connecting(endpoint))
+    }
+
+    /// Looks for what has become of the connection. Gives what has gone wrong with handshakes since this was asked last.
+    pub fn look_around(&mut self) -> Option<HandshakeFault> {
+        let watch = self.watch.as_mut()?;
+        watch.look();
+        watch.take_fault().filter(|_| self.secure)
+    }
+
+    /// Whether the connection was made since this was asked last, as far as [`look_around`](Self::look_around) has found out.
+    pub fn take_made(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::take_made)
+    }
+
+    /// Whether the connection was lost, as far as [`look_around`](Self::look_around) has found out.
+    pub fn is_lost(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_lost)
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(&mut self.polled.get_mut().socket);
+        }
+    }
+
+    /// The same socket on another tokio runtime: the one that this is called on.
+    pub fn moved(self) -> Result<Self, SocketError> {
+        let Dealer { polled, watch, secure } = self;
+        let watch = watch.map(Watch::moved).transpose().map_err(failed)?;
+        let polled = frame::polled(polled.into_inner().socket).map_err(failed)?;
+        Ok(Dealer { polled, watch, secure })
+    }
+
+    /// The socket, to be closed when it has written what it holds.
+    pub fn into_closing(mut self) -> Closing {
+        self.unwatch();
+        Closing(self.polled.into_inner().socket)
+    }
+
+    /// Closes the socket at once, and what it still holds goes nowhere. With an error it may still be written.
+    pub fn discard(self) -> Result<(), SocketError> {
+        self.into_closing().0.set_linger(0).map_err(failed)
+    }
+
+    /// The next message, if one is there. Frames beyond the limit are dropped.
+    pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
+        let socket = &self.polled.get_ref().socket;
+        match message::receive(socket).map_err(failed)? {
+            Some(first) => message::rest(socket, first, limits.frames).map(Some).map_err(failed),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is something to receive, or an error to see.
+    pub fn is_readable(&self) -> bool {
+        let events = self.polled.get_ref().socket.get_events();
+        events.map_or(true, |events| events.contains(zmq::POLLIN))
+    }
+
+    /// Whether there is something to receive, and whether there is room to send. Both in one look, for a look uses up the sign
+    /// of what it does not ask for. An error is something to receive.
+    pub fn look(&self) -> (bool, bool) {
+        match self.polled.get_ref().socket.get_events() {
+            Ok(events) => (events.contains(zmq::POLLIN), events.contains(zmq::POLLOUT)),
+            Err(_) => (true, false),
+        }
+    }
+
+    /// Sends a message of these frames. `false`: there is no room for it.
+    pub fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
+        let socket = &mut self.polled.get_mut().socket;
+        for (number, frame) in frames.iter().enumerate() {
+            let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
+            let flags = zmq::DONTWAIT | more;
+            let sent = retry_interrupted(|| match frame.len() {
+                SHARED_FROM.. => frame::send_shared(socket, frame.clone(), flags),
+                _ => socket.send(&**frame, flags),
+            });
+            match sent {
+                Ok(()) => {}
+                // libzmq accepts all frames of a message if it accepted the first one.
+                Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for a sign that something has changed about the socket. What was there before has to be looked for first,
+    /// after each send and receive.
+    pub fn poll_sign(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Ok(mut guard) = ready!(self.polled.poll_read_ready_mut(cx)) {
+            // Clear the edge before checking the state: an edge in between is a new one.
+            guard.clear_ready();
+        }
+        Poll::Ready(())
+    }
+
+    /// Sends a packet. `false`: the socket is full, and the packet is still there.
+    pub fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
+        match message::send(&mut self.polled.get_mut().socket, packet) {
+            Ok(()) => Ok(true),
+            Err(zmq::Error::EAGAIN) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Waits until there is something to receive, something has become of the connection or, with `to_send`, there is room
+    /// to send.
+    pub async fn ready(&mut self, to_send: bool) {
+        let Dealer { polled, watch, .. } = self;
+        let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
+        // The next receive returns the error again.
+        let _ = match watch {
+            None => polled::ready(polled, wanted).await,
+            Some(watch) => tokio::select! {
+                ready = polled::ready(polled, wanted) => ready,
+                () = watch.ready() => Ok(()),
+            },
+        };
+    }
+}
+
+fn set_up(socket: &zmq::Socket, endpoint: &str, immediate: bool) -> zmq::Result<()> {
+    socket.set_immediate(immediate)?;
+    if immediate {
+        // With a limit, a full pipe would look like a lost connection. The number of the client's calls limits the
+        // waiting messages.
+        socket.set_sndhwm(0)?;
+    }
+    socket.set_linger(LINGER_MS)?;
+    socket.set_maxmsgsize(FRAME_BYTES)?;
+    socket.set_reconnect_ivl(RECONNECT_MS)?;
+    socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
+    // With IPv6 enabled, libzmq resolves names to IPv6 only, and `localhost` would miss most brokers.
+    socket.set_ipv6(endpoint.contains('['))
+}

@@ -1,0 +1,316 @@
+//! A ROUTER socket with a thread of its own: receive, send, wait, and broken connections.
+
+use bytes::Bytes;
+use mdp_protocol::wire::SIGNATURE;
+use mdp_protocol::{Identity, Limits, Span, Time};
+
+use super::close::Closing;
+use super::context::Runtime;
+use super::curve;
+use super::error::{binding, failed, opening, unsent};
+use super::frame::{self, Frame};
+use super::identity::{Identities, Unproven};
+use super::losses::Losses;
+use super::message::{self, retry_interrupted};
+use super::waker::Wakeups;
+use super::zap::Registration;
+use crate::error::{SocketError, Unsent};
+use crate::packet::{InPacket, OutPacket};
+use crate::security::KeyPair;
+
+/// Milliseconds after which silent and half-open connections end.
+const HANDSHAKE_MS: i32 = 2_000;
+const LINGER_MS: i32 = 1_000;
+
+/// Keepalive of the kernel: seconds until a silent connection is probed, seconds between probes, and the number of
+/// probes before the connection ends.
+const KEEPALIVE_IDLE_S: i32 = 10;
+const KEEPALIVE_AGAIN_S: i32 = 5;
+const KEEPALIVE_COUNT: i32 = 3;
+
+/// The minimum memory in bytes of a message that waits for a peer, as the broker counts it. So the limit of bytes also
+/// limits the number of messages. libzmq's own limit (`ZMQ_SNDHWM`) is at least this number: with its default of 1,000
+/// messages, a peer that reads late would lose small replies.
+const LEAST_MESSAGE: usize = 256;
+const LEAST_HWM: usize = 1_000;
+
+const INPROC: &str = "inproc://";
+/// The longest wait in milliseconds.
+const LONGEST_MS: u64 = 60_000;
+
+/// A ROUTER socket that is bound, and all that its thread waits for.
+pub struct Router {
+    runtime: Runtime,
+    socket: zmq::Socket,
+    losses: Losses,
+    wakeups: Wakeups,
+    identities: Identities,
+    endpoints: Vec<String>,
+    /// The socket has an endpoint for peers of this process.
+    inproc: bool,
+    most_frames: usize,
+}
+
+/// A message that came.
+pub struct Arrival {
+    /// The connection that it came over.
+    pub from: Origin,
+    /// Whose it is, or why it must count for nobody.
+    pub identity: Result<Identity, Unproven>,
+    /// It came from a peer of this process.
+    pub local: bool,
+    /// The frames behind the routing id.
+    pub content: Content,
+}
+
+/// What is in a message.
+pub enum Content {
+    /// It begins as a packet of MDP/RPC does.
+    Packet(InPacket),
+    /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
+    Frames,
+}
+
+/// Where a message came from.
+pub struct Origin(zmq::Message);
+
+impl Origin {
+    /// The routing id, for answers.
+    pub fn route(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The host of the peer, if it is not in this process.
+    pub fn address(&mut self) -> Option<&str> {
+        self.0.gets("Peer-Address")
+    }
+}
+
+impl Router {
+    /// Makes a socket that is bound to these endpoints. With `curve` it accepts only peers on the registration's list.
+    /// The limits apply to received messages.
+    ///
+    /// # Errors
+    ///
+    /// An error with an endpoint: it could not be bound. Else the socket could not be made.
+    pub fn bind(
+        runtime: &Runtime,
+        limits: &Limits,
+        endpoints: &[String],
+        curve: Option<(&KeyPair, Registration)>,
+        wakeups: Wakeups,
+    ) -> Result<Self, SocketError> {
+        let mut socket = runtime.socket(zmq::ROUTER).map_err(opening)?;
+        set_up(&mut socket, limits).map_err(opening)?;
+        if let Some((keys, registration)) = &curve {
+            let domain = registration.domain();
+            curve::set_up_server(&mut socket, keys, domain).map_err(opening)?;
+        }
+        let bound = endpoints.iter().map(|endpoint| bind(&socket, endpoint));
+        let bound = bound.collect::<Result<_, _>>()?;
+        Ok(Router {
+            runtime: runtime.clone(),
+            losses: Losses::watch(runtime, &socket).map_err(opening)?,
+            socket,
+            wakeups,
+            identities: Identities::new(curve.map(|(_, registration)| registration)),
+            endpoints: bound,
+            inproc: endpoints.iter().any(|endpoint| endpoint.starts_with(INPROC)),
+            most_frames: limits.frames,
+        })
+    }
+
+    /// The endpoints, with the ports that they took.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// The next message, if one is there. One that is no packet is put into `frames`, which is empty. `guarded`: keys
+    /// have rights of their own, so a peer with a key must not choose its routing id itself.
+    pub fn receive(
+        &mut self,
+        guarded: bool,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Option<Arrival>, SocketError> {
+        self.next(guarded, frames).map_err(failed)
+    }
+
+    fn next(&mut self, guarded: bool, frames: &mut Vec<Frame>) -> zmq::Result<Option<Arrival>> {
+        let Some(mut route) = message::receive(&self.socket)? else { return Ok(None) };
+        let first = match route.get_more() {
+            true => message::receive_more(&self.socket)?,
+            false => zmq::Message::new(),
+        };
+        let identity = self.identities.of(&mut route, guarded);
+        let mut content = Content::Frames;
+        if identity.is_err() {
+            message::pass_over(&self.socket, first)?;
+        } else if first.first() == Some(&SIGNATURE) {
+            content = Content::Packet(message::rest(&self.socket, first, self.most_frames)?);
+        } else {
+            message::rest_into(&self.socket, first, self.most_frames, frames)?;
+        }
+        let local = self.inproc && self.runtime.is_insider(&route);
+        Ok(Some(Arrival { from: Origin(route), identity, local, content }))
+    }
+
+    /// Whether there is something to receive. An error shows at the next receive.
+    pub fn is_readable(&self) -> bool {
+        self.socket.get_events().map_or(true, |found| found.contains(zmq::POLLIN))
+    }
+
+    /// Waits until there is something to receive, a connection was lost or the thread was woken; no longer than `timeout`,
+    /// if there is one.
+    pub fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
+        let timeout = timeout.map_or(-1, |timeout| timeout.as_ms().min(LONGEST_MS) as i64);
+        let router = self.socket.as_poll_item(zmq::POLLIN);
+        let mut items = [router, self.wakeups.as_poll_item(), self.losses.as_poll_item()];
+        match zmq::poll(&mut items, timeout) {
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let [_, woken, _] = &items;
+        if woken.is_readable() {
+            self.wakeups.clear();
+        }
+        Ok(())
+    }
+
+    /// Sends a packet to the peer with this routing id, without waiting. `with` is dropped after the packet is written
+    /// or discarded, or on an error.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent, and the packet is still there.
+    pub fn send<T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        packet: &mut OutPacket,
+        with: Option<T>,
+    ) -> Result<(), Unsent> {
+        let socket = &mut self.socket;
+        let sent = address(socket, route).and_then(|()| match with {
+            Some(with) => message::send_with(socket, packet, with),
+            None => message::send(socket, packet),
+        });
+        sent.map_err(unsent)
+    }
+
+    /// Sends a message of these frames to the peer with this routing id: `heads`, which are copied, then `body`.
+    /// [`send`](Self::send) explains `with`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent.
+    pub fn send_frames<'a, T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        heads: impl DoubleEndedIterator<Item = &'a [u8]>,
+        body: &[Bytes],
+        with: T,
+    ) -> Result<(), Unsent> {
+        let socket = &mut self.socket;
+        let sent = address(socket, route);
+        sent.and_then(|()| message::send_rest(socket, heads, body, with)).map_err(unsent)
+    }
+
+    /// When to ask next whether a connection was [lost](Self::is_lost).
+    pub fn next_look(&self) -> Option<Time> {
+        self.losses.next()
+    }
+
+    /// Whether a connection was lost: of which peer, only sending to it shows.
+    pub fn is_lost(&mut self, now: Time) -> bool {
+        self.losses.due(now)
+    }
+
+    /// Whether nobody new can connect any more, because what says which keys may has ended.
+    pub fn is_blind(&self) -> bool {
+        self.identities.is_blind()
+    }
+
+    /// Closes the socket when it has written what it holds. Blocks.
+    pub fn close(self) {
+        Closing(self.socket).close(&self.runtime);
+    }
+}
+
+/// Binds an endpoint. Returns the endpoint with its port.
+pub(super) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, SocketError> {
+    // With IPv6 enabled, libzmq shows an IPv4 address in the form of IPv6.
+    let bound = socket.set_ipv6(endpoint.contains('['));
+    let bound = bound.and_then(|()| socket.bind(endpoint));
+    let last = bound.and_then(|()| socket.get_last_endpoint()).map_err(binding(endpoint))?;
+    Ok(last.unwrap_or_else(|_| endpoint.to_owned()))
+}
+
+/// Starts a message to the peer with this routing id.
+fn address(socket: &zmq::Socket, route: &[u8]) -> zmq::Result<()> {
+    retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))
+}
+
+/// Sets the options of the socket before it is bound.
+fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
+    router.set_router_mandatory(true)?;
+    router.set_linger(LINGER_MS)?;
+    router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
+    let most = (limits.unread_bytes_per_session / LEAST_MESSAGE).max(LEAST_HWM);
+    router.set_sndhwm(i32::try_from(most).unwrap_or(i32::MAX))?;
+    router.set_handshake_ivl(HANDSHAKE_MS)?;
+    // libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL) stay off. If a peer vanishes while its input is stopped because the
+    // broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
+    router.set_tcp_keepalive(1)?;
+    router.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
+    router.set_tcp_keepalive_intvl(KEEPALIVE_AGAIN_S)?;
+    router.set_tcp_keepalive_cnt(KEEPALIVE_COUNT)?;
+    // A peer without room is given up as soon as a peer that does not answer, because its waiting messages use memory.
+    frame::set_tcp_maxrt(router, 1_000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_AGAIN_S))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// If a peer vanishes while the broker is far behind, the process must not abort, and the peer's messages are not
+    /// lost.
+    #[test]
+    fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
+        let runtime = Runtime::new();
+        let mut router = runtime.socket(zmq::ROUTER).unwrap();
+        set_up(&mut router, &Limits::default()).unwrap();
+        router.set_rcvtimeo(500).unwrap();
+        router.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = router.get_last_endpoint().unwrap().unwrap();
+        let elsewhere = Runtime::new();
+        let sender = elsewhere.socket(zmq::DEALER).unwrap();
+        sender.set_linger(0).unwrap();
+        sender.set_sndtimeo(300).unwrap();
+        sender.set_rcvhwm(1).unwrap();
+        sender.connect(&endpoint).unwrap();
+        let flood = vec![7_u8; 10_000];
+        // The sender does not read everything, so its end resets the connection.
+        sender.send(&flood, 0).unwrap();
+        let route = router.recv_multipart(0).unwrap().swap_remove(0);
+        for _ in 0..100 {
+            router.send_multipart([&route, &flood], 0).unwrap();
+        }
+        let mut sent = 0;
+        while sender.send(&flood, 0).is_ok() {
+            sent += 1;
+        }
+        drop((sender, elsewhere));
+        // Longer than libzmq's heartbeats would wait, if they were on with 2 s.
+        let gone = Instant::now();
+        while gone.elapsed() < Duration::from_millis(2_500) {
+            assert!(router.get_events().unwrap().contains(zmq::POLLIN));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut read = 0;
+        while router.recv_multipart(0).is_ok() {
+            read += 1;
+        }
+        assert!(sent > 1_000 && read >= 1_000, "{sent} sent, {read} read");
+    }
+}

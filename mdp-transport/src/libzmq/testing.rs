@@ -1,0 +1,31 @@
+//! For tests of what stands on the sockets: a peer of a router, and the handler of ZAP.
+
+use super::context::Runtime;
+
+/// A DEALER without a task.
+pub struct Stranger(zmq::Socket);
+
+impl Stranger {
+    /// Connects to a router.
+    pub fn connect(runtime: &Runtime, endpoint: &str) -> Self {
+        let socket = runtime.socket(zmq::DEALER).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.connect(endpoint).unwrap();
+        Stranger(socket)
+    }
+
+    /// Sends a message of one frame.
+    pub fn send(&self, frame: &[u8]) {
+        self.0.send(frame, 0).unwrap();
+    }
+}
+
+/// Ends the context's handler of ZAP, as a fault would.
+pub fn end_handler(runtime: &Runtime) {
+    runtime.zap().lock().unwrap().upgrade().unwrap().end();
+}
+
+/// Whether the context has a handler of ZAP.
+pub fn has_handler(runtime: &Runtime) -> bool {
+    runtime.zap().lock().unwrap().upgrade().is_some()
+}

@@ -1,0 +1,39 @@
+//! Messages of sockets: a first frame, followed by payload frames.
+
+use bytes::Bytes;
+
+/// A message to send. Its buffers are reused after the message is sent.
+#[derive(Debug, Default)]
+pub struct OutPacket {
+    /// The first frame.
+    pub first: Vec<u8>,
+    /// The frames behind it.
+    pub frames: Vec<Bytes>,
+}
+
+impl OutPacket {
+    /// Empties the message, and keeps its buffers.
+    pub fn clear(&mut self) {
+        self.first.clear();
+        self.frames.clear();
+    }
+}
+
+/// A received message.
+#[derive(Debug)]
+pub struct InPacket {
+    /// The first frame.
+    pub first: Bytes,
+    /// The frames behind it, as many as are allowed.
+    pub frames: Vec<Bytes>,
+}
+
+impl InPacket {
+    /// All frames in one list.
+    pub fn into_frames(self) -> Vec<Bytes> {
+        let mut frames = Vec::with_capacity(self.frames.len() + 1);
+        frames.push(self.first);
+        frames.extend(self.frames);
+        frames
+    }
+}
