@@ -18,6 +18,6 @@ pub use service::{Handling, Service, handling, requests, unknown_method};
 pub use streams::{Replies, Requests};
 
 pub(crate) use channel::{Answering, AnyChannel, Boxed};
-pub(crate) use permits::{CallPermit, Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
+pub(crate) use permits::{Hold, NoPermit, Outlasts, ServiceHold, ServicePermits};
 pub(crate) use refused::{expired, refused, without_streams};
 pub(crate) use streams::streams_of;

@@ -1,6 +1,7 @@
 //! The streams of a call through a channel, as the channel sees them.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;

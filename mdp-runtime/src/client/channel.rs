@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use super::ending::{closed, half_sent};
 use super::{Call, Client, Ending, Timeouts};
 use crate::call::{
-    Answering, AnyChannel, Boxed, Channel, Encoded, Replies, Reply, Request, Requests, refused,
-    streams_of, without_streams,
+    Answering, AnyChannel, Boxed, Channel, Encoded, Replies, Reply, Request, Requests, expired,
+    refused, streams_of, without_streams,
 };
 use crate::carried;
 use crate::intercept::{Chain, Interceptors};

@@ -25,7 +25,7 @@ pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Una
 pub(crate) use raw::RawCall;
 
 use crate::blocking;
-use crate::call::Service;
+use crate::call::{Channel, Service};
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
