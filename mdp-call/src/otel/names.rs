@@ -1,30 +1,38 @@
-//! The names of OpenTelemetry's semantic conventions for RPC, and of what they have no name for.
+//! Names from OpenTelemetry's semantic conventions for RPC, and further names of this toolkit.
 //!
-//! Written down here as the conventions ask of libraries: the crate that has them drops names as they are renamed.
+//! The names are copied, as the conventions recommend for libraries: the crate with the names removes them when they
+//! are renamed.
 
+/// The version of the conventions that the names are from.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 /// The value of [`SYSTEM`].
 pub const MDP: &str = "mdp";
+/// The name of the RPC system.
 pub const SYSTEM: &str = "rpc.system.name";
 /// `package.Service/Method`.
 pub const METHOD: &str = "rpc.method";
 /// The name of the code.
 pub const STATUS_CODE: &str = "rpc.response.status_code";
+/// The kind of an error: the name of its code.
 pub const ERROR_TYPE: &str = "error.type";
+/// The host of the broker.
 pub const SERVER_ADDRESS: &str = "server.address";
+/// The port of the broker.
 pub const SERVER_PORT: &str = "server.port";
 
+/// The histogram of a client's calls.
 pub const CLIENT_DURATION: &str = "rpc.client.call.duration";
+/// The histogram of a worker's calls.
 pub const SERVER_DURATION: &str = "rpc.server.call.duration";
 
-/// The bounds of the histograms, in seconds, that the conventions recommend.
+/// The bounds of the histograms in seconds, as recommended by the conventions.
 pub const SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// At a worker and a broker: which attempt this is, where it is not the first.
+/// At a worker and a broker: the number of the attempt, if it is not the first.
 pub const ATTEMPT: &str = "mdp.attempt";
-/// At a client: how many there were, where there were several.
+/// At a client: the number of attempts, if there were several.
 pub const ATTEMPTS: &str = "mdp.attempts";
 /// At a client: the id of the worker that answered.
 pub const WORKER: &str = "mdp.worker.id";
