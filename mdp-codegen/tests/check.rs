@@ -25,7 +25,7 @@ fn method(name: &str) -> Both {
 
 fn service_of(name: &str, methods: Vec<Both>) -> RustService {
     let names = names::service(name).unwrap();
-    let mut service = RustService::new(Service::new("a.v1", name), names);
+    let mut service = RustService::new(&Service::new("a.v1", name), names);
     methods.into_iter().for_each(|(plain, rust)| service.push(plain, rust));
     service
 }

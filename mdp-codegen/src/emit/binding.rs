@@ -60,11 +60,19 @@ pub struct RustService {
 }
 
 impl RustService {
-    /// A service with these names, and without methods; those of `plain` are dropped.
-    pub fn new(plain: Service, names: ServiceNames) -> Self {
+    /// A service with these names, and without methods: those of `plain` are not copied.
+    pub fn new(plain: &Service, names: ServiceNames) -> Self {
         let ServiceNames { ident, type_stem, module_stem } = names;
         Self {
-            plain: Service { methods: Vec::new(), ..plain },
+            plain: Service {
+                package: plain.package.clone(),
+                name: plain.name.clone(),
+                comments: plain.comments.clone(),
+                deprecated: plain.deprecated.clone(),
+                options: plain.options.clone(),
+                methods: Vec::new(),
+                place: plain.place.clone(),
+            },
             methods: Vec::new(),
             ident,
             type_stem,

@@ -3,7 +3,7 @@
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FileDescriptorProto, MethodDescriptorProto,
-    ServiceDescriptorProto,
+    MethodOptions as MethodOptionsProto, ServiceDescriptorProto,
 };
 
 use super::custom::Custom;
@@ -106,7 +106,7 @@ impl Lowering<'_> {
         let number = to.methods.len();
         let full = format!("{of}.{}", item.name());
         let shape = Shape::of(item.client_streaming(), item.server_streaming());
-        let options = item.options.clone().unwrap_or_default();
+        let options = item.options.as_ref();
         let said = self.said.method(of, number);
         let on_cancel = on_cancel(said);
         let detaches = self.settings.is_detached(&full);
@@ -114,7 +114,7 @@ impl Lowering<'_> {
         method.comments = self.comments(&full, path);
         method.input = without_dot(item.input_type());
         method.output = without_dot(item.output_type());
-        method.idempotency = idempotency(options.idempotency_level());
+        method.idempotency = options.map_or(Idempotency::Unknown, idempotency);
         method.timeout_ms = said.timeout_ms;
         // A value that is too large for the number is out of range, too.
         method.retry_attempts =
@@ -122,7 +122,8 @@ impl Lowering<'_> {
         method.blocking = said.blocking || self.settings.is_blocking(&full);
         method.on_cancel =
             if detaches { OnCancel::Detach } else { on_cancel.clone().unwrap_or_default() };
-        method.deprecated = options.deprecated().then(Deprecated::default);
+        method.deprecated =
+            options.is_some_and(|options| options.deprecated()).then(Deprecated::default);
         method.options = self.custom.method(of, number);
         method.place = Some(self.sources.place(path));
         to.methods.push(method);
@@ -147,8 +148,8 @@ fn on_cancel(said: MethodOptions) -> Result<OnCancel, Mistake> {
     }
 }
 
-fn idempotency(level: IdempotencyLevel) -> Idempotency {
-    match level {
+fn idempotency(options: &MethodOptionsProto) -> Idempotency {
+    match options.idempotency_level() {
         IdempotencyLevel::IdempotencyUnknown => Idempotency::Unknown,
         IdempotencyLevel::NoSideEffects => Idempotency::NoSideEffects,
         IdempotencyLevel::Idempotent => Idempotency::Idempotent,

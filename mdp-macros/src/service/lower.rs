@@ -40,7 +40,7 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
         module_stem: names::service(&stem).map_or_else(|| stem.clone(), |names| names.module_stem),
         type_stem: stem,
     };
-    let mut service = RustService::new(plain, names);
+    let mut service = RustService::new(&plain, names);
     service.docs = said.docs;
     service.deprecated = deprecated;
     service.visibility = item.vis.clone();

@@ -42,7 +42,7 @@ impl<'a> Binding<'a> {
             self.problems.push(Problem::of_service(plain, mistake));
             return None;
         };
-        let mut bound = RustService::new(plain.clone(), names);
+        let mut bound = RustService::new(plain, names);
         bound.docs = self.docs(&name, &service.comments);
         bound.deprecated = deprecated(plain.deprecated.as_ref());
         bound.attributes = self.settings.attributes(&name);
