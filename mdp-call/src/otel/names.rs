@@ -2,20 +2,27 @@
 //!
 //! Written down here as the conventions ask of libraries: the crate that has them drops names as they are renamed.
 
+/// Which version of the conventions.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 /// The value of [`SYSTEM`].
 pub const MDP: &str = "mdp";
+/// The RPC system: always [`MDP`].
 pub const SYSTEM: &str = "rpc.system.name";
 /// `package.Service/Method`.
 pub const METHOD: &str = "rpc.method";
 /// The name of the code.
 pub const STATUS_CODE: &str = "rpc.response.status_code";
+/// At a failure: the name of the code.
 pub const ERROR_TYPE: &str = "error.type";
+/// The address of the broker.
 pub const SERVER_ADDRESS: &str = "server.address";
+/// The port of the broker.
 pub const SERVER_PORT: &str = "server.port";
 
+/// The histogram of calls that are made.
 pub const CLIENT_DURATION: &str = "rpc.client.call.duration";
+/// The histogram of calls that are handled.
 pub const SERVER_DURATION: &str = "rpc.server.call.duration";
 
 /// The bounds of the histograms, in seconds, that the conventions recommend.
