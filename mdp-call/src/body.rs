@@ -141,12 +141,14 @@ impl Body {
     }
 
     /// The metadata as it was encoded; empty if there is none.
+    #[inline]
     pub fn meta(&self) -> Bytes {
         let (start, end) = self.meta_range();
         self.bytes.slice(start..end)
     }
 
     /// The payload.
+    #[inline]
     pub fn payload(&self) -> Bytes {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => payload.clone(),
@@ -211,6 +213,7 @@ impl Body {
     }
 
     /// Says that the payload is compressed.
+    #[inline]
     pub fn compressed(mut self, compressed: bool) -> Self {
         let others = self.flags.of(Flags::META | Flags::RAW);
         self.flags = others | Flags::when(Flags::COMPRESSED, compressed);
@@ -218,6 +221,7 @@ impl Body {
     }
 
     /// Whether the payload is compressed.
+    #[inline]
     pub fn is_compressed(&self) -> bool {
         self.flags.has(Flags::COMPRESSED)
     }
@@ -233,6 +237,7 @@ impl Body {
     }
 
     /// The payload's frame, if it has one of its own.
+    #[inline]
     pub fn out(&self) -> Option<&Bytes> {
         match self.out.as_deref() {
             Some(Out::Payload(payload)) => Some(payload),
@@ -241,6 +246,7 @@ impl Body {
     }
 
     /// What of the body goes into the packet.
+    #[inline]
     pub fn tail(&self) -> Tail<'_> {
         Tail {
             bytes: self.bytes.get(usize::from(self.peer_len)..).unwrap_or_default(),

@@ -35,6 +35,7 @@ fn weight(command: Option<Command>) -> usize {
 }
 
 /// The weight of what was received, at least 1.
+#[inline]
 pub fn weight_of(heads: &[Head]) -> usize {
     heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
 }
@@ -51,11 +52,13 @@ pub struct Packer {
 
 impl Packer {
     /// Whether no record is in it.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.weight == 0
     }
 
     /// Whether the packet should go before more is put in.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.packet.first.len() >= PACKET_BYTES
             || self.weight >= PACKET_WEIGHT
@@ -100,21 +103,25 @@ impl Packer {
     }
 
     /// The packet, to be sent. When that was done, the packer is to be [cleared](Self::clear).
+    #[inline]
     pub fn packet(&mut self) -> &mut OutPacket {
         &mut self.packet
     }
 
     /// Whether there are no payload frames behind the packet.
+    #[inline]
     pub fn is_one_frame(&self) -> bool {
         self.packet.frames.is_empty()
     }
 
     /// The bytes of the packet and of its frames, and how many frames that are.
+    #[inline]
     pub fn size(&self) -> (usize, usize) {
         (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
     }
 
     /// Empties it, and keeps its buffers.
+    #[inline]
     pub fn clear(&mut self) {
         self.packet.clear();
         self.frame_bytes = 0;
@@ -231,6 +238,7 @@ impl Received {
     }
 
     /// The body of a record of this packet.
+    #[inline]
     pub fn body(&self, head: &Head) -> Body {
         Body::of(head, &self.packet, &self.frames)
     }

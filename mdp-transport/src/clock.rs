@@ -18,6 +18,7 @@ impl Clock {
     }
 
     /// The time since the start.
+    #[inline]
     pub fn now(&self) -> Time {
         Time::from_ms(u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -50,6 +51,7 @@ impl Stopwatch {
     }
 
     /// The time since the last lap, or since the start.
+    #[inline]
     pub fn lap(&mut self) -> Duration {
         let now = Instant::now();
         let lap = now.saturating_duration_since(self.at);
@@ -58,17 +60,20 @@ impl Stopwatch {
     }
 
     /// The time since the start or the last lap.
+    #[inline]
     pub fn elapsed(&self) -> Duration {
         self.at.elapsed()
     }
 
     /// The time from the start of `other` to the last lap.
+    #[inline]
     pub fn since(&self, other: &Stopwatch) -> Duration {
         self.at.saturating_duration_since(other.at)
     }
 }
 
 /// A duration as the state machines count it: whole milliseconds, rounded up.
+#[inline]
 pub fn span(duration: Duration) -> Span {
     let ms = duration.as_nanos().div_ceil(1_000_000);
     Span::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))

@@ -13,6 +13,7 @@ pub struct OutPacket {
 
 impl OutPacket {
     /// Empties the message, and keeps its buffers.
+    #[inline]
     pub fn clear(&mut self) {
         self.first.clear();
         self.frames.clear();
@@ -30,6 +31,7 @@ pub struct InPacket {
 
 impl InPacket {
     /// All frames in one list.
+    #[inline]
     pub fn into_frames(self) -> Vec<Bytes> {
         let mut frames = Vec::with_capacity(self.frames.len() + 1);
         frames.push(self.first);

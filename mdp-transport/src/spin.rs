@@ -30,6 +30,7 @@ pub struct Spin {
 
 impl Spin {
     /// Tells of a burst of so many records.
+    #[inline]
     pub fn heard(&mut self, records: usize) {
         if records > 0 {
             self.loaded = records >= LOAD;

@@ -3,27 +3,27 @@
 //! The names are copied, as the conventions recommend for libraries: the crate with the names removes them when they
 //! are renamed.
 
-/// The version of the conventions that the names are from.
+/// Which version of the conventions.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 /// The value of [`SYSTEM`].
 pub const MDP: &str = "mdp";
-/// The name of the RPC system.
+/// The RPC system: always [`MDP`].
 pub const SYSTEM: &str = "rpc.system.name";
 /// `package.Service/Method`.
 pub const METHOD: &str = "rpc.method";
 /// The name of the code.
 pub const STATUS_CODE: &str = "rpc.response.status_code";
-/// The kind of an error: the name of its code.
+/// At a failure: the name of the code.
 pub const ERROR_TYPE: &str = "error.type";
-/// The host of the broker.
+/// The address of the broker.
 pub const SERVER_ADDRESS: &str = "server.address";
 /// The port of the broker.
 pub const SERVER_PORT: &str = "server.port";
 
-/// The histogram of a client's calls.
+/// The histogram of calls that are made.
 pub const CLIENT_DURATION: &str = "rpc.client.call.duration";
-/// The histogram of a worker's calls.
+/// The histogram of calls that are handled.
 pub const SERVER_DURATION: &str = "rpc.server.call.duration";
 
 /// The bounds of the histograms in seconds, as recommended by the conventions.

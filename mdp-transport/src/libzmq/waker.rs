@@ -67,6 +67,7 @@ impl Waker {
     }
 
     /// Whether the thread was woken since it looked.
+    #[inline]
     pub fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)
     }
