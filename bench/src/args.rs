@@ -71,13 +71,13 @@ pub(crate) enum Part {
     },
     /// Moves the frames of MDP/0.2.
     #[command(hide = true)]
-    PlainRelay,
+    ClassicRelay,
     /// Workers of MDP/0.2.
     #[command(hide = true)]
-    PlainWorker { endpoint: String },
+    ClassicWorker { endpoint: String },
     /// A client of MDP/0.2 that keeps a window of requests in flight.
     #[command(hide = true)]
-    PlainClient {
+    ClassicClient {
         endpoint: String,
         #[command(flatten)]
         load: Load,

@@ -18,7 +18,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use args::{Args, Part};
-use peers::{bare, crowd, generator, nats, one_way, overload, plain, relay, tarpc, tonic, typed};
+use peers::{bare, classic, crowd, generator, nats, one_way, overload, relay, tarpc, tonic, typed};
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -41,9 +41,9 @@ fn play(part: Part) -> Result<()> {
         Part::OneWayRelay => one_way::relay(),
         Part::OneWayWorker { endpoint } => one_way::worker(&endpoint),
         Part::OneWayClient { endpoint, load } => one_way::client(&endpoint, load),
-        Part::PlainRelay => plain::relay(),
-        Part::PlainWorker { endpoint } => plain::worker(&endpoint),
-        Part::PlainClient { endpoint, load } => plain::client(&endpoint, load),
+        Part::ClassicRelay => classic::relay(),
+        Part::ClassicWorker { endpoint } => classic::worker(&endpoint),
+        Part::ClassicClient { endpoint, load } => classic::client(&endpoint, load),
         Part::NatsServer => nats::server(),
         Part::NatsWorker { endpoint } => nats::worker(&endpoint),
         Part::NatsClient { endpoint, load } => nats::client(&endpoint, load),

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mdp_fuzz::{Frames, low};
-use mdp_protocol::wire::plain::{Form, Reader, put, read};
+use mdp_protocol::wire::classic::{Form, Reader, put, read};
 
 fuzz_target!(|input: (u8, Frames)| {
     let (form, Frames(rest)) = input;

@@ -3,14 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use mdp_fuzz::{Frames, Stage, low};
-use mdp_protocol::broker::{Content, ToPlain};
-use mdp_protocol::wire::plain::Form;
+use mdp_protocol::broker::{Content, ToClassic};
+use mdp_protocol::wire::classic::Form;
 
 fuzz_target!(|input: (bool, u8, Vec<u8>, Frames)| {
     let (second, known, name, Frames(body)) = input;
     let mut stage = Stage::default();
     stage.message(b"w", &[b"MDPW02".to_vec(), vec![1], b"echo".to_vec()]);
-    stage.plain.clear();
+    stage.classic.clear();
     let name = match known % 5 {
         0 => b"service".to_vec(),
         1 => b"services".to_vec(),
@@ -33,12 +33,12 @@ fuzz_target!(|input: (bool, u8, Vec<u8>, Frames)| {
         && service.len() <= 255;
     stage.message(b"c", &frames);
     // A tunnel would have to name a method of `mmi.`, and is refused.
-    let Some((_, form, ToPlain::Reply { service: said, last: true, content })) = stage.plain.pop()
+    let Some((_, form, ToClassic::Reply { service: said, last: true, content })) = stage.classic.pop()
     else {
         assert!(!fits, "no answer to {frames:?}");
         return;
     };
-    assert!(stage.plain.is_empty());
+    assert!(stage.classic.is_empty());
     assert_eq!((form == Form::V02, &*said), (second, &*service));
     if let Content::Listing(listing) = content {
         assert!([200, 404, 501].contains(&listing.status()));

@@ -13,7 +13,7 @@ use crate::{Frames, Stage};
 #[derive(Arbitrary, Debug)]
 pub enum Event {
     Noise(u8, Frames),
-    Plain(u8, Plain),
+    Classic(u8, Classic),
     Rpc(u8, Vec<Rpc>),
     Wait(u16),
     Lost(u8),
@@ -21,9 +21,9 @@ pub enum Event {
     ShutDown,
 }
 
-/// What a plain peer says, with an address that may be right.
+/// What a classic peer says, with an address that may be right.
 #[derive(Arbitrary, Debug)]
-pub enum Plain {
+pub enum Classic {
     Request { second: bool, service: u8, tunnel: Option<Rpc>, body: u8 },
     Ready { second: bool, service: u8 },
     Answer { second: bool, last: bool, address: Option<u8>, tunnel: Option<Rpc>, body: u8 },
@@ -50,8 +50,8 @@ pub enum Rpc {
 pub fn play(stage: &mut Stage, event: Event) {
     match event {
         Event::Noise(peer, Frames(frames)) => stage.message(&route(peer), &frames),
-        Event::Plain(peer, said) => {
-            let frames = plain(stage, &route(peer), said);
+        Event::Classic(peer, said) => {
+            let frames = classic(stage, &route(peer), said);
             stage.message(&route(peer), &frames);
         }
         Event::Rpc(peer, records) => {
@@ -84,7 +84,7 @@ fn handle(stage: &Stage, route: &[u8], other: Option<u8>) -> u64 {
     }
 }
 
-fn plain(stage: &Stage, route: &[u8], said: Plain) -> Vec<Vec<u8>> {
+fn classic(stage: &Stage, route: &[u8], said: Classic) -> Vec<Vec<u8>> {
     let tunnel = |record: Option<Rpc>, body: u8| match record {
         Some(record) => {
             let mut packet = Vec::new();
@@ -100,30 +100,30 @@ fn plain(stage: &Stage, route: &[u8], said: Plain) -> Vec<Vec<u8>> {
         (true, false) => vec![b"MDPW02".to_vec()],
     };
     match said {
-        Plain::Request { second, service: name, tunnel: record, body } => {
+        Classic::Request { second, service: name, tunnel: record, body } => {
             let mut frames = head(second, true);
             frames.push(service(name));
             frames.extend(tunnel(record, body));
             frames
         }
-        Plain::Ready { second, service: name } => {
+        Classic::Ready { second, service: name } => {
             let mut frames = head(second, false);
             frames.extend([vec![1], service(name)]);
             frames
         }
-        Plain::Answer { second, last, address, tunnel: record, body } => {
+        Classic::Answer { second, last, address, tunnel: record, body } => {
             let mut frames = head(second, false);
             let address = handle(stage, route, address).to_be_bytes().to_vec();
             frames.extend([vec![if second && last { 4 } else { 3 }], address, Vec::new()]);
             frames.extend(tunnel(record, body));
             frames
         }
-        Plain::Heartbeat { second } => {
+        Classic::Heartbeat { second } => {
             let mut frames = head(second, false);
             frames.push(vec![if second { 5 } else { 4 }]);
             frames
         }
-        Plain::Disconnect { second } => {
+        Classic::Disconnect { second } => {
             let mut frames = head(second, false);
             frames.push(vec![if second { 6 } else { 5 }]);
             frames

@@ -15,8 +15,8 @@ impl Stage {
     pub fn guarded() -> Self {
         let policy = Arc::new(policy(0xffff));
         let mut config = Config { limits: low(), policy: Some(policy.clone()), ..Config::default() };
-        config.plain.queue_expiry = mdp_protocol::Span::from_secs(2);
-        config.plain.run_timeout = mdp_protocol::Span::from_secs(4);
+        config.classic.queue_expiry = mdp_protocol::Span::from_secs(2);
+        config.classic.run_timeout = mdp_protocol::Span::from_secs(4);
         Stage { broker: Broker::new(config), policy: Some(policy), ..Stage::default() }
     }
 

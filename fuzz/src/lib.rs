@@ -11,10 +11,10 @@ use std::sync::Arc;
 use arbitrary::{Arbitrary, Unstructured};
 use body::Body;
 use mdp_protocol::broker::{
-    Action, Broker, Config, Content, FromPlain, Incoming, Input, Outgoing, ToPlain,
+    Action, Broker, Config, Content, FromClassic, Incoming, Input, Outgoing, ToClassic,
 };
 use mdp_protocol::policy::Policy;
-use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader, Side};
+use mdp_protocol::wire::classic::{self, Command, Form, ClassicError, Reader, Side};
 use mdp_protocol::wire::{DisconnectReason, Head, Record, SIGNATURE, decode, tunnel};
 use mdp_protocol::{Key, Limits, Span, Time};
 
@@ -88,8 +88,8 @@ pub struct Stage {
     routes: BTreeMap<Key, Vec<u8>>,
     /// The handle of the last request that each peer got.
     pub last: BTreeMap<Vec<u8>, u64>,
-    /// Messages to plain peers since they were asked for.
-    pub plain: Vec<(Vec<u8>, Form, ToPlain<Body>)>,
+    /// Messages to classic peers since they were asked for.
+    pub classic: Vec<(Vec<u8>, Form, ToClassic<Body>)>,
     pub closed: bool,
     /// The policy, if there is one.
     policy: Option<Arc<Policy>>,
@@ -101,15 +101,15 @@ impl Default for Stage {
     fn default() -> Self {
         let limits = low();
         let mut config = Config { limits: limits.clone(), ..Config::default() };
-        config.plain.queue_expiry = Span::from_secs(2);
-        config.plain.run_timeout = Span::from_secs(4);
+        config.classic.queue_expiry = Span::from_secs(2);
+        config.classic.run_timeout = Span::from_secs(4);
         Stage {
             broker: Broker::new(config),
             limits,
             now: 1_000,
             routes: BTreeMap::new(),
             last: BTreeMap::new(),
-            plain: Vec::new(),
+            classic: Vec::new(),
             closed: false,
             policy: None,
             between: None,
@@ -122,7 +122,7 @@ impl Stage {
     pub fn message(&mut self, route: &[u8], frames: &[Vec<u8>]) {
         match frames.first().and_then(|frame| frame.first()) {
             Some(&SIGNATURE) => self.packet(route, frames),
-            _ => self.plain_message(route, frames),
+            _ => self.classic_message(route, frames),
         }
     }
 
@@ -151,33 +151,33 @@ impl Stage {
         })
     }
 
-    fn plain_message(&mut self, route: &[u8], frames: &[Vec<u8>]) {
+    fn classic_message(&mut self, route: &[u8], frames: &[Vec<u8>]) {
         let from = self.broker.sender(route, self.identity(route));
-        let message = match plain::read(Reader::Broker, frames, &self.limits) {
+        let message = match classic::read(Reader::Broker, frames, &self.limits) {
             Ok(message) => message,
-            Err(PlainError::Signature) => {
+            Err(ClassicError::Signature) => {
                 return self.handle(Input::Invalid { from, reason: DisconnectReason::Malformed });
             }
-            Err(PlainError::Wrong { form, side, .. }) => {
-                return self.handle(Input::InvalidPlain { from, form, side });
+            Err(ClassicError::Wrong { form, side, .. }) => {
+                return self.handle(Input::InvalidClassic { from, form, side });
             }
         };
         let body = &frames[message.body..];
         let said = match message.command {
             Command::Request { service } => {
                 let fits = |head: &Head| tunnel::is_request(head);
-                FromPlain::Request { service, content: self.content(service, body, fits) }
+                FromClassic::Request { service, content: self.content(service, body, fits) }
             }
             Command::Answer { address, last } => {
                 let fits = |head: &Head| tunnel::is_reply(head, last);
-                FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
+                FromClassic::Answer { address, last, content: self.content(b"", body, fits) }
             }
-            Command::Ready { service } => FromPlain::Ready { service },
-            Command::Heartbeat => FromPlain::Heartbeat,
-            Command::Disconnect => FromPlain::Disconnect,
+            Command::Ready { service } => FromClassic::Ready { service },
+            Command::Heartbeat => FromClassic::Heartbeat,
+            Command::Disconnect => FromClassic::Disconnect,
             command => panic!("{command:?} is not for a broker"),
         };
-        self.handle(Input::Plain { from, form: message.form, said });
+        self.handle(Input::Classic { from, form: message.form, said });
     }
 
     fn content<'a>(
@@ -238,9 +238,9 @@ impl Stage {
                 let route = self.routes.get(&to).expect("sends to an open session").clone();
                 self.check_record(route, &record);
             }
-            Action::SendPlain { to, form, message } => {
+            Action::SendClassic { to, form, message } => {
                 let route = self.routes.get(&to).expect("sends to an open session").clone();
-                if let ToPlain::Task { call, content } = &message {
+                if let ToClassic::Task { call, content } = &message {
                     self.last.insert(route.clone(), *call);
                     match content {
                         Content::Raw(body) => self.check_caller(*call, None, body),
@@ -252,12 +252,12 @@ impl Stage {
                         Content::Listing(_) => {}
                     }
                 }
-                check_plain(form, &message);
-                self.plain.push((route, form, message));
+                check_classic(form, &message);
+                self.classic.push((route, form, message));
             }
             Action::Closed => self.closed = true,
             Action::Ask(_) => unreachable!("there are no hooks"),
-            Action::Answer { .. } | Action::AnswerPlain { .. } | Action::Note(_) => {}
+            Action::Answer { .. } | Action::AnswerClassic { .. } | Action::Note(_) => {}
         }
     }
 
@@ -275,18 +275,18 @@ impl Stage {
 }
 
 /// What the broker says can be read by a peer, and is what it says.
-fn check_plain(form: Form, message: &ToPlain<Body>) {
+fn check_classic(form: Form, message: &ToClassic<Body>) {
     let mut frames = Vec::new();
     message.heads(form, |frame| frames.push(frame.to_vec()));
     let heads = frames.len();
-    if let ToPlain::Task { content: Content::Raw(body), .. }
-    | ToPlain::Reply { content: Content::Raw(body), .. } = message
+    if let ToClassic::Task { content: Content::Raw(body), .. }
+    | ToClassic::Reply { content: Content::Raw(body), .. } = message
     {
         frames.extend(body.frames());
     }
-    let read = plain::read(Reader::Peer, &frames, &Limits { frames: 64, ..Limits::default() });
+    let read = classic::read(Reader::Peer, &frames, &Limits { frames: 64, ..Limits::default() });
     let read = read.unwrap_or_else(|error| panic!("{message:?} cannot be read: {error}"));
     assert_eq!((read.form, read.body), (form, heads));
-    let side = if matches!(message, ToPlain::Reply { .. }) { Side::Client } else { Side::Worker };
+    let side = if matches!(message, ToClassic::Reply { .. }) { Side::Client } else { Side::Worker };
     assert_eq!(read.side, side);
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mdp_protocol::broker::{
-    BrokerLine, Listing, MethodLine, Name, ServiceLine, Stats, Tally, WorkerLine,
+    BrokerLine, CallStats, Listing, MethodLine, Name, ServiceLine, Stats, WorkerLine,
 };
-use mdp_protocol::wire::plain::Dialect;
+use mdp_protocol::wire::classic::Dialect;
 use mdp_protocol::wire::{Record, Reply, SchemaHash};
 use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn worker(line: &WorkerLine) -> Value {
         "running": line.running,
         "draining": line.draining,
         "schema": line.schema.as_ref().map(hex),
-        "done": tally(&line.tally, line.since_error),
+        "done": call_stats(&line.call_stats, line.since_error),
     })
 }
 
@@ -125,19 +125,19 @@ fn method(line: &MethodLine) -> Value {
     json!({
         "service": text(&line.service),
         "method": text(&line.method),
-        "done": tally(&line.tally, line.since_error),
+        "done": call_stats(&line.call_stats, line.since_error),
     })
 }
 
 /// Encodes a tally. Times are in milliseconds, summed over all calls.
-fn tally(tally: &Tally, since_error: Option<Span>) -> Value {
+fn call_stats(call_stats: &CallStats, since_error: Option<Span>) -> Value {
     json!({
-        "requests": tally.requests,
-        "errors": tally.errors,
-        "redispatched": tally.redispatched,
-        "queued_ms": tally.queued.as_ms(),
-        "running_ms": tally.running.as_ms(),
-        "last_error": tally.last_error.map(|(code, _)| code.name()),
+        "requests": call_stats.requests,
+        "errors": call_stats.errors,
+        "redispatched": call_stats.redispatched,
+        "queued_ms": call_stats.queued.as_ms(),
+        "running_ms": call_stats.running.as_ms(),
+        "last_error": call_stats.last_error.map(|(code, _)| code.name()),
         "last_error_ms_ago": since_error.map(Span::as_ms),
     })
 }

@@ -14,13 +14,13 @@
 
 use std::fmt::Write;
 
-use mdp_protocol::broker::{Name, Report, ServiceLine, Stats, Tally};
+use mdp_protocol::broker::{CallStats, Name, Report, ServiceLine, Stats};
 
 /// The content type of this format in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Maximum number of workers with their own series.
-const WORKERS_MOST: usize = 1_000;
+const MAX_WORKERS: usize = 1_000;
 
 /// Returns the report as text.
 pub fn prometheus(report: &Report) -> String {
@@ -111,7 +111,7 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 17] {
         ("mdp_unwanted_total", "Workers' answers that their clients cannot take.", stats.unwanted),
         (
             "mdp_unanswered_total",
-            "Raw calls of plain clients that ended without an answer.",
+            "Raw calls of classic clients that ended without an answer.",
             stats.unanswered,
         ),
         ("mdp_invalid_total", "Messages, records and metadata that are invalid.", stats.invalid),
@@ -154,21 +154,25 @@ fn of_services(text: &mut Text, report: &Report) {
 }
 
 /// A counter of a tally: the name, the help text, and the value.
-type Count = (&'static str, &'static str, fn(&Tally) -> f64);
+type Count = (&'static str, &'static str, fn(&CallStats) -> f64);
 
 const METHOD: [Count; 5] = [
-    ("mdp_method_calls_total", "Calls accepted.", |tally| tally.requests as f64),
-    ("mdp_method_errors_total", "Calls that ended with a code other than OK.", |tally| {
-        tally.errors as f64
+    ("mdp_method_calls_total", "Calls accepted.", |call_stats| call_stats.requests as f64),
+    ("mdp_method_errors_total", "Calls that ended with a code other than OK.", |call_stats| {
+        call_stats.errors as f64
     }),
-    ("mdp_method_redispatched_total", "Calls given to another worker after a loss.", |tally| {
-        tally.redispatched as f64
-    }),
-    ("mdp_method_queued_seconds_total", "How long calls waited for a worker, in sum.", |tally| {
-        tally.queued.as_ms() as f64 / 1e3
-    }),
-    ("mdp_method_running_seconds_total", "How long workers held calls, in sum.", |tally| {
-        tally.running.as_ms() as f64 / 1e3
+    (
+        "mdp_method_redispatched_total",
+        "Calls given to another worker after a loss.",
+        |call_stats| call_stats.redispatched as f64,
+    ),
+    (
+        "mdp_method_queued_seconds_total",
+        "How long calls waited for a worker, in sum.",
+        |call_stats| call_stats.queued.as_ms() as f64 / 1e3,
+    ),
+    ("mdp_method_running_seconds_total", "How long workers held calls, in sum.", |call_stats| {
+        call_stats.running.as_ms() as f64 / 1e3
     }),
 ];
 
@@ -177,18 +181,20 @@ fn of_methods(text: &mut Text, report: &Report) {
         text.head(name, "counter", help);
         for line in &report.methods {
             let (service, method) = (shown(&line.service), shown(&line.method));
-            text.line(name, &[("service", &service), ("method", &method)], value(&line.tally));
+            text.line(name, &[("service", &service), ("method", &method)], value(&line.call_stats));
         }
     }
 }
 
 const WORKER: [Count; 3] = [
-    ("mdp_worker_calls_total", "Calls given to a worker.", |tally| tally.requests as f64),
-    ("mdp_worker_errors_total", "Calls that a worker ended with a code other than OK.", |tally| {
-        tally.errors as f64
-    }),
-    ("mdp_worker_running_seconds_total", "How long a worker held calls, in sum.", |tally| {
-        tally.running.as_ms() as f64 / 1e3
+    ("mdp_worker_calls_total", "Calls given to a worker.", |call_stats| call_stats.requests as f64),
+    (
+        "mdp_worker_errors_total",
+        "Calls that a worker ended with a code other than OK.",
+        |call_stats| call_stats.errors as f64,
+    ),
+    ("mdp_worker_running_seconds_total", "How long a worker held calls, in sum.", |call_stats| {
+        call_stats.running.as_ms() as f64 / 1e3
     }),
 ];
 
@@ -199,9 +205,9 @@ fn of_workers(text: &mut Text, report: &Report) {
         "gauge",
         "Workers without series of their own, because there are too many workers.",
     );
-    text.line(name, &[], report.workers.len().saturating_sub(WORKERS_MOST));
+    text.line(name, &[], report.workers.len().saturating_sub(MAX_WORKERS));
     let shown_workers = || {
-        let workers = report.workers.iter().take(WORKERS_MOST);
+        let workers = report.workers.iter().take(MAX_WORKERS);
         workers.map(|line| (shown(&line.service), shown(&line.id), line))
     };
     let name = "mdp_worker_calls_running";
@@ -212,7 +218,7 @@ fn of_workers(text: &mut Text, report: &Report) {
     for (name, help, value) in WORKER {
         text.head(name, "counter", help);
         for (service, worker, line) in shown_workers() {
-            text.line(name, &[("service", &service), ("worker", &worker)], value(&line.tally));
+            text.line(name, &[("service", &service), ("worker", &worker)], value(&line.call_stats));
         }
     }
 }

@@ -3,7 +3,7 @@
 use mdp_call::bounded;
 use mdp_call::log::shown;
 use mdp_protocol::broker::{Cause, Note};
-use mdp_protocol::wire::plain::PlainError;
+use mdp_protocol::wire::classic::ClassicError;
 use mdp_protocol::wire::{DisconnectReason, RecordError, WireError};
 use mdp_transport::Unsent;
 
@@ -78,7 +78,7 @@ pub(crate) fn invalid(route: &[u8], error: &WireError) {
     bounded!(warn, route = shown(route), %error, "message dropped");
 }
 
-pub(crate) fn invalid_plain(route: &[u8], error: &PlainError) {
+pub(crate) fn invalid_classic(route: &[u8], error: &ClassicError) {
     bounded!(warn, route = shown(route), %error, "message dropped");
 }
 

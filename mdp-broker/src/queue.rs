@@ -29,7 +29,7 @@ pub(crate) struct Waiting {
     telemetry: Telemetry,
     /// Calls, by the client's session and the client's number for the call.
     calls: BTreeMap<(Key, u64), Wait>,
-    most: usize,
+    max: usize,
     sweep_at: usize,
 }
 
@@ -43,9 +43,9 @@ struct Wait {
 }
 
 impl Waiting {
-    /// Makes an empty list. `most` is the maximum number of calls that the broker accepts.
-    pub(crate) fn new(telemetry: Telemetry, most: usize) -> Self {
-        Waiting { telemetry, calls: BTreeMap::new(), most, sweep_at: SWEEP_FROM }
+    /// Makes an empty list. `max` is the maximum number of calls that the broker accepts.
+    pub(crate) fn new(telemetry: Telemetry, max: usize) -> Self {
+        Waiting { telemetry, calls: BTreeMap::new(), max, sweep_at: SWEEP_FROM }
     }
 
     /// A record has arrived. It is not handled yet.
@@ -124,7 +124,7 @@ impl Waiting {
             self.calls.retain(|_, wait| wait.until > now);
             self.sweep_at = SWEEP_FROM.max(2 * self.calls.len());
         }
-        self.calls.len() < self.most
+        self.calls.len() < self.max
     }
 
     /// Ends the wait of a call together with the call. A call that has left the queue is not in the list any more.

@@ -9,7 +9,7 @@ use crate::status::Status;
 
 /// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
 /// below it a copy into the packet costs less than a frame does.
-pub const INLINE_MOST: usize = 8 * 1024;
+pub const MAX_INLINE: usize = 8 * 1024;
 
 /// The name, the metadata and the payload of a REQUEST or a FINAL.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Body {
     payload_len: u32,
     peer_len: u8,
     name_len: u8,
-    /// META: the body has metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a plain
+    /// META: the body has metadata. COMPRESSED: the payload is compressed. RAW: the payload is the frames of a classic
     /// message.
     flags: Flags,
     /// `bytes` is an allocation of its own, and not part of a packet.
@@ -33,7 +33,7 @@ pub struct Body {
 enum Out {
     /// The payload has its own frame.
     Payload(Bytes),
-    /// The frames of a plain message, unchanged.
+    /// The frames of a classic message, unchanged.
     Frames(Vec<Bytes>),
 }
 
@@ -46,7 +46,7 @@ impl Body {
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Self {
         let meta_len = meta.map_or(0, |meta| meta.len() + 4);
-        let inline = len <= INLINE_MOST;
+        let inline = len <= MAX_INLINE;
         let room = name.len() + meta_len + if inline { len } else { 0 };
         let mut bytes = Vec::with_capacity(room);
         bytes.extend_from_slice(name.as_bytes());
@@ -73,7 +73,7 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message, and on a request the service.
+    /// The frames of a classic message, and on a request the service.
     pub fn of_frames(service: &[u8], frames: Vec<Bytes>) -> Self {
         Body {
             bytes: Bytes::copy_from_slice(service),
@@ -87,11 +87,11 @@ impl Body {
 
     /// A body to send, whose payload is there already.
     pub fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
-        if name.is_empty() && meta.is_none() && payload.len() <= INLINE_MOST {
+        if name.is_empty() && meta.is_none() && payload.len() <= MAX_INLINE {
             let payload_len = payload.len() as u32;
             return Body { bytes: payload, payload_len, own: true, ..Body::default() };
         }
-        if payload.len() <= INLINE_MOST {
+        if payload.len() <= MAX_INLINE {
             return Body::new(name, meta, payload.len(), |bytes| bytes.extend_from_slice(&payload));
         }
         let mut body = Body::new(name, meta, 0, |_| {});
@@ -103,7 +103,7 @@ impl Body {
     /// An item to send that is a part of something larger.
     pub fn of_shared(payload: Bytes) -> Self {
         let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        if payload.len() > INLINE_MOST {
+        if payload.len() > MAX_INLINE {
             return Body {
                 payload_len,
                 out: Some(Box::new(Out::Payload(payload))),
@@ -157,7 +157,7 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message, if it is held as such.
+    /// The frames of a classic message, if it is held as such.
     pub fn as_frames(&self) -> Option<&[Bytes]> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => Some(frames),
@@ -165,7 +165,7 @@ impl Body {
         }
     }
 
-    /// The frames of a plain message. A payload that is none is one frame.
+    /// The frames of a classic message. A payload that is none is one frame.
     pub fn frames(&self) -> Vec<Bytes> {
         match self.out.as_deref() {
             Some(Out::Frames(frames)) => frames.clone(),
@@ -186,10 +186,10 @@ impl Body {
         let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
         let name = self.path();
         let len = frames.iter().map(|frame| 4 + frame.len()).sum();
-        let mut bytes = Vec::with_capacity(name.len() + if len <= INLINE_MOST { len } else { 0 });
+        let mut bytes = Vec::with_capacity(name.len() + if len <= MAX_INLINE { len } else { 0 });
         bytes.extend_from_slice(name);
         let mut out = None;
-        if len <= INLINE_MOST {
+        if len <= MAX_INLINE {
             frames.iter().for_each(|frame| wire::put_frame(&mut bytes, frame));
         } else {
             out = Some(Box::new(Out::Payload(joined(frames))));
@@ -226,14 +226,14 @@ impl Body {
         self.flags.has(Flags::COMPRESSED)
     }
 
-    /// The decompressed payload, of at most `most` bytes.
+    /// The decompressed payload, of at most `max` bytes.
     ///
     /// # Errors
     ///
     /// It is too large, or cannot be decompressed.
-    pub fn plain(&self, most: usize) -> Result<Bytes, Status> {
+    pub fn uncompressed(&self, max: usize) -> Result<Bytes, Status> {
         let payload = self.payload();
-        if self.is_compressed() { compress::unpack(&payload, most) } else { Ok(payload) }
+        if self.is_compressed() { compress::unpack(&payload, max) } else { Ok(payload) }
     }
 
     /// The payload's frame, if it has one of its own.
@@ -373,7 +373,7 @@ impl Payload for Body {
 }
 
 fn make_own(frame: &mut Bytes) {
-    if !frame.is_empty() && frame.len() <= INLINE_MOST {
+    if !frame.is_empty() && frame.len() <= MAX_INLINE {
         *frame = Bytes::copy_from_slice(frame);
     }
 }
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn frames_come_through_the_wire_as_they_were() {
-        for len in [0, 1, INLINE_MOST] {
+        for len in [0, 1, MAX_INLINE] {
             let frames = vec![Bytes::from(vec![3; len]), Bytes::new(), Bytes::from_static(b"end")];
             let sent = Body::of_frames(b"echo", frames.clone());
             let came = through_the_wire(&sent.flat().unwrap());
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_body_comes_through_the_wire_as_it_was() {
-        for len in [0, 1, INLINE_MOST, INLINE_MOST + 1] {
+        for len in [0, 1, MAX_INLINE, MAX_INLINE + 1] {
             for meta in [None, Some(b"meta".as_slice()), Some(b"".as_slice())] {
                 let payload = Bytes::from(vec![3; len]);
                 let sent = Body::with_payload("a.B/C", meta, payload.clone());
@@ -436,7 +436,7 @@ mod tests {
                 assert_eq!(came.meta(), meta.unwrap_or_default());
                 assert_eq!(came.payload(), payload);
                 assert_eq!(came.peer(), b"client-1".as_slice());
-                assert_eq!(came.out().is_some(), len > INLINE_MOST);
+                assert_eq!(came.out().is_some(), len > MAX_INLINE);
                 assert_eq!(came.keep().payload(), payload);
                 assert_eq!(through_the_wire(&came.detach()).payload(), payload);
             }

@@ -12,7 +12,7 @@ pub const FROM: usize = 1_024;
 /// Bytes before the block.
 const HEAD: usize = 5;
 /// What a message may have after it was decompressed, unless the builder says otherwise.
-pub const DEFAULT_MOST: usize = 16 << 20;
+pub const DEFAULT_MAX: usize = 16 << 20;
 
 /// How the messages of a call are compressed, in both directions. A message is compressed if it has at least 1 KiB and
 /// becomes smaller. Each codec is behind a feature of this crate, off by default.
@@ -68,18 +68,18 @@ impl Compression {
 
     // Without a codec this type has no values, so the arguments are unused.
     #[cfg_attr(not(any(feature = "zstd", feature = "lz4")), allow(unused_variables))]
-    fn block(self, plain: &[u8]) -> Option<Vec<u8>> {
+    fn block(self, uncompressed: &[u8]) -> Option<Vec<u8>> {
         match self {
             #[cfg(feature = "zstd")]
-            Compression::Zstd => zstd::bulk::compress(plain, 0).ok(),
+            Compression::Zstd => zstd::bulk::compress(uncompressed, 0).ok(),
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => Some(lz4_flex::block::compress(plain)),
+            Compression::Lz4 => Some(lz4_flex::block::compress(uncompressed)),
         }
     }
 
-    /// Decompresses a block whose plain form has `size` bytes.
+    /// Decompresses a block whose uncompressed form has `size` bytes.
     #[cfg_attr(not(any(feature = "zstd", feature = "lz4")), allow(unused_variables))]
-    fn plain(self, block: &[u8], size: usize) -> Result<Vec<u8>, String> {
+    fn uncompressed(self, block: &[u8], size: usize) -> Result<Vec<u8>, String> {
         match self {
             #[cfg(feature = "zstd")]
             Compression::Zstd => {
@@ -103,22 +103,22 @@ impl Compression {
 pub struct Packing {
     /// How to compress.
     pub with: Option<Compression>,
-    /// The most bytes that a message may have after it was decompressed.
-    pub most: usize,
+    /// The maximum number of bytes that a message may have after it was decompressed.
+    pub max: usize,
 }
 
 impl Default for Packing {
     fn default() -> Self {
-        Packing { with: None, most: DEFAULT_MOST }
+        Packing { with: None, max: DEFAULT_MAX }
     }
 }
 
 /// The payload compressed, if that is worth it.
-pub fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
-    let with = with.filter(|_| plain.len() >= FROM)?;
-    let size = u32::try_from(plain.len()).ok()?;
-    let block = with.block(plain)?;
-    if HEAD + block.len() >= plain.len() {
+pub fn pack(with: Option<Compression>, uncompressed: &[u8]) -> Option<Bytes> {
+    let with = with.filter(|_| uncompressed.len() >= FROM)?;
+    let size = u32::try_from(uncompressed.len()).ok()?;
+    let block = with.block(uncompressed)?;
+    if HEAD + block.len() >= uncompressed.len() {
         return None;
     }
     let mut packed = Vec::with_capacity(HEAD + block.len());
@@ -132,9 +132,9 @@ pub fn pack(with: Option<Compression>, plain: &[u8]) -> Option<Bytes> {
 ///
 /// # Errors
 ///
-/// UNIMPLEMENTED: the codec is not built in. RESOURCE_EXHAUSTED: it has more than `most` bytes. INVALID_ARGUMENT: it
+/// UNIMPLEMENTED: the codec is not built in. RESOURCE_EXHAUSTED: it has more than `max` bytes. INVALID_ARGUMENT: it
 /// is not what it says.
-pub fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Status> {
+pub fn unpack(packed: &[u8], max: usize) -> Result<Bytes, Status> {
     let (head, block) = packed.split_first_chunk::<HEAD>().ok_or_else(|| {
         Status::invalid_argument("a compressed message is cut off within its first five bytes")
     })?;
@@ -151,21 +151,21 @@ pub fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Status> {
              of that name is missing"
         ))
     })?;
-    if size > most {
+    if size > max {
         return Err(Status::resource_exhausted(format!(
-            "a compressed message has {size} bytes, and {most} are allowed here (`max_decompressed`)"
+            "a compressed message has {size} bytes, and {max} are allowed here (`max_decompressed`)"
         )));
     }
-    let plain = with.plain(block, size).map_err(|error| {
+    let uncompressed = with.uncompressed(block, size).map_err(|error| {
         Status::invalid_argument(format!("a compressed message cannot be decompressed: {error}"))
     })?;
-    if plain.len() != size {
-        let found = plain.len();
+    if uncompressed.len() != size {
+        let found = uncompressed.len();
         return Err(Status::invalid_argument(format!(
             "a compressed message has {found} bytes and says that it has {size}"
         )));
     }
-    Ok(Bytes::from(plain))
+    Ok(Bytes::from(uncompressed))
 }
 
 #[cfg(test)]

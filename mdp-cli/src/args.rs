@@ -30,11 +30,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 #[command(name = "mdp", version = VERSION.as_str())]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Runs a broker until SIGINT, SIGTERM or `mdp drain broker`; a second signal stops it at once.
     ///
     /// Prints `bound ENDPOINT` for each endpoint when it is ready, and with CURVE `public-key KEY` before.

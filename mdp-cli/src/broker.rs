@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::args::BrokerArgs;
-use crate::config::Config;
+use crate::config::ConfigFile;
 use crate::stop::{Reload, Stop};
 use crate::{log, metrics, supervisor};
 
@@ -26,8 +26,8 @@ pub(crate) fn run(args: BrokerArgs) -> Result<(), Failure> {
     };
     log::start(args.log.as_deref())?;
     let config = match &args.config {
-        Some(path) => Config::read(path).map_err(Failure::wrong)?,
-        None => Config::default(),
+        Some(path) => ConfigFile::read(path).map_err(Failure::wrong)?,
+        None => ConfigFile::default(),
     };
     let binds = if args.bind.is_empty() { &config.bind } else { &args.bind };
     if binds.is_empty() {

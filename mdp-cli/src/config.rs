@@ -13,7 +13,7 @@ use serde::Deserialize;
 /// comments (`reference.rs`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+pub(crate) struct ConfigFile {
     /// The endpoints to listen on, as with `--bind`. Required here or on the command line.
     #[serde(default)]
     pub(crate) bind: Vec<String>,
@@ -37,9 +37,9 @@ pub(crate) struct Config {
     curve: Option<CurveConfig>,
     /// The file with the rights of each key to call and to serve.
     policy: Option<PathBuf>,
-    /// For peers of plain MDP.
+    /// For peers of classic MDP.
     #[serde(default)]
-    plain: PlainConfig,
+    classic: ClassicConfig,
     /// The most that peers can make the broker hold.
     #[serde(default)]
     limits: LimitsConfig,
@@ -64,10 +64,10 @@ struct CurveConfig {
     allow_any: bool,
 }
 
-/// For peers of plain MDP (RFC 7 and RFC 18).
+/// For peers of classic MDP (RFC 7 and RFC 18).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlainConfig {
+struct ClassicConfig {
     /// How long a raw request of a client waits for a worker.
     queue_expiry_ms: Option<NonZeroU64>,
     /// How long a raw request may run, counted again from each attempt.
@@ -130,10 +130,10 @@ struct LimitsConfig {
     unanswered: Option<NonZeroU8>,
 }
 
-impl Config {
+impl ConfigFile {
     /// Reads a file. A file without any setting is refused: it may be incomplete, and the broker would start without
     /// its keys and its policy.
-    pub(crate) fn read(path: &Path) -> Result<Config> {
+    pub(crate) fn read(path: &Path) -> Result<ConfigFile> {
         let text = read_trusted(path)
             .with_context(|| format!("could not read the configuration {}", path.display()))?;
         let wrong = || format!("the configuration {} is wrong", path.display());
@@ -171,7 +171,7 @@ impl Config {
         if let Some(admission) = self.admission {
             builder = builder.admission(admission);
         }
-        Ok(self.plain.apply(builder).limits(self.limits.merged()))
+        Ok(self.classic.apply(builder).limits(self.limits.merged()))
     }
 }
 
@@ -209,23 +209,23 @@ impl CurveConfig {
     }
 }
 
-impl PlainConfig {
+impl ClassicConfig {
     fn apply(&self, mut builder: BrokerBuilder) -> BrokerBuilder {
         let time = |ms: NonZeroU64| Duration::from_millis(ms.get());
         if let Some(ms) = self.queue_expiry_ms {
-            builder = builder.plain_queue_expiry(time(ms));
+            builder = builder.classic_queue_expiry(time(ms));
         }
         if let Some(ms) = self.run_timeout_ms {
-            builder = builder.plain_run_timeout(time(ms));
+            builder = builder.classic_run_timeout(time(ms));
         }
         if let Some(ms) = self.idle_expiry_ms {
-            builder = builder.plain_idle_expiry(time(ms));
+            builder = builder.classic_idle_expiry(time(ms));
         }
         if let Some(ms) = self.busy_expiry_ms {
-            builder = builder.plain_busy_expiry(time(ms));
+            builder = builder.classic_busy_expiry(time(ms));
         }
         if let Some(redispatch) = self.redispatch {
-            builder = builder.plain_redispatch(redispatch);
+            builder = builder.classic_redispatch(redispatch);
         }
         builder
     }

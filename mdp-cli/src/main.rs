@@ -52,28 +52,28 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::args::{Args, Command, SchemaCommand};
+use crate::args::{Args, CliCommand, SchemaCommand};
 
 fn main() -> ExitCode {
     if let Err(error) = stop::end_process_one() {
         log::say(&format!("mdp: SIGTERM cannot end this process: {error}\n"));
     }
     let done = match Args::parse().command {
-        Command::Broker(args) => broker::run(args).map(|()| 0),
-        Command::Keys(command) => keys::run(&command).map(|()| 0),
-        Command::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
-        Command::Schema(SchemaCommand::Check(args)) => schema::check(&args),
-        Command::Call(args) => call::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::List(args) => on_tokio(list::run(&args)),
-        Command::Describe(args) => on_tokio(describe::run(&args)),
-        Command::Stats(args) => on_tokio(stats::run(&args)),
-        Command::Top(args) => on_tokio(top::run(&args)),
-        Command::Ping(args) => on_tokio(ping::run(&args)),
-        Command::Watch(args) => on_tokio(watch::run(&args)),
-        Command::Doctor(args) => on_tokio(doctor::run(&args)),
-        Command::Drain(args) => on_tokio(drain::run(&args)),
-        Command::Completion(args) => completion::run(&args),
+        CliCommand::Broker(args) => broker::run(args).map(|()| 0),
+        CliCommand::Keys(command) => keys::run(&command).map(|()| 0),
+        CliCommand::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
+        CliCommand::Schema(SchemaCommand::Check(args)) => schema::check(&args),
+        CliCommand::Call(args) => call::run(&args),
+        CliCommand::Bench(args) => bench::run(&args),
+        CliCommand::List(args) => on_tokio(list::run(&args)),
+        CliCommand::Describe(args) => on_tokio(describe::run(&args)),
+        CliCommand::Stats(args) => on_tokio(stats::run(&args)),
+        CliCommand::Top(args) => on_tokio(top::run(&args)),
+        CliCommand::Ping(args) => on_tokio(ping::run(&args)),
+        CliCommand::Watch(args) => on_tokio(watch::run(&args)),
+        CliCommand::Doctor(args) => on_tokio(doctor::run(&args)),
+        CliCommand::Drain(args) => on_tokio(drain::run(&args)),
+        CliCommand::Completion(args) => completion::run(&args),
     };
     let code = done.unwrap_or_else(|failure| {
         log::say(&format!("mdp: {:#}\n", failure.error));

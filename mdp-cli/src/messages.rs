@@ -19,7 +19,7 @@ use crate::management::{Management, in_hex, workers_in_words};
 /// The maximum nesting of generated messages.
 const DEEPEST: u32 = 3;
 /// The maximum number of elements of a generated list, and the maximum length of a generated text.
-const MOST_ELEMENTS: u64 = 4;
+const MAX_ELEMENTS: u64 = 4;
 const LONGEST_TEXT: u64 = 24;
 
 /// A method with its request and reply types.
@@ -152,8 +152,8 @@ pub(crate) fn json(given: &str) -> anyhow::Result<String> {
 struct Chance(fastrand::Rng);
 
 impl Chance {
-    fn up_to(&mut self, most: u64) -> u64 {
-        self.0.u64(0..=most)
+    fn up_to(&mut self, max: u64) -> u64 {
+        self.0.u64(0..=max)
     }
 
     fn message(&mut self, descriptor: &MessageDescriptor, depth: u32) -> DynamicMessage {
@@ -171,7 +171,7 @@ impl Chance {
     }
 
     fn field(&mut self, field: &FieldDescriptor, depth: u32) -> Value {
-        let count = self.up_to(MOST_ELEMENTS);
+        let count = self.up_to(MAX_ELEMENTS);
         match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());

@@ -13,7 +13,7 @@ use crate::management::Management;
 
 /// Measures the round trip to the broker, and through the broker to each worker of a service.
 ///
-/// Workers answer without a handler. Workers of plain MDP cannot answer. The exit code is 1 if the broker or a worker
+/// Workers answer without a handler. Workers of classic MDP cannot answer. The exit code is 1 if the broker or a worker
 /// did not answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PingArgs {
@@ -110,18 +110,18 @@ impl Pinged {
     /// Returns minimum, mean and maximum, in milliseconds.
     fn times(&self) -> Option<[f64; 3]> {
         let ms = |time: &Duration| time.as_secs_f64() * 1_000.0;
-        let (least, most) = (self.times.iter().min()?, self.times.iter().max()?);
+        let (least, max) = (self.times.iter().min()?, self.times.iter().max()?);
         let mean = self.times.iter().sum::<Duration>() / u32::try_from(self.times.len()).ok()?;
-        Some([ms(least), ms(&mean), ms(most)])
+        Some([ms(least), ms(&mean), ms(max)])
     }
 }
 
 fn in_words(pinged: &Pinged) -> String {
     let mut text = pinged.who.clone();
-    if let Some([least, mean, most]) = pinged.times() {
+    if let Some([least, mean, max]) = pinged.times() {
         let count = pinged.times.len();
         text +=
-            &format!(": {count} times, {least:.2} / {mean:.2} / {most:.2} ms (least, mean, most)");
+            &format!(": {count} times, {least:.2} / {mean:.2} / {max:.2} ms (least, mean, most)");
     }
     if let Some(failed) = &pinged.failed {
         text += &format!(": {failed}");
@@ -130,13 +130,13 @@ fn in_words(pinged: &Pinged) -> String {
 }
 
 fn in_json(pinged: &Pinged) -> serde_json::Value {
-    let [least, mean, most] = pinged.times().map_or([None; 3], |times| times.map(Some));
+    let [least, mean, max] = pinged.times().map_or([None; 3], |times| times.map(Some));
     json!({
         "who": pinged.who,
         "answers": pinged.times.len(),
         "least_ms": least,
         "mean_ms": mean,
-        "most_ms": most,
+        "most_ms": max,
         "failed": pinged.failed,
     })
 }

@@ -40,7 +40,7 @@ same setting of the file.
 
 /// The text below the heading of each table of the file.
 const TABLES: [(&str, &str, &str); 4] = [
-    ("", "Config", "At the top of the file:"),
+    ("", "ConfigFile", "At the top of the file:"),
     (
         "curve",
         "CurveConfig",
@@ -48,9 +48,9 @@ const TABLES: [(&str, &str, &str); 4] = [
          keys of the policy may connect, and not those of this table. [Security](security.md) explains it.",
     ),
     (
-        "plain",
-        "PlainConfig",
-        "For peers of plain MDP (RFC 7 and RFC 18), which cannot set these values themselves.",
+        "classic",
+        "ClassicConfig",
+        "For peers of classic MDP (RFC 7 and RFC 18), which cannot set these values themselves.",
     ),
     (
         "limits",
@@ -386,23 +386,23 @@ fn fields(source: &str, name: &str) -> Vec<Field> {
 /// The defaults of a broker, from its `Debug` form, so that no default is written twice.
 struct Defaults {
     top: String,
-    plain: String,
+    classic: String,
     limits: String,
 }
 
 impl Defaults {
     fn of_the_broker() -> Self {
-        let broker::Config { limits, plain, .. } = broker::Config::default();
-        let (limits, plain) = (format!("{limits:?}"), format!("{plain:?}"));
+        let broker::Config { limits, classic, .. } = broker::Config::default();
+        let (limits, classic) = (format!("{limits:?}"), format!("{classic:?}"));
         let top =
-            format!("{:?}", broker::Config::default()).replace(&limits, "").replace(&plain, "");
-        Defaults { top, plain, limits }
+            format!("{:?}", broker::Config::default()).replace(&limits, "").replace(&classic, "");
+        Defaults { top, classic, limits }
     }
 
     fn of(&self, table: &str, field: &Field) -> String {
         let text = match table {
             "" => &self.top,
-            "plain" => &self.plain,
+            "classic" => &self.classic,
             "limits" => &self.limits,
             _ => "",
         };

@@ -283,7 +283,7 @@ fn contracts_are_kept_as_far_as_the_file_says() {
         let mut worker = RawPeer::greeted(&endpoint);
         let service = SERVICE_NAME.into();
         worker.send(&[Raw::Ready { service, capacity: 1, schema: Some([7; 16]) }]);
-        let client = plain_peer(&endpoint);
+        let client = classic_peer(&endpoint);
         for number in 0..3 {
             client.send_multipart(["MDPC02", "\x01", "mmi.schema", SERVICE_NAME], 0).unwrap();
             if number < asked {
@@ -303,7 +303,7 @@ fn contracts_are_kept_as_far_as_the_file_says() {
 fn allow_drain_lets_everybody_end_the_broker() {
     for (text, status) in [("", "403"), ("allow_drain = true", "200")] {
         let (process, endpoint) = broker(text);
-        let client = plain_peer(&endpoint);
+        let client = classic_peer(&endpoint);
         client.send_multipart(["MDPC02", "\x01", "mmi.drain.broker", ""], 0).unwrap();
         let told = client.recv_multipart(0).unwrap();
         assert_eq!(told.get(3).map(Vec::as_slice), Some(status.as_bytes()), "{told:?}");
@@ -313,14 +313,14 @@ fn allow_drain_lets_everybody_end_the_broker() {
     }
 }
 
-/// A plain worker, as RFC 18 has it, and what it hears until the broker tells it to go.
-fn plain_worker(endpoint: &str) -> zmq::Socket {
-    let socket = plain_peer(endpoint);
+/// A classic worker, as RFC 18 has it, and what it hears until the broker tells it to go.
+fn classic_worker(endpoint: &str) -> zmq::Socket {
+    let socket = classic_peer(endpoint);
     socket.send_multipart(["MDPW02", "\x01", "echo"], 0).unwrap();
     socket
 }
 
-fn plain_peer(endpoint: &str) -> zmq::Socket {
+fn classic_peer(endpoint: &str) -> zmq::Socket {
     let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
     socket.set_linger(0).unwrap();
     socket.set_rcvtimeo(10_000).unwrap();
@@ -328,13 +328,13 @@ fn plain_peer(endpoint: &str) -> zmq::Socket {
     socket
 }
 
-fn plain_request(endpoint: &str) -> zmq::Socket {
-    let socket = plain_peer(endpoint);
+fn classic_request(endpoint: &str) -> zmq::Socket {
+    let socket = classic_peer(endpoint);
     socket.send_multipart(["MDPC02", "\x01", "echo", "hi"], 0).unwrap();
     socket
 }
 
-/// The next message to a plain worker with this command; how long it took.
+/// The next message to a classic worker with this command; how long it took.
 fn wait_command(worker: &zmq::Socket, command: u8) -> Duration {
     let start = Instant::now();
     loop {
@@ -346,19 +346,19 @@ fn wait_command(worker: &zmq::Socket, command: u8) -> Duration {
 }
 
 #[test]
-fn plain_expiries_are_those_of_the_file() {
+fn classic_expiries_are_those_of_the_file() {
     let (_broker, endpoint) = broker(
-        "heartbeat_ms = 50\n[plain]\nidle_expiry_ms = 300\nbusy_expiry_ms = 900\nredispatch = false",
+        "heartbeat_ms = 50\n[classic]\nidle_expiry_ms = 300\nbusy_expiry_ms = 900\nredispatch = false",
     );
-    let idle = wait_command(&plain_worker(&endpoint), 6);
+    let idle = wait_command(&classic_worker(&endpoint), 6);
     assert!((200..800).contains(&(idle.as_millis() as u64)), "{idle:?}");
-    let worker = plain_worker(&endpoint);
-    let _client = plain_request(&endpoint);
+    let worker = classic_worker(&endpoint);
+    let _client = classic_request(&endpoint);
     wait_command(&worker, 2);
     let busy = wait_command(&worker, 6);
     assert!(busy >= Duration::from_millis(700), "{busy:?}");
     // Not given to another one, for it may have been run.
-    let other = plain_worker(&endpoint);
+    let other = classic_worker(&endpoint);
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(200) {
         let message = other.recv_multipart(0).unwrap();
@@ -367,14 +367,14 @@ fn plain_expiries_are_those_of_the_file() {
 }
 
 #[test]
-fn plain_requests_wait_and_run_as_long_as_the_file_says() {
+fn classic_requests_wait_and_run_as_long_as_the_file_says() {
     let (_broker, endpoint) =
-        broker("[plain]\nqueue_expiry_ms = 200\nrun_timeout_ms = 300\nbusy_expiry_ms = 400");
-    let client = plain_request(&endpoint);
+        broker("[classic]\nqueue_expiry_ms = 200\nrun_timeout_ms = 300\nbusy_expiry_ms = 400");
+    let client = classic_request(&endpoint);
     client.set_rcvtimeo(400).unwrap();
     assert!(client.recv_multipart(0).is_err(), "it has expired without a word");
-    let worker = plain_worker(&endpoint);
-    let _client = plain_request(&endpoint);
+    let worker = classic_worker(&endpoint);
+    let _client = classic_request(&endpoint);
     wait_command(&worker, 2);
     // Its time is up, nobody waits, and the worker keeps it for as long as it may be busy.
     let told = wait_command(&worker, 6);

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mdp_runtime::security::{CurveClient, KeyPair, PublicKey};
-use mdp_runtime::{Client, ConnectError, Runtime};
+use mdp_runtime::{Client, ConnectError, Context};
 use process::{Ended, Process};
 use support::{bound, config, mdp};
 
@@ -146,7 +146,7 @@ async fn open(
         Some(own) => curve.key_pair(own.clone()),
         None => curve,
     };
-    let builder = Client::builder().connect(endpoint).runtime(&Runtime::new()).curve(curve);
+    let builder = Client::builder().connect(endpoint).context(&Context::new()).curve(curve);
     builder.connect_timeout(Duration::from_secs(20)).open().await.map(drop)
 }
 
@@ -267,7 +267,7 @@ async fn a_policy_is_in_force_and_read_again_at_sighup() {
     });
     let client = RawClient::builder().dialect(dialect).connect(&endpoint).curve(curve());
     let client =
-        client.runtime(&Runtime::new()).open().unwrap().with_timeout(Duration::from_secs(20));
+        client.context(&Context::new()).open().unwrap().with_timeout(Duration::from_secs(20));
     assert_eq!(client.send("echo", vec!["hi".into()]).await.unwrap(), ["hi"]);
     fs::write(&policy, "[[principal]]\nnonsense").unwrap();
     process.signal("HUP");

@@ -156,10 +156,11 @@ async fn ping_measures_the_way_to_all() {
     let list = json_of(&endpoint, &["ping", "-n", "2"]).await;
     assert_eq!((list.as_array().unwrap().len(), &list[0]["answers"]), (1, &json!(2)));
     assert!(list[0]["least_ms"].as_f64().unwrap() > 0.0);
-    // One of plain MDP has no answer to give, and says so.
-    let plain = RawWorker::builder("echo").dialect(mdp_runtime::Dialect::Mdp01).connect(&endpoint);
-    let plain = plain.start().unwrap();
-    assert!(plain.connected().await);
+    // One of classic MDP has no answer to give, and says so.
+    let classic =
+        RawWorker::builder("echo").dialect(mdp_runtime::Dialect::Mdp01).connect(&endpoint);
+    let classic = classic.start().unwrap();
+    assert!(classic.connected().await);
     let (code, out, _) = told(&endpoint, &["ping", "echo"]).await;
     assert!(code == Some(1) && out.contains("it speaks MDP/0.1"), "{out}");
 }
@@ -421,7 +422,7 @@ fn profiles(text: &str) -> tempfile::TempDir {
     folder
 }
 
-fn plain(folder: &Path, args: &[&str]) -> Command {
+fn bare(folder: &Path, args: &[&str]) -> Command {
     let mut command = mdp();
     for name in ["MDP_ENDPOINT", "MDP_SERVER_KEY", "MDP_KEY", "MDP_PROFILE"] {
         command.env_remove(name);
@@ -448,7 +449,7 @@ async fn flags_come_before_the_environment_and_that_before_the_profile() {
         (&["--endpoint", nowhere, "--profile", "good"], &[("MDP_ENDPOINT", &endpoint)], false),
     ];
     for (flags, environment, good) in cases {
-        let mut command = plain(folder.path(), &["list"]);
+        let mut command = bare(folder.path(), &["list"]);
         command.args(flags).envs(environment.iter().copied());
         let ended = run(command).await;
         let code = if good { Some(0) } else { Some(2) };
@@ -471,12 +472,12 @@ async fn a_profile_has_keys_and_is_told_apart() {
         std::fs::copy(keys.path().join(name), folder.path().join("mdp").join(name)).unwrap();
     }
     for name in ["ann", "text"] {
-        let ended = run(plain(folder.path(), &["ping", "--profile", name])).await;
+        let ended = run(bare(folder.path(), &["ping", "--profile", name])).await;
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     }
     for (name, words) in [("half", "give --server-key, too"), ("nobody", "it has ann, half, text")]
     {
-        let ended = run(plain(folder.path(), &["list", "--profile", name])).await;
+        let ended = run(bare(folder.path(), &["list", "--profile", name])).await;
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
         assert!(ended.stderr.contains(words), "{ended:?}");
     }
@@ -484,13 +485,13 @@ async fn a_profile_has_keys_and_is_told_apart() {
     let file = folder.path().join("mdp/profiles.toml");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o664);
     std::fs::set_permissions(&file, mode).unwrap();
-    let ended = run(plain(folder.path(), &["list", "--profile", "ann"])).await;
+    let ended = run(bare(folder.path(), &["list", "--profile", "ann"])).await;
     assert!(ended.status.code() == Some(2) && ended.stderr.contains("chmod go-w "), "{ended:?}");
     let wrong = profiles("[a]\nendpoints = []\n");
-    let ended = run(plain(wrong.path(), &["list", "--profile", "a"])).await;
+    let ended = run(bare(wrong.path(), &["list", "--profile", "a"])).await;
     assert!(ended.status.code() == Some(2) && ended.stderr.contains("unknown field `endpoints`"));
     let none = tempfile::tempdir().unwrap();
-    let ended = run(plain(none.path(), &["list", "--profile", "a"])).await;
+    let ended = run(bare(none.path(), &["list", "--profile", "a"])).await;
     assert!(ended.status.code() == Some(2) && ended.stderr.contains("profiles.toml"), "{ended:?}");
 }
 
@@ -507,7 +508,7 @@ impl Drop for Pyzmq {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Python with the package pyzmq; .ci/python has it"]
-async fn a_plain_worker_in_python_is_seen_and_drained() {
+async fn a_classic_worker_in_python_is_seen_and_drained() {
     let (_broker, endpoint) = broker(&["--allow-drain"]);
     let python = std::env::var_os("MDP_PYTHON").unwrap_or_else(|| "python3".into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/interop/python/worker.py");

@@ -16,7 +16,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use mdp_runtime::codegen::{
-    Bytes, CallContext, Described, Handling, Item, MethodItem, Schema, SchemaBuilder, Service,
+    Bytes, CallContext, Described, HandlerFuture, Item, MethodItem, Schema, SchemaBuilder, Service,
     ServiceSpec, TypeName,
 };
 use mdp_runtime::{ServeError, Worker};
@@ -187,7 +187,7 @@ impl Service for Built {
         })
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         self.0.call(method, cx, body)
     }
 }
@@ -256,7 +256,7 @@ impl Service for Twice {
         })
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         self.0.call(method, cx, body)
     }
 }

@@ -39,12 +39,12 @@ fn blocking(method: &Method) -> Option<Mistake> {
 }
 
 /// The maximum number of attempts. A larger number is probably a mistake.
-const MOST_ATTEMPTS: u8 = 100;
+const MAX_ATTEMPTS: u8 = 100;
 
 fn retry(method: &Method) -> Option<Mistake> {
     let attempts = method.retry_attempts?;
     match method.shape {
-        Shape::Unary if (1..=MOST_ATTEMPTS).contains(&attempts) => None,
+        Shape::Unary if (1..=MAX_ATTEMPTS).contains(&attempts) => None,
         Shape::Unary => Some(Mistake::NoAttempt),
         _ => Some(Mistake::RetryStream),
     }

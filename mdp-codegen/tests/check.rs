@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use mdp_codegen::emit::{self, Options, RustMethod, RustModule, RustService, Taken, names};
+use mdp_codegen::emit::{self, Options, ReservedName, RustMethod, RustModule, RustService, names};
 use mdp_codegen::model::{Method, Service, Shape};
 use mdp_codegen::{Mistake, Problem, check};
 
@@ -41,19 +41,19 @@ fn auth_with(name: &str, change: impl FnOnce(&mut Method, &mut RustMethod)) -> R
     service_of("Auth", vec![method("Login"), changed])
 }
 
-fn problems(services: &[RustService], taken: &[&str], options: &Options) -> Vec<Problem> {
-    let taken = taken.iter().map(|module| Taken {
+fn problems(services: &[RustService], reserved: &[&str], options: &Options) -> Vec<Problem> {
+    let reserved = reserved.iter().map(|module| ReservedName {
         module: (*module).to_owned(),
         by: "a thing".to_owned(),
         place: None,
     });
-    let module = RustModule { services: services.to_vec(), taken: taken.collect() };
+    let module = RustModule { services: services.to_vec(), reserved: reserved.collect() };
     let plain = services.iter().flat_map(|service| check::service(service.plain()));
     plain.chain(emit::check(&module, options)).collect()
 }
 
-fn mistakes(services: &[RustService], taken: &[&str], options: &Options) -> Vec<String> {
-    problems(services, taken, options).iter().map(ToString::to_string).collect()
+fn mistakes(services: &[RustService], reserved: &[&str], options: &Options) -> Vec<String> {
+    problems(services, reserved, options).iter().map(ToString::to_string).collect()
 }
 
 fn of(service: RustService) -> Vec<String> {
@@ -122,8 +122,8 @@ fn modules_clash_only_if_they_are_generated() {
     let foo = [service("Foo", &[])];
     let all = Options::default();
     assert_eq!(mistakes(&foo, &["foo", "foo_thing"], &all), [""; 0]);
-    for taken in ["foo_service", "foo_client", "foo_worker"] {
-        assert_eq!(mistakes(&foo, &[taken], &all).len(), 1, "{taken}");
+    for reserved in ["foo_service", "foo_client", "foo_worker"] {
+        assert_eq!(mistakes(&foo, &[reserved], &all).len(), 1, "{reserved}");
     }
     let no_client = Options { client: false, ..Options::default() };
     assert_eq!(mistakes(&foo, &["foo_client"], &no_client), [""; 0]);

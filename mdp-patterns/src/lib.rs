@@ -1,7 +1,7 @@
 //! Part of mdp-runtime. Use mdp-runtime, whose feature `patterns` hands this out; this crate's API may change with each
 //! release.
 //!
-//! Records over ZeroMQ's sockets without a broker, and plain messages as stacks of frames.
+//! Records over ZeroMQ's sockets without a broker, and classic messages as stacks of frames.
 
 mod message;
 pub mod patterns;

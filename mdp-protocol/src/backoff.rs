@@ -38,8 +38,8 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         // Each endpoint is tried once before the pauses grow.
         let round = (self.failures - 1) / u32::try_from(endpoints).unwrap_or(u32::MAX);
-        let most = config.backoff_first.times(1 << round.min(20));
-        let most = most.min(config.backoff_most).as_ms();
-        Span::from_ms(self.rng.between(most / 2, most))
+        let max = config.backoff_first.times(1 << round.min(20));
+        let max = max.min(config.max_backoff).as_ms();
+        Span::from_ms(self.rng.between(max / 2, max))
     }
 }

@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::limits::Limit;
-use crate::list::{Link, Linked, List};
+use crate::list::{Linked, List, ListLink};
 use crate::names;
 use crate::payload::Payload;
 use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
@@ -198,14 +198,14 @@ struct Pending<P, T> {
     /// It was sent on a session that was lost, so a handler may have run.
     maybe_started: bool,
     sent: bool,
-    link: Link,
+    link: ListLink,
 }
 
 impl<P, T> Linked<0> for Pending<P, T> {
-    fn link(&mut self) -> &mut Link {
+    fn link(&mut self) -> &mut ListLink {
         &mut self.link
     }
-    fn link_ref(&self) -> &Link {
+    fn link_ref(&self) -> &ListLink {
         &self.link
     }
 }
@@ -335,7 +335,7 @@ impl<P: Payload, T> Client<P, T> {
             attempt: 0,
             maybe_started: false,
             sent: false,
-            link: Link::default(),
+            link: ListLink::default(),
         });
         self.timer.set(key.index(), begin_by);
         if self.can_send() {
@@ -388,12 +388,12 @@ impl<P: Payload, T> Client<P, T> {
 
     /// A frame above the broker's limit would end the connection, so it is never sent.
     fn check_size(&self, body: &P) -> Result<(), Refusal> {
-        let most = self.session.frame_bytes().unwrap_or(u64::MAX);
-        if body.largest_frame() as u64 <= most {
+        let max = self.session.frame_bytes().unwrap_or(u64::MAX);
+        if body.largest_frame() as u64 <= max {
             return Ok(());
         }
         let message = format!(
-            "the request has {} bytes and the broker's limit {} is {most}",
+            "the request has {} bytes and the broker's limit {} is {max}",
             body.largest_frame(),
             Limit::FrameBytes
         );

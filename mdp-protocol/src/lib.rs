@@ -40,6 +40,7 @@ extern crate std;
 
 mod backoff;
 pub mod broker;
+pub mod classic;
 pub mod client;
 mod codes;
 mod hash;
@@ -48,7 +49,6 @@ mod limits;
 mod list;
 pub mod names;
 mod payload;
-pub mod plain;
 pub mod policy;
 mod rng;
 mod session;

@@ -70,16 +70,16 @@ pub struct Limits {
     pub unanswered: u8,
 }
 
-/// The most frames that stand before the body of a plain message.
-const PLAIN_HEADS: usize = 5;
+/// The most frames that stand before the body of a classic message.
+const CLASSIC_HEADS: usize = 5;
 
 const UNREAD_SMALL: usize = 64 << 10;
 
 impl Limits {
-    /// Frames in the body of a plain message, and in a raw payload: five fewer than [`frames`](Self::frames), so that
+    /// Frames in the body of a classic message, and in a raw payload: five fewer than [`frames`](Self::frames), so that
     /// the message is within that limit in each dialect and direction.
     pub const fn body_frames(&self) -> usize {
-        self.frames.saturating_sub(PLAIN_HEADS)
+        self.frames.saturating_sub(CLASSIC_HEADS)
     }
 
     /// The most unread bytes that one connection may have while all connections together have `all` unread bytes: half

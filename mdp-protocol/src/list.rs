@@ -8,14 +8,14 @@ const NONE: u32 = u32::MAX;
 
 /// The two neighbours of an entry in one list, by their indexes in the table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
+pub(crate) struct ListLink {
     prev: u32,
     next: u32,
 }
 
-impl Default for Link {
+impl Default for ListLink {
     fn default() -> Self {
-        Link { prev: NONE, next: NONE }
+        ListLink { prev: NONE, next: NONE }
     }
 }
 
@@ -29,8 +29,8 @@ pub(crate) struct List {
 
 /// An entry that can be in list number `N`.
 pub(crate) trait Linked<const N: usize> {
-    fn link(&mut self) -> &mut Link;
-    fn link_ref(&self) -> &Link;
+    fn link(&mut self) -> &mut ListLink;
+    fn link_ref(&self) -> &ListLink;
 }
 
 impl List {
@@ -53,7 +53,7 @@ impl List {
     pub(crate) fn push_back<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>, key: Key) {
         let Some(entry) = slab.get_mut(key) else { return };
         let before = self.tail.replace(key);
-        *entry.link() = Link { prev: before.map_or(NONE, Key::index), next: NONE };
+        *entry.link() = ListLink { prev: before.map_or(NONE, Key::index), next: NONE };
         match before.and_then(|before| slab.at_mut(before.index())) {
             Some(before) => before.link().next = key.index(),
             None => self.head = Some(key),
@@ -68,7 +68,7 @@ impl List {
     ) {
         let Some(entry) = slab.get_mut(key) else { return };
         let behind = self.head.replace(key);
-        *entry.link() = Link { prev: NONE, next: behind.map_or(NONE, Key::index) };
+        *entry.link() = ListLink { prev: NONE, next: behind.map_or(NONE, Key::index) };
         match behind.and_then(|behind| slab.at_mut(behind.index())) {
             Some(behind) => behind.link().prev = key.index(),
             None => self.tail = Some(key),
@@ -79,7 +79,7 @@ impl List {
     /// Takes `key` out. It must be in this list.
     pub(crate) fn remove<const N: usize, T: Linked<N>>(&mut self, slab: &mut Slab<T>, key: Key) {
         let Some(entry) = slab.get_mut(key) else { return };
-        let Link { prev, next } = core::mem::take(entry.link());
+        let ListLink { prev, next } = core::mem::take(entry.link());
         match slab.at_mut(prev) {
             Some(before) => before.link().next = next,
             None => self.head = slab.key_at(next),
@@ -123,13 +123,13 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    struct Node(Link);
+    struct Node(ListLink);
 
     impl Linked<0> for Node {
-        fn link(&mut self) -> &mut Link {
+        fn link(&mut self) -> &mut ListLink {
             &mut self.0
         }
-        fn link_ref(&self) -> &Link {
+        fn link_ref(&self) -> &ListLink {
             &self.0
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     fn entries_leave_from_anywhere() {
         let mut slab = Slab::new();
         let mut list = List::default();
-        let keys: Vec<Key> = (0..5).map(|_| slab.insert(Node(Link::default()))).collect();
+        let keys: Vec<Key> = (0..5).map(|_| slab.insert(Node(ListLink::default()))).collect();
         for key in &keys[1..] {
             list.push_back(&mut slab, *key);
         }

@@ -13,7 +13,7 @@ pub trait Payload: Sized {
     /// The name on a REQUEST: the method's path, `package.Service/Method`. Empty on a FINAL.
     fn path(&self) -> &[u8];
 
-    /// Whether this is the body of a plain message and not a method's message. The path is then the service.
+    /// Whether this is the body of a classic message and not a method's message. The path is then the service.
     fn is_raw(&self) -> bool {
         false
     }

@@ -88,7 +88,7 @@ impl Grant {
 /// The rights of all peers. A peer that is not in the policy has no rights.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    by_key: HashMap<PeerKey, Arc<Grant>, FixedState>,
+    grants: HashMap<PeerKey, Arc<Grant>, FixedState>,
     anonymous: Option<Arc<Grant>>,
     anyone: Option<Arc<Grant>>,
 }
@@ -101,7 +101,7 @@ impl Policy {
 
     /// Gives a grant to the holder of a key. Returns the name of the principal that had this key before, if any.
     pub fn grant(&mut self, key: PeerKey, grant: &Arc<Grant>) -> Option<Arc<[u8]>> {
-        self.by_key.insert(key, Arc::clone(grant)).map(|before| Arc::clone(&before.name))
+        self.grants.insert(key, Arc::clone(grant)).map(|before| Arc::clone(&before.name))
     }
 
     /// Gives a grant to peers without a key: those of an endpoint without CURVE.
@@ -118,13 +118,13 @@ impl Policy {
     pub fn of(&self, peer: &Identity) -> Option<&Arc<Grant>> {
         match peer.key() {
             None => self.anonymous.as_ref(),
-            Some(key) => self.by_key.get(key).or(self.anyone.as_ref()),
+            Some(key) => self.grants.get(key).or(self.anyone.as_ref()),
         }
     }
 
     /// The keys that belong to a principal.
     pub fn keys(&self) -> impl Iterator<Item = &PeerKey> {
-        self.by_key.keys()
+        self.grants.keys()
     }
 
     /// Whether peers with keys that belong to no principal may connect.

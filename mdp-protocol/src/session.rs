@@ -34,7 +34,7 @@ pub struct SessionConfig {
     /// between half and all of it. Default: 100 ms.
     pub backoff_first: Span,
     /// The longest pause. Default: 5 s.
-    pub backoff_most: Span,
+    pub max_backoff: Span,
     /// Seed of the random pauses: random in production, fixed in tests.
     pub seed: u64,
 }
@@ -48,7 +48,7 @@ impl Default for SessionConfig {
             liveness: LIVENESS,
             handshake: Span::from_secs(1),
             backoff_first: Span::from_ms(100),
-            backoff_most: Span::from_secs(5),
+            max_backoff: Span::from_secs(5),
             seed: 0,
         }
     }
@@ -88,7 +88,7 @@ pub enum LossCause {
     Invalid,
     /// The broker takes no new calls, and the running ones have ended.
     Drained,
-    /// The broker sent DISCONNECT in plain MDP, which carries no reason.
+    /// The broker sent DISCONNECT in classic MDP, which carries no reason.
     Dismissed,
     /// The connection broke, or could not be made.
     Broken,
@@ -365,7 +365,7 @@ impl PeerSession {
             Phase::Closed | Phase::Paused | Phase::Waiting { .. } => return false,
             Phase::Greeting { .. } => false,
             Phase::Open { since, .. } => {
-                !cause.is_refusal() || now - since >= self.config.backoff_most
+                !cause.is_refusal() || now - since >= self.config.max_backoff
             }
         };
         if taken {

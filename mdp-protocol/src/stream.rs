@@ -11,10 +11,10 @@ pub(crate) const DEFAULT_WINDOW: u32 = 4_096;
 pub(crate) struct Balance(i32);
 
 impl Balance {
-    /// Adds units up to a balance of `most`, and returns the number of units added.
-    pub(crate) fn add(&mut self, units: u32, most: u32) -> u32 {
-        let most = i64::from(most.min(i32::MAX as u32));
-        let room = (most - i64::from(self.0)).max(0);
+    /// Adds units up to a balance of `max`, and returns the number of units added.
+    pub(crate) fn add(&mut self, units: u32, max: u32) -> u32 {
+        let max = i64::from(max.min(i32::MAX as u32));
+        let room = (max - i64::from(self.0)).max(0);
         let added = u32::try_from(i64::from(units).min(room)).unwrap_or(u32::MAX);
         self.0 = self.0.saturating_add_unsigned(added);
         added
@@ -202,13 +202,13 @@ mod tests {
     #[test]
     fn a_balance_stays_within_its_bounds() {
         let mut balance = Balance::default();
-        let most = i32::MAX as u32;
-        assert_eq!(balance.add(u32::MAX, u32::MAX), most);
-        assert_eq!((balance.add(1, u32::MAX), balance.units()), (0, most));
+        let max = i32::MAX as u32;
+        assert_eq!(balance.add(u32::MAX, u32::MAX), max);
+        assert_eq!((balance.add(1, u32::MAX), balance.units()), (0, max));
         assert!(balance.take(u32::MAX) && !balance.take(1));
         assert_eq!(balance.units(), 0);
         // The overdrawn part comes on top.
-        assert_eq!(balance.add(u32::MAX, 1), u32::MAX - most + 1);
+        assert_eq!(balance.add(u32::MAX, 1), u32::MAX - max + 1);
         assert_eq!(balance.units(), 1);
     }
 

@@ -549,12 +549,12 @@ impl Worker {
 
     /// A frame above the broker's limit would end the connection, so it is never sent.
     fn too_large<P: Payload>(&self, reply: &P) -> Option<Refusal> {
-        let most = self.session.frame_bytes()?;
-        (reply.largest_frame() as u64 > most).then(|| {
+        let max = self.session.frame_bytes()?;
+        (reply.largest_frame() as u64 > max).then(|| {
             let size = reply.largest_frame();
             let limit = Limit::FrameBytes;
             let message =
-                format!("the reply has {size} bytes and the broker's limit {limit} is {most}");
+                format!("the reply has {size} bytes and the broker's limit {limit} is {max}");
             started(refusal(Code::ResourceExhausted, Reason::LimitReached, message))
         })
     }

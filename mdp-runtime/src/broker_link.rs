@@ -1,12 +1,12 @@
-//! The link to a broker, over MDP/RPC or plain MDP.
+//! The link to a broker, over MDP/RPC or classic MDP.
 
 use std::future::poll_fn;
 
 use mdp_protocol::wire::Record;
 use mdp_protocol::{ConnectionState, SessionAction, Time};
 
-use crate::peer::{Broken, Way};
-use crate::plain::Side;
+use crate::classic::Side;
+use crate::peer::{Broken, ConnectOptions};
 use crate::rpc_link::RpcLink;
 use mdp_call::body::Body;
 use mdp_transport::Closing;
@@ -17,20 +17,20 @@ use mdp_transport::clock::Clock;
 pub(crate) enum BrokerLink {
     /// A socket for MDP/RPC.
     Rpc(RpcLink),
-    /// Sockets for plain MDP, and the translation between the protocols.
-    Plain(Side),
+    /// Sockets for classic MDP, and the translation between the protocols.
+    Classic(Side),
 }
 
 impl BrokerLink {
     pub(crate) fn perform(
         &mut self,
         clock: &Clock,
-        way: &Way,
+        options: &ConnectOptions,
         action: SessionAction<Body>,
     ) -> Result<(), Broken> {
         match self {
-            BrokerLink::Rpc(rpc) => rpc.perform(way, action),
-            BrokerLink::Plain(side) => side.perform(clock.now(), way, action),
+            BrokerLink::Rpc(rpc) => rpc.perform(options, action),
+            BrokerLink::Classic(side) => side.perform(clock.now(), options, action),
         }
     }
 
@@ -38,7 +38,7 @@ impl BrokerLink {
     pub(crate) fn explained(&mut self, state: ConnectionState) -> Option<ConnectionState> {
         match self {
             BrokerLink::Rpc(rpc) => Some(rpc.explained(state)),
-            BrokerLink::Plain(side) => side.state().is_none().then_some(state),
+            BrokerLink::Classic(side) => side.state().is_none().then_some(state),
         }
     }
 
@@ -46,7 +46,7 @@ impl BrokerLink {
     pub(crate) fn state(&self) -> Option<&ConnectionState> {
         match self {
             BrokerLink::Rpc(_) => None,
-            BrokerLink::Plain(side) => side.state(),
+            BrokerLink::Classic(side) => side.state(),
         }
     }
 
@@ -55,7 +55,7 @@ impl BrokerLink {
     pub(crate) fn endpoint(&self) -> Option<usize> {
         match self {
             BrokerLink::Rpc(rpc) => Some(rpc.endpoint()),
-            BrokerLink::Plain(_) => None,
+            BrokerLink::Classic(_) => None,
         }
     }
 
@@ -63,7 +63,7 @@ impl BrokerLink {
     pub(crate) fn moved(&mut self) -> Result<(), Broken> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.moved(),
-            BrokerLink::Plain(side) => side.moved(),
+            BrokerLink::Classic(side) => side.moved(),
         }
     }
 
@@ -71,12 +71,12 @@ impl BrokerLink {
     pub(crate) fn receive_one(
         &mut self,
         now: Time,
-        way: &Way,
+        options: &ConnectOptions,
         take: impl FnMut(Record<&[u8], Body>),
     ) -> Result<Option<usize>, Broken> {
         match self {
-            BrokerLink::Rpc(rpc) => rpc.receive_one(way, take),
-            BrokerLink::Plain(side) => side.receive_one(now, take),
+            BrokerLink::Rpc(rpc) => rpc.receive_one(options, take),
+            BrokerLink::Classic(side) => side.receive_one(now, take),
         }
     }
 
@@ -84,7 +84,7 @@ impl BrokerLink {
     pub(crate) fn take_made(&mut self) -> bool {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_made(),
-            BrokerLink::Plain(_) => false,
+            BrokerLink::Classic(_) => false,
         }
     }
 
@@ -92,14 +92,14 @@ impl BrokerLink {
     pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_unsent(),
-            BrokerLink::Plain(_) => Vec::new(),
+            BrokerLink::Classic(_) => Vec::new(),
         }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Broken> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.flush(),
-            BrokerLink::Plain(side) => side.flush(),
+            BrokerLink::Classic(side) => side.flush(),
         }
     }
 
@@ -107,7 +107,7 @@ impl BrokerLink {
     pub(crate) fn is_readable(&mut self) -> bool {
         match self {
             BrokerLink::Rpc(rpc) => rpc.is_readable(),
-            BrokerLink::Plain(side) => side.is_readable(),
+            BrokerLink::Classic(side) => side.is_readable(),
         }
     }
 
@@ -115,7 +115,7 @@ impl BrokerLink {
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         match self {
             BrokerLink::Rpc(_) => None,
-            BrokerLink::Plain(side) => side.next_deadline(),
+            BrokerLink::Classic(side) => side.next_deadline(),
         }
     }
 
@@ -123,7 +123,7 @@ impl BrokerLink {
     pub(crate) async fn ready(&mut self) {
         match self {
             BrokerLink::Rpc(rpc) => rpc.ready().await,
-            BrokerLink::Plain(side) => poll_fn(|cx| side.poll_ready(cx)).await,
+            BrokerLink::Classic(side) => poll_fn(|cx| side.poll_ready(cx)).await,
         }
     }
 
@@ -131,7 +131,7 @@ impl BrokerLink {
     pub(crate) fn take_sockets(&mut self) -> Vec<Closing> {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_socket().into_iter().collect(),
-            BrokerLink::Plain(side) => side.take_sockets(),
+            BrokerLink::Classic(side) => side.take_sockets(),
         }
     }
 }

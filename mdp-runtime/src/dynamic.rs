@@ -55,7 +55,7 @@ pub(crate) const SCHEMA: &str = "-schema";
 pub(crate) const PING: &str = "-ping";
 
 /// The maximum number of methods that a program may make: each stays in memory permanently.
-const MOST_METHODS: usize = 65_536;
+const MAX_METHODS: usize = 65_536;
 
 /// A method, identified by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub enum MethodError {
     },
     /// The program has made too many methods.
     #[error(
-        "a program can use at most {MOST_METHODS} methods, and this program has reached the limit"
+        "a program can use at most {MAX_METHODS} methods, and this program has reached the limit"
     )]
     TooMany,
 }
@@ -167,7 +167,7 @@ impl Method {
         if let Some(found) = known.get(&key) {
             return Ok(Method(found));
         }
-        if known.len() >= MOST_METHODS {
+        if known.len() >= MAX_METHODS {
             return Err(MethodError::TooMany);
         }
         let text = |text: &str| -> &'static str { Box::leak(Box::from(text)) };

@@ -100,13 +100,13 @@ pub enum ServeError {
     /// The capacity is zero, or more than the protocol can express.
     #[error("the capacity {0} is not between 1 and 65535")]
     Capacity(u32),
-    /// Over plain MDP each concurrent request needs its own connection.
-    #[error("{wanted} requests at once need as many sockets over plain MDP; {most} are allowed")]
+    /// Over classic MDP each concurrent request needs its own connection.
+    #[error("{wanted} requests at once need as many sockets over classic MDP; {max} are allowed")]
     Sockets {
         /// The capacity of all services together.
         wanted: u32,
         /// The maximum.
-        most: u32,
+        max: u32,
     },
     /// The record types of a service contradict each other.
     #[error("the schema of the service `{service}` cannot be used")]

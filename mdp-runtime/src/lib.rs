@@ -94,9 +94,8 @@
 
 pub mod blocking;
 mod broker_link;
-mod by_key;
 mod call;
-mod carried;
+mod classic;
 mod client;
 #[doc(hidden)]
 pub mod codegen;
@@ -108,12 +107,13 @@ mod observe;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
 mod peer;
-mod plain;
 mod retry;
 mod rpc_link;
+mod secondary_map;
 mod signal;
 pub mod stream;
 pub mod testing;
+mod trace_context;
 mod worker;
 
 #[cfg(feature = "broker")]
@@ -137,7 +137,7 @@ pub use mdp_schema::{Schema, SchemaError};
 #[doc(hidden)]
 pub use mdp_transport::ends;
 #[doc(inline)]
-pub use mdp_transport::{EndpointError, Runtime, SocketError, security};
+pub use mdp_transport::{Context, EndpointError, SocketError, security};
 
 pub use call::{CallContext, Channel, Idempotency, Replies, Reply, Request, Requests};
 pub use codegen::record_schema;
@@ -211,6 +211,11 @@ pub use mdp_macros::MdpRecord;
 #[cfg(feature = "macros")]
 pub use mdp_macros::mdp_service;
 
+pub use classic::Dialect;
+pub use classic::raw::{
+    PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
+    Replier, ReplyError,
+};
 pub use client::{
     BidiStreaming, Call, CallFuture, Client, ClientBuilder, ClientStreaming,
     DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, OpenFuture, Response, SendFuture, ServerStreaming,
@@ -219,13 +224,8 @@ pub use client::{
 pub use codegen::record::UnknownFields;
 pub use error::{ConnectError, ServeError, WorkerFailure};
 pub use intercept::{Interceptor, Next};
-pub use plain::Dialect;
-pub use plain::raw::{
-    PendingReply, RawClient, RawClientBuilder, RawError, RawReply, RawWorker, RawWorkerBuilder,
-    Replier, ReplyError,
-};
 pub use retry::{HedgePolicy, RetryBudget, RetryPolicy};
-pub use signal::{ShutdownSignals, stop_asked};
+pub use signal::{ShutdownSignals, shutdown_signal};
 pub use stream::{
     Broadcaster, ReplySender, ReplyStream, RequestSender, Stream, Streaming, Subscription,
 };

@@ -9,18 +9,18 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use crate::broker_link::BrokerLink;
+use crate::classic::Side;
 use crate::connection::{self, Connection};
-use crate::plain::Side;
 use crate::rpc_link::RpcLink;
 use mdp_call::body::Body;
 use mdp_transport::clock::Clock;
 use mdp_transport::{ClientKeys, Faults};
-use mdp_transport::{Runtime, close_all};
+use mdp_transport::{Context, close_all};
 
 /// The endpoints and keys of a worker or a client.
 #[derive(Clone)]
 pub(crate) struct Way {
-    pub(crate) runtime: Runtime,
+    pub(crate) context: Context,
     pub(crate) endpoints: Vec<String>,
     pub(crate) keys: Option<ClientKeys>,
 }
@@ -68,9 +68,9 @@ impl Peer {
         self
     }
 
-    /// The same peer, for a broker of plain MDP. `side` translates between the protocols.
-    pub(crate) fn over_plain(mut self, side: Side) -> Self {
-        self.link = BrokerLink::Plain(side);
+    /// The same peer, for a broker of classic MDP. `side` translates between the protocols.
+    pub(crate) fn over_classic(mut self, side: Side) -> Self {
+        self.link = BrokerLink::Classic(side);
         self
     }
 
@@ -170,7 +170,7 @@ impl Peer {
         // A failed socket has lost its messages anyway.
         let _ = self.flush();
         let sockets = self.link.take_sockets();
-        close_all(&self.way.runtime, sockets).await;
+        close_all(&self.way.context, sockets).await;
         self.log(&ConnectionState::Closed);
         self.state.send_replace(ConnectionState::Closed);
     }

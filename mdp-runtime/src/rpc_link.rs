@@ -5,7 +5,7 @@ use std::future::pending;
 use mdp_protocol::wire::{Command, Head, Record};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction};
 
-use crate::peer::{Broken, Way};
+use crate::peer::{Broken, ConnectOptions};
 use mdp_call::body::Body;
 use mdp_call::pack::{Gather, Received, weight_of};
 use mdp_transport::Faults;
@@ -51,9 +51,13 @@ impl RpcLink {
         self.endpoint
     }
 
-    pub(crate) fn perform(&mut self, way: &Way, action: SessionAction<Body>) -> Result<(), Broken> {
+    pub(crate) fn perform(
+        &mut self,
+        options: &ConnectOptions,
+        action: SessionAction<Body>,
+    ) -> Result<(), Broken> {
         match action {
-            SessionAction::Connect { endpoint } => self.connect(way, endpoint),
+            SessionAction::Connect { endpoint } => self.connect(options, endpoint),
             SessionAction::Send(record) => match self.gather.put(&record) {
                 true => self.flush(),
                 false => Ok(()),
@@ -78,16 +82,16 @@ impl RpcLink {
     }
 
     /// Makes a new socket for each connection (RFC 7 W6), so that no message of an old session reaches the new one.
-    fn connect(&mut self, way: &Way, endpoint: usize) -> Result<(), Broken> {
+    fn connect(&mut self, options: &ConnectOptions, endpoint: usize) -> Result<(), Broken> {
         self.gather.clear();
         // Otherwise a broker that starts late would open a session for a peer that has gone.
         self.discard();
         (self.endpoint, self.faulty, self.made) = (endpoint, false, false);
-        let keys = way.keys.as_ref().map(|keys| (keys, endpoint));
-        let Some(endpoint) = way.endpoints.get(endpoint) else {
+        let keys = options.keys.as_ref().map(|keys| (keys, endpoint));
+        let Some(endpoint) = options.endpoints.get(endpoint) else {
             return Err(Broken::Connection);
         };
-        match Dealer::connect(&way.runtime, endpoint, keys) {
+        match Dealer::connect(&options.context, endpoint, keys) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 Ok(())
@@ -107,7 +111,7 @@ impl RpcLink {
     }
 
     /// Receives the socket's next message, if there is one.
-    fn receive(&mut self, way: &Way) -> Result<Option<Received>, Broken> {
+    fn receive(&mut self, options: &ConnectOptions) -> Result<Option<Received>, Broken> {
         loop {
             let Some(socket) = &mut self.socket else { return Ok(None) };
             let lost = socket.is_lost();
@@ -129,7 +133,7 @@ impl RpcLink {
             // Messages that arrived before the loss are read before the loss is reported.
             let lost = socket.is_lost();
             if let Some(fault) = fault {
-                let endpoint = way.endpoints.get(self.endpoint);
+                let endpoint = options.endpoints.get(self.endpoint);
                 let (who, known) = (self.who, self.faults.of(self.endpoint) == Some(fault));
                 // Logged as a warning once, because each attempt fails in the same way.
                 match known {
@@ -180,10 +184,10 @@ impl RpcLink {
     /// message.
     pub(crate) fn receive_one(
         &mut self,
-        way: &Way,
+        options: &ConnectOptions,
         mut take: impl FnMut(Record<&[u8], Body>),
     ) -> Result<Option<usize>, Broken> {
-        let Some(message) = self.receive(way)? else { return Ok(None) };
+        let Some(message) = self.receive(options)? else { return Ok(None) };
         let mut heads = std::mem::take(&mut self.heads);
         let result = match message.decode(&self.limits, &mut heads) {
             Err(error) => {

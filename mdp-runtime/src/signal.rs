@@ -25,11 +25,11 @@ const TOGETHER: Duration = Duration::from_millis(500);
 ///
 /// ```no_run
 /// # async fn doc(broker: mdp_runtime::Broker) {
-/// mdp_runtime::stop_asked().await;
+/// mdp_runtime::shutdown_signal().await;
 /// broker.shutdown(std::time::Duration::from_secs(10)).await;
 /// # }
 /// ```
-pub fn stop_asked() -> impl Future<Output = ()> + Send + 'static {
+pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
     let signals = ShutdownSignals::listen();
     async move {
         match signals {

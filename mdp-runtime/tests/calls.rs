@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use mdp_runtime::{Broker, Client, Code, Metadata, Runtime, Status, Worker};
+use mdp_runtime::{Broker, Client, Code, Context, Metadata, Status, Worker};
 use support::{
     RawPeer, answering, broker, call, client, echo, missing_call, safe_call, until, within, worker,
 };
@@ -43,9 +43,9 @@ async fn many_calls_at_once_and_large_ones() {
 async fn ipc_and_inproc_and_tcp_lead_to_the_same_broker() {
     let folder = tempfile::tempdir().unwrap();
     let ipc = format!("ipc://{}", folder.path().join("mdp.sock").display());
-    let runtime = Runtime::new();
+    let context = Context::new();
     let broker = Broker::builder()
-        .runtime(&runtime)
+        .context(&context)
         .bind("inproc://calls")
         .bind(&ipc)
         .bind("tcp://127.0.0.1:*")
@@ -53,14 +53,14 @@ async fn ipc_and_inproc_and_tcp_lead_to_the_same_broker() {
         .unwrap();
     assert_eq!(broker.endpoints()[..2], ["inproc://calls".to_owned(), ipc]);
     let worker = Worker::builder()
-        .runtime(&runtime)
+        .context(&context)
         .connect("inproc://calls")
         .serve(echo())
         .start()
         .unwrap();
     within(worker.connected()).await.unwrap();
     for endpoint in broker.endpoints() {
-        let client = Client::builder().runtime(&runtime).connect(endpoint).open().await.unwrap();
+        let client = Client::builder().context(&context).connect(endpoint).open().await.unwrap();
         assert_eq!(within(call(&client, endpoint).into_future()).await.unwrap(), *endpoint);
     }
 }

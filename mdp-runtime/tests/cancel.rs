@@ -149,20 +149,20 @@ async fn many_calls_given_up_at_any_moment_leave_nothing() {
             let mut random = user as u64 + 1;
             let (mut replies, mut given_up) = (0_usize, 0_usize);
             // About what a call takes on this machine: half of them are given up.
-            let mut most_patience = 20_000;
+            let mut max_patience = 20_000;
             for _ in 0..CALLS / USERS {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let patience = Duration::from_micros((random >> 33) % most_patience);
+                let patience = Duration::from_micros((random >> 33) % max_patience);
                 let text = "x".repeat((random >> 40) as usize % 7);
                 match tokio::time::timeout(patience, call(&client, &text).into_future()).await {
                     Ok(reply) => {
                         assert_eq!(reply.unwrap(), text);
                         replies += 1;
-                        most_patience -= most_patience / 16;
+                        max_patience -= max_patience / 16;
                     }
                     Err(_) => {
                         given_up += 1;
-                        most_patience += most_patience / 16 + 20;
+                        max_patience += max_patience / 16 + 20;
                     }
                 }
             }

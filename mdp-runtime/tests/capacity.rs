@@ -43,7 +43,7 @@ struct Gate(Arc<(Mutex<Inside>, Condvar)>);
 #[derive(Default)]
 struct Inside {
     now: usize,
-    most: usize,
+    max: usize,
     begun: HashSet<u32>,
     open: HashSet<u32>,
     /// It was dropped: all are open.
@@ -55,7 +55,7 @@ impl Gate {
         let (inside, changed) = &*self.0;
         let mut state = inside.lock().unwrap();
         state.now += 1;
-        state.most = state.most.max(state.now);
+        state.max = state.max.max(state.now);
         state.begun.insert(number);
         let shut = |state: &mut Inside| !state.over && !state.open.contains(&number);
         let (mut state, late) = changed.wait_timeout_while(state, LONG, shut).unwrap();
@@ -77,8 +77,8 @@ impl Gate {
         self.0.0.lock().unwrap().now
     }
 
-    fn most(&self) -> usize {
-        self.0.0.lock().unwrap().most
+    fn max(&self) -> usize {
+        self.0.0.lock().unwrap().max
     }
 }
 
@@ -153,7 +153,7 @@ async fn a_call_waits_until_the_thread_of_an_ended_one_is_free() {
     for call in calls {
         within(call).await.unwrap().unwrap();
     }
-    assert_eq!(gate.most(), 2);
+    assert_eq!(gate.max(), 2);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn one_that_waits_in_vain_was_not_started() {
     // One of them may get the permit before its worker hears that it was given up.
     (1..100).for_each(|next| gate.open(next));
     assert_eq!(within(client.free(number(3)).into_future()).await.unwrap(), number(3));
-    assert_eq!(gate.most(), 1);
+    assert_eq!(gate.max(), 1);
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn a_panic_gives_the_place_back() {
     gate.open(13);
     gate.open(1);
     assert_eq!(within(next).await.unwrap().unwrap(), number(1));
-    assert_eq!(gate.most(), 1);
+    assert_eq!(gate.max(), 1);
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn interceptors_do_not_get_around_it() {
             let call = client.pass(number(next)).timeout(Duration::from_millis(200));
             within(call.into_future()).await.unwrap_err();
         }
-        assert_eq!((gate.now(), gate.most()), (2, 2), "{attempts} attempts");
+        assert_eq!((gate.now(), gate.max()), (2, 2), "{attempts} attempts");
         (1..=10).for_each(|next| gate.open(next));
         assert_eq!(within(client.free(number(3)).into_future()).await.unwrap(), number(3));
     }
@@ -297,7 +297,7 @@ async fn raw_handlers_keep_their_place() {
     gate.open(1);
     gate.open(2);
     assert_eq!(within(reply.last()).await.unwrap(), [Bytes::from_static(&[2])]);
-    assert_eq!(gate.most(), 1);
+    assert_eq!(gate.max(), 1);
 }
 
 /// A function that has answered and goes on counts, too.
@@ -333,7 +333,7 @@ async fn a_raw_worker_runs_as_many_functions_as_it_has_capacity() {
         gate.open(1);
         within(third).await.unwrap().unwrap();
         until(async || gate.has_begun(3)).await;
-        assert_eq!(gate.most(), 2, "{dialect:?}");
+        assert_eq!(gate.max(), 2, "{dialect:?}");
         serving.abort();
     }
 }

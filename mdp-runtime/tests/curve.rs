@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, KeyPair};
 use mdp_runtime::testing;
 use mdp_runtime::{
-    BindError, Broker, BrokerFailure, Client, ConnectError, Runtime, ServeError, Worker,
+    BindError, Broker, BrokerFailure, Client, ConnectError, Context, ServeError, Worker,
 };
 use mdp_transport::testing::{end_handler, has_handler};
 
@@ -55,7 +55,7 @@ fn testing_service() -> impl mdp_runtime::codegen::Service {
             _: u32,
             _: mdp_runtime::CallContext,
             _: bytes::Bytes,
-        ) -> mdp_runtime::codegen::Handling {
+        ) -> mdp_runtime::codegen::HandlerFuture {
             mdp_runtime::codegen::handling(async {
                 Err(mdp_runtime::Status::unimplemented("nothing"))
             })
@@ -66,11 +66,11 @@ fn testing_service() -> impl mdp_runtime::codegen::Service {
 
 #[tokio::test]
 async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
-    let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
+    let (context, keys) = (Context::new(), KeyPair::new().unwrap());
     let curve = CurveClient::new(*keys.public());
     let server = CurveServer::new(keys).allow_list(AllowList::anybody());
     let start = || {
-        let builder = Broker::builder().bind("tcp://127.0.0.1:*").runtime(&runtime);
+        let builder = Broker::builder().bind("tcp://127.0.0.1:*").context(&context);
         builder.curve(server.clone()).start().unwrap()
     };
     let (mut first, mut second) = (start(), start());
@@ -79,7 +79,7 @@ async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
         builder.connect_timeout(patience).open()
     };
     let client = connect(&first, DEADLINE).await.unwrap();
-    end_handler(&runtime);
+    end_handler(&context);
     for broker in [&mut first, &mut second] {
         let stopped = tokio::time::timeout(DEADLINE, broker.stopped()).await.unwrap();
         assert_eq!(stopped, Err(BrokerFailure::Authenticator));
@@ -97,11 +97,11 @@ async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
 
 #[tokio::test]
 async fn the_handler_goes_with_the_last_broker() {
-    let runtime = Runtime::new();
-    let handler = || has_handler(&runtime);
+    let context = Context::new();
+    let handler = || has_handler(&context);
     let server = CurveServer::new(KeyPair::new().unwrap());
     for _ in 0..5 {
-        let builder = Broker::builder().bind("tcp://127.0.0.1:*").runtime(&runtime);
+        let builder = Broker::builder().bind("tcp://127.0.0.1:*").context(&context);
         let broker = builder.curve(server.clone()).start().unwrap();
         assert!(handler());
         broker.shutdown(Duration::ZERO).await;
@@ -112,6 +112,6 @@ async fn the_handler_goes_with_the_last_broker() {
         assert!(!handler());
     }
     // Without CURVE there is none.
-    let _plain = testing::broker().unwrap();
+    let _classic = testing::broker().unwrap();
     assert!(!handler());
 }

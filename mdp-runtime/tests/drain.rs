@@ -86,7 +86,7 @@ async fn all_workers_of_a_service_leave_and_only_these() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_broker_says_so_and_stops() {
     let mut broker = broker(true);
-    // A plain client may miss the answer (wire.md R101).
+    // A classic client may miss the answer (wire.md R101).
     let told = ask(&broker, Dialect::Rpc, "mmi.drain.broker", "").await;
     assert_eq!(told[0], "200");
     within(broker.stopped()).await.unwrap();

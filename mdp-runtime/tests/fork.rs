@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fork::Fork;
 use mdp_runtime::blocking::Client;
-use mdp_runtime::{ConnectError, Runtime};
+use mdp_runtime::{ConnectError, Context};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use support::{broker, call, echo, worker};
 
@@ -36,7 +36,7 @@ fn a_child_has_a_context_of_its_own_and_the_parent_goes_on() {
     let (broker, tokio) = (broker(), tokio::runtime::Runtime::new().unwrap());
     let _worker = tokio.block_on(worker(&broker, echo()));
     let endpoint = broker.endpoints()[0].clone();
-    let own = Runtime::new();
+    let own = Context::new();
     let before = Client::connect(endpoint.clone()).unwrap();
     for _ in 0..3 {
         let code = in_child(|| {
@@ -51,7 +51,7 @@ fn a_child_has_a_context_of_its_own_and_the_parent_goes_on() {
     }
     // A context that the parent has made is told apart.
     let code = in_child(|| {
-        let builder = Client::builder().runtime(&own).connect(endpoint.clone());
+        let builder = Client::builder().context(&own).connect(endpoint.clone());
         match builder.connect_timeout(Duration::from_secs(3)).open_blocking() {
             Err(ConnectError::Socket(_) | ConnectError::NoBroker { .. }) => SERVED,
             _ => 3,

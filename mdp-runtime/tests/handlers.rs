@@ -62,7 +62,7 @@ async fn one_blocked_handler_after_another_stops_nobody_else() {
         assert_eq!(within(stuck).await.unwrap().unwrap(), "block");
     }
     assert_eq!(broker.stats().await.redispatched, 0);
-    // Whoever had to wait drives again, or is the relief.
+    // Whoever had to wait drives again, or is the standby thread.
     for _ in 0..100 {
         assert_eq!(within(call(&client, "free").into_future()).await.unwrap(), "free");
     }

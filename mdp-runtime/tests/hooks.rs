@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, Handling, MethodSpec, Schema, Service, ServiceSpec,
+    self, Bytes, CallContext, HandlerFuture, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::hooks::{Answer, BrokerHooks, Forward, LeaveCause, Peer, Reply, Request, Verdict};
 use mdp_runtime::{
-    Broker, Client, Code, Dialect, RawClient, RawError, RawWorker, Runtime, Status, Worker,
+    Broker, Client, Code, Context, Dialect, RawClient, RawError, RawWorker, Status, Worker,
 };
 use support::{
     ECHO, SAFE, SERVICE, answering, call, client, echo, look_call, safe_call, start, until, within,
@@ -74,7 +74,7 @@ impl Service for Second {
         Schema::of_files(Vec::new())
     }
 
-    fn call(&self, method: u32, _: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, _: CallContext, body: Bytes) -> HandlerFuture {
         let spec = &SERVICE.methods[method as usize];
         let said = codegen::decode::<String>(spec, body).map(|said| format!("{}: {said}", self.0));
         codegen::handling(async move { Ok(codegen::encode(&said?)) })
@@ -325,8 +325,8 @@ async fn without_threads_for_its_hooks_the_broker_goes_on() {
         assert_eq!((status.code(), status.not_started()), (Code::Internal, true));
     }
     // Two, and those that took the places of others.
-    let most = 2 + 64;
-    assert!(asked.load(Ordering::Relaxed) <= most, "{asked:?}");
+    let max = 2 + 64;
+    assert!(asked.load(Ordering::Relaxed) <= max, "{asked:?}");
     let stats = broker.stats().await;
     assert_eq!((stats.sessions, stats.held_bytes, stats.dispatched), (2, 0, 0));
     gate.open();
@@ -461,7 +461,7 @@ async fn raw_calls_of_all_dialects_are_asked_about() {
     let endpoint = broker.endpoints()[0].clone();
     let served = async |dialect, service: &'static str| {
         let builder = RawWorker::builder(service).dialect(dialect).connect(&endpoint);
-        let mut worker = builder.runtime(&Runtime::new()).start().unwrap();
+        let mut worker = builder.context(&Context::new()).start().unwrap();
         tokio::spawn(async move {
             while let Some((mut frames, replier)) = worker.recv().await {
                 if service == "raw.second" {
@@ -477,7 +477,7 @@ async fn raw_calls_of_all_dialects_are_asked_about() {
     until(async || broker.stats().await.services == 2).await;
     for dialect in [Dialect::Rpc, Dialect::Mdp02, Dialect::Mdp01] {
         let builder = RawClient::builder().dialect(dialect).connect(&endpoint);
-        let client = builder.runtime(&Runtime::new()).open().unwrap().with_timeout(ms(5_000));
+        let client = builder.context(&Context::new()).open().unwrap().with_timeout(ms(5_000));
         let says = async |text: &'static str| {
             let frames = client.send("raw.first", vec![text.into()]).await;
             frames.map(|frames| frames.join(&b" "[..]))
@@ -491,7 +491,7 @@ async fn raw_calls_of_all_dialects_are_asked_about() {
             (Dialect::Rpc, Err(RawError::Status(status))) => {
                 assert_eq!(status.code(), Code::PermissionDenied);
             }
-            // To a plain client a status comes in a tunnel (wire.md R88).
+            // To a classic client a status comes in a tunnel (wire.md R88).
             (_, Ok(tunnel)) => assert!(tunnel.starts_with(b"\xd3\x01\x06")),
             (_, Err(error)) => panic!("{dialect:?}: {error}"),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
     Service, ServiceSpec,
 };
 use mdp_runtime::testing::{self, InMemory, TestBroker};
@@ -486,7 +486,7 @@ impl Service for Streams {
         Schema::of_files(Vec::new())
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         codegen::handling(async move {
             cx.reply_metadata("way", way(&cx));
             if method == 1 {

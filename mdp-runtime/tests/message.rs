@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // tests
 
-use mdp_runtime::codegen::{Bytes, Record};
+use mdp_runtime::codegen::{Bytes, TypedMessage};
 use mdp_runtime::{MdpRecord, Message, MessageError};
 use proptest::prelude::*;
 

@@ -120,12 +120,12 @@ impl Interceptor for Guard {
 }
 
 /// A client of the service, through a broker and in memory.
-struct Way {
+struct Setup {
     client: Client,
     _kept: Option<(Worker, Broker)>,
 }
 
-async fn both(desk: &Counting, guard: bool) -> [Way; 2] {
+async fn both(desk: &Counting, guard: bool) -> [Setup; 2] {
     let broker = broker();
     let mut worker = Worker::builder().connect(broker.endpoints()[0].clone());
     let mut memory = InMemory::new();
@@ -136,7 +136,7 @@ async fn both(desk: &Counting, guard: bool) -> [Way; 2] {
     within(worker.connected()).await.unwrap();
     let over = client(&broker).await;
     let memory = memory.serve(DeskWorker::new(desk.clone())).client();
-    [Way { client: over, _kept: Some((worker, broker)) }, Way { client: memory, _kept: None }]
+    [Setup { client: over, _kept: Some((worker, broker)) }, Setup { client: memory, _kept: None }]
 }
 
 fn text(text: &str) -> Text {
@@ -145,8 +145,8 @@ fn text(text: &str) -> Text {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_guard_has_found_out_a_caller_cannot_say() {
-    for way in both(&Counting::default(), true).await {
-        let desk = DeskClient::new(way.client.clone());
+    for setup in both(&Counting::default(), true).await {
+        let desk = DeskClient::new(setup.client.clone());
         let found = "Some(User(\"ann\")) ann";
         let unary = desk.who(text("")).metadata("user", "root").metadata("token", "ann");
         assert_eq!(within(unary.metadata("USER", "admin")).await.unwrap().text, found);
@@ -190,8 +190,8 @@ impl Interceptor for Noted {
 async fn extensions_of_a_client_are_seen_further_in_and_by_no_peer() {
     let noted = Arc::default();
     let note = |name| Noted(name, Arc::clone(&noted));
-    for way in both(&Counting::default(), false).await {
-        let client = way.client.intercept(note("outer")).intercept(note("inner"));
+    for setup in both(&Counting::default(), false).await {
+        let client = setup.client.intercept(note("outer")).intercept(note("inner"));
         let desk = DeskClient::new(client);
         let call = desk.who(text("")).extension(User("caller".into())).metadata("user", "ann");
         // The handler's process has extensions of its own.
@@ -226,8 +226,8 @@ fn assert_not_made(status: &Status, key: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_with_a_key_that_cannot_be_sent_is_not_made() {
     let counting = Counting::default();
-    for way in both(&counting, false).await {
-        let desk = DeskClient::new(way.client.clone());
+    for setup in both(&counting, false).await {
+        let desk = DeskClient::new(setup.client.clone());
         let long = "k".repeat(256);
         for (key, shown) in
             [("Bad Key", "bad key"), ("", ""), ("ä", "ä"), ("a/b", "a/b"), (&long, &long[..64])]
@@ -243,7 +243,7 @@ async fn a_call_with_a_key_that_cannot_be_sent_is_not_made() {
             assert!(within(requests.send(text("x"))).await.is_err());
             assert_not_made(&within(replies.message()).await.unwrap_err(), shown);
         }
-        let careless = DeskClient::new(way.client.intercept(Careless));
+        let careless = DeskClient::new(setup.client.intercept(Careless));
         assert_not_made(&within(careless.who(text(""))).await.unwrap_err(), "bad key");
         assert_not_made(&within(careless.tell(text(""))).await.unwrap_err(), "bad key");
         assert_eq!(counting.count(), 0);
@@ -256,8 +256,8 @@ async fn a_call_with_a_key_that_cannot_be_sent_is_not_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_with_a_key_that_cannot_be_sent_is_internal() {
-    for way in both(&Counting::default(), false).await {
-        let desk = DeskClient::new(way.client.clone());
+    for setup in both(&Counting::default(), false).await {
+        let desk = DeskClient::new(setup.client.clone());
         let internal = |status: Status, key: &str| {
             assert_eq!(
                 (status.code(), status.not_started()),
@@ -369,14 +369,14 @@ async fn a_reply_whose_metadata_cannot_be_read_is_internal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_in_a_tunnel_of_plain_mdp_is_held_to_the_same() {
+async fn a_call_in_a_tunnel_of_classic_mdp_is_held_to_the_same() {
     let broker = broker();
     let _worker = worker(&broker, echo()).await;
-    let plain = RawPeer::connect(&broker);
+    let classic = RawPeer::connect(&broker);
     for (meta, wanted) in [(BAD_KEY, Code::InvalidArgument), (&BAD_KEY[..17], Code::Ok)] {
         let tunnel = packet(&request(7), PATH, meta);
-        plain.send_frames(&[b"MDPC02", b"\x01", b"test.v1.Echo", &tunnel]);
-        let frames = plain.receive_frames();
+        classic.send_frames(&[b"MDPC02", b"\x01", b"test.v1.Echo", &tunnel]);
+        let frames = classic.receive_frames();
         let (answer, mut heads) = (frames.last().unwrap(), Vec::new());
         wire::decode(answer, &[], &Limits::default(), &mut heads).unwrap();
         match Record::read(&heads[0], answer, |_| ()).unwrap() {

@@ -209,7 +209,7 @@ async fn raw_handlers_are_no_exception() {
                 Err(RawError::Status(status)) if dialect == Dialect::Rpc => {
                     assert_eq!(status.code(), Code::Internal);
                 }
-                // There is no word for it in plain MDP: the broker takes the worker for lost.
+                // There is no word for it in classic MDP: the broker takes the worker for lost.
                 ended => assert!(dialect != Dialect::Rpc && ended.is_err(), "{ended:?}"),
             }
             let whole = within(raw.send("raw", vec!["whole".into()])).await.unwrap();

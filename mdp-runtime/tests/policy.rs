@@ -15,8 +15,8 @@ use mdp_runtime::details::RetryInfo;
 use mdp_runtime::hooks::{Answer, BrokerHooks, Request, Verdict};
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
 use mdp_runtime::{
-    BindError, Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, PolicyError, RawClient,
-    RawWorker, Runtime, Status, Worker,
+    BindError, Broker, BrokerBuilder, Call, Client, Code, Context, Dialect, Policy, PolicyError,
+    RawClient, RawWorker, Status, Worker,
 };
 use support::{ECHO, answering, echo};
 
@@ -66,12 +66,12 @@ impl Keys {
     }
 
     async fn client(&self, broker: &Broker, own: &KeyPair) -> Client {
-        let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+        let builder = Client::builder().connect(&broker.endpoints()[0]).context(&Context::new());
         builder.curve(self.curve(own)).connect_timeout(DEADLINE).open().await.unwrap()
     }
 
     async fn worker(&self, broker: &Broker, own: &KeyPair) -> Worker {
-        let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+        let builder = Worker::builder().connect(&broker.endpoints()[0]).context(&Context::new());
         let worker = builder.curve(self.curve(own)).serve(echo()).start().unwrap();
         tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
         worker
@@ -90,7 +90,7 @@ async fn the_keys_of_the_policy_are_those_that_are_let_in() {
     let ann = keys.client(&broker, &keys.ann).await;
     assert_eq!(says(&ann, "hi").await.unwrap(), "hi");
     let stranger = KeyPair::new().unwrap();
-    let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let builder = Client::builder().connect(&broker.endpoints()[0]).context(&Context::new());
     let refused = builder.curve(keys.curve(&stranger)).connect_timeout(ms(700)).open().await;
     assert!(refused.is_err(), "nobody knows this key");
 }
@@ -99,7 +99,7 @@ async fn the_keys_of_the_policy_are_those_that_are_let_in() {
 async fn a_handler_knows_who_calls() {
     let keys = Keys::new();
     let broker = keys.broker("call = ['*']");
-    let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).context(&Context::new());
     let who = answering(|cx, _| async move {
         let id = String::from_utf8_lossy(cx.client()).into_owned();
         Ok(format!("{} {id}", cx.principal().unwrap_or("nobody")))
@@ -107,14 +107,14 @@ async fn a_handler_knows_who_calls() {
     let worker = builder.curve(keys.curve(&keys.bo)).serve(who).start().unwrap();
     tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
     // Its id is a claim, the principal is not.
-    let builder = Client::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let builder = Client::builder().connect(&broker.endpoints()[0]).context(&Context::new());
     let ann = builder.curve(keys.curve(&keys.ann)).id("eve").open().await.unwrap();
     assert_eq!(says(&ann, "hi").await.unwrap(), "ann eve");
     // Without a policy it is the key.
     let curve =
         CurveServer::new(keys.broker.clone()).allow([*keys.ann.public(), *keys.bo.public()]);
     let broker = Broker::builder().bind("tcp://127.0.0.1:*").curve(curve).start().unwrap();
-    let builder = Worker::builder().connect(&broker.endpoints()[0]).runtime(&Runtime::new());
+    let builder = Worker::builder().connect(&broker.endpoints()[0]).context(&Context::new());
     let who = answering(|cx, _| async move { Ok(cx.principal().unwrap_or("nobody").to_owned()) });
     let worker = builder.curve(keys.curve(&keys.bo)).serve(who).start().unwrap();
     tokio::time::timeout(DEADLINE, worker.connected()).await.unwrap().unwrap();
@@ -153,13 +153,13 @@ async fn a1_a_worker_that_is_not_listed_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn raw_requests_of_plain_peers_need_the_right_too() {
+async fn raw_requests_of_classic_peers_need_the_right_too() {
     let keys = Keys::new();
     let broker = keys.broker("call = ['raw.*']\nserve = ['raw.*']");
     let endpoint = &broker.endpoints()[0];
     let raw = |service: &str, own: &KeyPair| {
         let builder = RawWorker::builder(service).dialect(Dialect::Mdp02).connect(endpoint);
-        builder.runtime(&Runtime::new()).curve(keys.curve(own)).start().unwrap()
+        builder.context(&Context::new()).curve(keys.curve(own)).start().unwrap()
     };
     let mut worker = raw("raw.echo", &keys.ann);
     tokio::spawn(async move {
@@ -169,7 +169,7 @@ async fn raw_requests_of_plain_peers_need_the_right_too() {
     });
     let client = |own: &KeyPair| {
         let builder = RawClient::builder().dialect(Dialect::Mdp01).connect(endpoint);
-        builder.runtime(&Runtime::new()).curve(keys.curve(own)).open().unwrap()
+        builder.context(&Context::new()).curve(keys.curve(own)).open().unwrap()
     };
     let ann = client(&keys.ann).with_timeout(DEADLINE);
     assert_eq!(ann.send("raw.echo", vec!["hi".into()]).await.unwrap(), ["hi"]);

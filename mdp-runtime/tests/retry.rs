@@ -239,9 +239,9 @@ async fn the_budget_holds_under_a_storm() {
     }
     // The reserve is full again every 10 s.
     let refilled = (begun.elapsed().as_secs_f64() / 10.0 * f64::from(reserve)).ceil() as usize;
-    let most = calls + (calls as f64 * share) as usize + reserve as usize + refilled;
+    let max = calls + (calls as f64 * share) as usize + reserve as usize + refilled;
     let runs = ledger.runs();
-    assert!((calls + reserve as usize..=most).contains(&runs), "{runs} of at most {most}");
+    assert!((calls + reserve as usize..=max).contains(&runs), "{runs} of at most {max}");
 }
 
 #[tokio::test]
@@ -256,8 +256,8 @@ async fn clones_of_a_client_share_the_default_budget() {
         assert!(within(safe_call(&below, "storm").retry(&policy())).await.is_err());
     }
     // 20 calls, of which 20 %, and the reserve of 10, which fills up within 10 s.
-    let most = 20 + 4 + 10 + begun.elapsed().as_secs_f64().ceil() as usize;
-    assert!((20 + 10..=most).contains(&ledger.runs()), "{} of {most}", ledger.runs());
+    let max = 20 + 4 + 10 + begun.elapsed().as_secs_f64().ceil() as usize;
+    assert!((20 + 10..=max).contains(&ledger.runs()), "{} of {max}", ledger.runs());
 }
 
 #[tokio::test]

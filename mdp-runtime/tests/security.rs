@@ -15,7 +15,7 @@ use mdp_runtime::patterns::{Puller, Pusher, StartError};
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, HandshakeFault, KeyPair};
 use mdp_runtime::{
     BindError, Broker, BrokerBuilder, Call, Client, ClientBuilder, Code, ConnectError,
-    ConnectionState, Dialect, LossCause, Policy, RawClient, Runtime, ServeError, Worker,
+    ConnectionState, Context, Dialect, LossCause, Policy, RawClient, ServeError, Worker,
     WorkerBuilder, blocking,
 };
 use support::{ECHO, echo};
@@ -53,11 +53,11 @@ fn on_tcp() -> BrokerBuilder {
 
 /// Each in a context of its own, as separate programs are.
 fn client(endpoint: &str) -> ClientBuilder {
-    Client::builder().connect(endpoint).runtime(&Runtime::new()).connect_timeout(DEADLINE)
+    Client::builder().connect(endpoint).context(&Context::new()).connect_timeout(DEADLINE)
 }
 
 fn worker(endpoint: &str) -> WorkerBuilder {
-    Worker::builder().connect(endpoint).runtime(&Runtime::new()).serve(echo())
+    Worker::builder().connect(endpoint).context(&Context::new()).serve(echo())
 }
 
 async fn connected(worker: &Worker) {
@@ -159,23 +159,23 @@ async fn with_another_key_of_the_broker_nobody_connects() {
 }
 
 #[tokio::test]
-async fn plain_and_curve_never_talk() {
+async fn unencrypted_and_curve_never_talk() {
     let keys = Keys::new();
     let secure = on_tcp().curve(keys.server().allow_list(AllowList::anybody())).start().unwrap();
-    let plain = on_tcp().start().unwrap();
-    // A plain peer at a broker with CURVE.
+    let unencrypted = on_tcp().start().unwrap();
+    // An unencrypted peer at a broker with CURVE.
     let open = client(&secure.endpoints()[0]).connect_timeout(SHORT).open().await;
     assert!(matches!(open, Err(ConnectError::NoBroker { .. })), "{open:?}");
-    let plain_worker = worker(&secure.endpoints()[0]).start().unwrap();
+    let unencrypted_worker = worker(&secure.endpoints()[0]).start().unwrap();
     // The reverse. Either side may be the first to see that it cannot be.
     let curve = keys.curve(&keys.known);
-    let open = client(&plain.endpoints()[0]).connect_timeout(SHORT).curve(curve).open().await;
+    let open = client(&unencrypted.endpoints()[0]).connect_timeout(SHORT).curve(curve).open().await;
     let Err(ConnectError::Handshake { fault, .. }) = open else { panic!("{open:?}") };
     assert!(matches!(fault, HandshakeFault::Mechanism | HandshakeFault::Ended), "{fault:?}");
-    for broker in [&secure, &plain] {
+    for broker in [&secure, &unencrypted] {
         assert_eq!(broker.stats().await.sessions, 0);
     }
-    drop(plain_worker);
+    drop(unencrypted_worker);
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn patterns_have_curve_too() {
     let mut puller = puller.start().unwrap();
     let endpoint = puller.endpoints()[0].clone();
     let pusher = |curve| {
-        let builder = Pusher::<String>::builder().connect(&endpoint).runtime(&Runtime::new());
+        let builder = Pusher::<String>::builder().connect(&endpoint).context(&Context::new());
         builder.curve(curve).start().unwrap()
     };
     let refused = pusher(keys.curve(&keys.stranger));
@@ -256,12 +256,12 @@ async fn patterns_have_curve_too() {
     assert!(matches!(two, Err(StartError::ServerKeys(2))));
 }
 
-/// Typed over plain MDP, and raw: they take the same keys, and never connect without them.
+/// Typed over classic MDP, and raw: they take the same keys, and never connect without them.
 #[tokio::test(flavor = "multi_thread")]
-async fn plain_dialects_have_curve_too() {
+async fn classic_dialects_have_curve_too() {
     let keys = Keys::new();
     let broker = on_tcp().curve(keys.server()).start().unwrap();
-    let plain = on_tcp().start().unwrap();
+    let unencrypted = on_tcp().start().unwrap();
     for dialect in [Dialect::Mdp01, Dialect::Mdp02] {
         let endpoint = &broker.endpoints()[0];
         let curve = || keys.curve(&keys.known);
@@ -270,14 +270,14 @@ async fn plain_dialects_have_curve_too() {
         let typed = client(endpoint).dialect(dialect).curve(curve()).open().await.unwrap();
         assert_eq!(says(&typed, "typed").await, "typed");
         let raw = RawClient::builder().connect(endpoint).dialect(dialect);
-        let raw = raw.runtime(&Runtime::new()).curve(curve()).open().unwrap();
+        let raw = raw.context(&Context::new()).curve(curve()).open().unwrap();
         assert!(tokio::time::timeout(DEADLINE, raw.connected()).await.unwrap());
         worker.shutdown(Duration::ZERO).await;
         // The keys are in these sockets too: a broker without CURVE hears nothing of them.
-        let open = client(&plain.endpoints()[0]).connect_timeout(SHORT).dialect(dialect);
+        let open = client(&unencrypted.endpoints()[0]).connect_timeout(SHORT).dialect(dialect);
         assert!(open.curve(curve()).open().await.is_err());
     }
-    assert_eq!(plain.stats().await.sessions, 0);
+    assert_eq!(unencrypted.stats().await.sessions, 0);
 }
 
 /// What a policy says of a key holds for the connection that has it.

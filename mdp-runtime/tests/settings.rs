@@ -182,8 +182,8 @@ async fn capacity_is_kept() {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let broker = broker();
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (running, peak) = (now.clone(), most.clone());
+    let (now, max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (running, peak) = (now.clone(), max.clone());
     let service = answering(move |_, request| {
         let (running, peak) = (running.clone(), peak.clone());
         async move {
@@ -200,7 +200,7 @@ async fn capacity_is_kept() {
     for call in calls {
         within(call).await.unwrap().unwrap();
     }
-    assert_eq!(most.load(Ordering::SeqCst), 3);
+    assert_eq!(max.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

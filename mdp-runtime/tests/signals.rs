@@ -11,7 +11,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mdp_runtime::{Broker, Dialect, RawClient, RawWorker, ShutdownSignals, Worker, stop_asked};
+use mdp_runtime::{
+    Broker, Dialect, RawClient, RawWorker, ShutdownSignals, Worker, shutdown_signal,
+};
 use process::{Process, until};
 
 /// What the process is to do.
@@ -84,7 +86,7 @@ async fn the_other_process() {
         "rpc" => serve(Dialect::Rpc).await,
         "mdp02" => serve(Dialect::Mdp02).await,
         "asked" => {
-            let asked = stop_asked();
+            let asked = shutdown_signal();
             println!("listening");
             asked.await;
             pending().await

@@ -202,9 +202,9 @@ async fn a_runtime_with_another_thread_moves() {
     drop(tokio::task::spawn_blocking(move || drop(runtime)).await);
 }
 
-/// In plain MDP too it leaves and comes back.
+/// In classic MDP too it leaves and comes back.
 #[tokio::test(flavor = "multi_thread")]
-async fn over_plain_mdp_likewise() {
+async fn over_classic_mdp_likewise() {
     let broker = broker();
     let stage = stage(patient(&broker, SOON).dialect(Dialect::Mdp02).capacity(2));
     within(stage.worker.connected()).await.unwrap();

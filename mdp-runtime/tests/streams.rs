@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
     Service, ServiceSpec,
 };
 use mdp_runtime::{
@@ -109,7 +109,7 @@ impl Service for Streams {
         Schema::of_files(Vec::new())
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         let this = self.clone();
         match method {
             0 => codegen::handling(async move {
@@ -586,8 +586,8 @@ async fn an_interceptor_may_reply_before_the_handler_does() {
     let builder = Worker::builder().connect(&broker.endpoints()[0]).intercept(Banner);
     let worker = builder.serve(Streams::default()).start().unwrap();
     within(worker.connected()).await.unwrap();
-    let plain = client(&broker).await;
-    for (client, banners) in [(&plain, 1), (&plain.intercept(Banner), 2)] {
+    let bare = client(&broker).await;
+    for (client, banners) in [(&bare, 1), (&bare.intercept(Banner), 2)] {
         let count: Call<u64, ServerStreaming> = Call::server_streaming(client, &COUNT, &3_u64);
         let mut replies = within(count.into_future()).await.unwrap();
         let mut came = Vec::new();

@@ -23,21 +23,21 @@ use tokio::sync::mpsc;
 const SHORT: Duration = Duration::from_millis(50);
 
 /// A client, and what has to live as long as it: the worker goes first, to take its leave.
-struct Way {
+struct Setup {
     client: Client,
     name: &'static str,
     _running: Option<(Worker, TestBroker)>,
 }
 
 /// The service over a broker, with the ids that there are in memory; and in memory.
-async fn ways(service: impl Fn() -> Echo) -> [Way; 2] {
+async fn setups(service: impl Fn() -> Echo) -> [Setup; 2] {
     let broker = testing::broker().unwrap();
     let worker = broker.worker().id("in-memory").serve(service()).start().unwrap();
     within(worker.connected()).await.unwrap();
     let client = within(broker.client_builder().id("in-memory").open()).await.unwrap();
     [
-        Way { client, name: "broker", _running: Some((worker, broker)) },
-        Way { client: Client::in_memory(service()), name: "in memory", _running: None },
+        Setup { client, name: "broker", _running: Some((worker, broker)) },
+        Setup { client: Client::in_memory(service()), name: "in memory", _running: None },
     ]
 }
 
@@ -47,7 +47,7 @@ where
     T: PartialEq + std::fmt::Debug,
     F: Future<Output = T>,
 {
-    let [broker, memory] = ways(service).await;
+    let [broker, memory] = setups(service).await;
     let over_broker = within(ask(broker.client.clone())).await;
     let in_memory = within(ask(memory.client.clone())).await;
     assert_eq!(over_broker, in_memory);
@@ -208,11 +208,12 @@ impl Drop for Count {
 #[tokio::test]
 async fn at_the_deadline_the_caller_is_told_and_the_handler_stopped() {
     let watched = Watched::default();
-    for (count, way) in ways(|| watched.stuck()).await.iter().enumerate() {
-        let status = within(call(&way.client, "").timeout(SHORT).into_future()).await.unwrap_err();
-        assert_eq!(status.code(), Code::DeadlineExceeded, "{}", way.name);
-        assert_eq!(status.reason().as_deref(), Some("DEADLINE_EXCEEDED"), "{}", way.name);
-        assert!(!status.not_started(), "{}", way.name);
+    for (count, setup) in setups(|| watched.stuck()).await.iter().enumerate() {
+        let status =
+            within(call(&setup.client, "").timeout(SHORT).into_future()).await.unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{}", setup.name);
+        assert_eq!(status.reason().as_deref(), Some("DEADLINE_EXCEEDED"), "{}", setup.name);
+        assert!(!status.not_started(), "{}", setup.name);
         watched.reach([count + 1; 3]).await;
     }
 }
@@ -220,9 +221,9 @@ async fn at_the_deadline_the_caller_is_told_and_the_handler_stopped() {
 #[tokio::test]
 async fn without_time_no_handler_is_started() {
     let watched = Watched::default();
-    for way in ways(|| watched.stuck()).await {
-        let status = within(call(&way.client, "").timeout(Duration::ZERO).into_future()).await;
-        assert_eq!(status.unwrap_err().code(), Code::DeadlineExceeded, "{}", way.name);
+    for setup in setups(|| watched.stuck()).await {
+        let status = within(call(&setup.client, "").timeout(Duration::ZERO).into_future()).await;
+        assert_eq!(status.unwrap_err().code(), Code::DeadlineExceeded, "{}", setup.name);
     }
     assert_eq!(watched.counts(), [0, 0, 0]);
 }
@@ -230,8 +231,8 @@ async fn without_time_no_handler_is_started() {
 #[tokio::test]
 async fn a_call_that_is_dropped_stops_its_handler() {
     let watched = Watched::default();
-    for (count, way) in ways(|| watched.stuck()).await.iter().enumerate() {
-        let running = tokio::spawn(call(&way.client, "").into_future());
+    for (count, setup) in setups(|| watched.stuck()).await.iter().enumerate() {
+        let running = tokio::spawn(call(&setup.client, "").into_future());
         watched.reach([count + 1, count, count]).await;
         running.abort();
         watched.reach([count + 1; 3]).await;
@@ -267,10 +268,10 @@ async fn calls_that_a_handler_makes_end_with_it() {
         let call = call(&upstream, "");
         if request == "detached" { call.detached() } else { call }.into_future()
     }));
-    for (request, most) in [("", 2_000), ("detached", 10_000)] {
+    for (request, max) in [("", 2_000), ("detached", 10_000)] {
         let left = call(&front, request).timeout(Duration::from_secs(2)).await.unwrap();
         let left: u64 = left.parse().unwrap();
-        assert!(left <= most && left + 1_500 > most, "{request}: {left}");
+        assert!(left <= max && left + 1_500 > max, "{request}: {left}");
     }
 }
 
@@ -295,8 +296,8 @@ async fn somebody_else_may_answer() {
 #[tokio::test]
 async fn a_client_that_is_shut_down_ends_its_calls() {
     let watched = Watched::default();
-    for (count, way) in ways(|| watched.stuck()).await.iter().enumerate() {
-        let (client, name) = (&way.client, way.name);
+    for (count, setup) in setups(|| watched.stuck()).await.iter().enumerate() {
+        let (client, name) = (&setup.client, setup.name);
         assert!(matches!(*client.state().borrow(), ConnectionState::Connected { .. }), "{name}");
         let running = tokio::spawn(call(client, "").into_future());
         watched.reach([count + 1, count, count]).await;
@@ -464,17 +465,17 @@ async fn a_double_hands_calls_on() {
             }
         })
     };
-    for way in ways(service).await {
-        let double = Double { next: Some(way.client.clone()), ..Double::default() };
+    for setup in setups(service).await {
+        let double = Double { next: Some(setup.client.clone()), ..Double::default() };
         let client = Client::over(double.clone());
         let asked = call(&client, "rain").metadata("tenant", "acme").timeout(SHORT);
         let response = within(asked.to_worker("in-memory").send()).await.unwrap();
-        assert_eq!(response.message(), "rain of acme", "{}", way.name);
-        assert_eq!(response.metadata().get_str("left"), Some("little"), "{}", way.name);
-        assert_eq!(response.worker(), b"in-memory", "{}", way.name);
+        assert_eq!(response.message(), "rain of acme", "{}", setup.name);
+        assert_eq!(response.metadata().get_str("left"), Some("little"), "{}", setup.name);
+        assert_eq!(response.worker(), b"in-memory", "{}", setup.name);
         let status = within(safe_call(&client, "fail").into_future()).await.unwrap_err();
-        assert_eq!(status.to_string(), "OUT_OF_RANGE: test.v1.Echo/Safe: none", "{}", way.name);
-        assert_eq!(status.metadata().get_str("left"), Some("much"), "{}", way.name);
+        assert_eq!(status.to_string(), "OUT_OF_RANGE: test.v1.Echo/Safe: none", "{}", setup.name);
+        assert_eq!(status.metadata().get_str("left"), Some("much"), "{}", setup.name);
         assert_eq!(double.asked.lock().unwrap().len(), 2);
     }
 }
@@ -495,7 +496,7 @@ async fn brokers_for_tests_stand_side_by_side() {
     }
     // A peer with settings of its own finds the way by the runtime.
     let endpoint = &brokers[1].endpoints()[0];
-    let client = Client::builder().runtime(brokers[1].runtime()).connect(endpoint);
+    let client = Client::builder().context(brokers[1].context()).connect(endpoint);
     let client = within(client.open()).await.unwrap();
     assert_eq!(within(call(&client, "").into_future()).await.unwrap(), "two");
 }

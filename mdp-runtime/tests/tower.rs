@@ -40,8 +40,8 @@ async fn a_timeout_of_towers_ends_a_call() {
     );
     assert_eq!(within(call(&mapped, "quick").into_future()).await.unwrap(), "quick");
     // Without a status it is not known what an error means.
-    let plain = client.layer(ServiceBuilder::new().timeout(timeout));
-    let status = within(call(&plain, "stuck").into_future()).await.unwrap_err();
+    let bare = client.layer(ServiceBuilder::new().timeout(timeout));
+    let status = within(call(&bare, "stuck").into_future()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unknown);
 }
 
@@ -60,13 +60,13 @@ async fn a_status_keeps_its_form_through_layers() {
 
 #[tokio::test]
 async fn a_limit_at_a_worker_holds_for_all_its_calls() {
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let service = answering({
-        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        let (now, max) = (Arc::clone(&now), Arc::clone(&max));
         move |_, request| {
-            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            let (now, max) = (Arc::clone(&now), Arc::clone(&max));
             async move {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                max.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 Ok(request)
@@ -82,7 +82,7 @@ async fn a_limit_at_a_worker_holds_for_all_its_calls() {
     for call in calls {
         assert_eq!(within(call).await.unwrap().unwrap(), "x");
     }
-    assert_eq!(most.load(Ordering::SeqCst), 3);
+    assert_eq!(max.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

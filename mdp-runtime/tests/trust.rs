@@ -15,8 +15,8 @@ use mdp_protocol::{Code as WireCode, Span};
 use mdp_runtime::hooks::{BrokerHooks, Forward, Request, Verdict};
 use mdp_runtime::security::{CurveClient, CurveServer, KeyPair, SecretKey};
 use mdp_runtime::{
-    Broker, BrokerBuilder, Call, Client, Code, Dialect, Policy, RawClient, RawError, RawWorker,
-    Runtime, Status, Worker,
+    Broker, BrokerBuilder, Call, Client, Code, Context, Dialect, Policy, RawClient, RawError,
+    RawWorker, Status, Worker,
 };
 use support::{ECHO, answering};
 
@@ -84,7 +84,7 @@ fn packet(record: &Record<&[u8], ()>, name: &[u8], payload: &[u8]) -> Vec<u8> {
 
 fn raw_client(endpoint: &str, dialect: Dialect) -> RawClient {
     let builder = RawClient::builder().dialect(dialect).connect(endpoint);
-    builder.runtime(&Runtime::new()).open().unwrap().with_timeout(ms(700))
+    builder.context(&Context::new()).open().unwrap().with_timeout(ms(700))
 }
 
 /// The status with which a raw request ended.
@@ -117,7 +117,7 @@ async fn a31_a_raw_call_smuggles_no_typed_one() {
                 async move { Ok(cx.principal().unwrap_or_default().to_owned()) }
             });
             let builder = Worker::builder().dialect(serves).connect(&endpoint);
-            let worker = builder.runtime(&Runtime::new()).serve(service).start().unwrap();
+            let worker = builder.context(&Context::new()).serve(service).start().unwrap();
             connected(&worker).await;
             let raw = raw_client(&endpoint, asks);
             let what = format!("{asks:?} to {serves:?}");
@@ -127,11 +127,11 @@ async fn a31_a_raw_call_smuggles_no_typed_one() {
                     let status = status_of(ended);
                     assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status}");
                 }
-                // What the broker says of a typed call of a plain client comes in a tunnel.
+                // What the broker says of a typed call of a classic client comes in a tunnel.
                 (_, ended) => drop(ended),
             }
             assert_eq!(ran.load(Ordering::SeqCst), 0, "{what}: the handler ran");
-            // A plain client's is typed from the start, and the hook hears of it as such.
+            // A classic client's is typed from the start, and the hook hears of it as such.
             let asked = std::mem::take(&mut *guard.0.lock().unwrap());
             let typed = vec![(ECHO.path.to_owned(), false)];
             let wanted = if asks == Dialect::Rpc { Vec::new() } else { typed };
@@ -159,7 +159,7 @@ async fn a31_a_hook_smuggles_no_typed_call() {
             async move { Ok(text) }
         });
         let builder = Worker::builder().dialect(serves).connect(&endpoint);
-        let worker = builder.runtime(&Runtime::new()).serve(service).start().unwrap();
+        let worker = builder.context(&Context::new()).serve(service).start().unwrap();
         connected(&worker).await;
         let raw = raw_client(&endpoint, Dialect::Rpc);
         let status = status_of(raw.send(SERVICE, vec!["hi".into()]).await);
@@ -168,7 +168,7 @@ async fn a31_a_hook_smuggles_no_typed_call() {
     }
 }
 
-/// A worker's raw reply that is a record is never taken for a status by a plain client, but for one of that worker.
+/// A worker's raw reply that is a record is never taken for a status by a classic client, but for one of that worker.
 #[tokio::test(flavor = "multi_thread")]
 async fn a31_a_raw_reply_smuggles_no_status() {
     for serves in DIALECTS {
@@ -177,7 +177,7 @@ async fn a31_a_raw_reply_smuggles_no_status() {
                 let broker = Broker::builder().bind("tcp://127.0.0.1:*").start().unwrap();
                 let endpoint = broker.endpoints()[0].clone();
                 let builder = RawWorker::builder("raw.echo").dialect(serves).connect(&endpoint);
-                let mut worker = builder.runtime(&Runtime::new()).start().unwrap();
+                let mut worker = builder.context(&Context::new()).start().unwrap();
                 tokio::spawn(async move {
                     while let Some((_, replier)) = worker.recv().await {
                         let forged = vec![forged_reply(last).into()];
@@ -279,7 +279,7 @@ async fn a32_a_peer_keeps_its_key_while_the_policy_changes() {
     let broker = builder.start().unwrap();
     let endpoint = broker.endpoints()[0].clone();
     let builder = RawWorker::builder("raw.echo").dialect(Dialect::Rpc).connect(&endpoint);
-    let builder = builder.capacity(1_000).runtime(&Runtime::new());
+    let builder = builder.capacity(1_000).context(&Context::new());
     let builder = builder.curve(keys.curve(&keys.worker));
     let mut worker = builder.start().unwrap();
     tokio::spawn(async move {
@@ -341,7 +341,7 @@ async fn a7_nobody_hears_what_is_meant_for_another_key() {
     let broker = broker.policy(Policy::parse(&text).unwrap()).start().unwrap();
     let endpoint = broker.endpoints()[0].clone();
     let builder = RawWorker::builder("slow").dialect(Dialect::Rpc).connect(&endpoint);
-    let builder = builder.runtime(&Runtime::new()).curve(keys.curve(&keys.ann));
+    let builder = builder.context(&Context::new()).curve(keys.curve(&keys.ann));
     let mut worker = builder.start().unwrap();
     assert!(worker.connected().await);
     let context = zmq::Context::new();
@@ -380,7 +380,7 @@ async fn a7_nobody_hears_what_is_meant_for_another_key() {
 
 fn raw_curve_client(endpoint: &str, curve: CurveClient) -> RawClient {
     let builder = RawClient::builder().dialect(Dialect::Rpc).connect(endpoint).curve(curve);
-    builder.runtime(&Runtime::new()).open().unwrap().with_timeout(ms(700))
+    builder.context(&Context::new()).open().unwrap().with_timeout(ms(700))
 }
 
 /// A36: a call that its client gives up keeps its place in the quota while a worker is busy with it.
@@ -428,7 +428,7 @@ async fn a39_a_stream_ends_with_its_right() {
     let broker = broker.policy(Policy::parse(allowed).unwrap()).start().unwrap();
     let endpoint = &broker.endpoints()[0];
     let builder = RawWorker::builder("raw.ticks").connect(endpoint);
-    let mut worker = builder.runtime(&Runtime::new()).start().unwrap();
+    let mut worker = builder.context(&Context::new()).start().unwrap();
     tokio::spawn(async move {
         while let Some((_, replier)) = worker.recv().await {
             tokio::spawn(async move {

@@ -8,15 +8,15 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mdp_runtime::{Broker, Dialect, RawClient, RawWorker, Runtime};
+use mdp_runtime::{Broker, Context, Dialect, RawClient, RawWorker};
 
 const MIB: usize = 1 << 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Answers each request of `endpoint` with a MiB.
-fn giver(runtime: &Runtime, endpoint: &str) {
+fn giver(context: &Context, endpoint: &str) {
     let builder = RawWorker::builder("give").dialect(Dialect::Rpc).capacity(100);
-    let mut worker = builder.runtime(runtime).connect(endpoint).start().unwrap();
+    let mut worker = builder.context(context).connect(endpoint).start().unwrap();
     tokio::spawn(async move {
         while let Some((_, replier)) = worker.recv().await {
             // Whoever asked may have gone.
@@ -30,12 +30,12 @@ fn giver(runtime: &Runtime, endpoint: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_of_the_same_process_may_keep_its_replies() {
     const KEPT: usize = 60;
-    let runtime = Runtime::new();
-    let builder = Broker::builder().runtime(&runtime).bind("inproc://unread");
+    let context = Context::new();
+    let builder = Broker::builder().context(&context).bind("inproc://unread");
     let broker = builder.bind("tcp://127.0.0.1:*").start().unwrap();
     let tcp = &broker.endpoints()[1];
-    giver(&runtime, "inproc://unread");
-    let client = RawClient::builder().dialect(Dialect::Rpc).runtime(&runtime);
+    giver(&context, "inproc://unread");
+    let client = RawClient::builder().dialect(Dialect::Rpc).context(&context);
     let client = client.connect("inproc://unread").open().unwrap();
     let mut kept = Vec::new();
     for _ in 0..KEPT {
@@ -45,27 +45,27 @@ async fn a_peer_of_the_same_process_may_keep_its_replies() {
     assert!(kept.iter().all(|reply| reply[0].len() == MIB));
     let stats = broker.stats().await;
     assert_eq!((stats.unread_ended, stats.unread_refused, stats.unread_bytes), (0, 0, 0));
-    // A plain client over tcp.
+    // A classic client over tcp.
     let mute = zmq::Context::new().socket(zmq::DEALER).unwrap();
     mute.set_linger(0).unwrap();
     mute.set_rcvhwm(1).unwrap();
     mute.set_rcvbuf(64 << 10).unwrap();
     mute.connect(tcp).unwrap();
     let until = Instant::now() + DEADLINE;
-    let mut most = 0;
+    let mut max = 0;
     loop {
         for _ in 0..4 {
             mute.send_multipart(["MDPC02", "\x01", "give", "one"], 0).unwrap();
         }
         let stats = broker.stats().await;
-        most = most.max(stats.unread_bytes);
+        max = max.max(stats.unread_bytes);
         if stats.unread_ended > 0 || stats.unread_refused > 20 {
             break;
         }
         assert!(Instant::now() < until, "{stats:?}");
     }
     // What the kernel has taken meanwhile is read.
-    assert!((8 * MIB..34 * MIB).contains(&most), "{most}");
+    assert!((8 * MIB..34 * MIB).contains(&max), "{max}");
     drop(mute);
     while broker.stats().await.unread_bytes > 0 {
         assert!(Instant::now() < until, "{:?}", broker.stats().await);
@@ -141,10 +141,10 @@ fn nameless(address: &str, version: u8) -> TcpStream {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_says_nothing_of_its_socket_is_counted() {
     for version in [2, 3] {
-        let runtime = Runtime::new();
-        let builder = Broker::builder().runtime(&runtime).bind("inproc://unread");
+        let context = Context::new();
+        let builder = Broker::builder().context(&context).bind("inproc://unread");
         let broker = builder.bind("tcp://127.0.0.1:*").start().unwrap();
-        giver(&runtime, "inproc://unread");
+        giver(&context, "inproc://unread");
         let mut mute = nameless(broker.endpoints()[1].strip_prefix("tcp://").unwrap(), version);
         let frames = ["MDPC02", "\x01", "give", "one"].iter().enumerate();
         let request: Vec<u8> = frames

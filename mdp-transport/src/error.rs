@@ -110,7 +110,7 @@ impl Operation {
                 Some("the folder for the socket's file does not exist; create it first")
             }
             (Operation::Admit, ErrorKind::AddrInUse) => Some(
-                "this `Runtime` has a ZAP handler of another library; use a `Runtime` of its own",
+                "this `Context` has a ZAP handler of another library; use a `Context` of its own",
             ),
             _ => None,
         }

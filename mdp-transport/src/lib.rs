@@ -36,7 +36,7 @@ pub mod spin;
 pub use endpoint::EndpointError;
 pub use error::{SocketError, Unsent};
 pub use libzmq::close::{Closing, close_all};
-pub use libzmq::context::Runtime;
+pub use libzmq::context::Context;
 pub use libzmq::dealer::Dealer;
 pub use libzmq::frame::Frame;
 pub use libzmq::identity::Unproven;

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_micros(400);
 /// A burst of at least this many records counts as load.
 const LOAD: usize = 16;
 /// Maximum number of chances that are skipped after polls that found nothing.
-const MOST_LEFT_OUT: u32 = 64;
+const MAX_LEFT_OUT: u32 = 64;
 
 /// Decides when a driver polls before it sleeps.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Spin {
         if *waited < LONGEST {
             return None;
         }
-        self.penalty = (2 * self.penalty + 1).min(MOST_LEFT_OUT);
+        self.penalty = (2 * self.penalty + 1).min(MAX_LEFT_OUT);
         self.left_out = self.penalty;
         self.loaded = false;
         Some(false)
@@ -155,7 +155,7 @@ mod tests {
             tries += u32::from(spin.left_out == spin.penalty && spin.penalty != before);
         }
         assert!(tries <= 7, "{tries} doublings");
-        assert_eq!(spin.penalty, MOST_LEFT_OUT);
+        assert_eq!(spin.penalty, MAX_LEFT_OUT);
         while spin.penalty > 0 {
             spin.heard(LOAD);
             spin.wait(|| true);

@@ -2,9 +2,9 @@
 //! time (`cargo bench -p mdp-bench-core`), by instructions (`.ci/instructions`) and by allocations (this crate's tests).
 
 mod broker;
+mod classic;
 mod packets;
 mod payload;
-mod plain;
 
 pub use broker::Calls;
 pub use payload::Item;
@@ -38,6 +38,6 @@ impl std::fmt::Debug for Case {
 pub fn cases() -> Vec<Case> {
     let mut cases = broker::cases();
     cases.extend(packets::cases());
-    cases.extend(plain::cases());
+    cases.extend(classic::cases());
     cases
 }

@@ -19,7 +19,7 @@ const CALLS: &[(&str, usize, usize, &[Named])] = &[
     ("unary-4096", 4_096, PAYLOAD, BROKERED),
     ("unary-1mib", 8, MIB, &[("typed", Side::Typed), ("raw", Side::Raw)]),
     ("stream", 1, PAYLOAD, &[("typed", Side::Stream), ("raw", Side::OneWay)]),
-    ("mdp02-256", 256, PAYLOAD, &[("broker", Side::Plain), ("raw", Side::PlainRelay)]),
+    ("mdp02-256", 256, PAYLOAD, &[("broker", Side::Classic), ("raw", Side::ClassicRelay)]),
     ("curve-1", 1, PAYLOAD, CURVE),
     ("curve-256", 256, PAYLOAD, CURVE),
     ("metrics-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Scraped)]),
@@ -41,7 +41,7 @@ const MULTI: &[Named] = &[
     ("tarpc", Side::TarpcMulti),
 ];
 const BROKERED: &[Named] = &[("typed", Side::Typed), ("raw", Side::Raw), ("nats", Side::Nats)];
-const CURVE: &[Named] = &[("plain", Side::Typed), ("curve", Side::Curve)];
+const CURVE: &[Named] = &[("unencrypted", Side::Typed), ("curve", Side::Curve)];
 
 /// Overload: the name of a side, the calls' timeout in milliseconds, and how many times what can be done is asked for.
 const OVERLOAD: &[(&str, u64, u32)] =

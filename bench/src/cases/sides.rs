@@ -30,9 +30,9 @@ pub(crate) enum Side {
     /// libzmq alone, one way.
     OneWay,
     /// Peers of MDP/0.2 at this project's broker.
-    Plain,
+    Classic,
     /// A relay of MDP/0.2's frames.
-    PlainRelay,
+    ClassicRelay,
     Nats,
     Tonic,
     Tarpc,
@@ -73,8 +73,8 @@ impl Side {
             Side::Stream => (Some("typed-broker"), "typed-worker", "stream-client"),
             Side::Raw => (Some("relay-proxy"), "relay-worker", "relay-client"),
             Side::OneWay => (Some("one-way-relay"), "one-way-worker", "one-way-client"),
-            Side::Plain => (Some("typed-broker"), "plain-worker", "plain-client"),
-            Side::PlainRelay => (Some("plain-relay"), "plain-worker", "plain-client"),
+            Side::Classic => (Some("typed-broker"), "classic-worker", "classic-client"),
+            Side::ClassicRelay => (Some("classic-relay"), "classic-worker", "classic-client"),
             Side::Nats | Side::NatsMulti => (Some("nats-server"), "nats-worker", "nats-client"),
             Side::Tonic | Side::TonicMulti => (None, "tonic-worker", "tonic-client"),
             Side::Tarpc | Side::TarpcMulti => (None, "tarpc-worker", "tarpc-client"),

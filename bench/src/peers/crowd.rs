@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use mdp_runtime::{Client, Runtime, Worker};
+use mdp_runtime::{Client, Context, Worker};
 
 use super::pb::Ball;
 use super::pb::echo_worker::{Echo, EchoWorker};
@@ -44,7 +44,7 @@ pub(crate) struct CrowdArgs {
 pub(crate) fn run(args: &CrowdArgs) -> Result<()> {
     runtime()?.block_on(async {
         let contexts: Vec<_> =
-            (0..args.count.div_ceil(A_CONTEXT)).map(|_| Runtime::new()).collect();
+            (0..args.count.div_ceil(A_CONTEXT)).map(|_| Context::new()).collect();
         let of = |number: usize| contexts.get(number / A_CONTEXT).context("a context");
         let (mut clients, mut workers) = (Vec::new(), Vec::new());
         for number in 0..args.count {
@@ -61,13 +61,13 @@ pub(crate) fn run(args: &CrowdArgs) -> Result<()> {
     })
 }
 
-async fn client(args: &CrowdArgs, context: &Runtime) -> Result<Client> {
-    let builder = Client::builder().connect(&args.endpoint).runtime(context);
+async fn client(args: &CrowdArgs, context: &Context) -> Result<Client> {
+    let builder = Client::builder().connect(&args.endpoint).context(context);
     Ok(builder.heartbeat(Duration::from_millis(args.heartbeat_ms)).open().await?)
 }
 
-fn worker(args: &CrowdArgs, context: &Runtime, number: usize) -> Result<Worker> {
-    let builder = Worker::builder().connect(&args.endpoint).runtime(context);
+fn worker(args: &CrowdArgs, context: &Context, number: usize) -> Result<Worker> {
+    let builder = Worker::builder().connect(&args.endpoint).context(context);
     let mut builder = builder.heartbeat(Duration::from_millis(args.heartbeat_ms));
     if args.kind == Kind::SameService {
         return Ok(builder.serve(EchoWorker::new(Back)).start()?);

@@ -1,12 +1,12 @@
 //! The roles: who is measured, each in a process of its own, and who keeps them company.
 
 pub(crate) mod bare;
+pub(crate) mod classic;
 pub(crate) mod crowd;
 pub(crate) mod generator;
 pub(crate) mod nats;
 pub(crate) mod one_way;
 pub(crate) mod overload;
-pub(crate) mod plain;
 pub(crate) mod relay;
 pub(crate) mod sockets;
 pub(crate) mod tarpc;

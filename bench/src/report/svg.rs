@@ -81,15 +81,15 @@ impl Page {
                 self.heading(&format!("{group}, a second"));
             }
             let same = series.iter().filter(|other| other.case.group == group);
-            let most = same.filter_map(|other| other.spread(Figure::Rate));
-            let most = most.map(|spread| spread.high).fold(1.0, f64::max);
-            self.rate(one, spread, most);
+            let max = same.filter_map(|other| other.spread(Figure::Rate));
+            let max = max.map(|spread| spread.high).fold(1.0, f64::max);
+            self.rate(one, spread, max);
         }
     }
 
-    fn rate(&mut self, series: &Series, spread: Spread, most: f64) {
+    fn rate(&mut self, series: &Series, spread: Spread, max: f64) {
         let y = self.next();
-        let place = |value: f64| LEFT + value / most * (RIGHT - LEFT);
+        let place = |value: f64| LEFT + value / max * (RIGHT - LEFT);
         let ours = !["raw", "nats", "tonic", "tarpc"].contains(&series.case.side);
         self.text(LEFT - 8.0, y, "end", series.case.side);
         self.bar(LEFT, place(spread.median), y, if ours { OURS } else { OTHERS });

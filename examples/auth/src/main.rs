@@ -71,7 +71,7 @@ async fn main() -> Result<()> {
 async fn broker(endpoint: &str) -> Result<()> {
     let broker = Broker::builder().bind(endpoint).start()?;
     println!("the broker listens at {}", broker.endpoints().join(", "));
-    mdp_runtime::stop_asked().await;
+    mdp_runtime::shutdown_signal().await;
     broker.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

@@ -51,16 +51,16 @@ impl Default for Limits {
 impl Limits {
     fn of_tries<'a>(&self, device: &'a str, user: &'a str) -> [Bound<'a>; 3] {
         [
-            Bound { device, user, most: self.tries },
-            Bound { device, user: ALL, most: self.tries_of_device },
-            Bound { device: ALL, user, most: self.tries_for_user },
+            Bound { device, user, max: self.tries },
+            Bound { device, user: ALL, max: self.tries_of_device },
+            Bound { device: ALL, user, max: self.tries_for_user },
         ]
     }
 
     fn of_sign_ups<'a>(&self, device: &'a str) -> [Bound<'a>; 2] {
         [
-            Bound { device, user: SIGN_UPS, most: self.sign_ups },
-            Bound { device: ALL, user: SIGN_UPS, most: self.sign_ups_of_all },
+            Bound { device, user: SIGN_UPS, max: self.sign_ups },
+            Bound { device: ALL, user: SIGN_UPS, max: self.sign_ups_of_all },
         ]
     }
 }
@@ -117,7 +117,7 @@ impl Accounts {
         // Once more: a right guess is worth nothing if too many wrong ones have ended meanwhile.
         self.check_tries(&bounds)?;
         // Looked at first: most logins have nothing to forget, and need not write.
-        let any = Bound { device, user, most: 1 };
+        let any = Bound { device, user, max: 1 };
         if self.store.full(&[any], self.clock.seconds(), WINDOW)?.is_some() {
             self.store.forget(device, user)?;
         }

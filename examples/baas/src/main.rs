@@ -138,7 +138,7 @@ async fn broker(place: Place, lifetime: u64) -> Result<()> {
     let tokens = Arc::new(Tokens::new(Clock::system(), Duration::from_secs(lifetime))?);
     let broker = parts::broker(&Setup::at(place.keys), &place.endpoint, tokens)?;
     println!("the broker listens at {}", broker.endpoints().join(", "));
-    mdp_runtime::stop_asked().await;
+    mdp_runtime::shutdown_signal().await;
     broker.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::pb::notes_worker::Notes;
 use crate::pb::{AddReply, AddRequest, ListReply, ListRequest, PurgeReply, PurgeRequest};
 
 /// The most notes of a user.
-const MOST_NOTES: usize = 100;
+const MAX_NOTES: usize = 100;
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 1000;
 
@@ -40,8 +40,8 @@ impl Notes for Notebook {
         }
         let mut notes = self.notes();
         let own = notes.entry(user.to_owned()).or_default();
-        if own.len() >= MOST_NOTES {
-            let message = format!("{user} has {MOST_NOTES} notes, and no room for more");
+        if own.len() >= MAX_NOTES {
+            let message = format!("{user} has {MAX_NOTES} notes, and no room for more");
             return Err(Status::resource_exhausted(message));
         }
         own.push(req.text);

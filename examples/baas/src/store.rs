@@ -61,7 +61,7 @@ pub struct Bound<'a> {
     /// The user, or [`ALL`], or what else is counted.
     pub user: &'a str,
     /// How often.
-    pub most: u32,
+    pub max: u32,
 }
 
 /// What was done of late under one key.
@@ -177,7 +177,7 @@ impl Store {
             ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count, since";
         for bound in bounds {
             let tries = change.query_row(count, (bound.device, bound.user, now), tries)?;
-            if tries.count > bound.most {
+            if tries.count > bound.max {
                 // The change is dropped, and with it what was counted before.
                 return Ok(Err(tries));
             }
@@ -203,7 +203,7 @@ impl Store {
         for bound in bounds {
             let found =
                 connection.query_row(query, (bound.device, bound.user, over), tries).optional()?;
-            if let Some(found) = found.filter(|found| found.count >= bound.most) {
+            if let Some(found) = found.filter(|found| found.count >= bound.max) {
                 return Ok(Some(found));
             }
         }
@@ -310,8 +310,8 @@ mod tests {
         }
     }
 
-    fn bound<'a>(device: &'a str, user: &'a str, most: u32) -> Bound<'a> {
-        Bound { device, user, most }
+    fn bound<'a>(device: &'a str, user: &'a str, max: u32) -> Bound<'a> {
+        Bound { device, user, max }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub const AUDIENCE: &str = "baas";
 /// The longest that a token may last.
 pub const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// The most bytes that a token may have. What is longer is not even looked at.
-pub const MOST_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 4096;
 /// By how much the clock may have been put back since a token was made.
 const SET_BACK: u64 = 5;
 
@@ -81,7 +81,7 @@ impl Tokens {
         let (aud, cnf) = (AUDIENCE.to_owned(), key.to_owned());
         let token = self.seal(&Claims { sub: user, rights, iat, exp, aud, cnf });
         token
-            .filter(|token| token.len() <= MOST_BYTES)
+            .filter(|token| token.len() <= MAX_BYTES)
             .ok_or_else(|| Status::internal("no token could be made"))
     }
 
@@ -117,7 +117,7 @@ impl Tokens {
     }
 
     fn open(&self, token: &str) -> Option<Claims> {
-        if token.len() > MOST_BYTES {
+        if token.len() > MAX_BYTES {
             return None;
         }
         let token = UntrustedToken::<Local, V4>::try_from(token).ok()?;

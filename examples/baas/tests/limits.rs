@@ -76,8 +76,8 @@ async fn a46_sign_ups_in_a_hurry_keep_the_worker_small() {
     let peak = peak(worker.id());
     let cores = available_parallelism().unwrap().get() as u64;
     // With two processors 53 MiB; 131 MiB where hashes of ended calls do not count, some 3 GiB where each takes its own memory too.
-    let most = 60 + 24 * cores;
-    assert!(peak < most << 20, "{} MiB, and {ended} in time", peak >> 20);
+    let max = 60 + 24 * cores;
+    assert!(peak < max << 20, "{} MiB, and {ended} in time", peak >> 20);
 }
 
 /// The most memory that a process has held, in bytes.

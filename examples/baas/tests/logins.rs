@@ -50,14 +50,14 @@ async fn a_wrong_password_and_an_unknown_user_look_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_limited_by_user_and_device_until_the_time_is_over() {
     let world = World::new();
-    let most = Limits::default().tries;
+    let max = Limits::default().tries;
     // Two workers count together.
     let _auth = ["auth-1", "auth-2"].map(|id| world.auth(id, &Spy::default()));
     let (laptop, phone) = (world.device("laptop").await, world.device("phone").await);
     laptop.sign_up("ann").await;
     for user in ["ann", "nobody"] {
         // All at once, so that none may wait for the outcome of another.
-        let guesses: Vec<_> = (0..3 * most)
+        let guesses: Vec<_> = (0..3 * max)
             .map(|guess| {
                 let password = format!("guess {guess}");
                 let request = LoginRequest { user: user.into(), password };
@@ -71,7 +71,7 @@ async fn guesses_are_limited_by_user_and_device_until_the_time_is_over() {
                 status => limited(&status),
             }
         }
-        assert_eq!(wrong, most, "{user}");
+        assert_eq!(wrong, max, "{user}");
     }
     // The right password is one more, or guessing would go on.
     limited(&laptop.login("ann", PASSWORD).await.unwrap_err());

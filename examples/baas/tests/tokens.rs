@@ -11,7 +11,7 @@ use example_baas::clock::Clock;
 use example_baas::hooks::{AUTHORIZATION, EXPIRES_IN};
 use example_baas::pb::{AddRequest, ListRequest, PurgeRequest};
 use example_baas::store::Store;
-use example_baas::token::{Claims, Fault, LONGEST, MOST_BYTES, Tokens};
+use example_baas::token::{Claims, Fault, LONGEST, MAX_BYTES, Tokens};
 use mdp_runtime::{Code, Status};
 use support::{Device, PASSWORD, Spy, World, reason};
 
@@ -150,7 +150,7 @@ async fn what_is_no_token_of_this_broker_is_refused() {
         scene.refuses(token.replace("v4.local.", header), Fault::Altered).await;
     }
     let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJhdWQiOiJiYWFzIn0.";
-    let long = "A".repeat(MOST_BYTES + 1);
+    let long = "A".repeat(MAX_BYTES + 1);
     for text in [unsigned, "", "v4.local.", "v4.local.AAAA", &long] {
         scene.refuses(format!("Bearer {text}"), Fault::Altered).await;
     }

@@ -53,7 +53,7 @@ impl Shop {
         let begun = Instant::now();
         let logged = tokio::select! {
             logged = self.log() => logged,
-            () = mdp_runtime::stop_asked() => None,
+            () = mdp_runtime::shutdown_signal() => None,
         };
         match logged {
             Some(events) => println!("logged {events} events in {:?}", begun.elapsed()),

@@ -90,7 +90,7 @@ async fn main() -> Result<()> {
             let (worker, logger) = parts::logger(&place.endpoint, &id, &db, keep)?;
             let worker = worker.start()?;
             println!("{id} keeps the log in {}", db.display());
-            mdp_runtime::stop_asked().await;
+            mdp_runtime::shutdown_signal().await;
             logger.close();
             worker.shutdown(GRACE).await;
             Ok(())
@@ -102,7 +102,7 @@ async fn main() -> Result<()> {
             let listener = listener.with_context(|| format!("cannot listen at {listen}"))?;
             println!("the log is at http://{}/", listener.local_addr()?);
             let client = parts::client(&place.endpoint).open_lazy()?;
-            Ok(web::serve(listener, client, mdp_runtime::stop_asked()).await?)
+            Ok(web::serve(listener, client, mdp_runtime::shutdown_signal()).await?)
         }
     }
 }
@@ -110,7 +110,7 @@ async fn main() -> Result<()> {
 async fn broker(place: Place) -> Result<()> {
     let broker = parts::broker(&place.endpoint)?;
     println!("the broker listens at {}", broker.endpoints().join(", "));
-    mdp_runtime::stop_asked().await;
+    mdp_runtime::shutdown_signal().await;
     broker.shutdown(GRACE).await;
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Viewer {
         let client = parts::client(endpoint).open_lazy()?;
         tokio::select! {
             ended = self.follow(&client) => ended,
-            () = mdp_runtime::stop_asked() => Ok(()),
+            () = mdp_runtime::shutdown_signal() => Ok(()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A broker, a worker and a client of plain Majordomo, in one program or in three.
+//! A broker, a worker and a client of classic Majordomo, in one program or in three.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         [] => all_in_one().await,
         ["broker", endpoint] => {
             let broker = Broker::builder().bind(*endpoint).start()?;
-            mdp_runtime::stop_asked().await;
+            mdp_runtime::shutdown_signal().await;
             broker.shutdown(Duration::from_secs(5)).await;
             Ok(())
         }
@@ -73,7 +73,7 @@ async fn try_to_greet(
     Ok(replier.finish(last)?)
 }
 
-/// The client: requests go out one after another, for a reply of plain MDP does not say what it answers.
+/// The client: requests go out one after another, for a reply of classic MDP does not say what it answers.
 async fn ask(endpoint: &str) -> Result<(), Box<dyn Error>> {
     let client = RawClient::builder().connect(endpoint).open()?;
     let mut one = Message::new();

@@ -8,7 +8,7 @@ use mdp_runtime::{Broadcaster, Broker, Client, Status, Stream, Streaming, Worker
 use service::{Desk, DeskClient, DeskWorker, Line, Summary};
 
 /// Events that may wait for each subscriber.
-const NEWS_MOST: usize = 64;
+const MAX_NEWS: usize = 64;
 
 struct Office {
     news: Broadcaster<Line>,
@@ -60,7 +60,7 @@ fn line(text: &str) -> Line {
 async fn main() -> Result<(), Box<dyn Error>> {
     let broker = Broker::builder().bind("tcp://127.0.0.1:*").start()?;
     let endpoint = broker.endpoints().first().ok_or("nothing is bound")?;
-    let office = Office { news: Broadcaster::new(NEWS_MOST) };
+    let office = Office { news: Broadcaster::new(MAX_NEWS) };
     let _worker = Worker::builder().connect(endpoint).serve(DeskWorker::new(office)).start()?;
     let desk = DeskClient::new(Client::connect(endpoint).await?);
 

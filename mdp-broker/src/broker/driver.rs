@@ -5,19 +5,19 @@ use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use mdp_protocol::broker::{
-    Action, Broker, Config, Input, Report, Sender, Stats, ToPlain, Verdict,
+    Action, Broker, Config, Input, Report, Sender, Stats, ToClassic, Verdict,
 };
-use mdp_protocol::wire::plain::{Form, PlainError};
+use mdp_protocol::wire::classic::{ClassicError, Form};
 use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
-use super::judges::Judges;
+use super::classic;
+use super::hook_pool::HookPool;
 use super::outbox::{Failed, Failure, Outbox, answer_packet};
-use super::plain;
+use super::pending_commands::PendingCommands;
+use super::queue_spans::QueueSpans;
 use super::refusals::Refusals;
-use super::taken::Taken;
-use super::waits::Waits;
 use crate::error::{BindError, BrokerFailure};
 use crate::observe;
 use crate::policy::Policy;
@@ -27,7 +27,7 @@ use mdp_transport::clock::Clock;
 use mdp_transport::security::KeyPair;
 use mdp_transport::spin::Spin;
 use mdp_transport::{
-    Content, Frame, InPacket, Registration, Router, Runtime, SocketError, Unproven, Waker, Wakeups,
+    Content, Context, Frame, InPacket, Registration, Router, SocketError, Unproven, Waker, Wakeups,
 };
 
 /// The number of verdicts that are handled at a time. Further ones are handled with the next message or in the next
@@ -38,7 +38,7 @@ const LOOK_AGAIN: Span = Span::from_ms(5);
 
 /// The commands of the broker's handles.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum BrokerCommand {
     Shutdown(Span),
     Stats(oneshot::Sender<Stats>),
     Report(oneshot::Sender<Arc<Report>>),
@@ -59,7 +59,7 @@ struct Lost {
     requests: Vec<(u64, Body)>,
 }
 
-pub(super) struct Driver {
+pub(super) struct BrokerDriver {
     clock: Clock,
     router: Router,
     core: Broker<Body>,
@@ -69,16 +69,16 @@ pub(super) struct Driver {
     local: bool,
     heads: Vec<Head>,
     actions: Vec<Action<Body>>,
-    /// The frames of the current plain MDP message.
+    /// The frames of the current classic MDP message.
     frames: Vec<Frame>,
-    writer: plain::Writer,
+    writer: classic::Writer,
     /// Failed sends that are still to be reported to the core.
     lost: VecDeque<Lost>,
-    judges: Option<Judges>,
-    waits: Waits,
+    hook_pool: Option<HookPool>,
+    queue_spans: QueueSpans,
     /// Questions that the hooks' queue had no room for.
     unasked: VecDeque<(u64, Verdict<Body>)>,
-    taken: Taken,
+    pending: PendingCommands,
     refusals: Refusals,
     waker: Arc<Waker>,
     spin: Spin,
@@ -86,18 +86,18 @@ pub(super) struct Driver {
     closed: bool,
 }
 
-impl Driver {
+impl BrokerDriver {
     pub(super) fn bind(
-        runtime: &Runtime,
+        context: &Context,
         config: Config,
         endpoints: &[String],
         curve: Option<(&KeyPair, Registration)>,
-        judges: Option<Judges>,
+        hook_pool: Option<HookPool>,
         waker: Arc<Waker>,
         wakeups: Wakeups,
     ) -> Result<Self, BindError> {
-        let router = Router::bind(runtime, &config.limits, endpoints, curve, wakeups)?;
-        Ok(Driver {
+        let router = Router::bind(context, &config.limits, endpoints, curve, wakeups)?;
+        Ok(BrokerDriver {
             clock: Clock::start(),
             router,
             limits: config.limits.clone(),
@@ -107,12 +107,12 @@ impl Driver {
             heads: Vec::new(),
             actions: Vec::new(),
             frames: Vec::new(),
-            writer: plain::Writer::default(),
+            writer: classic::Writer::default(),
             lost: VecDeque::new(),
-            judges,
-            waits: Waits::default(),
+            hook_pool,
+            queue_spans: QueueSpans::default(),
             unasked: VecDeque::new(),
-            taken: Taken::default(),
+            pending: PendingCommands::default(),
             refusals: Refusals::default(),
             waker,
             failure: None,
@@ -121,15 +121,18 @@ impl Driver {
         })
     }
 
-    pub(super) fn with_waits(self, waits: Waits) -> Self {
-        Driver { waits, ..self }
+    pub(super) fn with_queue_spans(self, queue_spans: QueueSpans) -> Self {
+        BrokerDriver { queue_spans, ..self }
     }
 
     pub(super) fn endpoints(&self) -> &[String] {
         self.router.endpoints()
     }
 
-    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), BrokerFailure> {
+    pub(super) fn run(
+        mut self,
+        inbox: &mpsc::Receiver<BrokerCommand>,
+    ) -> Result<(), BrokerFailure> {
         while !self.closed {
             if let Err(error) = self.turn(inbox) {
                 tracing::error!(%error, "the broker's socket failed; the broker stops");
@@ -157,14 +160,14 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<(), SocketError> {
+    fn turn(&mut self, inbox: &mpsc::Receiver<BrokerCommand>) -> Result<(), SocketError> {
         self.look(false);
         let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
-        if self.taken.is_asked() {
+        if self.pending.is_asked() {
             self.look(true);
-            self.taken.answer(&self.core);
+            self.pending.answer(&self.core);
         }
         // Also after a pause of the process: the messages that waited in the socket were read above.
         let now = self.clock.now();
@@ -194,9 +197,9 @@ impl Driver {
     }
 
     /// Handles the messages that have arrived. `true`: there may be more.
-    fn receive(&mut self, inbox: &mpsc::Receiver<Command>) -> Result<bool, SocketError> {
+    fn receive(&mut self, inbox: &mpsc::Receiver<BrokerCommand>) -> Result<bool, SocketError> {
         let mut weight = 0;
-        let mut plain = 0;
+        let mut classic = 0;
         while weight < BURST_WEIGHT {
             let guarded = self.core.config().policy.is_some();
             let Some(arrival) = self.router.receive(guarded, &mut self.frames)? else { break };
@@ -217,18 +220,18 @@ impl Driver {
             match arrival.content {
                 Content::Packet(packet) => weight += self.message(from.route(), identity, packet),
                 Content::Frames => {
-                    self.plain_message(from.route(), identity);
+                    self.classic_message(from.route(), identity);
                     weight += CALL_WEIGHT;
-                    plain += CALL_WEIGHT;
+                    classic += CALL_WEIGHT;
                 }
             }
             if self.refusals.has_new() {
                 self.refusals.tell(Instant::now(), from.address());
             }
         }
-        // Each plain request is a separate message, so waiting without sleeping would take processor time from plain
-        // peers.
-        self.spin.heard((weight - plain) / CALL_WEIGHT);
+        // Each classic request is a separate message, so waiting without sleeping would take processor time from
+        // classic peers.
+        self.spin.heard((weight - classic) / CALL_WEIGHT);
         Ok(weight >= BURST_WEIGHT)
     }
 
@@ -247,7 +250,7 @@ impl Driver {
         for head in &heads {
             match Record::read(head, &message.packet, |head| message.body(head)) {
                 Ok(record) => {
-                    self.waits.came(from, &record);
+                    self.queue_spans.came(from, &record);
                     self.handle_at(now, Input::Record { from, record });
                 }
                 Err(error) => {
@@ -262,25 +265,25 @@ impl Driver {
         weight
     }
 
-    /// Handles a message of plain MDP.
-    fn plain_message(&mut self, route: &[u8], identity: Identity) {
+    /// Handles a message of classic MDP.
+    fn classic_message(&mut self, route: &[u8], identity: Identity) {
         let mut frames = std::mem::take(&mut self.frames);
         let now = self.clock.now();
-        let read = plain::read(&mut frames, &self.limits);
+        let read = classic::read(&mut frames, &self.limits);
         let from = self.core.sender(route, identity);
         self.look_at(now, from);
         match read {
             Ok(mut read) => {
                 let form = read.form;
-                self.handle_at(now, Input::Plain { from, form, said: read.said() });
+                self.handle_at(now, Input::Classic { from, form, said: read.said() });
             }
             Err(error) => {
-                observe::invalid_plain(route, &error);
+                observe::invalid_classic(route, &error);
                 let input = match error {
-                    PlainError::Wrong { form, side, .. } => {
-                        Input::InvalidPlain { from, form, side }
+                    ClassicError::Wrong { form, side, .. } => {
+                        Input::InvalidClassic { from, form, side }
                     }
-                    PlainError::Signature => {
+                    ClassicError::Signature => {
                         Input::Invalid { from, reason: DisconnectReason::Malformed }
                     }
                 };
@@ -294,29 +297,29 @@ impl Driver {
     /// Takes all waiting commands. A policy and a shutdown apply at once, before any other waiting command: the next
     /// message was sent after them. Verdicts apply in order, a limited number at a time, and requests for statistics
     /// are answered once a turn, so neither keeps the thread from its socket.
-    fn commands(&mut self, inbox: &mpsc::Receiver<Command>) {
+    fn commands(&mut self, inbox: &mpsc::Receiver<BrokerCommand>) {
         self.waker.look();
         while let Ok(command) = inbox.try_recv() {
             match command {
-                Command::Verdict { call, verdict } => {
-                    self.taken.verdicts.push_back((call, verdict));
+                BrokerCommand::Verdict { call, verdict } => {
+                    self.pending.verdicts.push_back((call, verdict));
                 }
-                Command::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
-                Command::Failed(failure) => self.fail(failure),
-                Command::Policy(policy) => {
+                BrokerCommand::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
+                BrokerCommand::Failed(failure) => self.fail(failure),
+                BrokerCommand::Policy(policy) => {
                     let principals = policy.principals().count();
                     tracing::info!(principals, "policy in force");
                     self.handle(Input::Policy(policy.core));
                 }
-                Command::Stats(answer) => self.taken.stats.push(answer),
-                Command::Report(answer) => self.taken.reports.push(answer),
+                BrokerCommand::Stats(answer) => self.pending.stats.push(answer),
+                BrokerCommand::Report(answer) => self.pending.reports.push(answer),
             }
         }
         for _ in 0..VERDICTS {
-            let Some((call, verdict)) = self.taken.verdicts.pop_front() else { return };
+            let Some((call, verdict)) = self.pending.verdicts.pop_front() else { return };
             self.handle(Input::Verdict { call, verdict });
         }
-        if !self.taken.verdicts.is_empty() {
+        if !self.pending.verdicts.is_empty() {
             self.waker.look_again();
         }
     }
@@ -387,7 +390,7 @@ impl Driver {
     fn perform(&mut self, action: Action<Body>) {
         match action {
             Action::Send { to, record } => {
-                self.waits.sent(&self.core, to, &record);
+                self.queue_spans.sent(&self.core, to, &record);
                 if let Err(failed) = self.outbox.put(&mut self.router, to, &record) {
                     self.failed(failed);
                 }
@@ -398,13 +401,13 @@ impl Driver {
                     answer_packet(router, &route, &record, limits, account);
                 });
             }
-            Action::SendPlain { to, form, message } => {
-                if let ToPlain::Task { call, .. } = &message {
-                    self.waits.dispatched(&self.core, *call);
+            Action::SendClassic { to, form, message } => {
+                if let ToClassic::Task { call, .. } = &message {
+                    self.queue_spans.dispatched(&self.core, *call);
                 }
-                self.send_plain(to, form, message);
+                self.send_classic(to, form, message);
             }
-            Action::AnswerPlain { route, form, message } => {
+            Action::AnswerClassic { route, form, message } => {
                 let session = self.core.session_at(&route);
                 let (router, writer) = (&mut self.router, &mut self.writer);
                 self.outbox.answer(session, &route, |limits, account| {
@@ -414,12 +417,12 @@ impl Driver {
             }
             Action::Open { session, route } => self.outbox.open(session, route, self.local),
             Action::Close { session } => {
-                self.waits.closed(session);
+                self.queue_spans.closed(session);
                 self.outbox.close(&mut self.router, session);
             }
             Action::Ask(question) => {
                 let call = question.call;
-                let asked = self.judges.as_mut().map(|judges| judges.ask(*question));
+                let asked = self.hook_pool.as_mut().map(|hook_pool| hook_pool.ask(*question));
                 if let Some(Err(verdict)) = asked {
                     self.unasked.push_back((call, verdict));
                 }
@@ -428,15 +431,15 @@ impl Driver {
                 if !self.refusals.heard(&note) {
                     observe::broker(&note);
                 }
-                if let Some(judges) = &mut self.judges {
-                    judges.note(&note);
+                if let Some(hook_pool) = &mut self.hook_pool {
+                    hook_pool.note(&note);
                 }
             }
             Action::Closed => self.closed = true,
         }
     }
 
-    fn send_plain(&mut self, to: Key, form: Form, message: ToPlain<Body>) {
+    fn send_classic(&mut self, to: Key, form: Form, message: ToClassic<Body>) {
         let (router, writer) = (&mut self.router, &mut self.writer);
         let sent = self.outbox.send_by(to, |route, limits, account| {
             writer.send(router, route, form, message, limits, account)

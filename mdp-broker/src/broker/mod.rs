@@ -1,14 +1,14 @@
 //! The broker: a ROUTER socket on its own thread around the protocol's state machine.
 
+mod classic;
 mod driver;
-mod judges;
+mod hook_pool;
 mod monitor;
 mod outbox;
-mod plain;
+mod pending_commands;
+mod queue_spans;
 mod refusals;
-mod taken;
 mod unread;
-mod waits;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -24,14 +24,14 @@ use tokio::sync::{oneshot, watch};
 use crate::error::{BindError, BrokerFailure};
 use crate::hooks::BrokerHooks;
 use crate::policy::{self, Policy, PolicyError, Watch};
-use driver::{Command, Driver};
-use judges::Judges;
+use driver::{BrokerCommand, BrokerDriver};
+use hook_pool::HookPool;
 use mdp_transport::clock;
 use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::security::{AllowList, CurveServer, KeyPair, PublicKey};
-use mdp_transport::{NoHandler, Registration, Runtime, Waker};
-use waits::Waits;
+use mdp_transport::{Context, NoHandler, Registration, Waker};
+use queue_spans::QueueSpans;
 
 /// The minimum of [`Limits::window`].
 const LEAST_WINDOW: u32 = 16;
@@ -68,7 +68,7 @@ impl Broker {
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder {
             endpoints: Vec::new(),
-            runtime: None,
+            context: None,
             curve: None,
             insecure: false,
             config: core::Config::default(),
@@ -77,7 +77,7 @@ impl Broker {
             hooks: None,
             hook_threads: None,
             hook_timeout: HOOK_TIMEOUT,
-            waits: waits::Settings::default(),
+            queue_spans: queue_spans::Settings::default(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Broker {
     /// Returns the counts of past events and the current state. All numbers are zero once the broker has stopped.
     pub async fn stats(&self) -> BrokerStats {
         let (answer, stats) = oneshot::channel();
-        self.tell(Command::Stats(answer));
+        self.tell(BrokerCommand::Stats(answer));
         stats.await.unwrap_or_default()
     }
 
@@ -120,7 +120,7 @@ impl Broker {
 
     /// Starts a [`shutdown`](Self::shutdown) without waiting for it. [`stopped`](Self::stopped) returns the result.
     pub fn begin_shutdown(&self, grace: Duration) {
-        self.tell(Command::Shutdown(clock::span(grace)));
+        self.tell(BrokerCommand::Shutdown(clock::span(grace)));
     }
 
     /// Puts a policy in force, in place of the previous one. It applies to each peer from the peer's next message on. A
@@ -168,11 +168,11 @@ impl Broker {
     /// Stops without a grace period, and does not wait for the thread.
     #[doc(hidden)]
     pub fn leave(&mut self) {
-        self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
+        self.tell(BrokerCommand::Shutdown(mdp_protocol::Span::ZERO));
         drop(self.thread.take());
     }
 
-    fn tell(&self, command: Command) {
+    fn tell(&self, command: BrokerCommand) {
         self.line.tell(command);
     }
 
@@ -187,12 +187,12 @@ impl Broker {
 /// Sends commands to the broker's thread.
 #[derive(Clone, Debug)]
 struct Line {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<BrokerCommand>,
     waker: Arc<Waker>,
 }
 
 impl Line {
-    fn tell(&self, command: Command) {
+    fn tell(&self, command: BrokerCommand) {
         if self.commands.send(command).is_ok() {
             self.waker.wake();
         }
@@ -201,7 +201,7 @@ impl Line {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.tell(Command::Shutdown(mdp_protocol::Span::ZERO));
+        self.tell(BrokerCommand::Shutdown(mdp_protocol::Span::ZERO));
         self.join();
     }
 }
@@ -211,7 +211,7 @@ impl Drop for Broker {
 #[must_use]
 pub struct BrokerBuilder {
     endpoints: Vec<String>,
-    runtime: Option<Runtime>,
+    context: Option<Context>,
     curve: Option<CurveServer>,
     insecure: bool,
     config: core::Config,
@@ -220,7 +220,7 @@ pub struct BrokerBuilder {
     hooks: Option<Hooks>,
     hook_threads: Option<usize>,
     hook_timeout: Duration,
-    waits: waits::Settings,
+    queue_spans: queue_spans::Settings,
 }
 
 /// The operator's hooks.
@@ -241,9 +241,9 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
-    pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.runtime = Some(runtime.clone());
+    /// Sets the ZeroMQ context. Default: [`Context::global`].
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
         self
     }
 
@@ -268,7 +268,7 @@ impl BrokerBuilder {
     /// `otel`. Default: no spans.
     #[cfg(feature = "opentelemetry")]
     pub fn telemetry(mut self, telemetry: mdp_call::otel::Telemetry) -> Self {
-        self.waits.telemetry = Some(telemetry);
+        self.queue_spans.telemetry = Some(telemetry);
         self
     }
 
@@ -351,36 +351,36 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets how long a request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
-    pub fn plain_queue_expiry(mut self, wait: Duration) -> Self {
-        self.config.plain.queue_expiry = clock::span(wait);
+    /// Sets how long a request of a classic client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
+    pub fn classic_queue_expiry(mut self, wait: Duration) -> Self {
+        self.config.classic.queue_expiry = clock::span(wait);
         self
     }
 
-    /// Sets how long a raw request of a plain client may run, counted again from each attempt. After that the broker
+    /// Sets how long a raw request of a classic client may run, counted again from each attempt. After that the broker
     /// ends the call, and the client gets no answer (`docs/wire.md` R89). Default: 10 min.
-    pub fn plain_run_timeout(mut self, timeout: Duration) -> Self {
-        self.config.plain.run_timeout = clock::span(timeout);
+    pub fn classic_run_timeout(mut self, timeout: Duration) -> Self {
+        self.config.classic.run_timeout = clock::span(timeout);
         self
     }
 
-    /// Sets how long a plain worker without a request may be silent before it counts as lost. Default: 10 s.
-    pub fn plain_idle_expiry(mut self, silence: Duration) -> Self {
-        self.config.plain.idle_expiry = clock::span(silence);
+    /// Sets how long a classic worker without a request may be silent before it counts as lost. Default: 10 s.
+    pub fn classic_idle_expiry(mut self, silence: Duration) -> Self {
+        self.config.classic.idle_expiry = clock::span(silence);
         self
     }
 
-    /// Sets how long a plain worker with a request may be silent, and how long it may hold a request after the caller
-    /// has gone. The default is long because many plain workers cannot send anything while they work. Default: 60 s.
-    pub fn plain_busy_expiry(mut self, silence: Duration) -> Self {
-        self.config.plain.busy_expiry = clock::span(silence);
+    /// Sets how long a classic worker with a request may be silent, and how long it may hold a request after the caller
+    /// has gone. The default is long because many classic workers cannot send anything while they work. Default: 60 s.
+    pub fn classic_busy_expiry(mut self, silence: Duration) -> Self {
+        self.config.classic.busy_expiry = clock::span(silence);
         self
     }
 
-    /// Sets whether a request of a plain client goes to another worker after its worker is lost. RFC 7 assumes that a
+    /// Sets whether a request of a classic client goes to another worker after its worker is lost. RFC 7 assumes that a
     /// repeated request does no harm. Default: `true`.
-    pub fn plain_redispatch(mut self, redispatch: bool) -> Self {
-        self.config.plain.redispatch = redispatch;
+    pub fn classic_redispatch(mut self, redispatch: bool) -> Self {
+        self.config.classic.redispatch = redispatch;
         self
     }
 
@@ -418,7 +418,7 @@ impl BrokerBuilder {
         {
             return Err(BindError::Insecure { endpoint: endpoint.clone() });
         }
-        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let context = self.context.unwrap_or_else(|| Context::global().clone());
         let mut config = self.config;
         config.seed = clock::seed();
         let policy = match &self.policy_file {
@@ -432,29 +432,36 @@ impl BrokerBuilder {
         // With a smaller window, receivers may wait for more before they return credit (wire.md R71).
         config.limits.window = config.limits.window.max(LEAST_WINDOW);
         let (threads, timeout) = (self.hook_threads, self.hook_timeout);
-        let hooks = self.hooks.map(|Hooks(hooks)| judges::Settings { hooks, threads, timeout });
+        let hooks = self.hooks.map(|Hooks(hooks)| hook_pool::Settings { hooks, threads, timeout });
         if let Some(hooks) = &hooks {
             config.hooks = hooks.config();
         }
-        let (waker, wakeups) = Waker::new(&runtime).map_err(BindError::Socket)?;
+        let (waker, wakeups) = Waker::new(&context).map_err(BindError::Socket)?;
         let waker = Arc::new(waker);
         let curve = self.curve;
-        let secured = curve.as_ref().map(|curve| secure(curve, &runtime, &waker)).transpose()?;
+        let secured = curve.as_ref().map(|curve| secure(curve, &context, &waker)).transpose()?;
         let (commands, inbox) = mpsc::channel();
         let line = Line { commands, waker };
         let (finished, done) = watch::channel(None);
-        let judges = match hooks {
+        let hook_pool = match hooks {
             Some(hooks) => {
-                let judges = Judges::start(hooks, &config.limits, line.clone());
-                Some(judges.map_err(BindError::Thread)?)
+                let hook_pool = HookPool::start(hooks, &config.limits, line.clone());
+                Some(hook_pool.map_err(BindError::Thread)?)
             }
             None => None,
         };
         let waker = Arc::clone(&line.waker);
-        let waits = Waits::new(self.waits, &config.limits);
-        let driver =
-            Driver::bind(&runtime, config, &self.endpoints, secured, judges, waker, wakeups)?;
-        let driver = driver.with_waits(waits);
+        let queue_spans = QueueSpans::new(self.queue_spans, &config.limits);
+        let driver = BrokerDriver::bind(
+            &context,
+            config,
+            &self.endpoints,
+            secured,
+            hook_pool,
+            waker,
+            wakeups,
+        )?;
+        let driver = driver.with_queue_spans(queue_spans);
         let endpoints = driver.endpoints().to_vec();
         let run = move || driver.run(&inbox);
         let ended = move |end: Result<_, _>| {
@@ -474,7 +481,7 @@ impl BrokerBuilder {
             let (line, curve) = (broker.line.clone(), broker.curve.clone());
             let failed = line.clone();
             let ended = move || {
-                failed.tell(Command::Failed(BrokerFailure::Thread { name: policy::WATCH }));
+                failed.tell(BrokerCommand::Failed(BrokerFailure::Thread { name: policy::WATCH }));
             };
             let take = move |policy| enforce(policy, curve.as_ref(), &line);
             let watch = Watch::start(path, take, ended);
@@ -489,18 +496,18 @@ fn enforce(policy: Policy, curve: Option<&CurveServer>, line: &Line) {
     if let Some(curve) = curve {
         policy.admit(curve.allowed());
     }
-    line.tell(Command::Policy(policy));
+    line.tell(BrokerCommand::Policy(policy));
 }
 
 /// Prepares CURVE before the socket is made: the ZAP handler must exist first.
 fn secure<'a>(
     curve: &'a CurveServer,
-    runtime: &Runtime,
+    context: &Context,
     waker: &Arc<Waker>,
 ) -> Result<(&'a KeyPair, Registration), BindError> {
     curve.check()?;
     let waker = Arc::clone(waker);
-    let registration = Registration::new(runtime, curve.allowed().clone(), move || waker.wake());
+    let registration = Registration::new(context, curve.allowed().clone(), move || waker.wake());
     let registration = registration.map_err(|failed| match failed {
         NoHandler::Socket(error) => BindError::Authenticator(error),
         NoHandler::Thread(error) => BindError::Thread(error),

@@ -7,7 +7,7 @@ use mdp_protocol::broker::Report;
 use tokio::sync::oneshot;
 
 use super::Line;
-use super::driver::Command;
+use super::driver::BrokerCommand;
 use crate::metrics;
 
 /// How long the broker may take to answer before it counts as not responding.
@@ -42,7 +42,7 @@ impl Monitor {
     /// second.
     pub async fn report(&self) -> Option<Report> {
         let (answer, report) = oneshot::channel();
-        self.line.tell(Command::Report(answer));
+        self.line.tell(BrokerCommand::Report(answer));
         let report = tokio::time::timeout(PATIENCE, report).await.ok()?.ok()?;
         // Concurrent callers share one report; the last of them takes it without a copy.
         Some(Arc::unwrap_or_clone(report))

@@ -11,7 +11,7 @@ use crate::observe;
 /// The minimum time between two lines about the same peer, service and reason.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// The maximum number of remembered refusals.
-const MOST: usize = 256;
+const MAX: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Refusals {
@@ -91,7 +91,7 @@ impl Refusals {
             told.at = now;
             return Some(std::mem::take(&mut told.again));
         }
-        if self.told.len() >= MOST {
+        if self.told.len() >= MAX {
             self.told.remove(0);
         }
         let (service, reason) = (refusal.service.clone(), refusal.reason);
@@ -134,6 +134,6 @@ mod tests {
             let refusal = refusal("p-1", &number.to_string(), "auth.v1.Auth");
             assert_eq!(refusals.count(now, &refusal, None), Some(1));
         }
-        assert_eq!(refusals.told.len(), MOST);
+        assert_eq!(refusals.told.len(), MAX);
     }
 }

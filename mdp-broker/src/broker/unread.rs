@@ -7,7 +7,7 @@
 //!
 //! A ticket costs more than a small message. So small messages have no ticket, and are counted with the next message
 //! that has one. libzmq writes a connection's messages in order: when that message is written, the small ones before it
-//! are, too. So up to [`UNCOUNTED_MOST`] bytes of a connection are not counted.
+//! are, too. So up to [`MAX_UNCOUNTED`] bytes of a connection are not counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use mdp_protocol::{Key, Limit, Limits};
 /// The memory that libzmq needs for a frame in addition to the frame's bytes, rounded up.
 const FRAME_BYTES: usize = 256;
 /// The number of bytes that a connection may be sent before they are counted: 4 KiB.
-const UNCOUNTED_MOST: usize = 4 << 10;
+const MAX_UNCOUNTED: usize = 4 << 10;
 /// Maximum number of connections with unread bytes but no session. Beyond that, a peer without a session gets no
 /// answer.
-const STRANGERS_MOST: usize = 4_096;
+const MAX_STRANGERS: usize = 4_096;
 
 /// The count for frames with this many bytes.
 pub(super) fn cost(bytes: usize, frames: usize) -> usize {
@@ -103,7 +103,7 @@ impl Account {
     /// message that may not.
     pub(super) fn passes_uncounted(&mut self, bytes: usize) -> bool {
         let Some(uncounted) = &mut self.uncounted else { return false };
-        if uncounted.saturating_add(bytes) > UNCOUNTED_MOST {
+        if uncounted.saturating_add(bytes) > MAX_UNCOUNTED {
             return false;
         }
         *uncounted += bytes;
@@ -251,10 +251,10 @@ impl Accounts {
     /// The account of a connection without a session; `None` if too many of these do not read.
     pub(super) fn stranger(&mut self, route: &[u8]) -> Option<&mut Account> {
         if !self.strangers.contains_key(route) {
-            if self.strangers.len() >= STRANGERS_MOST {
+            if self.strangers.len() >= MAX_STRANGERS {
                 self.look_at_strangers();
             }
-            if self.strangers.len() >= STRANGERS_MOST {
+            if self.strangers.len() >= MAX_STRANGERS {
                 return None;
             }
             let account = Account::new(self.count(), false);

@@ -162,7 +162,7 @@ impl LeaveCause {
         match cause {
             Cause::Said(reason) => LeaveCause::Said(reason),
             Cause::Expelled(reason) => LeaveCause::Expelled(reason),
-            // Only plain clients become idle; workers have heartbeats.
+            // Only classic clients become idle; workers have heartbeats.
             Cause::Silence | Cause::Idle => LeaveCause::Silence,
             Cause::Unreachable | Cause::Unread(_) => LeaveCause::Unreachable,
         }

@@ -63,7 +63,7 @@ impl Content {
     }
 
     fn message<M: Record>(&self, what: &str) -> Result<M, Status> {
-        let payload = self.body.plain(compress::DEFAULT_MOST)?;
+        let payload = self.body.uncompressed(compress::DEFAULT_MAX)?;
         M::decode_from(payload)
             .map_err(|error| Status::invalid_argument(format!("{what} cannot be read: {error}")))
     }
@@ -86,7 +86,7 @@ macro_rules! about_the_call {
             self.called.method()
         }
 
-        /// Whether this is a raw call: frames of plain MDP instead of a method's message.
+        /// Whether this is a raw call: frames of classic MDP instead of a method's message.
         pub fn is_raw(&self) -> bool {
             self.called.raw
         }

@@ -13,7 +13,7 @@ const SOURCE_CALL: &str = "SOURCE_CALL";
 const TRUNCATED: &str = "TRUNCATED";
 
 /// Maximum size of a status in bytes, whatever limit the receiver has.
-const STATUS_MOST: usize = 4 << 20;
+const MAX_STATUS: usize = 4 << 20;
 /// Bytes for the other records in a packet with a status.
 const PACKET_ROOM: usize = 64 << 10;
 /// Bytes for the code, the note about a cut, and the lengths.
@@ -51,26 +51,26 @@ pub fn is_truncation(detail: &Detail) -> bool {
 /// The end of a call that ended with `code`, for a peer that takes frames of `frame_bytes`. A status that is too large,
 /// with its metadata, is cut until it fits, and says so. A reply with the code OK stays as it is.
 pub fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
-    let most = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(STATUS_MOST);
-    let most = most.saturating_sub(PACKET_ROOM).max(most / 2);
-    if code == Code::Ok || body.is_raw() || body.is_compressed() || body.size() <= most {
+    let max = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(MAX_STATUS);
+    let max = max.saturating_sub(PACKET_ROOM).max(max / 2);
+    if code == Code::Ok || body.is_raw() || body.is_compressed() || body.size() <= max {
         return body;
     }
     let whole = decode_status(code, body.payload());
     let (meta, meta_left) = match body.meta() {
-        meta if meta.len() <= most / 4 => (meta, 0),
+        meta if meta.len() <= max / 4 => (meta, 0),
         meta => (Bytes::new(), meta.len()),
     };
-    let status = cut(&whole, most.saturating_sub(meta.len()), meta_left);
+    let status = cut(&whole, max.saturating_sub(meta.len()), meta_left);
     let meta = Some(&*meta).filter(|meta| !meta.is_empty());
     Body::with_payload("", meta, encode_status(&status))
 }
 
-/// Cuts a status to at most `most` bytes: half for the text, the rest for the details that fit, in their order.
-fn cut(whole: &Status, most: usize, meta_left: usize) -> Status {
-    let most = most.saturating_sub(NOTE_ROOM);
-    let text = shortened(whole.message(), most / 2);
-    let mut room = most.saturating_sub(text.len());
+/// Cuts a status to at most `max` bytes: half for the text, the rest for the details that fit, in their order.
+fn cut(whole: &Status, max: usize, meta_left: usize) -> Status {
+    let max = max.saturating_sub(NOTE_ROOM);
+    let text = shortened(whole.message(), max / 2);
+    let mut room = max.saturating_sub(text.len());
     let mut kept = Vec::new();
     let mut left = 0_usize;
     for detail in whole.details().iter().filter(|detail| !is_truncation(detail)) {
@@ -92,13 +92,13 @@ fn cut(whole: &Status, most: usize, meta_left: usize) -> Status {
     Status::with_details(whole.code(), text, kept)
 }
 
-/// Shortens a text to at most `most` bytes, at the end of a character. A shortened text ends with `…`.
-fn shortened(text: &str, most: usize) -> String {
+/// Shortens a text to at most `max` bytes, at the end of a character. A shortened text ends with `…`.
+fn shortened(text: &str, max: usize) -> String {
     const END: char = '…';
-    if text.len() <= most {
+    if text.len() <= max {
         return text.to_owned();
     }
-    let mut end = most.saturating_sub(END.len_utf8());
+    let mut end = max.saturating_sub(END.len_utf8());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -112,12 +112,12 @@ fn shortened(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
 
-    const MOST: u64 = 100_000;
+    const MAX: u64 = 100_000;
 
     fn through(status: &Status, meta: Option<&[u8]>) -> (Status, Bytes) {
         let body = Body::with_payload("", meta, encode_status(status));
-        let fitted = fitting(status.code(), body, MOST);
-        assert!(fitted.size() as u64 <= MOST / 2, "{} bytes", fitted.size());
+        let fitted = fitting(status.code(), body, MAX);
+        assert!(fitted.size() as u64 <= MAX / 2, "{} bytes", fitted.size());
         (decode_status(status.code(), fitted.payload()), fitted.meta())
     }
 
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn no_limit_is_too_small() {
-        for most in [0, 1, 100, 1_000] {
+        for max in [0, 1, 100, 1_000] {
             let payload = encode_status(&Status::aborted("é".repeat(2_000)));
-            let fitted = fitting(Code::Aborted, Body::with_payload("", None, payload), most);
+            let fitted = fitting(Code::Aborted, Body::with_payload("", None, payload), max);
             let came = decode_status(Code::Aborted, fitted.payload());
             assert_eq!((came.code(), came.is_truncated()), (Code::Aborted, true));
         }

@@ -11,7 +11,7 @@ use crate::status::Status;
     label = "not a record",
     note = "a record derives `MdpRecord`, or was made from a `.proto` file"
 )]
-pub trait Record: Sized {
+pub trait TypedMessage: Sized {
     /// How many bytes [`encode_to`](Self::encode_to) appends.
     fn encoded_len(&self) -> usize;
     /// Appends the message.
@@ -24,7 +24,7 @@ pub trait Record: Sized {
     fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
 }
 
-impl<M: prost::Message + Default> Record for M {
+impl<M: prost::Message + Default> TypedMessage for M {
     fn encoded_len(&self) -> usize {
         prost::Message::encoded_len(self)
     }
@@ -42,7 +42,7 @@ impl<M: prost::Message + Default> Record for M {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded(pub Bytes);
 
-impl Record for Encoded {
+impl TypedMessage for Encoded {
     fn encoded_len(&self) -> usize {
         self.0.len()
     }
@@ -61,14 +61,14 @@ impl Record for Encoded {
 /// # Errors
 ///
 /// INVALID_ARGUMENT, with what prost says.
-pub fn decode<M: Record>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
+pub fn decode<M: TypedMessage>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
     M::decode_from(body).map_err(|error| {
         Status::invalid_argument(format!("the request of {} cannot be read: {error}", method.path))
     })
 }
 
 /// The reply of a method.
-pub fn encode<M: Record>(message: &M) -> Bytes {
+pub fn encode<M: TypedMessage>(message: &M) -> Bytes {
     let mut bytes = Vec::with_capacity(message.encoded_len());
     message.encode_to(&mut bytes);
     Bytes::from(bytes)

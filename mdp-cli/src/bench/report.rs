@@ -46,8 +46,8 @@ fn write_text(out: &mut String, method: &str, found: &Found) -> std::fmt::Result
     writeln!(out, "  max     {}", micros(found.times.max()))?;
     writeln!(out, "histogram")?;
     bars(found).iter().try_for_each(|(up_to, count)| {
-        let most = bars(found).iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
-        let bar = "#".repeat((count * WIDEST).div_ceil(most) as usize);
+        let max = bars(found).iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+        let bar = "#".repeat((count * WIDEST).div_ceil(max) as usize);
         writeln!(out, "  <= {:>10}  {count:>9}  {bar}", micros(*up_to))
     })
 }

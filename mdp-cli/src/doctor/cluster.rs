@@ -80,9 +80,9 @@ fn limits(line: &BrokerLine, counters: &crate::management::Numbers) -> Finding {
         ("services", "services"),
     ];
     let near = used.iter().filter_map(|(limit, counter)| {
-        let (most, now) = (*line.limits.get(*limit)?, *counters.get(*counter)?);
-        let near = most > 0 && now as f64 >= most as f64 * NEARLY_FULL;
-        near.then(|| format!("{limit}: {now} of {most}"))
+        let (max, now) = (*line.limits.get(*limit)?, *counters.get(*counter)?);
+        let near = max > 0 && now as f64 >= max as f64 * NEARLY_FULL;
+        near.then(|| format!("{limit}: {now} of {max}"))
     });
     let near: Vec<String> = near.collect();
     match near.is_empty() {
@@ -190,15 +190,15 @@ mod tests {
         let numbers = |list: &[(&str, u64)]| -> Numbers {
             list.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
         };
-        let limits_are = |most: &[(&str, u64)], now: &[(&str, u64)]| {
-            let (version, limits) = (String::new(), numbers(most));
+        let limits_are = |max: &[(&str, u64)], now: &[(&str, u64)]| {
+            let (version, limits) = (String::new(), numbers(max));
             let line = BrokerLine { version, time_ms: 0, draining: false, limits };
             super::limits(&line, &numbers(now))
         };
-        let most = [("sessions", 10), ("held_bytes", 1_000), ("services", 0)];
-        let well = limits_are(&most, &[("sessions", 7), ("held_bytes", 799), ("services", 5)]);
+        let max = [("sessions", 10), ("held_bytes", 1_000), ("services", 0)];
+        let well = limits_are(&max, &[("sessions", 7), ("held_bytes", 799), ("services", 5)]);
         assert_eq!(well.state, State::Ok);
-        let near = limits_are(&most, &[("sessions", 8), ("held_bytes", 1_000)]);
+        let near = limits_are(&max, &[("sessions", 8), ("held_bytes", 1_000)]);
         assert_eq!(near.state, State::Warning);
         assert_eq!(near.found, "sessions: 8 of 10, held_bytes: 1000 of 1000");
         // A broker that reports neither of them is not at fault.

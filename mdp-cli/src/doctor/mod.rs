@@ -1,7 +1,7 @@
 //! `mdp doctor`: checks whether a broker can be reached and works, and shows what to fix.
 
 mod cluster;
-mod way;
+mod connectivity;
 
 use serde::Serialize;
 
@@ -63,9 +63,9 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let connection = args.connect.connection()?;
     let mut findings = Vec::new();
     for endpoint in &connection.endpoints {
-        findings.extend(way::to(endpoint).await);
+        findings.extend(connectivity::to(endpoint).await);
     }
-    let (client, said) = way::session(&connection).await;
+    let (client, said) = connectivity::session(&connection).await;
     findings.extend(said);
     if let Some(client) = client {
         findings.extend(cluster::look(&Management::over(client)).await);

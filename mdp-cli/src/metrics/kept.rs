@@ -108,7 +108,7 @@ mod tests {
     struct Asked {
         all: Arc<AtomicUsize>,
         now: Arc<AtomicUsize>,
-        most: Arc<AtomicUsize>,
+        max: Arc<AtomicUsize>,
     }
 
     impl Asked {
@@ -117,7 +117,7 @@ mod tests {
             let (kept, asks) = Kept::new(move || {
                 asked.all.fetch_add(1, Ordering::SeqCst);
                 let now = asked.now.fetch_add(1, Ordering::SeqCst) + 1;
-                asked.most.fetch_max(now, Ordering::SeqCst);
+                asked.max.fetch_max(now, Ordering::SeqCst);
                 let over = Over(asked.now.clone());
                 async move {
                     tokio::time::sleep(takes).await;
@@ -177,7 +177,7 @@ mod tests {
         }
         // Without the limit this would take an hour. The time limit allows for a busy machine.
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-        assert_eq!(asked.most.load(Ordering::SeqCst), 1, "one question at a time");
+        assert_eq!(asked.max.load(Ordering::SeqCst), 1, "one question at a time");
         assert!(asked.all.load(Ordering::SeqCst) <= 4, "that it hangs is kept, too");
     }
 }

@@ -186,8 +186,8 @@ fn leaves(by_age: &[IpAddr], newcomer: IpAddr) -> Option<usize> {
         let others = by_age.iter().filter(|other| *other == network).count();
         others + usize::from(*network == newcomer)
     };
-    let most = by_age.iter().map(held).max()?;
-    by_age.iter().position(|network| held(network) == most)
+    let max = by_age.iter().map(held).max()?;
+    by_age.iter().position(|network| held(network) == max)
 }
 
 /// The unit that counts as one address. For IPv6 this is the first 64 bits, because one host controls all addresses

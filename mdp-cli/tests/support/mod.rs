@@ -7,7 +7,7 @@ use std::process::Command;
 
 use mdp_protocol::{Span, wire};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
     Service, ServiceSpec,
 };
 use mdp_runtime::{Call, Client};
@@ -117,7 +117,7 @@ impl Service for Gate {
         Schema::of_files(Vec::new())
     }
 
-    fn call(&self, _: u32, _: CallContext, body: Bytes) -> Handling {
+    fn call(&self, _: u32, _: CallContext, body: Bytes) -> HandlerFuture {
         let text = codegen::decode::<String>(&PASS, body);
         self.entered.send_replace(true);
         let mut open = self.open.subscribe();

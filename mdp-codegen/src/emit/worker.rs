@@ -143,7 +143,7 @@ fn dispatch(service: &RustService, options: &Options) -> TokenStream {
                 method: u32,
                 cx: #runtime::codegen::CallContext,
                 body: #runtime::codegen::Bytes,
-            ) -> #runtime::codegen::Handling {
+            ) -> #runtime::codegen::HandlerFuture {
                 match method {
                     #(#arms)*
                     _ => #runtime::codegen::unknown_method(&super::#meta::SERVICE, method),

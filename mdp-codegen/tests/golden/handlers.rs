@@ -264,7 +264,7 @@ pub mod handlers_worker {
             method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
-        ) -> ::mdp_runtime::codegen::Handling {
+        ) -> ::mdp_runtime::codegen::HandlerFuture {
             match method {
                 0 => {
                     let inner = ::core::clone::Clone::clone(&self.inner);

@@ -278,7 +278,7 @@ pub mod options_worker {
             method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
-        ) -> ::mdp_runtime::codegen::Handling {
+        ) -> ::mdp_runtime::codegen::HandlerFuture {
             match method {
                 0 => {
                     let inner = ::core::clone::Clone::clone(&self.inner);
@@ -509,7 +509,7 @@ pub mod outdated_worker {
             method: u32,
             cx: ::mdp_runtime::codegen::CallContext,
             body: ::mdp_runtime::codegen::Bytes,
-        ) -> ::mdp_runtime::codegen::Handling {
+        ) -> ::mdp_runtime::codegen::HandlerFuture {
             match method {
                 0 => {
                     let inner = ::core::clone::Clone::clone(&self.inner);

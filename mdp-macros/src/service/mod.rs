@@ -70,7 +70,7 @@ fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
 }
 
 fn check(service: &RustService, options: &Options, errors: &mut Errors) {
-    let module = RustModule { services: vec![service.clone()], taken: Vec::new() };
+    let module = RustModule { services: vec![service.clone()], reserved: Vec::new() };
     let spans: Vec<Span> = service.methods().map(|method| method.rust.ident.span()).collect();
     let problems = check::service(service.plain()).into_iter();
     for problem in problems.chain(emit::check(&module, options)) {

@@ -59,13 +59,13 @@ pub(super) fn of(
 ) -> Option<Lowered> {
     asyncness(signature, blocking, errors);
     head(signature, errors);
-    let mut taken = Taken::default();
+    let mut arguments = Arguments::default();
     for argument in &signature.inputs {
         if let FnArg::Typed(argument) = argument {
-            errors.take(taken.add(argument));
+            errors.take(arguments.add(argument));
         }
     }
-    let request = taken.request.map(stream::requests);
+    let request = arguments.request.map(stream::requests);
     let request = request.map(|message| place(message, needs_outer_names, errors));
     // A generic parameter of the method has no name in the generated code.
     if !signature.generics.params.is_empty() {
@@ -81,13 +81,13 @@ pub(super) fn of(
         |streams: bool, ty: Option<&Type>| ty.filter(|_| streams).map(stream::without_record);
     Some(Lowered {
         shape: Shape::of(request.streams, reply.streams),
-        takes_context: taken.context.is_some(),
+        takes_context: arguments.context.is_some(),
         takes_request,
         input: request.of,
         output: reply.of,
         written: Written {
-            context: taken.context.cloned(),
-            requests: many(request.streams, taken.request),
+            context: arguments.context.cloned(),
+            requests: many(request.streams, arguments.request),
             replies: many(reply.streams, answer),
             result: without_record(result?),
         },
@@ -155,12 +155,12 @@ fn is_shared(receiver: &Receiver, signature: &Signature) -> bool {
 
 /// The arguments after `&self`.
 #[derive(Default)]
-struct Taken<'a> {
+struct Arguments<'a> {
     context: Option<&'a Type>,
     request: Option<&'a Type>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> Arguments<'a> {
     /// Whether there are two requests, and one of them is a stream.
     fn streams(&self, another: &Type) -> bool {
         let first = self.request.into_iter();

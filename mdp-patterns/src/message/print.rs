@@ -5,8 +5,8 @@ use std::fmt;
 use super::Message;
 
 /// The maximum number of frames, and of bytes of each, that are shown.
-const FRAMES_MOST: usize = 16;
-const BYTES_MOST: usize = 32;
+const MAX_FRAMES: usize = 16;
+const MAX_BYTES: usize = 32;
 
 /// `Message["sensor", 4 bytes 0x00000007]`: text in quotes, otherwise the length and the bytes; `…` marks omitted
 /// parts.
@@ -14,8 +14,8 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Message")?;
         let mut list = f.debug_list();
-        list.entries(self.frames().take(FRAMES_MOST).map(|frame| Frame(frame)));
-        match self.len().saturating_sub(FRAMES_MOST) {
+        list.entries(self.frames().take(MAX_FRAMES).map(|frame| Frame(frame)));
+        match self.len().saturating_sub(MAX_FRAMES) {
             0 => list.finish(),
             more => list.entry(&format_args!("… {more} more")).finish(),
         }
@@ -26,7 +26,7 @@ struct Frame<'a>(&'a [u8]);
 
 impl fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shown, rest) = self.0.split_at(self.0.len().min(BYTES_MOST));
+        let (shown, rest) = self.0.split_at(self.0.len().min(MAX_BYTES));
         let ellipsis = if rest.is_empty() { "" } else { "…" };
         if let Some(text) = text(shown, rest.is_empty()) {
             return match rest.is_empty() {

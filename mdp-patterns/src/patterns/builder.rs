@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::driver::{Counts, Driver, Publishing, Running};
+use super::driver::{Counts, PatternDriver, Publishing, Running};
 use super::error::{RecvError, StartError};
 use super::handle::{Inbox, Remote, checked};
 use super::last_values::LastValues;
@@ -16,14 +16,14 @@ use super::parts::Layout;
 use super::publisher::Publisher;
 use super::push::{Puller, Pusher};
 use super::subscriber::Subscriber;
-use super::topic::MOST_TOPIC_BYTES;
+use super::topic::MAX_TOPIC_BYTES;
 use mdp_call::codec::record::Record;
 use mdp_transport::ClientKeys;
 use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::pattern::{Pattern, PatternKeys, PatternSettings, PatternSocket};
 use mdp_transport::security::{CurveClient, CurveServer, KeyPair};
-use mdp_transport::{NoHandler, Registration, Runtime};
+use mdp_transport::{Context, NoHandler, Registration};
 
 const HIGH_WATER_MARK: u32 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -56,7 +56,7 @@ const COMMAND_BYTES: usize = 1_024;
 #[must_use]
 pub struct Builder<H> {
     endpoints: Vec<Endpoint>,
-    runtime: Option<Runtime>,
+    context: Option<Context>,
     curve: Option<CurveClient>,
     curve_server: Option<CurveServer>,
     high_water_mark: u32,
@@ -79,7 +79,7 @@ impl<H> Builder<H> {
     pub(super) fn new() -> Self {
         Builder {
             endpoints: Vec::new(),
-            runtime: None,
+            context: None,
             curve: None,
             curve_server: None,
             high_water_mark: HIGH_WATER_MARK,
@@ -106,9 +106,9 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
-    pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.runtime = Some(runtime.clone());
+    /// Sets the ZeroMQ context. Default: [`Context::global`].
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
         self
     }
 
@@ -170,12 +170,12 @@ impl<H> Builder<H> {
     ) -> Result<(Remote, Inbox<T>), StartError> {
         let tokio = Handle::try_current().map_err(|_| StartError::NoTokio)?;
         self.check()?;
-        let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::global());
+        let context = self.context.as_ref().unwrap_or_else(|| Context::global());
         let topics = matches!(pattern, Pattern::Publisher | Pattern::Subscriber);
-        let layout = Layout { topics, most: self.max_message_bytes };
-        let keys = self.keys(runtime)?;
+        let layout = Layout { topics, max: self.max_message_bytes };
+        let keys = self.keys(context)?;
         let (settings, of_socket) = (self.settings(pattern), keys.as_ref().map(Keys::of_socket));
-        let socket = PatternSocket::new(runtime, pattern, &settings, of_socket);
+        let socket = PatternSocket::new(context, pattern, &settings, of_socket);
         let mut socket = socket.map_err(StartError::Socket)?;
         for topic in &self.topics {
             socket.subscribe(&checked(topic)?, true).map_err(StartError::Socket)?;
@@ -189,10 +189,10 @@ impl<H> Builder<H> {
         let reads = matches!(pattern, Pattern::Subscriber | Pattern::Puller | Pattern::Pair);
         let inbox = reads.then_some(arriving);
         let told = inbox.clone();
-        let mut running = Running::new(Driver {
+        let mut running = Running::new(PatternDriver {
             socket,
             layout,
-            runtime: runtime.clone(),
+            context: context.clone(),
             commands: orders,
             inbox,
             publishing,
@@ -219,13 +219,13 @@ impl<H> Builder<H> {
             stop: Arc::new(stop),
             done: over,
             endpoints: endpoints.into(),
-            most: self.max_message_bytes,
+            max: self.max_message_bytes,
         };
         Ok((remote, Inbox { arrivals, record: PhantomData }))
     }
 
     /// The keys of this side, if CURVE is set.
-    fn keys(&self, runtime: &Runtime) -> Result<Option<Keys<'_>>, StartError> {
+    fn keys(&self, context: &Context) -> Result<Option<Keys<'_>>, StartError> {
         let binds = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Bind(_));
         match (&self.curve_server, &self.curve) {
             (None, None) => Ok(None),
@@ -235,7 +235,7 @@ impl<H> Builder<H> {
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
                 curve.check()?;
                 // If the handler ends, connected peers stay, but no new peer is accepted.
-                let registration = Registration::new(runtime, curve.allowed().clone(), || {})
+                let registration = Registration::new(context, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
                         NoHandler::Socket(error) => StartError::Authenticator(error),
                         NoHandler::Thread(error) => StartError::Thread(error),
@@ -247,7 +247,7 @@ impl<H> Builder<H> {
     }
 
     /// Binds and connects.
-    fn reach(&self, driver: &mut Driver) -> Result<Vec<String>, StartError> {
+    fn reach(&self, driver: &mut PatternDriver) -> Result<Vec<String>, StartError> {
         if driver.publishing.is_some() {
             driver.socket.refuse_if_full(true).map_err(StartError::Socket)?;
         }
@@ -267,9 +267,9 @@ impl<H> Builder<H> {
     fn settings(&self, pattern: Pattern) -> PatternSettings {
         let frame_bytes = match pattern {
             // Subscribers send only subscriptions.
-            Pattern::Publisher => MOST_TOPIC_BYTES + COMMAND_BYTES,
+            Pattern::Publisher => MAX_TOPIC_BYTES + COMMAND_BYTES,
             // Frames slightly above the maximum are received, so that they can be reported.
-            _ => self.max_message_bytes.saturating_mul(2).max(MOST_TOPIC_BYTES + COMMAND_BYTES),
+            _ => self.max_message_bytes.saturating_mul(2).max(MAX_TOPIC_BYTES + COMMAND_BYTES),
         };
         let (waiting, verbose) = (self.high_water_mark, self.last_value);
         PatternSettings { waiting, frame_bytes, verbose }

@@ -13,13 +13,13 @@ use super::last_values::LastValues;
 use super::parts::{Layout, Parts};
 use super::reconnect::{Reconnect, Step};
 use mdp_transport::pattern::{PatternSocket, Wanted};
-use mdp_transport::{Registration, Runtime, SocketError, close_all};
+use mdp_transport::{Context, Registration, SocketError, close_all};
 
 /// The number of messages that are handled before the loop turns to the other direction.
 const BURST: usize = 128;
 
 /// The commands of handles.
-pub(super) enum Command {
+pub(super) enum PatternCommand {
     /// Send a message.
     Send(Outgoing),
     /// Begin or end a subscription.
@@ -55,11 +55,11 @@ pub(super) struct Counts {
     pub(super) evicted: AtomicU64,
 }
 
-pub(super) struct Driver {
+pub(super) struct PatternDriver {
     pub(super) socket: PatternSocket,
     pub(super) layout: Layout,
-    pub(super) runtime: Runtime,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) context: Context,
+    pub(super) commands: mpsc::Receiver<PatternCommand>,
     /// Where received messages go; `None`: none are read.
     pub(super) inbox: Option<mpsc::Sender<Arrival>>,
     pub(super) publishing: Option<Publishing>,
@@ -77,16 +77,16 @@ pub(super) struct Driver {
 
 /// A driver that always stops watching its socket's events, wherever the driver ends: otherwise libzmq would wait for a
 /// reader of the events, with its only I/O thread.
-pub(super) struct Running(Option<Driver>);
+pub(super) struct Running(Option<PatternDriver>);
 
 impl Running {
     /// Must be called on tokio.
-    pub(super) fn new(driver: Driver) -> Self {
+    pub(super) fn new(driver: PatternDriver) -> Self {
         Running(Some(driver))
     }
 
     /// The driver, before it runs.
-    pub(super) fn driver(&mut self) -> Option<&mut Driver> {
+    pub(super) fn driver(&mut self) -> Option<&mut PatternDriver> {
         self.0.as_mut()
     }
 
@@ -109,7 +109,7 @@ impl Drop for Running {
     }
 }
 
-impl Driver {
+impl PatternDriver {
     async fn carry(&mut self) {
         let mut result = self.work().await;
         if result.is_ok() {
@@ -126,13 +126,13 @@ impl Driver {
 
     async fn close(mut self) {
         self.watch_no_more();
-        close_all(&self.runtime, vec![self.socket.into_closing()]).await;
+        close_all(&self.context, vec![self.socket.into_closing()]).await;
         drop(self.done);
     }
 
     /// Watches the socket's connections to these endpoints.
     pub(super) fn watch(&mut self, endpoints: Vec<String>) -> Result<(), SocketError> {
-        self.reconnect = Some(Reconnect::watch(&self.runtime, &mut self.socket, endpoints)?);
+        self.reconnect = Some(Reconnect::watch(&self.context, &mut self.socket, endpoints)?);
         Ok(())
     }
 
@@ -205,7 +205,7 @@ impl Driver {
         Ok(())
     }
 
-    fn perform_burst(&mut self, first: Command) -> Result<(), SocketError> {
+    fn perform_burst(&mut self, first: PatternCommand) -> Result<(), SocketError> {
         self.perform(first)?;
         for _ in 1..BURST {
             if self.held.is_some() {
@@ -217,20 +217,20 @@ impl Driver {
         Ok(())
     }
 
-    fn perform(&mut self, command: Command) -> Result<(), SocketError> {
+    fn perform(&mut self, command: PatternCommand) -> Result<(), SocketError> {
         match (command, &mut self.publishing) {
-            (Command::Send(message), Some(publishing)) => {
+            (PatternCommand::Send(message), Some(publishing)) => {
                 publishing.publish(&mut self.socket, &message.parts)
             }
-            (Command::Send(message), None) => {
+            (PatternCommand::Send(message), None) => {
                 self.held = Some(message);
                 self.send_held()
             }
-            (Command::Flush(done), _) => {
+            (PatternCommand::Flush(done), _) => {
                 let _ = done.send(());
                 Ok(())
             }
-            (Command::Subscribe { topic, add, done }, _) => {
+            (PatternCommand::Subscribe { topic, add, done }, _) => {
                 self.socket.subscribe(&topic, add)?;
                 // The caller may be gone.
                 let _ = done.send(());

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::topic::{MOST_TOPIC_BYTES, Topic};
+use super::topic::{MAX_TOPIC_BYTES, Topic};
 use mdp_transport::EndpointError;
 use mdp_transport::SocketError;
 use mdp_transport::Unusable;
@@ -69,15 +69,15 @@ pub enum SendError {
     #[error("the socket is closed")]
     Closed,
     /// The message is larger than [`max_message_bytes`](super::Builder::max_message_bytes).
-    #[error("the message has {bytes} bytes, and {most} are allowed")]
+    #[error("the message has {bytes} bytes, and {max} are allowed")]
     TooLarge {
         /// The size of the message, in bytes.
         bytes: usize,
         /// The maximum size, in bytes.
-        most: usize,
+        max: usize,
     },
-    /// The topic is longer than [`MOST_TOPIC_BYTES`].
-    #[error("the topic has {bytes} bytes, and {MOST_TOPIC_BYTES} are allowed")]
+    /// The topic is longer than [`MAX_TOPIC_BYTES`].
+    #[error("the topic has {bytes} bytes, and {MAX_TOPIC_BYTES} are allowed")]
     TopicTooLong {
         /// The length of the topic, in bytes.
         bytes: usize,
@@ -91,8 +91,8 @@ pub enum SubscribeError {
     /// The socket was shut down, or has failed.
     #[error("the socket is closed")]
     Closed,
-    /// The topic is longer than [`MOST_TOPIC_BYTES`].
-    #[error("the topic has {bytes} bytes, and {MOST_TOPIC_BYTES} are allowed")]
+    /// The topic is longer than [`MAX_TOPIC_BYTES`].
+    #[error("the topic has {bytes} bytes, and {MAX_TOPIC_BYTES} are allowed")]
     TopicTooLong {
         /// The length of the topic, in bytes.
         bytes: usize,
@@ -115,14 +115,14 @@ pub enum RecvError {
         found: usize,
     },
     /// A frame is larger than [`max_message_bytes`](super::Builder::max_message_bytes).
-    #[error("a message{} has a frame of {bytes} bytes, and {most} are allowed", about(topic))]
+    #[error("a message{} has a frame of {bytes} bytes, and {max} are allowed", about(topic))]
     TooLarge {
         /// The message's topic; `None` if the pattern has no topics, or if the topic itself is too large.
         topic: Option<Topic>,
         /// The size of the frame, in bytes.
         bytes: usize,
         /// The maximum size, in bytes.
-        most: usize,
+        max: usize,
     },
     /// The message is not a record of this type.
     #[error("a message{} cannot be decoded as {record}: {source}", about(topic))]

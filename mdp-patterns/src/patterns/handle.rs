@@ -9,22 +9,22 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::driver::{Arrival, Command, Outgoing};
+use super::driver::{Arrival, Outgoing, PatternCommand};
 use super::error::{RecvError, SendError, SubscribeError};
 use super::parts::Parts;
-use super::topic::{MOST_TOPIC_BYTES, Topic};
+use super::topic::{MAX_TOPIC_BYTES, Topic};
 use mdp_call::codec::record::Record;
 
 /// The sender to a socket's task. After the last one is dropped, the task sends all queued messages and closes the
 /// socket.
 #[derive(Clone)]
 pub(super) struct Remote {
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<PatternCommand>,
     pub(super) stop: Arc<watch::Sender<bool>>,
     pub(super) done: watch::Receiver<()>,
     pub(super) endpoints: Arc<[String]>,
     /// The maximum size of a frame, in bytes.
-    pub(super) most: usize,
+    pub(super) max: usize,
 }
 
 impl Remote {
@@ -42,7 +42,7 @@ impl Remote {
         topic: &[u8],
         record: &impl Record,
     ) -> Result<(), SendError> {
-        if topic.len() > MOST_TOPIC_BYTES {
+        if topic.len() > MAX_TOPIC_BYTES {
             return Err(SendError::TopicTooLong { bytes: topic.len() });
         }
         let record = self.encode(record)?;
@@ -53,18 +53,18 @@ impl Remote {
     /// Waits until the socket has all messages that were handed over.
     pub(super) async fn flush(&self) -> Result<(), SendError> {
         let (done, flushed) = oneshot::channel();
-        self.commands.send(Command::Flush(done)).await.map_err(|_| SendError::Closed)?;
+        self.commands.send(PatternCommand::Flush(done)).await.map_err(|_| SendError::Closed)?;
         flushed.await.map_err(|_| SendError::Closed)
     }
 
     async fn hand_over(&self, message: Outgoing) -> Result<(), SendError> {
-        self.commands.send(Command::Send(message)).await.map_err(|_| SendError::Closed)
+        self.commands.send(PatternCommand::Send(message)).await.map_err(|_| SendError::Closed)
     }
 
     fn encode(&self, record: &impl Record) -> Result<Bytes, SendError> {
-        let (bytes, most) = (record.encoded_len(), self.most);
-        if bytes > most {
-            return Err(SendError::TooLarge { bytes, most });
+        let (bytes, max) = (record.encoded_len(), self.max);
+        if bytes > max {
+            return Err(SendError::TooLarge { bytes, max });
         }
         let mut encoded = Vec::with_capacity(bytes);
         record.encode_to(&mut encoded);
@@ -75,7 +75,7 @@ impl Remote {
     pub(super) async fn subscribe(&self, topic: &[u8], add: bool) -> Result<(), SubscribeError> {
         let topic = checked(topic)?;
         let (done, changed) = oneshot::channel();
-        let command = Command::Subscribe { topic, add, done };
+        let command = PatternCommand::Subscribe { topic, add, done };
         self.commands.send(command).await.map_err(|_| SubscribeError::Closed)?;
         changed.await.map_err(|_| SubscribeError::Closed)
     }
@@ -91,7 +91,7 @@ impl Remote {
 
 /// Checks the length of a topic to subscribe to.
 pub(super) fn checked(topic: &[u8]) -> Result<Bytes, SubscribeError> {
-    match topic.len() > MOST_TOPIC_BYTES {
+    match topic.len() > MAX_TOPIC_BYTES {
         true => Err(SubscribeError::TopicTooLong { bytes: topic.len() }),
         false => Ok(Bytes::copy_from_slice(topic)),
     }

@@ -11,13 +11,13 @@ use super::parts::Parts;
 /// The minimum time between two rounds of last values, because each new subscriber makes the values of all come again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The maximum number of prefixes that are remembered for the next round. Beyond that, the round covers all topics.
-const PREFIXES_MOST: usize = 1_024;
+const MAX_PREFIXES: usize = 1_024;
 
 /// The first byte of a notice that begins a subscription.
 const SUBSCRIBES: u8 = 1;
 
 pub(super) struct LastValues {
-    topics_most: usize,
+    max_topics: usize,
     values: BTreeMap<Bytes, Value>,
     /// The topics by the time of their last value, the oldest first.
     ages: BTreeMap<u64, Bytes>,
@@ -34,9 +34,9 @@ struct Value {
 }
 
 impl LastValues {
-    pub(super) fn new(topics_most: usize) -> Self {
+    pub(super) fn new(max_topics: usize) -> Self {
         LastValues {
-            topics_most,
+            max_topics,
             values: BTreeMap::new(),
             ages: BTreeMap::new(),
             next_age: 0,
@@ -54,7 +54,7 @@ impl LastValues {
             self.ages.remove(&before.age);
         }
         self.ages.insert(age, topic.clone());
-        if self.values.len() <= self.topics_most {
+        if self.values.len() <= self.max_topics {
             return false;
         }
         if let Some((_, oldest)) = self.ages.pop_first() {
@@ -68,7 +68,7 @@ impl LastValues {
         if notice.first() != Some(&SUBSCRIBES) {
             return;
         }
-        let everything = self.asked.len() >= PREFIXES_MOST;
+        let everything = self.asked.len() >= MAX_PREFIXES;
         if everything {
             self.asked.clear();
         }
@@ -105,8 +105,8 @@ mod tests {
         Bytes::copy_from_slice(text.as_bytes())
     }
 
-    fn with(most: usize, topics: &[&str]) -> (LastValues, Vec<bool>) {
-        let mut last = LastValues::new(most);
+    fn with(max: usize, topics: &[&str]) -> (LastValues, Vec<bool>) {
+        let mut last = LastValues::new(max);
         let evicted = topics.iter().map(|topic| last.set(&bytes(topic), &bytes(topic))).collect();
         (last, evicted)
     }
@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_bounded() {
         let (mut last, _) = with(10, &["a", "b"]);
-        for number in 0..10 * PREFIXES_MOST {
+        for number in 0..10 * MAX_PREFIXES {
             last.hear(&bytes(&format!("\u{1}{number}")));
-            assert!(last.asked.len() <= PREFIXES_MOST);
+            assert!(last.asked.len() <= MAX_PREFIXES);
         }
         assert_eq!(round(&mut last, Instant::now()), ["a", "b"]);
     }

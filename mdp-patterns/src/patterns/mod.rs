@@ -65,4 +65,4 @@ pub use pair::{Pair, PairReceiver, PairSender};
 pub use publisher::Publisher;
 pub use push::{Puller, Pusher};
 pub use subscriber::{Published, Subscriber};
-pub use topic::{MOST_TOPIC_BYTES, Topic};
+pub use topic::{MAX_TOPIC_BYTES, Topic};

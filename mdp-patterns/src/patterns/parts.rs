@@ -19,7 +19,7 @@ pub(super) struct Parts {
 pub(super) struct Layout {
     pub(super) topics: bool,
     /// The maximum size of a frame, in bytes.
-    pub(super) most: usize,
+    pub(super) max: usize,
 }
 
 impl Layout {
@@ -28,7 +28,7 @@ impl Layout {
         let PatternMessage { first, second, frames } = message;
         let expected = if self.topics { 2 } else { 1 };
         // An error does not include a topic that is too long, because the error may be kept for a long time.
-        let topic = (self.topics && first.len() <= self.most).then(|| Topic::from(first.clone()));
+        let topic = (self.topics && first.len() <= self.max).then(|| Topic::from(first.clone()));
         match (self.topics, second) {
             _ if frames != expected => Err(RecvError::Frames { topic, expected, found: frames }),
             (true, Some(record)) => {
@@ -44,8 +44,8 @@ impl Layout {
     }
 
     fn check(self, frame: &Bytes, topic: Option<Topic>) -> Result<(), RecvError> {
-        match frame.len() > self.most {
-            true => Err(RecvError::TooLarge { topic, bytes: frame.len(), most: self.most }),
+        match frame.len() > self.max {
+            true => Err(RecvError::TooLarge { topic, bytes: frame.len(), max: self.max }),
             false => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use mdp_transport::pattern::{Connections, PatternSocket};
-use mdp_transport::{Runtime, SocketError};
+use mdp_transport::{Context, SocketError};
 
 /// How long libzmq has to show that it reconnects by itself; also the time for the rest of the old connection to close.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,12 +21,12 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// A connection that is given up this long after the last time counts as the first one again.
 const FORGET: Duration = Duration::from_secs(60);
 /// The maximum number of remembered addresses, to which the endpoints' names resolve.
-const ADDRESSES_MOST: usize = 1_024;
+const MAX_ADDRESSES: usize = 1_024;
 
 /// The events of a socket that connects to endpoints.
 pub(super) struct Reconnect {
     connections: Connections,
-    losses: Losses,
+    lost_connections: LostConnections,
 }
 
 /// The next step for an endpoint.
@@ -41,11 +41,14 @@ pub(super) enum Step {
 impl Reconnect {
     /// Watches a socket that is going to connect to these endpoints. Must be called on tokio.
     pub(super) fn watch(
-        runtime: &Runtime,
+        context: &Context,
         socket: &mut PatternSocket,
         endpoints: Vec<String>,
     ) -> Result<Self, SocketError> {
-        Ok(Reconnect { connections: socket.watch(runtime)?, losses: Losses::new(endpoints) })
+        Ok(Reconnect {
+            connections: socket.watch(context)?,
+            lost_connections: LostConnections::new(endpoints),
+        })
     }
 
     /// Stops watching.
@@ -61,23 +64,23 @@ impl Reconnect {
     /// Handles the available events.
     pub(super) fn hear(&mut self, now: Instant) {
         while let Some((lost, address)) = self.connections.next() {
-            self.losses.event(now, lost, &address);
+            self.lost_connections.event(now, lost, &address);
         }
     }
 
     /// The moment of the next step.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.losses.steps.values().map(|(at, _)| *at).min()
+        self.lost_connections.steps.values().map(|(at, _)| *at).min()
     }
 
     /// The next step that is due, with its endpoints.
     pub(super) fn step(&mut self, now: Instant) -> Option<(Step, Vec<String>)> {
-        self.losses.step(now)
+        self.lost_connections.step(now)
     }
 }
 
 /// The connections that were lost.
-struct Losses {
+struct LostConnections {
     endpoints: Vec<String>,
     /// The addresses that this socket connected to. Other lost connections came from outside.
     addresses: BTreeSet<String>,
@@ -88,17 +91,17 @@ struct Losses {
     given_up: BTreeMap<String, (u32, Instant)>,
 }
 
-impl Losses {
+impl LostConnections {
     fn new(endpoints: Vec<String>) -> Self {
         let (addresses, steps, given_up) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Losses { endpoints, addresses, steps, given_up }
+        LostConnections { endpoints, addresses, steps, given_up }
     }
 
     fn event(&mut self, now: Instant, lost: bool, address: &str) {
         if !lost {
             // libzmq reconnects by itself.
             self.steps.remove(address);
-            if self.addresses.len() >= ADDRESSES_MOST {
+            if self.addresses.len() >= MAX_ADDRESSES {
                 self.addresses.clear();
                 self.given_up.clear();
             }
@@ -172,13 +175,15 @@ mod tests {
     const PLAIN: &str = "tcp://10.0.0.2:2";
     const OTHER: &str = "tcp://[::1]:1";
 
-    fn losses() -> Losses {
-        Losses::new([NAMED, PLAIN, OTHER, "ipc:///a:1", "tcp://again:1"].map(Into::into).into())
+    fn lost_connections() -> LostConnections {
+        LostConnections::new(
+            [NAMED, PLAIN, OTHER, "ipc:///a:1", "tcp://again:1"].map(Into::into).into(),
+        )
     }
 
     #[test]
     fn a_loss_that_no_attempt_follows_is_mended() {
-        let (mut losses, now) = (losses(), Instant::now());
+        let (mut lost_connections, now) = (lost_connections(), Instant::now());
         let cases: [(&str, &[&str]); 4] = [
             ("tcp://10.0.0.1:1", &[NAMED, "tcp://again:1"]),
             (PLAIN, &[PLAIN]),
@@ -187,49 +192,49 @@ mod tests {
         ];
         for (address, endpoints) in cases {
             let endpoints: Vec<String> = endpoints.iter().map(|&text| text.into()).collect();
-            losses.event(now, false, address);
-            losses.event(now, true, address);
-            assert_eq!(losses.step(now), None);
+            lost_connections.event(now, false, address);
+            lost_connections.event(now, true, address);
+            assert_eq!(lost_connections.step(now), None);
             let later = now + PAUSE;
-            assert_eq!(losses.step(later), Some((Step::Disconnect, endpoints.clone())));
-            assert_eq!(losses.step(later), None);
+            assert_eq!(lost_connections.step(later), Some((Step::Disconnect, endpoints.clone())));
+            assert_eq!(lost_connections.step(later), None);
             let later = later + PAUSE;
-            assert_eq!(losses.step(later), Some((Step::Connect, endpoints)));
-            assert_eq!(losses.step(later), None);
+            assert_eq!(lost_connections.step(later), Some((Step::Connect, endpoints)));
+            assert_eq!(lost_connections.step(later), None);
         }
     }
 
     #[test]
     fn one_that_is_given_up_again_and_again_is_tried_ever_more_rarely() {
-        let (mut losses, mut now) = (losses(), Instant::now());
+        let (mut lost_connections, mut now) = (lost_connections(), Instant::now());
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            losses.event(now, false, PLAIN);
-            losses.event(now, true, PLAIN);
+            lost_connections.event(now, false, PLAIN);
+            lost_connections.event(now, true, PLAIN);
             now += PAUSE;
-            assert_eq!(losses.step(now).map(|(step, _)| step), Some(Step::Disconnect));
+            assert_eq!(lost_connections.step(now).map(|(step, _)| step), Some(Step::Disconnect));
             let begin = now;
-            while losses.step(now).is_none() {
+            while lost_connections.step(now).is_none() {
                 now += Duration::from_millis(100);
             }
             pauses.push((now - begin).as_millis());
         }
         assert_eq!(pauses, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
         now += FORGET;
-        assert_eq!(losses.give_up(now, PLAIN), PAUSE);
+        assert_eq!(lost_connections.give_up(now, PLAIN), PAUSE);
     }
 
     #[test]
     fn what_libzmq_mends_and_what_came_from_outside_is_left_alone() {
-        let (mut losses, now) = (losses(), Instant::now());
-        losses.event(now, false, PLAIN);
-        losses.event(now, true, PLAIN);
-        losses.event(now, false, PLAIN);
-        losses.event(now, true, "tcp://10.9.9.9:1");
-        assert_eq!(losses.step(now + 10 * PAUSE), None);
-        for number in 0..2 * ADDRESSES_MOST {
-            losses.event(now, false, &format!("tcp://10.0.0.1:{number}"));
+        let (mut lost_connections, now) = (lost_connections(), Instant::now());
+        lost_connections.event(now, false, PLAIN);
+        lost_connections.event(now, true, PLAIN);
+        lost_connections.event(now, false, PLAIN);
+        lost_connections.event(now, true, "tcp://10.9.9.9:1");
+        assert_eq!(lost_connections.step(now + 10 * PAUSE), None);
+        for number in 0..2 * MAX_ADDRESSES {
+            lost_connections.event(now, false, &format!("tcp://10.0.0.1:{number}"));
         }
-        assert!(losses.addresses.len() <= ADDRESSES_MOST);
+        assert!(lost_connections.addresses.len() <= MAX_ADDRESSES);
     }
 }

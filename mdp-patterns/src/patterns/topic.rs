@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 /// The maximum length of a topic to publish or to subscribe to, in bytes.
-pub const MOST_TOPIC_BYTES: usize = 1_024;
+pub const MAX_TOPIC_BYTES: usize = 1_024;
 
 /// The maximum number of bytes of a topic that an error shows.
 const SHOWN: usize = 64;

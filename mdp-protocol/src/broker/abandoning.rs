@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Call, Place};
+use super::calls::{BrokerCall, CallState};
 use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
@@ -28,7 +28,7 @@ impl<P: Payload> Broker<P> {
         let mut at = self.sessions.get(client).and_then(|session| session.calls().front());
         while let Some(key) = at {
             at = self.calls.next_of_client(key);
-            let waiting = self.calls.get(key).is_some_and(Call::is_waiting);
+            let waiting = self.calls.get(key).is_some_and(BrokerCall::is_waiting);
             if !(waiting && self.planted(PlantedBug::KeepDeadClientsCalls)) {
                 self.abandon(now, key, Some(client), out);
             }
@@ -44,18 +44,18 @@ impl<P: Payload> Broker<P> {
         leaves: Option<Key>,
         out: &mut Vec<Action<P>>,
     ) {
-        let Some(place) = self.calls.get(key).map(Call::place) else { return };
-        match place {
-            Place::Queued(_) | Place::Pinned(_) => self.remove_waiting(key),
-            Place::Running(worker) => {
+        let Some(state) = self.calls.get(key).map(BrokerCall::state) else { return };
+        match state {
+            CallState::Queued(_) | CallState::Pinned(_) => self.remove_waiting(key),
+            CallState::Running(worker) => {
                 let session = self.services.session_of(worker);
                 if let Some(session) = session.filter(|session| leaves != Some(*session)) {
                     self.send(now, session, Record::Cancel { call: key.as_u64() }, out);
                 }
                 self.hold_slot(now, key, worker);
             }
-            Place::Overdue(_) => {}
-            Place::Asked(_) | Place::Silenced(_) | Place::Ending => self.remove(key),
+            CallState::Overdue(_) => {}
+            CallState::Asked(_) | CallState::Silenced(_) | CallState::Ending => self.remove(key),
         }
     }
 
@@ -66,9 +66,9 @@ impl<P: Payload> Broker<P> {
         self.drop_backlog(key);
         self.detach_client(key);
         self.calls.hold_slot(key, worker);
-        let overrun = match self.plain_form(worker) {
-            // A plain worker gets no CANCEL: it ends the call in its own time.
-            Some(_) => self.config.plain.busy_expiry,
+        let overrun = match self.classic_form(worker) {
+            // A classic worker gets no CANCEL: it ends the call in its own time.
+            Some(_) => self.config.classic.busy_expiry,
             None => self.config.overrun,
         };
         self.calls.set_timer(key, now + overrun);
@@ -83,7 +83,7 @@ impl<P: Payload> Broker<P> {
         if self.planted(PlantedBug::ForgetAbandonedCalls) {
             self.uncount_call(key);
         }
-        let owner = self.calls.get(key).map(Call::owner);
+        let owner = self.calls.get(key).map(BrokerCall::owner);
         if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
             session.count_abandoned();
         }

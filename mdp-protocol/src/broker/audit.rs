@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Broker;
-use super::calls::{Call, Place, UNCOUNTED};
+use super::calls::{BrokerCall, CallState, UNCOUNTED};
 use crate::list::List;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -106,27 +106,27 @@ impl<P: Payload> Broker<P> {
         Ok(())
     }
 
-    /// Each call is in the list of its place, and in no other.
+    /// Each call is in the list of its state, and in no other.
     fn audit_places(&self) -> Result<(), String> {
         let unlisted = self.calls.iter().filter(|(_, call)| call.is_unlisted());
         let mut listed = unlisted.count();
-        let mut check = |list: &List, fits: &dyn Fn(Place) -> bool| {
+        let mut check = |list: &List, fits: &dyn Fn(CallState) -> bool| {
             for key in self.calls.in_place(list) {
                 listed += 1;
-                let place = self.calls.get(key).map(Call::place);
-                if !place.is_some_and(fits) {
-                    return Err(format!("call {key:?} is in a list though it is at {place:?}"));
+                let state = self.calls.get(key).map(BrokerCall::state);
+                if !state.is_some_and(fits) {
+                    return Err(format!("call {key:?} is in a list though its state is {state:?}"));
                 }
             }
             Ok(())
         };
         for (key, turn) in self.services.turns() {
-            check(turn.calls(), &|place| place == Place::Queued(key))?;
+            check(turn.calls(), &|state| state == CallState::Queued(key))?;
         }
         for (key, worker) in self.services.workers() {
-            check(worker.pinned(), &|place| place == Place::Pinned(key))?;
-            let held = [Place::Running(key), Place::Overdue(key)];
-            check(worker.calls(), &|place| held.contains(&place))?;
+            check(worker.pinned(), &|state| state == CallState::Pinned(key))?;
+            let held = [CallState::Running(key), CallState::Overdue(key)];
+            check(worker.calls(), &|state| held.contains(&state))?;
         }
         same("calls in lists", listed, self.calls.len())
     }

@@ -1,4 +1,4 @@
-//! What plain workers send beyond the credit of a client: plain MDP has none, so it waits here, within
+//! What classic workers send beyond the credit of a client: classic MDP has none, so it waits here, within
 //! limits (`wire.md` R91). It is the only place where the broker keeps items of streams.
 
 use alloc::boxed::Box;
@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{Call, End, Place};
+use super::calls::{BrokerCall, CallState, End};
 use super::io::{Action, Name};
 use super::refusals::limit_refusal;
 use crate::limits::Limit;
@@ -62,7 +62,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn refuse_overflow(&mut self, now: Time, key: Key, limit: Limit, out: &mut Vec<Action<P>>) {
-        let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
+        let Some(CallState::Running(worker)) = self.calls.get(key).map(BrokerCall::state) else {
             return;
         };
         self.stats.refused += 1;
@@ -78,7 +78,7 @@ impl<P: Payload> Broker<P> {
     /// The worker has ended the call; its client hears of that behind what waits for it.
     pub(super) fn conclude_later(&mut self, key: Key, end: End<P>, worker: Name) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.set_place(Place::Ending);
+        call.set_state(CallState::Ending);
         if let Some(backlog) = call.backlog_mut() {
             backlog.end = Some((end, worker));
         }
@@ -131,7 +131,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// The bytes in a call's backlog.
-    pub(super) fn backlog_bytes(call: &Call<P>) -> usize {
+    pub(super) fn backlog_bytes(call: &BrokerCall<P>) -> usize {
         call.backlog().map_or(0, |backlog| backlog.bytes)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Call, End, Place, no_name};
+use super::calls::{BrokerCall, CallState, End, no_name};
 use super::io::{Action, Name};
 use super::refusals::{hidden_reply, no_tunnel};
 use super::refusing::final_of;
@@ -24,19 +24,19 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let key = Key::from_u64(call);
-        let Some((key, place)) = key.and_then(|key| Some((key, self.calls.get(key)?.place())))
+        let Some((key, state)) = key.and_then(|key| Some((key, self.calls.get(key)?.state())))
         else {
             return self.unmatched_final(now, from, key, out);
         };
-        let holder = match place {
-            Place::Running(worker) | Place::Overdue(worker) => {
+        let holder = match state {
+            CallState::Running(worker) | CallState::Overdue(worker) => {
                 self.services.session_of(worker).map(|session| (worker, session))
             }
-            Place::Queued(_)
-            | Place::Pinned(_)
-            | Place::Asked(_)
-            | Place::Silenced(_)
-            | Place::Ending => None,
+            CallState::Queued(_)
+            | CallState::Pinned(_)
+            | CallState::Asked(_)
+            | CallState::Silenced(_)
+            | CallState::Ending => None,
         };
         match holder {
             Some((worker, session))
@@ -56,7 +56,7 @@ impl<P: Payload> Broker<P> {
         mut end: End<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let running = self.calls.get(key).is_some_and(Call::is_running);
+        let running = self.calls.get(key).is_some_and(BrokerCall::is_running);
         // A worker that has sent a part of a stream has started a handler, whatever it says.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
         self.unlink_worker(key, worker);
@@ -80,7 +80,7 @@ impl<P: Payload> Broker<P> {
                 .and_then(|session| self.sessions.get(session))
                 .map_or_else(no_name, |session| session.id().clone());
             self.stats.replies += 1;
-            if self.calls.get(key).is_some_and(Call::has_backlog) {
+            if self.calls.get(key).is_some_and(BrokerCall::has_backlog) {
                 self.conclude_later(key, end, id);
                 return self.free_slot(now, worker, out);
             }
@@ -168,7 +168,7 @@ impl<P: Payload> Broker<P> {
         self.disconnect(now, from, DisconnectReason::Unexpected, out);
     }
 
-    /// The call is over: it is in no list of a place any more, and holds no slot.
+    /// The call is over: it is in no list of a state any more, and holds no slot.
     pub(super) fn remove(&mut self, key: Key) {
         self.release_body(key);
         self.drop_backlog(key);
@@ -190,7 +190,7 @@ impl<P: Payload> Broker<P> {
 
     /// A call that its client has given up is over.
     fn uncount_abandoned(&mut self, key: Key) {
-        let owner = self.calls.get(key).map(Call::owner);
+        let owner = self.calls.get(key).map(BrokerCall::owner);
         if let Some(client) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
             client.uncount_abandoned();
         }

@@ -16,7 +16,7 @@ pub struct Config {
     /// [`HEARTBEAT`](crate::HEARTBEAT).
     pub heartbeat: Span,
     /// The longest heartbeat interval that a peer may ask for. Default: 60 s.
-    pub heartbeat_most: Span,
+    pub max_heartbeat: Span,
     /// The number of silent intervals after which a peer counts as gone. A peer may ask for more, up to 10. Default:
     /// [`LIVENESS`](crate::LIVENESS).
     pub liveness: u8,
@@ -28,8 +28,8 @@ pub struct Config {
     pub overrun: Span,
     /// Whether the broker refuses a call that would wait too long to end in its time. Default: `true`.
     pub admission: bool,
-    /// Settings for peers of plain MDP.
-    pub plain: PlainConfig,
+    /// Settings for peers of classic MDP.
+    pub classic: ClassicConfig,
     /// The rights of each peer. Without a policy each peer has all rights. Default: none.
     pub policy: Option<Arc<Policy>>,
     /// Which peers may drain workers and the broker, and how long calls may then run.
@@ -44,19 +44,19 @@ pub struct Config {
     pub planted: Option<PlantedBug>,
 }
 
-/// Settings for peers of plain MDP (RFC 7 and RFC 18), which cannot send their own.
+/// Settings for peers of classic MDP (RFC 7 and RFC 18), which cannot send their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlainConfig {
-    /// How long a raw request of a plain client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
+pub struct ClassicConfig {
+    /// How long a raw request of a classic client waits for a worker (RFC 7 and RFC 18, "Client"). Default: 30 s.
     pub queue_expiry: Span,
     /// How long a raw request may run at a worker. Default: 10 min.
     pub run_timeout: Span,
-    /// How long a plain worker may be silent while it holds no request. Default: 10 s.
+    /// How long a classic worker may be silent while it holds no request. Default: 10 s.
     pub idle_expiry: Span,
-    /// How long a plain worker may be silent while it holds a request, and how long it may hold a request that no
+    /// How long a classic worker may be silent while it holds a request, and how long it may hold a request that no
     /// client waits for. Default: 60 s.
     pub busy_expiry: Span,
-    /// Whether the broker gives a raw request of a plain client to another worker when its worker is lost, as RFC 7
+    /// Whether the broker gives a raw request of a classic client to another worker when its worker is lost, as RFC 7
     /// assumes. Default: `true`.
     pub redispatch: bool,
 }
@@ -76,9 +76,9 @@ impl Default for DrainConfig {
     }
 }
 
-impl Default for PlainConfig {
+impl Default for ClassicConfig {
     fn default() -> Self {
-        PlainConfig {
+        ClassicConfig {
             queue_expiry: Span::from_secs(30),
             run_timeout: Span::from_secs(600),
             idle_expiry: Span::from_secs(10),
@@ -93,12 +93,12 @@ impl Default for Config {
         Config {
             limits: Limits::default(),
             heartbeat: HEARTBEAT,
-            heartbeat_most: Span::from_secs(60),
+            max_heartbeat: Span::from_secs(60),
             liveness: LIVENESS,
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
             admission: true,
-            plain: PlainConfig::default(),
+            classic: ClassicConfig::default(),
             policy: None,
             drain: DrainConfig::default(),
             hooks: HookConfig::default(),

@@ -8,39 +8,39 @@ use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
-use crate::wire::listing::{MethodLine, Tally};
+use crate::wire::listing::{CallStats, MethodLine};
 
 impl<P: Payload> Broker<P> {
     /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have
     /// rows.
-    fn tally(&mut self, call: Key) -> Option<&mut Tally> {
+    fn call_stats(&mut self, call: Key) -> Option<&mut CallStats> {
         let call = self.calls.get_mut(call)?;
-        if call.row().is_none_or(|row| !self.tallies.has(row)) {
+        if call.row().is_none_or(|row| !self.method_stats.has(row)) {
             call.set_row(self.services.get(call.service()).and_then(Service::row));
         }
-        self.tallies.of(call.row())
+        self.method_stats.of(call.row())
     }
 
     /// A call is accepted.
     pub(super) fn count_request(&mut self, row: Option<Key>) {
-        if let Some(tally) = self.tallies.of(row) {
-            tally.requests += 1;
+        if let Some(call_stats) = self.method_stats.of(row) {
+            call_stats.requests += 1;
         }
     }
 
     /// The client of a call gets its result.
     pub(super) fn count_end(&mut self, now: Time, call: Key, code: Code) {
         if code != Code::Ok
-            && let Some(tally) = self.tally(call)
+            && let Some(call_stats) = self.call_stats(call)
         {
-            tally.count_error(now, code);
+            call_stats.count_error(now, code);
         }
     }
 
     /// A worker that held this call was lost, and another one gets it.
     pub(super) fn count_loss(&mut self, call: Key) {
-        if let Some(tally) = self.tally(call) {
-            tally.redispatched += 1;
+        if let Some(call_stats) = self.call_stats(call) {
+            call_stats.redispatched += 1;
         }
     }
 
@@ -54,9 +54,9 @@ impl<P: Payload> Broker<P> {
         if uncounted {
             self.find_row(key, body);
         }
-        if let Some(tally) = self.tally(key) {
-            tally.requests += u64::from(uncounted);
-            tally.queued = tally.queued + waited;
+        if let Some(call_stats) = self.call_stats(key) {
+            call_stats.requests += u64::from(uncounted);
+            call_stats.queued = call_stats.queued + waited;
         }
     }
 
@@ -73,15 +73,15 @@ impl<P: Payload> Broker<P> {
         let Some(call) = self.calls.get(key) else { return };
         let held = call.passed(now);
         if let Some(row) = call.row() {
-            self.tallies.answered(row, code, self.config.limits.methods);
-            if let Some(tally) = self.tally(key) {
-                tally.running = tally.running + held;
+            self.method_stats.answered(row, code, self.config.limits.methods);
+            if let Some(call_stats) = self.call_stats(key) {
+                call_stats.running = call_stats.running + held;
             }
         }
         let Some(worker) = self.services.worker_mut(worker) else { return };
-        let tally = worker.tally_mut();
-        tally.running = tally.running + held;
-        tally.count_error(now, code);
+        let call_stats = worker.call_stats_mut();
+        call_stats.running = call_stats.running + held;
+        call_stats.count_error(now, code);
     }
 
     /// A worker has held a call till now: it has ended, or its slot is taken back.
@@ -89,7 +89,7 @@ impl<P: Payload> Broker<P> {
         let call = self.calls.get(key).filter(|call| !call.flow().kind().is_stream());
         let Some(call) = call else { return };
         let held = call.passed(now);
-        self.tallies.count_duration(call.row(), held);
+        self.method_stats.count_duration(call.row(), held);
     }
 
     /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
@@ -101,6 +101,6 @@ impl<P: Payload> Broker<P> {
 
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
     pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
-        self.tallies.lines(self.last, service)
+        self.method_stats.lines(self.last, service)
     }
 }

@@ -37,7 +37,7 @@ impl<P: Payload> Broker<P> {
         if let Some(refusal) = self.cannot_take(key, worker) {
             return self.refuse(now, key, refusal, out);
         }
-        let run_timeout = self.config.plain.run_timeout;
+        let run_timeout = self.config.classic.run_timeout;
         let peer = self.caller(key);
         let keep_all = self.planted(PlantedBug::RedispatchEverything);
         let size = body.size();

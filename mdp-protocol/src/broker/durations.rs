@@ -30,14 +30,14 @@ pub(super) struct Quantiles {
     /// Half of the calls took at least this.
     pub(super) typical: u64,
     /// 95 of 100 took at most this. Assumed, until enough calls have ended.
-    pub(super) most: u64,
+    pub(super) p95: u64,
 }
 
 impl Quantiles {
     /// Those of a call that is over as soon as it begins.
-    pub(super) const NONE: Quantiles = Quantiles { typical: 0, most: 0 };
+    pub(super) const NONE: Quantiles = Quantiles { typical: 0, p95: 0 };
     /// What is assumed of a method of which nothing is known.
-    pub(super) const UNKNOWN: Quantiles = Quantiles { typical: 0, most: ASSUMED_LEAST_MS };
+    pub(super) const UNKNOWN: Quantiles = Quantiles { typical: 0, p95: ASSUMED_LEAST_MS };
 }
 
 impl Default for Durations {
@@ -86,8 +86,8 @@ impl Durations {
                 let typical = typical.unwrap_or_default();
                 let seen = lowest(number + 1);
                 let assumed = typical.saturating_mul(ASSUMED).max(ASSUMED_LEAST_MS);
-                let most = if self.total < MANY { seen.max(assumed) } else { seen };
-                return Some(Quantiles { typical, most });
+                let p95 = if self.total < MANY { seen.max(assumed) } else { seen };
+                return Some(Quantiles { typical, p95 });
             }
         }
         None
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn typical_and_most_follow_the_calls() {
+    fn typical_and_p95_follow_the_calls() {
         let mut durations = Durations::default();
         for _ in 0..7 {
             durations.add(20);
@@ -130,16 +130,16 @@ mod tests {
         assert_eq!(durations.quantiles(), None);
         // The slow ones have not ended yet.
         durations.add(20);
-        assert_eq!(durations.quantiles(), Some(Quantiles { typical: 20, most: 1_000 }));
+        assert_eq!(durations.quantiles(), Some(Quantiles { typical: 20, p95: 1_000 }));
         for n in 0..200 {
             durations.add(if n % 10 == 9 { 400 } else { 20 });
         }
         let known = durations.quantiles().unwrap();
-        assert_eq!((known.typical, known.most), (20, 448));
+        assert_eq!((known.typical, known.p95), (20, 448));
         for _ in 0..1_500 {
             durations.add(3);
         }
         let known = durations.quantiles().unwrap();
-        assert_eq!((known.typical, known.most), (3, 4));
+        assert_eq!((known.typical, known.p95), (3, 4));
     }
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Call, Place, Stage};
+use super::calls::{BrokerCall, CallState, Stage};
 use super::io::{Action, Note};
 use super::refusals::{deadline_refusal, no_service, no_verdict};
 use super::{Broker, PlantedBug};
@@ -16,16 +16,18 @@ impl<P: Payload> Broker<P> {
     /// A call's timer fired.
     pub(super) fn call_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
-        match call.place() {
-            Place::Queued(_) | Place::Pinned(_) => self.waiting_due(now, key, out),
-            Place::Running(worker) => {
+        match call.state() {
+            CallState::Queued(_) | CallState::Pinned(_) => self.waiting_due(now, key, out),
+            CallState::Running(worker) => {
                 if !self.planted(PlantedBug::NoDeadlineInFlight) {
                     self.expire_running(now, key, worker, out);
                 }
             }
-            Place::Overdue(worker) => self.reclaim(now, key, worker, out),
-            Place::Asked(stage) | Place::Silenced(stage) => self.expire_asked(now, key, stage, out),
-            Place::Ending => {
+            CallState::Overdue(worker) => self.reclaim(now, key, worker, out),
+            CallState::Asked(stage) | CallState::Silenced(stage) => {
+                self.expire_asked(now, key, stage, out)
+            }
+            CallState::Ending => {
                 self.stats.expired += 1;
                 self.send_refusal(now, key, |_| deadline_refusal(true), out);
                 self.remove(key);
@@ -52,7 +54,7 @@ impl<P: Payload> Broker<P> {
 
     /// The time of a waiting call is up.
     pub(super) fn expire_waiting(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
-        let started = self.calls.get(key).is_some_and(Call::maybe_started);
+        let started = self.calls.get(key).is_some_and(BrokerCall::maybe_started);
         self.stats.expired += 1;
         self.refuse_waiting(now, key, |_| deadline_refusal(started), out);
     }
@@ -102,8 +104,8 @@ impl<P: Payload> Broker<P> {
 
     /// The worker has not given the slot back in time: the slot is taken from it.
     pub(super) fn reclaim(&mut self, now: Time, key: Key, worker: Key, out: &mut Vec<Action<P>>) {
-        if self.plain_form(worker).is_some() {
-            // A plain worker has one request at a time, so it must not get another one before it has ended this.
+        if self.classic_form(worker).is_some() {
+            // A classic worker has one request at a time, so it must not get another one before it has ended this.
             let Some(session) = self.services.session_of(worker) else {
                 return;
             };

@@ -14,7 +14,7 @@ pub(super) struct Flow {
     ended: bool,
     /// The worker has said OPEN.
     opened: bool,
-    /// Units that a plain client has taken, and that the worker is still to get back.
+    /// Units that a classic client has taken, and that the worker is still to get back.
     owed: u32,
     /// Client and worker have heard of each other: the call cannot begin again elsewhere.
     begun: bool,
@@ -37,7 +37,7 @@ impl Flow {
         self.begun
     }
 
-    /// Credit for replies on behalf of a plain client, which cannot give any (R91).
+    /// Credit for replies on behalf of a classic client, which cannot give any (R91).
     pub(super) fn grant(&mut self, window: u32) {
         if self.kind.streams(Direction::Replies) {
             self.replies.add(DEFAULT_WINDOW.min(window), window);
@@ -59,9 +59,9 @@ impl Flow {
         self.replies.units()
     }
 
-    /// The receiver of a stream gives credit. Gives what of it counts, within `most`.
-    pub(super) fn add_credit(&mut self, of: Direction, units: u32, most: u32) -> u32 {
-        self.balance(of).add(units, most)
+    /// The receiver of a stream gives credit. Gives what of it counts, within `max`.
+    pub(super) fn add_credit(&mut self, of: Direction, units: u32, max: u32) -> u32 {
+        self.balance(of).add(units, max)
     }
 
     /// Its worker has begun the replies.
@@ -75,13 +75,13 @@ impl Flow {
         self.replies.take(units(size))
     }
 
-    /// A plain client has taken a reply of this size: what is now to be given back to the worker.
-    pub(super) fn return_credit(&mut self, size: usize, most: u32) -> Option<u32> {
+    /// A classic client has taken a reply of this size: what is now to be given back to the worker.
+    pub(super) fn return_credit(&mut self, size: usize, max: u32) -> Option<u32> {
         self.owed = self.owed.saturating_add(units(size));
-        if self.owed < DEFAULT_WINDOW.min(most) / 2 {
+        if self.owed < DEFAULT_WINDOW.min(max) / 2 {
             return None;
         }
-        Some(self.replies.add(core::mem::take(&mut self.owed), most)).filter(|units| *units > 0)
+        Some(self.replies.add(core::mem::take(&mut self.owed), max)).filter(|units| *units > 0)
     }
 
     fn balance(&mut self, of: Direction) -> &mut Balance {

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{Call, End, Place, Stage, no_name};
+use super::calls::{BrokerCall, CallState, End, Stage, no_name};
 use super::io::{Action, Name};
 use super::refusals::{bad_metadata_of_hook, bad_path, begun, limit_refusal};
 use super::requests::Request;
@@ -187,7 +187,7 @@ impl<P: Payload> Broker<P> {
         let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client()?));
         let own = client.and_then(|client| client.rights().key());
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.set_place(Place::Asked(stage));
+        call.set_state(CallState::Asked(stage));
         let path = call.path().cloned().unwrap_or_else(no_name);
         let end = match stage {
             Stage::Request => call.waits_until(),
@@ -209,7 +209,9 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let Some(key) = Key::from_u64(call) else { return };
-        let Some(Place::Asked(stage)) = self.calls.get(key).map(Call::place) else { return };
+        let Some(CallState::Asked(stage)) = self.calls.get(key).map(BrokerCall::state) else {
+            return;
+        };
         self.release_body(key);
         match verdict {
             Verdict::Dispatch { body, to } => self.send_on(now, key, stage, body, to, out),
@@ -227,7 +229,7 @@ impl<P: Payload> Broker<P> {
                 // The call is kept until its deadline: a client that has no answer when the broker leaves assumes that
                 // no worker has read the call (R49).
                 if let Some(call) = self.calls.get_mut(key) {
-                    call.set_place(Place::Silenced(stage));
+                    call.set_state(CallState::Silenced(stage));
                     let deadline = call.deadline();
                     self.calls.set_timer(key, deadline);
                 }
@@ -258,7 +260,7 @@ impl<P: Payload> Broker<P> {
         let (left, kind) = (call.deadline() - now, call.flow().kind());
         let wish = |target| Wish { leased, no_wait, left, kind, target };
         if self.closing.is_some() {
-            return self.hand_back(now, key, out);
+            return self.send_back(now, key, out);
         }
         let called = check_metadata(body.metadata())
             .map_err(bad_metadata_of_hook)

@@ -3,16 +3,16 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use super::classic::FromClassic;
 use super::hooks::{Question, Verdict};
-use super::plain::FromPlain;
-use super::to_plain::ToPlain;
+use super::to_classic::ToClassic;
 use crate::identity::Identity;
 use crate::limits::Limit;
 pub use crate::names::Name;
 use crate::policy::Policy;
 use crate::slab::Key;
 use crate::time::Span;
-use crate::wire::plain::{Form, Side};
+use crate::wire::classic::{Form, Side};
 use crate::wire::{DisconnectReason, Record, SchemaHash};
 
 /// A record that the broker sends.
@@ -45,17 +45,17 @@ pub enum Input<'a, P> {
         /// The record.
         record: Record<&'a [u8], P>,
     },
-    /// A message of plain MDP arrived.
-    Plain {
+    /// A message of classic MDP arrived.
+    Classic {
         /// The sender.
         from: Sender<'a>,
         /// The form of the message.
         form: Form,
         /// The content of the message.
-        said: FromPlain<'a, P>,
+        said: FromClassic<'a, P>,
     },
-    /// A message arrived that begins as plain MDP and cannot be read. It was dropped as a whole.
-    InvalidPlain {
+    /// A message arrived that begins as classic MDP and cannot be read. It was dropped as a whole.
+    InvalidClassic {
         /// The sender.
         from: Sender<'a>,
         /// The form of the message.
@@ -140,23 +140,23 @@ pub enum Action<P> {
         /// The record.
         record: Outgoing<P>,
     },
-    /// Send a message to a session of a plain peer.
-    SendPlain {
+    /// Send a message to a session of a classic peer.
+    SendClassic {
         /// The session.
         to: Key,
         /// The form of its messages.
         form: Form,
         /// The message.
-        message: ToPlain<P>,
+        message: ToClassic<P>,
     },
-    /// Send a message to a plain peer without a session.
-    AnswerPlain {
+    /// Send a message to a classic peer without a session.
+    AnswerClassic {
         /// The routing id.
         route: Box<[u8]>,
         /// The form of its messages.
         form: Form,
         /// The message.
-        message: ToPlain<P>,
+        message: ToClassic<P>,
     },
     /// Send a record to a peer without a session.
     Answer {
@@ -192,7 +192,7 @@ pub enum Cause {
     Unreachable,
     /// The peer did not read its data and exceeded this limit.
     Unread(Limit),
-    /// A plain client had no more open calls.
+    /// A classic client had no more open calls.
     Idle,
 }
 

@@ -9,8 +9,8 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::slab::Key;
 use crate::time::{Span, Time};
+use crate::wire::classic::Form;
 use crate::wire::listing::Listing;
-use crate::wire::plain::Form;
 use crate::wire::{SchemaHash, put_frame};
 
 /// The status of an answer with a contract (RFC 8).
@@ -20,11 +20,11 @@ const PATIENCE: Span = Span::from_secs(2);
 /// How soon another worker is looked for, if the last one could not be asked or is gone.
 const AGAIN: Span = Span::from_ms(50);
 /// Contracts that the broker is asking for, and the questions that wait for them.
-const LOOKUPS_MOST: usize = 64;
-const ASKERS_MOST: usize = 1_024;
+const MAX_LOOKUPS: usize = 64;
+const MAX_ASKERS: usize = 1_024;
 /// The same of one principal; without a policy, of one session.
-const LOOKUPS_EACH: usize = LOOKUPS_MOST / 4;
-const ASKERS_EACH: usize = ASKERS_MOST / 4;
+const LOOKUPS_EACH: usize = MAX_LOOKUPS / 4;
+const ASKERS_EACH: usize = MAX_ASKERS / 4;
 
 /// The known contracts, and the running lookups.
 #[derive(Debug, Default)]
@@ -55,21 +55,21 @@ struct Lookup {
     /// The call to the worker, once one has a free slot.
     call: Option<Key>,
     tries: u8,
-    /// The owner of the question that began it, as in [`Waits`].
+    /// The owner of the question that began it, as in [`Waiter`].
     who: Key,
-    askers: Vec<Waits>,
+    askers: Vec<Waiter>,
 }
 
 /// A question that waits, and its owner: a principal, or without a policy a session.
 #[derive(Clone, Debug)]
-pub(super) struct Waits {
+pub(super) struct Waiter {
     who: Key,
     asker: Asker,
 }
 
-impl Waits {
+impl Waiter {
     pub(super) fn new(who: Key, asker: Asker) -> Self {
-        Waits { who, asker }
+        Waiter { who, asker }
     }
 }
 
@@ -92,11 +92,11 @@ pub(super) struct Ask {
     pub(super) until: Time,
 }
 
-/// A peer that waits for an answer. A plain client has a session only while it has an open call.
+/// A peer that waits for an answer. A classic client has a session only while it has an open call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     Session { session: Key, call: u64 },
-    Plain { route: Arc<[u8]>, form: Form, identity: Identity },
+    Classic { route: Arc<[u8]>, form: Form, identity: Identity },
 }
 
 impl Schemas {
@@ -144,34 +144,39 @@ impl Schemas {
     /// Whether an owner has as many questions waiting as it may have.
     fn is_full_for(&self, who: Key) -> bool {
         let askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
-        askers.filter(|waits| waits.who == who).count() >= ASKERS_EACH
+        askers.filter(|waiter| waiter.who == who).count() >= ASKERS_EACH
     }
 
     /// Whether there is room for another lookup of this owner.
     fn has_room_for(&self, who: Key) -> bool {
         let own = self.lookups.iter().filter(|lookup| lookup.who == who).count();
-        own < LOOKUPS_EACH && self.lookups.len() < LOOKUPS_MOST
+        own < LOOKUPS_EACH && self.lookups.len() < MAX_LOOKUPS
     }
 
     /// Whether a question may wait.
-    pub(super) fn may_wait(&self, waits: &Waits) -> bool {
-        self.askers() < ASKERS_MOST && !self.is_full_for(waits.who)
+    pub(super) fn may_wait(&self, waiter: &Waiter) -> bool {
+        self.askers() < MAX_ASKERS && !self.is_full_for(waiter.who)
     }
 
     /// Whether a question may begin a lookup.
-    pub(super) fn may_begin(&self, waits: &Waits) -> bool {
-        self.has_room_for(waits.who)
+    pub(super) fn may_begin(&self, waiter: &Waiter) -> bool {
+        self.has_room_for(waiter.who)
     }
 
     /// Lets a question wait for a running lookup. Returns the question if there is none.
-    pub(super) fn join(&mut self, service: Key, hash: SchemaHash, waits: Waits) -> Option<Waits> {
+    pub(super) fn join(
+        &mut self,
+        service: Key,
+        hash: SchemaHash,
+        waiter: Waiter,
+    ) -> Option<Waiter> {
         let mut same = self.lookups.iter_mut();
         match same.find(|same| same.service == service && same.hash == hash) {
             Some(same) => {
-                same.askers.push(waits);
+                same.askers.push(waiter);
                 None
             }
-            None => Some(waits),
+            None => Some(waiter),
         }
     }
 
@@ -182,10 +187,10 @@ impl Schemas {
         service: Key,
         name: Name,
         hash: SchemaHash,
-        waits: Waits,
+        waiter: Waiter,
     ) {
-        let (who, until) = (waits.who, now + PATIENCE);
-        let askers = Vec::from([waits]);
+        let (who, until) = (waiter.who, now + PATIENCE);
+        let askers = Vec::from([waiter]);
         let (call, tries) = (None, 0);
         let lookup = Lookup { service, name, hash, until, next: now, call, tries, who, askers };
         self.lookups.push(lookup);
@@ -195,7 +200,7 @@ impl Schemas {
     pub(super) fn is_asked(&self, session: Key, call: u64) -> bool {
         let asker = Asker::Session { session, call };
         let mut askers = self.lookups.iter().flat_map(|lookup| &lookup.askers);
-        askers.any(|waits| waits.asker == asker)
+        askers.any(|waiter| waiter.asker == asker)
     }
 
     /// A session no longer waits for the answer to its question of this number.
@@ -225,10 +230,10 @@ impl Schemas {
 
     /// The lookup that waits for a worker of this service with this contract.
     pub(super) fn waiting(&self, service: Key, hash: Option<SchemaHash>) -> Option<usize> {
-        let waits = |lookup: &Lookup| {
+        let waiter = |lookup: &Lookup| {
             lookup.call.is_none() && lookup.service == service && Some(lookup.hash) == hash
         };
-        self.lookups.iter().position(waits)
+        self.lookups.iter().position(waiter)
     }
 
     /// The question of the lookup at this index to a worker.
@@ -266,7 +271,7 @@ impl Schemas {
             return None;
         }
         let Lookup { name, askers, .. } = self.lookups.swap_remove(place);
-        Some((name, askers.into_iter().map(|waits| waits.asker).collect()))
+        Some((name, askers.into_iter().map(|waiter| waiter.asker).collect()))
     }
 
     /// Bytes of what is known: counted, and kept.

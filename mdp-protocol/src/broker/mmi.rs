@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::io::{Action, Name};
 use super::refusals::{denied, typed_management};
 use super::services::Registration;
-use super::to_plain::{Content, ToPlain};
+use super::to_classic::{Content, ToClassic};
 use super::{Broker, drain, schemas};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -16,7 +16,7 @@ use crate::wire::listing::{BrokerLine, Listing, ServiceLine, WorkerLine};
 use crate::wire::{DisconnectReason, Record, Reply};
 
 /// The most entries of a list.
-const LIST_MOST: usize = 10_000;
+const MAX_LIST: usize = 10_000;
 
 /// Lists that a principal is given in a second, or a peer without one; each costs a look at all that it lists.
 const LISTS_A_SECOND: u32 = 50;
@@ -38,12 +38,12 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Takes one of the `most` lists of a second. `false`: all are taken.
-    fn take(&mut self, now: Time, most: u32) -> bool {
+    /// Takes one of the `max` lists of a second. `false`: all are taken.
+    fn take(&mut self, now: Time, max: u32) -> bool {
         if now - self.since >= Span::from_secs(1) {
             *self = Lists { since: now, made: 0 };
         }
-        let room = self.made < most;
+        let room = self.made < max;
         self.made += u32::from(room);
         room
     }
@@ -86,8 +86,8 @@ impl<P: Payload> Broker<P> {
         let ends = body.path() == drain::BROKER && listing.status() == OK;
         match self.sessions.get(from).and_then(|session| session.form()) {
             Some(form) => {
-                let message = plain_reply(body.path(), listing);
-                out.push(Action::SendPlain { to: from, form, message });
+                let message = classic_reply(body.path(), listing);
+                out.push(Action::SendClassic { to: from, form, message });
             }
             None => self.answer_management(now, from, call, listing, out),
         }
@@ -143,7 +143,7 @@ impl<P: Payload> Broker<P> {
         if lines.is_empty() && !about.is_empty() {
             return Listing::Status(NOT_FOUND);
         }
-        lines.truncate(LIST_MOST);
+        lines.truncate(MAX_LIST);
         Listing::Methods(lines)
     }
 
@@ -167,7 +167,7 @@ impl<P: Payload> Broker<P> {
     pub(super) fn service_lines(&self) -> Vec<ServiceLine> {
         let mut lines: Vec<ServiceLine> = Vec::new();
         let mut places = self.services.new_map();
-        for (key, service) in self.services.iter().take(LIST_MOST) {
+        for (key, service) in self.services.iter().take(MAX_LIST) {
             places.insert(key, lines.len());
             lines.push(ServiceLine {
                 service: service.name().clone(),
@@ -194,7 +194,7 @@ impl<P: Payload> Broker<P> {
     fn worker_lines(&self, service: Option<Key>) -> Vec<WorkerLine> {
         let wanted = |worker: Key| service.is_none_or(|service| service == worker);
         let workers = self.services.workers().filter(|(_, worker)| wanted(worker.service()));
-        workers.filter_map(|(_, worker)| self.worker_line(worker)).take(LIST_MOST).collect()
+        workers.filter_map(|(_, worker)| self.worker_line(worker)).take(MAX_LIST).collect()
     }
 
     pub(super) fn worker_line(&self, worker: &Registration) -> Option<WorkerLine> {
@@ -207,14 +207,14 @@ impl<P: Payload> Broker<P> {
             running: worker.running(),
             draining: worker.is_retired(),
             schema: worker.schema(),
-            tally: *worker.tally(),
-            since_error: worker.tally().last_error.map(|(_, at)| self.last - at),
+            call_stats: *worker.call_stats(),
+            since_error: worker.call_stats().last_error.map(|(_, at)| self.last - at),
         })
     }
 }
 
-/// An answer to a plain client.
-pub(super) fn plain_reply<P>(service: &[u8], listing: Listing) -> ToPlain<P> {
+/// An answer to a classic client.
+pub(super) fn classic_reply<P>(service: &[u8], listing: Listing) -> ToClassic<P> {
     let (service, content) = (Name::from(service), Content::Listing(Box::new(listing)));
-    ToPlain::Reply { service, last: true, content }
+    ToClassic::Reply { service, last: true, content }
 }

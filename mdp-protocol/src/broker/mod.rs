@@ -1,20 +1,22 @@
 //! The broker: its sessions, the rights and limits of each peer, and the route of every call and reply.
 //!
 //! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
-//! `calls`, `principals` (their use of quotas; `rights` has their rights), `tallies` (statistics; `counting` decides
-//! what counts), `unread` (bytes that peers have not read), `lookups` (schemas of services; `schemas` asks their
-//! workers). This file dispatches the records of peers; `plain` dispatches the messages of peers of plain MDP.
+//! `calls`, `principals` (their use of quotas; `rights` has their rights), `method_stats` (statistics; `counting`
+//! decides what counts), `unread` (bytes that peers have not read), `lookups` (schemas of services; `schemas` asks
+//! their workers). This file dispatches the records of peers; `classic` dispatches the messages of peers of classic
+//! MDP.
 //!
 //! A call's steps are in files of the same names: `requests` (accepts calls), `routing`, `dispatching`, `streams` with
 //! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (the errors for clients), `expiring`,
 //! `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in their time.
-//! `to_plain` writes records as messages of plain MDP, `mmi` and `drain` are the broker's own services, `report` has
-//! all counters, and `audit` checks the invariants.
+//! `to_classic` writes records as messages of classic MDP, `mmi` and `drain` are the broker's own services, `report`
+//! has all counters, and `audit` checks the invariants.
 
 mod abandoning;
 mod audit;
 mod backlog;
 mod calls;
+mod classic;
 mod concluding;
 mod config;
 mod counting;
@@ -27,9 +29,9 @@ mod hooks;
 mod io;
 mod lookups;
 mod metadata;
+mod method_stats;
 mod mmi;
 mod overload;
-mod plain;
 mod principals;
 mod refusals;
 mod refusing;
@@ -42,8 +44,7 @@ mod schemas;
 mod services;
 mod sessions;
 mod streams;
-mod tallies;
-mod to_plain;
+mod to_classic;
 mod unread;
 
 use alloc::boxed::Box;
@@ -51,17 +52,17 @@ use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
 
-pub use config::{Config, DrainConfig, PlainConfig, PlantedBug};
+pub use classic::{FromClassic, Incoming};
+pub use config::{ClassicConfig, Config, DrainConfig, PlantedBug};
 pub use hooks::{About, HookConfig, Question, Target, Verdict};
 pub use io::Input;
 pub use io::{Action, Cause, Name, Note, Outgoing, Sender};
-pub use plain::{FromPlain, Incoming};
 pub use report::Report;
-pub use to_plain::{Content, ToPlain};
+pub use to_classic::{Content, ToClassic};
 pub use unread::UNREAD_STEP;
 
 pub use crate::wire::listing::{
-    BrokerLine, Listing, MethodLine, ServiceLine, Stats, Tally, WorkerLine,
+    BrokerLine, CallStats, Listing, MethodLine, ServiceLine, Stats, WorkerLine,
 };
 
 use crate::identity::Identity;
@@ -70,7 +71,7 @@ use crate::slab::Key;
 use crate::status::Code;
 use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Marks, Record, RecordError};
-use calls::{Call, Calls};
+use calls::{BrokerCall, Calls};
 use principals::Principals;
 use requests::Request;
 use services::{Offer, Services};
@@ -87,7 +88,7 @@ pub struct Broker<P> {
     closed: bool,
     /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
-    gone: plain::Gone,
+    gone: classic::Gone,
     /// Lists that peers without a principal were given.
     open_lists: mmi::Lists,
     schemas: lookups::Schemas,
@@ -101,7 +102,7 @@ pub struct Broker<P> {
 
     calls: Calls<P>,
     unread: unread::Unread,
-    tallies: tallies::Tallies,
+    method_stats: method_stats::MethodStats,
     stats: Stats,
     /// Inputs so far, for the audit of debug builds.
     #[cfg(debug_assertions)]
@@ -118,7 +119,7 @@ impl<P: Payload> Broker<P> {
             closing: None,
             closed: false,
             timers_done: None,
-            gone: plain::Gone::new(config.seed),
+            gone: classic::Gone::new(config.seed),
             open_lists: mmi::Lists::default(),
             schemas: lookups::Schemas::default(),
             principals: Principals::new(hash),
@@ -127,7 +128,7 @@ impl<P: Payload> Broker<P> {
             services: Services::new(hash),
             calls: Calls::new(config.seed),
             unread: unread::Unread::new(hash),
-            tallies: tallies::Tallies::new(hash),
+            method_stats: method_stats::MethodStats::new(hash),
             stats: Stats::default(),
             #[cfg(debug_assertions)]
             handled: 0,
@@ -152,9 +153,9 @@ impl<P: Payload> Broker<P> {
                 Whose::Stranger => self.stranger(now, from, record, out),
                 Whose::Nobody => {}
             },
-            Input::Plain { from, form, said } => self.plain(now, from, form, said, out),
-            Input::InvalidPlain { from, form, side } => {
-                self.invalid_plain(now, from, form, side, out);
+            Input::Classic { from, form, said } => self.classic(now, from, form, said, out),
+            Input::InvalidClassic { from, form, side } => {
+                self.invalid_classic(now, from, form, side, out);
             }
             Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
             Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
@@ -255,7 +256,7 @@ impl<P: Payload> Broker<P> {
     fn record(&mut self, now: Time, from: Key, record: Record<&[u8], P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(from) else { return };
         session.heard(now); // any record counts as life
-        if session.is_plain() {
+        if session.is_classic() {
             // wire.md R2: a session belongs to one dialect.
             self.stats.invalid += 1;
             return self.disconnect(now, from, DisconnectReason::Unexpected, out);
@@ -369,8 +370,8 @@ impl<P: Payload> Broker<P> {
 
     fn send(&mut self, now: Time, to: Key, record: Outgoing<P>, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get_mut(to) else { return };
-        if session.is_plain() {
-            return self.send_plain(now, to, record, out);
+        if session.is_classic() {
+            return self.send_classic(now, to, record, out);
         }
         session.sent(now);
         out.push(Action::Send { to, record });
@@ -392,8 +393,8 @@ impl<P: Payload> Broker<P> {
         for session in self.sessions.keys() {
             self.send(now, session, Record::Drain, out);
         }
-        for call in self.calls.keys_of(Call::is_waiting) {
-            self.hand_back(now, call, out);
+        for call in self.calls.keys_of(BrokerCall::is_waiting) {
+            self.send_back(now, call, out);
         }
         self.end_lookups(now, out);
     }
@@ -434,4 +435,4 @@ impl From<RecordError> for DisconnectReason {
 }
 
 /// The list of a worker's or a turn's calls, of a service's turns, and of its free workers.
-const BY_PLACE: usize = 0;
+const BY_STATE: usize = 0;

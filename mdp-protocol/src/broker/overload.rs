@@ -10,7 +10,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::Call;
+use super::calls::BrokerCall;
 use super::durations::Quantiles;
 use super::io::{Action, Note};
 use super::refusals::overloaded;
@@ -149,11 +149,11 @@ impl Pace {
 /// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so
 /// it is a sixteenth, and the wait is a sixteenth of the time left at most, or [`SHORT`].
 fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
-    let Quantiles { typical, most } = quantiles.unwrap_or(Quantiles::UNKNOWN);
+    let Quantiles { typical, p95 } = quantiles.unwrap_or(Quantiles::UNKNOWN);
     let left = left.as_ms();
     // With more calls than it can do, a service needs fewer of them in its queue to be busy all the time.
     let part = if overloaded { 16 } else { 8 };
-    let wait = (left.saturating_sub(most) / 2).max(left.saturating_sub(typical) / part);
+    let wait = (left.saturating_sub(p95) / 2).max(left.saturating_sub(typical) / part);
     match overloaded {
         true => Span::from_ms(wait.min((left / 16).max(SHORT.as_ms()))),
         false => Span::from_ms(wait),
@@ -176,7 +176,7 @@ impl<P: Payload> Broker<P> {
         let now = self.last;
         let quantiles = match wish.kind.is_stream() {
             true => Some(Quantiles::NONE),
-            false => self.tallies.quantiles(row),
+            false => self.method_stats.quantiles(row),
         };
         let Some(found) = service.and_then(|service| self.services.get_mut(service)) else {
             return Ok(());
@@ -189,8 +189,8 @@ impl<P: Payload> Broker<P> {
         pace.offer(now);
         let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
         let wait = pace.wait(now, ahead, slots, first);
-        let most = patience(wish.left, quantiles, pace.round.is_overloaded());
-        if wait <= most {
+        let max = patience(wish.left, quantiles, pace.round.is_overloaded());
+        if wait <= max {
             return Ok(());
         }
         if pace.noted.is_none_or(|noted| now - noted >= NOTE_EVERY) {
@@ -198,7 +198,7 @@ impl<P: Payload> Broker<P> {
             let service = found.name().clone();
             out.push(Action::Note(Note::Overloaded { service, wait }));
         }
-        Err(overloaded(Span::from_ms(wait.as_ms() - most.as_ms())))
+        Err(overloaded(Span::from_ms(wait.as_ms() - max.as_ms())))
     }
 
     /// The calls before one that this client makes now, of those that wait for a service: its own, and of each other
@@ -216,11 +216,11 @@ impl<P: Payload> Broker<P> {
 
     /// When a waiting call is to be looked at: at the end of its time to wait, or sooner, when even a call that takes
     /// as long as is typical could not end any more.
-    pub(super) fn latest_start(&self, call: &Call<P>) -> Time {
+    pub(super) fn latest_start(&self, call: &BrokerCall<P>) -> Time {
         if call.is_leased() || call.flow().kind().is_stream() || !self.config.admission {
             return call.waits_until();
         }
-        let typical = self.tallies.quantiles(call.row()).map_or(0, |known| known.typical);
+        let typical = self.method_stats.quantiles(call.row()).map_or(0, |known| known.typical);
         call.waits_until().min(Time::from_ms(call.deadline().as_ms().saturating_sub(typical)))
     }
 
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_call_may_wait_for_half_of_what_it_does_not_need() {
-        let known = |typical, most| Some(Quantiles { typical, most });
+        let known = |typical, p95| Some(Quantiles { typical, p95 });
         let wait = |left, quantiles| patience(Span::from_ms(left), quantiles, false).as_ms();
         assert_eq!(wait(2_000, Some(Quantiles::NONE)), 1_000);
         // Nothing is known.

@@ -151,10 +151,10 @@ impl Principals {
 
 impl Usage {
     fn check(&mut self, now: Time, quota: &Quota, size: usize) -> Result<(), Over> {
-        if quota.calls_in_flight.is_some_and(|most| self.calls >= most) {
+        if quota.calls_in_flight.is_some_and(|max| self.calls >= max) {
             return Err(Over::Calls);
         }
-        if quota.queued_bytes.is_some_and(|most| self.bytes + size > most) {
+        if quota.queued_bytes.is_some_and(|max| self.bytes + size > max) {
             return Err(Over::Bytes);
         }
         self.take_token(now, quota)

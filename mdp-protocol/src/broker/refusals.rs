@@ -88,9 +88,9 @@ pub(super) fn broker_gone(_: u8) -> Refusal {
     refusal(Code::Unavailable, Reason::MaybeExecuted, message.into(), false)
 }
 
-pub(super) fn worker_lost(id: &str, attempt: u8, most: u8) -> Refusal {
+pub(super) fn worker_lost(id: &str, attempt: u8, max: u8) -> Refusal {
     let message = format!(
-        "worker {id} left while it held the call (attempt {attempt} of {most}); \
+        "worker {id} left while it held the call (attempt {attempt} of {max}); \
          the handler may have run"
     );
     refusal(Code::Unavailable, Reason::MaybeExecuted, message, false)
@@ -114,8 +114,8 @@ pub(super) fn begun() -> Refusal {
     refusal(Code::Internal, Reason::MaybeExecuted, message, false)
 }
 
-/// Towards a plain client, which hears nothing of CANCEL.
-pub(super) fn handed_back(_: u8) -> Refusal {
+/// Towards a classic client, which hears nothing of CANCEL.
+pub(super) fn sent_back(_: u8) -> Refusal {
     let message = "the broker hands the call back; no handler was started, so make it again".into();
     refusal(Code::Unavailable, Reason::NotDispatched, message, true)
 }
@@ -132,7 +132,7 @@ pub(super) fn hidden_call() -> Refusal {
     refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
 }
 
-/// A tunnel of a plain client with a path that is not a method of the message's service.
+/// A tunnel of a classic client with a path that is not a method of the message's service.
 pub(super) fn other_service() -> Refusal {
     let message = "the message names another service than the path of the typed call in its body";
     refusal(Code::InvalidArgument, Reason::BadRequest, message.into(), true)
@@ -150,10 +150,10 @@ pub(super) fn hidden_reply() -> Refusal {
     refusal(Code::Internal, Reason::MaybeExecuted, message.into(), false)
 }
 
-/// A plain peer cannot have these streams.
+/// A classic peer cannot have these streams.
 pub(super) fn no_such_stream() -> Refusal {
     let message = "plain MDP carries one request, and a stream of replies over MDP/0.2 only; \
-                   the service has a plain worker, or the call a plain client"
+                   the service has a classic worker, or the call a classic client"
         .into();
     refusal(Code::Unimplemented, Reason::NotDispatched, message, true)
 }

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{Call, Place, Stage};
+use super::calls::{BrokerCall, CallState, Stage};
 use super::io::{Action, Name, Note, Outgoing};
-use super::refusals::{broker_gone, handed_back, limit_refusal, worker_lost};
+use super::refusals::{broker_gone, limit_refusal, sent_back, worker_lost};
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -29,7 +29,7 @@ impl<P: Payload> Broker<P> {
         let record = final_of(call, 0, refusal);
         match self.sessions.get(from).and_then(|session| session.form()) {
             None => self.send(now, from, record, out),
-            Some(form) => self.refuse_plain(from, form, body, record, out),
+            Some(form) => self.refuse_classic(from, form, body, record, out),
         }
     }
 
@@ -81,18 +81,20 @@ impl<P: Payload> Broker<P> {
     /// Refuses the running calls that may not run twice, since the broker shuts down. After this a client knows that
     /// such a call without an answer was never read.
     pub(super) fn refuse_running(&mut self, now: Time, out: &mut Vec<Action<P>>) {
-        // A plain client does not know that it should ask again.
-        let is_plain = |call: &Call<P>| {
+        // A classic client does not know that it should ask again.
+        let is_classic = |call: &BrokerCall<P>| {
             let client = call.client().and_then(|client| self.sessions.get(client));
-            client.is_some_and(|client| client.is_plain())
+            client.is_some_and(|client| client.is_classic())
         };
-        let told = |call: &Call<P>| match call.place() {
-            Place::Running(_) => !call.is_idempotent() || is_plain(call),
-            Place::Asked(Stage::Reply) | Place::Silenced(Stage::Reply) => {
-                !call.is_idempotent() || is_plain(call)
+        let told = |call: &BrokerCall<P>| match call.state() {
+            CallState::Running(_) => !call.is_idempotent() || is_classic(call),
+            CallState::Asked(Stage::Reply) | CallState::Silenced(Stage::Reply) => {
+                !call.is_idempotent() || is_classic(call)
             }
-            Place::Asked(Stage::Request) | Place::Silenced(Stage::Request) => is_plain(call),
-            Place::Ending => true,
+            CallState::Asked(Stage::Request) | CallState::Silenced(Stage::Request) => {
+                is_classic(call)
+            }
+            CallState::Ending => true,
             _ => false,
         };
         for call in self.calls.keys_of(told) {
@@ -101,7 +103,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Hands back a request that never became a call, since the broker shuts down.
-    pub(super) fn hand_back_request(
+    pub(super) fn send_back_request(
         &mut self,
         now: Time,
         from: Key,
@@ -111,13 +113,13 @@ impl<P: Payload> Broker<P> {
     ) {
         match self.sessions.get(from).and_then(|session| session.form()) {
             None => self.send(now, from, Record::Cancel { call }, out),
-            Some(_) => self.refuse_request(now, from, call, body, handed_back(0), out),
+            Some(_) => self.refuse_request(now, from, call, body, sent_back(0), out),
         }
     }
 
     /// Hands a waiting call back to its client, which may make it again elsewhere. One whose
     /// handler may have run is refused instead.
-    pub(super) fn hand_back(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+    pub(super) fn send_back(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(client) = call.client().filter(|_| !call.maybe_started()) else {
             return self.refuse_waiting(now, key, |attempt| worker_lost("", attempt, attempt), out);

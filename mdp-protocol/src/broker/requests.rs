@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::Call;
+use super::calls::BrokerCall;
 use super::io::{Action, Note};
 use super::refusals::{bad_path, deadline_refusal, hidden_call, looks_like_a_path};
 use super::routing::{Called, Wish};
@@ -49,7 +49,7 @@ impl<P: Payload> Broker<P> {
             return self.manage(now, from, request.call, &body, out);
         }
         if self.closing.is_some() {
-            return self.hand_back_request(now, from, request.call, &body, out);
+            return self.send_back_request(now, from, request.call, &body, out);
         }
         let route = match self.admit(now, from, &mut request, &body, out) {
             Ok(called) if self.config.hooks.requests => {
@@ -87,7 +87,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Key {
         self.stats.requests += 1;
-        let mut call = Call::new(now, from, request, body.is_raw());
+        let mut call = BrokerCall::new(now, from, request, body.is_raw());
         if self.has_hooks() {
             call.set_path(body.path());
         }
@@ -96,7 +96,7 @@ impl<P: Payload> Broker<P> {
         let key = self.calls.insert(call);
         let Some(session) = self.sessions.get_mut(from) else { return key };
         self.calls.link_client(session.calls_mut(), from, request.call, key);
-        if session.is_plain()
+        if session.is_classic()
             && let Some(call) = self.calls.get_mut(key)
         {
             call.flow_mut().grant(self.config.limits.window);

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::calls::Place;
+use super::calls::CallState;
 use super::io::Action;
 use super::refusals::{limit_refusal, worker_gone, worker_lost};
 use super::{Broker, PlantedBug};
@@ -39,14 +39,14 @@ impl<P: Payload> Broker<P> {
             .map(|session| String::from_utf8_lossy(session.id()).into_owned())
             .unwrap_or_default();
         let attempts = self.config.limits.attempts;
-        let most = match self.calls.get(key) {
+        let max = match self.calls.get(key) {
             Some(call) if call.is_idempotent() => attempts,
             _ => 1,
         };
         if self.calls.get(key).is_some_and(|call| call.client().is_some()) {
             self.stats.refused += 1;
         }
-        self.send_refusal(now, key, |attempt| worker_lost(&id, attempt, most), out);
+        self.send_refusal(now, key, |attempt| worker_lost(&id, attempt, max), out);
         self.remove(key);
         false
     }
@@ -66,7 +66,7 @@ impl<P: Payload> Broker<P> {
     /// Back into the queue, before its client's other calls. Limits do not count here: the call was
     /// accepted once.
     pub(super) fn requeue(&mut self, now: Time, key: Key) {
-        let wait = self.config.plain.queue_expiry;
+        let wait = self.config.classic.queue_expiry;
         if let Some(call) = self.calls.get_mut(key) {
             call.wait_again(now, now + wait);
         }
@@ -86,7 +86,7 @@ impl<P: Payload> Broker<P> {
         self.stop_dispatch(now, to);
         let Some(key) = Key::from_u64(call) else { return };
         let Some(call) = self.calls.get_mut(key) else { return };
-        let Place::Running(worker) = call.place() else { return };
+        let CallState::Running(worker) = call.state() else { return };
         if self.services.session_of(worker) != Some(to) {
             return;
         }
@@ -99,7 +99,7 @@ impl<P: Payload> Broker<P> {
                 self.keep_body(key, body.detach());
                 self.requeue(now, key);
                 if self.closing.is_some() {
-                    self.hand_back(now, key, out);
+                    self.send_back(now, key, out);
                 }
             }
             Some(refusal) => {

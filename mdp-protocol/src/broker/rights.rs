@@ -7,12 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{Call, Place, Stage, UNCOUNTED};
+use super::calls::{BrokerCall, CallState, Stage, UNCOUNTED};
 use super::io::{Action, Name};
 use super::mmi::Lists;
 use super::refusals::{denied, denied_now, quota_refusal};
 use super::routing::Called;
-use super::to_plain::called_service;
+use super::to_classic::called_service;
 use crate::identity::Identity;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
@@ -169,10 +169,10 @@ impl<P: Payload> Broker<P> {
                 continue;
             };
             // The hooks discarded the call, so its client gets no answer.
-            if matches!(call.place(), Place::Silenced(_)) {
+            if matches!(call.state(), CallState::Silenced(_)) {
                 continue;
             }
-            let waiting = call.is_waiting() || call.place() == Place::Asked(Stage::Request);
+            let waiting = call.is_waiting() || call.state() == CallState::Asked(Stage::Request);
             self.stats.denied += 1;
             self.send_refusal(now, key, |_| denied_now(&service, waiting), out);
             self.abandon(now, key, None, out);
@@ -292,7 +292,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A call counts for its caller's principal from now on.
-    pub(super) fn count_call(&mut self, from: Key, call: &mut Call<P>) {
+    pub(super) fn count_call(&mut self, from: Key, call: &mut BrokerCall<P>) {
         let principal = self.sessions.get(from).and_then(|session| session.rights().usage());
         if let Some(usage) = principal.and_then(|key| self.principals.count_call(key)) {
             call.set_usage(usage);

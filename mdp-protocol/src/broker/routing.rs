@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::Broker;
 use super::io::Action;
+use super::method_stats::Known;
 use super::refusals::{no_service, worker_gone};
-use super::tallies::Known;
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
@@ -59,20 +59,21 @@ impl<P: Payload> Broker<P> {
             return Ok(Called { name, service, row });
         }
         let path = body.path();
-        if let Some(Known { row, name, service }) = self.tallies.find(path) {
+        if let Some(Known { row, name, service }) = self.method_stats.find(path) {
             let row = Some(row);
             if self.services.get(service).is_some() {
                 return Ok(Called { name, service: Some(service), row });
             }
             let service = self.services.named(name);
-            self.tallies.set_service(row, service);
+            self.method_stats.set_service(row, service);
             return Ok(Called { name, service, row });
         }
         let (name, _) = names::split(names::check(path)?)?;
         let name = name.as_bytes();
         let service = self.services.named(name);
         let of = service.and_then(|key| Some((key, self.services.get(key)?)));
-        let row = of.and_then(|(key, of)| self.tallies.on_trial(path, name.len(), of.row(), key));
+        let row =
+            of.and_then(|(key, of)| self.method_stats.on_trial(path, name.len(), of.row(), key));
         Ok(Called { name, service, row })
     }
 

@@ -7,9 +7,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Broker;
-use super::calls::{Call, End};
+use super::calls::{BrokerCall, End};
 use super::io::{Action, Name};
-use super::lookups::{Ask, Asker, Step, Waits, answer};
+use super::lookups::{Ask, Asker, Step, Waiter, answer};
 use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
 use super::refusing::final_of;
@@ -48,17 +48,17 @@ impl<P: Payload> Broker<P> {
         if let Some(known) = self.schemas.find(&name, hash) {
             return Some(known);
         }
-        let waits = self.waits(from, call).filter(|waits| {
+        let waiter = self.waiter(from, call).filter(|waiter| {
             self.closing.is_none()
                 && self.calls.len() < self.config.limits.calls
-                && self.schemas.may_wait(waits)
+                && self.schemas.may_wait(waiter)
         });
-        let Some(waits) = waits else { return refused(TRY_LATER) };
-        let waits = self.schemas.join(service, hash, waits)?;
-        if !self.schemas.may_begin(&waits) || !self.may_list(now, from) {
+        let Some(waiter) = waiter else { return refused(TRY_LATER) };
+        let waiter = self.schemas.join(service, hash, waiter)?;
+        if !self.schemas.may_begin(&waiter) || !self.may_list(now, from) {
             return refused(TRY_LATER);
         }
-        self.schemas.begin(now, service, name, hash, waits);
+        self.schemas.begin(now, service, name, hash, waiter);
         self.see_to_lookups(now, out);
         None
     }
@@ -74,14 +74,14 @@ impl<P: Payload> Broker<P> {
         Some((service.name().clone(), hash))
     }
 
-    fn waits(&self, from: Key, call: u64) -> Option<Waits> {
+    fn waiter(&self, from: Key, call: u64) -> Option<Waiter> {
         let session = self.sessions.get(from)?;
         let identity = *session.rights().identity();
         let asker = match session.form() {
-            Some(form) => Asker::Plain { route: Arc::from(session.route()), form, identity },
+            Some(form) => Asker::Classic { route: Arc::from(session.route()), form, identity },
             None => Asker::Session { session: from, call },
         };
-        Some(Waits::new(session.rights().usage().unwrap_or(from), asker))
+        Some(Waiter::new(session.rights().usage().unwrap_or(from), asker))
     }
 
     /// Whether the peer that asked for a service's contract may still have it: there may be another policy by now, or
@@ -89,7 +89,7 @@ impl<P: Payload> Broker<P> {
     fn may_still_ask(&self, asker: &Asker, service: &[u8]) -> bool {
         match asker {
             Asker::Session { session, .. } => self.may_manage(*session, SERVICE, service),
-            Asker::Plain { route, identity, .. } => {
+            Asker::Classic { route, identity, .. } => {
                 let there = self.sessions.at_route(route).and_then(|key| self.sessions.get(key));
                 let same = there.is_none_or(|session| session.rights().identity() == identity);
                 let allows = |grant: &Arc<Grant>| grant.manage || grant.may_call(service);
@@ -117,7 +117,7 @@ impl<P: Payload> Broker<P> {
         if is_over {
             return Some(TIMED_OUT);
         }
-        if call.is_some_and(|call| self.calls.get(call).is_some_and(Call::is_running)) {
+        if call.is_some_and(|call| self.calls.get(call).is_some_and(BrokerCall::is_running)) {
             return None;
         }
         self.schemas.not_asked(place);
@@ -178,7 +178,7 @@ impl<P: Payload> Broker<P> {
             row: None,
             marks: Marks::default(),
         };
-        let mut call = Call::new(now, Key::NOWHERE, &request, false);
+        let mut call = BrokerCall::new(now, Key::NOWHERE, &request, false);
         call.set_service(service);
         let key = self.calls.insert(call);
         self.schemas.asked(place, key);
@@ -231,10 +231,10 @@ impl<P: Payload> Broker<P> {
                 Asker::Session { session, call } => {
                     self.send(now, session, final_of(call, 0, denied(SERVICE)), out);
                 }
-                Asker::Plain { .. } if !may => {}
-                Asker::Plain { route, form, .. } => {
-                    let message = super::mmi::plain_reply(SERVICE, listing.clone());
-                    out.push(Action::AnswerPlain { route: (&*route).into(), form, message });
+                Asker::Classic { .. } if !may => {}
+                Asker::Classic { route, form, .. } => {
+                    let message = super::mmi::classic_reply(SERVICE, listing.clone());
+                    out.push(Action::AnswerClassic { route: (&*route).into(), form, message });
                 }
             }
         }

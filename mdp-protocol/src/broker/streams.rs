@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::calls::{Call, Place};
+use super::calls::{BrokerCall, CallState};
 use super::io::Action;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
@@ -47,9 +47,9 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         let of = Direction::Replies;
-        let from_plain = self.is_plain(from);
+        let from_classic = self.is_classic(from);
         let Some(call) = self.calls.get(key) else { return };
-        let to_plain = call.client().is_some_and(|client| self.is_plain(client));
+        let to_classic = call.client().is_some_and(|client| self.is_classic(client));
         let item = match &part {
             Part::Item(item) => Some(item),
             _ => None,
@@ -57,12 +57,12 @@ impl<P: Payload> Broker<P> {
         // Parts that the client cannot use (R88).
         let no_message = item.is_some_and(|item| item.is_raw() && !call.is_raw());
         let hidden = item.is_some_and(|item| self.hides_reply(call, item));
-        if no_message || hidden || (from_plain && !call.flow().kind().streams(of)) {
+        if no_message || hidden || (from_classic && !call.flow().kind().streams(of)) {
             self.stats.unwanted += 1;
             return;
         }
         let waits = call.has_backlog() || call.flow().reply_units() == 0;
-        if from_plain && !to_plain && waits && item.is_some() {
+        if from_classic && !to_classic && waits && item.is_some() {
             if let (Part::Item(item), Some(call)) = (part, self.calls.get_mut(key)) {
                 call.flow_mut().begin_replies();
                 self.release_body_if_begun(key);
@@ -71,8 +71,8 @@ impl<P: Payload> Broker<P> {
             return;
         }
         let size = item.map(Payload::size);
-        if !self.take_part(key, of, &part, from_plain && to_plain) {
-            if from_plain {
+        if !self.take_part(key, of, &part, from_classic && to_classic) {
+            if from_classic {
                 self.stats.unwanted += 1;
                 return;
             }
@@ -84,22 +84,22 @@ impl<P: Payload> Broker<P> {
             return self.refuse_badly_opened(now, key, error, out);
         }
         self.pass_to_client(now, key, out, |call| Record::Data { call, of, part });
-        if let Some(size) = size.filter(|_| to_plain && !from_plain) {
+        if let Some(size) = size.filter(|_| to_classic && !from_classic) {
             self.return_credit(now, key, size, out);
         }
     }
 
     fn return_credit(&mut self, now: Time, key: Key, size: usize, out: &mut Vec<Action<P>>) {
-        let most = self.config.limits.window;
+        let max = self.config.limits.window;
         let Some(call) = self.calls.get_mut(key) else { return };
-        if let Some(units) = call.flow_mut().return_credit(size, most) {
+        if let Some(units) = call.flow_mut().return_credit(size, max) {
             let of = Direction::Replies;
             self.pass_to_worker(now, key, out, |call| Record::Credit { call, of, units });
         }
     }
 
-    fn is_plain(&self, session: Key) -> bool {
-        self.sessions.get(session).is_some_and(|session| session.is_plain())
+    fn is_classic(&self, session: Key) -> bool {
+        self.sessions.get(session).is_some_and(|session| session.is_classic())
     }
 
     /// Whether a part may come now; if so it has come.
@@ -132,12 +132,12 @@ impl<P: Payload> Broker<P> {
             Direction::Replies => self.made_by(from, call),
         };
         let Some(key) = found else { return };
-        let most = self.config.limits.window;
+        let max = self.config.limits.window;
         let Some(found) = self.calls.get_mut(key) else { return };
         if !found.flow().kind().streams(of) {
             return self.unexpected(now, from, out);
         }
-        let units = found.flow_mut().add_credit(of, units, most);
+        let units = found.flow_mut().add_credit(of, units, max);
         if units == 0 {
             return;
         }
@@ -156,7 +156,7 @@ impl<P: Payload> Broker<P> {
 
     /// The client's records about its streams while the call waited, right after its REQUEST.
     pub(super) fn catch_up(&mut self, now: Time, key: Key, session: Key, out: &mut Vec<Action<P>>) {
-        let Some(flow) = self.calls.get(key).map(Call::flow) else { return };
+        let Some(flow) = self.calls.get(key).map(BrokerCall::flow) else { return };
         let (units, ended, call) = (flow.reply_units(), flow.has_ended(), key.as_u64());
         if units > 0 {
             let of = Direction::Replies;
@@ -190,19 +190,19 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) -> Option<Key> {
         let key = Key::from_u64(call);
-        let place = key.and_then(|key| Some(self.calls.get(key)?.place()));
-        let holder = match place {
-            Some(Place::Running(holder) | Place::Overdue(holder)) => {
+        let state = key.and_then(|key| Some(self.calls.get(key)?.state()));
+        let holder = match state {
+            Some(CallState::Running(holder) | CallState::Overdue(holder)) => {
                 self.services.session_of(holder)
             }
             _ => None,
         };
-        let ended = place.is_none() && key.is_some_and(|key| self.calls.was_removed(key));
+        let ended = state.is_none() && key.is_some_and(|key| self.calls.was_removed(key));
         if holder != Some(worker) && !ended {
             self.unexpected(now, worker, out);
             return None;
         }
-        if !matches!(place, Some(Place::Running(_))) {
+        if !matches!(state, Some(CallState::Running(_))) {
             self.stats.late += 1;
             return None;
         }
@@ -222,7 +222,7 @@ impl<P: Payload> Broker<P> {
         record: impl FnOnce(u64) -> super::io::Outgoing<P>,
     ) {
         // A call that waits gets it with `catch_up`.
-        let Some(Place::Running(worker)) = self.calls.get(key).map(Call::place) else {
+        let Some(CallState::Running(worker)) = self.calls.get(key).map(BrokerCall::state) else {
             return;
         };
         let Some(session) = self.services.session_of(worker) else {

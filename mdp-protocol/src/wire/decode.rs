@@ -239,8 +239,8 @@ fn check_size(packet: &[u8], frames: &[usize], limits: &Limits) -> Result<(), Wi
     if frames.len() >= limits.frames {
         return Err(WireError::TooMuch(Limit::Frames));
     }
-    let most = limits.frame_bytes.min(u32::MAX as usize);
-    if packet.len() > most || frames.iter().any(|len| *len > most) {
+    let max = limits.frame_bytes.min(u32::MAX as usize);
+    if packet.len() > max || frames.iter().any(|len| *len > max) {
         return Err(WireError::TooMuch(Limit::FrameBytes));
     }
     Ok(())

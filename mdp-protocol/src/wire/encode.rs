@@ -20,7 +20,7 @@ pub struct Tail<'a> {
     pub out: bool,
     /// Whether the payload is compressed. Only the two ends of the call use this.
     pub compressed: bool,
-    /// Whether the payload consists of the frames of a plain message (R85).
+    /// Whether the payload consists of the frames of a classic message (R85).
     pub raw: bool,
 }
 
@@ -100,7 +100,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of<N: AsRef<[u8]>, P>(record: &'a Record<N, P>) -> Self {
-        let plain = Fields {
+        let base = Fields {
             command: record.command(),
             flags: Flags::NONE,
             count: 0,
@@ -112,20 +112,20 @@ impl<'a> Fields<'a> {
         };
         match record {
             Record::Hello { id, heartbeat, liveness } => {
-                Fields { count: *liveness, arg: heartbeat.as_wire_ms(), name: id.as_ref(), ..plain }
+                Fields { count: *liveness, arg: heartbeat.as_wire_ms(), name: id.as_ref(), ..base }
             }
             Record::Welcome { id, heartbeat, liveness, frame_bytes } => Fields {
                 count: *liveness,
                 call: *frame_bytes,
                 arg: heartbeat.as_wire_ms(),
                 name: id.as_ref(),
-                ..plain
+                ..base
             },
             Record::Ready { service, capacity, schema } => Fields {
                 arg: *capacity,
                 name: service.as_ref(),
                 payload: schema.as_ref().map_or(&[], |hash| hash),
-                ..plain
+                ..base
             },
             Record::Request { call, timeout, idempotent, attempt, peer, kind, body: _ } => Fields {
                 flags: of_kind(*kind) | Flags::when(Flags::IDEMPOTENT, *idempotent),
@@ -133,16 +133,16 @@ impl<'a> Fields<'a> {
                 call: *call,
                 arg: timeout.as_wire_ms(),
                 peer: peer.as_ref(),
-                ..plain
+                ..base
             },
             Record::Data { call, of, part } => Fields {
                 flags: replies(*of) | Flags::when(Flags::END, matches!(part, Part::End)),
                 count: if matches!(part, Part::Open(_)) { OPEN } else { 0 },
                 call: *call,
-                ..plain
+                ..base
             },
             Record::Credit { call, of, units } => {
-                Fields { flags: replies(*of), call: *call, arg: *units, ..plain }
+                Fields { flags: replies(*of), call: *call, arg: *units, ..base }
             }
             Record::Final { call, code, not_started, attempt, peer, reply: _ } => Fields {
                 flags: Flags::END | Flags::when(Flags::NOT_STARTED, *not_started),
@@ -150,12 +150,12 @@ impl<'a> Fields<'a> {
                 call: *call,
                 arg: code.as_u32(),
                 peer: peer.as_ref(),
-                ..plain
+                ..base
             },
-            Record::Cancel { call } => Fields { call: *call, ..plain },
-            Record::Heartbeat | Record::Drain => plain,
+            Record::Cancel { call } => Fields { call: *call, ..base },
+            Record::Heartbeat | Record::Drain => base,
             Record::Disconnect(reason) => {
-                Fields { count: Record::<N, P>::VERSIONS, arg: reason.as_u32(), ..plain }
+                Fields { count: Record::<N, P>::VERSIONS, arg: reason.as_u32(), ..base }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The frames of a plain message as one payload, in a record with [`RAW`](super::Flags::RAW).
+//! The frames of a classic message as one payload, in a record with [`RAW`](super::Flags::RAW).
 //!
 //! Each frame is its length in four bytes, in network order, followed by its bytes.
 
@@ -44,17 +44,17 @@ pub fn put_frame(payload: &mut Vec<u8>, frame: &[u8]) {
 ///
 /// # Errors
 ///
-/// The payload is not a valid list of frames, or has more than `most` frames.
+/// The payload is not a valid list of frames, or has more than `max` frames.
 pub fn split_frames(
     payload: &[u8],
-    most: usize,
+    max: usize,
     mut frame: impl FnMut(Range<usize>),
 ) -> Result<(), FramesError> {
     let mut at = 0;
     let mut number = 0;
     while at < payload.len() {
-        if number == most {
-            return Err(FramesError::TooMany(most));
+        if number == max {
+            return Err(FramesError::TooMany(max));
         }
         let range = frame_at(payload, at).ok_or(FramesError::Truncated { frame: number, at })?;
         at = range.end;

@@ -4,7 +4,7 @@ use core::ops::BitOr;
 
 use crate::codes::code_table;
 
-/// The first byte of every packet. It is not ASCII and not a frame's length of plain MDP, so the first byte tells the
+/// The first byte of every packet. It is not ASCII and not a frame's length of classic MDP, so the first byte tells the
 /// three dialects apart.
 pub const SIGNATURE: u8 = 0xd3;
 
@@ -59,7 +59,7 @@ impl Flags {
     pub const META: Flags = Flags(0x04);
     /// The payload is the next payload frame of the message.
     pub const OUT: Flags = Flags(0x08);
-    /// The payload consists of the body frames of a plain MDP message.
+    /// The payload consists of the body frames of a classic MDP message.
     pub const RAW: Flags = Flags(0x10);
     /// The payload is compressed.
     pub const COMPRESSED: Flags = Flags(0x20);

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::plain::Dialect;
+use super::classic::Dialect;
 use crate::limits::Limits;
 use crate::names::Name;
 use crate::status::{Code, Reason};
@@ -89,7 +89,7 @@ pub struct WorkerLine {
     pub id: Name,
     /// The service that the worker offers.
     pub service: Name,
-    /// The worker's dialect of plain MDP. `None`: it speaks MDP/RPC.
+    /// The worker's dialect of classic MDP. `None`: it speaks MDP/RPC.
     pub dialect: Option<Dialect>,
     /// Calls that the worker takes at once.
     pub capacity: u32,
@@ -100,7 +100,7 @@ pub struct WorkerLine {
     /// The contract that the worker announced.
     pub schema: Option<SchemaHash>,
     /// The worker's counters so far.
-    pub tally: Tally,
+    pub call_stats: CallStats,
     /// The time since its last error.
     pub since_error: Option<Span>,
 }
@@ -108,7 +108,7 @@ pub struct WorkerLine {
 /// Counters of a method, a service or a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Tally {
+pub struct CallStats {
     /// Calls accepted. For a worker: calls given to it.
     pub requests: u64,
     /// Calls that ended with a status other than OK for their clients.
@@ -132,14 +132,14 @@ pub struct MethodLine {
     /// The method; empty for raw calls, and for typed ones of methods that no worker has.
     pub method: Name,
     /// The counters.
-    pub tally: Tally,
+    pub call_stats: CallStats,
     /// The time since the last error.
     pub since_error: Option<Span>,
 }
 
-impl Tally {
+impl CallStats {
     /// Adds the counters of another row.
-    pub(crate) fn add(&mut self, other: &Tally) {
+    pub(crate) fn add(&mut self, other: &CallStats) {
         self.requests += other.requests;
         self.errors += other.errors;
         self.redispatched += other.redispatched;
@@ -202,7 +202,8 @@ pub struct Stats {
     /// Replies of workers that were dropped because their clients cannot take them: partial replies for a client that
     /// takes one reply, or frames that are not a message of a typed call.
     pub unwanted: u64,
-    /// Raw calls of plain clients that the broker ended without an answer, because plain MDP cannot express a failure.
+    /// Raw calls of classic clients that the broker ended without an answer, because classic MDP cannot express a
+    /// failure.
     pub unanswered: u64,
     /// Messages and metadata that could not be read, and unexpected records.
     pub invalid: u64,

@@ -1,10 +1,11 @@
-//! The wire format of MDP/RPC 1: packets of records. [`plain`] has plain MDP, and [`tunnel`] has MDP/RPC records in
-//! plain messages. `docs/wire.md` is the normative text.
+//! The wire format of MDP/RPC 1: packets of records. [`classic`] has classic MDP, and [`tunnel`] has MDP/RPC records in
+//! classic messages. `docs/wire.md` is the normative text.
 //!
 //! A message is one packet and the payload frames that its records announce. [`decode`] checks a whole packet before
 //! any of its records is used. [`put`] writes records one after another into a buffer that the driver keeps. The state
 //! machines use [`Record`].
 
+pub mod classic;
 mod credit;
 mod decode;
 mod encode;
@@ -12,7 +13,6 @@ mod frames;
 mod header;
 pub(crate) mod listing;
 mod metadata;
-pub mod plain;
 mod record;
 pub mod tunnel;
 

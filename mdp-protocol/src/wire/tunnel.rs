@@ -1,4 +1,4 @@
-//! A typed call in the body of a plain message (`wire.md` R86).
+//! A typed call in the body of a classic message (`wire.md` R86).
 
 use alloc::vec::Vec;
 

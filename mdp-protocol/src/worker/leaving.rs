@@ -23,11 +23,11 @@ impl Worker {
     /// Counts a refusal. Between two that belong together no more than that time may pass: a broker that was away meanwhile
     /// may have changed.
     pub(super) fn refused_for_too_long(&mut self, now: Time) -> bool {
-        let Some(most) = self.config.give_up_after else { return false };
-        let before = self.refused.filter(|refused| now - refused.last <= most.max(LONGEST_GAP));
+        let Some(max) = self.config.give_up_after else { return false };
+        let before = self.refused.filter(|refused| now - refused.last <= max.max(LONGEST_GAP));
         let since = before.map_or(now, |refused| refused.since);
         self.refused = Some(Refused { since, last: now });
-        now - since >= most
+        now - since >= max
     }
 
     /// The worker, or its broker, is about to leave: handlers are notified, and their streams end if the setting says

@@ -49,8 +49,8 @@ fn request_out(packet: &mut Vec<u8>, path: &[u8], len: usize) {
 
 #[test]
 fn a_payload_frame_beyond_the_limit_is_refused() {
-    let most = Limits::default().frame_bytes;
-    for (len, refused) in [(most, false), (most + 1, true), (usize::MAX, true)] {
+    let max = Limits::default().frame_bytes;
+    for (len, refused) in [(max, false), (max + 1, true), (usize::MAX, true)] {
         let mut packet = Vec::new();
         request_out(&mut packet, b"auth.v1.Auth/Login", len);
         for role in ROLES {
@@ -62,9 +62,9 @@ fn a_payload_frame_beyond_the_limit_is_refused() {
 
 #[test]
 fn a_packet_beyond_the_limit_is_refused() {
-    let most = Limits::default().frame_bytes;
+    let max = Limits::default().frame_bytes;
     let path = b"auth.v1.Auth/Login";
-    for (len, refused) in [(most, false), (most + 1, true)] {
+    for (len, refused) in [(max, false), (max + 1, true)] {
         let payload = len - 2 - HEADER_LEN - path.len();
         let tail = [&path[..], &vec![0; payload]].concat();
         let tail = Tail {
@@ -85,9 +85,9 @@ fn a_packet_beyond_the_limit_is_refused() {
 
 #[test]
 fn too_many_frames_are_refused() {
-    let most = Limits::default().frames;
+    let max = Limits::default().frames;
     // The packet is one of them.
-    for (frames, refused) in [(most - 1, false), (most, true), (1_000, true)] {
+    for (frames, refused) in [(max - 1, false), (max, true), (1_000, true)] {
         let mut packet = Vec::new();
         for _ in 0..frames {
             request_out(&mut packet, b"auth.v1.Auth/Login", 3);
@@ -99,8 +99,8 @@ fn too_many_frames_are_refused() {
 
 #[test]
 fn of_a_packet_with_too_many_records_none_counts() {
-    let most = Limits::default().records;
-    for (records, refused) in [(most, false), (most + 1, true)] {
+    let max = Limits::default().records;
+    for (records, refused) in [(max, false), (max + 1, true)] {
         for role in ROLES {
             let told = answer(role, &heartbeats(records), &[]);
             // A stranger is told once for each record that HELLO comes first.
@@ -123,7 +123,7 @@ fn of_a_packet_with_too_many_records_none_counts() {
     let mut world = World::with(Role::Client);
     let before = world.broker.stats().requests;
     let mut packet = Vec::new();
-    for _ in 0..=most {
+    for _ in 0..=max {
         put(&mut packet, &request(7, b"", Span::from_secs(1)));
     }
     world.bad(&hear(&packet, &[], &Limits::default()));
@@ -170,8 +170,8 @@ fn a_ready_with_a_bad_service_name_is_refused() {
 
 #[test]
 fn a_ready_with_a_bad_capacity_is_refused() {
-    let most = Limits::default().capacity;
-    for (capacity, good) in [(0, false), (1, true), (most, true), (most + 1, false)] {
+    let max = Limits::default().capacity;
+    for (capacity, good) in [(0, false), (1, true), (max, true), (max + 1, false)] {
         let mut packet = Vec::new();
         put(
             &mut packet,

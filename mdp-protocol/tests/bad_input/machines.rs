@@ -246,8 +246,8 @@ impl World {
                     self.mail.push((route.clone(), record));
                 }
                 Action::Answer { route, record } => self.mail.push((route, record)),
-                Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
-                    unreachable!("nobody here speaks plain MDP")
+                Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+                    unreachable!("nobody here speaks classic MDP")
                 }
                 Action::Close { session } => {
                     assert!(self.routes.remove(&session).is_some(), "closed twice");

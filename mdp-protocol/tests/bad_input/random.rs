@@ -100,8 +100,8 @@ impl Rng {
         (self.next() % end as u64) as usize
     }
 
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.next() as u8).collect()
+    fn bytes(&mut self, max: usize) -> Vec<u8> {
+        (0..self.below(max + 1)).map(|_| self.next() as u8).collect()
     }
 
     fn of<'a>(&mut self, choice: &[&'a [u8]]) -> &'a [u8] {

@@ -176,8 +176,8 @@ impl Bench {
             Action::Answer { route, record } => {
                 format!("({}): {}", crate::support::string(&route), text(&record))
             }
-            Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
-                unreachable!("nobody here speaks plain MDP")
+            Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+                unreachable!("nobody here speaks classic MDP")
             }
             Action::Close { session } => {
                 let name = self.names.remove(&session).unwrap();

@@ -224,7 +224,7 @@ fn a_call_whose_handler_may_have_run_is_not_given_back() {
 
 #[test]
 fn the_larger_heartbeat_and_liveness_of_both_sides_are_agreed_on() {
-    let config = Config { heartbeat_most: ms(30_000), ..Config::default() };
+    let config = Config { max_heartbeat: ms(30_000), ..Config::default() };
     for (asked, liveness, agreed) in
         [(200, 1, "1000 ms x3"), (4_000, 5, "4000 ms x5"), (90_000, 255, "30000 ms x10")]
     {

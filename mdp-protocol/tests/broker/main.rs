@@ -10,10 +10,10 @@ mod fairness;
 mod hooks;
 mod leaving;
 mod limits;
+mod method_stats;
 mod rights;
 mod sessions;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
-mod tallies;
 mod unread;

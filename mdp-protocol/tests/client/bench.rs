@@ -97,12 +97,12 @@ impl Bench {
         self.input(Input::Tick);
     }
 
-    /// Until the client wants its next connection, or `most` milliseconds.
-    pub(crate) fn until_connect(&mut self, most: u64) -> u64 {
-        let (start, end) = (self.now, self.now + most);
+    /// Until the client wants its next connection, or `max` milliseconds.
+    pub(crate) fn until_connect(&mut self, max: u64) -> u64 {
+        let (start, end) = (self.now, self.now + max);
         while !self.lines.iter().any(|line| line.starts_with("connect")) {
             let next = self.client.next_deadline().expect("there is something to wait for");
-            assert!(next.as_ms() <= end, "no connection within {most} ms: {:?}", self.lines);
+            assert!(next.as_ms() <= end, "no connection within {max} ms: {:?}", self.lines);
             self.now = self.now.max(next.as_ms());
             self.input(Input::Tick);
         }

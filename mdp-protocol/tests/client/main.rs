@@ -213,8 +213,8 @@ fn endpoints_are_tried_in_turn_with_pauses_that_grow_by_chance() {
         assert_eq!(bench.take(), ["disconnected: the broker did not answer"]);
     }
     for (round, pause) in pauses.iter().enumerate().skip(1) {
-        let most = (100_u64 << ((round - 1) / 3)).min(5_000);
-        assert!((most / 2..=most).contains(pause), "round {round}: {pause} of {most}");
+        let max = (100_u64 << ((round - 1) / 3)).min(5_000);
+        assert!((max / 2..=max).contains(pause), "round {round}: {pause} of {max}");
     }
     let other = SessionConfig { endpoints: 3, seed: 43, ..SessionConfig::default() };
     let mut bench = Bench::new(Config { session: other, ..Config::default() });

@@ -1,4 +1,4 @@
-//! A body as bytes, of records and of plain messages.
+//! A body as bytes, of records and of classic messages.
 
 use mdp_protocol::wire::{self, Head, Tail, put_frame, split_frames};
 use mdp_protocol::{Limits, Payload};
@@ -36,8 +36,8 @@ impl Body {
     }
 
     /// Whether a raw payload is a list of frames.
-    pub fn is_list(&self, most: usize) -> bool {
-        split_frames(&self.payload, most, |_| {}).is_ok()
+    pub fn is_list(&self, max: usize) -> bool {
+        split_frames(&self.payload, max, |_| {}).is_ok()
     }
 
     pub fn of_text(text: &str) -> Self {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use mdp_protocol::broker::{
-    Action, Broker, Config, Content, FromPlain, Incoming, Input, Listing, Outgoing, ToPlain,
+    Action, Broker, Config, Content, FromClassic, Incoming, Input, Listing, Outgoing, ToClassic,
 };
-use mdp_protocol::wire::plain::{self, Command, Form, PlainError, Reader};
+use mdp_protocol::wire::classic::{self, ClassicError, Command, Form, Reader};
 use mdp_protocol::wire::{
     DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, split_frames, tunnel,
 };
@@ -33,11 +33,11 @@ impl Stage {
             let number: u64 = value.parse().unwrap();
             let span = Span::from_ms(number);
             match key {
-                "queue_expiry_ms" => config.plain.queue_expiry = span,
-                "run_timeout_ms" => config.plain.run_timeout = span,
-                "idle_expiry_ms" => config.plain.idle_expiry = span,
-                "busy_expiry_ms" => config.plain.busy_expiry = span,
-                "redispatch" => config.plain.redispatch = number != 0,
+                "queue_expiry_ms" => config.classic.queue_expiry = span,
+                "run_timeout_ms" => config.classic.run_timeout = span,
+                "idle_expiry_ms" => config.classic.idle_expiry = span,
+                "busy_expiry_ms" => config.classic.busy_expiry = span,
+                "redispatch" => config.classic.redispatch = number != 0,
                 "services" => config.limits.services = number as usize,
                 "allow_drain" => config.drain.anybody = number != 0,
                 "schemas" => config.limits.schemas = number as usize,
@@ -75,7 +75,7 @@ impl Stage {
         let frames = frames(&message.replace(" @ ", &format!(" {last:016x} ")));
         match frames[0].first() == Some(&SIGNATURE) {
             true => self.packet(who, &frames),
-            false => self.plain(who, &frames),
+            false => self.classic(who, &frames),
         }
     }
 
@@ -111,37 +111,37 @@ impl Stage {
         }
     }
 
-    fn plain(&mut self, who: &str, frames: &[Vec<u8>]) {
-        let message = plain::read(Reader::Broker, frames, &self.limits);
+    fn classic(&mut self, who: &str, frames: &[Vec<u8>]) {
+        let message = classic::read(Reader::Broker, frames, &self.limits);
         let from = self.broker.sender(who.as_bytes(), Identity::anonymous());
         let mut out = Vec::new();
         let message = match message {
             Ok(message) => message,
-            Err(PlainError::Signature) => {
+            Err(ClassicError::Signature) => {
                 let reason = DisconnectReason::Malformed;
                 return self.broker_handle(Input::Invalid { from, reason }, &mut out);
             }
-            Err(PlainError::Wrong { form, side, .. }) => {
-                return self.broker_handle(Input::InvalidPlain { from, form, side }, &mut out);
+            Err(ClassicError::Wrong { form, side, .. }) => {
+                return self.broker_handle(Input::InvalidClassic { from, form, side }, &mut out);
             }
         };
         let body = &frames[message.body..];
         let said = match message.command {
             Command::Request { service } => {
                 let fits = |_: &[u8], head: &_| tunnel::is_request(head);
-                FromPlain::Request { service, content: self.content(service, body, fits) }
+                FromClassic::Request { service, content: self.content(service, body, fits) }
             }
             Command::Answer { address, last } => {
                 let fits = |_: &[u8], head: &_| tunnel::is_reply(head, last);
-                FromPlain::Answer { address, last, content: self.content(b"", body, fits) }
+                FromClassic::Answer { address, last, content: self.content(b"", body, fits) }
             }
-            Command::Ready { service } => FromPlain::Ready { service },
-            Command::Heartbeat => FromPlain::Heartbeat,
-            Command::Disconnect => FromPlain::Disconnect,
+            Command::Ready { service } => FromClassic::Ready { service },
+            Command::Heartbeat => FromClassic::Heartbeat,
+            Command::Disconnect => FromClassic::Disconnect,
             command => panic!("{command:?} is not for a broker"),
         };
         let form = message.form;
-        self.broker_handle(Input::Plain { from, form, said }, &mut out);
+        self.broker_handle(Input::Classic { from, form, said }, &mut out);
     }
 
     fn content<'a>(
@@ -182,14 +182,14 @@ impl Stage {
             Action::Answer { route, record } => {
                 format!("{} < {}", String::from_utf8_lossy(&route), rpc(record))
             }
-            Action::SendPlain { to, form, message } => {
-                if let ToPlain::Task { call, .. } = &message {
+            Action::SendClassic { to, form, message } => {
+                if let ToClassic::Task { call, .. } = &message {
                     self.last.insert(self.routes[&to].clone(), *call);
                 }
-                format!("{} < {}", self.routes[&to], plain_line(form, message))
+                format!("{} < {}", self.routes[&to], classic_line(form, message))
             }
-            Action::AnswerPlain { route, form, message } => {
-                let line = plain_line(form, message);
+            Action::AnswerClassic { route, form, message } => {
+                let line = classic_line(form, message);
                 format!("{} < {line}", String::from_utf8_lossy(&route))
             }
             Action::Ask(_) => unreachable!("there are no hooks"),
@@ -272,7 +272,7 @@ fn render(packet: &[u8]) -> Result<String, WireError> {
     Ok(lines.join(" | "))
 }
 
-fn plain_line(form: Form, message: ToPlain<Body>) -> String {
+fn classic_line(form: Form, message: ToClassic<Body>) -> String {
     let mut frames = Vec::new();
     message.heads(form, |frame| frames.push(frame.to_vec()));
     match message.into_content() {

@@ -62,7 +62,7 @@ pub(crate) struct Finish {
 
 /// Above this many timers without effect in one second a process is said to spin. The wheel fires
 /// some timers early, so a few are right.
-const IDLE_MOST: u32 = 100;
+const MAX_IDLE: u32 = 100;
 
 impl Process {
     /// What its clock shows, as its driver passes it on: it may jump back.
@@ -100,7 +100,7 @@ impl Process {
         let second = now / 1_000;
         let before = if self.idle.0 == second { self.idle.1 } else { 0 };
         self.idle = (second, before + 1);
-        before + 1 > IDLE_MOST
+        before + 1 > MAX_IDLE
     }
 }
 

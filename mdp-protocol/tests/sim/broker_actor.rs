@@ -149,8 +149,8 @@ impl World {
                     self.trace.note(self.now, &[4], || format!("  note {note:?}"));
                 }
                 Action::Ask(question) => self.hooks_hear(*question),
-                Action::SendPlain { .. } | Action::AnswerPlain { .. } => {
-                    unreachable!("nobody here speaks plain MDP")
+                Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+                    unreachable!("nobody here speaks classic MDP")
                 }
                 Action::Closed => self.broker_closed(),
             }
@@ -193,9 +193,9 @@ impl World {
         // What follows a record that was not taken is not sent either: there is no gap.
         let record = outgoing(record, BROKER);
         let unread = self.net.unread(conn);
-        let most = self.plan.broker.limits.unread_bytes_per_session;
+        let max = self.plan.broker.limits.unread_bytes_per_session;
         // One that reads may be sent a record of any size. After the storm all read fast enough.
-        let over = self.storm && unread > most / 2 && unread + weight(&record) > most;
+        let over = self.storm && unread > max / 2 && unread + weight(&record) > max;
         let sent = match failed.has(to) {
             true => Err((record, None)),
             false if over => Err((record, Some(Limit::UnreadBytesPerSession))),

@@ -30,9 +30,9 @@ impl World {
             ("queued", stats.queued, limits.calls),
             ("services", stats.services, limits.services + limits.unserved_services),
         ];
-        for (name, is, most) in bounds {
-            if is > most {
-                broken("I5", format!("{name} is {is}, the limit is {most}"))?;
+        for (name, is, max) in bounds {
+            if is > max {
+                broken("I5", format!("{name} is {is}, the limit is {max}"))?;
             }
         }
         if stats.sessions != self.broker.open.len() {

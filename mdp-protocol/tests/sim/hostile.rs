@@ -31,7 +31,7 @@ impl World {
             let (heartbeat, liveness) = (Span::from_secs(1), 3);
             let hello = Record::Hello { id: Arc::from([]), heartbeat, liveness };
             self.send_up(socket, outgoing(hello, peer));
-            let request = self.plain_request(peer);
+            let request = self.classic_request(peer);
             self.send_up(socket, outgoing(request, peer));
             return;
         }
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// A call as an honest client makes it.
-    fn plain_request(&mut self, peer: usize) -> Msg {
+    fn classic_request(&mut self, peer: usize) -> Msg {
         let (path, form) = (Arc::from(&b"s0.S/M"[..]), Shape::Typed);
         let (by, kind) = (peer as u32, Kind::Request);
         Record::Request {

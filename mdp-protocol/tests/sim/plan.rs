@@ -111,8 +111,8 @@ impl Plan {
                 faults.push(fault);
             }
         }
-        let rough = |rng: &mut Rng, chance, most| match faulty && rng.percent(chance) {
-            true => rng.range(1, most),
+        let rough = |rng: &mut Rng, chance, max| match faulty && rng.percent(chance) {
+            true => rng.range(1, max),
             false => 0,
         };
         let mut plan = Plan {

@@ -102,8 +102,8 @@ impl Streams {
                 let opening = Body::item(Kind::Opening, uid, peer, run, 0, 16);
                 acts.push(Act::Part(Part::Open(opening)));
             }
-            let most = if self.probe { 9 } else { rng.range(0, 4) };
-            for _ in 0..most {
+            let max = if self.probe { 9 } else { rng.range(0, 4) };
+            for _ in 0..max {
                 if source.left == 0 || source.credit <= 0 {
                     break;
                 }
@@ -149,7 +149,7 @@ impl Streams {
 
 /// What a receiver gives back at once when nothing is left to take: from half of its window, and from
 /// 8 units. A broker that allows less than 16 would let streams stand still then (R71).
-fn kept_most(plan: &Plan) -> u32 {
+fn max_kept(plan: &Plan) -> u32 {
     match plan.broker.limits.window {
         16.. => (plan.window / 2).clamp(1, 8),
         _ => 1,
@@ -165,7 +165,7 @@ impl Sink {
         self.owed += self.untaken.drain(..many).sum::<u32>();
         let back = match self.owed {
             0 => 0,
-            owed if self.untaken.is_empty() && owed < kept_most(plan) => 0,
+            owed if self.untaken.is_empty() && owed < max_kept(plan) => 0,
             owed if self.untaken.is_empty() => owed,
             owed => rng.range(0, owed.into()) as u32,
         };
@@ -177,7 +177,7 @@ impl Sink {
 
     /// Whether there is something to take, or to be given back.
     fn has_work(&self, plan: &Plan) -> bool {
-        !self.untaken.is_empty() || self.owed >= kept_most(plan)
+        !self.untaken.is_empty() || self.owed >= max_kept(plan)
     }
 
     /// An item has come. Whether there was credit for it: what the receiver holds and what it has
@@ -232,8 +232,8 @@ impl World {
             Some(_) => (Direction::Replies, Direction::Requests),
             None => (Direction::Requests, Direction::Replies),
         };
-        let most = if probe { 2 } else { self.plan.items };
-        let left = self.rng.range(0, most) as u32;
+        let max = if probe { 2 } else { self.plan.items };
+        let left = self.rng.range(0, max) as u32;
         let streams = Streams {
             uid,
             kind,
@@ -355,7 +355,7 @@ impl World {
 
     /// A machine says that more may be sent.
     pub(crate) fn may_send(&mut self, peer: usize, call: Key, units: u32) -> Check {
-        let most = i64::from(self.plan.broker.limits.window);
+        let max = i64::from(self.plan.broker.limits.window);
         self.trace.note(self.now, &[18, call.as_u64(), units.into()], || {
             format!("  peer {peer} may send {units} for {call:?}")
         });
@@ -364,9 +364,9 @@ impl World {
             return broken("I13", format!("peer {peer} gets credit for {call:?}, no stream of it"));
         };
         source.credit += i64::from(units);
-        if source.credit > most {
+        if source.credit > max {
             let credit = source.credit;
-            broken("I13", format!("peer {peer} has a credit of {credit}, the limit is {most}"))?;
+            broken("I13", format!("peer {peer} has a credit of {credit}, the limit is {max}"))?;
         }
         self.wake_streams(peer, call);
         Ok(())

@@ -129,23 +129,23 @@ impl World {
         self.client_input(peer, client::Input::Call(call))?;
         self.begin_user(peer, uid, wish.kind, wish.probe);
         if !wish.probe {
-            self.plan_to_give_up(peer, life, uid, wish.timeout);
+            self.plan_to_abandon(peer, life, uid, wish.timeout);
         }
         Ok(uid)
     }
 
     /// Some users lose their patience, at any moment of a call.
-    fn plan_to_give_up(&mut self, peer: usize, life: u32, uid: u32, timeout: u64) {
+    fn plan_to_abandon(&mut self, peer: usize, life: u32, uid: u32, timeout: u64) {
         let Role::Client(client) = &self.peers[peer].role else { return };
         let Some(call) = client.newest() else { return };
         if self.rng.percent(self.plan.given_up) {
             let patience = self.rng.range(0, timeout.max(1));
-            self.after(patience, Event::GiveUp { peer, life, uid, call });
+            self.after(patience, Event::Abandon { peer, life, uid, call });
         }
     }
 
     /// Also when the call has ended meanwhile, or its process has: then nothing happens.
-    pub(crate) fn give_up(&mut self, peer: usize, life: u32, uid: u32, call: Key) -> Check {
+    pub(crate) fn abandon(&mut self, peer: usize, life: u32, uid: u32, call: Key) -> Check {
         let process = &self.peers[peer].process;
         if process.life != life || !process.up || process.frozen {
             return Ok(());

@@ -60,7 +60,7 @@ pub(crate) enum Event {
         uid: u32,
     },
     /// A user gives a call up.
-    GiveUp {
+    Abandon {
         peer: usize,
         life: u32,
         uid: u32,
@@ -232,7 +232,7 @@ impl World {
             Event::Verdict { life, call } => self.hooks_speak(life, call)?,
             Event::Call { peer, life } => self.user_calls(peer, life)?,
             Event::Due { uid } => self.check_due(uid)?,
-            Event::GiveUp { peer, life, uid, call } => self.give_up(peer, life, uid, call)?,
+            Event::Abandon { peer, life, uid, call } => self.abandon(peer, life, uid, call)?,
             Event::Hostile { peer, life } => self.hostile_speaks(peer, life),
             Event::Fault => self.fault()?,
             Event::NewPolicy => self.new_policy()?,

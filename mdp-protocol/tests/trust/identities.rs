@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mdp_protocol::Identity;
-use mdp_protocol::broker::{Config, FromPlain, Incoming, Input, Note};
+use mdp_protocol::broker::{Config, FromClassic, Incoming, Input, Note};
 use mdp_protocol::policy::{Grant, Pattern, PeerKey, Policy, Quota};
-use mdp_protocol::wire::plain::Dialect;
+use mdp_protocol::wire::classic::Dialect;
 use mdp_protocol::wire::{CallKind, DisconnectReason, Record};
 
 use crate::body::Body;
@@ -81,22 +81,22 @@ fn a_peer_does_not_become_anonymous_while_the_policy_changes() {
 }
 
 #[test]
-fn so_it_is_over_plain_mdp() {
+fn so_it_is_over_classic_mdp() {
     for dialect in [Dialect::V01, Dialect::V02] {
         let mut stage = stage();
         let ann = Identity::of_key(ANN);
-        let asks = || FromPlain::Request {
+        let asks = || FromClassic::Request {
             service: b"a.S",
             content: Incoming::Raw(Body::of_frames(b"a.S", &[b"x".to_vec()])),
         };
-        stage.plain_as("ann", ann, dialect, asks());
+        stage.classic_as("ann", ann, dialect, asks());
         assert_eq!(callers(&stage.told("w")), ["p-1 ann"]);
         for _ in 0..3 {
             stage.input(Input::Policy(policy(false)));
-            stage.plain_as("ann", ann, dialect, asks());
+            stage.classic_as("ann", ann, dialect, asks());
             assert_eq!(callers(&stage.told("w")), [""; 0], "{dialect:?}");
             stage.input(Input::Policy(policy(true)));
-            stage.plain_as("ann", ann, dialect, asks());
+            stage.classic_as("ann", ann, dialect, asks());
             assert_eq!(callers(&stage.told("w")).len(), 1, "{dialect:?}");
         }
     }
@@ -126,7 +126,7 @@ fn a_routing_id_of_a_session_is_of_no_use_to_another_identity() {
         let before = stage.notes.len();
         stage.say_as("ann", other, a_call(1));
         stage.say_as("ann", other, Record::Disconnect(DisconnectReason::Shutdown));
-        stage.plain_as("ann", other, Dialect::V02, FromPlain::Disconnect);
+        stage.classic_as("ann", other, Dialect::V02, FromClassic::Disconnect);
         let from = stage.broker.sender(b"ann", other);
         stage.input(Input::Invalid { from, reason: DisconnectReason::Malformed });
         let said = stage.notes.get(before..).unwrap_or_default();

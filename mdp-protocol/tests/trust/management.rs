@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use mdp_protocol::broker::{Config, Content, FromPlain, Incoming, Input, Listing, ToPlain};
+use mdp_protocol::broker::{Config, Content, FromClassic, Incoming, Input, Listing, ToClassic};
 use mdp_protocol::policy::{Grant, Pattern, PeerKey, Policy, Quota};
-use mdp_protocol::wire::plain::Dialect;
+use mdp_protocol::wire::classic::Dialect;
 use mdp_protocol::wire::{Record, Reply};
 use mdp_protocol::{Code, Identity};
 
@@ -169,10 +169,10 @@ fn a_contract_is_not_told_to_who_has_lost_the_right_meanwhile() {
 fn a_contract_is_told_to_the_peer_that_has_asked_and_to_no_other() {
     let asks = |service: &'static str, about: &'static str| {
         let body = Body::of_frames(service.as_bytes(), &[about.into()]);
-        FromPlain::Request { service: service.as_bytes(), content: Incoming::Raw(body) }
+        FromClassic::Request { service: service.as_bytes(), content: Incoming::Raw(body) }
     };
     let contract = |said: &Said| match said {
-        Said::Plain(ToPlain::Reply { content: Content::Listing(listing), .. }) => {
+        Said::Classic(ToClassic::Reply { content: Content::Listing(listing), .. }) => {
             listing.status() == 200 && matches!(**listing, Listing::Schema(_))
         }
         _ => false,
@@ -182,7 +182,7 @@ fn a_contract_is_told_to_the_peer_that_has_asked_and_to_no_other() {
     for (other, lost, wanted) in [(false, false, true), (true, false, false), (false, true, false)]
     {
         let mut stage = stage(Quota::default());
-        stage.plain_as("x", ann, Dialect::V02, asks("mmi.schema", "a.S"));
+        stage.classic_as("x", ann, Dialect::V02, asks("mmi.schema", "a.S"));
         stage.now += 1_500;
         if other {
             // Its session is over by then; the routing id is somebody else's.
@@ -190,7 +190,7 @@ fn a_contract_is_told_to_the_peer_that_has_asked_and_to_no_other() {
             let gone = stage.broker.sender(b"x", ann).session();
             gone.into_iter().for_each(|session| stage.input(Input::Unreachable { session }));
             let eve = Identity::of_key(EVE);
-            stage.plain_as("x", eve, Dialect::V02, asks("mmi.service", "a.S"));
+            stage.classic_as("x", eve, Dialect::V02, asks("mmi.service", "a.S"));
         }
         if lost {
             let mut policy = Policy::new();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mdp_protocol::broker::{
-    Action, Broker, Config, Content, FromPlain, Incoming, Input, Note, Outgoing, Question, ToPlain,
+    Action, Broker, Config, Content, FromClassic, Incoming, Input, Note, Outgoing, Question,
+    ToClassic,
 };
-use mdp_protocol::wire::plain::{Dialect, Form};
+use mdp_protocol::wire::classic::{Dialect, Form};
 use mdp_protocol::wire::{self, CallKind, Direction, Head, Part, Record, Reply, decode, tunnel};
 use mdp_protocol::{Code, Identity, Key, Limits, Span, Time};
 
@@ -23,7 +24,7 @@ pub(crate) const ALL: [Speaks; 3] = [None, Some(Dialect::V01), Some(Dialect::V02
 #[derive(Debug)]
 pub(crate) enum Said {
     Record(Outgoing<Body>),
-    Plain(ToPlain<Body>),
+    Classic(ToClassic<Body>),
 }
 
 pub(crate) struct Stage {
@@ -63,16 +64,16 @@ impl Stage {
                 Action::Send { to, record } => {
                     self.said.push((self.routes[&to].clone(), Said::Record(record)));
                 }
-                Action::SendPlain { to, message, .. } => {
-                    self.said.push((self.routes[&to].clone(), Said::Plain(message)));
+                Action::SendClassic { to, message, .. } => {
+                    self.said.push((self.routes[&to].clone(), Said::Classic(message)));
                 }
                 Action::Answer { route, record } => {
                     let route = String::from_utf8(route.into()).unwrap();
                     self.said.push((route, Said::Record(record)));
                 }
-                Action::AnswerPlain { route, message, .. } => {
+                Action::AnswerClassic { route, message, .. } => {
                     let route = String::from_utf8(route.into()).unwrap();
-                    self.said.push((route, Said::Plain(message)));
+                    self.said.push((route, Said::Classic(message)));
                 }
                 Action::Close { session } => drop(self.routes.remove(&session)),
                 Action::Ask(question) => self.questions.push(*question),
@@ -102,19 +103,19 @@ impl Stage {
         self.say_as(who, Identity::anonymous(), record);
     }
 
-    pub(crate) fn plain_as(
+    pub(crate) fn classic_as(
         &mut self,
         who: &str,
         identity: Identity,
         dialect: Dialect,
-        said: FromPlain<'_, Body>,
+        said: FromClassic<'_, Body>,
     ) {
         let from = self.broker.sender(who.as_bytes(), identity);
-        self.input(Input::Plain { from, form: form(dialect), said });
+        self.input(Input::Classic { from, form: form(dialect), said });
     }
 
-    pub(crate) fn plain(&mut self, who: &str, dialect: Dialect, said: FromPlain<'_, Body>) {
-        self.plain_as(who, Identity::anonymous(), dialect, said);
+    pub(crate) fn classic(&mut self, who: &str, dialect: Dialect, said: FromClassic<'_, Body>) {
+        self.classic_as(who, Identity::anonymous(), dialect, said);
     }
 
     /// A worker that offers a service.
@@ -126,7 +127,7 @@ impl Stage {
                 self.say(who, Record::Ready { service, capacity: 8, schema: None });
             }
             Some(dialect) => {
-                self.plain(who, dialect, FromPlain::Ready { service: service.as_bytes() });
+                self.classic(who, dialect, FromClassic::Ready { service: service.as_bytes() });
             }
         }
         self.told(who);
@@ -140,14 +141,15 @@ impl Stage {
         self.told(who);
     }
 
-    /// A raw call with these frames, as the driver hands it over: one that is a tunnel of a plain client is read as such.
+    /// A raw call with these frames, as the driver hands it over: one that is a tunnel of a classic client is read as
+    /// such.
     pub(crate) fn call(&mut self, who: &str, speaks: Speaks, service: &str, frames: &[Vec<u8>]) {
         match speaks {
             None => self.say(who, raw_request(1, service, frames)),
             Some(dialect) => {
                 let content = content(service, frames, tunnel::is_request);
                 let service = service.as_bytes();
-                self.plain(who, dialect, FromPlain::Request { service, content });
+                self.classic(who, dialect, FromClassic::Request { service, content });
             }
         }
     }
@@ -156,7 +158,7 @@ impl Stage {
     pub(crate) fn given(&mut self, who: &str) -> u64 {
         match self.told(who).as_slice() {
             [Said::Record(Record::Request { call, .. }), ..] => *call,
-            [Said::Plain(ToPlain::Task { call, .. }), ..] => *call,
+            [Said::Classic(ToClassic::Task { call, .. }), ..] => *call,
             other => panic!("{who} was told {other:?}"),
         }
     }
@@ -180,7 +182,11 @@ impl Stage {
             Some(dialect) => {
                 let content = content("", frames, |head| tunnel::is_reply(head, last));
                 let address = call.to_be_bytes();
-                self.plain(who, dialect, FromPlain::Answer { address: &address, last, content });
+                self.classic(
+                    who,
+                    dialect,
+                    FromClassic::Answer { address: &address, last, content },
+                );
             }
         }
     }
@@ -270,17 +276,17 @@ pub(crate) fn forged_reply(last: bool) -> Vec<Vec<u8>> {
     frames_of(&record, &body)
 }
 
-/// The record in what a plain peer was told, if it is one.
+/// The record in what a classic peer was told, if it is one.
 pub(crate) fn record_in(said: &Said) -> Option<&Outgoing<Body>> {
     match said {
         Said::Record(record) => Some(record),
-        Said::Plain(ToPlain::Task { content, .. } | ToPlain::Reply { content, .. }) => {
+        Said::Classic(ToClassic::Task { content, .. } | ToClassic::Reply { content, .. }) => {
             match content {
                 Content::Call(record) => Some(record),
                 Content::Raw(_) | Content::Listing(_) => None,
             }
         }
-        Said::Plain(ToPlain::Heartbeat | ToPlain::Disconnect) => None,
+        Said::Classic(ToClassic::Heartbeat | ToClassic::Disconnect) => None,
     }
 }
 
@@ -289,13 +295,13 @@ pub(crate) fn raw_frames(said: &Said) -> Option<Vec<Vec<u8>>> {
     let raw = |body: &Body| mdp_protocol::Payload::is_raw(body).then(|| body.frames());
     match said {
         Said::Record(record) => record.body().and_then(raw),
-        Said::Plain(ToPlain::Task { content, .. } | ToPlain::Reply { content, .. }) => {
+        Said::Classic(ToClassic::Task { content, .. } | ToClassic::Reply { content, .. }) => {
             match content {
                 Content::Raw(body) => Some(body.frames()),
                 Content::Call(record) => record.body().and_then(raw),
                 Content::Listing(_) => None,
             }
         }
-        Said::Plain(ToPlain::Heartbeat | ToPlain::Disconnect) => None,
+        Said::Classic(ToClassic::Heartbeat | ToClassic::Disconnect) => None,
     }
 }

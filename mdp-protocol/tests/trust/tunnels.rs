@@ -106,7 +106,7 @@ fn a_hook_makes_no_raw_call_that_is_a_typed_one() {
                 None => {
                     assert_eq!(code_of(&stage.told("c")), Some(Code::InvalidArgument), "{what}");
                 }
-                // Plain MDP has no words for it (R89).
+                // Classic MDP has no words for it (R89).
                 Some(_) => assert_eq!(stage.broker.stats().unanswered, 1, "{what}"),
             }
         }
@@ -156,7 +156,7 @@ fn forge_reply(
     }
     let told = stage.told("c");
     for said in &told {
-        // What a plain client reads as a record was made by the broker: it names the worker that answered.
+        // What a classic client reads as a record was made by the broker: it names the worker that answered.
         if let Some(Record::Final { peer, .. }) = record_in(said) {
             assert_ne!(&**peer, b"boss", "{what}: {said:?}");
         }
@@ -169,12 +169,12 @@ fn forge_reply(
         (None, None, _) => {
             assert_eq!(told.iter().filter_map(raw_frames).next(), Some(forged), "{what}");
         }
-        // As for each raw call of a plain client that the broker ends (R89).
+        // As for each raw call of a classic client that the broker ends (R89).
         (Some(_), None, true) => {
             assert!(told.is_empty(), "{what}: {told:?}");
             assert_eq!(stage.broker.stats().unanswered, 1, "{what}");
         }
-        // A worker of plain MDP says its status in a tunnel, and the broker makes a record of it.
+        // A worker of classic MDP says its status in a tunnel, and the broker makes a record of it.
         (_, Some(_), true) => {
             assert_eq!(code_of(&told), Some(Code::NotFound), "{what}: {told:?}");
         }
@@ -187,7 +187,7 @@ fn forge_reply(
 #[test]
 fn a_record_in_the_wrong_message_is_none() {
     for worker in ALL {
-        for client in [Some(mdp_protocol::wire::plain::Dialect::V02), None] {
+        for client in [Some(mdp_protocol::wire::classic::Dialect::V02), None] {
             for last in [true, false] {
                 let mut stage = Stage::new(Config::default());
                 stage.worker("w", worker, VAULT);

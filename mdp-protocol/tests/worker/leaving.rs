@@ -28,8 +28,8 @@ fn a_worker_that_is_refused_behind_welcome_backs_off() {
     let attempts = attempts(&mut bench, DisconnectReason::Denied, 61_000);
     let pauses: Vec<u64> = attempts.windows(2).map(|two| two[1] - two[0]).collect();
     for (number, pause) in pauses.iter().enumerate() {
-        let most = (100 << number.min(10)).min(5_000);
-        assert!((most / 2..=most + 1).contains(pause), "{pauses:?}");
+        let max = (100 << number.min(10)).min(5_000);
+        assert!((max / 2..=max + 1).contains(pause), "{pauses:?}");
     }
     assert!(attempts.len() > 12 && attempts.len() < 30, "{pauses:?}");
 }
@@ -60,11 +60,11 @@ fn it_gives_up_when_it_was_refused_for_long_enough() {
         bench
     };
     let denied = Some(LossCause::Said(DisconnectReason::Denied));
-    for most in [0, 20_000] {
-        let mut bench = with(Some(ms(most)));
+    for max in [0, 20_000] {
+        let mut bench = with(Some(ms(max)));
         attempts(&mut bench, DisconnectReason::Denied, 100_000);
         assert_eq!(bench.worker.gave_up(), denied);
-        assert!((1_000 + most..7_100 + most).contains(&bench.now), "{}", bench.now);
+        assert!((1_000 + max..7_100 + max).contains(&bench.now), "{}", bench.now);
         assert_eq!(bench.worker.next_deadline(), None);
     }
     // Neither a broker that restarts nor one that does not answer refuses it.

@@ -167,7 +167,7 @@ impl CallContext {
 
     /// Returns the caller's identity as the broker has verified it: the principal's name from the broker's policy, or
     /// else the connection's public key in Z85. `None` if the connection has no key, or if the call came through a
-    /// broker that does not report this. With plain MDP and a broker of another project, this is the client's own
+    /// broker that does not report this. With classic MDP and a broker of another project, this is the client's own
     /// claim.
     pub fn principal(&self) -> Option<&str> {
         std::str::from_utf8(self.caller().1).ok().filter(|name| !name.is_empty())

@@ -14,7 +14,7 @@ pub use context::CallContext;
 pub use mdp_call::codec::record::{Encoded, Record, decode, encode};
 pub use mdp_call::method::{Idempotency, MethodSpec, OnCancel, ServiceSpec};
 pub use request::{Reply, Request};
-pub use service::{Handling, Service, handling, requests, unknown_method};
+pub use service::{HandlerFuture, Service, handling, requests, unknown_method};
 pub use streams::{Replies, Requests};
 
 pub(crate) use channel::{Answering, AnyChannel, Boxed};

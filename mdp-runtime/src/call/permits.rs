@@ -43,7 +43,7 @@ pub(crate) struct ServicePermits {
     pub(crate) capacity: u32,
     /// The number of calls that were started and have not ended. Written only by the driver's thread.
     started: AtomicU32,
-    /// The number of calls that have ended while a handler still runs, plus all open raw requests of plain MDP.
+    /// The number of calls that have ended while a handler still runs, plus all open raw requests of classic MDP.
     outlasting: AtomicU32,
     /// Notified when `outlasting` decreases.
     bell: Arc<Notify>,
@@ -88,19 +88,19 @@ impl ServicePermits {
         self.outlasting.load(Ordering::Acquire)
     }
 
-    fn give_back(&self) {
+    fn release(&self) {
         self.outlasting.fetch_sub(1, Ordering::AcqRel);
         self.bell.notify_one();
     }
 }
 
-/// Holds a permit for work that is not a call of the driver: a raw request of plain MDP.
+/// Holds a permit for work that is not a call of the driver: a raw request of classic MDP.
 #[derive(Debug)]
 pub(crate) struct ServiceHold(Arc<ServicePermits>);
 
 impl Drop for ServiceHold {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.0.release();
     }
 }
 
@@ -154,7 +154,7 @@ impl CallPermit {
         service.outlasting.fetch_add(1, Ordering::AcqRel);
         let before = self.state.fetch_or(OVER, Ordering::AcqRel);
         if before == 0 || before & OVER != 0 {
-            service.give_back();
+            service.release();
         }
         true
     }
@@ -175,7 +175,7 @@ impl CallPermit {
         if before == OVER | bit
             && let Some(service) = &self.service
         {
-            service.give_back();
+            service.release();
         }
     }
 }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_waits_has_no_permit_to_give_back() {
+    fn a_call_that_waits_has_no_permit_to_release() {
         let (service, waits) = call();
         waits.wait();
         assert!(!waits.end());

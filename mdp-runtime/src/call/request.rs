@@ -10,7 +10,7 @@ use mdp_protocol::wire::CallKind;
 use super::{CallContext, Idempotency, MethodSpec, Record, Replies, Requests, decode, encode};
 #[cfg(feature = "tower")]
 use crate::intercept::Next;
-use crate::retry::Again;
+use crate::retry::RetryOptions;
 use mdp_call::compress::Compression;
 use mdp_call::extensions::Extensions;
 use mdp_call::metadata::Metadata;
@@ -36,7 +36,7 @@ pub struct Request {
     /// For an inner client: a channel itself receives messages uncompressed.
     pub(crate) compression: Option<Compression>,
     /// Whether and how the call may be repeated.
-    pub(crate) again: Again,
+    pub(crate) retry_options: RetryOptions,
     /// The context of the call, at a worker.
     pub(crate) cx: Option<CallContext>,
     /// The streams of the call, while the call travels as one request and has not begun.
@@ -59,7 +59,7 @@ impl Request {
             no_wait: false,
             worker,
             compression: None,
-            again: Again::default(),
+            retry_options: RetryOptions::default(),
             cx: None,
             ends: None,
             #[cfg(feature = "tower")]

@@ -15,7 +15,7 @@ use mdp_call::method::ServiceSpec;
 use mdp_call::status::Status;
 
 /// A handler at work. It ends with the encoded reply.
-pub type Handling = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
 /// A service that a worker can offer: the adapter from bytes to a generated worker trait.
 pub trait Service: Send + Sync + 'static {
@@ -26,11 +26,11 @@ pub trait Service: Send + Sync + 'static {
     fn schema(&self) -> Schema;
 
     /// Runs the method of this [`number`](MethodSpec::number).
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling;
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture;
 }
 
 /// A handler's future as the runtime takes it.
-pub fn handling<F>(future: F) -> Handling
+pub fn handling<F>(future: F) -> HandlerFuture
 where
     F: Future<Output = Result<Bytes, Status>> + Send + 'static,
 {
@@ -38,7 +38,7 @@ where
 }
 
 /// The end of a call of a method that the service does not have.
-pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> Handling {
+pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> HandlerFuture {
     handling(std::future::ready(Err(Status::unimplemented(format!(
         "the service {} has no method of number {number}",
         service.name

@@ -9,7 +9,7 @@ use mdp_protocol::Payload;
 use mdp_protocol::wire::{Direction, Part};
 
 use super::{Encoded, Record, Request, decode, encode};
-use crate::stream::{Flow, Purse, Streaming};
+use crate::stream::{Flow, SendCredit, Streaming};
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::metadata::Metadata;
@@ -90,7 +90,7 @@ impl fmt::Debug for Requests {
 /// The sender of a call's replies, for a [`Channel`](super::Channel) whose replies stream.
 pub struct Replies {
     flow: Arc<Flow>,
-    purse: Purse,
+    credit: SendCredit,
     /// In the order from the caller to the handler.
     changes: Vec<Change>,
     /// OPEN or a reply may have been sent already.
@@ -145,12 +145,12 @@ impl Replies {
         for change in self.changes.iter_mut().rev() {
             bytes = change(bytes)?;
         }
-        let (purse, half) = (&mut self.purse, self.flow.half());
+        let (credit, half) = (&mut self.credit, self.flow.half());
         let over = |_| Status::cancelled("the call is over");
-        poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(over)?;
+        poll_fn(|cx| credit.poll_ready(half, cx)).await.map_err(over)?;
         // The bytes may be a part of a larger buffer.
         let body = Body::of_shared(bytes);
-        self.purse.pay(body.size());
+        self.credit.pay(body.size());
         self.opened = true;
         self.flow.send(Part::Item(body));
         Ok(())
@@ -185,6 +185,6 @@ pub(crate) fn streams_of(request: &Request, flow: &Arc<Flow>) -> (Requests, Repl
     }
     let inner = Streaming::of_requests(Arc::clone(flow), request.method);
     let requests = Requests { inner, changes: Vec::new(), begun: false };
-    let (flow, purse) = (Arc::clone(flow), Purse::default());
-    (requests, Replies { flow, purse, changes: Vec::new(), begun: false, opened: false })
+    let (flow, credit) = (Arc::clone(flow), SendCredit::default());
+    (requests, Replies { flow, credit, changes: Vec::new(), begun: false, opened: false })
 }

@@ -12,13 +12,13 @@ use bytes::Bytes;
 use mdp_protocol::client as core;
 use mdp_protocol::wire::Marks;
 
-use super::answer::Answer;
 use super::channel::Joined;
 use super::kinds::{self, Unary};
-use super::{Client, Command, Ending, Way};
+use super::result_channel::ResultSender;
+use super::{Client, ClientCommand, Destination, Ending};
 use crate::blocking;
 use crate::call::{CallContext, Idempotency, MethodSpec, Record, Reply, Request, current};
-use crate::retry::{Again, Choice, HedgePolicy, RetryPolicy};
+use crate::retry::{Choice, HedgePolicy, RetryOptions, RetryPolicy};
 use crate::stream::Flow;
 use mdp_call::body::Body;
 use mdp_call::codec;
@@ -67,7 +67,7 @@ pub struct Call<Rep, K = Unary> {
     /// The call ends with the handler's own call, if a handler makes the call.
     inherits: bool,
     /// The caller's options for retries and hedging, if any.
-    again: Option<Box<Again>>,
+    retry_options: Option<Box<RetryOptions>>,
     kind: PhantomData<fn() -> (Rep, K)>,
 }
 
@@ -79,7 +79,10 @@ impl<Rep, K> Call<Rep, K> {
     ) -> Self {
         let len = request.encoded_len();
         let body = Body::new(method.path, None, len, |bytes| request.encode_to(bytes));
-        Call { again: Again::of_method(method), ..Call::with_body(client, method, body) }
+        Call {
+            retry_options: RetryOptions::of_method(method),
+            ..Call::with_body(client, method, body)
+        }
     }
 
     pub(super) fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
@@ -97,7 +100,7 @@ impl<Rep, K> Call<Rep, K> {
             worker: Arc::clone(&ANY_WORKER),
             compression: client.compression(),
             inherits: true,
-            again: None,
+            retry_options: None,
             kind: PhantomData,
         }
     }
@@ -223,26 +226,26 @@ impl<Rep: Record> Call<Rep> {
     /// Sets the retry policy of this call, in place of the client's. Clones of a policy share the policy's budget. A
     /// policy without a budget uses the client's budget.
     pub fn retry(mut self, policy: &RetryPolicy) -> Self {
-        self.again.get_or_insert_default().retry = Choice::Set(Arc::new(policy.clone()));
+        self.retry_options.get_or_insert_default().retry = Choice::Set(Arc::new(policy.clone()));
         self
     }
 
     /// Turns retries off for this call, regardless of the client's policy.
     pub fn no_retry(mut self) -> Self {
-        self.again.get_or_insert_default().retry = Choice::Off;
+        self.retry_options.get_or_insert_default().retry = Choice::Off;
         self
     }
 
     /// Sets the hedging policy of this call, in place of the client's: the call is sent a second time when the first
     /// attempt is slow. A call of a method that may have side effects is not sent and ends with FAILED_PRECONDITION.
     pub fn hedge(mut self, policy: &HedgePolicy) -> Self {
-        self.again.get_or_insert_default().hedge = Choice::Set(Arc::new(policy.clone()));
+        self.retry_options.get_or_insert_default().hedge = Choice::Set(Arc::new(policy.clone()));
         self
     }
 
     /// Turns hedging off for this call, regardless of the client's policy.
     pub fn no_hedge(mut self) -> Self {
-        self.again.get_or_insert_default().hedge = Choice::Off;
+        self.retry_options.get_or_insert_default().hedge = Choice::Off;
         self
     }
 
@@ -304,9 +307,9 @@ impl<Rep, K> Call<Rep, K> {
         if let Err(bad) = self.metadata.check() {
             return refused(method, &bad);
         }
-        let link = match &self.client.way {
-            Way::Broker(link) if !self.asks() => link,
-            Way::Channel(joined) if !self.asks() || joined.below().is_some() => {
+        let link = match &self.client.destination {
+            Destination::Broker(link) if !self.asks() => link,
+            Destination::Channel(joined) if !self.asks() || joined.below().is_some() => {
                 let joined = Arc::clone(joined);
                 return joined.start(self.request());
             }
@@ -334,7 +337,7 @@ impl<Rep, K> Call<Rep, K> {
         }
         let new_flow = || Arc::new(Flow::new(kinds::carrier(link), link.window, packing));
         let flow = method.kind.is_stream().then(new_flow);
-        let (token, waiting) = Answer::new(Arc::clone(link), flow.clone());
+        let (token, waiting) = ResultSender::new(Arc::clone(link), flow.clone());
         let call = core::Call {
             token,
             timeout: clock::span(self.timeout),
@@ -345,8 +348,8 @@ impl<Rep, K> Call<Rep, K> {
             body: self.body,
         };
         // The channel to a closed client drops the token, which ends the call.
-        drop(link.command(Command::Call(call)));
-        (Ending::broker(waiting, flow.clone(), packing.most), flow)
+        drop(link.command(ClientCommand::Call(call)));
+        (Ending::broker(waiting, flow.clone(), packing.max), flow)
     }
 
     /// How long the broker may let the call wait for a worker, if that is less than the call's time.
@@ -357,7 +360,7 @@ impl<Rep, K> Call<Rep, K> {
 
     /// Whether the call has its own options for retries or hedging.
     fn asks(&self) -> bool {
-        self.again.as_ref().is_some_and(|again| again.asks())
+        self.retry_options.as_ref().is_some_and(|options| options.asks())
     }
 
     fn request(self) -> Request {
@@ -369,7 +372,7 @@ impl<Rep, K> Call<Rep, K> {
         request.idempotent = self.idempotent;
         request.no_wait = self.no_wait;
         request.compression = self.compression;
-        request.again = self.again.map(|again| *again).unwrap_or_default();
+        request.retry_options = self.retry_options.map(|options| *options).unwrap_or_default();
         request
     }
 
@@ -377,7 +380,7 @@ impl<Rep, K> Call<Rep, K> {
     pub(super) fn of_request(client: &Client, request: Request) -> Self {
         let body = Body::with_payload(request.method.path, None, request.payload);
         // A request from the client's own interceptors has its compression already set.
-        let said = request.again.tries.is_some();
+        let said = request.retry_options.tries.is_some();
         let own = if said { None } else { client.compression() };
         Call {
             metadata: request.metadata,
@@ -388,7 +391,7 @@ impl<Rep, K> Call<Rep, K> {
             no_wait: request.no_wait,
             worker: request.worker,
             compression: request.compression.or(own),
-            again: request.again.asks().then(|| Box::new(request.again)),
+            retry_options: request.retry_options.asks().then(|| Box::new(request.retry_options)),
             // The call that the request came from has done this already.
             inherits: false,
             ..Call::with_body(client, request.method, body)

@@ -18,10 +18,10 @@ use crate::call::{
     Answering, AnyChannel, Boxed, Channel, Encoded, Replies, Reply, Request, Requests, expired,
     refused, streams_of, without_streams,
 };
-use crate::carried;
 use crate::intercept::{Chain, Interceptors};
 use crate::retry::RetryBudget;
 use crate::stream::{Flow, joined};
+use crate::trace_context;
 use mdp_call::status::Status;
 use mdp_transport::ends;
 pub(crate) use passing::handled;
@@ -170,7 +170,7 @@ impl Joined {
             tokio::select! {
                 end = channel => end,
                 // The dropped sender ends the call, regardless of what the channel waits for.
-                () = sender.given_up() => Err(half_sent()),
+                () = sender.abandoned() => Err(half_sent()),
             }
         };
         let tokio = Handle::try_current().ok().or_else(|| spare().cloned());
@@ -224,16 +224,16 @@ where
             "the thread for calls without a tokio runtime could not be started",
         ))));
     };
-    let call = carried::with_context(call);
+    let call = trace_context::with_context(call);
     let (answer, answered) = oneshot::channel();
     let call = async move {
         // The caller may be gone.
         let _ = answer.send(call.await);
     };
-    let given_up = AbortOnDrop(tokio.spawn(ends::task("call in memory", call, drop)));
+    let abandoned = AbortOnDrop(tokio.spawn(ends::task("call in memory", call, drop)));
     Box::pin(async move {
         let answer = answered.await;
-        drop(given_up);
+        drop(abandoned);
         answer.unwrap_or_else(|_| Err(Status::internal("the channel panicked")))
     })
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use mdp_protocol::client::{Action, Call, Client, Config, Input};
 use mdp_protocol::wire::Part;
-use mdp_protocol::wire::plain::Form;
+use mdp_protocol::wire::classic::Form;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
-use super::answer::Answer;
-use crate::by_key::ByKey;
-use crate::peer::{Alarm, Broken, Peer, Way};
-use crate::plain::Side;
-use crate::plain::calls::Calls;
+use super::result_channel::ResultSender;
+use crate::classic::Side;
+use crate::classic::calls::Calls;
+use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
+use crate::secondary_map::SecondaryMap;
 use crate::stream::Flow;
 use mdp_call::body::Body;
 use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
@@ -23,8 +23,8 @@ use mdp_transport::spin::Spin;
 const LAST_GRACE: Span = Span::from_secs(24 * 3600);
 
 /// The commands of the client's handles.
-pub(crate) enum Command {
-    Call(Call<Body, Answer>),
+pub(crate) enum ClientCommand {
+    Call(Call<Body, ResultSender>),
     /// The caller no longer waits for this call.
     Cancel(Key),
     /// A part of a stream of requests.
@@ -32,46 +32,49 @@ pub(crate) enum Command {
     /// The reader took this many units of a stream of replies.
     Taken(Arc<Flow>, u32),
     /// A stream of requests was dropped before its end.
-    GiveUp(Arc<Flow>),
+    Abandon(Arc<Flow>),
     Close(Span),
 }
 
-pub(super) struct Driver {
+pub(super) struct ClientDriver {
     peer: Peer,
-    core: Client<Body, Answer>,
-    inbox: mpsc::UnboundedReceiver<Command>,
-    commands: Vec<Command>,
-    actions: Vec<Action<Body, Answer>>,
+    core: Client<Body, ResultSender>,
+    inbox: mpsc::UnboundedReceiver<ClientCommand>,
+    commands: Vec<ClientCommand>,
+    actions: Vec<Action<Body, ResultSender>>,
     /// The flows of the calls with streams.
-    flows: ByKey<Arc<Flow>>,
+    flows: SecondaryMap<Arc<Flow>>,
     orphaned: bool,
     spin: Spin,
     closed: bool,
 }
 
-impl Driver {
+impl ClientDriver {
     pub(super) fn new(
-        way: Way,
+        options: ConnectOptions,
         config: Config,
-        inbox: mpsc::UnboundedReceiver<Command>,
+        inbox: mpsc::UnboundedReceiver<ClientCommand>,
         state: watch::Sender<ConnectionState>,
     ) -> Self {
-        Driver {
-            peer: Peer::new("client", way, state),
+        ClientDriver {
+            peer: Peer::new("client", options, state),
             core: Client::new(config),
             inbox,
             commands: Vec::with_capacity(BURST),
             actions: Vec::new(),
-            flows: ByKey::default(),
+            flows: SecondaryMap::default(),
             orphaned: false,
             spin: Spin::default(),
             closed: false,
         }
     }
 
-    /// The same driver for a broker that speaks plain MDP of this form.
-    pub(super) fn over_plain(self, form: Form) -> Self {
-        Driver { peer: self.peer.over_plain(Side::Client(Box::new(Calls::new(form)))), ..self }
+    /// The same driver for a broker that speaks classic MDP of this form.
+    pub(super) fn over_classic(self, form: Form) -> Self {
+        ClientDriver {
+            peer: self.peer.over_classic(Side::Client(Box::new(Calls::new(form)))),
+            ..self
+        }
     }
 
     /// The handshakes that have failed.
@@ -116,7 +119,7 @@ impl Driver {
             count = self.inbox.recv_many(&mut self.commands, BURST), if !self.orphaned => {
                 self.orphaned = count == 0;
                 if self.orphaned {
-                    self.commands.push(Command::Close(LAST_GRACE));
+                    self.commands.push(ClientCommand::Close(LAST_GRACE));
                 }
             }
             () = self.peer.ready() => {}
@@ -133,32 +136,32 @@ impl Driver {
         let now = self.peer.clock.now();
         for command in commands.drain(..) {
             match command {
-                Command::Call(call) => self.call(now, call),
-                Command::Cancel(call) => self.cancel(now, call),
-                Command::Part(flow, part) => {
+                ClientCommand::Call(call) => self.call(now, call),
+                ClientCommand::Cancel(call) => self.cancel(now, call),
+                ClientCommand::Part(flow, part) => {
                     // A flow without a key belongs to a call that has ended.
                     if let Some(call) = flow.call() {
                         self.handle_at(now, Input::Part { call, part });
                     }
                 }
-                Command::Taken(flow, units) => {
+                ClientCommand::Taken(flow, units) => {
                     if let Some(call) = flow.call() {
                         self.handle_at(now, Input::Taken { call, units });
                     }
                 }
-                Command::GiveUp(flow) => {
+                ClientCommand::Abandon(flow) => {
                     if let Some(call) = flow.call() {
                         self.cancel(now, call);
                     }
                 }
-                Command::Close(grace) => self.handle_at(now, Input::Close { grace }),
+                ClientCommand::Close(grace) => self.handle_at(now, Input::Close { grace }),
             }
         }
         self.commands = commands;
     }
 
-    fn call(&mut self, now: Time, call: Call<Body, Answer>) {
-        if call.token.is_given_up() {
+    fn call(&mut self, now: Time, call: Call<Body, ResultSender>) {
+        if call.token.is_abandoned() {
             return;
         }
         let naming = call.token.naming();
@@ -189,7 +192,7 @@ impl Driver {
                 Ok(Some(more)) => weight += more,
                 Ok(None) => break,
                 Err(broken) => {
-                    self.give_up(broken);
+                    self.lose_session(broken);
                     return false;
                 }
             }
@@ -211,11 +214,11 @@ impl Driver {
         read
     }
 
-    fn handle(&mut self, input: Input<'_, Body, Answer>) {
+    fn handle(&mut self, input: Input<'_, Body, ResultSender>) {
         self.handle_at(self.peer.clock.now(), input);
     }
 
-    fn handle_at(&mut self, now: Time, input: Input<'_, Body, Answer>) {
+    fn handle_at(&mut self, now: Time, input: Input<'_, Body, ResultSender>) {
         self.core.handle(now, input, &mut self.actions);
         self.perform();
     }
@@ -250,12 +253,12 @@ impl Driver {
         }
         self.actions = actions;
         if let Some(broken) = broken {
-            self.give_up(broken);
+            self.lose_session(broken);
         }
     }
 
     /// Ends the session, which cannot continue.
-    fn give_up(&mut self, broken: Broken) {
+    fn lose_session(&mut self, broken: Broken) {
         // These calls never left the client, regardless of what happened to the others.
         for call in self.peer.take_unsent() {
             self.handle(Input::Unsent(call));
@@ -268,7 +271,7 @@ impl Driver {
 
     fn flush(&mut self) {
         if let Err(broken) = self.peer.flush() {
-            self.give_up(broken);
+            self.lose_session(broken);
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mdp_protocol::Reason;
 use mdp_protocol::client::Outcome;
 
-use super::answer::Waiting;
+use super::result_channel::ResultReceiver;
 use crate::call::{Answering, Reply, refused};
 use crate::stream::Flow;
 use mdp_call::body::Body;
@@ -17,40 +17,40 @@ use mdp_call::status::{Code, Status};
 
 /// The end of a call. Dropping it before the call has ended cancels the call.
 pub(crate) struct Ending {
-    way: Way,
+    source: ResultSource,
     /// The call's streams, if it has any.
     flow: Option<Arc<Flow>>,
 }
 
-enum Way {
+enum ResultSource {
     /// The second field is the maximum size of a reply after decompression, in bytes.
-    Broker(Waiting, usize),
+    Broker(ResultReceiver, usize),
     /// The call goes through a channel. The lock is never contended; it makes the future `Sync`.
     Channel(Mutex<Answering>),
 }
 
 impl Ending {
-    pub(super) fn broker(waiting: Waiting, flow: Option<Arc<Flow>>, most: usize) -> Self {
-        Ending { way: Way::Broker(waiting, most), flow }
+    pub(super) fn broker(waiting: ResultReceiver, flow: Option<Arc<Flow>>, max: usize) -> Self {
+        Ending { source: ResultSource::Broker(waiting, max), flow }
     }
 
     pub(crate) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
-        Ending { way: Way::Channel(Mutex::new(answering)), flow }
+        Ending { source: ResultSource::Channel(Mutex::new(answering)), flow }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
-        let end = match &mut self.way {
-            Way::Broker(waiting, most) => match ready!(waiting.poll(cx)) {
-                Some(outcome) => answered(outcome, *most),
+        let end = match &mut self.source {
+            ResultSource::Broker(waiting, max) => match ready!(waiting.poll(cx)) {
+                Some(outcome) => answered(outcome, *max),
                 None => Err(closed()),
             },
-            Way::Channel(answering) => {
+            ResultSource::Channel(answering) => {
                 let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
                 ready!(answering.as_mut().poll(cx))
             }
         };
-        let given_up = self.flow.as_ref().is_some_and(|flow| flow.is_given_up());
-        Poll::Ready(if given_up { Err(half_sent()) } else { end })
+        let abandoned = self.flow.as_ref().is_some_and(|flow| flow.is_abandoned());
+        Poll::Ready(if abandoned { Err(half_sent()) } else { end })
     }
 }
 
@@ -71,11 +71,11 @@ pub(crate) fn at_client(status: Status) -> Status {
 }
 
 /// The result of a call, from the outcome that the core reports.
-pub(crate) fn answered(outcome: Outcome<Body>, most: usize) -> Result<Reply, Status> {
+pub(crate) fn answered(outcome: Outcome<Body>, max: usize) -> Result<Reply, Status> {
     match outcome {
         Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
         Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
-            payload: body.plain(most).map_err(at_client)?,
+            payload: body.uncompressed(max).map_err(at_client)?,
             metadata: metadata(body.meta(), false)?,
             worker: body.peer(),
             attempts: attempt,

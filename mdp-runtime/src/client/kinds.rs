@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use mdp_protocol::wire::Part;
 
-use super::{Call, CallFuture, Client, Command, Ending, Link};
+use super::{Call, CallFuture, Client, ClientCommand, ClientLink, Ending};
 use crate::blocking;
 use crate::call::{MethodSpec, Record};
 use crate::stream::{Carrier, Flow, RequestSender, Streaming};
@@ -35,14 +35,14 @@ pub struct ClientStreaming<Req>(PhantomData<fn(Req)>);
 pub struct BidiStreaming<Req>(PhantomData<fn(Req)>);
 
 /// Sends the parts of a client's streams to the client's driver.
-struct ToDriver(Arc<Link>);
+struct ToDriver(Arc<ClientLink>);
 
-pub(super) fn carrier(link: &Arc<Link>) -> impl Carrier + use<> {
+pub(super) fn carrier(link: &Arc<ClientLink>) -> impl Carrier + use<> {
     ToDriver(Arc::clone(link))
 }
 
 impl ToDriver {
-    fn tell(&self, command: Command) {
+    fn tell(&self, command: ClientCommand) {
         // A driver that has ended has closed the flow.
         drop(self.0.command(command));
     }
@@ -50,15 +50,15 @@ impl ToDriver {
 
 impl Carrier for ToDriver {
     fn send(&self, flow: &Arc<Flow>, part: Part<Body>) {
-        self.tell(Command::Part(Arc::clone(flow), part));
+        self.tell(ClientCommand::Part(Arc::clone(flow), part));
     }
 
     fn taken(&self, flow: &Arc<Flow>, units: u32) {
-        self.tell(Command::Taken(Arc::clone(flow), units));
+        self.tell(ClientCommand::Taken(Arc::clone(flow), units));
     }
 
-    fn give_up(&self, flow: &Arc<Flow>) {
-        self.tell(Command::GiveUp(Arc::clone(flow)));
+    fn abandon(&self, flow: &Arc<Flow>) {
+        self.tell(ClientCommand::Abandon(Arc::clone(flow)));
     }
 }
 

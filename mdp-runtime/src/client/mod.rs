@@ -1,12 +1,12 @@
 //! The client: one connection for any number of calls and tasks.
 
-mod answer;
 mod call;
 mod channel;
 mod driver;
 mod ending;
 mod kinds;
 mod raw;
+mod result_channel;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,24 +19,24 @@ use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
 pub(crate) use channel::handled;
-pub(crate) use driver::Command;
+pub(crate) use driver::ClientCommand;
 pub(crate) use ending::{Ending, answered, at_client, metadata};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
 
 use crate::blocking;
 use crate::call::{Channel, Service};
+use crate::classic::Dialect;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
 use crate::peer;
-use crate::plain::Dialect;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
-use driver::Driver;
+use driver::ClientDriver;
 use mdp_call::compress::{Compression, Packing};
+use mdp_transport::Context;
 use mdp_transport::Faults;
-use mdp_transport::Runtime;
 use mdp_transport::clock;
 use mdp_transport::endpoint;
 use mdp_transport::ends;
@@ -69,20 +69,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// either kind.
 #[derive(Clone, Debug)]
 pub struct Client {
-    way: Way,
+    destination: Destination,
 }
 
 /// Where calls go. This is not a type parameter, so that code with a generated client can be tested without generics.
 #[derive(Clone, Debug)]
-enum Way {
-    Broker(Arc<Link>),
+enum Destination {
+    Broker(Arc<ClientLink>),
     Channel(Arc<Joined>),
 }
 
 /// The handles' end of a connection.
 #[derive(Debug)]
-struct Link {
-    commands: mpsc::UnboundedSender<Command>,
+struct ClientLink {
+    commands: mpsc::UnboundedSender<ClientCommand>,
     state: watch::Receiver<ConnectionState>,
     faults: Faults,
     /// The number of endpoints.
@@ -108,8 +108,8 @@ impl Default for Timeouts {
     }
 }
 
-impl Link {
-    fn command(&self, command: Command) -> Result<(), Command> {
+impl ClientLink {
+    fn command(&self, command: ClientCommand) -> Result<(), ClientCommand> {
         self.commands.send(command).map_err(|error| error.0)
     }
 }
@@ -128,7 +128,7 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             endpoints: Vec::new(),
-            runtime: None,
+            context: None,
             curve: None,
             config: core::Config::default(),
             timeouts: Timeouts::default(),
@@ -215,14 +215,14 @@ impl Client {
     }
 
     fn with(&self, interceptor: Arc<dyn AnyInterceptor>) -> Client {
-        let (below, before) = match &self.way {
-            Way::Channel(joined) => joined.below().unzip(),
-            Way::Broker(_) => (None, None),
+        let (below, before) = match &self.destination {
+            Destination::Channel(joined) => joined.below().unzip(),
+            Destination::Broker(_) => (None, None),
         };
         let before = before.into_iter().flat_map(|before| before.iter().cloned());
         let all = before.chain([interceptor]).collect();
         let joined = Joined::intercepted(below.unwrap_or(self), all);
-        Client { way: Way::Channel(Arc::new(joined)) }
+        Client { destination: Destination::Channel(Arc::new(joined)) }
     }
 
     fn through(self, interceptors: Added) -> Client {
@@ -231,22 +231,22 @@ impl Client {
             return self;
         }
         let joined = Joined::intercepted(&self, interceptors);
-        Client { way: Way::Channel(Arc::new(joined)) }
+        Client { destination: Destination::Channel(Arc::new(joined)) }
     }
 
     /// Returns the state of the connection; the receiver also reports each change. A client without a broker is
     /// connected until it is shut down.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        match &self.way {
-            Way::Broker(link) => link.state.clone(),
-            Way::Channel(joined) => joined.state(),
+        match &self.destination {
+            Destination::Broker(link) => link.state.clone(),
+            Destination::Channel(joined) => joined.state(),
         }
     }
 
     /// Waits up to `grace` for running calls, ends the remaining ones with CANCELLED, and closes the connection for all
     /// handles. Later calls end with CANCELLED.
     pub async fn shutdown(&self, grace: Duration) {
-        if let Way::Channel(joined) = &self.way {
+        if let Destination::Channel(joined) = &self.destination {
             return joined.shutdown(grace).await;
         }
         let mut state = self.state();
@@ -258,17 +258,21 @@ impl Client {
 
     /// Starts the shutdown. Returns `false` if the client is already closed or has no connection.
     pub(crate) fn close(&self, grace: Duration) -> bool {
-        match &self.way {
-            Way::Broker(link) => link.command(Command::Close(clock::span(grace))).is_ok(),
-            Way::Channel(joined) => joined.close(grace),
+        match &self.destination {
+            Destination::Broker(link) => {
+                link.command(ClientCommand::Close(clock::span(grace))).is_ok()
+            }
+            Destination::Channel(joined) => joined.close(grace),
         }
     }
 
     /// Whether every endpoint has refused the handshake permanently.
     fn is_refused(&self) -> bool {
-        match &self.way {
-            Way::Broker(link) => link.faults.are_final(link.endpoints),
-            Way::Channel(joined) => joined.below().is_some_and(|(client, _)| client.is_refused()),
+        match &self.destination {
+            Destination::Broker(link) => link.faults.are_final(link.endpoints),
+            Destination::Channel(joined) => {
+                joined.below().is_some_and(|(client, _)| client.is_refused())
+            }
         }
     }
 
@@ -278,9 +282,9 @@ impl Client {
         within: Duration,
         cause: Option<LossCause>,
     ) -> ConnectError {
-        let fault = match &self.way {
-            Way::Broker(link) => link.faults.first(),
-            Way::Channel(joined) => match joined.below() {
+        let fault = match &self.destination {
+            Destination::Broker(link) => link.faults.first(),
+            Destination::Channel(joined) => match joined.below() {
                 Some((client, _)) => return client.not_connected(endpoints, within, cause),
                 None => None,
             },
@@ -297,31 +301,33 @@ impl Client {
     }
 
     fn timeouts(&self) -> Timeouts {
-        match &self.way {
-            Way::Broker(link) => link.timeouts,
-            Way::Channel(joined) => joined.timeouts(),
+        match &self.destination {
+            Destination::Broker(link) => link.timeouts,
+            Destination::Channel(joined) => joined.timeouts(),
         }
     }
 
     fn window(&self) -> u32 {
-        match &self.way {
-            Way::Broker(link) => link.window,
-            Way::Channel(joined) => joined.window(),
+        match &self.destination {
+            Destination::Broker(link) => link.window,
+            Destination::Channel(joined) => joined.window(),
         }
     }
 
     /// The retry budget that all clones share, for policies without their own budget.
     pub(crate) fn budget(&self) -> &RetryBudget {
-        match &self.way {
-            Way::Broker(link) => &link.budget,
-            Way::Channel(joined) => joined.budget(),
+        match &self.destination {
+            Destination::Broker(link) => &link.budget,
+            Destination::Channel(joined) => joined.budget(),
         }
     }
 
     fn compression(&self) -> Option<Compression> {
-        match &self.way {
-            Way::Broker(link) => link.packing.with,
-            Way::Channel(joined) => joined.below().and_then(|(client, _)| client.compression()),
+        match &self.destination {
+            Destination::Broker(link) => link.packing.with,
+            Destination::Channel(joined) => {
+                joined.below().and_then(|(client, _)| client.compression())
+            }
         }
     }
 }
@@ -331,7 +337,7 @@ impl Client {
 #[must_use]
 pub struct ClientBuilder {
     endpoints: Vec<String>,
-    runtime: Option<Runtime>,
+    context: Option<Context>,
     curve: Option<CurveClient>,
     config: core::Config,
     timeouts: Timeouts,
@@ -351,7 +357,7 @@ impl ClientBuilder {
 
     /// Sets the protocol between the client and the broker. Default: MDP/RPC.
     ///
-    /// Over plain MDP the broker sends no heartbeats to clients. [`Client::state`] then reports only whether the
+    /// Over classic MDP the broker sends no heartbeats to clients. [`Client::state`] then reports only whether the
     /// transport connection exists, and [`open`](Self::open) waits for no more than that.
     /// [`heartbeat`](Self::heartbeat), [`liveness`](Self::liveness) and [`id`](Self::id) have no effect. See
     /// [`Dialect`] for the other differences.
@@ -360,9 +366,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
-    pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.runtime = Some(runtime.clone());
+    /// Sets the ZeroMQ context. Default: [`Context::global`].
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
         self
     }
 
@@ -418,7 +424,7 @@ impl ClientBuilder {
     /// Sets the maximum size of a reply after decompression, in bytes. A larger reply ends its call with
     /// RESOURCE_EXHAUSTED, before memory is allocated for it. Default: 16 MiB.
     pub fn max_decompressed(mut self, bytes: usize) -> Self {
-        self.packing.most = bytes;
+        self.packing.max = bytes;
         self
     }
 
@@ -499,7 +505,7 @@ impl ClientBuilder {
     }
 
     /// The handle, and the driver that the caller has to run.
-    fn parts(self) -> Result<(Client, Driver), ConnectError> {
+    fn parts(self) -> Result<(Client, ClientDriver), ConnectError> {
         endpoint::check_all(&self.endpoints)?;
         let id = &self.config.session.id;
         if !id.is_empty()
@@ -521,18 +527,26 @@ impl ClientBuilder {
         };
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
-        let way = peer::Way { runtime, endpoints: self.endpoints, keys };
-        let mut driver = Driver::new(way, config, inbox, state_in);
+        let context = self.context.unwrap_or_else(|| Context::global().clone());
+        let options = peer::ConnectOptions { context, endpoints: self.endpoints, keys };
+        let mut driver = ClientDriver::new(options, config, inbox, state_in);
         let faults = driver.faults();
         if let Some(form) = self.dialect.form() {
-            driver = driver.over_plain(form);
+            driver = driver.over_classic(form);
         }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
-        let link =
-            Link { commands, state, faults, endpoints: count, timeouts, window, packing, budget };
-        let client = Client { way: Way::Broker(Arc::new(link)) };
+        let link = ClientLink {
+            commands,
+            state,
+            faults,
+            endpoints: count,
+            timeouts,
+            window,
+            packing,
+            budget,
+        };
+        let client = Client { destination: Destination::Broker(Arc::new(link)) };
         Ok((client.through(self.interceptors), driver))
     }
 
@@ -541,7 +555,7 @@ impl ClientBuilder {
     /// settings are for connections.
     pub fn over(self, channel: impl Channel) -> Client {
         let joined = Joined::new(channel, self.timeouts, self.config.window);
-        Client { way: Way::Channel(Arc::new(joined)) }.through(self.interceptors)
+        Client { destination: Destination::Channel(Arc::new(joined)) }.through(self.interceptors)
     }
 
     /// Makes the client and waits for a broker's WELCOME.
@@ -589,7 +603,7 @@ impl ClientBuilder {
 }
 
 /// Runs a driver. If the driver panics, all calls end and the client counts as closed.
-async fn driving(driver: Driver) {
+async fn driving(driver: ClientDriver) {
     let state = driver.state();
     let ended = move |_| {
         state.send_replace(ConnectionState::Closed);

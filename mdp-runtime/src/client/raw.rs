@@ -10,8 +10,8 @@ use mdp_protocol::Code;
 use mdp_protocol::client::{self as core, Outcome};
 use mdp_protocol::wire::CallKind;
 
-use super::answer::{Answer, Waiting};
-use super::{Client, Command, Way, answered, kinds};
+use super::result_channel::{ResultReceiver, ResultSender};
+use super::{Client, ClientCommand, Destination, answered, kinds};
 use crate::stream::{Flow, cost};
 use mdp_call::body::Body;
 use mdp_call::compress::Packing;
@@ -20,7 +20,7 @@ use mdp_transport::clock;
 
 /// A raw request that was sent. Dropping it before its end cancels the request.
 pub(crate) struct RawCall {
-    waiting: Waiting,
+    waiting: ResultReceiver,
     flow: Arc<Flow>,
     items: VecDeque<Body>,
     end: Option<Result<Vec<Bytes>, Status>>,
@@ -34,9 +34,9 @@ impl Client {
         frames: Vec<Bytes>,
         timeout: Duration,
     ) -> Option<RawCall> {
-        let Way::Broker(link) = &self.way else { return None };
+        let Destination::Broker(link) = &self.destination else { return None };
         let flow = Arc::new(Flow::new(kinds::carrier(link), link.window, Packing::default()));
-        let (token, waiting) = Answer::new(Arc::clone(link), Some(Arc::clone(&flow)));
+        let (token, waiting) = ResultSender::new(Arc::clone(link), Some(Arc::clone(&flow)));
         let call = core::Call {
             token,
             timeout: clock::span(timeout),
@@ -47,7 +47,7 @@ impl Client {
             body: Body::of_frames(service.as_bytes(), frames),
         };
         // The channel to a closed client drops the token, which ends the call.
-        drop(link.command(Command::Call(call)));
+        drop(link.command(ClientCommand::Call(call)));
         Some(RawCall { waiting, flow, items: VecDeque::new(), end: None })
     }
 }

@@ -14,7 +14,7 @@ pub use schema::{
 };
 
 pub use crate::call::{
-    CallContext, Encoded, Handling, Idempotency, MethodSpec, OnCancel, Record, Service,
+    CallContext, Encoded, HandlerFuture, Idempotency, MethodSpec, OnCancel, Record, Service,
     ServiceSpec, decode, encode, handling, requests, unknown_method,
 };
 pub use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming, Unary};

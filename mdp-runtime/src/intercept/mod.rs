@@ -245,7 +245,7 @@ impl Chain {
     }
 
     fn enter(&self, request: &mut Request) -> Next {
-        request.again.tries = Some(Tries::new(&self.budget));
+        request.retry_options.tries = Some(Tries::new(&self.budget));
         let deadline = Instant::now().checked_add(request.timeout);
         Next::new(&self.interceptors, Arc::clone(&self.end), deadline)
     }

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 use super::{Interceptors, Next};
 use crate::call::{
-    CallContext, Channel, Handling, Hold, OnCancel, Outlasts, Replies, Reply, Request, Requests,
-    Service, ServiceSpec, expired, handling, streams_of,
+    CallContext, Channel, HandlerFuture, Hold, OnCancel, Outlasts, Replies, Reply, Request,
+    Requests, Service, ServiceSpec, expired, handling, streams_of,
 };
-use crate::carried;
 use crate::client;
 use crate::stream::Flow;
+use crate::trace_context;
 use crate::worker::handler::{self, Running};
 use bytes::Bytes;
 use mdp_call::status::Status;
@@ -43,7 +43,7 @@ impl Service for Intercepted {
         self.service.schema()
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         let service = Arc::clone(&self.service);
         let end = Arc::new(Handler { service, method, cx: cx.clone() });
         let next = Next::new(&self.interceptors, end, Some(cx.deadline()));
@@ -133,7 +133,7 @@ async fn ended(mut running: Running, cx: &CallContext) -> Result<Bytes, Status> 
     let hold = Hold::take(cx, Outlasts::Task).map_err(|none| none.status(cx.method()))?;
     let (answer, end) = oneshot::channel();
     let cx = cx.clone();
-    tokio::spawn(carried::with_context(async move {
+    tokio::spawn(trace_context::with_context(async move {
         let ended = poll_fn(|context| handler::poll(&mut running, &cx, context)).await;
         drop((running, hold));
         // The caller may be gone.

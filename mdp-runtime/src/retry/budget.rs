@@ -8,7 +8,7 @@ const RESERVE: u32 = 10;
 /// The time in which an empty reserve fills up again, regardless of the number of calls.
 const REFILL: Duration = Duration::from_secs(10);
 /// The maximum that can be saved up, as a multiple of the reserve.
-const MOST: f64 = 10.0;
+const MAX: f64 = 10.0;
 
 /// Bounds the load that retries and hedging add: a share of the calls, 20 % by default, plus a reserve of a few
 /// attempts, 10 by default, which refills within 10 s. So a client with few calls may retry too, and an outage does not
@@ -69,8 +69,8 @@ impl RetryBudget {
 
 impl Bucket {
     fn call(&mut self, _: Instant) {
-        let most = self.reserve.max(1.0) * MOST;
-        self.left = (self.left + self.share).min(most).max(self.left);
+        let max = self.reserve.max(1.0) * MAX;
+        self.left = (self.left + self.share).min(max).max(self.left);
     }
 
     fn spend(&mut self, now: Instant) -> bool {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Answering, Codes, RetryBudget, after, budget_of};
 use crate::call::{Idempotency, Reply, Request};
-use crate::carried;
 use crate::intercept::{Interceptor, Next};
+use crate::trace_context;
 use mdp_call::status::{Code, Status};
 
 const ATTEMPTS: u8 = 2;
@@ -89,12 +89,12 @@ impl Interceptor for Hedging {
         if request.kind().is_stream() {
             return next.call(request).await;
         }
-        if matches!(request.again.hedge, super::Choice::Set(_)) {
+        if matches!(request.retry_options.hedge, super::Choice::Set(_)) {
             check(&request)?;
         } else if check(&request).is_err() {
             return next.call(request).await;
         }
-        match request.again.hedge.take(Some((&self.policy, false))) {
+        match request.retry_options.hedge.take(Some((&self.policy, false))) {
             Some(policy) => hedged(&policy, request, |request| Box::pin(next.call(request))).await,
             None => next.call(request).await,
         }
@@ -154,7 +154,7 @@ pub(super) async fn hedged(
             "another attempt starts while the call runs"
         );
         begun += 1;
-        carried::attempt(begun);
+        trace_context::attempt(begun);
         running.0.push(attempt(request.clone()));
     }
 }

@@ -13,16 +13,16 @@ pub use hedge::HedgePolicy;
 pub(crate) use hedge::Hedging;
 
 use crate::call::{Answering, Channel, MethodSpec, Replies, Reply, Request, Requests};
-use crate::carried;
 use crate::client::Client;
 use crate::intercept::{Interceptor, Next};
+use crate::trace_context;
 use mdp_call::codec::details::RetryInfo;
 use mdp_call::status::{Code, Status};
 use mdp_transport::clock;
 
 const ATTEMPTS: u8 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const MOST_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How failed calls with one request and one reply are retried: for a client ([`Client::retry`](crate::Client::retry)),
 /// for one of a client's methods ([`Client::retry_method`](crate::Client::retry_method)), or for one call
@@ -60,7 +60,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(2);
 pub struct RetryPolicy {
     attempts: u8,
     first: Duration,
-    most: Duration,
+    max: Duration,
     codes: Codes,
     budget: Option<RetryBudget>,
     jitter: Arc<Jitter>,
@@ -71,7 +71,7 @@ impl Default for RetryPolicy {
         RetryPolicy {
             attempts: ATTEMPTS,
             first: FIRST_BACKOFF,
-            most: MOST_BACKOFF,
+            max: MAX_BACKOFF,
             codes: Codes::default(),
             budget: None,
             jitter: Arc::new(Jitter::new(clock::seed())),
@@ -92,12 +92,12 @@ impl RetryPolicy {
     }
 
     /// Sets the wait before another attempt: at most `first` before the second attempt, at most twice as long before
-    /// each further one, and never longer than `most`. The wait is random between zero and that limit, so that calls
+    /// each further one, and never longer than `max`. The wait is random between zero and that limit, so that calls
     /// that failed together are not retried together. Default: 50 ms and 2 s.
     ///
     /// A status with [`RetryInfo`](crate::details::RetryInfo) sets the wait itself; that exact wait is used.
-    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
-        (self.first, self.most) = (first, most);
+    pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
+        (self.first, self.max) = (first, max);
         self
     }
 
@@ -141,7 +141,7 @@ impl RetryPolicy {
     /// The longest back-off after this many attempts.
     fn ceiling(&self, made: u8) -> Duration {
         let doubled = 1_u32.checked_shl(u32::from(made.saturating_sub(1))).unwrap_or(u32::MAX);
-        self.first.saturating_mul(doubled).min(self.most)
+        self.first.saturating_mul(doubled).min(self.max)
     }
 }
 
@@ -185,22 +185,22 @@ impl Jitter {
         mixed ^ (mixed >> 31)
     }
 
-    fn up_to(&self, most: Duration) -> Duration {
-        let nanos = most.as_nanos().saturating_mul(u128::from(self.next())) >> 64;
+    fn up_to(&self, max: Duration) -> Duration {
+        let nanos = max.as_nanos().saturating_mul(u128::from(self.next())) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
 /// Whether and how a call may be repeated, as part of its request.
 #[derive(Clone, Default)]
-pub(crate) struct Again {
+pub(crate) struct RetryOptions {
     pub(crate) retry: Choice<RetryPolicy>,
     pub(crate) hedge: Choice<HedgePolicy>,
     /// The state that all attempts of the call share, while the call goes through a chain.
     pub(crate) tries: Option<Arc<Tries>>,
 }
 
-impl Again {
+impl RetryOptions {
     /// Whether the caller or the schema has set a policy.
     pub(crate) fn asks(&self) -> bool {
         let set = matches!(self.retry, Choice::Set(_) | Choice::Schema(_));
@@ -211,7 +211,10 @@ impl Again {
     pub(crate) fn of_method(method: &MethodSpec) -> Option<Box<Self>> {
         let attempts = method.retry_attempts.filter(|_| !method.kind.is_stream())?;
         let policy = RetryPolicy::new().attempts(attempts);
-        Some(Box::new(Again { retry: Choice::Schema(Arc::new(policy)), ..Again::default() }))
+        Some(Box::new(RetryOptions {
+            retry: Choice::Schema(Arc::new(policy)),
+            ..RetryOptions::default()
+        }))
     }
 }
 
@@ -262,7 +265,7 @@ impl Tries {
 
 /// The budget of a call, which counts the call once.
 fn budget_of(own: Option<&RetryBudget>, request: &Request) -> RetryBudget {
-    let tries = request.again.tries.as_ref();
+    let tries = request.retry_options.tries.as_ref();
     let budget = own.or(tries.map(|tries| &tries.budget)).cloned().unwrap_or_default();
     if tries.is_none_or(|tries| !tries.counted.swap(true, Ordering::Relaxed)) {
         budget.call();
@@ -291,7 +294,7 @@ impl Interceptor for Retrying {
         if passes {
             return next.call(request).await;
         }
-        match request.again.retry.take(Some((&self.policy, self.only.is_some()))) {
+        match request.retry_options.retry.take(Some((&self.policy, self.only.is_some()))) {
             Some(policy) => retried(&policy, request, |request| Box::pin(next.call(request))).await,
             None => next.call(request).await,
         }
@@ -329,7 +332,7 @@ async fn retried(
                 return Err(status);
             }
         }
-        carried::attempt(made.saturating_add(1));
+        trace_context::attempt(made.saturating_add(1));
     }
 }
 
@@ -353,8 +356,8 @@ impl Repeating {
 impl Channel for Repeating {
     async fn call(&self, mut request: Request) -> Result<Reply, Status> {
         let client = &self.client;
-        let retry = request.again.retry.take(None);
-        let hedge = request.again.hedge.take(None);
+        let retry = request.retry_options.retry.take(None);
+        let hedge = request.retry_options.hedge.take(None);
         match (retry, hedge) {
             (None, None) => tried(client.clone(), request).await,
             (Some(retry), None) => {
@@ -388,7 +391,7 @@ async fn hedged(policy: &HedgePolicy, request: Request, client: &Client) -> Resu
 
 /// One attempt. A call counts as not started only if no attempt was started.
 async fn tried(client: Client, request: Request) -> Result<Reply, Status> {
-    let Some(tries) = request.again.tries.clone() else {
+    let Some(tries) = request.retry_options.tries.clone() else {
         return Channel::call(&client, request).await;
     };
     let mut attempt = Ran { tries: &tries, known: false };
@@ -445,10 +448,10 @@ mod tests {
     #[test]
     fn chance_stays_below_its_ceiling_and_comes_back_with_its_seed() {
         let (one, other) = (Jitter::new(7), Jitter::new(7));
-        let most = Duration::from_millis(100);
-        let drawn: Vec<_> = (0..1_000).map(|_| one.up_to(most)).collect();
-        assert!(drawn.iter().all(|wait| *wait < most));
-        assert!(drawn.iter().all(|wait| *wait == other.up_to(most)));
+        let max = Duration::from_millis(100);
+        let drawn: Vec<_> = (0..1_000).map(|_| one.up_to(max)).collect();
+        assert!(drawn.iter().all(|wait| *wait < max));
+        assert!(drawn.iter().all(|wait| *wait == other.up_to(max)));
         let sum: Duration = drawn.iter().sum();
         assert!((40..60).contains(&(sum / 1_000).as_millis()), "{sum:?}");
         assert_eq!(one.up_to(Duration::ZERO), Duration::ZERO);

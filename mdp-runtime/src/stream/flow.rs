@@ -15,7 +15,7 @@ use mdp_call::compress::Packing;
 
 /// Maximum number of items in an inbox that are slices of their packets. A longer inbox means a slow reader; further
 /// items are copied, so that large packets are freed.
-const SLICES_MOST: usize = 128;
+const MAX_SLICES: usize = 128;
 
 /// Carries the parts of a call's streams further: a driver, or the other end in memory.
 pub(crate) trait Carrier: Send + Sync {
@@ -30,7 +30,7 @@ pub(crate) trait Carrier: Send + Sync {
     /// Lets the other side send this many more units.
     fn taken(&self, flow: &Arc<Flow>, units: u32);
     /// Cancels the call. Only a client's end does this.
-    fn give_up(&self, flow: &Arc<Flow>);
+    fn abandon(&self, flow: &Arc<Flow>);
 }
 
 /// One end of a call's streams.
@@ -42,7 +42,7 @@ pub(crate) struct Flow {
     /// The credit that this end has granted to the other end.
     window: u32,
     packing: Packing,
-    given_up: AtomicBool,
+    abandoned: AtomicBool,
     gone: Notify,
 }
 
@@ -58,7 +58,7 @@ impl Flow {
             call: OnceLock::new(),
             window,
             packing: Packing::default(),
-            given_up: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             gone: Notify::new(),
         }
     }
@@ -106,19 +106,19 @@ impl Flow {
     }
 
     /// Ends a client's requests before they are complete, which cancels the call.
-    pub(crate) fn give_up(self: &Arc<Self>) {
-        self.given_up.store(true, Ordering::Release);
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        self.abandoned.store(true, Ordering::Release);
         self.gone.notify_one();
-        self.carrier.give_up(self);
+        self.carrier.abandon(self);
     }
 
     /// Waits until [`give_up`](Self::give_up) is called. Supports one waiting task.
-    pub(crate) async fn given_up(&self) {
+    pub(crate) async fn abandoned(&self) {
         self.gone.notified().await;
     }
 
-    pub(crate) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
 }
 
@@ -167,7 +167,7 @@ impl Half {
         let mut inbox = lock(&self.inbox);
         match part {
             Part::Item(item) => {
-                let many = inbox.items.len() >= SLICES_MOST;
+                let many = inbox.items.len() >= MAX_SLICES;
                 inbox.items.push_back(if many { item.detach() } else { item });
             }
             Part::Open(meta) => inbox.opened = Some(meta.detach().meta()),
@@ -304,7 +304,7 @@ impl Carrier for Joined {
         self.other.credit(units);
     }
 
-    fn give_up(&self, _flow: &Arc<Flow>) {
+    fn abandon(&self, _flow: &Arc<Flow>) {
         self.other.close();
     }
 }

@@ -9,18 +9,18 @@
 
 mod broadcast;
 mod flow;
-mod purse;
 mod replies;
+mod send_credit;
 mod sender;
 mod streaming;
 
 pub use broadcast::{Broadcaster, Lag, Subscription};
 pub use futures_core::Stream;
-pub use replies::{NobodyListens, ReplySender, ReplyStream, acknowledge, channel};
+pub use replies::{ReplySender, ReplyStream, SendError, acknowledge, channel};
 pub use sender::RequestSender;
 pub use streaming::Streaming;
 
 pub(crate) use flow::{Carrier, Flow, cost, joined};
-pub(crate) use purse::Purse;
 #[doc(hidden)]
 pub use replies::send_replies;
+pub(crate) use send_credit::SendCredit;

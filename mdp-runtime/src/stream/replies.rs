@@ -12,7 +12,7 @@ use mdp_protocol::wire::Part;
 use tokio::sync::mpsc;
 
 use super::flow::Flow;
-use super::purse::Purse;
+use super::send_credit::SendCredit;
 use crate::call::{CallContext, Record};
 use crate::worker::handler;
 use mdp_call::body::Body;
@@ -38,7 +38,8 @@ where
     let meta = codec::encode_metadata(&cx.take_reply_metadata());
     let meta = meta.map_err(|bad| handler::bad_key(cx, &bad))?;
     flow.send(Part::Open(Body::with_payload("", meta.as_deref(), Bytes::new())));
-    let mut pump = Pump { flow, purse: Purse::default(), batch: Batch::new(flow.packing().with) };
+    let mut pump =
+        Pump { flow, credit: SendCredit::default(), batch: Batch::new(flow.packing().with) };
     let mut replies = pin!(replies);
     poll_fn(|cx| {
         let polled = pump.poll(replies.as_mut(), cx);
@@ -50,7 +51,7 @@ where
 
 struct Pump<'a> {
     flow: &'a Arc<Flow>,
-    purse: Purse,
+    credit: SendCredit,
     batch: Batch,
 }
 
@@ -73,11 +74,11 @@ impl Pump<'_> {
                     None => return Poll::Ready(Ok(Bytes::new())),
                 }
             }
-            if ready!(self.purse.poll_ready(self.flow.half(), cx)).is_err() {
+            if ready!(self.credit.poll_ready(self.flow.half(), cx)).is_err() {
                 return Poll::Ready(Err(over()));
             }
             if let Some(size) = self.batch.pay() {
-                self.purse.pay(size);
+                self.credit.pay(size);
             }
         }
         cx.waker().wake_by_ref();
@@ -125,8 +126,8 @@ impl Batch {
         self.bytes.reserve(item.encoded_len());
         item.encode_to(&mut self.bytes);
         let packed = self.with.and_then(|_| {
-            let plain = self.bytes.get(start..).unwrap_or_default();
-            compress::pack(self.with, plain)
+            let uncompressed = self.bytes.get(start..).unwrap_or_default();
+            compress::pack(self.with, uncompressed)
         });
         let compressed = packed.is_some();
         if let Some(packed) = packed {
@@ -205,7 +206,7 @@ pub struct ReplySender<T> {
 /// The error of sending a reply when the call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over: its replies are not needed any more")]
-pub struct NobodyListens;
+pub struct SendError;
 
 impl<T> ReplySender<T> {
     /// Sends a reply as soon as there is room for it.
@@ -213,8 +214,8 @@ impl<T> ReplySender<T> {
     /// # Errors
     ///
     /// The call is over.
-    pub async fn send(&self, reply: T) -> Result<(), NobodyListens> {
-        self.replies.send(Ok(reply)).await.map_err(|_| NobodyListens)
+    pub async fn send(&self, reply: T) -> Result<(), SendError> {
+        self.replies.send(Ok(reply)).await.map_err(|_| SendError)
     }
 
     /// Sends like [`send`](Self::send), blocking the thread. Must not be called in async code.
@@ -222,8 +223,8 @@ impl<T> ReplySender<T> {
     /// # Errors
     ///
     /// The call is over.
-    pub fn send_blocking(&self, reply: T) -> Result<(), NobodyListens> {
-        self.replies.blocking_send(Ok(reply)).map_err(|_| NobodyListens)
+    pub fn send_blocking(&self, reply: T) -> Result<(), SendError> {
+        self.replies.blocking_send(Ok(reply)).map_err(|_| SendError)
     }
 
     /// Ends the call with a status, after the replies that were sent before.
@@ -231,8 +232,8 @@ impl<T> ReplySender<T> {
     /// # Errors
     ///
     /// The call is over.
-    pub async fn fail(self, status: Status) -> Result<(), NobodyListens> {
-        self.replies.send(Err(status)).await.map_err(|_| NobodyListens)
+    pub async fn fail(self, status: Status) -> Result<(), SendError> {
+        self.replies.send(Err(status)).await.map_err(|_| SendError)
     }
 
     /// Waits until the call is over.

@@ -10,7 +10,7 @@ use mdp_protocol::Payload;
 use mdp_protocol::wire::Part;
 
 use super::flow::Flow;
-use super::purse::Purse;
+use super::send_credit::SendCredit;
 use crate::call::{MethodSpec, Record};
 use mdp_call::body::Body;
 use mdp_call::compress;
@@ -38,15 +38,15 @@ use mdp_call::status::Status;
 pub struct RequestSender<T> {
     flow: Arc<Flow>,
     method: &'static MethodSpec,
-    purse: Purse,
+    credit: SendCredit,
     finished: bool,
     item: PhantomData<fn(T)>,
 }
 
 impl<T> RequestSender<T> {
     pub(crate) fn new(flow: Arc<Flow>, method: &'static MethodSpec) -> Self {
-        let purse = Purse::default();
-        RequestSender { flow, method, purse, finished: false, item: PhantomData }
+        let credit = SendCredit::default();
+        RequestSender { flow, method, credit, finished: false, item: PhantomData }
     }
 
     /// Ends the stream of requests.
@@ -78,9 +78,9 @@ impl<T: Record> RequestSender<T> {
         if let Some(packed) = with.and_then(|_| compress::pack(with, &body.payload())) {
             body = Body::with_payload("", None, packed).compressed(true);
         }
-        let (purse, half) = (&mut self.purse, self.flow.half());
-        poll_fn(|cx| purse.poll_ready(half, cx)).await.map_err(|_| over(self.method))?;
-        self.purse.pay(body.size());
+        let (credit, half) = (&mut self.credit, self.flow.half());
+        poll_fn(|cx| credit.poll_ready(half, cx)).await.map_err(|_| over(self.method))?;
+        self.credit.pay(body.size());
         self.flow.send(Part::Item(body));
         Ok(())
     }
@@ -102,7 +102,7 @@ impl<T: Record> RequestSender<T> {
 impl<T> Drop for RequestSender<T> {
     fn drop(&mut self) {
         if !self.finished && !self.is_closed() {
-            self.flow.give_up();
+            self.flow.abandon();
         }
     }
 }

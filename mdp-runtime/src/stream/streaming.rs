@@ -239,10 +239,10 @@ impl<T: Record> Streaming<T> {
         }
         let Some(body) = ready!(self.poll_body(cx)) else { return Poll::Ready(None) };
         let at_worker = matches!(self.state, State::Requests);
-        let most = self.flow.packing().most;
+        let max = self.flow.packing().max;
         let message = body.and_then(|body| {
             let path = self.method.path;
-            let bytes = body.plain(most).map_err(|status| match at_worker {
+            let bytes = body.uncompressed(max).map_err(|status| match at_worker {
                 true => status,
                 false => at_client(status).with_method(path),
             })?;

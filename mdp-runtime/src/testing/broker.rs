@@ -7,12 +7,12 @@ use crate::client::{Client, ClientBuilder};
 use crate::error::{ConnectError, ServeError};
 use crate::worker::{Worker, WorkerBuilder};
 use mdp_broker::{BindError, Broker, BrokerBuilder};
-use mdp_transport::Runtime;
+use mdp_transport::Context;
 
 /// The context is used by this broker alone, so the name is free.
 const ENDPOINT: &str = "inproc://broker";
 
-/// Starts a broker for one test. It listens on inproc in its own [`Runtime`], so only the returned object reaches it.
+/// Starts a broker for one test. It listens on inproc in its own [`Context`], so only the returned object reaches it.
 /// Any number of these brokers may run at once.
 ///
 /// ```
@@ -41,7 +41,7 @@ pub fn broker() -> Result<TestBroker, BindError> {
 #[derive(Debug)]
 pub struct TestBroker {
     broker: Broker,
-    runtime: Runtime,
+    context: Context,
 }
 
 impl TestBroker {
@@ -51,19 +51,19 @@ impl TestBroker {
     ///
     /// The errors of [`broker`].
     pub fn start(builder: BrokerBuilder) -> Result<TestBroker, BindError> {
-        let runtime = Runtime::new();
-        let broker = builder.bind(ENDPOINT).runtime(&runtime).start()?;
-        Ok(TestBroker { broker, runtime })
+        let context = Context::new();
+        let broker = builder.bind(ENDPOINT).context(&context).start()?;
+        Ok(TestBroker { broker, context })
     }
 
     /// Returns the context in which the broker can be reached.
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Returns a builder for a worker that connects to this broker.
     pub fn worker(&self) -> WorkerBuilder {
-        Worker::builder().connect(ENDPOINT).runtime(&self.runtime)
+        Worker::builder().connect(ENDPOINT).context(&self.context)
     }
 
     /// Starts a worker with this service, and waits until the worker is connected.
@@ -79,7 +79,7 @@ impl TestBroker {
 
     /// Returns a builder for a client that connects to this broker.
     pub fn client_builder(&self) -> ClientBuilder {
-        Client::builder().connect(ENDPOINT).runtime(&self.runtime)
+        Client::builder().connect(ENDPOINT).context(&self.context)
     }
 
     /// Makes a client that is connected to this broker.

@@ -13,20 +13,20 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::{Admission, Refused, Start};
+use super::hand_off::HandOff;
 use super::handler;
 use super::pool::{Done, Job, Pool, Told};
-use super::seat::Seat;
-use crate::by_key::ByKey;
 use crate::call::{
     CallContext, Hold, Idempotency, MethodSpec, OnCancel, Outlasts, Service, ServicePermits,
 };
+use crate::classic::Side;
+use crate::classic::raw::{RawHandler, Replier};
+use crate::classic::serving::Serving;
 use crate::dynamic;
 use crate::error::WorkerFailure;
 use crate::observe;
-use crate::peer::{Alarm, Broken, Peer, Way};
-use crate::plain::Side;
-use crate::plain::raw::{RawHandler, Replier};
-use crate::plain::serving::Serving;
+use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
+use crate::secondary_map::SecondaryMap;
 use crate::stream::Flow;
 use mdp_call::body::Body;
 use mdp_call::codec::{self, EncodedMetadata};
@@ -40,11 +40,11 @@ use mdp_transport::spin::Spin;
 /// How long finished calls may go unnoticed behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
 /// The command when the worker's handle is dropped.
-pub(super) const NO_GRACE: Command = Command::Drain(Span::ZERO);
+pub(super) const NO_GRACE: WorkerCommand = WorkerCommand::Drain(Span::ZERO);
 
 /// The commands of the worker's handle.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum WorkerCommand {
     Drain(Span),
 }
 
@@ -105,7 +105,7 @@ struct Dog {
     moved: Arc<AtomicBool>,
 }
 
-pub(super) struct Driver {
+pub(super) struct WorkerDriver {
     peer: Peer,
     core: Worker,
     services: Vec<Arc<dyn Service>>,
@@ -116,13 +116,13 @@ pub(super) struct Driver {
     admission: Admission<Work>,
     /// The names of the configured services.
     names: Vec<Arc<[u8]>>,
-    inbox: mpsc::UnboundedReceiver<Command>,
+    inbox: mpsc::UnboundedReceiver<WorkerCommand>,
     /// Calls for the runners.
     jobs: Vec<Job>,
     /// Calls whose handlers are polled on this thread.
     here: Vec<Job>,
     /// The contexts of the running calls.
-    running: ByKey<CallContext>,
+    running: SecondaryMap<CallContext>,
     told: Vec<Told>,
     actions: Vec<Action<Body>>,
     spin: Spin,
@@ -143,22 +143,22 @@ pub(super) struct Driver {
     over: watch::Sender<bool>,
 }
 
-impl Driver {
+impl WorkerDriver {
     pub(super) fn new(
-        way: Way,
+        options: ConnectOptions,
         mut config: Config,
         services: Vec<Arc<dyn Service>>,
         pool: Pool,
         state: watch::Sender<ConnectionState>,
-        inbox: mpsc::UnboundedReceiver<Command>,
+        inbox: mpsc::UnboundedReceiver<WorkerCommand>,
     ) -> Self {
         let methods = methods(&services);
         config.methods = methods.iter().map(Method::offered).collect();
         let pool = pool.serving(&services, methods.len());
         let capacities = config.services.iter().map(|offer| offer.capacity);
-        Driver {
+        WorkerDriver {
             admission: Admission::new(capacities, pool.bell()),
-            peer: Peer::new("worker", way, state)
+            peer: Peer::new("worker", options, state)
                 .of_services(config.services.iter().map(|offer| &*offer.service)),
             give_up_after: config
                 .give_up_after
@@ -176,7 +176,7 @@ impl Driver {
             inbox,
             jobs: Vec::with_capacity(BURST),
             here: Vec::with_capacity(BURST),
-            running: ByKey::default(),
+            running: SecondaryMap::default(),
             told: Vec::with_capacity(BURST),
             actions: Vec::new(),
             spin: Spin::default(),
@@ -188,16 +188,16 @@ impl Driver {
 
     /// Adds the handlers of raw requests.
     pub(super) fn with_raw(self, raw: Vec<(Arc<[u8]>, RawHandler)>) -> Self {
-        Driver { raw, ..self }
+        WorkerDriver { raw, ..self }
     }
 
     /// Sets whether the worker returns its schemas.
     pub(super) fn reflecting(self, reflects: bool) -> Self {
-        Driver { reflects, ..self }
+        WorkerDriver { reflects, ..self }
     }
 
-    /// The same driver for a broker that speaks plain MDP, with the translation to it.
-    pub(super) fn over_plain(
+    /// The same driver for a broker that speaks classic MDP, with the translation to it.
+    pub(super) fn over_classic(
         self,
         serving: impl FnOnce(Clock, Vec<(Arc<[u8]>, Arc<ServicePermits>)>) -> Serving,
     ) -> Self {
@@ -206,13 +206,13 @@ impl Driver {
             Some((Arc::clone(name), self.admission.permits(service)?))
         });
         let serving = serving(self.peer.clock, permits.collect());
-        Driver { peer: self.peer.over_plain(Side::Worker(Box::new(serving))), ..self }
+        WorkerDriver { peer: self.peer.over_classic(Side::Worker(Box::new(serving))), ..self }
     }
 
     /// Watches whether the runtime of the handlers runs at least once in this time.
     pub(super) fn watching(self, after: Duration) -> Self {
         let watchdog = Watchdog::new(mdp_transport::clock::span(after));
-        Driver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
+        WorkerDriver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
 
     /// The reason why the worker stopped without being asked to, once it has.
@@ -226,13 +226,17 @@ impl Driver {
     }
 
     /// Drives the socket on this thread, which has entered `io`, until the worker is closed. Returns sooner if a
-    /// handler kept the thread so long that the relief has taken the driver.
-    pub(super) fn run(mut self: Box<Self>, io: &tokio::runtime::Runtime, seat: &Seat<Box<Self>>) {
+    /// handler kept the thread so long that the standby thread has taken the driver.
+    pub(super) fn run(
+        mut self: Box<Self>,
+        io: &tokio::runtime::Runtime,
+        hand_off: &HandOff<Box<Self>>,
+    ) {
         let mut alarm = Alarm::new();
         // Jobs that are queued behind a handler that blocks.
         self.pool.leave_here();
         if let Err(broken) = self.peer.moved() {
-            self.give_up(broken);
+            self.lose_session(broken);
         }
         while !self.closed {
             self.take_told();
@@ -244,7 +248,7 @@ impl Driver {
             self.pool.run(&mut self.jobs);
             let polled = !self.here.is_empty();
             if polled {
-                match self.poll_here(seat) {
+                match self.poll_here(hand_off) {
                     Some(driver) => self = driver,
                     None => return,
                 }
@@ -256,7 +260,7 @@ impl Driver {
                 io.block_on(self.wait(&mut alarm));
             }
         }
-        let Driver { peer, pool, admission, mut inbox, mut grace_ends, over, .. } = *self;
+        let WorkerDriver { peer, pool, admission, mut inbox, mut grace_ends, over, .. } = *self;
         let clock = peer.clock;
         io.block_on(peer.close());
         io.block_on(async {
@@ -268,25 +272,25 @@ impl Driver {
                     command = inbox.recv() => command,
                 };
                 // Without a sender, the worker's handle has been dropped meanwhile.
-                let Some(Command::Drain(grace)) = command else { break };
+                let Some(WorkerCommand::Drain(grace)) = command else { break };
                 let until = clock.now() + grace;
                 grace_ends = Some(grace_ends.map_or(until, |before| before.min(until)));
             }
         });
         over.send_replace(true);
-        seat.finish();
+        hand_off.finish();
     }
 
-    /// Polls the quick handlers. Meanwhile the relief can take the driver.
-    fn poll_here(mut self: Box<Self>, seat: &Seat<Box<Self>>) -> Option<Box<Self>> {
+    /// Polls the quick handlers. Meanwhile the standby thread can take the driver.
+    fn poll_here(mut self: Box<Self>, hand_off: &HandOff<Box<Self>>) -> Option<Box<Self>> {
         let pool = self.pool.clone();
         pool.put_here(&mut self.here);
-        if let Err(driver) = seat.lend(self) {
+        if let Err(driver) = hand_off.lend(self) {
             pool.leave_here();
             return Some(driver);
         }
         pool.run_here();
-        let driver = seat.take_back();
+        let driver = hand_off.take_back();
         if driver.is_none() {
             // The thread that drives now does not know of the calls that have ended here.
             pool.tell();
@@ -331,8 +335,8 @@ impl Driver {
         self.obey(command);
     }
 
-    fn obey(&mut self, command: Option<Command>) {
-        if let Some(Command::Drain(grace)) = command {
+    fn obey(&mut self, command: Option<WorkerCommand>) {
+        if let Some(WorkerCommand::Drain(grace)) = command {
             self.grace_ends = Some(self.peer.clock.now() + grace);
             self.handle(Input::Drain { grace });
         }
@@ -353,8 +357,8 @@ impl Driver {
                     let reply = match code {
                         Code::Ok => reply,
                         code => {
-                            let most = self.core.frame_bytes().unwrap_or(u64::MAX);
-                            codec::notes::fitting(code, reply, most)
+                            let max = self.core.frame_bytes().unwrap_or(u64::MAX);
+                            codec::notes::fitting(code, reply, max)
                         }
                     };
                     Input::Done { call, code, reply }
@@ -380,7 +384,7 @@ impl Driver {
                 Ok(Some(more)) => weight += more,
                 Ok(None) => break,
                 Err(broken) => {
-                    self.give_up(broken);
+                    self.lose_session(broken);
                     return false;
                 }
             }
@@ -444,7 +448,7 @@ impl Driver {
         }
         self.actions = actions;
         if let Some(broken) = broken {
-            self.give_up(broken);
+            self.lose_session(broken);
         }
     }
 
@@ -459,7 +463,7 @@ impl Driver {
     }
 
     /// Ends the session, which cannot continue.
-    fn give_up(&mut self, broken: Broken) {
+    fn lose_session(&mut self, broken: Broken) {
         self.handle(match broken {
             Broken::Invalid => Input::Invalid,
             Broken::Connection => Input::Broken,
@@ -671,7 +675,7 @@ impl Driver {
 
     fn flush(&mut self) {
         if let Err(broken) = self.peer.flush() {
-            self.give_up(broken);
+            self.lose_session(broken);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::call::{
-    CallContext, Handling, Hold, MethodSpec, NoPermit, OnCancel, Outlasts, Service, current,
-    handling,
+    CallContext, HandlerFuture, Hold, MethodSpec, NoPermit, OnCancel, Outlasts, Service, current,
+    future,
 };
-use crate::carried;
+use crate::trace_context;
 use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::compress;
@@ -20,13 +20,13 @@ use mdp_transport::ends::{self, Panicked};
 
 /// A running handler. It may panic when it is polled and when it is dropped.
 pub(crate) struct Running {
-    handling: Option<Handling>,
+    future: Option<HandlerFuture>,
     method: &'static str,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let dropped = ends::catch(|| drop(self.handling.take()));
+        let dropped = ends::catch(|| drop(self.future.take()));
         if let Err(panicked) = dropped {
             log(self.method, &panicked);
         }
@@ -40,9 +40,9 @@ pub(crate) fn begin(
     cx: &CallContext,
     payload: Bytes,
 ) -> Result<Running, Status> {
-    let handling = ends::catch(|| service.call(method, cx.clone(), payload));
-    let handling = handling.map_err(|panicked| internal(cx.method(), &panicked))?;
-    Ok(Running { handling: Some(handling), method: cx.method() })
+    let future = ends::catch(|| service.call(method, cx.clone(), payload));
+    let future = future.map_err(|panicked| internal(cx.method(), &panicked))?;
+    Ok(Running { future: Some(future), method: cx.method() })
 }
 
 /// Polls a handler. A panic ends the handler with INTERNAL and frees its slot.
@@ -52,8 +52,8 @@ pub(crate) fn poll(
     context: &mut Context<'_>,
 ) -> Poll<Result<Bytes, Status>> {
     let _scope = current::enter(cx.deadline());
-    let Some(handling) = &mut running.handling else { return Poll::Pending };
-    match ends::catch(|| handling.as_mut().poll(context)) {
+    let Some(future) = &mut running.future else { return Poll::Pending };
+    match ends::catch(|| future.as_mut().poll(context)) {
         Ok(polled) => polled,
         Err(panicked) => Poll::Ready(Err(internal(cx.method(), &panicked))),
     }
@@ -62,13 +62,13 @@ pub(crate) fn poll(
 /// A handler that blocks its thread, on one of those that tokio has for that. Once the call
 /// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
 /// the queue for one, is free.
-pub fn blocking<F>(cx: CallContext, handler: F) -> Handling
+pub fn blocking<F>(cx: CallContext, handler: F) -> HandlerFuture
 where
     F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
 {
-    handling(async move {
+    future(async move {
         let method = cx.method();
-        let context = carried::current();
+        let context = trace_context::current();
         let hold = Hold::take(&cx, Outlasts::Thread).map_err(|none| none.status(method))?;
         let run = move || {
             let _hold = hold;

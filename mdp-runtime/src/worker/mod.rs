@@ -3,16 +3,16 @@
 mod admission;
 mod deferred;
 mod driver;
+mod hand_off;
 pub(crate) mod handler;
 mod pool;
-mod seat;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mdp_protocol::names;
-use mdp_protocol::wire::plain::Form;
+use mdp_protocol::wire::classic::Form;
 use mdp_protocol::worker as core;
 use mdp_protocol::{ConnectionState, SessionConfig};
 use tokio::sync::{mpsc, watch};
@@ -21,22 +21,22 @@ pub use deferred::{Deferred, Responder};
 pub use handler::blocking;
 
 use crate::call::Service;
+use crate::classic::raw::{Handlers, RawHandler, Replier};
+use crate::classic::serving::Serving;
+use crate::classic::{self, Dialect};
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
-use crate::peer::Way;
-use crate::plain::raw::{Handlers, RawHandler, Replier};
-use crate::plain::serving::Serving;
-use crate::plain::{self, Dialect};
+use crate::peer::ConnectOptions;
 use crate::signal::ShutdownSignals;
-use driver::{Command, Driver};
+use driver::{WorkerCommand, WorkerDriver};
+use hand_off::HandOff;
 use mdp_call::compress::Packing;
-use mdp_transport::Runtime;
+use mdp_transport::Context;
 use mdp_transport::clock;
 use mdp_transport::endpoint;
 use mdp_transport::ends::{self, Panicked};
 use mdp_transport::security::CurveClient;
 use pool::Pool;
-use seat::Seat;
 
 /// Default number of concurrent calls for each service.
 const DEFAULT_CAPACITY: u32 = 64;
@@ -65,11 +65,11 @@ const DEFAULT_STALLED_AFTER: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 pub struct Worker {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<WorkerCommand>,
     state: watch::Receiver<ConnectionState>,
     over: watch::Receiver<bool>,
     failure: Arc<OnceLock<WorkerFailure>>,
-    seat: Arc<Seat<Box<Driver>>>,
+    hand_off: Arc<HandOff<Box<WorkerDriver>>>,
 }
 
 impl Worker {
@@ -77,7 +77,7 @@ impl Worker {
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
             endpoints: Vec::new(),
-            runtime: None,
+            context: None,
             curve: None,
             session: SessionConfig::default(),
             dialect: Dialect::default(),
@@ -88,7 +88,7 @@ impl Worker {
             stalled_after: DEFAULT_STALLED_AFTER,
             end_streams_on_drain: false,
             window: core::Config::default().window,
-            max_decompressed: Packing::default().most,
+            max_decompressed: Packing::default().max,
             reflects: true,
             services: Vec::new(),
             raw: Vec::new(),
@@ -97,13 +97,13 @@ impl Worker {
     }
 
     /// Returns the state of the connection; the receiver also reports each change. [`ConnectionState::Connected`] has
-    /// the id under which the broker knows the worker. Over plain MDP there is no id, and there are several
+    /// the id under which the broker knows the worker. Over classic MDP there is no id, and there are several
     /// connections: the worker is connected while a broker answers on one of them.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
 
-    /// Waits until the broker has sent WELCOME, and returns the worker's id. Over plain MDP, which has neither, waits
+    /// Waits until the broker has sent WELCOME, and returns the worker's id. Over classic MDP, which has neither, waits
     /// until the broker sends anything, which may take the broker's heartbeat interval. Returns `None` if the worker
     /// stops first.
     pub async fn connected(&self) -> Option<Vec<u8>> {
@@ -133,7 +133,7 @@ impl Worker {
     /// use std::time::Duration;
     ///
     /// tokio::select! {
-    ///     () = mdp_runtime::stop_asked() => {}
+    ///     () = mdp_runtime::shutdown_signal() => {}
     ///     ended = worker.stopped() => ended?,
     /// }
     /// worker.shutdown(Duration::from_secs(10)).await;
@@ -167,14 +167,14 @@ impl Worker {
 
     pub(crate) fn drain(&self, grace: Duration) {
         // Without a receiver the thread has ended already.
-        let _ = self.commands.send(Command::Drain(clock::span(grace)));
+        let _ = self.commands.send(WorkerCommand::Drain(clock::span(grace)));
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.drain(Duration::ZERO);
-        self.seat.finished();
+        self.hand_off.finished();
     }
 }
 
@@ -189,7 +189,7 @@ impl std::fmt::Debug for Worker {
 #[must_use]
 pub struct WorkerBuilder {
     endpoints: Vec<String>,
-    runtime: Option<Runtime>,
+    context: Option<Context>,
     curve: Option<CurveClient>,
     session: SessionConfig,
     dialect: Dialect,
@@ -216,9 +216,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets the ZeroMQ context. Default: [`Runtime::global`].
-    pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.runtime = Some(runtime.clone());
+    /// Sets the ZeroMQ context. Default: [`Context::global`].
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = Some(context.clone());
         self
     }
 
@@ -236,15 +236,15 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets the protocol between the worker and the broker. See [`Dialect`] for the differences of plain MDP; there the
-    /// [`id`](Self::id) has no effect. Default: MDP/RPC.
+    /// Sets the protocol between the worker and the broker. See [`Dialect`] for the differences of classic MDP; there
+    /// the [`id`](Self::id) has no effect. Default: MDP/RPC.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
     /// Sets the number of concurrent calls for each service that is added after this, 1 to 65,535. Default: 64. Over
-    /// plain MDP each concurrent call needs its own connection, so the default is the number of processors, and all
+    /// classic MDP each concurrent call needs its own connection, so the default is the number of processors, and all
     /// services together may have at most 256.
     ///
     /// A call counts until both the call and its handler have ended: a handler that blocks its thread or detaches, or a
@@ -286,7 +286,7 @@ impl WorkerBuilder {
         F: Fn(Vec<Bytes>, Replier) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.raw.push((service.into(), plain::raw::raw_handler(handler), self.capacity));
+        self.raw.push((service.into(), classic::raw::raw_handler(handler), self.capacity));
         self
     }
 
@@ -316,8 +316,8 @@ impl WorkerBuilder {
     }
 
     /// Sets how often the worker sends a heartbeat and expects one. The broker may require a longer interval. Default:
-    /// 1 s. Plain MDP has no negotiation, so set the broker's own interval there; default over plain MDP: 2.5 s, as in
-    /// the examples of RFC 7.
+    /// 1 s. Classic MDP has no negotiation, so set the broker's own interval there; default over classic MDP: 2.5 s, as
+    /// in the examples of RFC 7.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = Some(interval);
         self
@@ -384,7 +384,7 @@ impl WorkerBuilder {
     /// pauses that grow to 5 s, so it continues once an operator grants the right. Zero stops it at the first refusal,
     /// [`Duration::MAX`] never. A broker that does not answer does not count as a refusal. Default: 60 s.
     ///
-    /// Over plain MDP this has no effect: a DISCONNECT there has no reason.
+    /// Over classic MDP this has no effect: a DISCONNECT there has no reason.
     pub fn give_up_after(mut self, refused: Duration) -> Self {
         self.give_up_after = refused;
         self
@@ -398,50 +398,50 @@ impl WorkerBuilder {
     /// A setting is invalid, the thread cannot be started, or there is no tokio runtime.
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
-        let plain = self.plain_services(&config)?;
+        let classic = self.classic_services(&config)?;
         let count = self.endpoints.len();
         let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
-        let runtime = self.runtime.unwrap_or_else(|| Runtime::global().clone());
+        let context = self.context.unwrap_or_else(|| Context::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let interceptors = self.interceptors.into_list();
         let around = |(service, _)| intercept::around(service, &interceptors);
         let services = self.services.into_iter().map(around).collect();
-        let way = Way { runtime, endpoints: self.endpoints, keys };
+        let options = ConnectOptions { context, endpoints: self.endpoints, keys };
         let pool = Pool::new(handlers.clone(), self.max_decompressed);
         let session = config.session.clone();
-        let same = way.clone();
+        let same = options.clone();
         let told = state_in.clone();
-        let mut driver = Driver::new(way, config, services, pool, state_in, inbox);
+        let mut driver = WorkerDriver::new(options, config, services, pool, state_in, inbox);
         driver = driver.reflecting(self.reflects);
         if self.stalled_after < Duration::MAX {
             driver = driver.watching(self.stalled_after);
         }
         let raw = self.raw.into_iter();
         let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
-        if plain.is_none() {
+        if classic.is_none() {
             driver = driver.with_raw(raw);
-        } else if let Some((form, offers)) = plain {
+        } else if let Some((form, offers)) = classic {
             let raw = Handlers::new(raw, handlers, form == Form::V02);
-            driver = driver.over_plain(|clock, permits| {
+            driver = driver.over_classic(|clock, permits| {
                 Serving::new(same, form, &session, &offers, raw.within(permits), clock)
             });
         }
         let over = driver.over();
         let failure = driver.failure();
-        let seat = Arc::new(Seat::new());
+        let hand_off = Arc::new(HandOff::new());
         let fate = Fate {
             failure: Arc::clone(&failure),
             state: told,
             commands: commands.downgrade(),
-            seat: Arc::clone(&seat),
+            hand_off: Arc::clone(&hand_off),
         };
-        take_seat("mdp-relief", fate.clone(), None)?;
+        start_socket_thread("mdp-standby", fate.clone(), None)?;
         // The standby thread waits from here on: dropping the worker, or this error, ends that thread.
-        let driving = take_seat("mdp-worker", fate, Some(Box::new(driver)));
-        driving.inspect_err(|_| seat.finish())?;
-        Ok(Worker { commands, state, over, failure, seat })
+        let driving = start_socket_thread("mdp-worker", fate, Some(Box::new(driver)));
+        driving.inspect_err(|_| hand_off.finish())?;
+        Ok(Worker { commands, state, over, failure, hand_off })
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, or until a peer
@@ -496,7 +496,7 @@ impl WorkerBuilder {
         let heartbeat = match (self.heartbeat, self.dialect) {
             (Some(interval), _) => clock::span(interval),
             (None, Dialect::Rpc) => self.session.heartbeat,
-            (None, _) => mdp_protocol::plain::HEARTBEAT,
+            (None, _) => mdp_protocol::classic::HEARTBEAT,
         };
         let session = SessionConfig {
             endpoints: self.endpoints.len(),
@@ -528,13 +528,16 @@ impl WorkerBuilder {
         }
     }
 
-    /// The services that are offered over plain MDP, each with its number of sockets; `None` over MDP/RPC.
-    fn plain_services(&self, config: &core::Config) -> Result<Option<(Form, Offers)>, ServeError> {
+    /// The services that are offered over classic MDP, each with its number of sockets; `None` over MDP/RPC.
+    fn classic_services(
+        &self,
+        config: &core::Config,
+    ) -> Result<Option<(Form, Offers)>, ServeError> {
         let Some(form) = self.dialect.form() else { return Ok(None) };
         let offers = config.services.iter();
         let offers: Offers =
             offers.map(|offer| (Arc::clone(&offer.service), offer.capacity)).collect();
-        plain::check_sockets(&offers)?;
+        classic::check_sockets(&offers)?;
         Ok(Some((form, offers)))
     }
 
@@ -571,8 +574,8 @@ type Offers = Vec<(Arc<[u8]>, u32)>;
 struct Fate {
     failure: Arc<OnceLock<WorkerFailure>>,
     state: watch::Sender<ConnectionState>,
-    commands: mpsc::WeakUnboundedSender<Command>,
-    seat: Arc<Seat<Box<Driver>>>,
+    commands: mpsc::WeakUnboundedSender<WorkerCommand>,
+    hand_off: Arc<HandOff<Box<WorkerDriver>>>,
 }
 
 impl Fate {
@@ -586,27 +589,31 @@ impl Fate {
         if let Some(commands) = self.commands.upgrade() {
             let _ = commands.send(driver::NO_GRACE);
         }
-        self.seat.finish();
+        self.hand_off.finish();
         self.state.send_replace(ConnectionState::Closed);
     }
 }
 
 /// Starts one of the two threads that share a worker's socket.
-fn take_seat(name: &'static str, fate: Fate, first: Option<Box<Driver>>) -> Result<(), ServeError> {
-    let seat = Arc::clone(&fate.seat);
+fn start_socket_thread(
+    name: &'static str,
+    fate: Fate,
+    first: Option<Box<WorkerDriver>>,
+) -> Result<(), ServeError> {
+    let hand_off = Arc::clone(&fate.hand_off);
     let io = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(ServeError::Thread)?;
-    let sit = move || {
+    let drive = move || {
         let _entered = io.enter();
         let mut next = first;
-        while let Some(driver) = next.take().or_else(|| seat.relieve()) {
-            driver.run(&io, &seat);
+        while let Some(driver) = next.take().or_else(|| hand_off.take_over()) {
+            driver.run(&io, &hand_off);
         }
     };
-    ends::thread(name, sit, move |end| fate.told(end)).map_err(ServeError::Thread)?;
+    ends::thread(name, drive, move |end| fate.told(end)).map_err(ServeError::Thread)?;
     Ok(())
 }
 

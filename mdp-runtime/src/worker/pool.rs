@@ -3,8 +3,8 @@
 //! Spawning a task for each call costs more than most handlers do, and switching to another thread costs still more. So
 //! a handler is first polled where it is, within the user's runtime, and only a handler that has to wait gets its own
 //! task there. The place depends on how long the first polls of the method took recently: below [`QUICK`], it is the
-//! thread that drives the socket, which another thread can relieve if a handler blocks (see `seat`). Handlers that
-//! compute go into one queue that a few runners serve, at most one for each thread of the runtime.
+//! thread that drives the socket, which another thread can take over if a handler blocks (see `hand_off`). Handlers
+//! that compute go into one queue that a few runners serve, at most one for each thread of the runtime.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::handler::{self, Running};
 use crate::call::{CallContext, Hold, OnCancel, Outlasts, Service};
-use crate::plain::raw::EndCall;
+use crate::classic::raw::EndCall;
 use crate::stream::{Carrier, Flow};
 use mdp_call::body::Body;
 use mdp_call::compress::{self, Compression, Packing};
@@ -75,7 +75,7 @@ pub(super) struct Pool {
 
 struct Shared {
     runtime: Handle,
-    most_runners: usize,
+    max_runners: usize,
     /// The maximum size of a request after decompression, in bytes.
     max_decompressed: usize,
     gauges: Box<[Gauge]>,
@@ -161,7 +161,7 @@ impl Drop for Laps<'_> {
 impl Pool {
     pub(super) fn new(runtime: Handle, max_decompressed: usize) -> Self {
         let shared = Shared {
-            most_runners: runtime.metrics().num_workers().max(1),
+            max_runners: runtime.metrics().num_workers().max(1),
             runtime,
             max_decompressed,
             gauges: Box::default(),
@@ -212,7 +212,7 @@ impl Pool {
     /// Makes the streams of a call.
     pub(super) fn flow(&self, call: Key, window: u32, with: Option<Compression>) -> Arc<Flow> {
         let carrier = ToDriver { shared: Arc::clone(&self.shared), call };
-        let packing = Packing { with, most: self.shared.max_decompressed };
+        let packing = Packing { with, max: self.shared.max_decompressed };
         Arc::new(Flow::new(carrier, window, packing))
     }
 
@@ -319,7 +319,7 @@ impl Carrier for ToDriver {
     }
 
     // A handler does not cancel its call: it ends.
-    fn give_up(&self, _flow: &Arc<Flow>) {}
+    fn abandon(&self, _flow: &Arc<Flow>) {}
 }
 
 /// A running runner. Dropping it early, because the runtime dropped it or it panicked, makes room for another one.
@@ -338,7 +338,7 @@ impl Shared {
         let mut work = lock(&self.work);
         work.jobs.extend(jobs);
         // An existing runner may be stuck in a handler, so more runners are started regardless of it.
-        let missing = work.jobs.len().min(self.most_runners.saturating_sub(work.runners));
+        let missing = work.jobs.len().min(self.max_runners.saturating_sub(work.runners));
         work.runners += missing;
         drop(work);
         for _ in 0..missing {

@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mdp_runtime::codegen::Record;
+use mdp_runtime::codegen::TypedMessage;
 use mdp_runtime::patterns::{
     Pair, PairReceiver, PairSender, Publisher, Puller, Pusher, RecvError, StartError, Subscriber,
 };
-use mdp_runtime::{MdpRecord, Runtime, Stream};
+use mdp_runtime::{Context, MdpRecord, Stream};
 
 #[derive(MdpRecord, Clone, Debug, PartialEq)]
 struct Job {
@@ -134,11 +134,11 @@ async fn what_cannot_be_bound_says_so() {
 #[tokio::test]
 async fn a_context_of_its_own() {
     let (_folder, endpoints) = endpoints();
-    let (one, other) = (Runtime::new(), Runtime::new());
+    let (one, other) = (Context::new(), Context::new());
     let inproc = &endpoints[2];
-    let mut first = Puller::<Job>::builder().bind(inproc).runtime(&one).start().unwrap();
-    let mut second = Puller::<Job>::builder().bind(inproc).runtime(&other).start().unwrap();
-    let pusher = Pusher::<Job>::builder().connect(inproc).runtime(&other).start().unwrap();
+    let mut first = Puller::<Job>::builder().bind(inproc).context(&one).start().unwrap();
+    let mut second = Puller::<Job>::builder().bind(inproc).context(&other).start().unwrap();
+    let pusher = Pusher::<Job>::builder().connect(inproc).context(&other).start().unwrap();
     within(pusher.send(&job(1))).await.unwrap();
     assert_eq!(within(second.recv()).await.unwrap(), Some(job(1)));
     assert!(waits(first.recv()).await);

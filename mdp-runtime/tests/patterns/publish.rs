@@ -1,6 +1,6 @@
 //! Publishers and subscribers.
 
-use mdp_runtime::patterns::{MOST_TOPIC_BYTES, Published, SendError, SubscribeError};
+use mdp_runtime::patterns::{MAX_TOPIC_BYTES, Published, SendError, SubscribeError};
 
 use super::*;
 
@@ -263,8 +263,8 @@ async fn a_dropped_publisher_writes_everything_and_closes() {
 #[tokio::test]
 async fn what_is_too_long_is_refused() {
     let publisher = Publisher::builder().bind(TCP).max_message_bytes(10).start().unwrap();
-    let (long, most) = ("x".repeat(MOST_TOPIC_BYTES + 1), MOST_TOPIC_BYTES);
-    let bytes = most + 1;
+    let (long, max) = ("x".repeat(MAX_TOPIC_BYTES + 1), MAX_TOPIC_BYTES);
+    let bytes = max + 1;
     assert_eq!(
         within(publisher.send(&long, &job(1))).await,
         Err(SendError::TopicTooLong { bytes })
@@ -272,7 +272,7 @@ async fn what_is_too_long_is_refused() {
     let large = Job { number: 0, text: "0123456789".into() };
     assert_eq!(
         within(publisher.send("a", &large)).await,
-        Err(SendError::TooLarge { bytes: 12, most: 10 })
+        Err(SendError::TooLarge { bytes: 12, max: 10 })
     );
     let subscriber = Subscriber::<Job>::builder().bind(TCP).start().unwrap();
     assert_eq!(
@@ -285,7 +285,7 @@ async fn what_is_too_long_is_refused() {
     assert_eq!(within(subscriber.subscribe("a")).await, Err(SubscribeError::Closed));
 
     // The longest topic of all can be subscribed to.
-    let longest = "x".repeat(most);
+    let longest = "x".repeat(max);
     let publisher = Publisher::builder().bind(TCP).last_value(true).start().unwrap();
     send(&publisher, &[(&longest, 7)]).await;
     let place = &publisher.endpoints()[0];

@@ -234,16 +234,16 @@ async fn a_pusher_finds_the_next_puller_at_the_same_place() {
 
 #[tokio::test]
 async fn what_is_too_large_is_not_sent() {
-    let most = encoded(&Job { number: 1, text: "x".repeat(50) }).len();
+    let max = encoded(&Job { number: 1, text: "x".repeat(50) }).len();
     let mut puller = Puller::<Job>::builder().bind(TCP).start().unwrap();
     let pusher = Pusher::<Job>::builder()
         .connect(&puller.endpoints()[0])
-        .max_message_bytes(most)
+        .max_message_bytes(max)
         .start()
         .unwrap();
     let large = Job { number: 1, text: "x".repeat(51) };
     let error = within(pusher.send(&large)).await.unwrap_err();
-    assert_eq!(error, SendError::TooLarge { bytes: most + 1, most });
+    assert_eq!(error, SendError::TooLarge { bytes: max + 1, max });
     let largest = Job { number: 1, text: "x".repeat(50) };
     within(pusher.send(&largest)).await.unwrap();
     assert_eq!(within(puller.recv()).await.unwrap(), Some(largest));
@@ -259,7 +259,7 @@ async fn what_is_too_large_is_an_error_within_a_process_too() {
     within(pusher.send(&Job { number: 1, text: "x".repeat(1_000_000) })).await.unwrap();
     within(pusher.send(&job(2))).await.unwrap();
     let error = within(puller.recv()).await.unwrap_err();
-    assert!(matches!(error, RecvError::TooLarge { topic: None, most: 100, .. }), "{error}");
+    assert!(matches!(error, RecvError::TooLarge { topic: None, max: 100, .. }), "{error}");
     assert_eq!(within(puller.recv()).await.unwrap(), Some(job(2)));
 }
 

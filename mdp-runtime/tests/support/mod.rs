@@ -15,7 +15,7 @@ use std::time::Duration;
 use mdp_protocol::wire::{self, Record, Tail};
 use mdp_protocol::{Limits, Span};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, Handling, Idempotency, MethodSpec, OnCancel, Schema,
+    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
     Service, ServiceSpec,
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
@@ -72,7 +72,7 @@ impl Service for Echo {
         Schema::of_files(Vec::new())
     }
 
-    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> Handling {
+    fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture {
         let spec = &SERVICE.methods[method as usize];
         let answer = codegen::decode::<String>(spec, body).map(|request| (self.0)(cx, request));
         codegen::handling(async move { Ok(codegen::encode(&answer?.await?)) })

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::context::Runtime;
+use super::context::Context;
 use super::message::retry_interrupted;
 
 /// Milliseconds to wait for a socket to close: a little more than the linger time.
@@ -15,26 +15,26 @@ pub struct Closing(pub(super) zmq::Socket);
 impl Closing {
     /// Closes the socket and waits until it has written what it held and has given its endpoints up, at
     /// most for the time that it lingers. Blocks.
-    pub fn close(self, runtime: &Runtime) {
-        close(runtime, self.0);
+    pub fn close(self, context: &Context) {
+        close(context, self.0);
     }
 }
 
 /// Closes sockets, one after another, as [`Closing::close`] does. Does not block.
-pub async fn close_all(runtime: &Runtime, sockets: Vec<Closing>) {
+pub async fn close_all(context: &Context, sockets: Vec<Closing>) {
     if sockets.is_empty() {
         return;
     }
-    let runtime = runtime.clone();
+    let context = context.clone();
     let closing = tokio::task::spawn_blocking(move || {
-        sockets.into_iter().for_each(|socket| socket.close(&runtime));
+        sockets.into_iter().for_each(|socket| socket.close(&context));
     });
     // An error means that tokio itself is being shut down.
     let _ = closing.await;
 }
 
-pub(super) fn close(runtime: &Runtime, socket: zmq::Socket) {
-    let watch = watch(runtime, &socket);
+pub(super) fn close(context: &Context, socket: zmq::Socket) {
+    let watch = watch(context, &socket);
     drop(socket);
     match watch {
         // The socket is watched only for this event, which comes when the socket is gone.
@@ -47,11 +47,11 @@ pub(super) fn close(runtime: &Runtime, socket: zmq::Socket) {
     }
 }
 
-fn watch(runtime: &Runtime, socket: &zmq::Socket) -> zmq::Result<zmq::Socket> {
+fn watch(context: &Context, socket: &zmq::Socket) -> zmq::Result<zmq::Socket> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let endpoint = format!("inproc://mdp.close.{}", NEXT.fetch_add(1, Ordering::Relaxed));
     socket.monitor(&endpoint, i32::from(zmq::SocketEvent::MONITOR_STOPPED.to_raw()))?;
-    let watch = runtime.socket(zmq::PAIR)?;
+    let watch = context.socket(zmq::PAIR)?;
     watch.set_linger(0)?;
     watch.set_rcvtimeo(PATIENCE_MS)?;
     watch.connect(&endpoint)?;
@@ -64,24 +64,24 @@ mod tests {
 
     #[test]
     fn the_endpoint_is_free_at_once_and_nothing_is_lost() {
-        let runtime = Runtime::new();
-        let receiver = runtime.socket(zmq::PULL).unwrap();
+        let context = Context::new();
+        let receiver = context.socket(zmq::PULL).unwrap();
         receiver.set_rcvtimeo(10_000).unwrap();
         receiver.bind("tcp://127.0.0.1:*").unwrap();
         let place = receiver.get_last_endpoint().unwrap().unwrap();
         for round in 0..20 {
-            let bound = runtime.socket(zmq::ROUTER).unwrap();
+            let bound = context.socket(zmq::ROUTER).unwrap();
             bound.bind("tcp://127.0.0.1:*").unwrap();
             let endpoint = bound.get_last_endpoint().unwrap().unwrap();
-            close(&runtime, bound);
-            let again = runtime.socket(zmq::ROUTER).unwrap();
+            close(&context, bound);
+            let again = context.socket(zmq::ROUTER).unwrap();
             assert_eq!(again.bind(&endpoint), Ok(()), "round {round}");
 
-            let sender = runtime.socket(zmq::PUSH).unwrap();
+            let sender = context.socket(zmq::PUSH).unwrap();
             sender.set_linger(1_000).unwrap();
             sender.connect(&place).unwrap();
             sender.send("last words", 0).unwrap();
-            close(&runtime, sender);
+            close(&context, sender);
             assert_eq!(receiver.recv_bytes(0).unwrap(), b"last words");
         }
     }

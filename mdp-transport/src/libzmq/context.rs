@@ -14,22 +14,22 @@ use crate::clock;
 
 /// A ZeroMQ context with its I/O threads.
 ///
-/// A child after `fork` must make its own: a `Runtime` from before the fork makes no sockets in the child.
+/// A child after `fork` must make its own: a `Context` from before the fork makes no sockets in the child.
 ///
-/// Peers of one `Runtime` reach each other over `inproc://`. By default all builders use the process-wide
-/// [`Runtime::global`], so `inproc` works without any setup.
+/// Peers of one `Context` reach each other over `inproc://`. By default all builders use the process-wide
+/// [`Context::global`], so `inproc` works without any setup.
 ///
 /// libzmq allows 1,023 sockets in a context. A client or a worker over tcp or ipc needs three sockets, over inproc one.
-/// A process with more than 340 clients and workers needs more than one `Runtime`.
+/// A process with more than 340 clients and workers needs more than one `Context`.
 ///
 /// ```
-/// use mdp_runtime::Runtime;
-/// let own = Runtime::new();
+/// use mdp_runtime::Context;
+/// let own = Context::new();
 /// let same = own.clone();      // a handle on the same context
 /// # drop(same);
 /// ```
 #[derive(Clone)]
-pub struct Runtime {
+pub struct Context {
     context: zmq::Context,
     /// The process in which the context works.
     process: u32,
@@ -44,24 +44,24 @@ struct Insiders {
     made: AtomicU64,
 }
 
-impl Runtime {
+impl Context {
     /// Makes a new context with one I/O thread.
     pub fn new() -> Self {
         warn_if_old();
         let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
         let (context, zap) = (zmq::Context::new(), zap::Place::default());
-        Runtime { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
+        Context { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
     }
 
     /// Returns the context of the process, which is made at its first use. A child after `fork` gets a new one.
-    pub fn global() -> &'static Runtime {
+    pub fn global() -> &'static Context {
         static FIRST: Global = Global::new();
         let mut global = &FIRST;
         loop {
-            let made = global.made.get_or_init(|| (Runtime::new(), Box::new(Global::new())));
-            let (runtime, of_child) = made;
-            if runtime.process == std::process::id() {
-                return runtime;
+            let made = global.made.get_or_init(|| (Context::new(), Box::new(Global::new())));
+            let (context, of_child) = made;
+            if context.process == std::process::id() {
+                return context;
             }
             global = of_child;
         }
@@ -71,7 +71,7 @@ impl Runtime {
     pub(super) fn socket(&self, kind: zmq::SocketType) -> zmq::Result<zmq::Socket> {
         if self.process != std::process::id() {
             tracing::error!(
-                "this context was made before the process was forked, and works only in the parent; make a `Runtime` in the child"
+                "this context was made before the process was forked, and works only in the parent; make a `Context` in the child"
             );
             return Err(zmq::Error::ENOTSUP);
         }
@@ -90,7 +90,7 @@ impl Runtime {
     }
 }
 
-impl Runtime {
+impl Context {
     /// The context's ZAP handler, if there is one.
     pub(super) fn zap(&self) -> &zap::Place {
         &self.zap
@@ -99,7 +99,7 @@ impl Runtime {
 
 /// The context of a process, and the place for the context of a child.
 struct Global {
-    made: OnceLock<(Runtime, Box<Global>)>,
+    made: OnceLock<(Context, Box<Global>)>,
 }
 
 impl Global {
@@ -118,14 +118,14 @@ impl Insiders {
     }
 }
 
-impl Default for Runtime {
+impl Default for Context {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Runtime {
+impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runtime")
+        f.write_str("Context")
     }
 }

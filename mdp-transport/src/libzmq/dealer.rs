@@ -1,13 +1,13 @@
 //! A DEALER socket for a tokio task: receive, send, wait.
 
-use std::task::{Context, Poll, ready};
+use std::task::{self, Poll, ready};
 
 use bytes::Bytes;
 use mdp_protocol::Limits;
 use tokio::io::unix::AsyncFd;
 
 use super::close::Closing;
-use super::context::Runtime;
+use super::context::Context;
 use super::curve;
 use super::error::{connecting, failed, opening};
 use super::frame::{self, Polled};
@@ -25,7 +25,7 @@ const FRAME_BYTES: i64 = 64 << 20;
 const LINGER_MS: i32 = 1_000;
 /// Milliseconds between libzmq's own attempts to connect again: the first time, and the maximum.
 const RECONNECT_MS: i32 = 50;
-const RECONNECT_MOST_MS: i32 = 1_000;
+const MAX_RECONNECT_MS: i32 = 1_000;
 /// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
 const SHARED_FROM: usize = 1_024;
 
@@ -44,31 +44,31 @@ impl Dealer {
     ///
     /// With `keys` it speaks CURVE, to the endpoint of this number. It is watched: see [`look_around`](Self::look_around).
     pub fn connect(
-        runtime: &Runtime,
+        context: &Context,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
     ) -> Result<Self, SocketError> {
-        Dealer::new(runtime, endpoint, keys, false)?.begin(runtime, endpoint, true)
+        Dealer::new(context, endpoint, keys, false)?.begin(context, endpoint, true)
     }
 
     /// A new socket that is not watched. With `immediate` it has room to send only while there is a connection:
     /// [`look`](Self::look) then tells whether there is.
-    pub fn connect_plain(
-        runtime: &Runtime,
+    pub fn connect_classic(
+        context: &Context,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
         immediate: bool,
     ) -> Result<Self, SocketError> {
-        Dealer::new(runtime, endpoint, keys, immediate)?.begin(runtime, endpoint, false)
+        Dealer::new(context, endpoint, keys, immediate)?.begin(context, endpoint, false)
     }
 
     fn new(
-        runtime: &Runtime,
+        context: &Context,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
         immediate: bool,
     ) -> Result<Self, SocketError> {
-        let socket = runtime.socket(zmq::DEALER).map_err(opening)?;
+        let socket = context.socket(zmq::DEALER).map_err(opening)?;
         set_up(&socket, endpoint, immediate).map_err(opening)?;
         if let Some((keys, number)) = keys {
             let server = keys.server(number).ok_or_else(SocketError::no_endpoint)?;
@@ -80,18 +80,18 @@ impl Dealer {
 
     fn begin(
         mut self,
-        runtime: &Runtime,
+        context: &Context,
         endpoint: &str,
         watched: bool,
     ) -> Result<Self, SocketError> {
         let inproc = endpoint.starts_with("inproc://");
         if watched && !inproc {
-            let watch = Watch::begin(runtime, &self.polled.get_ref().socket);
+            let watch = Watch::begin(context, &self.polled.get_ref().socket);
             self.watch = Some(watch.map_err(opening)?);
         }
         let socket = &self.polled.get_ref().socket;
         let named = match inproc {
-            true => socket.set_identity(&runtime.insider()),
+            true => socket.set_identity(&context.insider()),
             false => Ok(()),
         };
         let connected = named.and_then(|()| socket.connect(endpoint));
@@ -189,7 +189,7 @@ impl Dealer {
 
     /// Waits for a sign that something has changed about the socket. What was there before has to be looked for first,
     /// after each send and receive.
-    pub fn poll_sign(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_sign(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         if let Ok(mut guard) = ready!(self.polled.poll_read_ready_mut(cx)) {
             // Clear the edge before checking the state: an edge in between is a new one.
             guard.clear_ready();
@@ -232,7 +232,7 @@ fn set_up(socket: &zmq::Socket, endpoint: &str, immediate: bool) -> zmq::Result<
     socket.set_linger(LINGER_MS)?;
     socket.set_maxmsgsize(FRAME_BYTES)?;
     socket.set_reconnect_ivl(RECONNECT_MS)?;
-    socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
+    socket.set_reconnect_ivl_max(MAX_RECONNECT_MS)?;
     // With IPv6 enabled, libzmq resolves names to IPv6 only, and `localhost` would miss most brokers.
     socket.set_ipv6(endpoint.contains('['))
 }

@@ -6,8 +6,8 @@ use std::io;
 use crate::error::{Operation, Said, SocketError, Unsent};
 
 const TOO_MANY: &str = "libzmq allows 1,023 sockets in a context, and the system so many open files: close some, take another \
-                        `Runtime` for the others, or raise `ulimit -n`";
-const FORKED: &str = "the `Runtime` was made before the process was forked, and works only in the parent; make one in the child";
+                        `Context` for the others, or raise `ulimit -n`";
+const FORKED: &str = "the `Context` was made before the process was forked, and works only in the parent; make one in the child";
 
 /// libzmq's number for an error.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ fn error(operation: Operation, endpoint: Option<&str>, found: zmq::Error) -> Soc
     };
     let advice = match (operation, found) {
         (_, zmq::Error::EMFILE) => Some(TOO_MANY),
-        // Only `Runtime::socket` returns this error.
+        // Only `Context::socket` returns this error.
         (Operation::Open, zmq::Error::ENOTSUP) => Some(FORKED),
         _ => None,
     };
@@ -104,7 +104,7 @@ mod tests {
             assert!(forked.to_string().contains("make one in the child"), "{forked}");
         }
         let other = admitting(zmq::Error::EADDRINUSE).to_string();
-        assert!(other.contains("a `Runtime` of its own"), "{other}");
+        assert!(other.contains("a `Context` of its own"), "{other}");
     }
 
     #[test]

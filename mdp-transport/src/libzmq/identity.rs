@@ -106,13 +106,13 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libzmq::context::Runtime;
+    use crate::libzmq::context::Context;
     use crate::libzmq::curve::{set_up_client, set_up_server};
     use crate::security::{AllowList, KeyPair};
 
     /// A router that identifies its peers as the broker does.
     struct Server {
-        runtime: Runtime,
+        context: Context,
         keys: KeyPair,
         router: zmq::Socket,
         identities: Identities,
@@ -121,15 +121,15 @@ mod tests {
     impl Server {
         /// With CURVE on its socket, or with a ZAP handler only.
         fn new(curve: bool) -> Self {
-            let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
-            let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
-            let mut router = runtime.socket(zmq::ROUTER).unwrap();
+            let (context, keys) = (Context::new(), KeyPair::new().unwrap());
+            let registration = Registration::new(&context, AllowList::anybody(), || {}).unwrap();
+            let mut router = context.socket(zmq::ROUTER).unwrap();
             if curve {
                 set_up_server(&mut router, &keys, registration.domain()).unwrap();
             }
             router.set_rcvtimeo(10_000).unwrap();
             let identities = Identities::new(Some(registration));
-            Server { runtime, keys, router, identities }
+            Server { context, keys, router, identities }
         }
 
         fn bind(&self, endpoint: &str) -> String {
@@ -138,7 +138,7 @@ mod tests {
         }
 
         fn peer(&self, endpoint: &str, own: Option<&KeyPair>) -> zmq::Socket {
-            let socket = self.runtime.socket(zmq::DEALER).unwrap();
+            let socket = self.context.socket(zmq::DEALER).unwrap();
             socket.set_linger(0).unwrap();
             if let Some(own) = own {
                 set_up_client(&socket, own, self.keys.public()).unwrap();
@@ -192,7 +192,7 @@ mod tests {
     fn a_peer_with_a_key_does_not_choose_its_routing_id() {
         let mut server = Server::new(true);
         let (endpoint, own) = (server.bind("tcp://127.0.0.1:*"), KeyPair::new().unwrap());
-        let peer = server.runtime.socket(zmq::DEALER).unwrap();
+        let peer = server.context.socket(zmq::DEALER).unwrap();
         peer.set_linger(0).unwrap();
         peer.set_identity(b"ann").unwrap();
         set_up_client(&peer, &own, server.keys.public()).unwrap();

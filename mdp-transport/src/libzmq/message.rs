@@ -9,7 +9,7 @@ use crate::packet::{InPacket, OutPacket};
 
 /// Frames with more bytes are given to libzmq without a copy. For smaller frames, a copy costs less and keeps no larger
 /// buffer.
-const COPIED_MOST: usize = 8 * 1024;
+const MAX_COPIED: usize = 8 * 1024;
 const MORE: c_int = zmq::DONTWAIT | zmq::SNDMORE;
 
 /// Repeats a call that a signal interrupted.
@@ -41,7 +41,7 @@ pub(super) fn receive_more(socket: &zmq::Socket) -> zmq::Result<zmq::Message> {
 pub(super) fn rest(
     socket: &zmq::Socket,
     first: zmq::Message,
-    most_frames: usize,
+    max_frames: usize,
 ) -> zmq::Result<InPacket> {
     let mut more = first.get_more();
     let first = frame::bytes(first);
@@ -49,7 +49,7 @@ pub(super) fn rest(
     while more {
         let next = receive_more(socket)?;
         more = next.get_more();
-        if frames.len() < most_frames {
+        if frames.len() < max_frames {
             frames.push(frame::bytes(next));
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn rest(
 pub(super) fn rest_into(
     socket: &zmq::Socket,
     first: zmq::Message,
-    most_frames: usize,
+    max_frames: usize,
     frames: &mut Vec<Frame>,
 ) -> zmq::Result<()> {
     let mut more = first.get_more();
@@ -68,7 +68,7 @@ pub(super) fn rest_into(
     while more {
         let next = receive_more(socket)?;
         more = next.get_more();
-        if frames.len() <= most_frames {
+        if frames.len() <= max_frames {
             frames.push(Frame(next));
         }
     }
@@ -137,12 +137,12 @@ pub(super) fn send_rest<'a, T: Send + 'static>(
 
 /// A frame that keeps no larger buffer in memory.
 fn unshared(frame: &Bytes) -> Bytes {
-    if frame.len() > COPIED_MOST { frame.clone() } else { Bytes::copy_from_slice(frame) }
+    if frame.len() > MAX_COPIED { frame.clone() } else { Bytes::copy_from_slice(frame) }
 }
 
 /// Sends frames before the last one of their message. Copies a frame if a copy costs less than sharing.
 fn send_others(socket: &mut zmq::Socket, frames: &[Bytes]) -> zmq::Result<()> {
-    frames.iter().try_for_each(|frame| match frame.len() > COPIED_MOST {
+    frames.iter().try_for_each(|frame| match frame.len() > MAX_COPIED {
         true => frame::send_shared(socket, frame.clone(), MORE),
         false => retry_interrupted(|| socket.send(&**frame, MORE)),
     })

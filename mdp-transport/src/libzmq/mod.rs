@@ -1,18 +1,18 @@
 //! The implementation of the sockets with libzmq.
 //!
-//! `dealer`, `router` and `pattern` are the sockets of the seam. `watch` and `losses` receive libzmq's events about
-//! their connections. `message` sends and receives whole messages; `frame` has the unsafe code for that. `context`
-//! makes sockets and `close` ends them. `curve` sets keys on sockets, `zap` decides which keys libzmq accepts, and
-//! `identity` reads the key of a message's connection.
+//! `dealer`, `router` and `pattern` are the sockets of the seam. `watch` and `connection_monitor` receive libzmq's
+//! events about their connections. `message` sends and receives whole messages; `frame` has the unsafe code for that.
+//! `context` makes sockets and `close` ends them. `curve` sets keys on sockets, `zap` decides which keys libzmq
+//! accepts, and `identity` reads the key of a message's connection.
 
 pub(super) mod close;
+mod connection_monitor;
 pub(super) mod context;
 pub(super) mod curve;
 pub(super) mod dealer;
 mod error;
 pub(super) mod frame;
 pub(super) mod identity;
-mod losses;
 mod message;
 pub(super) mod pattern;
 mod polled;

@@ -7,7 +7,7 @@ use tokio::io::unix::AsyncFd;
 use zmq::SocketEvent;
 
 use super::close::Closing;
-use super::context::Runtime;
+use super::context::Context;
 use super::curve;
 use super::error::{connecting, failed, opening};
 use super::frame::{self, Polled};
@@ -22,7 +22,7 @@ use crate::security::KeyPair;
 const LINGER_MS: i32 = 1_000;
 /// Milliseconds between libzmq's attempts to connect again: the first time, and the maximum.
 const RECONNECT_MS: i32 = 50;
-const RECONNECT_MOST_MS: i32 = 1_000;
+const MAX_RECONNECT_MS: i32 = 1_000;
 /// Keepalive of a silent connection: seconds until the first probe, seconds between probes, and the number of probes.
 const KEEPALIVE_IDLE_S: i32 = 30;
 const KEEPALIVE_EACH_S: i32 = 10;
@@ -100,12 +100,12 @@ pub struct PatternSocket {
 impl PatternSocket {
     /// A socket that is neither bound nor connected. Must be called on tokio.
     pub fn new(
-        runtime: &Runtime,
+        context: &Context,
         pattern: Pattern,
         settings: &PatternSettings,
         keys: Option<PatternKeys<'_>>,
     ) -> Result<Self, SocketError> {
-        let mut socket = runtime.socket(pattern.socket_type()).map_err(opening)?;
+        let mut socket = context.socket(pattern.socket_type()).map_err(opening)?;
         match keys {
             None => {}
             Some(PatternKeys::Client(keys)) => {
@@ -223,8 +223,8 @@ impl PatternSocket {
     }
 
     /// Watches the connections that this side makes. Must be called on tokio, before it connects.
-    pub fn watch(&mut self, runtime: &Runtime) -> Result<Connections, SocketError> {
-        Connections::watch(runtime, &self.polled.get_ref().socket).map_err(opening)
+    pub fn watch(&mut self, context: &Context) -> Result<Connections, SocketError> {
+        Connections::watch(context, &self.polled.get_ref().socket).map_err(opening)
     }
 }
 
@@ -235,7 +235,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    fn watch(runtime: &Runtime, socket: &zmq::Socket) -> zmq::Result<Self> {
+    fn watch(context: &Context, socket: &zmq::Socket) -> zmq::Result<Self> {
         let place = place();
         let wanted = [
             SocketEvent::CONNECTED,
@@ -244,7 +244,7 @@ impl Connections {
             SocketEvent::DISCONNECTED,
         ];
         // The reader comes first, because libzmq's I/O thread waits for a reader.
-        let events = runtime.socket(zmq::PAIR)?;
+        let events = context.socket(zmq::PAIR)?;
         events.set_linger(0)?;
         // With a limit, a full queue would make libzmq's I/O thread wait for this task.
         events.set_rcvhwm(0)?;
@@ -299,7 +299,7 @@ fn set_up(socket: &zmq::Socket, pattern: Pattern, settings: &PatternSettings) ->
     socket.set_rcvhwm(waiting)?;
     socket.set_linger(LINGER_MS)?;
     socket.set_reconnect_ivl(RECONNECT_MS)?;
-    socket.set_reconnect_ivl_max(RECONNECT_MOST_MS)?;
+    socket.set_reconnect_ivl_max(MAX_RECONNECT_MS)?;
     socket.set_tcp_keepalive(1)?;
     socket.set_tcp_keepalive_idle(KEEPALIVE_IDLE_S)?;
     socket.set_tcp_keepalive_intvl(KEEPALIVE_EACH_S)?;

@@ -5,12 +5,12 @@ use mdp_protocol::wire::SIGNATURE;
 use mdp_protocol::{Identity, Limits, Span, Time};
 
 use super::close::Closing;
-use super::context::Runtime;
+use super::connection_monitor::ConnectionMonitor;
+use super::context::Context;
 use super::curve;
 use super::error::{binding, failed, opening, unsent};
 use super::frame::{self, Frame};
 use super::identity::{Identities, Unproven};
-use super::losses::Losses;
 use super::message::{self, retry_interrupted};
 use super::waker::Wakeups;
 use super::zap::Registration;
@@ -40,15 +40,15 @@ const LONGEST_MS: u64 = 60_000;
 
 /// A ROUTER socket that is bound, and all that its thread waits for.
 pub struct Router {
-    runtime: Runtime,
+    context: Context,
     socket: zmq::Socket,
-    losses: Losses,
+    monitor: ConnectionMonitor,
     wakeups: Wakeups,
     identities: Identities,
     endpoints: Vec<String>,
     /// The socket has an endpoint for peers of this process.
     inproc: bool,
-    most_frames: usize,
+    max_frames: usize,
 }
 
 /// A message that came.
@@ -94,13 +94,13 @@ impl Router {
     ///
     /// An error with an endpoint: it could not be bound. Else the socket could not be made.
     pub fn bind(
-        runtime: &Runtime,
+        context: &Context,
         limits: &Limits,
         endpoints: &[String],
         curve: Option<(&KeyPair, Registration)>,
         wakeups: Wakeups,
     ) -> Result<Self, SocketError> {
-        let mut socket = runtime.socket(zmq::ROUTER).map_err(opening)?;
+        let mut socket = context.socket(zmq::ROUTER).map_err(opening)?;
         set_up(&mut socket, limits).map_err(opening)?;
         if let Some((keys, registration)) = &curve {
             let domain = registration.domain();
@@ -109,14 +109,14 @@ impl Router {
         let bound = endpoints.iter().map(|endpoint| bind(&socket, endpoint));
         let bound = bound.collect::<Result<_, _>>()?;
         Ok(Router {
-            runtime: runtime.clone(),
-            losses: Losses::watch(runtime, &socket).map_err(opening)?,
+            context: context.clone(),
+            monitor: ConnectionMonitor::watch(context, &socket).map_err(opening)?,
             socket,
             wakeups,
             identities: Identities::new(curve.map(|(_, registration)| registration)),
             endpoints: bound,
             inproc: endpoints.iter().any(|endpoint| endpoint.starts_with(INPROC)),
-            most_frames: limits.frames,
+            max_frames: limits.frames,
         })
     }
 
@@ -146,11 +146,11 @@ impl Router {
         if identity.is_err() {
             message::pass_over(&self.socket, first)?;
         } else if first.first() == Some(&SIGNATURE) {
-            content = Content::Packet(message::rest(&self.socket, first, self.most_frames)?);
+            content = Content::Packet(message::rest(&self.socket, first, self.max_frames)?);
         } else {
-            message::rest_into(&self.socket, first, self.most_frames, frames)?;
+            message::rest_into(&self.socket, first, self.max_frames, frames)?;
         }
-        let local = self.inproc && self.runtime.is_insider(&route);
+        let local = self.inproc && self.context.is_insider(&route);
         Ok(Some(Arrival { from: Origin(route), identity, local, content }))
     }
 
@@ -164,7 +164,7 @@ impl Router {
     pub fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
         let timeout = timeout.map_or(-1, |timeout| timeout.as_ms().min(LONGEST_MS) as i64);
         let router = self.socket.as_poll_item(zmq::POLLIN);
-        let mut items = [router, self.wakeups.as_poll_item(), self.losses.as_poll_item()];
+        let mut items = [router, self.wakeups.as_poll_item(), self.monitor.as_poll_item()];
         match zmq::poll(&mut items, timeout) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(failed(error)),
@@ -216,12 +216,12 @@ impl Router {
 
     /// When to ask next whether a connection was [lost](Self::is_lost).
     pub fn next_look(&self) -> Option<Time> {
-        self.losses.next()
+        self.monitor.next()
     }
 
     /// Whether a connection was lost: of which peer, only sending to it shows.
     pub fn is_lost(&mut self, now: Time) -> bool {
-        self.losses.due(now)
+        self.monitor.due(now)
     }
 
     /// Whether nobody new can connect any more, because what says which keys may has ended.
@@ -231,7 +231,7 @@ impl Router {
 
     /// Closes the socket when it has written what it holds. Blocks.
     pub fn close(self) {
-        Closing(self.socket).close(&self.runtime);
+        Closing(self.socket).close(&self.context);
     }
 }
 
@@ -254,8 +254,8 @@ fn set_up(router: &mut zmq::Socket, limits: &Limits) -> zmq::Result<()> {
     router.set_router_mandatory(true)?;
     router.set_linger(LINGER_MS)?;
     router.set_maxmsgsize(i64::try_from(limits.frame_bytes).unwrap_or(i64::MAX))?;
-    let most = (limits.unread_bytes_per_session / LEAST_MESSAGE).max(LEAST_HWM);
-    router.set_sndhwm(i32::try_from(most).unwrap_or(i32::MAX))?;
+    let max = (limits.unread_bytes_per_session / LEAST_MESSAGE).max(LEAST_HWM);
+    router.set_sndhwm(i32::try_from(max).unwrap_or(i32::MAX))?;
     router.set_handshake_ivl(HANDSHAKE_MS)?;
     // libzmq's own heartbeats (ZMQ_HEARTBEAT_IVL) stay off. If a peer vanishes while its input is stopped because the
     // broker cannot keep up, their timer aborts the process (libzmq's issue 4841).
@@ -277,13 +277,13 @@ mod tests {
     /// lost.
     #[test]
     fn a_flood_whose_sender_vanishes_is_read_to_its_end() {
-        let runtime = Runtime::new();
-        let mut router = runtime.socket(zmq::ROUTER).unwrap();
+        let context = Context::new();
+        let mut router = context.socket(zmq::ROUTER).unwrap();
         set_up(&mut router, &Limits::default()).unwrap();
         router.set_rcvtimeo(500).unwrap();
         router.bind("tcp://127.0.0.1:*").unwrap();
         let endpoint = router.get_last_endpoint().unwrap().unwrap();
-        let elsewhere = Runtime::new();
+        let elsewhere = Context::new();
         let sender = elsewhere.socket(zmq::DEALER).unwrap();
         sender.set_linger(0).unwrap();
         sender.set_sndtimeo(300).unwrap();

@@ -1,14 +1,14 @@
 //! For tests of what stands on the sockets: a peer of a router, and the handler of ZAP.
 
-use super::context::Runtime;
+use super::context::Context;
 
 /// A DEALER without a task.
 pub struct Stranger(zmq::Socket);
 
 impl Stranger {
     /// Connects to a router.
-    pub fn connect(runtime: &Runtime, endpoint: &str) -> Self {
-        let socket = runtime.socket(zmq::DEALER).unwrap();
+    pub fn connect(context: &Context, endpoint: &str) -> Self {
+        let socket = context.socket(zmq::DEALER).unwrap();
         socket.set_linger(0).unwrap();
         socket.connect(endpoint).unwrap();
         Stranger(socket)
@@ -21,11 +21,11 @@ impl Stranger {
 }
 
 /// Ends the context's handler of ZAP, as a fault would.
-pub fn end_handler(runtime: &Runtime) {
-    runtime.zap().lock().unwrap().upgrade().unwrap().end();
+pub fn end_handler(context: &Context) {
+    context.zap().lock().unwrap().upgrade().unwrap().end();
 }
 
 /// Whether the context has a handler of ZAP.
-pub fn has_handler(runtime: &Runtime) -> bool {
-    runtime.zap().lock().unwrap().upgrade().is_some()
+pub fn has_handler(context: &Context) -> bool {
+    context.zap().lock().unwrap().upgrade().is_some()
 }

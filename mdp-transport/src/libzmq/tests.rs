@@ -2,18 +2,18 @@
 
 use super::curve::{set_up_client, set_up_server};
 use super::zap;
-use crate::Runtime;
+use crate::Context;
 use crate::security::{AllowList, KeyPair};
 
 /// Whether a server of libzmq's takes a peer with a key of its own.
-fn takes_a_stranger(set_up: impl Fn(&Runtime, &mut zmq::Socket, &KeyPair)) -> bool {
-    let (runtime, keys) = (Runtime::new(), KeyPair::new().unwrap());
-    let mut router = runtime.socket(zmq::ROUTER).unwrap();
+fn takes_a_stranger(set_up: impl Fn(&Context, &mut zmq::Socket, &KeyPair)) -> bool {
+    let (context, keys) = (Context::new(), KeyPair::new().unwrap());
+    let mut router = context.socket(zmq::ROUTER).unwrap();
     router.set_linger(0).unwrap();
-    set_up(&runtime, &mut router, &keys);
+    set_up(&context, &mut router, &keys);
     router.bind("tcp://127.0.0.1:*").unwrap();
     let endpoint = router.get_last_endpoint().unwrap().unwrap();
-    let elsewhere = Runtime::new();
+    let elsewhere = Context::new();
     let dealer = elsewhere.socket(zmq::DEALER).unwrap();
     dealer.set_linger(0).unwrap();
     set_up_client(&dealer, &KeyPair::new().unwrap(), keys.public()).unwrap();
@@ -66,8 +66,8 @@ fn a22_our_server_without_a_handler_takes_nobody() {
 #[test]
 fn a22_our_server_with_its_handler_takes_whom_it_allows() {
     let server = |allowed: AllowList| {
-        takes_a_stranger(move |runtime, router, keys| {
-            let registration = zap::Registration::new(runtime, allowed.clone(), || {}).unwrap();
+        takes_a_stranger(move |context, router, keys| {
+            let registration = zap::Registration::new(context, allowed.clone(), || {}).unwrap();
             set_up_server(router, keys, registration.domain()).unwrap();
             std::mem::forget(registration); // as long as the test's process
         })

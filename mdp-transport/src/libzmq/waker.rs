@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::context::Runtime;
+use super::context::Context;
 use super::error::opening;
 use crate::error::SocketError;
 
@@ -38,17 +38,17 @@ impl std::fmt::Debug for SendSocket {
 
 impl Waker {
     /// The waker, and what it wakes, for [`Router::bind`](super::router::Router::bind).
-    pub fn new(runtime: &Runtime) -> Result<(Self, Wakeups), SocketError> {
-        Waker::pair(runtime).map_err(opening)
+    pub fn new(context: &Context) -> Result<(Self, Wakeups), SocketError> {
+        Waker::pair(context).map_err(opening)
     }
 
-    fn pair(runtime: &Runtime) -> zmq::Result<(Self, Wakeups)> {
+    fn pair(context: &Context) -> zmq::Result<(Self, Wakeups)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let endpoint = format!("inproc://mdp.wake.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let inner = runtime.socket(zmq::PAIR)?;
+        let inner = context.socket(zmq::PAIR)?;
         inner.set_linger(0)?;
         inner.bind(&endpoint)?;
-        let outer = runtime.socket(zmq::PAIR)?;
+        let outer = context.socket(zmq::PAIR)?;
         outer.set_linger(0)?;
         outer.connect(&endpoint)?;
         let socket = Mutex::new(SendSocket(outer));

@@ -1,12 +1,12 @@
 //! Watches a connection on the connecting side: failed handshakes, and the loss of the connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Poll, Waker};
 
 use tokio::io::unix::AsyncFd;
 use zmq::SocketEvent;
 
-use super::context::Runtime;
+use super::context::Context;
 use super::frame::{self, Polled};
 use super::message::receive;
 use crate::security::HandshakeFault;
@@ -32,7 +32,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts to watch. Must be called on tokio, before the socket connects.
-    pub(super) fn begin(runtime: &Runtime, socket: &zmq::Socket) -> zmq::Result<Self> {
+    pub(super) fn begin(context: &Context, socket: &zmq::Socket) -> zmq::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let place = format!("inproc://mdp.watch.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let wanted = [
@@ -43,7 +43,7 @@ impl Watch {
             SocketEvent::DISCONNECTED,
         ];
         // The reader comes first and has no limit: the I/O thread would wait for it.
-        let events = runtime.socket(zmq::PAIR)?;
+        let events = context.socket(zmq::PAIR)?;
         events.set_linger(0)?;
         events.set_rcvhwm(0)?;
         events.connect(&place)?;
@@ -67,7 +67,7 @@ impl Watch {
 
     /// Checks for events. This costs almost nothing when there are none.
     pub(super) fn look(&mut self) {
-        match self.events.poll_read_ready_mut(&mut Context::from_waker(Waker::noop())) {
+        match self.events.poll_read_ready_mut(&mut task::Context::from_waker(Waker::noop())) {
             // Clear the edge before checking for events: an edge in between is a new one.
             Poll::Ready(Ok(mut guard)) => guard.clear_ready(),
             Poll::Pending if !self.fresh => return,

@@ -33,7 +33,7 @@ const SECRET_MODE: u32 = 0o600;
 /// The permission bits of group and others.
 const OTHERS: u32 = 0o077;
 /// Far more bytes than a key file has.
-const MOST_BYTES: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 /// How many temporary names are tried.
 const TEMPORARY_NAMES: u32 = 16;
 
@@ -300,14 +300,14 @@ fn content(path: &Path, file: File) -> Result<Content, KeyFileError> {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });
     }
     // The capacity holds the whole text: a growing string leaves copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES + 64));
-    let read = file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text);
+    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 64));
+    let read = file.take(MAX_BYTES as u64 + 1).read_to_string(&mut text);
     read.map_err(|source| match source.kind() {
         io::ErrorKind::InvalidData => format(path, "it is not text".to_owned()),
         _ => failed("read", path, source),
     })?;
-    if text.len() > MOST_BYTES {
-        return Err(format(path, format!("it has more than {MOST_BYTES} bytes")));
+    if text.len() > MAX_BYTES {
+        return Err(format(path, format!("it has more than {MAX_BYTES} bytes")));
     }
     parse(&text).map_err(|problem| format(path, problem))
 }
@@ -561,9 +561,9 @@ mod tests {
         let public = folder.path().join("a.pub");
         let text = fs::read_to_string(&public).unwrap();
         let rest = |len: usize| format!("{text}#{}", "x".repeat(len - text.len() - 1));
-        fs::write(&public, rest(MOST_BYTES)).unwrap();
+        fs::write(&public, rest(MAX_BYTES)).unwrap();
         PublicKey::read(&public).unwrap();
-        fs::write(&public, rest(MOST_BYTES + 1)).unwrap();
+        fs::write(&public, rest(MAX_BYTES + 1)).unwrap();
         assert!(matches!(PublicKey::read(&public), Err(KeyFileError::Format { .. })));
     }
 

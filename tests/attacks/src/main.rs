@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut broker = broker.start()?;
     println!("bound {}", broker.endpoints().join(" "));
     tokio::select! {
-        () = mdp_runtime::stop_asked() => broker.shutdown(Duration::from_secs(1)).await,
+        () = mdp_runtime::shutdown_signal() => broker.shutdown(Duration::from_secs(1)).await,
         ended = broker.stopped() => ended?,
     }
     Ok(())

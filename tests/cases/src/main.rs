@@ -19,6 +19,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let worker = Worker::builder().connect(endpoint).capacity(1).serve(tested).start()?;
     worker.connected().await.ok_or("stopped")?;
     println!("ready");
-    mdp_runtime::stop_asked().await;
+    mdp_runtime::shutdown_signal().await;
     Ok(())
 }

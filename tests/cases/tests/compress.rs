@@ -113,8 +113,8 @@ async fn items_of_streams_are_compressed() {
 #[tokio::test]
 async fn what_comes_out_is_bounded_at_the_worker() {
     for with in CODECS {
-        let most = |worker: WorkerBuilder| worker.max_decompressed(100_000);
-        let bench = bench(|client| client.compress(with), most).await;
+        let max = |worker: WorkerBuilder| worker.max_decompressed(100_000);
+        let bench = bench(|client| client.compress(with), max).await;
         bench.test.unary_call(request(99_000, 0)).await.unwrap();
         let status = bench.test.unary_call(request(REQUEST, 0)).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
@@ -130,8 +130,8 @@ async fn what_comes_out_is_bounded_at_the_worker() {
 #[tokio::test]
 async fn what_comes_out_is_bounded_at_the_client() {
     for with in CODECS {
-        let most = |client: ClientBuilder| client.compress(with).max_decompressed(100_000);
-        let bench = bench(most, |worker| worker).await;
+        let max = |client: ClientBuilder| client.compress(with).max_decompressed(100_000);
+        let bench = bench(max, |worker| worker).await;
         bench.test.unary_call(request(0, 99_000)).await.unwrap();
         let status = bench.test.unary_call(request(0, REPLY)).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);

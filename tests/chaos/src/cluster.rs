@@ -17,14 +17,14 @@ use crate::program::Setup;
 
 /// How a process is started: what stands before its program, and where it finds the broker.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Way {
+pub(crate) struct Launch {
     pub(crate) before: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     /// The broker's endpoint, if it is not the first one that it is bound to.
     pub(crate) endpoint: Option<String>,
 }
 
-impl Way {
+impl Launch {
     fn command(&self, program: &Path) -> Command {
         let mut words = self.before.iter();
         let mut command = match words.next() {
@@ -44,8 +44,8 @@ impl Way {
 
 /// How the broker is started.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BrokerWay {
-    pub(crate) way: Way,
+pub(crate) struct BrokerLaunch {
+    pub(crate) launch: Launch,
     /// Where it listens; a port of the machine's choice on loopback if empty.
     pub(crate) binds: Vec<String>,
     /// Settings, as TOML.
@@ -123,7 +123,7 @@ impl Member {
 pub(crate) struct Cluster<'a> {
     pub(crate) setup: &'a Setup,
     folder: TempDir,
-    how: BrokerWay,
+    how: BrokerLaunch,
     pub(crate) broker: Process,
     /// Where the broker is bound.
     pub(crate) endpoints: Vec<String>,
@@ -139,15 +139,15 @@ pub(crate) struct Cluster<'a> {
 impl<'a> Cluster<'a> {
     /// A broker as it is by default, and so many workers.
     pub(crate) fn start(setup: &'a Setup, workers: usize) -> Self {
-        let mut cluster = Cluster::broker(setup, BrokerWay::default());
+        let mut cluster = Cluster::broker(setup, BrokerLaunch::default());
         for _ in 0..workers {
-            cluster.add_worker(&Way::default(), 64);
+            cluster.add_worker(&Launch::default(), 64);
         }
         cluster.wait_workers();
         cluster
     }
 
-    pub(crate) fn broker(setup: &'a Setup, how: BrokerWay) -> Self {
+    pub(crate) fn broker(setup: &'a Setup, how: BrokerLaunch) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut cluster = Cluster {
             setup,
@@ -168,7 +168,7 @@ impl<'a> Cluster<'a> {
 
     /// Starts the broker, where it was bound before if it was.
     pub(crate) fn start_broker(&mut self) {
-        let mut command = self.how.way.command(self.setup.mdp());
+        let mut command = self.how.launch.command(self.setup.mdp());
         let binds = match (&self.endpoints[..], &self.how.binds[..]) {
             ([], []) => vec!["tcp://127.0.0.1:*".to_owned()],
             ([], binds) => binds.to_vec(),
@@ -200,24 +200,24 @@ impl<'a> Cluster<'a> {
         File::options().append(true).create(true).open(path).unwrap().into()
     }
 
-    pub(crate) fn endpoint(&self, way: &Way) -> String {
-        way.endpoint.clone().unwrap_or_else(|| self.endpoints[0].clone())
+    pub(crate) fn endpoint(&self, launch: &Launch) -> String {
+        launch.endpoint.clone().unwrap_or_else(|| self.endpoints[0].clone())
     }
 
     /// Starts a worker; it may not be there yet.
-    pub(crate) fn worker(&mut self, way: &Way, capacity: u32) -> Member {
+    pub(crate) fn worker(&mut self, launch: &Launch, capacity: u32) -> Member {
         let number = self.worker_number;
         self.worker_number += 1;
-        let mut command = way.command(&self.setup.part);
-        command.args(["worker", "--endpoint", &self.endpoint(way)]);
+        let mut command = launch.command(&self.setup.part);
+        command.args(["worker", "--endpoint", &self.endpoint(launch)]);
         command.arg("--ledger").arg(self.path(&format!("worker-{number}.ledger")));
         command.args(["--number", &number.to_string(), "--capacity", &capacity.to_string()]);
         let errors = self.errors(&format!("worker-{number}"));
         Member { number, process: Process::start_with(&mut command, Stdio::piped(), errors) }
     }
 
-    pub(crate) fn add_worker(&mut self, way: &Way, capacity: u32) {
-        let worker = self.worker(way, capacity);
+    pub(crate) fn add_worker(&mut self, launch: &Launch, capacity: u32) {
+        let worker = self.worker(launch, capacity);
         self.workers.push(worker);
     }
 
@@ -227,21 +227,21 @@ impl<'a> Cluster<'a> {
     }
 
     /// Kills a worker and starts another one in its place; it is there when it has begun.
-    pub(crate) fn replace_worker(&mut self, place: usize, way: &Way) {
+    pub(crate) fn replace_worker(&mut self, place: usize, launch: &Launch) {
         self.workers[place].process.kill();
-        let worker = self.worker(way, 64);
+        let worker = self.worker(launch, 64);
         self.workers[place] = worker;
     }
 
     /// Starts the clients of a load, and waits until they are connected.
-    pub(crate) fn load(&mut self, load: &Load, way: &Way) {
+    pub(crate) fn load(&mut self, load: &Load, launch: &Launch) {
         let processes = load.processes;
         let mut begun = Vec::new();
         for _ in 0..processes {
             let number = self.client_number;
             self.client_number += 1;
-            let mut command = way.command(&self.setup.part);
-            command.args(["client", "--endpoint", &self.endpoint(way)]);
+            let mut command = launch.command(&self.setup.part);
+            command.args(["client", "--endpoint", &self.endpoint(launch)]);
             command.arg("--ledger").arg(self.path(&format!("client-{number}.ledger")));
             command.args(["--number", &number.to_string()]);
             command.args(["--clients", &(load.clients / processes).to_string()]);
@@ -352,13 +352,13 @@ pub(crate) fn send(process: &Process, signal: Signal) {
 }
 
 /// Waits until a condition holds, and says how long it took. `None`: it did not in time.
-pub(crate) fn within(most: Duration, mut condition: impl FnMut() -> bool) -> Option<Duration> {
+pub(crate) fn within(max: Duration, mut condition: impl FnMut() -> bool) -> Option<Duration> {
     let begun = Instant::now();
     loop {
         if condition() {
             return Some(begun.elapsed());
         }
-        if begun.elapsed() > most {
+        if begun.elapsed() > max {
             return None;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -19,17 +19,17 @@ pub(crate) enum Cut {
     FromBroker,
 }
 
-pub(crate) struct Link {
+pub(crate) struct NetworkLink {
     near: String,
     far: String,
 }
 
-impl Link {
+impl NetworkLink {
     /// Two namespaces and a link that is up; or why there are none.
     pub(crate) fn new() -> Result<Self, String> {
         remove_old();
         let name = format!("{PREFIX}{}-", std::process::id());
-        let link = Link { near: format!("{name}b"), far: format!("{name}p") };
+        let link = NetworkLink { near: format!("{name}b"), far: format!("{name}p") };
         let (near, far) = (&link.near, &link.far);
         for namespace in [near, far] {
             ip(&["netns", "add", namespace])?;
@@ -75,7 +75,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for NetworkLink {
     fn drop(&mut self) {
         for namespace in [&self.near, &self.far] {
             // It may never have been made.

@@ -191,7 +191,7 @@ pub(crate) async fn client(args: ClientArgs) -> Outcome {
         let (at_once, seconds) = pair(closed)?;
         caller.closed(at_once, Duration::from_secs(seconds)).await?;
     }
-    let stop = mdp_runtime::stop_asked();
+    let stop = mdp_runtime::shutdown_signal();
     tokio::pin!(stop);
     for (phase, text) in args.phase.iter().enumerate() {
         let (rate, seconds) = text.split_once(':').ok_or("a phase is RATE:SECONDS")?;
@@ -210,8 +210,8 @@ pub(crate) async fn client(args: ClientArgs) -> Outcome {
 
 /// Two numbers with a colon between them.
 fn pair(text: &str) -> Result<(u64, u64), Box<dyn Error>> {
-    let (least, most) = text.split_once(':').ok_or_else(|| format!("{text}: A:B is wanted"))?;
-    Ok((least.parse()?, most.parse()?))
+    let (least, max) = text.split_once(':').ok_or_else(|| format!("{text}: A:B is wanted"))?;
+    Ok((least.parse()?, max.parse()?))
 }
 
 impl Caller {
@@ -295,7 +295,7 @@ impl Caller {
 
     fn job(&self, id: u64) -> Job {
         let chance = mixed(id);
-        let between = |(least, most): (u64, u64), by: u64| least + by % (most - least + 1);
+        let between = |(least, max): (u64, u64), by: u64| least + by % (max - least + 1);
         let mut work = between(self.work, chance);
         if self.tail && is_slow(id) {
             work *= 20;

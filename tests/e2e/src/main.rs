@@ -60,7 +60,7 @@ async fn broker(endpoint: &str) -> Outcome {
     let mut broker = Broker::builder().bind(endpoint).allow_drain(true).start()?;
     println!("bound {}", broker.endpoints().join(" "));
     tokio::select! {
-        () = mdp_runtime::stop_asked() => {}
+        () = mdp_runtime::shutdown_signal() => {}
         ended = broker.stopped() => return Ok(ended?),
     }
     broker.shutdown(Duration::from_secs(5)).await;
@@ -146,7 +146,7 @@ async fn load(endpoint: &str, rate: u32) -> Outcome {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut calls = Vec::new();
-    let stop = mdp_runtime::stop_asked();
+    let stop = mdp_runtime::shutdown_signal();
     tokio::pin!(stop);
     loop {
         tokio::select! {

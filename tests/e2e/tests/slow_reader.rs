@@ -26,7 +26,7 @@ const ITEMS: u64 = 1_000_000;
 /// that has no stream, again and again: what else the machine does meets both.
 const SECONDS: u32 = 10;
 /// The window is 1 MiB at the most; the rest is what the system's allocator and its threads take.
-const MOST_GROWTH: u64 = 8 << 20;
+const MAX_GROWTH: u64 = 8 << 20;
 
 fn part(args: &[&str]) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_e2e-part")).args(args))
@@ -106,7 +106,7 @@ async fn slow_reader() {
         grown[1] / 1024
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-    assert!(grown.iter().all(|grown| *grown <= MOST_GROWTH), "{line}");
+    assert!(grown.iter().all(|grown| *grown <= MAX_GROWTH), "{line}");
     assert!(beside <= 2 * alone, "{line}");
 
     for number in 1_000..ITEMS {

@@ -3,9 +3,9 @@
 use crate::workspace::Source;
 
 /// The most lines of a source file.
-pub const MOST: usize = 700;
+pub const MAX: usize = 700;
 
-/// Files that were longer when the limit was set. The number may only fall; at [`MOST`] the line goes.
+/// Files that were longer when the limit was set. The number may only fall; at [`MAX`] the line goes.
 pub const LONGER: &[(&str, usize)] = &[];
 
 /// The files that are too long, and the exceptions that are none any more.
@@ -14,16 +14,16 @@ pub fn faults(sources: &[Source], longer: &[(&str, usize)]) -> Vec<String> {
     for source in sources.iter().filter(|source| !is_golden(&source.path)) {
         let lines = source.text.lines().count();
         let exception = longer.iter().find(|(path, _)| *path == source.path);
-        let most = exception.map_or(MOST, |(_, most)| *most);
-        if lines > most {
-            faults.push(format!("{} has {lines} lines; {most} are allowed", source.path));
+        let max = exception.map_or(MAX, |(_, max)| *max);
+        if lines > max {
+            faults.push(format!("{} has {lines} lines; {max} are allowed", source.path));
         }
     }
-    for (path, most) in longer {
+    for (path, max) in longer {
         let source = sources.iter().find(|source| source.path == *path);
         let lines = source.map_or(0, |source| source.text.lines().count());
-        if lines < *most {
-            faults.push(format!("{path} has {lines} lines: lower its exception of {most}"));
+        if lines < *max {
+            faults.push(format!("{path} has {lines} lines: lower its exception of {max}"));
         }
     }
     faults

@@ -7,7 +7,7 @@ use std::time::Duration as Time;
 
 use mdp_runtime::codegen::Idempotency;
 use mdp_runtime::codegen::prost_types::{Duration, Timestamp};
-use mdp_runtime::{Broker, CallContext, Client, Runtime, Status, Worker};
+use mdp_runtime::{Broker, CallContext, Client, Context, Status, Worker};
 use test_macros::everything::{
     Everything, EverythingClient, EverythingWorker, Number, everything_service,
 };
@@ -76,12 +76,12 @@ fn methods_have_their_names_numbers_and_options() {
 
 /// A client of a service, and what has to live as long as it.
 async fn cluster() -> (Broker, Worker, EverythingClient) {
-    let own = Runtime::new();
-    let broker = Broker::builder().runtime(&own).bind("inproc://everything").start().unwrap();
-    let worker = Worker::builder().runtime(&own).connect("inproc://everything");
+    let own = Context::new();
+    let broker = Broker::builder().context(&own).bind("inproc://everything").start().unwrap();
+    let worker = Worker::builder().context(&own).connect("inproc://everything");
     let worker = worker.serve(EverythingWorker::new(Handler)).start().unwrap();
     worker.connected().await.unwrap();
-    let client = Client::builder().runtime(&own).connect("inproc://everything").open();
+    let client = Client::builder().context(&own).connect("inproc://everything").open();
     (broker, worker, EverythingClient::new(client.await.unwrap()))
 }
 

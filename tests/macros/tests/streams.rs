@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use mdp_runtime::codegen::{CallKind, prost_types};
 use mdp_runtime::{
-    Broker, CallContext, Client, Code, Runtime, Schema, Status, Stream, Streaming, Worker, stream,
+    Broker, CallContext, Client, Code, Context, Schema, Status, Stream, Streaming, Worker, stream,
 };
 use test_macros::everything::Number;
 use test_macros::streams::{Counting, CountingClient, CountingWorker, counting_service, records};
@@ -26,7 +26,7 @@ struct List<T>(VecDeque<T>);
 impl<T: Unpin> Stream for List<T> {
     type Item = Result<T, Status>;
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
@@ -42,7 +42,7 @@ struct Count<'a, 'b> {
 impl Stream for Count<'_, '_> {
     type Item = Result<Number, Status>;
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         if self.next == self.handler.highest {
             let text = format!("{} is too high in attempt {}", self.to, self.cx.attempt());
             return Poll::Ready(Some(Err(Status::out_of_range(text))));
@@ -173,12 +173,12 @@ fn the_schema_tells_which_side_streams() {
 
 /// A client of a service, and what has to live as long as it.
 async fn cluster() -> (Broker, Worker, CountingClient) {
-    let own = Runtime::new();
-    let broker = Broker::builder().runtime(&own).bind("inproc://streams").start().unwrap();
-    let worker = Worker::builder().runtime(&own).connect("inproc://streams");
+    let own = Context::new();
+    let broker = Broker::builder().context(&own).bind("inproc://streams").start().unwrap();
+    let worker = Worker::builder().context(&own).connect("inproc://streams");
     let worker = worker.serve(CountingWorker::new(Handler { highest: 5 })).start().unwrap();
     worker.connected().await.unwrap();
-    let client = Client::builder().runtime(&own).connect("inproc://streams").open();
+    let client = Client::builder().context(&own).connect("inproc://streams").open();
     (broker, worker, CountingClient::new(client.await.unwrap()))
 }
 

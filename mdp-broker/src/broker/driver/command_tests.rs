@@ -9,25 +9,25 @@ use mdp_transport::testing::Stranger;
 
 /// A driver with its command sender and its waker.
 struct Fixture {
-    driver: Driver,
-    commands: mpsc::Sender<Command>,
-    inbox: mpsc::Receiver<Command>,
-    runtime: Runtime,
+    driver: BrokerDriver,
+    commands: mpsc::Sender<BrokerCommand>,
+    inbox: mpsc::Receiver<BrokerCommand>,
+    context: Context,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let runtime = Runtime::new();
-        let (waker, wakeups) = Waker::new(&runtime).unwrap();
+        let context = Context::new();
+        let (waker, wakeups) = Waker::new(&context).unwrap();
         let endpoints = ["inproc://commands".to_owned()];
         let (config, waker) = (Config::default(), Arc::new(waker));
         let driver =
-            Driver::bind(&runtime, config, &endpoints, None, None, waker, wakeups).unwrap();
+            BrokerDriver::bind(&context, config, &endpoints, None, None, waker, wakeups).unwrap();
         let (commands, inbox) = mpsc::channel();
-        Fixture { driver, commands, inbox, runtime }
+        Fixture { driver, commands, inbox, context }
     }
 
-    fn tell(&self, command: Command) {
+    fn tell(&self, command: BrokerCommand) {
         self.commands.send(command).unwrap();
         self.driver.waker.wake();
     }
@@ -35,7 +35,7 @@ impl Fixture {
     /// Sends verdicts on calls that are over.
     fn tell_verdicts(&self, count: u64) {
         for call in 0..count {
-            self.tell(Command::Verdict { call, verdict: Verdict::Discard });
+            self.tell(BrokerCommand::Verdict { call, verdict: Verdict::Discard });
         }
     }
 }
@@ -44,16 +44,16 @@ impl Fixture {
 #[test]
 fn a_policy_behind_many_commands_counts_for_the_next_message() {
     let mut fixture = Fixture::new();
-    let peer = Stranger::connect(&fixture.runtime, "inproc://commands");
+    let peer = Stranger::connect(&fixture.context, "inproc://commands");
     let mut answers = Vec::new();
     for _ in 0..1_000 {
         let (answer, told) = oneshot::channel();
         answers.push(told);
-        fixture.tell(Command::Report(answer));
+        fixture.tell(BrokerCommand::Report(answer));
     }
     fixture.tell_verdicts(10_000);
     // With this policy, no peer may do anything.
-    fixture.tell(Command::Policy(Policy::parse("").unwrap()));
+    fixture.tell(BrokerCommand::Policy(Policy::parse("").unwrap()));
     let mut packer = Packer::default();
     let heartbeat = Span::from_secs(1);
     packer.put(&Record::Hello { id: &b""[..], heartbeat, liveness: 3 });
@@ -66,7 +66,11 @@ fn a_policy_behind_many_commands_counts_for_the_next_message() {
         driver.flush();
         assert_eq!(driver.core.stats().sessions, 0, "the policy was in force before");
     }
-    assert_eq!(driver.taken.verdicts.len(), 10_000 - VERDICTS, "the message came before the rest");
+    assert_eq!(
+        driver.pending.verdicts.len(),
+        10_000 - VERDICTS,
+        "the message came before the rest"
+    );
 }
 
 /// The thread handles all waiting commands before it sleeps, and serves its socket in between.
@@ -85,7 +89,7 @@ fn many_verdicts_take_many_turns_without_a_pause() {
     let mut left = 20 * VERDICTS;
     while left > VERDICTS {
         fixture.driver.turn(&fixture.inbox).unwrap();
-        let now = fixture.driver.taken.verdicts.len();
+        let now = fixture.driver.pending.verdicts.len();
         assert_eq!(now, left - VERDICTS);
         assert!(fixture.driver.waker.is_called(), "it looks again");
         left = now;
@@ -99,10 +103,10 @@ fn many_verdicts_take_many_turns_without_a_pause() {
 fn a_shutdown_behind_many_commands_counts_at_once() {
     let mut fixture = Fixture::new();
     fixture.tell_verdicts(10_000);
-    fixture.tell(Command::Shutdown(Span::ZERO));
+    fixture.tell(BrokerCommand::Shutdown(Span::ZERO));
     fixture.driver.commands(&fixture.inbox);
     assert!(fixture.driver.closed);
-    assert!(fixture.driver.taken.verdicts.len() > VERDICTS);
+    assert!(fixture.driver.pending.verdicts.len() > VERDICTS);
 }
 
 /// Concurrent requests for statistics share one answer.
@@ -112,21 +116,21 @@ fn many_questions_are_one_report_a_turn() {
     let mut reports = Vec::new();
     for number in 0..1_000 {
         let (answer, report) = oneshot::channel();
-        fixture.tell(Command::Report(answer));
+        fixture.tell(BrokerCommand::Report(answer));
         // Some callers are gone before they are answered.
         if number % 2 == 0 {
             reports.push(report);
         }
     }
     let (answer, mut stats) = oneshot::channel();
-    fixture.tell(Command::Stats(answer));
+    fixture.tell(BrokerCommand::Stats(answer));
     fixture.driver.commands(&fixture.inbox);
-    let waiting = fixture.driver.taken.reports.len();
+    let waiting = fixture.driver.pending.reports.len();
     assert_eq!(waiting, 1_000, "none is made before the turn's end");
-    fixture.driver.taken.answer(&fixture.driver.core);
+    fixture.driver.pending.answer(&fixture.driver.core);
     let made: Vec<Arc<Report>> =
         reports.iter_mut().map(|report| report.try_recv().unwrap()).collect();
     assert!(made.windows(2).all(|pair| Arc::ptr_eq(&pair[0], &pair[1])));
     assert_eq!(stats.try_recv().unwrap().sessions, 0);
-    assert!(fixture.driver.taken.reports.is_empty() && fixture.driver.taken.stats.is_empty());
+    assert!(fixture.driver.pending.reports.is_empty() && fixture.driver.pending.stats.is_empty());
 }

@@ -4,7 +4,7 @@
 //! accept ──▶ Queued, Pinned ── dispatch ──▶ Running ── take_final ──▶ end_attempt ── conclude ──▶ remove
 //!               ▲      │                     │   │                        │
 //!               │      │ refuse_waiting,     │   │ expire_running,        │ not started
-//!               │      │ hand_back, abandon  │   │ abandon                │
+//!               │      │ send_back, abandon  │   │ abandon                │
 //!               │      ▼                     │   ▼                        │
 //!               │    remove                  │ Overdue ── take_final or reclaim ──▶ remove
 //!               └───────── requeue ◀─────────┴────────────────────────────┘
@@ -21,7 +21,7 @@
 //! | verb | step | in |
 //! |---|---|---|
 //! | `accept` | A REQUEST becomes a call. | `requests` |
-//! | `refuse_request`, `hand_back_request` | A REQUEST does not become a call: its client is sent a refusal, or CANCEL. | `refusing` |
+//! | `refuse_request`, `send_back_request` | A REQUEST does not become a call: its client is sent a refusal, or CANCEL. | `refusing` |
 //! | `resolve`, `find_route`, `follow` | What the path means, where the call goes, and the way there. | `routing` |
 //! | `ask_about_request`, `ask_about_reply`, `take_verdict` | The hooks are asked, and say what happens. | `hooks` |
 //! | `enqueue`, `pin`, `unqueue` | The call waits for a worker, or no longer. | `services` |
@@ -31,7 +31,7 @@
 //! | `conclude`, `conclude_later` | The call ends with what its worker said; later, where items wait for credit. | `concluding`, `backlog` |
 //! | `send_reply`, `send_refusal` | The client is sent FINAL: the worker's, or the broker's own. | `concluding`, `refusing` |
 //! | `refuse`, `refuse_waiting` | The broker ends a call that is in no list, or one that waits. | `refusing` |
-//! | `hand_back` | A waiting call ends with CANCEL to its client, which may make it again. | `refusing` |
+//! | `send_back` | A waiting call ends with CANCEL to its client, which may make it again. | `refusing` |
 //! | `expire_waiting`, `expire_running`, `expire_asked` | The time is up. | `expiring` |
 //! | `abandon` | The client waits no longer: it has sent CANCEL, or has left. | `abandoning` |
 //! | `hold_slot`, `reclaim` | The worker keeps its slot for a while, and then loses it. | `abandoning`, `expiring` |
@@ -47,8 +47,8 @@ use super::backlog::Backlog;
 use super::flow::Flow;
 use super::io::Name;
 use super::requests::Request;
-use super::{BY_PLACE, Broker};
-use crate::list::{Link, Linked};
+use super::{BY_STATE, Broker};
+use crate::list::{Linked, ListLink};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Code;
@@ -58,7 +58,7 @@ pub(super) use table::Calls;
 
 /// A call that has not ended, or whose slot is still taken.
 #[derive(Debug)]
-pub(super) struct Call<P> {
+pub(super) struct BrokerCall<P> {
     /// The client's session, which may be gone; [`Key::NOWHERE`] for a call of the broker's own.
     owner: Key,
     /// The client is there, and waits for an answer.
@@ -67,7 +67,7 @@ pub(super) struct Call<P> {
     number: u64,
     /// The service whose worker it is for; [`Key::NOWHERE`] until that is known.
     service: Key,
-    place: Place,
+    state: CallState,
     deadline: Time,
     /// When it ends if it still waits then: before its deadline, so that its client hears of it in time. A leased call
     /// waits until its deadline.
@@ -76,7 +76,7 @@ pub(super) struct Call<P> {
     no_wait: bool,
     /// The deadline is for waiting or for running, and set anew when that changes.
     leased: bool,
-    /// Frames of plain MDP, not a method's message.
+    /// Frames of classic MDP, not a method's message.
     raw: bool,
     /// How often it was given to a worker.
     attempt: u8,
@@ -102,8 +102,8 @@ pub(super) struct Call<P> {
     bytes: u32,
     /// The place of what its caller's principal uses, which stays there while it counts this call; or [`UNCOUNTED`].
     usage: u32,
-    by_place: Link,
-    by_client: Link,
+    by_state: ListLink,
+    by_client: ListLink,
 }
 
 /// The list of a client's calls.
@@ -130,9 +130,9 @@ fn low_bits(now: Time) -> u32 {
     now.as_ms() as u32
 }
 
-/// Where a call is.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CallState {
     /// In the queue of its service, in the turn of its client.
     Queued(Key),
     /// Behind the one worker that it wants.
@@ -163,33 +163,33 @@ pub(super) struct End<P> {
     pub(super) reply: Reply<P>,
 }
 
-impl<P> Linked<BY_PLACE> for Call<P> {
-    fn link(&mut self) -> &mut Link {
-        &mut self.by_place
+impl<P> Linked<BY_STATE> for BrokerCall<P> {
+    fn link(&mut self) -> &mut ListLink {
+        &mut self.by_state
     }
-    fn link_ref(&self) -> &Link {
-        &self.by_place
+    fn link_ref(&self) -> &ListLink {
+        &self.by_state
     }
 }
 
-impl<P> Linked<BY_CLIENT> for Call<P> {
-    fn link(&mut self) -> &mut Link {
+impl<P> Linked<BY_CLIENT> for BrokerCall<P> {
+    fn link(&mut self) -> &mut ListLink {
         &mut self.by_client
     }
-    fn link_ref(&self) -> &Link {
+    fn link_ref(&self) -> &ListLink {
         &self.by_client
     }
 }
 
-impl<P> Call<P> {
+impl<P> BrokerCall<P> {
     /// A call that is in no list yet.
     pub(super) fn new(now: Time, client: Key, request: &Request<'_>, raw: bool) -> Self {
-        Call {
+        BrokerCall {
             owner: client,
             waits: client != Key::NOWHERE,
             number: request.call,
             service: Key::NOWHERE,
-            place: Place::Ending,
+            state: CallState::Ending,
             deadline: now + request.timeout,
             wait_until: now + longest_wait(request),
             no_wait: request.marks.no_wait,
@@ -208,15 +208,15 @@ impl<P> Call<P> {
             body: None,
             bytes: 0,
             usage: UNCOUNTED,
-            by_place: Link::default(),
-            by_client: Link::default(),
+            by_state: ListLink::default(),
+            by_client: ListLink::default(),
         }
     }
 
     /// It was given to this worker. `run_until`: the deadline of a leased call.
     fn start(&mut self, worker: Key, run_until: Time) {
         self.attempt = self.attempt.saturating_add(1);
-        self.place = Place::Running(worker);
+        self.state = CallState::Running(worker);
         if self.leased {
             self.deadline = run_until;
         }
@@ -255,8 +255,8 @@ impl<P> Call<P> {
     }
 
     #[inline]
-    pub(super) fn set_place(&mut self, place: Place) {
-        self.place = place;
+    pub(super) fn set_state(&mut self, state: CallState) {
+        self.state = state;
     }
 
     pub(super) fn set_path(&mut self, path: &[u8]) {
@@ -346,8 +346,8 @@ impl<P> Call<P> {
     }
 
     #[inline]
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn state(&self) -> CallState {
+        self.state
     }
 
     /// How often it was given to a worker.
@@ -409,7 +409,7 @@ impl<P> Call<P> {
         self.leased
     }
 
-    /// Frames of plain MDP, not a method's message.
+    /// Frames of classic MDP, not a method's message.
     #[inline]
     pub(super) fn is_raw(&self) -> bool {
         self.raw
@@ -433,25 +433,25 @@ impl<P> Call<P> {
 
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.place, Place::Queued(_) | Place::Pinned(_))
+        matches!(self.state, CallState::Queued(_) | CallState::Pinned(_))
     }
 
     pub(super) fn is_ending(&self) -> bool {
-        self.place == Place::Ending
+        self.state == CallState::Ending
     }
 
     pub(super) fn is_asked_about(&self) -> bool {
-        matches!(self.place, Place::Asked(_))
+        matches!(self.state, CallState::Asked(_))
     }
 
-    /// In no list of a place.
+    /// In no list of a state.
     pub(super) fn is_unlisted(&self) -> bool {
-        matches!(self.place, Place::Asked(_) | Place::Silenced(_) | Place::Ending)
+        matches!(self.state, CallState::Asked(_) | CallState::Silenced(_) | CallState::Ending)
     }
 
     #[inline]
     pub(super) fn is_running(&self) -> bool {
-        matches!(self.place, Place::Running(_))
+        matches!(self.state, CallState::Running(_))
     }
 }
 
@@ -486,7 +486,7 @@ impl<P: Payload> Broker<P> {
     }
 
     pub(super) fn remove_waiting(&mut self, key: Key) {
-        let service = self.calls.get(key).map(Call::service);
+        let service = self.calls.get(key).map(BrokerCall::service);
         self.unqueue(key);
         self.remove(key);
         if let Some(service) = service {

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::{BY_CLIENT, Call, Place};
-use crate::broker::BY_PLACE;
+use super::{BY_CLIENT, BrokerCall, CallState};
+use crate::broker::BY_STATE;
 use crate::hash::NumberState;
 use crate::limits::Limits;
 use crate::list::List;
@@ -16,11 +16,11 @@ use crate::wheel::Wheel;
 /// The calls: by key, by the numbers of their clients, and by their timers.
 #[derive(Debug)]
 pub(in crate::broker) struct Calls<P> {
-    table: Slab<Call<P>>,
+    table: Slab<BrokerCall<P>>,
     /// The calls that a client waits for, by the client and its number.
     by_number: HashMap<(Key, u64), Key, NumberState>,
     timer: Wheel,
-    /// Calls in [`Place::Running`].
+    /// Calls in [`CallState::Running`].
     running: usize,
     /// Bytes of bodies and backlogs.
     held_bytes: usize,
@@ -38,21 +38,21 @@ impl<P> Calls<P> {
     }
 
     #[inline]
-    pub(in crate::broker) fn get(&self, key: Key) -> Option<&Call<P>> {
+    pub(in crate::broker) fn get(&self, key: Key) -> Option<&BrokerCall<P>> {
         self.table.get(key)
     }
 
     #[inline]
-    pub(in crate::broker) fn get_mut(&mut self, key: Key) -> Option<&mut Call<P>> {
+    pub(in crate::broker) fn get_mut(&mut self, key: Key) -> Option<&mut BrokerCall<P>> {
         self.table.get_mut(key)
     }
 
-    pub(in crate::broker) fn iter(&self) -> impl Iterator<Item = (Key, &Call<P>)> {
+    pub(in crate::broker) fn iter(&self) -> impl Iterator<Item = (Key, &BrokerCall<P>)> {
         self.table.iter()
     }
 
     /// The calls that a test is true of.
-    pub(in crate::broker) fn keys_of(&self, test: impl Fn(&Call<P>) -> bool) -> Vec<Key> {
+    pub(in crate::broker) fn keys_of(&self, test: impl Fn(&BrokerCall<P>) -> bool) -> Vec<Key> {
         self.table.iter().filter(|(_, call)| test(call)).map(|(key, _)| key).collect()
     }
 
@@ -60,7 +60,7 @@ impl<P> Calls<P> {
         self.table.len()
     }
 
-    /// Calls in [`Place::Running`].
+    /// Calls in [`CallState::Running`].
     pub(in crate::broker) fn running(&self) -> usize {
         self.running
     }
@@ -104,7 +104,7 @@ impl<P> Calls<P> {
 
     /// A call that is in no list.
     #[inline]
-    pub(in crate::broker) fn insert(&mut self, call: Call<P>) -> Key {
+    pub(in crate::broker) fn insert(&mut self, call: BrokerCall<P>) -> Key {
         self.table.insert(call)
     }
 
@@ -135,7 +135,7 @@ impl<P> Calls<P> {
     /// Takes a call out of the list of its client's calls.
     #[inline]
     pub(in crate::broker) fn unlink_client(&mut self, list: &mut List, key: Key) {
-        list.remove::<BY_CLIENT, Call<P>>(&mut self.table, key);
+        list.remove::<BY_CLIENT, BrokerCall<P>>(&mut self.table, key);
     }
 
     /// The calls of a client, from the first.
@@ -143,37 +143,37 @@ impl<P> Calls<P> {
         &self,
         list: &List,
     ) -> impl Iterator<Item = Key> + use<'_, P> {
-        list.iter::<BY_CLIENT, Call<P>>(&self.table)
+        list.iter::<BY_CLIENT, BrokerCall<P>>(&self.table)
     }
 
     /// The call behind this one in the list of its client's calls.
     pub(in crate::broker) fn next_of_client(&self, key: Key) -> Option<Key> {
-        List::after::<BY_CLIENT, Call<P>>(&self.table, key)
+        List::after::<BY_CLIENT, BrokerCall<P>>(&self.table, key)
     }
 
-    /// Puts a call to the end of the list of its place.
+    /// Puts a call to the end of the list of its state.
     #[inline]
     pub(in crate::broker) fn push_back(&mut self, list: &mut List, key: Key) {
-        list.push_back::<BY_PLACE, _>(&mut self.table, key);
+        list.push_back::<BY_STATE, _>(&mut self.table, key);
     }
 
-    /// Puts a call to the front of the list of its place.
+    /// Puts a call to the front of the list of its state.
     pub(in crate::broker) fn push_front(&mut self, list: &mut List, key: Key) {
-        list.push_front::<BY_PLACE, _>(&mut self.table, key);
+        list.push_front::<BY_STATE, _>(&mut self.table, key);
     }
 
-    /// Takes a call out of the list of its place.
+    /// Takes a call out of the list of its state.
     #[inline]
     pub(in crate::broker) fn unlink(&mut self, list: &mut List, key: Key) {
-        list.remove::<BY_PLACE, Call<P>>(&mut self.table, key);
+        list.remove::<BY_STATE, BrokerCall<P>>(&mut self.table, key);
     }
 
-    /// The calls of a place, from the first.
+    /// The calls of a state, from the first.
     pub(in crate::broker) fn in_place(
         &self,
         list: &List,
     ) -> impl Iterator<Item = Key> + use<'_, P> {
-        list.iter::<BY_PLACE, Call<P>>(&self.table)
+        list.iter::<BY_STATE, BrokerCall<P>>(&self.table)
     }
 
     /// A worker gets the call. `run_until`: the deadline of a leased call.
@@ -183,7 +183,7 @@ impl<P> Calls<P> {
         key: Key,
         worker: Key,
         run_until: Time,
-    ) -> Option<&mut Call<P>> {
+    ) -> Option<&mut BrokerCall<P>> {
         let call = self.table.get_mut(key)?;
         call.start(worker, run_until);
         self.running += 1;
@@ -193,7 +193,7 @@ impl<P> Calls<P> {
     /// A worker no longer holds the call: it does not run any more.
     #[inline]
     pub(in crate::broker) fn stop(&mut self, key: Key) {
-        if self.get(key).is_some_and(Call::is_running) {
+        if self.get(key).is_some_and(BrokerCall::is_running) {
             self.running -= 1;
         }
     }
@@ -202,7 +202,7 @@ impl<P> Calls<P> {
     pub(in crate::broker) fn hold_slot(&mut self, key: Key, worker: Key) {
         self.running -= 1;
         if let Some(call) = self.get_mut(key) {
-            call.place = Place::Overdue(worker);
+            call.state = CallState::Overdue(worker);
         }
     }
 

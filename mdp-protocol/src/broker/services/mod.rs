@@ -11,16 +11,16 @@ mod table;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::BY_PLACE;
+use super::BY_STATE;
 use super::calls::Calls;
 use super::io::Name;
 use super::overload::Pace;
 use super::unread::Given;
-use crate::list::{Link, Linked, List};
+use crate::list::{Linked, List, ListLink};
 use crate::slab::{Key, Slab};
 use crate::time::Time;
 use crate::wire::SchemaHash;
-use crate::wire::listing::Tally;
+use crate::wire::listing::CallStats;
 pub(super) use table::Services;
 
 /// A name that has workers, or calls that wait for one.
@@ -78,7 +78,7 @@ pub(super) struct Registration {
     schema: Option<SchemaHash>,
     /// Slots taken; equal to the length of `calls`.
     running: u32,
-    tally: Tally,
+    call_stats: CallStats,
     /// The calls that it holds.
     calls: List,
     /// Calls that want this worker and no other.
@@ -93,7 +93,7 @@ pub(super) struct Registration {
     held_back: bool,
     /// What it was given within the input that is handled.
     given: Given,
-    link: Link,
+    link: ListLink,
 }
 
 /// The waiting calls of one client for one service.
@@ -103,7 +103,7 @@ pub(super) struct Turn {
     service: Key,
     calls: List,
     bytes: usize,
-    link: Link,
+    link: ListLink,
 }
 
 /// The effect of a worker's loss on the calls that it held.
@@ -114,20 +114,20 @@ pub(super) struct Lost {
     pub(super) ended: usize,
 }
 
-impl Linked<BY_PLACE> for Registration {
-    fn link(&mut self) -> &mut Link {
+impl Linked<BY_STATE> for Registration {
+    fn link(&mut self) -> &mut ListLink {
         &mut self.link
     }
-    fn link_ref(&self) -> &Link {
+    fn link_ref(&self) -> &ListLink {
         &self.link
     }
 }
 
-impl Linked<BY_PLACE> for Turn {
-    fn link(&mut self) -> &mut Link {
+impl Linked<BY_STATE> for Turn {
+    fn link(&mut self) -> &mut ListLink {
         &mut self.link
     }
-    fn link_ref(&self) -> &Link {
+    fn link_ref(&self) -> &ListLink {
         &self.link
     }
 }
@@ -249,7 +249,7 @@ impl Registration {
             share: (64_u64 << 32).div_ceil(u64::from(capacity.max(1))),
             schema: offer.schema,
             running: 0,
-            tally: Tally::default(),
+            call_stats: CallStats::default(),
             calls: List::default(),
             pinned: List::default(),
             pinned_last: false,
@@ -257,7 +257,7 @@ impl Registration {
             retired: false,
             held_back,
             given: Given::default(),
-            link: Link::default(),
+            link: ListLink::default(),
         }
     }
 
@@ -309,13 +309,13 @@ impl Registration {
     }
 
     /// The counters of the worker so far.
-    pub(super) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(super) fn call_stats(&self) -> &CallStats {
+        &self.call_stats
     }
 
     #[inline]
-    pub(super) fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
+    pub(super) fn call_stats_mut(&mut self) -> &mut CallStats {
+        &mut self.call_stats
     }
 
     /// The calls that it holds.
@@ -338,7 +338,7 @@ impl Registration {
         size: usize,
     ) -> usize {
         self.running += 1;
-        self.tally.requests += 1;
+        self.call_stats.requests += 1;
         calls.push_back(&mut self.calls, key);
         self.given.add(input, size)
     }

@@ -44,7 +44,7 @@ impl<P: Payload> Broker<P> {
         let Some(entry) = self.services.get_mut(key) else { return };
         let service = entry.name().clone();
         if entry.workers() == 1 {
-            let row = self.tallies.of_service(&service, key, self.config.limits.methods);
+            let row = self.method_stats.of_service(&service, key, self.config.limits.methods);
             entry.set_row(row);
         }
         let capacity = offer.capacity;

@@ -7,12 +7,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{FreeWorkers, Registration, Service, Turn};
-use crate::broker::BY_PLACE;
-use crate::broker::calls::{Calls, Place};
+use crate::broker::BY_STATE;
+use crate::broker::calls::{CallState, Calls};
 use crate::broker::io::Name;
 use crate::broker::overload::Pace;
 use crate::limits::Limits;
-use crate::list::{Link, List};
+use crate::list::{List, ListLink};
 use crate::slab::{Key, Slab};
 use crate::time::Time;
 use crate::wire::SchemaHash;
@@ -239,7 +239,7 @@ impl Services {
 
     /// The turns of a service, in order.
     pub(in crate::broker) fn turns_of(&self, service: &Service) -> impl Iterator<Item = &Turn> {
-        let turns = service.turns.iter::<BY_PLACE, Turn>(&self.turns);
+        let turns = service.turns.iter::<BY_STATE, Turn>(&self.turns);
         turns.filter_map(|turn| self.turns.get(turn))
     }
 
@@ -298,7 +298,7 @@ impl Services {
         }
         entry.bytes += bytes;
         if let Some(call) = calls.get_mut(key) {
-            call.set_place(Place::Queued(turn));
+            call.set_state(CallState::Queued(turn));
         }
         let longest = self.table.get(service).and_then(|service| service.longest);
         let is_longest = self.share_of(Some(turn), limits) >= self.share_of(longest, limits);
@@ -322,7 +322,7 @@ impl Services {
         calls.push_back(&mut entry.pinned, key);
         let service = entry.service;
         let Some(call) = calls.get_mut(key) else { return };
-        call.set_place(Place::Pinned(worker));
+        call.set_state(CallState::Pinned(worker));
         if let Some(service) = self.table.get_mut(service) {
             service.count_queued(now, call.bytes());
             service.pinned += 1;
@@ -334,9 +334,9 @@ impl Services {
     pub(in crate::broker) fn unqueue<P>(&mut self, calls: &mut Calls<P>, now: Time, key: Key) {
         let Some(call) = calls.get(key) else { return };
         let bytes = call.bytes();
-        let service = match call.place() {
-            Place::Queued(turn) => self.leave_turn(calls, turn, key, bytes),
-            Place::Pinned(worker) => {
+        let service = match call.state() {
+            CallState::Queued(turn) => self.leave_turn(calls, turn, key, bytes),
+            CallState::Pinned(worker) => {
                 let Some(entry) = self.workers.get_mut(worker) else { return };
                 calls.unlink(&mut entry.pinned, key);
                 let service = entry.service;
@@ -346,11 +346,11 @@ impl Services {
                 }
                 Some(service)
             }
-            Place::Running(_)
-            | Place::Overdue(_)
-            | Place::Asked(_)
-            | Place::Silenced(_)
-            | Place::Ending => None,
+            CallState::Running(_)
+            | CallState::Overdue(_)
+            | CallState::Asked(_)
+            | CallState::Silenced(_)
+            | CallState::Ending => None,
         };
         if let Some(service) = service.and_then(|service| self.table.get_mut(service)) {
             service.uncount_queued(now, bytes);
@@ -366,7 +366,7 @@ impl Services {
             service,
             calls: List::default(),
             bytes: 0,
-            link: Link::default(),
+            link: ListLink::default(),
         });
         self.by_turn.insert((client, service), turn);
         if let Some(service) = self.table.get_mut(service) {

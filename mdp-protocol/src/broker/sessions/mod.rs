@@ -11,13 +11,13 @@ use crate::names::{self, MAX_NAME};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::{Span, Time};
-use crate::wire::plain::Side;
+use crate::wire::classic::Side;
 use crate::wire::{DisconnectReason, Record};
 use crate::z85;
 pub(super) use table::{Session, Sessions};
 
 /// The most liveness that a peer may ask for.
-const LIVENESS_MOST: u8 = 10;
+const MAX_LIVENESS: u8 = 10;
 
 impl<P: Payload> Broker<P> {
     /// HELLO: a peer opens a session.
@@ -45,8 +45,8 @@ impl<P: Payload> Broker<P> {
             return self.refuse_hello(from, id, DisconnectReason::Denied, out);
         };
         let id = if id.is_empty() { self.sessions.new_id() } else { Name::from(id) };
-        let heartbeat = heartbeat.min(self.config.heartbeat_most).max(self.config.heartbeat);
-        let liveness = liveness.min(LIVENESS_MOST).max(self.config.liveness);
+        let heartbeat = heartbeat.min(self.config.max_heartbeat).max(self.config.heartbeat);
+        let liveness = liveness.min(MAX_LIVENESS).max(self.config.liveness);
         let expiry = heartbeat.times(liveness.into());
         let session = Session::new(now, route, id.clone(), heartbeat, expiry, None, rights);
         let key = self.open(now, session, out);
@@ -148,9 +148,9 @@ impl<P: Payload> Broker<P> {
     /// A session's timer fired: a heartbeat is due, or the peer was silent for too long.
     pub(super) fn session_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        let expiry = match session.plain() {
+        let expiry = match session.classic() {
             Some((_, Side::Client)) => return self.client_due(now, key, out),
-            Some((_, Side::Worker)) if self.is_busy(session) => self.config.plain.busy_expiry,
+            Some((_, Side::Worker)) if self.is_busy(session) => self.config.classic.busy_expiry,
             _ => session.expiry(),
         };
         let silent = session.is_silent(now, expiry);
@@ -168,7 +168,7 @@ impl<P: Payload> Broker<P> {
         self.sessions.set_timer(key, next);
     }
 
-    /// A plain client has no heartbeats; its session is there for its calls.
+    /// A classic client has no heartbeats; its session is there for its calls.
     fn client_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
         let idle = session.calls().is_empty() && session.is_silent(now, session.heartbeat());

@@ -7,16 +7,16 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::broker::classic::Classic;
 use crate::broker::io::Name;
 use crate::broker::mmi::Lists;
-use crate::broker::plain::Plain;
 use crate::broker::rights::Rights;
 use crate::hash::BytesState;
 use crate::list::List;
 use crate::slab::{Key, Slab};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::plain::{Form, Side};
+use crate::wire::classic::{Form, Side};
 
 /// A peer that said HELLO. It may be a client, a worker or both.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(in crate::broker) struct Session {
     dismissed: bool,
     /// It has made a call.
     called: bool,
-    /// It speaks plain MDP.
-    plain: Option<Plain>,
+    /// It speaks classic MDP.
+    classic: Option<Classic>,
     rights: Rights,
     lists: Lists,
 }
@@ -55,7 +55,7 @@ impl Session {
         id: Name,
         heartbeat: Span,
         expiry: Span,
-        plain: Option<Plain>,
+        classic: Option<Classic>,
         rights: Rights,
     ) -> Self {
         Session {
@@ -73,7 +73,7 @@ impl Session {
             draining: false,
             dismissed: false,
             called: false,
-            plain,
+            classic,
             rights,
             lists: Lists::default(),
         }
@@ -230,23 +230,23 @@ impl Session {
     }
 
     #[inline]
-    pub(in crate::broker) fn is_plain(&self) -> bool {
-        self.plain.is_some()
+    pub(in crate::broker) fn is_classic(&self) -> bool {
+        self.classic.is_some()
     }
 
-    /// How a plain peer's messages look.
+    /// How a classic peer's messages look.
     #[inline]
     pub(in crate::broker) fn form(&self) -> Option<Form> {
-        self.plain.map(|plain| plain.form())
+        self.classic.map(|classic| classic.form())
     }
 
     /// The same, and whose they are.
-    pub(in crate::broker) fn plain(&self) -> Option<(Form, Side)> {
-        self.plain.map(|plain| (plain.form(), plain.side()))
+    pub(in crate::broker) fn classic(&self) -> Option<(Form, Side)> {
+        self.classic.map(|classic| (classic.form(), classic.side()))
     }
 
-    pub(in crate::broker) fn plain_mut(&mut self) -> Option<&mut Plain> {
-        self.plain.as_mut()
+    pub(in crate::broker) fn classic_mut(&mut self) -> Option<&mut Classic> {
+        self.classic.as_mut()
     }
 
     #[inline]

@@ -18,7 +18,7 @@ use std::{io, thread};
 
 use request::{Question, Refusal, Verdict};
 
-use super::context::Runtime;
+use super::context::Context;
 use super::error::admitting;
 use crate::ends;
 use crate::error::SocketError;
@@ -72,12 +72,12 @@ impl Registration {
     /// Takes a domain of its own in this context, whose handler is started if there is none. `when_gone` is called once,
     /// from the handler's thread, if that ends.
     pub fn new(
-        runtime: &Runtime,
+        context: &Context,
         allowed: AllowList,
         when_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, NoHandler> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let handler = Handler::of(runtime)?;
+        let handler = Handler::of(context)?;
         let domain = format!("mdp.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let entry = Domain { allowed, when_gone: Box::new(when_gone) };
         handler.shared.domains().insert(domain.clone(), entry);
@@ -102,19 +102,19 @@ impl Drop for Registration {
 
 impl Handler {
     /// Returns the handler of a context, and starts it if there is none.
-    fn of(runtime: &Runtime) -> Result<Arc<Self>, NoHandler> {
-        let mut place = runtime.zap().lock().unwrap_or_else(PoisonError::into_inner);
+    fn of(context: &Context) -> Result<Arc<Self>, NoHandler> {
+        let mut place = context.zap().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handler) = place.upgrade().filter(|handler| !handler.is_gone()) {
             return Ok(handler);
         }
-        let handler = Arc::new(Handler::start(runtime)?);
+        let handler = Arc::new(Handler::start(context)?);
         *place = Arc::downgrade(&handler);
         Ok(handler)
     }
 
-    fn start(runtime: &Runtime) -> Result<Self, NoHandler> {
+    fn start(context: &Context) -> Result<Self, NoHandler> {
         let Sockets { router, stopped, stop } =
-            Sockets::open(runtime).map_err(|error| NoHandler::Socket(admitting(error)))?;
+            Sockets::open(context).map_err(|error| NoHandler::Socket(admitting(error)))?;
         let shared = Arc::new(Shared::default());
         let end = End { shared: Arc::clone(&shared) };
         let run = move || {
@@ -154,11 +154,11 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn open(runtime: &Runtime) -> zmq::Result<Self> {
+    fn open(context: &Context) -> zmq::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let place = format!("inproc://mdp.zap.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let socket = |kind| {
-            let socket = runtime.socket(kind)?;
+            let socket = context.socket(kind)?;
             socket.set_linger(0)?;
             Ok::<_, zmq::Error>(socket)
         };

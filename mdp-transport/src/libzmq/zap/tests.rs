@@ -14,22 +14,22 @@ const PATIENCE_MS: i32 = 10_000;
 
 /// A context with a handler that allows one key, and the domain.
 struct Fixture {
-    runtime: Runtime,
+    context: Context,
     registration: Registration,
     key: PublicKey,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let runtime = Runtime::new();
+        let context = Context::new();
         let key = *KeyPair::new().unwrap().public();
-        let registration = Registration::new(&runtime, AllowList::of([key]), || {}).unwrap();
-        Fixture { runtime, registration, key }
+        let registration = Registration::new(&context, AllowList::of([key]), || {}).unwrap();
+        Fixture { context, registration, key }
     }
 
     /// A socket that asks as a server does.
     fn socket(&self, kind: zmq::SocketType) -> zmq::Socket {
-        let socket = self.runtime.socket(kind).unwrap();
+        let socket = self.context.socket(kind).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvtimeo(PATIENCE_MS).unwrap();
         socket.connect(ENDPOINT).unwrap();
@@ -41,10 +41,10 @@ impl Fixture {
     }
 
     /// The reply to a request without its delimiter.
-    fn asks(&self, request: &[Vec<u8>]) -> Reply {
+    fn asks(&self, request: &[Vec<u8>]) -> ZapReply {
         let socket = self.socket(zmq::REQ);
         socket.send_multipart(request, 0).unwrap();
-        Reply::read(socket.recv_multipart(0).unwrap())
+        ZapReply::read(socket.recv_multipart(0).unwrap())
     }
 }
 
@@ -61,7 +61,7 @@ fn with(mut request: Vec<Vec<u8>>, place: usize, frame: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Reply {
+struct ZapReply {
     version: String,
     id: Vec<u8>,
     status: String,
@@ -70,12 +70,12 @@ struct Reply {
     metadata: Vec<u8>,
 }
 
-impl Reply {
+impl ZapReply {
     fn read(frames: Vec<Vec<u8>>) -> Self {
         let [version, id, status, text, user, metadata]: [Vec<u8>; 6] =
             frames.try_into().expect("six frames");
         let text_of = |frame: Vec<u8>| String::from_utf8(frame).unwrap();
-        Reply {
+        ZapReply {
             version: text_of(version),
             id,
             status: text_of(status),
@@ -88,11 +88,11 @@ impl Reply {
 
 /// The request that libzmq sends to a handler about a peer with this mechanism.
 fn libzmq_asks(handler: zmq::SocketType, mechanism: &str, server: &str) -> Vec<Vec<u8>> {
-    let runtime = Runtime::new();
-    let zap = runtime.socket(handler).unwrap();
+    let context = Context::new();
+    let zap = context.socket(handler).unwrap();
     zap.set_rcvtimeo(PATIENCE_MS).unwrap();
     zap.bind(ENDPOINT).unwrap();
-    let mut router = runtime.socket(zmq::ROUTER).unwrap();
+    let mut router = context.socket(zmq::ROUTER).unwrap();
     router.set_linger(0).unwrap();
     router.set_identity(b"broker").unwrap();
     let keys = KeyPair::new().unwrap();
@@ -106,7 +106,7 @@ fn libzmq_asks(handler: zmq::SocketType, mechanism: &str, server: &str) -> Vec<V
     router.set_ipv6(server.contains('[')).unwrap();
     router.bind(server).unwrap();
     let endpoint = router.get_last_endpoint().unwrap().unwrap();
-    let peer = Runtime::new().socket(zmq::DEALER).unwrap();
+    let peer = Context::new().socket(zmq::DEALER).unwrap();
     peer.set_linger(0).unwrap();
     peer.set_ipv6(server.contains('[')).unwrap();
     match mechanism {
@@ -132,7 +132,7 @@ fn z1_a_server_asks_with_req_or_dealer() {
     for _ in 0..2 {
         let reply = dealer.recv_multipart(0).unwrap();
         assert_eq!(reply[0], b"");
-        assert_eq!(Reply::read(reply[1..].to_vec()).status, "200");
+        assert_eq!(ZapReply::read(reply[1..].to_vec()).status, "200");
     }
     // libzmq's own side: a handler with a REP socket receives its requests, which only REQ and DEALER sockets can send.
     assert_eq!(libzmq_asks(zmq::REP, "CURVE", "tcp://127.0.0.1:*")[0], b"1.0");
@@ -149,7 +149,7 @@ fn z2_the_handler_is_a_router() {
         socket.send_multipart(with(fixture.request(), 1, id.as_bytes()), 0).unwrap();
     }
     for (number, socket) in sockets.iter().enumerate().rev() {
-        let reply = Reply::read(socket.recv_multipart(0).unwrap());
+        let reply = ZapReply::read(socket.recv_multipart(0).unwrap());
         assert_eq!(reply.id, number.to_string().as_bytes());
     }
 }
@@ -158,7 +158,7 @@ fn z2_the_handler_is_a_router() {
 fn z3_the_handler_binds_where_servers_connect() {
     assert_eq!(ENDPOINT, "inproc://zeromq.zap.01");
     let fixture = Fixture::new();
-    let other = fixture.runtime.socket(zmq::REP).unwrap();
+    let other = fixture.context.socket(zmq::REP).unwrap();
     assert_eq!(other.bind("inproc://zeromq.zap.01"), Err(zmq::Error::EADDRINUSE));
     // libzmq's servers connect to this address: they ask a handler of another library, too.
     libzmq_asks(zmq::ROUTER, "CURVE", "tcp://127.0.0.1:*");
@@ -167,9 +167,9 @@ fn z3_the_handler_binds_where_servers_connect() {
 #[test]
 fn z4_one_handler_serves_all_servers_of_a_context() {
     let fixture = Fixture::new();
-    let runtime = &fixture.runtime;
+    let context = &fixture.context;
     let other_key = *KeyPair::new().unwrap().public();
-    let other = Registration::new(runtime, AllowList::of([other_key]), || {}).unwrap();
+    let other = Registration::new(context, AllowList::of([other_key]), || {}).unwrap();
     assert!(Arc::ptr_eq(&other.handler, &fixture.registration.handler));
     assert_ne!(other.domain(), fixture.registration.domain());
     // Each registration has its own list.
@@ -188,27 +188,27 @@ fn z4_one_handler_serves_all_servers_of_a_context() {
 
 #[test]
 fn z5_the_handler_is_there_before_a_server_is() {
-    let runtime = Runtime::new();
+    let context = Context::new();
     for _ in 0..50 {
         // The handler answers as soon as a domain exists, and ends with the last domain. So does the next handler.
-        let registration = Registration::new(&runtime, AllowList::anybody(), || {}).unwrap();
-        let socket = runtime.socket(zmq::REQ).unwrap();
+        let registration = Registration::new(&context, AllowList::anybody(), || {}).unwrap();
+        let socket = context.socket(zmq::REQ).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvtimeo(PATIENCE_MS).unwrap();
         socket.connect(ENDPOINT).unwrap();
         let key = PublicKey::from_bytes([7; 32]);
         socket.send_multipart(curve(registration.domain(), &key), 0).unwrap();
-        assert_eq!(Reply::read(socket.recv_multipart(0).unwrap()).status, "200");
+        assert_eq!(ZapReply::read(socket.recv_multipart(0).unwrap()).status, "200");
         drop(registration);
-        assert!(runtime.zap().lock().unwrap().upgrade().is_none());
+        assert!(context.zap().lock().unwrap().upgrade().is_none());
     }
     // If another library's handler holds the address, no server starts.
     let _other = {
-        let other = runtime.socket(zmq::REP).unwrap();
+        let other = context.socket(zmq::REP).unwrap();
         other.bind(ENDPOINT).unwrap();
         other
     };
-    let failed = Registration::new(&runtime, AllowList::anybody(), || {}).err();
+    let failed = Registration::new(&context, AllowList::anybody(), || {}).err();
     let Some(NoHandler::Socket(error)) = failed else { panic!("{failed:?}") };
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
@@ -239,7 +239,7 @@ fn z6_a_request_has_its_frames_in_their_order() {
 #[test]
 fn z7_a_reply_has_its_frames_in_their_order() {
     let fixture = Fixture::new();
-    let wanted = Reply {
+    let wanted = ZapReply {
         version: "1.0".into(),
         id: b"1".to_vec(),
         status: "200".into(),
@@ -308,7 +308,7 @@ fn z12_a_status_says_what_became_of_it() {
     assert_eq!(fixture.asks(&with(fixture.request(), 6, b"short")).status, "500");
     // The list may change at any time.
     let list = AllowList::nobody();
-    let own = Registration::new(&fixture.runtime, list.clone(), || {}).unwrap();
+    let own = Registration::new(&fixture.context, list.clone(), || {}).unwrap();
     let asks = || fixture.asks(&curve(own.domain(), &unknown)).status;
     assert_eq!(asks(), "400");
     list.add(unknown);
@@ -383,7 +383,7 @@ fn z18_all_routing_frames_come_back() {
         let reply = dealer.recv_multipart(0).unwrap();
         let (envelope, rest) = reply.split_at(route.len() + 1);
         assert_eq!(envelope, [route, vec![Vec::new()]].concat());
-        assert_eq!(Reply::read(rest.to_vec()).status, "200");
+        assert_eq!(ZapReply::read(rest.to_vec()).status, "200");
     }
 }
 
@@ -440,7 +440,7 @@ fn no_request_ends_the_handler() {
 fn when_the_handler_ends_the_servers_are_told() {
     let fixture = Fixture::new();
     let (told, tells) = std::sync::mpsc::channel();
-    let other = Registration::new(&fixture.runtime, AllowList::nobody(), move || {
+    let other = Registration::new(&fixture.context, AllowList::nobody(), move || {
         let _ = told.send(());
     })
     .unwrap();
@@ -448,7 +448,7 @@ fn when_the_handler_ends_the_servers_are_told() {
     tells.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(other.is_gone() && fixture.registration.is_gone());
     // The next server gets a new handler, which does not share the old registrations.
-    let next = Registration::new(&fixture.runtime, AllowList::nobody(), || {}).unwrap();
+    let next = Registration::new(&fixture.context, AllowList::nobody(), || {}).unwrap();
     assert!(!next.is_gone() && other.is_gone());
 }
 
@@ -475,7 +475,7 @@ proptest! {
             Some(reply) => {
                 let route = frames.iter().position(Vec::is_empty).unwrap();
                 prop_assert_eq!(&reply[..=route], &frames[..=route]);
-                let reply = Reply::read(reply[route + 1..].to_vec());
+                let reply = ZapReply::read(reply[route + 1..].to_vec());
                 prop_assert_eq!(reply.status == "200", !reply.user.is_empty());
                 prop_assert!(allow || reply.status != "200");
             }

@@ -38,7 +38,7 @@ struct Counted(Arc<Counts>);
 #[derive(Default)]
 struct Counts {
     now: AtomicUsize,
-    most: AtomicUsize,
+    max: AtomicUsize,
     begun: Mutex<HashSet<u64>>,
 }
 
@@ -47,13 +47,13 @@ struct Inside(Arc<Counts>);
 impl Counted {
     fn enter(&self, job: &Job) -> Inside {
         let now = self.0.now.fetch_add(1, Ordering::SeqCst) + 1;
-        self.0.most.fetch_max(now, Ordering::SeqCst);
+        self.0.max.fetch_max(now, Ordering::SeqCst);
         self.0.begun.lock().unwrap().insert(job.number);
         Inside(Arc::clone(&self.0))
     }
 
-    fn most(&self) -> usize {
-        self.0.most.load(Ordering::SeqCst)
+    fn max(&self) -> usize {
+        self.0.max.load(Ordering::SeqCst)
     }
 
     fn has_begun(&self, number: u64) -> bool {
@@ -163,10 +163,10 @@ async fn keeps_to_its_capacity(dialect: Dialect, method: Method) {
     assert_eq!(patient.unwrap().number, 999);
     slow.idle().await;
     serves(&client, method).await;
-    let most = slow.most();
-    assert!((1..=CAPACITY as usize).contains(&most), "{most} handlers at once");
+    let max = slow.max();
+    assert!((1..=CAPACITY as usize).contains(&max), "{max} handlers at once");
     report(&format!(
-        "a33: {CALLS} calls of 10 ms, {dialect:?} {method:?}: {late} late, {refused} refused, {most} at once"
+        "a33: {CALLS} calls of 10 ms, {dialect:?} {method:?}: {late} late, {refused} refused, {max} at once"
     ));
 }
 
@@ -182,7 +182,7 @@ async fn a33_handlers_that_detach_keep_to_the_capacity() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a33_so_they_do_over_plain_mdp() {
+async fn a33_so_they_do_over_classic_mdp() {
     for dialect in [Dialect::Mdp01, Dialect::Mdp02] {
         for method in [Method::Block, Method::Detach] {
             keeps_to_its_capacity(dialect, method).await;
@@ -200,10 +200,10 @@ async fn a33_another_service_of_the_worker_has_its_own_capacity() {
     let client = Client::connect(&target.endpoint).await.unwrap();
     let beside = Client::connect(&target.endpoint).await.unwrap();
     tokio::join!(attack(&client, Method::Block, &slow), serves(&beside, Method::Other));
-    assert!(slow.most() <= CAPACITY as usize, "{} handlers at once", slow.most());
+    assert!(slow.max() <= CAPACITY as usize, "{} handlers at once", slow.max());
     // And now the other one.
     attack(&client, Method::Other, &other).await;
-    assert_eq!(other.most(), 1);
+    assert_eq!(other.max(), 1);
     slow.idle().await;
     serves(&beside, Method::Block).await;
 }

@@ -178,7 +178,7 @@ pub(crate) async fn call(client: &WorkClient, ms: u64, timeout: Duration) -> Res
     Ok(())
 }
 
-/// A peer of plain MDP, or of what its messages say.
+/// A peer of classic MDP, or of what its messages say.
 pub(crate) fn dealer(endpoint: &str) -> zmq::Socket {
     let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
     socket.set_linger(0).unwrap();

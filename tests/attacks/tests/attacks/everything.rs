@@ -15,19 +15,20 @@ use crate::{alone, is_full, report};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// What each hostile peer has: a connection of MDP/RPC that reads nothing, and one of plain MDP that reads nothing either.
+/// What each hostile peer has: a connection of MDP/RPC that reads nothing, and one of classic MDP that reads nothing
+/// either.
 struct Hostile {
     endpoint: String,
     mute: Mute,
-    plain: zmq::Socket,
+    classic: zmq::Socket,
     turn: u64,
 }
 
 impl Hostile {
     fn new(endpoint: &str, number: u64) -> Self {
         let endpoint = endpoint.to_owned();
-        let (mute, plain) = (Mute::at(&endpoint), plain(&endpoint));
-        Hostile { endpoint, mute, plain, turn: number }
+        let (mute, classic) = (Mute::at(&endpoint), classic(&endpoint));
+        Hostile { endpoint, mute, classic, turn: number }
     }
 
     /// The next thing that it does. What cannot be sent is left out: the broker reads when it can.
@@ -56,7 +57,7 @@ impl Hostile {
             10 => self.mute.hello(),
             _ if turn.is_multiple_of(5) => {
                 self.mute = Mute::at(&self.endpoint);
-                self.plain = plain(&self.endpoint);
+                self.classic = classic(&self.endpoint);
             }
             _ => self.mute.say(&[wire::SIGNATURE, 1, 99]),
         }
@@ -64,11 +65,11 @@ impl Hostile {
 
     fn say(&self, frames: &[&str]) {
         let message = [&["MDPC02", "\x01"], frames].concat();
-        let _ = self.plain.send_multipart(message, 0);
+        let _ = self.classic.send_multipart(message, 0);
     }
 }
 
-fn plain(endpoint: &str) -> zmq::Socket {
+fn classic(endpoint: &str) -> zmq::Socket {
     let socket = dealer(endpoint);
     socket.set_sndtimeo(100).unwrap();
     socket

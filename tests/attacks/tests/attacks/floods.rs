@@ -55,8 +55,8 @@ impl Caller {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a12_a_full_queue_keeps_nobody_else_out() {
     let _turn = alone().await;
-    let most = count(10_000);
-    let arena = Arena::new(|| Target::start_with_queue(most)).await;
+    let max = count(10_000);
+    let arena = Arena::new(|| Target::start_with_queue(max)).await;
     let target = &arena.target;
     let mut flooder = Caller::new(target);
     let mut step = move || flooder.calls(|_| Vec::new(), false);
@@ -68,15 +68,15 @@ async fn a12_a_full_queue_keeps_nobody_else_out() {
     arena.is_unmoved_by("a12", &attack).await;
     let (held, queued) = (target.counter("held_bytes"), target.counter("queued"));
     report(&format!("a12: {queued} calls wait, {} KiB are held", held / 1024));
-    assert!((most * 9 / 10..=most).contains(&queued) && held <= 64 << 20, "{queued}, {held}");
+    assert!((max * 9 / 10..=max).contains(&queued) && held <= 64 << 20, "{queued}, {held}");
 }
 
 /// A12: the same with calls that want one worker and no other, for each of the workers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a12_calls_for_one_worker_keep_nobody_else_out() {
     let _turn = alone().await;
-    let most = count(10_000);
-    let arena = Arena::new(|| Target::start_with_queue(most)).await;
+    let max = count(10_000);
+    let arena = Arena::new(|| Target::start_with_queue(max)).await;
     let (target, ids) = (&arena.target, arena.load.worker_ids());
     let mut flooder = Caller::new(target);
     let mut step = move || flooder.calls(|number| ids[number as usize % ids.len()].clone(), false);
@@ -87,7 +87,7 @@ async fn a12_calls_for_one_worker_keep_nobody_else_out() {
     arena.is_unmoved_by("a12, for one worker each", &attack).await;
     let queued = target.counter("queued");
     report(&format!("a12: {queued} calls wait for one worker each"));
-    assert!((most * 4 / 10..=most * 6 / 10).contains(&queued), "{queued}");
+    assert!((max * 4 / 10..=max * 6 / 10).contains(&queued), "{queued}");
 }
 
 /// Sends, whether there is room for it or not.

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// machine does was in the way.
 const WINDOW: Duration = Duration::from_millis(700);
 const WINDOWS: usize = 3;
-const MOST_WINDOWS: usize = 12;
+const MAX_WINDOWS: usize = 12;
 
 /// Workers and clients that do nothing wrong.
 pub(crate) struct Load {
@@ -97,7 +97,7 @@ impl Arena {
         let (window, windows) = if is_full() { (WINDOW * 10, 4) } else { (WINDOW, WINDOWS) };
         let (mut quiet, mut beside) = (Duration::MAX, Duration::MAX);
         attack.go_on();
-        for tried in 1..=MOST_WINDOWS {
+        for tried in 1..=MAX_WINDOWS {
             let now = tokio::join!(self.load.p99(window), self.quiet.p99(window));
             (beside, quiet) = (beside.min(now.0), quiet.min(now.1));
             if tried >= windows && beside <= (quiet * 2).max(quiet + ms(5)) {

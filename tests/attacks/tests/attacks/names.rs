@@ -46,7 +46,7 @@ async fn a10_nobody_registers_under_the_brokers_names() {
         let names = refused.iter().map(|name| (name, true));
         let names: Vec<_> = names.chain(allowed.iter().map(|name| (name, false))).collect();
         // All of them speak, and then each hears what it is told: READY has no answer but the next HEARTBEAT.
-        let mut plain = Vec::new();
+        let mut classic = Vec::new();
         for (name, is_refused) in names {
             let offer = Raw::Ready { service: name.to_vec(), capacity: 1, schema: None };
             let mut worker = RawPeer::greeted(&endpoint);
@@ -63,10 +63,10 @@ async fn a10_nobody_registers_under_the_brokers_names() {
             {
                 let worker = dealer(&endpoint);
                 worker.send_multipart([head, &[b"\x01", name]].concat(), 0).unwrap();
-                plain.push((worker, name, is_refused, gone));
+                classic.push((worker, name, is_refused, gone));
             }
         }
-        for (worker, name, is_refused, gone) in plain {
+        for (worker, name, is_refused, gone) in classic {
             let said = worker.recv_multipart(0).unwrap();
             let told_to_go = said.last().unwrap() == gone;
             assert_eq!(told_to_go, is_refused, "{}: {said:?}", name.escape_ascii());
@@ -86,14 +86,14 @@ async fn a11_unknown_names_leave_nothing() {
     let calls = rate(1_000_000);
     ask_for_unknown(&target, calls / 10, 0).await;
     let before = target.memory();
-    let most = ask_for_unknown(&target, calls, calls).await;
+    let max = ask_for_unknown(&target, calls, calls).await;
     let grown = target.memory().saturating_sub(before);
     report(&format!(
-        "a11: {calls} unknown names: {most} waited at the most, memory + {} KiB",
+        "a11: {calls} unknown names: {max} waited at the most, memory + {} KiB",
         grown / 1024
     ));
     assert!(grown <= 5 * MIB, "{grown}");
-    assert!(most <= 1 + 128, "{most}");
+    assert!(max <= 1 + 128, "{max}");
     target.until("services", |services| services == 1).await;
     target.until("queued", |queued| queued == 0).await;
     target.serves().await;
@@ -130,13 +130,13 @@ async fn ask_for_unknown(target: &Target, calls: u64, first: u64) -> u64 {
         (0..open).for_each(|_| hear(&mut client));
         assert!(unserved >= 128, "{unserved} waited");
     });
-    let mut most = 0;
+    let mut max = 0;
     while !flood.is_finished() {
-        most = most.max(target.counter("services"));
+        max = max.max(target.counter("services"));
         tokio::time::sleep(crate::ms(50)).await;
     }
     flood.await.unwrap();
-    most
+    max
 }
 
 /// A15: a name is 1 to 255 bytes of printable ASCII without spaces, for each dialect and in each place.
@@ -169,7 +169,7 @@ async fn a15_names_that_are_none_are_refused() {
             }
             if fine { good += 1 } else { bad += 1 }
         }
-        // Over plain MDP a name may have any length; what is none gets no answer.
+        // Over classic MDP a name may have any length; what is none gets no answer.
         let client = dealer(&endpoint);
         for _ in 0..tries {
             let name = odd_name(&mut chance);

@@ -132,16 +132,16 @@ impl Mute {
 
 /// The most memory that a broker has while this goes on, beyond what it had.
 pub(crate) struct Peak {
-    most: Arc<AtomicU64>,
+    max: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Peak {
     pub(crate) fn of(target: &Target) -> Self {
-        let (most, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (max, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (seen, stop, path) =
-            (most.clone(), over.clone(), format!("/proc/{}/status", target.process.id()));
+            (max.clone(), over.clone(), format!("/proc/{}/status", target.process.id()));
         let thread = std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 let status = std::fs::read_to_string(&path).unwrap_or_default();
@@ -151,11 +151,11 @@ impl Peak {
                 std::thread::sleep(ms(5)); // between two looks
             }
         });
-        Peak { most, over, thread: Some(thread) }
+        Peak { max, over, thread: Some(thread) }
     }
 
     pub(crate) fn mib(&self) -> u64 {
-        self.most.load(Ordering::Relaxed) / MIB
+        self.max.load(Ordering::Relaxed) / MIB
     }
 }
 
@@ -251,16 +251,16 @@ async fn a34_whatever_readers_do_memory_is_bounded() {
         1
     });
     arena.is_unmoved_by("a34", &attack).await;
-    let most = peak.mib();
+    let max = peak.mib();
     let counters = target.counters();
     report(&format!(
-        "a34: {connections} that do not read: {} MiB unread, {most} MiB in all; {calls} calls of one that does; \
+        "a34: {connections} that do not read: {} MiB unread, {max} MiB in all; {calls} calls of one that does; \
          {} refused, {} sessions ended",
         unread / MIB,
         counters["unread_refused"],
         counters["unread_ended"]
     ));
-    assert!(most < 400, "{most} MiB: {counters}");
+    assert!(max < 400, "{max} MiB: {counters}");
     for _ in 0..20 {
         let blob = honest.get(Size { bytes: MIB }).timeout(PATIENCE).await.unwrap();
         assert_eq!(blob.bytes.len() as u64, MIB);
@@ -277,21 +277,21 @@ async fn a34_a_second_hello_finds_what_the_first_session_did_not_read() {
     let peak = Peak::of(&target);
     let before = target.memory() / MIB;
     let mut mute = Mute::new(&target);
-    let (mut most, mut rounds) = (0, 0);
+    let (mut max, mut rounds) = (0, 0);
     let deadline = Instant::now() + 2 * PATIENCE;
     // Until the limit was met several times: each round is a session of its own.
-    while rounds < 20 || most < 16 * MIB || target.counter("unread_ended") == 0 {
+    while rounds < 20 || max < 16 * MIB || target.counter("unread_ended") == 0 {
         if rounds % 2 == 0 {
             mute.say(&packet(&[Raw::Disconnect(DisconnectReason::Shutdown)]));
         }
         mute.hello();
         mute.ask(40, MIB);
         target.until("running", |running| running == 0).await;
-        most = most.max(target.counter("unread_bytes"));
+        max = max.max(target.counter("unread_bytes"));
         rounds += 1;
-        assert!(Instant::now() < deadline, "{most} after {rounds}: {}", target.counters());
+        assert!(Instant::now() < deadline, "{max} after {rounds}: {}", target.counters());
     }
-    assert!(most < 34 * MIB, "{most}");
+    assert!(max < 34 * MIB, "{max}");
     let grown = peak.mib().saturating_sub(before);
     report(&format!("a34: {rounds} sessions on one connection: {grown} MiB more"));
     assert!(grown < 80, "{grown} MiB more");
@@ -326,7 +326,7 @@ async fn a34_a_contract_is_told_to_all_out_of_one_copy() {
     let stop = Arc::new(AtomicBool::new(false));
     let worker = teller(&target, stop.clone());
     let set = vec![9_u8; 4_000_000];
-    // Plain clients that read get it.
+    // Classic clients that read get it.
     let reader = dealer(&target.endpoint);
     let ask = || {
         reader.send_multipart(["MDPC02", "\x01", "mmi.schema", SERVICE], 0).unwrap();
@@ -453,10 +453,10 @@ async fn a34_a_worker_that_does_not_read_is_given_no_more() {
             }
         }
     }
-    let most = peak.mib();
+    let max = peak.mib();
     report(&format!(
-        "a34: a worker that does not read held {running} calls of 1 MiB; {done} done, {refused} refused, {most} MiB"
+        "a34: a worker that does not read held {running} calls of 1 MiB; {done} done, {refused} refused, {max} MiB"
     ));
-    assert!(done >= 70 && most < 400, "{done} done, {refused} refused, {most} MiB");
+    assert!(done >= 70 && max < 400, "{done} done, {refused} refused, {max} MiB");
     target.until("unread_bytes", |unread| unread == 0).await;
 }

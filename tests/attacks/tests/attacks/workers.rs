@@ -59,8 +59,8 @@ async fn a18_a_worker_that_never_answers_is_told_to_go() {
         "a18: {calls} calls, 1 worker of 8 hostile: all succeeded; it took {taken} and was told to go after {until:.1?}"
     ));
     // Without it no hedging is needed.
-    let plain = target.client().await;
+    let bare = target.client().await;
     for _ in 0..100 {
-        call(&plain, 2, TIMEOUT).await.unwrap();
+        call(&bare, 2, TIMEOUT).await.unwrap();
     }
 }

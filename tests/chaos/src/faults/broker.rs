@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::{concluded, pause};
 use crate::check::Book;
-use crate::cluster::{Cluster, Load, Way, send, workers};
+use crate::cluster::{Cluster, Launch, Load, send, workers};
 use crate::ledger::{client, counter, now};
 use crate::program::Setup;
 use crate::report::Report;
@@ -17,7 +17,7 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, setup.pick(300.0, 9.0));
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let every = setup.pick(10.0, 4.0);
     let mut kills = 0;
     pause(Duration::from_secs_f64(setup.pick(5.0, 1.5)));
@@ -56,7 +56,7 @@ fn frozen_for(setup: &Setup, time: Duration, rounds: usize, is_short: bool) -> R
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, 3_600.0);
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let begun = Instant::now();
     let mut continued = Vec::new();
     for _ in 0..rounds {

@@ -7,7 +7,7 @@ use mdp_protocol::wire::{CallKind, Record, Tail, put_tail};
 
 use super::{concluded, pause};
 use crate::check::{Book, percentile};
-use crate::cluster::{BrokerWay, Cluster, Load, Way, within, workers};
+use crate::cluster::{BrokerLaunch, Cluster, Launch, Load, within, workers};
 use crate::ledger::{client, id};
 use crate::process::Process;
 use crate::program::Setup;
@@ -26,9 +26,9 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     // All of them wait for one service.
     let config = format!("[limits]\nqueued_calls_per_service = {}\n", 2 * calls);
-    let mut cluster = Cluster::broker(setup, BrokerWay { config, ..BrokerWay::default() });
+    let mut cluster = Cluster::broker(setup, BrokerLaunch { config, ..BrokerLaunch::default() });
     for _ in 0..count {
-        cluster.add_worker(&Way::default(), 64);
+        cluster.add_worker(&Launch::default(), 64);
     }
     cluster.wait_workers();
     let load = Load {
@@ -40,7 +40,7 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
         bytes: (64, 256),
         args: vec!["--burst".into(), each.to_string()],
     };
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let running = count * 64;
     let there =
         || cluster.metric("mdp_calls_queued ").is_some_and(|n| n > 0.8 * (calls - running) as f64);
@@ -61,7 +61,7 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
     // Somebody new, who has a number that none of the others had.
     let after = Load { phases: vec![(50.0, 2.0)], ..Load::standard(setup, 2.0) };
     let after = Load { processes: 1, clients: 1, ..after };
-    cluster.load(&after, &Way::default());
+    cluster.load(&after, &Launch::default());
     let whole = cluster.finish();
     let double = whole.sent().filter(|(id, call)| {
         !crate::ledger::Method::of(*id).is_idempotent() && call.starts.len() > 1
@@ -98,7 +98,7 @@ pub(super) fn not_reading(setup: &Setup) -> Vec<Report> {
     let time = setup.pick(30.0, 4.0);
     let mut load = Load::standard(setup, time);
     load.phases = vec![load.phases[0]; 2];
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     pause(Duration::from_secs_f64(time));
     let before = cluster.metrics().unwrap_or_default();
     let mut peers: Vec<Stalled> =
@@ -138,10 +138,10 @@ pub(super) fn not_reading(setup: &Setup) -> Vec<Report> {
          unread at the end, the broker's resident memory {rss} MiB; {connected} connections were still up"
     ));
     report.promises.push(book.tally().no_failure());
-    let most = (2 * quiet).max(quiet + Duration::from_millis(5));
+    let max = (2 * quiet).max(quiet + Duration::from_millis(5));
     report.promise(
         "the p99 of the others stays within twice its value, or 5 ms more",
-        beside <= most,
+        beside <= max,
         format!("{quiet:.1?} before, {beside:.1?} beside them"),
     );
     let gap = asked - started.min(asked);

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::{concluded, pause};
 use crate::check::{Book, Tally};
-use crate::cluster::{BrokerWay, Cluster, Load, Way, workers};
+use crate::cluster::{BrokerLaunch, Cluster, Launch, Load, workers};
 use crate::ledger::{Method, client, counter, now};
-use crate::netns::{Cut, Link, address};
+use crate::netns::{Cut, NetworkLink, address};
 use crate::program::Setup;
 use crate::report::Report;
 
@@ -26,19 +26,19 @@ struct Round {
 }
 
 pub(super) fn partitions(setup: &Setup) -> Vec<Report> {
-    let link = match Link::new() {
+    let link = match NetworkLink::new() {
         Ok(link) => link,
         Err(why) => return vec![Report::skipped(format!("no network namespaces: {why}"))],
     };
     let beside = format!("tcp://127.0.0.1:{PORT}");
     let across = format!("tcp://{}:{PORT}", address());
-    let near = Way { before: link.near(), endpoint: Some(beside.clone()), ..Way::default() };
-    let far = Way { before: link.far(), endpoint: Some(across.clone()), ..Way::default() };
-    let how = BrokerWay {
-        way: near.clone(),
+    let near = Launch { before: link.near(), endpoint: Some(beside.clone()), ..Launch::default() };
+    let far = Launch { before: link.far(), endpoint: Some(across.clone()), ..Launch::default() };
+    let how = BrokerLaunch {
+        launch: near.clone(),
         binds: vec![across, beside],
         args: vec!["--insecure".into()],
-        ..BrokerWay::default()
+        ..BrokerLaunch::default()
     };
     let count = workers(setup).next_multiple_of(2);
     let mut cluster = Cluster::broker(setup, how);

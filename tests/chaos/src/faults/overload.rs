@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::check::{Book, percentile};
-use crate::cluster::{Cluster, Load, Way};
+use crate::cluster::{Cluster, Launch, Load};
 use crate::program::Setup;
 use crate::report::Report;
 
@@ -149,10 +149,11 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn cluster(&self, shape: Shape) -> Cluster<'_> {
-        let how = crate::cluster::BrokerWay { config: self.config.clone(), ..Default::default() };
+        let how =
+            crate::cluster::BrokerLaunch { config: self.config.clone(), ..Default::default() };
         let mut cluster = Cluster::broker(self.setup, how);
         for _ in 0..shape.workers {
-            cluster.add_worker(&Way::default(), shape.slots);
+            cluster.add_worker(&Launch::default(), shape.slots);
         }
         cluster.wait_workers();
         cluster
@@ -177,7 +178,7 @@ impl Bench<'_> {
         let at_once = 2 * shape.workers * shape.slots as usize;
         let seconds = if shape.tail { 8 } else { 4 };
         load.args.extend(["--closed".into(), format!("{at_once}:{seconds}")]);
-        cluster.load(&load, &Way::default());
+        cluster.load(&load, &Launch::default());
         let book = cluster.finish();
         let phase = book.phases[0];
         goodput(&book, phase.begun + RAMP, phase.begun + seconds * 1_000_000)
@@ -188,7 +189,7 @@ impl Bench<'_> {
         let mut load = self.load(case.shape, 8);
         load.deadline = case.deadline;
         load.phases = vec![(case.factor * capacity, case.seconds), (capacity / 2.0, CALM)];
-        cluster.load(&load, &Way::default());
+        cluster.load(&load, &Launch::default());
         let book = cluster.finish();
         let begun = book.phases.iter().map(|phase| phase.begun).min().unwrap_or(0);
         let over = book.phases.iter().filter(|phase| phase.phase == 0).map(|phase| phase.ended);
@@ -232,7 +233,7 @@ impl Bench<'_> {
             let mut load = self.load(shape, 1);
             load.deadline = Duration::from_secs(2);
             load.phases = vec![(rate, seconds)];
-            cluster.load(&load, &Way::default());
+            cluster.load(&load, &Launch::default());
         }
         let book = cluster.finish();
         let of = |number| {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{concluded, pause};
-use crate::cluster::{BrokerWay, Cluster, Load, Way, workers};
+use crate::cluster::{BrokerLaunch, Cluster, Launch, Load, workers};
 use crate::ledger::{now, wall};
 use crate::program::Setup;
 use crate::report::Report;
@@ -37,18 +37,18 @@ pub(super) fn clock_jumps(setup: &Setup) -> Vec<Report> {
         ("DONT_FAKE_MONOTONIC", "1"),
     ];
     let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-    let way = Way { env, ..Way::default() };
+    let launch = Launch { env, ..Launch::default() };
     let count = workers(setup);
-    let how = BrokerWay { way: way.clone(), ..BrokerWay::default() };
+    let how = BrokerLaunch { launch: launch.clone(), ..BrokerLaunch::default() };
     let mut cluster = Cluster::broker(setup, how);
     for _ in 0..count {
-        cluster.add_worker(&way, 64);
+        cluster.add_worker(&launch, 64);
     }
     cluster.wait_workers();
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", cluster.broker.id()));
     let loaded = maps.is_ok_and(|maps| maps.contains("libfaketime"));
     let load = Load::standard(setup, setup.pick(60.0, 7.0));
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let every = Duration::from_secs_f64(setup.pick(5.0, 1.5));
     let mut jumps = 0;
     for offset in ["+1d", "-1d", "+0"].into_iter().cycle() {
@@ -90,36 +90,36 @@ fn faketime() -> Option<PathBuf> {
 pub(super) fn files_run_out(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let limited = ["sh", "-c", "ulimit -n 256; exec \"$0\" \"$@\""].map(String::from).to_vec();
-    let way = Way { before: limited, ..Way::default() };
-    let mut cluster = Cluster::broker(setup, BrokerWay { way, ..BrokerWay::default() });
+    let launch = Launch { before: limited, ..Launch::default() };
+    let mut cluster = Cluster::broker(setup, BrokerLaunch { launch, ..BrokerLaunch::default() });
     for _ in 0..count {
-        cluster.add_worker(&Way::default(), 64);
+        cluster.add_worker(&Launch::default(), 64);
     }
     cluster.wait_workers();
     let load = Load::standard(setup, setup.pick(40.0, 8.0));
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     pause(Duration::from_secs(1));
     let address = cluster.endpoints[0].trim_start_matches("tcp://").parse().unwrap();
     let begun = Instant::now();
     let rounds = setup.pick(8, 1);
-    let (mut held, mut most_files) = (0, 0);
+    let (mut held, mut max_files) = (0, 0);
     for _ in 0..rounds {
         let (connections, files) = flood(address, cluster.broker.id());
         held += connections;
-        most_files = most_files.max(files);
+        max_files = max_files.max(files);
     }
     let flood = begun.elapsed();
     let over = now();
     let new = Load { processes: 1, clients: 1, phases: vec![(20.0, 2.0)], ..load.clone() };
-    cluster.load(&new, &Way::default());
+    cluster.load(&new, &Launch::default());
     let newcomer = load.processes as u16;
     let book = cluster.finish();
     let mut report = concluded(&mut cluster, load.words(count), &book);
     report.figure(format!(
-        "{held} of {} silent connections came about in {flood:.1?}; the broker had at most {most_files} files open",
+        "{held} of {} silent connections came about in {flood:.1?}; the broker had at most {max_files} files open",
         400 * rounds
     ));
-    report.promise("the files were used up", most_files >= 250, format!("{most_files} of 256"));
+    report.promise("the files were used up", max_files >= 250, format!("{max_files} of 256"));
     report.promises.push(book.tally().no_failure());
     let first = book.of_client(newcomer).filter(|(_, call)| call.is_ok());
     let first = first.filter_map(|(_, call)| call.ended_at()).min();
@@ -143,10 +143,10 @@ fn flood(address: SocketAddr, broker: u32) -> (usize, usize) {
             .filter_map(|_| TcpStream::connect_timeout(&address, patience).ok())
             .collect()
     };
-    let mut most = 0;
+    let mut max = 0;
     let mut look = || {
         let files = std::fs::read_dir(format!("/proc/{broker}/fd"));
-        most = most.max(files.map_or(0, Iterator::count));
+        max = max.max(files.map_or(0, Iterator::count));
         pause(Duration::from_millis(10));
     };
     let silent: Vec<TcpStream> = std::thread::scope(|scope| {
@@ -160,7 +160,7 @@ fn flood(address: SocketAddr, broker: u32) -> (usize, usize) {
     while there.elapsed() < Duration::from_secs(1) {
         look();
     }
-    (silent.len(), most)
+    (silent.len(), max)
 }
 
 /// F18.
@@ -168,7 +168,7 @@ pub(super) fn signals(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, setup.pick(60.0, 6.0));
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let all = cluster.workers.iter().map(|worker| &worker.process).chain(&cluster.clients);
     let ids = all.chain([&cluster.broker]).map(crate::process::Process::id);
     let ids: Vec<Pid> = ids.filter_map(|id| Pid::from_raw(id.cast_signed())).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{concluded, pause};
-use crate::cluster::{Cluster, Load, Way, send, within, workers};
+use crate::cluster::{Cluster, Launch, Load, send, within, workers};
 use crate::ledger::{now, panics_at};
 use crate::program::Setup;
 use crate::report::Report;
@@ -15,12 +15,12 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, setup.pick(60.0, 6.0));
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let between = Duration::from_millis(setup.pick(200, 500));
     let mut kills = 0;
     while cluster.goes_on(0.0) {
         pause(between);
-        cluster.replace_worker(kills % count, &Way::default());
+        cluster.replace_worker(kills % count, &Launch::default());
         kills += 1;
     }
     let book = cluster.finish();
@@ -46,7 +46,7 @@ pub(super) fn frozen(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, 3_600.0);
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let begun = Instant::now();
     let gone_after = Duration::from_millis(setup.pick(3_500, 4_500));
     let frozen_for = Duration::from_millis(setup.pick(10_000, 6_000));
@@ -124,7 +124,7 @@ pub(super) fn rolling(setup: &Setup) -> Vec<Report> {
     let count = workers(setup);
     let mut cluster = Cluster::start(setup, count);
     let load = Load::standard(setup, 3_600.0);
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     let begun = Instant::now();
     let grace = Duration::from_secs(10);
     let (mut slowest, mut stuck, mut unclean) = (Duration::ZERO, 0, 0);
@@ -132,7 +132,7 @@ pub(super) fn rolling(setup: &Setup) -> Vec<Report> {
     for _ in 0..rounds {
         for place in 0..count {
             pause(Duration::from_millis(setup.pick(200, 300)));
-            let new = cluster.worker(&Way::default(), 64);
+            let new = cluster.worker(&Launch::default(), 64);
             assert!(cluster.wait_known(&new.id()), "{} does not come", new.id());
             let mut old = std::mem::replace(&mut cluster.workers[place], new);
             send(&old.process, Signal::TERM);
@@ -166,7 +166,7 @@ pub(super) fn panicking(setup: &Setup) -> Vec<Report> {
     let mut cluster = Cluster::start(setup, count);
     let mut load = Load::standard(setup, setup.pick(300.0, 6.0));
     load.args.push("--panics".into());
-    cluster.load(&load, &Way::default());
+    cluster.load(&load, &Launch::default());
     pause(cluster.left());
     let book = cluster.finish();
     let mut report = concluded(&mut cluster, load.words(count), &book);

@@ -112,7 +112,7 @@ fn b6_requests_wait_for_a_worker() {
 #[test]
 fn b7_requests_expire_after_a_time_that_can_be_set() {
     let wait = Duration::from_millis(300);
-    let (broker, endpoint) = broker(|builder| builder.plain_queue_expiry(wait));
+    let (broker, endpoint) = broker(|builder| builder.classic_queue_expiry(wait));
     let client = Peer::connect(&endpoint, V01);
     let start = Instant::now();
     client.request(b"echo", m![b"hi"]);

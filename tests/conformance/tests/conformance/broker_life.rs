@@ -10,7 +10,7 @@ const BEAT: Duration = Duration::from_millis(100);
 const EXPIRY: Duration = Duration::from_millis(600);
 
 fn quick(builder: BrokerBuilder) -> BrokerBuilder {
-    builder.heartbeat(BEAT).plain_idle_expiry(EXPIRY).plain_busy_expiry(4 * EXPIRY)
+    builder.heartbeat(BEAT).classic_idle_expiry(EXPIRY).classic_busy_expiry(4 * EXPIRY)
 }
 
 /// Whether the service is there at the end of a time during which something is done again and again.

@@ -9,7 +9,7 @@ use crate::peer::*;
 fn every_silent_worker_is_gone_though_others_live() {
     let quick = Duration::from_millis(600);
     let (_broker, endpoint) =
-        broker(|builder| builder.heartbeat(quick / 6).plain_idle_expiry(quick));
+        broker(|builder| builder.heartbeat(quick / 6).classic_idle_expiry(quick));
     let lives = Peer::worker(&endpoint, V01, "echo");
     let dead: Vec<Peer> = (0..3).map(|_| Peer::worker(&endpoint, V02, "echo")).collect();
     let asks = Peer::connect(&endpoint, V02);
@@ -90,7 +90,7 @@ const MANY: u64 = 4_000;
 #[test]
 fn names_that_nobody_serves_leave_nothing() {
     let wait = Duration::from_millis(200);
-    let (broker, endpoint) = broker(|builder| builder.plain_queue_expiry(wait));
+    let (broker, endpoint) = broker(|builder| builder.classic_queue_expiry(wait));
     let client = Peer::connect(&endpoint, V01);
     for number in 0..MANY {
         client.request(format!("nobody-{number}").as_bytes(), m![b"hi"]);

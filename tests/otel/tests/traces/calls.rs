@@ -234,8 +234,8 @@ async fn what_is_not_sampled_is_recorded_nowhere() {
 async fn a_call_without_a_trace_begins_one_at_the_worker() {
     let world = World::start().await;
     let endpoint = world.broker.endpoints()[0].clone();
-    let plain = mdp_runtime::Client::connect(endpoint).await.unwrap();
-    test_otel::ShopClient::new(plain).order("tea").await.unwrap();
+    let bare = mdp_runtime::Client::connect(endpoint).await.unwrap();
+    test_otel::ShopClient::new(bare).order("tea").await.unwrap();
     let server = world.shop.only(ORDER).await;
     assert_eq!(server.parent_span_id, SpanId::INVALID);
     assert!(world.queue.spans().is_empty());
