@@ -12,12 +12,12 @@ pub struct RustModule {
     /// The services, in the order of their declaration.
     pub services: Vec<RustService>,
     /// Names of modules that exist next to the generated ones.
-    pub taken: Vec<Taken>,
+    pub reserved: Vec<ReservedName>,
 }
 
 /// A module name that something other than a service occupies.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct ReservedName {
     /// The name as it is written in Rust, such as `auth_client`.
     pub module: String,
     /// The item that uses it, as text for an error message: ``message `auth.v1.AuthClient` ``.

@@ -20,8 +20,8 @@ pub fn check(module: &RustModule, options: &Options) -> Vec<Problem> {
 
 fn module_names(module: &RustModule, options: &Options) -> Vec<Problem> {
     let mut owners: HashMap<String, String> = HashMap::new();
-    for taken in &module.taken {
-        owners.insert(taken.module.clone(), with_place(&taken.by, taken.place.as_ref()));
+    for reserved in &module.reserved {
+        owners.insert(reserved.module.clone(), with_place(&reserved.by, reserved.place.as_ref()));
     }
     let mut problems = Vec::new();
     for service in &module.services {

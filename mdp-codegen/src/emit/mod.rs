@@ -22,7 +22,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 pub use binding::{
-    Attributes, BoundMethod, RustMethod, RustModule, RustService, SchemaSource, Taken,
+    Attributes, BoundMethod, ReservedName, RustMethod, RustModule, RustService, SchemaSource,
 };
 pub use check::check;
 

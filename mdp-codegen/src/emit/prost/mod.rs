@@ -4,8 +4,8 @@ mod bind;
 mod comments;
 mod described;
 mod generator;
+mod reserved_names;
 mod settings;
-mod taken;
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -130,9 +130,9 @@ fn bind(
         module.services.extend(binding.service(service));
     }
     problems.append(&mut binding.problems);
-    for (module, others) in taken::of(set, settings, files) {
+    for (module, others) in reserved_names::of(set, settings, files) {
         if let Some(module) = modules.get_mut(&module) {
-            module.taken.extend(others);
+            module.reserved.extend(others);
         }
     }
     modules

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use prost_build::Module;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
-use crate::emit::{Taken, names};
+use crate::emit::{ReservedName, names};
 use crate::model::{Declaration, Files, Place, full_name};
 use crate::proto::Settings;
 
@@ -14,7 +14,7 @@ pub(super) fn of(
     set: &FileDescriptorSet,
     settings: &Settings,
     files: &Files,
-) -> Vec<(Module, Vec<Taken>)> {
+) -> Vec<(Module, Vec<ReservedName>)> {
     let declared = files.iter().flat_map(|file| &file.messages);
     let declared: HashMap<&str, &Declaration> =
         declared.map(|message| (message.full_name.as_str(), message)).collect();
@@ -31,13 +31,13 @@ fn by_messages(
     file: &FileDescriptorProto,
     settings: &Settings,
     declared: &HashMap<&str, &Declaration>,
-) -> Vec<Taken> {
+) -> Vec<ReservedName> {
     let messages = file.message_type.iter().filter(|message| has_inner_types(message));
     messages
         .map(|message| (message, full_name(file.package(), message.name())))
         .filter(|(_, name)| !settings.is_extern(name))
         .filter_map(|(message, name)| {
-            Some(Taken {
+            Some(ReservedName {
                 module: names::prost_module(message.name())?.to_string(),
                 by: format!("the module for the types inside of message `{name}`"),
                 place: declared.get(name.as_str()).and_then(|message| message.place.clone()),
@@ -58,18 +58,18 @@ fn has_inner_types(message: &DescriptorProto) -> bool {
 }
 
 /// Package `a.b` is the module `b` in that of package `a`.
-fn by_package(package: &str, file: &str) -> Vec<(Module, Vec<Taken>)> {
+fn by_package(package: &str, file: &str) -> Vec<(Module, Vec<ReservedName>)> {
     let mut outer = Module::from_parts(Vec::<String>::new());
-    let mut taken = Vec::new();
+    let mut reserved = Vec::new();
     for part in Module::from_protobuf_package_name(package).parts() {
         let inner = outer.parts().chain([part]).map(str::to_owned).collect::<Vec<_>>();
-        let by = Taken {
+        let by = ReservedName {
             module: part.to_owned(),
             by: format!("the module for package `{package}`"),
             place: Some(Place::new(file)),
         };
-        taken.push((outer, vec![by]));
+        reserved.push((outer, vec![by]));
         outer = Module::from_parts(inner);
     }
-    taken
+    reserved
 }
