@@ -25,7 +25,7 @@ const SWEEP_FROM: usize = 1_024;
 /// The span of a wait is made when the wait ends. Its kind is INTERNAL, because a client waits for the end of the call.
 /// With a PRODUCER, the work would end with the queue.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingCalls {
     telemetry: Telemetry,
     /// Calls, by the client's session and the client's number for the call.
     calls: BTreeMap<(Key, u64), Wait>,
@@ -42,10 +42,10 @@ struct Wait {
     until: SystemTime,
 }
 
-impl Waiting {
+impl WaitingCalls {
     /// Makes an empty list. `max` is the maximum number of calls that the broker accepts.
     pub(crate) fn new(telemetry: Telemetry, max: usize) -> Self {
-        Waiting { telemetry, calls: BTreeMap::new(), max, sweep_at: SWEEP_FROM }
+        WaitingCalls { telemetry, calls: BTreeMap::new(), max, sweep_at: SWEEP_FROM }
     }
 
     /// A record has arrived. It is not handled yet.

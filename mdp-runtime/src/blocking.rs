@@ -48,7 +48,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::call::{Record, current};
+use crate::call::{TypedMessage, current};
 use crate::client;
 use crate::error::ConnectError;
 use mdp_call::status::Status;
@@ -154,7 +154,7 @@ impl<T> Streaming<T> {
     }
 }
 
-impl<T: Record> Iterator for Streaming<T> {
+impl<T: TypedMessage> Iterator for Streaming<T> {
     type Item = Result<T, Status>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -19,7 +19,7 @@ use mdp_transport::{Context, close_all};
 
 /// The endpoints and keys of a worker or a client.
 #[derive(Clone)]
-pub(crate) struct Way {
+pub(crate) struct ConnectOptions {
     pub(crate) context: Context,
     pub(crate) endpoints: Vec<String>,
     pub(crate) keys: Option<ClientKeys>,
@@ -31,7 +31,7 @@ pub(crate) struct Peer {
     connection: Connection,
     /// The time of the state machine's next attempt to connect, if the state machine waits for it.
     pub(crate) next_attempt: Option<Time>,
-    way: Way,
+    way: ConnectOptions,
     link: BrokerLink,
     faults: Faults,
     state: watch::Sender<ConnectionState>,
@@ -49,7 +49,11 @@ pub(crate) enum Broken {
 }
 
 impl Peer {
-    pub(crate) fn new(who: &'static str, way: Way, state: watch::Sender<ConnectionState>) -> Self {
+    pub(crate) fn new(
+        who: &'static str,
+        way: ConnectOptions,
+        state: watch::Sender<ConnectionState>,
+    ) -> Self {
         let faults = Faults::default();
         Peer {
             clock: Clock::start(),

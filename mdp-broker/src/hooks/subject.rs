@@ -10,7 +10,7 @@ use mdp_protocol::wire::{CallKind, MetadataError};
 
 use super::Peer;
 use mdp_call::body::Body;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 use mdp_call::codec::{self, EncodedMetadata};
 use mdp_call::compress;
 use mdp_call::metadata::Metadata;
@@ -62,7 +62,7 @@ impl Content {
         self.metadata.get_or_init(|| self.encoded.decode())
     }
 
-    fn message<M: Record>(&self, what: &str) -> Result<M, Status> {
+    fn message<M: TypedMessage>(&self, what: &str) -> Result<M, Status> {
         let payload = self.body.uncompressed(compress::DEFAULT_MAX)?;
         M::decode_from(payload)
             .map_err(|error| Status::invalid_argument(format!("{what} cannot be read: {error}")))
@@ -158,7 +158,7 @@ impl Request {
     /// INVALID_ARGUMENT: the bytes are not a message of this type. UNIMPLEMENTED: the message is compressed with a
     /// codec that is not built in. RESOURCE_EXHAUSTED: the compressed message is larger than 16 MiB after
     /// decompression.
-    pub fn message<M: Record>(&self) -> Result<M, Status> {
+    pub fn message<M: TypedMessage>(&self) -> Result<M, Status> {
         self.content.message(&format!("the request of {}", self.path()))
     }
 
@@ -263,7 +263,7 @@ impl Reply {
     /// The call's own error, if it failed. INVALID_ARGUMENT: the bytes are not a message of this type. UNIMPLEMENTED:
     /// the message is compressed with a codec that is not built in. RESOURCE_EXHAUSTED: the compressed message is
     /// larger than 16 MiB after decompression.
-    pub fn message<M: Record>(&self) -> Result<M, Status> {
+    pub fn message<M: TypedMessage>(&self) -> Result<M, Status> {
         match (self.status(), &self.content) {
             (Some(status), _) => Err(status),
             (None, Some(content)) => content.message(&format!("the reply of {}", self.path())),

@@ -9,7 +9,7 @@ use super::subject::{Content, End};
 use super::{Reply, Request};
 use mdp_call::body::Body;
 use mdp_call::codec;
-use mdp_call::codec::record::{self, Record};
+use mdp_call::codec::record::{self, TypedMessage};
 use mdp_call::metadata::{BadKey, Metadata};
 use mdp_call::status::{Code, Status};
 
@@ -129,7 +129,7 @@ impl Forward {
     }
 
     /// Replaces the message.
-    pub fn message(self, message: &impl Record) -> Self {
+    pub fn message(self, message: &impl TypedMessage) -> Self {
         self.payload(record::encode(message))
     }
 
@@ -198,7 +198,7 @@ pub struct Answer {
 
 impl Answer {
     /// Makes an answer with this message.
-    pub fn message(message: &impl Record) -> Self {
+    pub fn message(message: &impl TypedMessage) -> Self {
         Answer::bytes(record::encode(message))
     }
 

@@ -39,7 +39,7 @@ pub enum MessageError {
     },
     /// The frame is not a record of this type.
     #[error("expected {wanted}, but the frame cannot be decoded as one: {source}")]
-    Record {
+    TypedMessage {
         /// The record type.
         wanted: &'static str,
         /// The decoder's error.

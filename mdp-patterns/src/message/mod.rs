@@ -10,7 +10,7 @@ use std::str;
 use bytes::Bytes;
 
 pub use error::MessageError;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// A message of frames, used as a stack. The top is the front: the frame that is sent first.
 ///
@@ -269,12 +269,12 @@ impl Message {
     /// assert_eq!(message.pop_record::<Reading>()?, Reading { celsius: 21.5 });
     /// # Ok::<(), mdp_runtime::MessageError>(())
     /// ```
-    pub fn push_record(&mut self, record: &impl Record) -> &mut Self {
+    pub fn push_record(&mut self, record: &impl TypedMessage) -> &mut Self {
         self.push_bytes(encoded(record))
     }
 
     /// Adds a record at the back, as a protobuf message.
-    pub fn append_record(&mut self, record: &impl Record) -> &mut Self {
+    pub fn append_record(&mut self, record: &impl TypedMessage) -> &mut Self {
         self.append_bytes(encoded(record))
     }
 
@@ -282,12 +282,12 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`Missing`](MessageError::Missing), or the frame is [not a record of this type](MessageError::Record).
-    pub fn peek_record<T: Record>(&self) -> Result<T, MessageError> {
+    /// [`Missing`](MessageError::Missing), or the frame is [not a record of this type](MessageError::TypedMessage).
+    pub fn peek_record<T: TypedMessage>(&self) -> Result<T, MessageError> {
         let wanted = type_name::<T>();
         let frame = self.top(wanted)?.clone();
         T::decode_from(frame)
-            .map_err(|source| MessageError::Record { wanted, source: Box::new(source) })
+            .map_err(|source| MessageError::TypedMessage { wanted, source: Box::new(source) })
     }
 
     /// Takes the top as a record.
@@ -295,7 +295,7 @@ impl Message {
     /// # Errors
     ///
     /// The errors of [`peek_record`](Self::peek_record). The message stays unchanged.
-    pub fn pop_record<T: Record>(&mut self) -> Result<T, MessageError> {
+    pub fn pop_record<T: TypedMessage>(&mut self) -> Result<T, MessageError> {
         let record = self.peek_record()?;
         self.frames.pop_front();
         Ok(record)
@@ -306,7 +306,7 @@ impl Message {
     }
 }
 
-fn encoded(record: &impl Record) -> Vec<u8> {
+fn encoded(record: &impl TypedMessage) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(record.encoded_len());
     record.encode_to(&mut bytes);
     bytes

@@ -17,7 +17,7 @@ use super::publisher::Publisher;
 use super::push::{Puller, Pusher};
 use super::subscriber::Subscriber;
 use super::topic::MAX_TOPIC_BYTES;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 use mdp_transport::ClientKeys;
 use mdp_transport::endpoint;
 use mdp_transport::ends;
@@ -326,7 +326,7 @@ impl Endpoint {
     }
 }
 
-impl<T: Record> Builder<Publisher<T>> {
+impl<T: TypedMessage> Builder<Publisher<T>> {
     /// Sets whether the last value of each topic is kept for later subscribers. After each new subscription the values
     /// of its topics are sent again, at most 20 times a second. Subscribers that have these values already get them
     /// again: a value may arrive twice, but never after a newer one. Default: `false`.
@@ -360,7 +360,7 @@ impl<T: Record> Builder<Publisher<T>> {
     }
 }
 
-impl<T: Record> Builder<Subscriber<T>> {
+impl<T: TypedMessage> Builder<Subscriber<T>> {
     /// Adds a topic to subscribe to: all topics that begin with it, or all topics with `""`. May be called several
     /// times. Default: no messages arrive until [`Subscriber::subscribe`].
     pub fn subscribe(mut self, topic: impl AsRef<[u8]>) -> Self {
@@ -380,7 +380,7 @@ impl<T: Record> Builder<Subscriber<T>> {
     }
 }
 
-impl<T: Record> Builder<Pusher<T>> {
+impl<T: TypedMessage> Builder<Pusher<T>> {
     /// Starts the pusher.
     ///
     /// # Errors
@@ -393,7 +393,7 @@ impl<T: Record> Builder<Pusher<T>> {
     }
 }
 
-impl<T: Record> Builder<Puller<T>> {
+impl<T: TypedMessage> Builder<Puller<T>> {
     /// Starts the puller.
     ///
     /// # Errors
@@ -406,7 +406,7 @@ impl<T: Record> Builder<Puller<T>> {
     }
 }
 
-impl<T: Record> Builder<Pair<T>> {
+impl<T: TypedMessage> Builder<Pair<T>> {
     /// Starts this side of the pair.
     ///
     /// # Errors

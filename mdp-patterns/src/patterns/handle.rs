@@ -13,7 +13,7 @@ use super::driver::{Arrival, Outgoing, PatternCommand};
 use super::error::{RecvError, SendError, SubscribeError};
 use super::parts::Parts;
 use super::topic::{MAX_TOPIC_BYTES, Topic};
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// The sender to a socket's task. After the last one is dropped, the task sends all queued messages and closes the
 /// socket.
@@ -29,7 +29,7 @@ pub(super) struct Remote {
 
 impl Remote {
     /// Sends a message and waits until the socket has it.
-    pub(super) async fn send(&self, record: &impl Record) -> Result<(), SendError> {
+    pub(super) async fn send(&self, record: &impl TypedMessage) -> Result<(), SendError> {
         let parts = Parts { topic: None, record: self.encode(record)? };
         let (taken, sent) = oneshot::channel();
         self.hand_over(Outgoing { parts, taken: Some(taken) }).await?;
@@ -40,7 +40,7 @@ impl Remote {
     pub(super) async fn publish(
         &self,
         topic: &[u8],
-        record: &impl Record,
+        record: &impl TypedMessage,
     ) -> Result<(), SendError> {
         if topic.len() > MAX_TOPIC_BYTES {
             return Err(SendError::TopicTooLong { bytes: topic.len() });
@@ -61,7 +61,7 @@ impl Remote {
         self.commands.send(PatternCommand::Send(message)).await.map_err(|_| SendError::Closed)
     }
 
-    fn encode(&self, record: &impl Record) -> Result<Bytes, SendError> {
+    fn encode(&self, record: &impl TypedMessage) -> Result<Bytes, SendError> {
         let (bytes, max) = (record.encoded_len(), self.max);
         if bytes > max {
             return Err(SendError::TooLarge { bytes, max });
@@ -112,7 +112,7 @@ pub(super) struct Inbox<T> {
     pub(super) record: PhantomData<fn() -> T>,
 }
 
-impl<T: Record> Inbox<T> {
+impl<T: TypedMessage> Inbox<T> {
     /// The next message with its topic.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arrived<T>> {
         self.arrivals.poll_recv(cx).map(|arrival| Some(arrival?.and_then(decode)))
@@ -127,7 +127,7 @@ impl<T: Record> Inbox<T> {
     }
 }
 
-fn decode<T: Record>(parts: Parts) -> Result<(Option<Topic>, T), RecvError> {
+fn decode<T: TypedMessage>(parts: Parts) -> Result<(Option<Topic>, T), RecvError> {
     let topic = parts.topic.map(Topic::from);
     match T::decode_from(parts.record) {
         Ok(record) => Ok((topic, record)),

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::builder::Builder;
 use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// One of two sides that send records to each other. One side binds, the other connects. A third peer is refused until
 /// one of the two has gone.
@@ -58,7 +58,7 @@ pub struct PairReceiver<T> {
     inbox: Inbox<T>,
 }
 
-impl<T: Record> Pair<T> {
+impl<T: TypedMessage> Pair<T> {
     /// Returns a builder for the settings of one side of a pair.
     pub fn builder() -> Builder<Self> {
         Builder::new()
@@ -106,7 +106,7 @@ impl<T> Pair<T> {
     }
 }
 
-impl<T: Record> PairSender<T> {
+impl<T: TypedMessage> PairSender<T> {
     /// Sends a record, and waits until the socket has it: until the other side is there and has room. For a side that
     /// connects, the other side counts as there from the beginning. Dropping the future withdraws the record, unless
     /// the socket has it by then.
@@ -127,7 +127,7 @@ impl<T> PairSender<T> {
     }
 }
 
-impl<T: Record> PairReceiver<T> {
+impl<T: TypedMessage> PairReceiver<T> {
     /// Returns the next record; `None` when the socket is closed and all records are read. The departure of the other
     /// side is not reported, because another peer may connect. Dropping the future loses no message.
     ///
@@ -139,7 +139,7 @@ impl<T: Record> PairReceiver<T> {
     }
 }
 
-impl<T: Record> Stream for PairReceiver<T> {
+impl<T: TypedMessage> Stream for PairReceiver<T> {
     type Item = Result<T, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -147,7 +147,7 @@ impl<T: Record> Stream for PairReceiver<T> {
     }
 }
 
-impl<T: Record> Stream for Pair<T> {
+impl<T: TypedMessage> Stream for Pair<T> {
     type Item = Result<T, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -9,7 +9,7 @@ use super::builder::Builder;
 use super::driver::Counts;
 use super::error::SendError;
 use super::handle::Remote;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// Sends records to all subscribers of their topic. Cloning is cheap and gives another handle on the same socket.
 ///
@@ -50,7 +50,7 @@ pub struct Publisher<T> {
     pub(super) record: PhantomData<fn(T)>,
 }
 
-impl<T: Record> Publisher<T> {
+impl<T: TypedMessage> Publisher<T> {
     /// Returns a builder for the settings of a publisher.
     pub fn builder() -> Builder<Self> {
         Builder::new()

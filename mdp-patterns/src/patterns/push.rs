@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::builder::Builder;
 use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// Distributes records to [`Puller`]s: each record goes to one of them, in turn among those that have room. Cloning is
 /// cheap and gives another handle on the same socket.
@@ -24,7 +24,7 @@ pub struct Pusher<T> {
     pub(super) record: PhantomData<fn(T)>,
 }
 
-impl<T: Record> Pusher<T> {
+impl<T: TypedMessage> Pusher<T> {
     /// Returns a builder for the settings of a pusher.
     pub fn builder() -> Builder<Self> {
         Builder::new()
@@ -76,7 +76,7 @@ pub struct Puller<T> {
     pub(super) inbox: Inbox<T>,
 }
 
-impl<T: Record> Puller<T> {
+impl<T: TypedMessage> Puller<T> {
     /// Returns a builder for the settings of a puller.
     pub fn builder() -> Builder<Self> {
         Builder::new()
@@ -106,7 +106,7 @@ impl<T> Puller<T> {
     }
 }
 
-impl<T: Record> Stream for Puller<T> {
+impl<T: TypedMessage> Stream for Puller<T> {
     type Item = Result<T, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

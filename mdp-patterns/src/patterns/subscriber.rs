@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::error::{RecvError, SubscribeError};
 use super::handle::{Inbox, Remote};
 use super::topic::Topic;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 
 /// A message that a subscriber receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Subscriber<T> {
     pub(super) inbox: Inbox<T>,
 }
 
-impl<T: Record> Subscriber<T> {
+impl<T: TypedMessage> Subscriber<T> {
     /// Returns a builder for the settings of a subscriber.
     pub fn builder() -> Builder<Self> {
         Builder::new()
@@ -92,7 +92,7 @@ impl<T> Subscriber<T> {
     }
 }
 
-impl<T: Record> Stream for Subscriber<T> {
+impl<T: TypedMessage> Stream for Subscriber<T> {
     type Item = Result<Published<T>, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -11,7 +11,7 @@ mod streams;
 
 pub use channel::Channel;
 pub use context::CallContext;
-pub use mdp_call::codec::record::{Encoded, Record, decode, encode};
+pub use mdp_call::codec::record::{Encoded, TypedMessage, decode, encode};
 pub use mdp_call::method::{Idempotency, MethodSpec, OnCancel, ServiceSpec};
 pub use request::{Reply, Request};
 pub use service::{HandlerFuture, Service, handling, requests, unknown_method};

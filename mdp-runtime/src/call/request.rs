@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::wire::CallKind;
 
-use super::{CallContext, Idempotency, MethodSpec, Record, Replies, Requests, decode, encode};
+use super::{
+    CallContext, Idempotency, MethodSpec, Replies, Requests, TypedMessage, decode, encode,
+};
 #[cfg(feature = "tower")]
 use crate::intercept::Next;
 use crate::retry::RetryOptions;
@@ -98,7 +100,7 @@ impl Request {
     /// # Errors
     ///
     /// INVALID_ARGUMENT: the bytes are not a message of this type.
-    pub fn message<M: Record>(&self) -> Result<M, Status> {
+    pub fn message<M: TypedMessage>(&self) -> Result<M, Status> {
         decode(self.method, self.payload.clone())
     }
 
@@ -209,7 +211,7 @@ pub struct Reply {
 
 impl Reply {
     /// Makes a reply with this message.
-    pub fn new<M: Record>(message: &M) -> Self {
+    pub fn new<M: TypedMessage>(message: &M) -> Self {
         Self::from_bytes(encode(message))
     }
 
@@ -241,7 +243,7 @@ impl Reply {
     /// # Errors
     ///
     /// INTERNAL: the bytes are not a message of this type.
-    pub fn message<M: Record>(&self) -> Result<M, Status> {
+    pub fn message<M: TypedMessage>(&self) -> Result<M, Status> {
         M::decode_from(self.payload.clone())
             .map_err(|error| Status::internal(format!("the reply cannot be read: {error}")))
     }

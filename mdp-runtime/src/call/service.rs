@@ -8,7 +8,7 @@ use mdp_schema::Schema;
 
 use super::CallContext;
 use crate::stream::Streaming;
-use mdp_call::codec::record::Record;
+use mdp_call::codec::record::TypedMessage;
 #[cfg(doc)]
 use mdp_call::method::MethodSpec;
 use mdp_call::method::ServiceSpec;
@@ -46,6 +46,6 @@ pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> HandlerFutu
 }
 
 /// The requests of a call whose requests stream.
-pub fn requests<M: Record>(cx: &CallContext) -> Streaming<M> {
+pub fn requests<M: TypedMessage>(cx: &CallContext) -> Streaming<M> {
     cx.requests()
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mdp_protocol::Payload;
 use mdp_protocol::wire::{Direction, Part};
 
-use super::{Encoded, Record, Request, decode, encode};
+use super::{Encoded, Request, TypedMessage, decode, encode};
 use crate::stream::{Flow, SendCredit, Streaming};
 use mdp_call::body::Body;
 use mdp_call::codec;
@@ -44,7 +44,7 @@ impl Requests {
     ///
     /// CANCELLED: the caller dropped its sender before finishing. INVALID_ARGUMENT: the bytes are not a message of this
     /// type. Any status that a function of [`map`](Self::map) returns.
-    pub async fn message<M: Record>(&mut self) -> Result<Option<M>, Status> {
+    pub async fn message<M: TypedMessage>(&mut self) -> Result<Option<M>, Status> {
         let bytes = self.bytes().await?;
         bytes.map(|bytes| decode(self.inner.method(), bytes)).transpose()
     }
@@ -131,7 +131,7 @@ impl Replies {
     /// # Errors
     ///
     /// CANCELLED: the call is over. Any status that a function of [`map`](Self::map) returns.
-    pub async fn send<M: Record>(&mut self, message: &M) -> Result<(), Status> {
+    pub async fn send<M: TypedMessage>(&mut self, message: &M) -> Result<(), Status> {
         self.send_bytes(encode(message)).await
     }
 

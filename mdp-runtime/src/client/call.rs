@@ -17,7 +17,7 @@ use super::kinds::{self, Unary};
 use super::result_channel::ResultSender;
 use super::{Client, ClientCommand, Destination, Ending};
 use crate::blocking;
-use crate::call::{CallContext, Idempotency, MethodSpec, Record, Reply, Request, current};
+use crate::call::{CallContext, Idempotency, MethodSpec, Reply, Request, TypedMessage, current};
 use crate::retry::{Choice, HedgePolicy, RetryOptions, RetryPolicy};
 use crate::stream::Flow;
 use mdp_call::body::Body;
@@ -72,7 +72,7 @@ pub struct Call<Rep, K = Unary> {
 }
 
 impl<Rep, K> Call<Rep, K> {
-    pub(super) fn with_request<Req: Record>(
+    pub(super) fn with_request<Req: TypedMessage>(
         client: &Client,
         method: &'static MethodSpec,
         request: &Req,
@@ -216,10 +216,14 @@ impl<Rep, K> Call<Rep, K> {
     }
 }
 
-impl<Rep: Record> Call<Rep> {
+impl<Rep: TypedMessage> Call<Rep> {
     /// Makes a call of a method and encodes the request.
     #[doc(hidden)]
-    pub fn new<Req: Record>(client: &Client, method: &'static MethodSpec, request: &Req) -> Self {
+    pub fn new<Req: TypedMessage>(
+        client: &Client,
+        method: &'static MethodSpec,
+        request: &Req,
+    ) -> Self {
         Call::with_request(client, method, request)
     }
 
@@ -399,7 +403,7 @@ impl<Rep, K> Call<Rep, K> {
     }
 }
 
-impl<Rep: Record> IntoFuture for Call<Rep> {
+impl<Rep: TypedMessage> IntoFuture for Call<Rep> {
     type Output = Result<Rep, Status>;
     type IntoFuture = CallFuture<Rep>;
 
@@ -475,7 +479,7 @@ impl<Rep> SendFuture<Rep> {
     }
 }
 
-impl<Rep: Record> Future for SendFuture<Rep> {
+impl<Rep: TypedMessage> Future for SendFuture<Rep> {
     type Output = Result<Response<Rep>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -518,7 +522,7 @@ impl<Rep> CallFuture<Rep> {
     }
 }
 
-impl<Rep: Record> Future for CallFuture<Rep> {
+impl<Rep: TypedMessage> Future for CallFuture<Rep> {
     type Output = Result<Rep, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -532,7 +536,7 @@ fn refused(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<Flo
     (Ending::channel(Box::pin(ready(Err(codec::bad_metadata(bad)))), None), flow)
 }
 
-fn decoded<Rep: Record>(
+fn decoded<Rep: TypedMessage>(
     method: &'static MethodSpec,
     reply: Reply,
 ) -> Result<Response<Rep>, Status> {

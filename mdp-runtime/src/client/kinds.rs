@@ -13,7 +13,7 @@ use mdp_protocol::wire::Part;
 
 use super::{Call, CallFuture, Client, ClientCommand, ClientLink, Ending};
 use crate::blocking;
-use crate::call::{MethodSpec, Record};
+use crate::call::{MethodSpec, TypedMessage};
 use crate::stream::{Carrier, Flow, RequestSender, Streaming};
 use mdp_call::body::Body;
 use mdp_call::status::Status;
@@ -70,9 +70,9 @@ fn streams<Rep, K>(call: Call<Rep, K>) -> (Ending, Arc<Flow>, &'static MethodSpe
 }
 
 /// Replies come as a stream: `.await` gives a [`Streaming`] once the handler has begun the stream.
-impl<Rep: Record> Call<Rep, ServerStreaming> {
+impl<Rep: TypedMessage> Call<Rep, ServerStreaming> {
     #[doc(hidden)]
-    pub fn server_streaming<Req: Record>(
+    pub fn server_streaming<Req: TypedMessage>(
         client: &Client,
         method: &'static MethodSpec,
         request: &Req,
@@ -113,7 +113,7 @@ impl<Rep: Record> Call<Rep, ServerStreaming> {
     }
 }
 
-impl<Rep: Record> IntoFuture for Call<Rep, ServerStreaming> {
+impl<Rep: TypedMessage> IntoFuture for Call<Rep, ServerStreaming> {
     type Output = Result<Streaming<Rep>, Status>;
     type IntoFuture = OpenFuture<Rep>;
 
@@ -137,7 +137,7 @@ enum Opening<Rep> {
 // No field is ever pinned.
 impl<Rep> Unpin for OpenFuture<Rep> {}
 
-impl<Rep: Record> Future for OpenFuture<Rep> {
+impl<Rep: TypedMessage> Future for OpenFuture<Rep> {
     type Output = Result<Streaming<Rep>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -171,7 +171,7 @@ fn without_request<Rep, K>(client: &Client, method: &'static MethodSpec) -> Call
 
 /// Requests go as a stream: [`send_all`](Self::send_all) sends an existing stream of requests, [`start`](Self::start)
 /// returns a sender.
-impl<Req: Record, Rep: Record> Call<Rep, ClientStreaming<Req>> {
+impl<Req: TypedMessage, Rep: TypedMessage> Call<Rep, ClientStreaming<Req>> {
     #[doc(hidden)]
     pub fn client_streaming(client: &Client, method: &'static MethodSpec) -> Self {
         without_request(client, method)
@@ -227,7 +227,7 @@ impl<Req: Record, Rep: Record> Call<Rep, ClientStreaming<Req>> {
 }
 
 /// Requests and replies are streams.
-impl<Req: Record, Rep: Record> Call<Rep, BidiStreaming<Req>> {
+impl<Req: TypedMessage, Rep: TypedMessage> Call<Rep, BidiStreaming<Req>> {
     #[doc(hidden)]
     pub fn bidi_streaming(client: &Client, method: &'static MethodSpec) -> Self {
         without_request(client, method)

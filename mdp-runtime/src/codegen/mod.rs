@@ -14,8 +14,8 @@ pub use schema::{
 };
 
 pub use crate::call::{
-    CallContext, Encoded, HandlerFuture, Idempotency, MethodSpec, OnCancel, Record, Service,
-    ServiceSpec, decode, encode, handling, requests, unknown_method,
+    CallContext, Encoded, HandlerFuture, Idempotency, MethodSpec, OnCancel, Service, ServiceSpec,
+    TypedMessage, decode, encode, handling, requests, unknown_method,
 };
 pub use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming, Unary};
 pub use crate::stream::{Stream, Streaming, send_replies};

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::flow::Flow;
 use super::send_credit::SendCredit;
-use crate::call::{CallContext, Record};
+use crate::call::{CallContext, TypedMessage};
 use crate::worker::handler;
 use mdp_call::body::Body;
 use mdp_call::codec;
@@ -32,7 +32,7 @@ const TURN_BYTES: usize = 64 * 1024;
 pub async fn send_replies<S, T>(cx: &CallContext, replies: S) -> Result<Bytes, Status>
 where
     S: Stream<Item = Result<T, Status>>,
-    T: Record,
+    T: TypedMessage,
 {
     let flow = cx.flow().ok_or_else(no_stream)?;
     let meta = codec::encode_metadata(&cx.take_reply_metadata());
@@ -63,7 +63,7 @@ impl Pump<'_> {
     ) -> Poll<Result<Bytes, Status>>
     where
         S: Stream<Item = Result<T, Status>>,
-        T: Record,
+        T: TypedMessage,
     {
         while !self.batch.is_full() {
             // The item comes first, then the credit for it: only polling the stream shows whether there are more items.
@@ -121,7 +121,7 @@ impl Batch {
         self.unpaid.is_some()
     }
 
-    fn put<T: Record>(&mut self, item: &T) {
+    fn put<T: TypedMessage>(&mut self, item: &T) {
         let start = self.paid();
         self.bytes.reserve(item.encoded_len());
         item.encode_to(&mut self.bytes);

@@ -11,7 +11,7 @@ use mdp_protocol::wire::Part;
 
 use super::flow::Flow;
 use super::send_credit::SendCredit;
-use crate::call::{MethodSpec, Record};
+use crate::call::{MethodSpec, TypedMessage};
 use mdp_call::body::Body;
 use mdp_call::compress;
 use mdp_call::status::Status;
@@ -65,7 +65,7 @@ impl<T> RequestSender<T> {
     }
 }
 
-impl<T: Record> RequestSender<T> {
+impl<T: TypedMessage> RequestSender<T> {
     /// Sends a request as soon as the handler has room for it.
     ///
     /// # Errors

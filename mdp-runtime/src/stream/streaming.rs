@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::flow::{self, Flow, InboxEnd};
-use crate::call::{MethodSpec, Record, Reply};
+use crate::call::{MethodSpec, Reply, TypedMessage};
 use crate::client::{self, Ending, at_client};
 use mdp_call::body::Body;
 use mdp_call::metadata::Metadata;
@@ -220,7 +220,7 @@ impl<T> Streaming<T> {
     }
 }
 
-impl<T: Record> Streaming<T> {
+impl<T: TypedMessage> Streaming<T> {
     /// Returns the next message, or `None` when there are no more.
     ///
     /// # Errors
@@ -263,7 +263,7 @@ impl<T: Record> Streaming<T> {
     }
 }
 
-impl<T: Record> Stream for Streaming<T> {
+impl<T: TypedMessage> Stream for Streaming<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::call::{
     CallContext, HandlerFuture, Hold, MethodSpec, NoPermit, OnCancel, Outlasts, Service, current,
-    future,
+    handling,
 };
 use crate::trace_context;
 use mdp_call::body::Body;
@@ -66,7 +66,7 @@ pub fn blocking<F>(cx: CallContext, handler: F) -> HandlerFuture
 where
     F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
 {
-    future(async move {
+    handling(async move {
         let method = cx.method();
         let context = trace_context::current();
         let hold = Hold::take(&cx, Outlasts::Thread).map_err(|none| none.status(method))?;
