@@ -72,7 +72,8 @@ impl Stopwatch {
     }
 }
 
-/// A duration as the state machines count it: whole milliseconds, rounded up.
+/// Converts a duration to the unit of the protocol's state machines: whole milliseconds, rounded up. A duration that is
+/// too long becomes the longest span.
 #[inline]
 pub fn span(duration: Duration) -> Span {
     let ms = duration.as_nanos().div_ceil(1_000_000);

@@ -152,12 +152,12 @@ impl Broker {
         self.watch.as_ref().ok_or(PolicyError::NoFile)?.reload()
     }
 
-    /// Waits until the broker has stopped: after a [`shutdown`](Self::shutdown), after a failure, or because a peer
-    /// with that right [drains](BrokerBuilder::allow_drain) it.
+    /// Waits until the broker has stopped: after a [`shutdown`](Self::shutdown), after a failure, or after an operator has
+    /// [drained](BrokerBuilder::allow_drain) it.
     ///
     /// # Errors
     ///
-    /// The reason why the broker stopped without being asked to.
+    /// The broker failed. A shutdown and a drain are no errors.
     pub async fn stopped(&mut self) -> Result<(), BrokerFailure> {
         match self.done.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(ended)) => ended.clone(),
@@ -357,8 +357,9 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets how long a raw request of a classic client may run, counted again from each attempt. After that the broker
-    /// ends the call, and the client gets no answer (`docs/wire.md` R89). Default: 10 min.
+    /// Sets how long a worker may take for a raw request of a classic client (MDP/0.1 or MDP/0.2). When the broker gives
+    /// the request to another worker, the time begins again. When the time is over, the broker ends the call, and the
+    /// client gets no answer: classic MDP has no message for a failure (`docs/wire.md` R89). Default: 10 min.
     pub fn classic_run_timeout(mut self, timeout: Duration) -> Self {
         self.config.classic.run_timeout = clock::span(timeout);
         self

@@ -67,7 +67,7 @@ pub fn decode<M: TypedMessage>(method: &'static MethodSpec, body: Bytes) -> Resu
     })
 }
 
-/// The reply of a method.
+/// Encodes a message as protobuf: the payload of a request or of a reply.
 pub fn encode<M: TypedMessage>(message: &M) -> Bytes {
     let mut bytes = Vec::with_capacity(message.encoded_len());
     message.encode_to(&mut bytes);

@@ -202,11 +202,12 @@ impl Message {
         self.append_bytes(text.into())
     }
 
-    /// Reads the top as text and leaves it there.
+    /// Reads the top frame, the first one, as text and leaves it in the message.
     ///
     /// # Errors
     ///
-    /// [`Missing`](MessageError::Missing), or the frame is [not UTF-8](MessageError::Utf8).
+    /// The message has no frame ([`Missing`](MessageError::Missing)), or the frame is not UTF-8
+    /// ([`Utf8`](MessageError::Utf8)).
     pub fn peek_str(&self) -> Result<&str, MessageError> {
         let frame = self.top("text")?;
         str::from_utf8(frame).map_err(|source| MessageError::Utf8 { source })

@@ -142,8 +142,8 @@ impl Request {
         self.timeout
     }
 
-    /// Sets the call's time limit, counted from the moment at which the call is passed on. The limit cannot exceed the
-    /// time that was left.
+    /// Sets the call's time limit. The time begins when the interceptor passes the call on. A limit that is longer than
+    /// the time left is cut to the time left.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }

@@ -18,7 +18,8 @@ use mdp_call::status::Status;
 /// A function that changes a passing message, or ends the stream with a status.
 type Change = Box<dyn FnMut(Bytes) -> Result<Bytes, Status> + Send>;
 
-/// The requests of a call, as a [`Channel`](super::Channel) receives them.
+/// The requests that a client sends in one call, in order: those which a [`Channel`](super::Channel) has to carry to the
+/// service. The channel reads them one by one until the client ends its stream.
 pub struct Requests {
     inner: Streaming<Encoded>,
     /// In the order from the caller to the handler.

@@ -227,8 +227,9 @@ impl<Rep: TypedMessage> Call<Rep> {
         Call::with_request(client, method, request)
     }
 
-    /// Sets the retry policy of this call, in place of the client's. Clones of a policy share the policy's budget. A
-    /// policy without a budget uses the client's budget.
+    /// Sets the retry policy of this call, in place of the client's. The calls that use clones of one policy share its
+    /// [budget](RetryPolicy::budget). If the policy has none, the call uses the budget that each client has. A call that
+    /// cannot be retried safely ends with its first failure.
     pub fn retry(mut self, policy: &RetryPolicy) -> Self {
         self.retry_options.get_or_insert_default().retry = Choice::Set(Arc::new(policy.clone()));
         self
@@ -258,7 +259,13 @@ impl<Rep: TypedMessage> Call<Rep> {
         self.request()
     }
 
-    /// Sends the call. The future gives the reply with its metadata.
+    /// Returns a future that sends the call when it is awaited, and gives a [`Response`]: the reply with its metadata, the
+    /// worker and the number of attempts. Awaiting the call itself gives only the reply. Dropping the future cancels the
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// The future gives the [`Status`] with which the call failed.
     pub fn send(self) -> SendFuture<Rep> {
         SendFuture { state: State::Unsent(Some(self)) }
     }
@@ -452,8 +459,8 @@ impl<T> Response<T> {
         &self.worker
     }
 
-    /// Returns the number of attempts: the number of workers to which the broker gave the call, including the one that
-    /// answered, plus one for each further attempt of a [`RetryPolicy`] or a [`HedgePolicy`].
+    /// Returns the number of attempts that this answer took. 1: the first worker answered. The count grows by one when the
+    /// broker gives the call to another worker, and when a [`RetryPolicy`] or a [`HedgePolicy`] starts a new attempt.
     pub fn attempts(&self) -> u8 {
         self.attempts
     }

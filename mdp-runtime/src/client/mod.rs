@@ -159,9 +159,10 @@ impl Client {
         self.with(Arc::new(interceptor))
     }
 
-    /// Returns a handle on the same connection that retries failed calls with one request and one reply, where a retry
-    /// is safe. Interceptors added before this see a call once; interceptors added after it see each attempt. If there
-    /// are several policies, the outermost applies. See [`RetryPolicy`].
+    /// Returns a handle on the same connection that retries failed calls with one request and one reply. A call is retried
+    /// only where this is safe: its method is idempotent, or its handler was not started; [`RetryPolicy`] has the rules.
+    /// Interceptors added before this see a call once; interceptors added after it see each attempt. Of several
+    /// policies the one that was added first applies.
     #[must_use]
     pub fn retry(&self, policy: RetryPolicy) -> Client {
         self.intercept(Retrying::new(policy, None))

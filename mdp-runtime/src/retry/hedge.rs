@@ -14,19 +14,19 @@ use mdp_call::status::{Code, Status};
 
 const ATTEMPTS: u8 = 2;
 
-/// Sends a call a second time if no answer has come within a delay, to another worker if one is free. The first
-/// successful answer wins; the other attempts are cancelled, and their handlers stopped. Use hedging for calls that
-/// occasionally take far longer than usual: with the 95th percentile of their duration as the delay, 5 % more calls
-/// avoid the slow tail.
+/// Sends a call again if no answer has come within a delay, to another worker if one is free. The first successful
+/// answer wins; the other attempts are cancelled, and their handlers stopped. Use hedging for calls that occasionally
+/// take far longer than usual. With the 95th percentile of their duration as the delay, a client sends 5 % more calls
+/// and waits for few slow ones.
 ///
 /// Hedging applies only to methods whose schema declares that they have no side effects (`idempotency_level =
 /// NO_SIDE_EFFECTS`, `#[mdp(no_side_effects)]`). [`Client::hedge`](crate::Client::hedge) does not change calls of other
-/// methods; [`Call::hedge`](crate::Call::hedge) on another method ends the call with FAILED_PRECONDITION. Calls with
-/// streams are not hedged.
+/// methods; [`Call::hedge`](crate::Call::hedge) on another method ends the call with FAILED_PRECONDITION. A call with
+/// streams is sent once.
 ///
 /// When an attempt fails with UNAVAILABLE, or a full queue refuses it, the next attempt starts at once; any other
-/// status ends the call. Attempts after the first are paid from the [`budget`](Self::budget); without budget they are
-/// not made.
+/// status ends the call. Each attempt after the first takes from the [`budget`](Self::budget), by default the client's.
+/// While the budget is used up, calls are sent once.
 ///
 /// ```
 /// use std::time::Duration;

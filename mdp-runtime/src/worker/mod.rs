@@ -262,9 +262,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds a function that answers raw requests for a service, which are not typed calls. A service may be added both
-    /// here and with [`serve`](Self::serve). Without this function, raw requests end with UNIMPLEMENTED. Interceptors
-    /// and layers do not run around it. May be called several times.
+    /// Adds a handler for raw requests to a service: frames in, frames out, without a method. A service may have this
+    /// handler as well as the typed one of [`serve`](Self::serve). At a worker without this handler a raw request ends
+    /// with UNIMPLEMENTED, which a classic client does not see (`docs/wire.md` R89). Interceptors and layers do not run
+    /// around the handler, so it has to check rights itself. May be called once for each service.
     ///
     /// ```no_run
     /// # async fn doc() -> Result<(), mdp_runtime::ServeError> {
