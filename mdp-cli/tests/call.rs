@@ -73,7 +73,7 @@ async fn what_is_wrong_is_said_before_there_is_a_call() {
     for (args, code, words) in [
         (&["shop.v1.Shop/Nothing"][..], 1, "it has Make, Follow, Fill, Chat"),
         (&["nobody.v1.Nobody/Call", "--timeout", "1"], 1, "nobody.v1.Nobody"),
-        (&["shop.v1.Shop/Make", "-d", "{\"name\": 1}"], 2, "no shop.v1.Job"),
+        (&["shop.v1.Shop/Make", "-d", "{\"name\": 1}"], 2, "not a shop.v1.Job"),
         (&["shop.v1.Shop/Fill", "-d", "{} {\"x\": 1}"], 2, "request 2"),
         (&["shop.v1.Shop/Make", "-H", "tenant"], 2, "write KEY:VALUE"),
         (&["shop.v1.Shop/Make", "--endpoint", "nonsense"], 2, "nonsense"),

@@ -23,7 +23,7 @@ pub struct Account {
     #[prost(string, tag = "1")]
     pub name: ::mdp_runtime::codegen::prost::alloc::string::String,
 }
-/// The names of `auth.Auth` on the wire.
+/// The names of `auth.Auth`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

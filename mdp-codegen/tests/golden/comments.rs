@@ -11,7 +11,7 @@ pub struct Text {
     #[prost(string, tag = "1")]
     pub text: ::mdp_runtime::codegen::prost::alloc::string::String,
 }
-/// The names of `comments.Comments` on the wire.
+/// The names of `comments.Comments`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

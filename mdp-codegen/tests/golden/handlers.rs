@@ -5,7 +5,7 @@ pub struct Job {
     #[prost(bytes = "vec", tag = "1")]
     pub bytes: ::mdp_runtime::codegen::prost::alloc::vec::Vec<u8>,
 }
-/// The names of `handlers.Handlers` on the wire.
+/// The names of `handlers.Handlers`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

@@ -8,7 +8,7 @@ pub mod result {
     #[prost(prost_path = "::mdp_runtime::codegen::prost")]
     pub struct Ok {}
 }
-/// The names of `keywords.Type` on the wire.
+/// The names of `keywords.Type`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

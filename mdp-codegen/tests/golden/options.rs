@@ -2,7 +2,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::mdp_runtime::codegen::prost::Message)]
 #[prost(prost_path = "::mdp_runtime::codegen::prost")]
 pub struct Nothing {}
-/// The names of `options.Options` on the wire.
+/// The names of `options.Options`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,
@@ -341,7 +341,7 @@ pub mod options_worker {
         }
     }
 }
-/// The names of `options.Outdated` on the wire.
+/// The names of `options.Outdated`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

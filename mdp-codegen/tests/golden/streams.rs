@@ -11,7 +11,7 @@ pub struct Summary {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
-/// The names of `streams.Files` on the wire.
+/// The names of `streams.Files`, as they go over the wire.
 #[allow(
     dead_code,
     deprecated,

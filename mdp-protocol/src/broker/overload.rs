@@ -130,17 +130,15 @@ impl Pace {
         self.gap = Some(self.gap.map_or(seen, |gap| (3 * gap + seen) / 4));
     }
 
-    /// The time until this many calls have left the queue of a service with these slots. `first`: what a gap is as long
-    /// as none was seen.
-    fn wait(&self, now: Time, calls: usize, slots: u64, first: Option<u64>) -> Span {
-        let passed = self.since.map_or(Span::ZERO, |since| now - since);
-        let by = |calls: u64| passed.as_ms().saturating_mul(NANOS) / calls.max(1);
-        // As long as no pace is known: all slots were taken for this whole time, so each call takes that long at least.
-        let known =
-            self.gap.unwrap_or_else(|| first.unwrap_or_default().max(by(self.moved + slots)));
+    /// The time until this many calls have left the queue. `first`: what a gap is as long as none was seen.
+    fn wait(&self, now: Time, calls: usize, first: Option<u64>) -> Span {
+        let mut gap = self.gap.or(first).unwrap_or_default();
         // What stands still is slower than it was. By half: calls do not leave at equal distances.
-        let standing = if passed >= LONG_WINDOW { by(2 * (self.moved + 1)) } else { 0 };
-        let gap = known.max(standing);
+        if let Some(passed) =
+            self.since.map(|since| now - since).filter(|passed| *passed >= LONG_WINDOW)
+        {
+            gap = gap.max(passed.as_ms().saturating_mul(NANOS) / (2 * (self.moved + 1)));
+        }
         Span::from_ms(gap.saturating_mul(calls as u64) / NANOS)
     }
 }
@@ -188,7 +186,7 @@ impl<P: Payload> Broker<P> {
         let pace = found.pace_mut();
         pace.offer(now);
         let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
-        let wait = pace.wait(now, ahead, slots, first);
+        let wait = pace.wait(now, ahead, first);
         let max = patience(wish.left, quantiles, pace.round.is_overloaded());
         if wait <= max {
             return Ok(());
@@ -273,13 +271,13 @@ mod tests {
     #[test]
     fn the_wait_follows_the_pace() {
         let mut pace = Pace::default();
-        assert_eq!(pace.wait(at(0), 100, 4, None), Span::ZERO);
-        assert_eq!(pace.wait(at(0), 100, 4, Some(5_000_000)), Span::from_ms(500));
+        assert_eq!(pace.wait(at(0), 100, None), Span::ZERO);
+        assert_eq!(pace.wait(at(0), 100, Some(5_000_000)), Span::from_ms(500));
         let now = moves(&mut pace, 0, 80, 5);
-        assert_eq!(pace.wait(at(now), 100, 4, None), Span::from_ms(500));
+        assert_eq!(pace.wait(at(now), 100, None), Span::from_ms(500));
         // Twice as slow: within some seconds it is known.
         let now = moves(&mut pace, now, 500, 10);
-        let wait = pace.wait(at(now), 100, 4, None).as_ms();
+        let wait = pace.wait(at(now), 100, None).as_ms();
         assert!((800..=1_000).contains(&wait), "{wait}");
     }
 
@@ -287,24 +285,9 @@ mod tests {
     fn a_queue_that_stands_still_is_seen_at_once() {
         let mut pace = Pace::default();
         let now = moves(&mut pace, 0, 64, 5);
-        assert_eq!(pace.wait(at(now + 3_000), 1, 64, None), Span::from_ms(1_500));
+        assert_eq!(pace.wait(at(now + 3_000), 1, None), Span::from_ms(1_500));
         pace.advance(at(now + 6_000));
-        assert_eq!(pace.wait(at(now + 6_000), 1, 64, None), Span::from_ms(1_500));
-    }
-
-    #[test]
-    fn a_new_queue_is_as_slow_as_it_has_been_so_far() {
-        let mut pace = Pace::default();
-        pace.begin(at(0));
-        assert_eq!(pace.wait(at(0), 100, 4, None), Span::ZERO);
-        // After 40 ms no call has left any of four slots: each of them takes 40 ms at least.
-        assert_eq!(pace.wait(at(40), 100, 4, Some(5_000_000)), Span::from_secs(1));
-        for _ in 0..4 {
-            pace.advance(at(40));
-        }
-        assert_eq!(pace.wait(at(40), 100, 4, None), Span::from_ms(500));
-        // As many slots as calls that left say nothing of how slow it is.
-        assert_eq!(pace.wait(at(40), 100, 10_000, Some(5_000_000)), Span::from_ms(500));
+        assert_eq!(pace.wait(at(now + 6_000), 1, None), Span::from_ms(1_500));
     }
 
     #[test]
@@ -313,10 +296,10 @@ mod tests {
         let now = moves(&mut pace, 0, 20, 100);
         pace.end(at(now));
         pace.begin(at(now + 1_000));
-        assert_eq!(pace.wait(at(now + 1_000), 10, 4, None), Span::from_secs(1));
+        assert_eq!(pace.wait(at(now + 1_000), 10, None), Span::from_secs(1));
         pace.end(at(now + 1_000));
         pace.begin(at(now + 12_000));
-        assert_eq!(pace.wait(at(now + 12_000), 10, 4, None), Span::ZERO);
+        assert_eq!(pace.wait(at(now + 12_000), 10, None), Span::ZERO);
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub(super) fn hidden_reply() -> Refusal {
 
 /// A classic peer cannot have these streams.
 pub(super) fn no_such_stream() -> Refusal {
-    let message = "plain MDP carries one request, and a stream of replies over MDP/0.2 only; \
+    let message = "classic MDP carries one request, and a stream of replies over MDP/0.2 only; \
                    the service has a classic worker, or the call a classic client"
         .into();
     refusal(Code::Unimplemented, Reason::NotDispatched, message, true)

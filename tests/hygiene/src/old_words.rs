@@ -30,7 +30,7 @@ pub const OLD: &[Old] = &[
     within("seat", "hand-off"),
     within("relief", "standby"),
     within("nobody_listens", "send error"),
-    within("shutdown_signal", "shutdown signal"),
+    within("stop_asked", "shutdown signal"),
     within("give_back", "release, or send back"),
     within("hand_back", "send back"),
     within("let_go", "remove"),

@@ -10,7 +10,17 @@ fn each_attack_has_its_tests_or_a_reason() {
     let list = page.split("\n## ").next().unwrap();
     let rows: Vec<&str> = list.lines().filter(|line| line.starts_with("| A")).collect();
     let mut sources = Vec::new();
-    for folder in ["tests", "mdp-protocol", "mdp-runtime", "mdp-cli", "examples"] {
+    for folder in [
+        "tests",
+        "mdp-protocol",
+        "mdp-transport",
+        "mdp-call",
+        "mdp-broker",
+        "mdp-patterns",
+        "mdp-runtime",
+        "mdp-cli",
+        "examples",
+    ] {
         collect(&root.join(folder), &mut sources);
     }
     let id = |row: &&str| row[3..].split(' ').next().unwrap().parse::<u32>().unwrap();

@@ -43,7 +43,14 @@ fn each_known_fault_has_its_test() {
     let own: Vec<&str> = own.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert_eq!(own.len(), 18);
     let mut sources = Vec::new();
-    for folder in ["tests", "mdp-protocol", "mdp-runtime/tests", "mdp-cli/tests"] {
+    for folder in [
+        "tests",
+        "mdp-protocol",
+        "mdp-transport",
+        "mdp-broker",
+        "mdp-runtime/tests",
+        "mdp-cli/tests",
+    ] {
         collect(&root.join(folder), &mut sources);
     }
     for row in rows.iter().filter(|row| !row.starts_with("| 4.24 ")).chain(&own) {
