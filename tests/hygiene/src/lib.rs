@@ -7,9 +7,11 @@
 //! - [`sizes`]: how long a source file may be.
 //! - [`parts`]: that the parts of the core keep their fields to themselves.
 //! - [`rules`]: that a cited rule of `docs/wire.md` exists.
+//! - [`old_words`]: that words which were given up do not come back.
 //! - [`pages`]: that lines of Markdown end, and that links and the list of pages are right.
 
 pub mod arrows;
+pub mod old_words;
 pub mod pages;
 pub mod parts;
 pub mod rules;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use test_hygiene::workspace::Source;
-use test_hygiene::{arrows, pages, parts, rules, sizes, strip, words};
+use test_hygiene::{arrows, old_words, pages, parts, rules, sizes, strip, words};
 use toml::Table;
 
 const WORKSPACE: &str = r#"
@@ -309,6 +309,39 @@ fn a_rule_that_is_cited_exists() {
     let lost = format!("{paper}As (R12) says.");
     assert_eq!(rules::faults(&lost, &[]), ["wire.md cites R12, which it does not have"]);
     assert_eq!(rules::faults("", &[]).len(), 1);
+}
+
+#[test]
+fn an_old_word_does_not_come_back() {
+    let faults = |path: &str, text: &str| old_words::faults(&[page(path, text)]);
+    let fault = |path: &str, word: &str, say: &str| [format!("{path}:2: `{word}`: say {say}")];
+    for line in
+        ["struct Seat;", "fn take_seat() {}", "/// The Seat of a driver.", "//! See `seat`."]
+    {
+        assert_eq!(
+            faults("a.rs", &format!("\n{line}")),
+            fault("a.rs", "seat", "hand-off"),
+            "{line}"
+        );
+    }
+    for line in ["`NobodyListens` is an error.", "nobody_listens"] {
+        let text = format!("\n{line}");
+        assert_eq!(faults("a.md", &text), fault("a.md", "nobody_listens", "send error"), "{line}");
+    }
+    // A word that may be part of another name.
+    assert_eq!(faults("a.rs", "\nmod by_key;"), fault("a.rs", "by_key", "secondary map"));
+    assert_eq!(faults("a.rs", "\n/// A `ByKey`."), fault("a.rs", "by_key", "secondary map"));
+    for good in [
+        "list.sort_by_key(first);",
+        "fn judges_requests() {}",
+        "let it = \"a seat\";",
+        "mod seats;",
+    ] {
+        assert_eq!(faults("a.rs", good), [""; 0], "{good}");
+    }
+    for path in ["CHANGELOG.md", "tests/hygiene/src/a.rs"] {
+        assert_eq!(faults(path, "seat"), [""; 0], "{path}");
+    }
 }
 
 fn page(path: &str, text: &str) -> Source {

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use test_hygiene::{arrows, pages, parts, rules, sizes, words, workspace};
+use test_hygiene::{arrows, old_words, pages, parts, rules, sizes, words, workspace};
 
 #[test]
 fn no_arrow_points_up() {
@@ -18,6 +18,13 @@ fn no_arrow_points_up() {
 #[test]
 fn words_stand_only_in_their_places() {
     assert_eq!(words::faults(&sources()), [""; 0]);
+}
+
+#[test]
+fn old_words_have_not_come_back() {
+    assert_eq!(old_words::faults(&sources()), [""; 0]);
+    let pages = workspace::pages(&workspace::root()).unwrap();
+    assert_eq!(old_words::faults(&pages), [""; 0]);
 }
 
 #[test]
