@@ -67,16 +67,22 @@ pub fn faults(files: &[Source]) -> Vec<String> {
 
 /// The old words of a line.
 fn found(line: &str) -> Vec<&'static Old> {
-    let names: Vec<String> = line.split(|c| !is_name(c)).map(parts).collect();
-    OLD.iter().filter(|old| names.iter().any(|name| old.is_in(name))).collect()
+    let names = line.split(|c| !is_name(c)).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(parts).collect();
+    let is_there = |old: &&Old| names.iter().any(|name| old.is_in(name));
+    if names.is_empty() { Vec::new() } else { OLD.iter().filter(is_there).collect() }
 }
 
 impl Old {
     fn is_in(&self, name: &str) -> bool {
-        match self.alone {
-            true => name == self.word,
-            false => format!("_{name}_").contains(&format!("_{}_", self.word)),
+        if self.alone {
+            return name == self.word;
         }
+        name.match_indices(self.word).any(|(at, _)| {
+            let (before, after) = (name.get(..at), name.get(at + self.word.len()..));
+            before.is_some_and(|before| before.is_empty() || before.ends_with('_'))
+                && after.is_some_and(|after| after.is_empty() || after.starts_with('_'))
+        })
     }
 }
 
