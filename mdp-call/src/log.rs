@@ -21,6 +21,12 @@ struct Second {
     left_out: u64,
 }
 
+impl Default for Bound {
+    fn default() -> Self {
+        Bound::new()
+    }
+}
+
 impl Bound {
     /// No line so far.
     pub const fn new() -> Self {

@@ -63,7 +63,7 @@ impl Reconnect {
 
     /// Handles the available events.
     pub(super) fn hear(&mut self, now: Instant) {
-        while let Some((lost, address)) = self.connections.next() {
+        while let Some((lost, address)) = self.connections.next_change() {
             self.lost_connections.event(now, lost, &address);
         }
     }

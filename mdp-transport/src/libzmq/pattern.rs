@@ -270,7 +270,7 @@ impl Connections {
 
     /// The next event, if one is there: the address of a connection, and whether it was lost. If not, it was made or is
     /// being made.
-    pub fn next(&mut self) -> Option<(bool, String)> {
+    pub fn next_change(&mut self) -> Option<(bool, String)> {
         let socket = &self.events.get_ref().socket;
         // An event has two frames: its number and a value, then an address.
         while let Some(event) = receive(socket).ok().flatten() {
