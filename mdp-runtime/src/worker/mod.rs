@@ -362,8 +362,8 @@ impl WorkerBuilder {
     /// Sets whether calls with streams end as soon as the worker or its broker is drained or shut down. Callers then
     /// get UNAVAILABLE with the reason `DRAINING`, and may call again to reach another worker. If `false`, such a call
     /// continues until its own end, at most for the grace period, and its handler is notified
-    /// ([`CallContext::draining`]). Use `true` for services whose streams have no end of their own, such as
-    /// subscriptions; an upload would be cut off. Default: `false`.
+    /// ([`CallContext::draining`](crate::CallContext::draining)). Use `true` for services whose streams have no end of
+    /// their own, such as subscriptions; an upload would be cut off. Default: `false`.
     pub fn end_streams_on_drain(mut self, ends: bool) -> Self {
         self.end_streams_on_drain = ends;
         self
