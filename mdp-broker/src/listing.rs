@@ -95,29 +95,54 @@ fn broker(line: &BrokerLine) -> Value {
 }
 
 fn limits(limits: &Limits) -> Value {
+    // Names each field, so that the compiler reports a new one that is missing here.
+    let Limits {
+        frame_bytes,
+        frames,
+        records,
+        sessions,
+        services,
+        unserved_services,
+        services_per_worker,
+        registrations,
+        queued_calls_per_service,
+        queued_bytes_per_service,
+        held_bytes,
+        unread_bytes_per_session,
+        unread_bytes,
+        calls_per_client,
+        calls,
+        capacity,
+        window,
+        schemas,
+        schema_bytes,
+        attempts,
+        unanswered,
+        methods,
+    } = limits;
     json!({
-        "frame_bytes": limits.frame_bytes,
-        "frames": limits.frames,
-        "records": limits.records,
-        "sessions": limits.sessions,
-        "services": limits.services,
-        "unserved_services": limits.unserved_services,
-        "services_per_worker": limits.services_per_worker,
-        "registrations": limits.registrations,
-        "queued_calls_per_service": limits.queued_calls_per_service,
-        "queued_bytes_per_service": limits.queued_bytes_per_service,
-        "held_bytes": limits.held_bytes,
-        "unread_bytes_per_session": limits.unread_bytes_per_session,
-        "unread_bytes": limits.unread_bytes,
-        "calls_per_client": limits.calls_per_client,
-        "calls": limits.calls,
-        "capacity": limits.capacity,
-        "window": limits.window,
-        "schemas": limits.schemas,
-        "schema_bytes": limits.schema_bytes,
-        "attempts": limits.attempts,
-        "unanswered": limits.unanswered,
-        "methods": limits.methods,
+        "frame_bytes": frame_bytes,
+        "frames": frames,
+        "records": records,
+        "sessions": sessions,
+        "services": services,
+        "unserved_services": unserved_services,
+        "services_per_worker": services_per_worker,
+        "registrations": registrations,
+        "queued_calls_per_service": queued_calls_per_service,
+        "queued_bytes_per_service": queued_bytes_per_service,
+        "held_bytes": held_bytes,
+        "unread_bytes_per_session": unread_bytes_per_session,
+        "unread_bytes": unread_bytes,
+        "calls_per_client": calls_per_client,
+        "calls": calls,
+        "capacity": capacity,
+        "window": window,
+        "schemas": schemas,
+        "schema_bytes": schema_bytes,
+        "attempts": attempts,
+        "unanswered": unanswered,
+        "methods": methods,
     })
 }
 
@@ -129,7 +154,7 @@ fn method(line: &MethodLine) -> Value {
     })
 }
 
-/// Encodes a tally. Times are in milliseconds, summed over all calls.
+/// Encodes the counters of calls. Times are in milliseconds, summed over all calls.
 fn call_stats(call_stats: &CallStats, since_error: Option<Span>) -> Value {
     json!({
         "requests": call_stats.requests,

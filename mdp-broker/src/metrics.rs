@@ -153,7 +153,7 @@ fn of_services(text: &mut Text, report: &Report) {
     }
 }
 
-/// A counter of a tally: the name, the help text, and the value.
+/// A counter of calls: the name, the help text, and the value.
 type Count = (&'static str, &'static str, fn(&CallStats) -> f64);
 
 const METHOD: [Count; 5] = [

@@ -28,6 +28,74 @@ pub struct MethodSpec {
     pub deprecated: bool,
 }
 
+impl MethodSpec {
+    /// Makes the first method of a service, with all options at their defaults. `path`: `package.Service/Method`.
+    ///
+    /// ```
+    /// use mdp_runtime::codegen::{CallKind, Idempotency, MethodSpec};
+    ///
+    /// const LOGIN: MethodSpec = MethodSpec::new("auth.v1.Auth/Login", CallKind::Unary)
+    ///     .with_idempotency(Idempotency::Idempotent)
+    ///     .with_timeout_ms(500);
+    /// assert_eq!((LOGIN.service, LOGIN.name), ("auth.v1.Auth", "Login"));
+    /// ```
+    pub const fn new(path: &'static str, kind: CallKind) -> Self {
+        let (service, name) = split(path);
+        MethodSpec {
+            service,
+            name,
+            path,
+            number: 0,
+            kind,
+            idempotency: Idempotency::Unknown,
+            timeout_ms: None,
+            retry_attempts: None,
+            on_cancel: OnCancel::Cancel,
+            deprecated: false,
+        }
+    }
+
+    /// Sets the place among the methods of the service. Default: 0.
+    pub const fn with_number(self, number: u32) -> Self {
+        MethodSpec { number, ..self }
+    }
+
+    /// Sets whether the method may be run more than once. Default: [`Idempotency::Unknown`].
+    pub const fn with_idempotency(self, idempotency: Idempotency) -> Self {
+        MethodSpec { idempotency, ..self }
+    }
+
+    /// Sets the time limit of its calls in milliseconds. Default: that of the client.
+    pub const fn with_timeout_ms(self, timeout_ms: u32) -> Self {
+        MethodSpec { timeout_ms: Some(timeout_ms), ..self }
+    }
+
+    /// Sets the number of attempts, including the first. Default: that of the client.
+    pub const fn with_retry_attempts(self, attempts: u8) -> Self {
+        MethodSpec { retry_attempts: Some(attempts), ..self }
+    }
+
+    /// Sets what happens to a handler whose call ends first. Default: [`OnCancel::Cancel`].
+    pub const fn with_on_cancel(self, on_cancel: OnCancel) -> Self {
+        MethodSpec { on_cancel, ..self }
+    }
+}
+
+/// The service and the method of a path. Without a `/` the service is empty.
+const fn split(path: &str) -> (&str, &str) {
+    let mut left = path.as_bytes();
+    while let Some((last, before)) = left.split_last() {
+        if *last == b'/'
+            && let Some((service, _)) = path.split_at_checked(before.len())
+            && let Some((_, name)) = path.split_at_checked(left.len())
+        {
+            return (service, name);
+        }
+        left = before;
+    }
+    ("", path)
+}
+
 /// protobuf's `idempotency_level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Idempotency {

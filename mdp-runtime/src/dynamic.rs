@@ -160,7 +160,7 @@ impl Method {
         static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
         let wrong = |source| MethodError::Path { path: path.to_owned(), source };
         names::check(path.as_bytes()).map_err(wrong)?;
-        let (service, name) = names::split(path).map_err(wrong)?;
+        names::split(path).map_err(wrong)?;
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_default();
         let key = (path.to_owned(), kind, idempotency);
@@ -170,19 +170,9 @@ impl Method {
         if known.len() >= MAX_METHODS {
             return Err(MethodError::TooMany);
         }
-        let text = |text: &str| -> &'static str { Box::leak(Box::from(text)) };
-        let spec: &'static MethodSpec = Box::leak(Box::new(MethodSpec {
-            service: text(service),
-            name: text(name),
-            path: text(path),
-            number: 0,
-            kind,
-            idempotency,
-            timeout_ms: None,
-            retry_attempts: None,
-            on_cancel: OnCancel::Cancel,
-            deprecated: false,
-        }));
+        let text: &'static str = Box::leak(Box::from(path));
+        let spec = MethodSpec::new(text, kind).with_idempotency(idempotency);
+        let spec: &'static MethodSpec = Box::leak(Box::new(spec));
         known.insert(key, spec);
         Ok(Method(spec))
     }

@@ -453,20 +453,7 @@ fn a_thread_without_tokio_waits_through_interceptors() {
 // Streams.
 
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
-    let (idempotency, on_cancel) = (Idempotency::Unknown, OnCancel::Cancel);
-    let (service, name, timeout_ms, deprecated) = ("test.v1.Streams", path, None, false);
-    MethodSpec {
-        service,
-        name,
-        path,
-        number,
-        kind,
-        idempotency,
-        timeout_ms,
-        retry_attempts: None,
-        on_cancel,
-        deprecated,
-    }
+    MethodSpec::new(path, kind).with_number(number)
 }
 
 const COUNT: MethodSpec = method(0, "test.v1.Streams/Count", CallKind::ServerStreaming);

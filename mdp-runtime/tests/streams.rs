@@ -22,21 +22,7 @@ use mdp_runtime::{
 use support::{broker, client, start, until, within};
 
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
-    let (idempotency, timeout_ms, on_cancel, deprecated) =
-        (Idempotency::Unknown, None, OnCancel::Cancel, false);
-    let (service, name) = ("test.v1.Streams", path);
-    MethodSpec {
-        service,
-        name,
-        path,
-        number,
-        kind,
-        idempotency,
-        timeout_ms,
-        retry_attempts: None,
-        on_cancel,
-        deprecated,
-    }
+    MethodSpec::new(path, kind).with_number(number)
 }
 
 const COUNT: MethodSpec = method(0, "test.v1.Streams/Count", CallKind::ServerStreaming);

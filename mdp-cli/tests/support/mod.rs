@@ -19,18 +19,7 @@ use crate::raw::{Raw, RawPeer};
 
 pub const SERVICE_NAME: &str = "test.v1.Gate";
 pub const PATH: &str = "test.v1.Gate/Pass";
-static PASS: MethodSpec = MethodSpec {
-    service: SERVICE_NAME,
-    name: "Pass",
-    path: PATH,
-    number: 0,
-    kind: CallKind::Unary,
-    idempotency: Idempotency::Unknown,
-    timeout_ms: None,
-    retry_attempts: None,
-    on_cancel: OnCancel::Cancel,
-    deprecated: false,
-};
+static PASS: MethodSpec = MethodSpec::new(PATH, CallKind::Unary);
 static SPEC: ServiceSpec = ServiceSpec { name: SERVICE_NAME, methods: &[PASS] };
 
 pub fn mdp() -> Command {

@@ -95,7 +95,7 @@ impl World {
             12 => Record::Heartbeat,
             13 => Record::Drain,
             16..=18 => self.hostile_part(peer),
-            14 => Record::Disconnect(DisconnectReason::from_u32(self.rng.range(0, 12) as u32)),
+            14 => Record::Disconnect(DisconnectReason::from_u32(self.rng.range(0, 15) as u32)),
             _ => Record::Welcome {
                 id: self.hostile_id(),
                 heartbeat: Span::ZERO,

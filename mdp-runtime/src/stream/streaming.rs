@@ -289,22 +289,10 @@ mod tests {
     use mdp_protocol::wire::Part;
 
     use super::*;
-    use crate::call::{Idempotency, OnCancel};
     use crate::stream::joined;
     use mdp_protocol::wire::CallKind;
 
-    static METHOD: MethodSpec = MethodSpec {
-        path: "test.v1.Test/Tell",
-        service: "test.v1.Test",
-        name: "Tell",
-        number: 0,
-        kind: CallKind::ServerStreaming,
-        idempotency: Idempotency::Unknown,
-        timeout_ms: None,
-        retry_attempts: None,
-        on_cancel: OnCancel::Cancel,
-        deprecated: false,
-    };
+    static METHOD: MethodSpec = MethodSpec::new("test.v1.Test/Tell", CallKind::ServerStreaming);
 
     /// A client's stream that was opened with this metadata and has an item.
     fn opened(meta: &[u8]) -> Streaming<u64> {

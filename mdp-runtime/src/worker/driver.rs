@@ -49,18 +49,7 @@ pub(super) enum WorkerCommand {
 }
 
 /// The method of a raw call.
-static RAW: MethodSpec = MethodSpec {
-    service: "",
-    name: "",
-    path: "(raw)",
-    number: 0,
-    kind: CallKind::ServerStreaming,
-    idempotency: Idempotency::Unknown,
-    timeout_ms: None,
-    retry_attempts: None,
-    on_cancel: OnCancel::Cancel,
-    deprecated: false,
-};
+static RAW: MethodSpec = MethodSpec::new("(raw)", CallKind::ServerStreaming);
 
 /// A method, and the index of its service.
 struct Method {

@@ -14,18 +14,7 @@ use crate::support::within;
 use crate::{client, serve, worker};
 
 const fn method(number: u32, path: &'static str, kind: CallKind) -> MethodSpec {
-    MethodSpec {
-        service: "test.v1.Streams",
-        name: path,
-        path,
-        number,
-        kind,
-        idempotency: Idempotency::Unknown,
-        timeout_ms: None,
-        retry_attempts: None,
-        on_cancel: OnCancel::Cancel,
-        deprecated: false,
-    }
+    MethodSpec::new(path, kind).with_number(number)
 }
 
 const COUNT: MethodSpec = method(0, "test.v1.Streams/Count", CallKind::ServerStreaming);

@@ -20,34 +20,15 @@ use mdp_runtime::codegen::{
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
-pub const ECHO: MethodSpec = method(0, "Echo", "test.v1.Echo/Echo", Idempotency::Unknown);
-pub const SAFE: MethodSpec = method(1, "Safe", "test.v1.Echo/Safe", Idempotency::Idempotent);
-pub const LOOK: MethodSpec = method(2, "Look", "test.v1.Echo/Look", Idempotency::NoSideEffects);
-pub const NOBODY: MethodSpec = method(9, "Missing", "test.v1.Echo/Missing", Idempotency::Unknown);
+pub const ECHO: MethodSpec = method(0, "test.v1.Echo/Echo", Idempotency::Unknown);
+pub const SAFE: MethodSpec = method(1, "test.v1.Echo/Safe", Idempotency::Idempotent);
+pub const LOOK: MethodSpec = method(2, "test.v1.Echo/Look", Idempotency::NoSideEffects);
+pub const NOBODY: MethodSpec = method(9, "test.v1.Echo/Missing", Idempotency::Unknown);
 pub static SERVICE: ServiceSpec =
     ServiceSpec { name: "test.v1.Echo", methods: &[ECHO, SAFE, LOOK] };
 
-const fn method(
-    number: u32,
-    name: &'static str,
-    path: &'static str,
-    idempotency: Idempotency,
-) -> MethodSpec {
-    let service = "test.v1.Echo";
-    let (kind, timeout_ms, on_cancel, deprecated) =
-        (CallKind::Unary, None, OnCancel::Cancel, false);
-    MethodSpec {
-        service,
-        name,
-        path,
-        number,
-        kind,
-        idempotency,
-        timeout_ms,
-        retry_attempts: None,
-        on_cancel,
-        deprecated,
-    }
+const fn method(number: u32, path: &'static str, idempotency: Idempotency) -> MethodSpec {
+    MethodSpec::new(path, CallKind::Unary).with_number(number).with_idempotency(idempotency)
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<String, Status>> + Send>>;

@@ -3,6 +3,7 @@
 //! made-up workspace before they hold for this one.
 //!
 //! - [`arrows`]: which package may depend on which.
+//! - [`circles`]: that the modules of a crate do not need each other in a circle.
 //! - [`words`]: which words may stand in which sources.
 //! - [`sizes`]: how long a source file may be.
 //! - [`parts`]: that the parts of the core keep their fields to themselves.
@@ -11,6 +12,7 @@
 //! - [`pages`]: that lines of Markdown end, and that links and the list of pages are right.
 
 pub mod arrows;
+pub mod circles;
 pub mod old_words;
 pub mod pages;
 pub mod parts;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use test_hygiene::workspace::Source;
-use test_hygiene::{arrows, old_words, pages, parts, rules, sizes, strip, words};
+use test_hygiene::{arrows, circles, old_words, pages, parts, rules, sizes, strip, words};
 use toml::Table;
 
 const WORKSPACE: &str = r#"
@@ -461,4 +461,32 @@ fn the_guide_lists_its_pages() {
     let pages = [summary, page("docs/b.md", "")];
     assert_eq!(pages::unlisted(&pages), ["docs/b.md is not in docs/SUMMARY.md"]);
     assert_eq!(pages::unlisted(&[]).len(), 1);
+}
+
+#[test]
+fn a_circle_of_modules_is_a_fault_and_a_known_one_only_shrinks() {
+    let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let circle = [
+        source("mdp-a/src/lib.rs", "mod one; use crate::one::X;"),
+        source("mdp-a/src/one.rs", "use crate::{two::{self, Y}, three};"),
+        source("mdp-a/src/two/deep.rs", "fn f() { crate::three::g() }"),
+        source("mdp-a/src/three.rs", "// crate::two\nuse crate::one;\n"),
+    ];
+    let found = circles::faults(&circle, &[]);
+    assert_eq!(found, ["mdp-a: these modules need each other in a circle: one, three, two"]);
+    assert_eq!(circles::faults(&circle, &[("mdp-a", &["one", "three", "two"])]), [""; 0]);
+    // What only a test or another crate needs, and a parent with its child, are no circle.
+    let good = [
+        source("mdp-a/src/one.rs", "use crate::two;\nuse $crate::three;"),
+        source(
+            "mdp-a/src/two.rs",
+            "mod deep;\n#[cfg(test)]\nmod tests {\n    use crate::one;\n}\n",
+        ),
+        source("mdp-a/src/two/deep.rs", "use crate::two::X; use super::Y;"),
+        source("mdp-a/src/three.rs", "use crate::one;"),
+        source("tests/a/src/two.rs", "use crate::one;"),
+    ];
+    assert_eq!(circles::faults(&good, &[]), [""; 0]);
+    let gone = circles::faults(&good, &[("mdp-a", &["one", "two"])]);
+    assert_eq!(gone, ["mdp-a: take this circle from the list: one, two"]);
 }

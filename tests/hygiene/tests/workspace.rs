@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use test_hygiene::{arrows, old_words, pages, parts, rules, sizes, words, workspace};
+use test_hygiene::{arrows, circles, old_words, pages, parts, rules, sizes, words, workspace};
 
 #[test]
 fn no_arrow_points_up() {
@@ -13,6 +13,11 @@ fn no_arrow_points_up() {
     let manifests = workspace::manifests(&root).unwrap();
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap().parse().unwrap();
     assert_eq!(arrows::faults(&manifests, &lock), [""; 0]);
+}
+
+#[test]
+fn modules_do_not_need_each_other_in_a_circle() {
+    assert_eq!(circles::faults(&sources(), circles::KNOWN), [""; 0]);
 }
 
 #[test]
