@@ -43,7 +43,7 @@ use mdp_protocol::wire::CallKind;
 use mdp_schema::Schema;
 
 pub use crate::call::Encoded;
-use crate::call::{Idempotency, MethodSpec, OnCancel};
+use crate::call::{Idempotency, MethodSpec};
 use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming};
 use mdp_call::status::Status;
 

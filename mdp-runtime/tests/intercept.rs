@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
-    Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, HandlerFuture, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::testing::{self, InMemory, TestBroker};
 use mdp_runtime::{

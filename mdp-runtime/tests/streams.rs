@@ -12,8 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
-    Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, HandlerFuture, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::{
     BidiStreaming, Broker, Call, Client, ClientStreaming, Code, Interceptor, Next, Replies, Reply,

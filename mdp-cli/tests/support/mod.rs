@@ -7,8 +7,7 @@ use std::process::Command;
 
 use mdp_protocol::{Span, wire};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
-    Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, HandlerFuture, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::{Call, Client};
 use tempfile::NamedTempFile;

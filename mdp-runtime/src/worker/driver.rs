@@ -16,9 +16,7 @@ use super::admission::{Admission, Refused, Start};
 use super::hand_off::HandOff;
 use super::handler;
 use super::pool::{Done, Job, Pool, Told};
-use crate::call::{
-    CallContext, Hold, Idempotency, MethodSpec, OnCancel, Outlasts, Service, ServicePermits,
-};
+use crate::call::{CallContext, Hold, MethodSpec, Outlasts, Service, ServicePermits};
 use crate::classic::Side;
 use crate::classic::raw::{RawHandler, Replier};
 use crate::classic::serving::Serving;

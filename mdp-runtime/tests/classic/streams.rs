@@ -4,8 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
-    Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, HandlerFuture, MethodSpec, Schema, Service, ServiceSpec,
 };
 use mdp_runtime::{Call, Code, Dialect, ServerStreaming, Status, Stream};
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 use mdp_protocol::wire::{self, Record, Tail};
 use mdp_protocol::{Limits, Span};
 use mdp_runtime::codegen::{
-    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, OnCancel, Schema,
-    Service, ServiceSpec,
+    self, Bytes, CallContext, CallKind, HandlerFuture, Idempotency, MethodSpec, Schema, Service,
+    ServiceSpec,
 };
 use mdp_runtime::{Broker, BrokerBuilder, Call, Client, Status, Worker};
 
