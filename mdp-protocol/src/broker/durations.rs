@@ -8,8 +8,8 @@ const FADE: u32 = 512;
 const ENOUGH: u32 = 8;
 /// Fewer calls do not tell the 95th percentile: the short ones end first.
 const MANY: u32 = 64;
-/// What is assumed before that: 32 times the median, at least 1 s.
-const ASSUMED: u64 = 32;
+/// What is assumed before that: 8 times the median, at least 1 s.
+const ASSUMED: u64 = 8;
 const ASSUMED_LEAST_MS: u64 = 1_000;
 /// After this number of calls the quantiles are worked out anew.
 const STALE: u8 = 16;
