@@ -119,7 +119,9 @@ pub(super) fn value(ty: &Type) -> Result<()> {
             Type::Path(path) if path.path.is_ident("str") => {
                 refuse(ty, "borrowed data", "use `String`")
             }
-            owned => refuse(ty, "borrowed data", &format!("own it: `{}`", in_words(owned))),
+            owned => {
+                refuse(ty, "borrowed data", &format!("use an owned type: `{}`", in_words(owned)))
+            }
         },
         Type::Tuple(tuple) if tuple.elems.is_empty() => Ok(()),
         Type::Tuple(_) => refuse(ty, "a tuple", "make it a record, so that its parts have names"),
