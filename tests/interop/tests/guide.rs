@@ -1,13 +1,15 @@
-//! The client and the worker of docs/foreign-peers.md, as they stand there.
+//! The client and the worker of docs/foreign-peers.md and the subscriber of docs/patterns.md, as they stand there.
 
-#![allow(clippy::unwrap_used, missing_docs)] // tests
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // tests
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mdp_runtime::patterns::Publisher;
 use mdp_runtime::{
-    Broker, Client, Code, Dialect, MdpRecord, RawClient, Status, Worker, mdp_service,
+    Broker, Client, Code, Dialect, MdpRecord, RawClient, Status, Worker, mdp_service, record_schema,
 };
 
 #[derive(MdpRecord, Clone, Debug, PartialEq)]
@@ -43,18 +45,29 @@ impl Greeter for Polite {
     }
 }
 
-/// The page's scripts in a folder, beside the descriptors that they read.
-fn folder() -> PathBuf {
+/// A folder of its own for a test.
+fn empty_folder() -> PathBuf {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("guide-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/foreign-peers.md");
+    folder
+}
+
+/// The programs in Python that a page has.
+fn scripts<const N: usize>(page: &str) -> [String; N] {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
     let page = std::fs::read_to_string(page).unwrap();
-    let scripts: Vec<&str> =
-        page.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [client, worker] = scripts.as_slice() else { panic!("{} scripts", scripts.len()) };
+    let scripts = page.split("```python\n").skip(1);
+    let scripts = scripts.map(|rest| rest.split("```").next().unwrap().to_owned());
+    scripts.collect::<Vec<String>>().try_into().unwrap()
+}
+
+/// The client and the worker in a folder, beside the descriptors that they read.
+fn folder() -> PathBuf {
+    let folder = empty_folder();
+    let [client, worker] = scripts("docs/foreign-peers.md");
     std::fs::write(folder.join("client.py"), client).unwrap();
     std::fs::write(folder.join("worker.py"), worker).unwrap();
     let schema = greeter_service::schema().to_bytes();
@@ -134,4 +147,51 @@ async fn wait_for_service(endpoint: &str) {
         assert!(Instant::now() < deadline, "the worker did not come");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[derive(MdpRecord, Clone, Debug, PartialEq)]
+pub struct Weather {
+    #[mdp(1)]
+    pub celsius: f64,
+}
+
+/// What `protoc` would make of the record's `.proto` text, as far as the page uses it.
+const WEATHER_PB2: &str = r#"
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+pool = descriptor_pool.DescriptorPool()
+for file in descriptor_pb2.FileDescriptorSet.FromString(open("weather.binpb", "rb").read()).file:
+    pool.Add(file)
+Weather = message_factory.GetMessageClass(pool.FindMessageTypeByName("weather.v1.Weather"))
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Python with the packages pyzmq and protobuf; .ci/python has them"]
+async fn the_guides_subscriber_hears_a_publisher() {
+    let news = Publisher::<Weather>::builder().bind("tcp://127.0.0.1:*").last_value(true);
+    let news = news.start().unwrap();
+    news.send("weather.paris", &Weather { celsius: 21.5 }).await.unwrap();
+    let folder = empty_folder();
+    let [subscriber] = scripts("docs/patterns.md");
+    let there = "tcp://127.0.0.1:5556";
+    assert!(subscriber.contains(there), "{subscriber}");
+    let subscriber = subscriber.replace(there, news.endpoints().first().unwrap());
+    std::fs::write(folder.join("subscriber.py"), subscriber).unwrap();
+    std::fs::write(folder.join("weather_pb2.py"), WEATHER_PB2).unwrap();
+    let schema = record_schema::<Weather>("weather.v1").to_bytes();
+    std::fs::write(folder.join("weather.binpb"), schema).unwrap();
+
+    let mut command = python(&folder, &["-u", "subscriber.py"]);
+    let mut child = EndOnDrop(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut said = BufReader::new(child.0.stdout.take().unwrap());
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        said.read_line(&mut line).map(|_| line)
+    });
+    let line = tokio::time::timeout(Duration::from_secs(20), line).await;
+    drop(child); // its end wakes whoever reads
+    assert_eq!(
+        line.expect("the subscriber said nothing").unwrap().unwrap(),
+        "weather.paris 21.5\n"
+    );
 }
