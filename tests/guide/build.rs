@@ -56,7 +56,9 @@ fn rust(page: &str, blocks: &[&Block], out: &Path, all: &mut String) -> Result<(
         Ok(text) => text,
         Err(_) if blocks.is_empty() => return Ok(()),
         Err(error) => {
-            return Err(format!("docs/{page}.md has Rust, and tests/guide/{around}: {error}").into());
+            return Err(
+                format!("docs/{page}.md has Rust, and tests/guide/{around}: {error}").into()
+            );
         }
     };
     let places = text.lines().filter(|line| line.trim() == PLACE).count();
