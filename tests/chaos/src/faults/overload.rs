@@ -290,7 +290,7 @@ fn report(setup: &Setup, rows: &[Row]) -> Report {
         vain == 0,
         format!("not in {vain} of {cases} cases; the most {:.1} %", worst * 100.0),
     );
-    let in_time = Duration::from_millis(setup.pick(10, 50));
+    let in_time = Duration::from_millis(setup.pick(10, 250));
     let slow = failing(&|row| row.refusal_p99 > in_time);
     let worst = rows.iter().map(|row| row.refusal_p99).max().unwrap_or_default();
     report.promise(
