@@ -14,7 +14,7 @@ pub enum BindError {
     /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// An endpoint could not be bound.
+    /// The error when an endpoint could not be bound.
     #[error(transparent)]
     Bind(SocketError),
     /// Other machines can reach the endpoint, and CURVE is off.

@@ -25,7 +25,7 @@ pub(crate) fn put<N: AsRef<[u8]>>(packer: &mut Packer, record: &Record<N, Body>)
     }
 }
 
-/// The reply as a raw body. A contract is not copied: all who ask share its bytes.
+/// Returns the reply as a raw body. A contract is not copied: all replies share its bytes.
 fn body(listing: &Listing) -> Body {
     match listing {
         Listing::Schema(answer) => Body::of_raw(Bytes::from_owner(answer.clone())),

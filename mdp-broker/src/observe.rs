@@ -68,7 +68,7 @@ pub(crate) fn broker(note: &Note) {
             );
         }
         Note::ClientSeen { who } => tracing::debug!(who = shown(who), "first call"),
-        // The session's end is told besides.
+        // The end of the session has its own line.
         Note::WorkerLeft { .. } => {}
         note => tracing::debug!(?note, "broker"),
     }
@@ -82,8 +82,8 @@ pub(crate) fn invalid_classic(route: &[u8], error: &ClassicError) {
     bounded!(warn, route = shown(route), %error, "message dropped");
 }
 
-/// A message on a routing id that another peer has a session under.
-/// `chosen`: there is a key, and a routing id of the peer's choice.
+/// A message that cannot be shown to come from its session's peer. `chosen`: the peer has a key and set its own routing
+/// id.
 pub(crate) fn unproven(route: &[u8], chosen: bool) {
     let why = match chosen {
         true => {
@@ -102,7 +102,7 @@ pub(crate) fn unreachable(error: Unsent) {
     tracing::debug!(%error, "a packet could not be sent");
 }
 
-/// A peer gets no session, or a worker may not serve what it offers.
+/// A peer is refused: it gets no session, or the worker may not serve the service.
 pub(crate) fn refused(
     id: &[u8],
     principal: &[u8],

@@ -7,8 +7,8 @@ use mdp_protocol::{Limits, Payload};
 use crate::compress;
 use crate::status::Status;
 
-/// Payloads above this many bytes travel in a frame of their own, which is moved and never copied;
-/// below it a copy into the packet costs less than a frame does.
+/// Payloads with more bytes travel in a frame of their own, which is moved and never copied. For smaller payloads, a
+/// copy into the packet costs less than a frame.
 pub const MAX_INLINE: usize = 8 * 1024;
 
 /// The name, the metadata and the payload of a REQUEST or a FINAL.
@@ -38,7 +38,7 @@ enum Out {
 }
 
 impl Body {
-    /// A body to send: `head` is the name, `encode` appends the payload of `len` bytes.
+    /// Makes a body to send. `head` is the name; `encode` appends the payload of `len` bytes.
     pub fn new(
         name: &str,
         meta: Option<&[u8]>,
@@ -85,7 +85,7 @@ impl Body {
         }
     }
 
-    /// A body to send, whose payload is there already.
+    /// Makes a body to send from an encoded payload.
     pub fn with_payload(name: &str, meta: Option<&[u8]>, payload: Bytes) -> Self {
         if name.is_empty() && meta.is_none() && payload.len() <= MAX_INLINE {
             let payload_len = payload.len() as u32;
@@ -100,7 +100,7 @@ impl Body {
         body
     }
 
-    /// An item to send that is a part of something larger.
+    /// Makes an item to send from a part of a larger buffer.
     pub fn of_shared(payload: Bytes) -> Self {
         let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if payload.len() > MAX_INLINE {
@@ -114,7 +114,7 @@ impl Body {
         Body { bytes: payload, payload_len, ..Body::default() }
     }
 
-    /// The body of a record that was decoded from `packet` with its payload frames.
+    /// Makes the body of a record that was decoded from `packet` and its payload frames.
     pub fn of(head: &Head, packet: &Bytes, frames: &[Bytes]) -> Self {
         let start = if head.peer.is_empty() { head.tail } else { head.peer }.range().start;
         let out = match head.body {
@@ -135,12 +135,12 @@ impl Body {
         }
     }
 
-    /// The id of the peer behind the record: the client of a REQUEST, the worker of a FINAL.
+    /// The id of the peer that the record names: the client of a REQUEST, the worker of a FINAL.
     pub fn peer(&self) -> Bytes {
         self.bytes.slice(..usize::from(self.peer_len).min(self.bytes.len()))
     }
 
-    /// The metadata as it was encoded; empty if there is none.
+    /// The encoded metadata; empty if there is no metadata.
     #[inline]
     pub fn meta(&self) -> Bytes {
         let (start, end) = self.meta_range();
@@ -181,7 +181,7 @@ impl Body {
         }
     }
 
-    /// The body with its payload as it travels in a record, if that has still to be made.
+    /// The body with its payload in the form of a record. `None`: the body has this form already.
     pub fn flat(&self) -> Option<Self> {
         let Some(Out::Frames(frames)) = self.out.as_deref() else { return None };
         let name = self.path();
@@ -205,14 +205,14 @@ impl Body {
         })
     }
 
-    /// A raw body without a name, whose payload is there already.
+    /// Makes a raw body without a name from an encoded payload.
     pub fn of_raw(payload: Bytes) -> Self {
         let mut body = Body::with_payload("", None, payload);
         body.flags = Flags::RAW;
         body
     }
 
-    /// Says that the payload is compressed.
+    /// Sets whether the payload is compressed.
     #[inline]
     pub fn compressed(mut self, compressed: bool) -> Self {
         let others = self.flags.of(Flags::META | Flags::RAW);
@@ -236,7 +236,7 @@ impl Body {
         if self.is_compressed() { compress::unpack(&payload, max) } else { Ok(payload) }
     }
 
-    /// The payload's frame, if it has one of its own.
+    /// The payload's own frame, if there is one.
     #[inline]
     pub fn out(&self) -> Option<&Bytes> {
         match self.out.as_deref() {

@@ -17,7 +17,7 @@ use crate::compress::Compression;
 use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
-/// The domain of the reasons that the toolkit itself gives.
+/// The domain of the toolkit's own reasons.
 pub const DOMAIN: &str = "mdp";
 /// The type of the detail that has a reason.
 pub const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
@@ -70,7 +70,7 @@ struct EntryMessage {
     value: Bytes,
 }
 
-/// A status as the payload of a FINAL.
+/// Encodes a status as the payload of a FINAL.
 pub fn encode_status(status: &Status) -> Bytes {
     let details = status.details().iter().map(|detail| AnyMessage {
         type_url: detail.type_url.clone(),
@@ -84,8 +84,8 @@ pub fn encode_status(status: &Status) -> Bytes {
     Bytes::from(message.encode_to_vec())
 }
 
-/// The status in the payload of a FINAL that ended with `code`. What cannot be read becomes the
-/// code alone: the call has failed either way.
+/// Decodes the payload of a FINAL with this `code` into a status. A payload that cannot be read gives a status with the
+/// code and a message about it: the call has failed either way.
 pub fn decode_status(code: Code, payload: Bytes) -> Status {
     match StatusMessage::decode(payload) {
         Ok(found) => {
@@ -98,7 +98,7 @@ pub fn decode_status(code: Code, payload: Bytes) -> Status {
     }
 }
 
-/// A refusal of a state machine as a status.
+/// Converts a refusal of a state machine into a status.
 pub fn status_of(refusal: &Refusal) -> Status {
     let detail = error_info(DOMAIN, refusal.reason.name(), []);
     let status = Status::with_details(refusal.code, refusal.message.clone(), vec![detail])
@@ -108,7 +108,7 @@ pub fn status_of(refusal: &Refusal) -> Status {
     status.with_detail(&RetryInfo { retry_delay: delay.ok() })
 }
 
-/// The end of a call whose metadata cannot be sent, or read: no handler was started.
+/// The status of a call whose metadata cannot be sent or read: no handler was started.
 pub fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
     status_of(&Refusal {
         code: Code::InvalidArgument,
@@ -119,7 +119,7 @@ pub fn bad_metadata(error: &(impl std::error::Error + ?Sized)) -> Status {
     })
 }
 
-/// The reason in an `ErrorInfo` of the toolkit's own domain.
+/// The reason in an `ErrorInfo` of the toolkit's domain.
 pub fn reason_of(detail: &Detail) -> Option<String> {
     read_error_info(detail).filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
@@ -218,7 +218,7 @@ impl EncodedMetadata {
         Ok(EncodedMetadata { bytes, marks })
     }
 
-    /// How the replies to a request with this metadata may be compressed.
+    /// How the worker may compress the replies to a request with this metadata.
     pub fn accept(&self) -> Option<Compression> {
         Compression::of(u8::try_from(self.marks.accept).ok()?)
     }

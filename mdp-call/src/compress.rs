@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use crate::status::Status;
 
-/// Smaller payloads are left alone: they gain little, and travel in packets with others.
+/// Payloads with fewer bytes are not compressed: they gain little, and share packets with others.
 pub const FROM: usize = 1_024;
 /// Bytes before the block.
 const HEAD: usize = 5;
-/// What a message may have after it was decompressed, unless the builder says otherwise.
+/// Default maximum of bytes in a message after decompression: 16 MiB.
 pub const DEFAULT_MAX: usize = 16 << 20;
 
 /// How the messages of a call are compressed, in both directions. A message is compressed if it has at least 1 KiB and
@@ -54,7 +54,7 @@ impl Compression {
         }
     }
 
-    /// The codec of a number, if it is built in.
+    /// The codec with this number, if the codec is built in.
     #[doc(hidden)]
     pub fn of(number: u8) -> Option<Self> {
         match number {
@@ -113,7 +113,7 @@ impl Default for Packing {
     }
 }
 
-/// The payload compressed, if that is worth it.
+/// Compresses a payload. `None`: compression does not pay, or is off.
 pub fn pack(with: Option<Compression>, uncompressed: &[u8]) -> Option<Bytes> {
     let with = with.filter(|_| uncompressed.len() >= FROM)?;
     let size = u32::try_from(uncompressed.len()).ok()?;

@@ -3,16 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes of a peer as text that cannot break a log line.
+/// Shows a peer's bytes as text that cannot break a log line.
 pub fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
-/// Lines of one kind in a second that peers can cause. A line costs the broker's thread more than the message behind it, so
-/// without a bound a peer could slow all others by what is said about it, and fill a disk.
+/// Maximum number of log lines of one kind in one second that peers can cause. A line costs the broker's thread more
+/// than the message behind it. Without a limit, one peer could slow all others and fill a disk.
 const LINES_A_SECOND: u32 = 20;
 
-/// Bounds the lines of one kind.
+/// Limits the lines of one kind.
 pub struct Bound(Mutex<Second>);
 
 struct Second {
@@ -33,7 +33,7 @@ impl Bound {
         Bound(Mutex::new(Second { since: None, lines: 0, left_out: 0 }))
     }
 
-    /// Whether there is room for a line now, and then how many were left out before it, if any were.
+    /// Checks for room for a line now. `Some` allows the line; its value is the number of lines left out before it.
     pub fn room(&self, now: Instant) -> Option<Option<u64>> {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if second.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
@@ -48,7 +48,7 @@ impl Bound {
     }
 }
 
-/// An event if there is room for one of its kind; `others` were left out before it.
+/// Writes an event if its kind has room for a line. `others` is the number of lines left out before it.
 #[macro_export]
 macro_rules! bounded {
     ($level:ident, $($rest:tt)*) => {{

@@ -2,29 +2,28 @@
 
 use mdp_protocol::wire::CallKind;
 
-/// What is known of a method at build time.
+/// The facts about a method that are known at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodSpec {
     /// The service's full name, `package.Service`.
     pub service: &'static str,
-    /// The method's name as the schema has it.
+    /// The method's name in the schema.
     pub name: &'static str,
     /// `package.Service/Method`.
     pub path: &'static str,
-    /// Its place among the methods that the schema declares, from 0. A method that is left out of the
-    /// build leaves a gap.
+    /// The method's index among the methods of the schema, from 0. A method that is left out of the build leaves a gap.
     pub number: u32,
-    /// How many messages go which way.
+    /// The number of messages in each direction: one or a stream.
     pub kind: CallKind,
-    /// Whether it may be run more than once.
+    /// Whether the method may run more than once.
     pub idempotency: Idempotency,
-    /// How long a caller waits unless it says otherwise, in milliseconds; `None` leaves it to the client.
+    /// The default time limit of a call in milliseconds. `None`: the client decides.
     pub timeout_ms: Option<u32>,
-    /// How often a call is tried, the first time included, where that is safe; `None` leaves it to the client.
+    /// The number of attempts at a call, the first included, where a retry is safe. `None`: the client decides.
     pub retry_attempts: Option<u8>,
-    /// What becomes of a handler whose call is over before it.
+    /// What happens to a handler whose call ends first.
     pub on_cancel: OnCancel,
-    /// Whether the schema advises against it.
+    /// Whether the schema marks the method as deprecated.
     pub deprecated: bool,
 }
 
@@ -96,29 +95,29 @@ const fn split(path: &str) -> (&str, &str) {
     ("", path)
 }
 
-/// protobuf's `idempotency_level`.
+/// The `idempotency_level` of protobuf.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Idempotency {
-    /// Not said: a second run may do harm.
+    /// Unknown: a second run may do harm.
     #[default]
     Unknown,
-    /// It changes nothing.
+    /// The method changes nothing.
     NoSideEffects,
     /// A second run changes nothing more.
     Idempotent,
 }
 
-/// What becomes of a handler whose call is over before it: cancelled, out of time, or its session lost.
+/// What happens to a handler whose call ends first: by cancellation, by its deadline, or by the loss of its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnCancel {
-    /// It is dropped.
+    /// The handler is dropped.
     #[default]
     Cancel,
-    /// It is told, and runs to its end; what it gives goes nowhere.
+    /// The handler is notified, and runs to its end. Its reply is dropped.
     Detach,
 }
 
-/// What is known of a service at build time.
+/// The facts about a service that are known at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceSpec {
     /// The full name, `package.Service`.

@@ -17,16 +17,16 @@ const PACKET_BYTES: usize = 32 * 1024;
 const PACKET_WEIGHT: usize = 128 * CALL_WEIGHT;
 const PACKET_FRAMES: usize = 16;
 
-/// Records count for what their receiver has to do about them. That of a call is what a handler or a caller does; an
-/// item of a stream is one of many, and takes less.
+/// The weight of a record is the work for its receiver. The record of a call starts work of a handler or a caller. An
+/// item of a stream is one of many, and needs less work.
 pub const CALL_WEIGHT: usize = 4;
 const ITEM_WEIGHT: usize = 1;
 
-/// Calls that are handled before the other side of a driver's loop has its turn. So few that they
-/// are on their way again while the next ones come: the sides of a call work at the same time.
+/// The number of calls that are handled before the other direction of a driver's loop. The number is small, so that
+/// these calls are sent while the next ones arrive and both directions work at the same time.
 pub const BURST: usize = 128;
 
-/// The same in what records weigh: items of streams are more.
+/// The same limit in weights of records: it allows more items of streams than calls.
 pub const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
 
 /// The weight of a record with this command.
@@ -34,7 +34,7 @@ fn weight(command: Option<Command>) -> usize {
     if command == Some(Command::Data) { ITEM_WEIGHT } else { CALL_WEIGHT }
 }
 
-/// The weight of what was received, at least 1.
+/// The weight of received records, at least 1.
 #[inline]
 pub fn weight_of(heads: &[Head]) -> usize {
     heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
@@ -57,7 +57,7 @@ impl Packer {
         self.weight == 0
     }
 
-    /// Whether the packet should go before more is put in.
+    /// Whether the packet should be sent before more records are added.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.packet.first.len() >= PACKET_BYTES
@@ -102,7 +102,7 @@ impl Packer {
         }
     }
 
-    /// The packet, to be sent. When that was done, the packer is to be [cleared](Self::clear).
+    /// The packet to send. After the packet is sent, [clear](Self::clear) the packer.
     #[inline]
     pub fn packet(&mut self) -> &mut OutPacket {
         &mut self.packet
@@ -114,7 +114,7 @@ impl Packer {
         self.packet.frames.is_empty()
     }
 
-    /// The bytes of the packet and of its frames, and how many frames that are.
+    /// The bytes of the packet and its frames, and the number of frames.
     #[inline]
     pub fn size(&self) -> (usize, usize) {
         (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
@@ -128,7 +128,7 @@ impl Packer {
         self.weight = 0;
     }
 
-    /// The packet back again as a message that was received, to find out what was not sent.
+    /// Takes the packet back in the form of a received message, to find the records that were not sent.
     pub fn take(&mut self) -> Received {
         let received = Received {
             packet: Bytes::from(std::mem::take(&mut self.packet.first)),
@@ -148,7 +148,7 @@ pub struct Gather {
 }
 
 impl Gather {
-    /// Adds a record. `true`: its packet is full and should go.
+    /// Adds a record. `true`: its packet is full and should be sent.
     pub fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) -> bool {
         if self.packets.back().is_none_or(Packer::is_full) {
             self.packets.push_back(self.spare.take().unwrap_or_default());
@@ -169,12 +169,12 @@ impl Gather {
         self.packets.clear();
     }
 
-    /// What was not sent, as messages that were received.
+    /// Takes the packets that were not sent, in the form of received messages.
     pub fn take(&mut self) -> impl Iterator<Item = Received> {
         self.packets.drain(..).map(|mut packer| packer.take())
     }
 
-    /// Sends until all is sent or `send` gives `false`.
+    /// Sends until all packets are sent or `send` returns `false`.
     pub fn flush(
         &mut self,
         mut send: impl FnMut(&mut OutPacket) -> Result<bool, SocketError>,
@@ -244,7 +244,7 @@ impl Received {
     }
 }
 
-/// What a peer is told whose message could not be read.
+/// The reason for a peer whose message could not be read.
 pub fn reason_for(error: WireError) -> DisconnectReason {
     match error {
         WireError::Version(_) => DisconnectReason::Version,

@@ -33,7 +33,7 @@ fn path(service: &Service, method: &Method) -> Option<Mistake> {
     (own_fault && bytes > MAX_NAME_BYTES).then_some(Mistake::PathTooLong { bytes })
 }
 
-/// A handler on a thread of its own has a request and gives a reply; a stream would have to wait for it.
+/// A blocking handler has one request and one reply. A stream would have to wait for its thread.
 fn blocking(method: &Method) -> Option<Mistake> {
     (method.blocking && method.shape != Shape::Unary).then_some(Mistake::BlockingStream)
 }

@@ -136,7 +136,7 @@ pub enum Mistake {
         "a call with a timeout of zero ends before it begins; give a `timeout_ms` of at least 1"
     )]
     NoTime,
-    /// A method with a stream has retries.
+    /// A method's timeout is zero.
     #[error(
         "a call with a stream cannot be retried, because its messages cannot be sent again; remove `retry_attempts`"
     )]

@@ -34,7 +34,7 @@ pub(crate) fn moves() {
     bounded!(warn, "the tokio runtime of the handlers runs again; the worker comes back");
 }
 
-/// What has become of a connection to a broker.
+/// A change of a connection to a broker.
 pub(crate) fn connection(
     who: &'static str,
     services: Option<&str>,

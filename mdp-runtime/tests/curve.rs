@@ -36,7 +36,7 @@ fn without_curve_in_libzmq_nothing_starts_and_the_mend_is_told() {
     }
 }
 
-/// A service of no methods.
+/// A service without methods.
 fn testing_service() -> impl mdp_runtime::codegen::Service {
     struct Nothing;
     impl mdp_runtime::codegen::Service for Nothing {
@@ -85,12 +85,12 @@ async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
         assert_eq!(stopped, Err(BrokerFailure::Authenticator));
         assert!(connect(broker, Duration::from_millis(300)).await.is_err());
     }
-    // Peers that were there are told, and do not wait for a heartbeat.
+    // Connected peers are informed at once, and do not wait for missing heartbeats.
     let mut state = client.state();
     let lost =
         state.wait_for(|state| !matches!(state, mdp_runtime::ConnectionState::Connected { .. }));
     tokio::time::timeout(DEADLINE, lost).await.unwrap().unwrap();
-    // The next one has a handler of its own.
+    // The next broker has a handler of its own.
     let third = start();
     connect(&third, DEADLINE).await.unwrap();
 }
@@ -111,7 +111,7 @@ async fn the_handler_goes_with_the_last_broker() {
         }
         assert!(!handler());
     }
-    // Without CURVE there is none.
+    // Without CURVE there is no handler.
     let _classic = testing::broker().unwrap();
     assert!(!handler());
 }

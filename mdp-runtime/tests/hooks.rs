@@ -467,7 +467,7 @@ async fn raw_calls_of_all_dialects_are_asked_about() {
                 if service == "raw.second" {
                     frames.push("second".into());
                 }
-                // Who asked may have gone.
+                // The asking server may be gone.
                 let _ = replier.finish(frames);
             }
         });

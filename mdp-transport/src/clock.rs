@@ -23,8 +23,8 @@ impl Clock {
         Time::from_ms(u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The moment at which [`now`](Self::now) is `time` or later. A timer that fires there never
-    /// fires a millisecond too early.
+    /// The moment from which [`now`](Self::now) is at least `time`. A timer for this moment never fires a millisecond
+    /// too early.
     pub fn instant(&self, time: Time) -> Instant {
         self.zero
             .checked_add(Duration::from_millis(time.as_ms()))
@@ -32,7 +32,7 @@ impl Clock {
     }
 }
 
-/// Milliseconds since 1970, for people and for whoever compares clocks; nothing is decided by it.
+/// Milliseconds since 1970, for people and for comparing clocks. The code makes no decision with it.
 pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -80,7 +80,7 @@ pub fn span(duration: Duration) -> Span {
     Span::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
-/// A seed that differs from process to process and from call to call.
+/// A seed that differs for each process and each call.
 pub fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish()

@@ -18,7 +18,7 @@ pub enum EndpointError {
     },
 }
 
-/// Checks what libzmq would refuse later with a number, or not at all.
+/// Checks for mistakes that libzmq would report later, with a number, or not at all.
 pub fn check(endpoint: &str) -> Result<(), EndpointError> {
     let problem = match endpoint.split_once("://") {
         None => Some("it has no transport; write `tcp://`, `ipc://` or `inproc://` before it"),
@@ -52,7 +52,7 @@ fn is_local(endpoint: &str) -> bool {
     }
 }
 
-/// Checks a list, which must not be empty.
+/// Checks a list of endpoints. An empty list is an error.
 pub fn check_all(endpoints: &[String]) -> Result<(), EndpointError> {
     if endpoints.is_empty() {
         return Err(EndpointError::None);

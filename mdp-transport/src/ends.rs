@@ -57,9 +57,9 @@ pub fn discard<T>(value: T) {
     }
 }
 
-/// Writes to the log. A subscriber that panics is not worth more than its line.
+/// Writes to the log. If the subscriber panics, only the line is lost.
 pub fn say(line: impl FnOnce()) {
-    // There is nowhere to tell it.
+    // The result is ignored: a failing log cannot be reported anywhere.
     let _ = catch(line);
 }
 
@@ -130,7 +130,7 @@ impl<F> Drop for Caught<F> {
     }
 }
 
-/// A task whose end by a panic is told to `ended`. It is logged as that of the task of this name.
+/// Runs a task. If the task panics, the panic is logged under this name and reported to `ended`.
 pub async fn task(name: &'static str, run: impl Future<Output = ()>, ended: impl FnOnce(Panicked)) {
     if let Err(panicked) = caught(run).await {
         let words = panicked.words().to_owned();

@@ -65,7 +65,7 @@ impl SocketError {
         SocketError(Arc::new(Inner { operation, endpoint, said }))
     }
 
-    /// There is no endpoint of this number.
+    /// The error for an endpoint number that does not exist.
     pub fn no_endpoint() -> Self {
         let message = "there is no endpoint of this number";
         let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
@@ -175,7 +175,7 @@ impl Eq for SocketError {}
 /// The reason why a message was not sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// Nobody is behind the routing id.
+    /// No peer has this routing id.
     Gone,
     /// The peer's queue is full.
     Full,

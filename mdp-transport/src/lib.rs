@@ -50,7 +50,7 @@ pub use security::trusted::{Mark, SETTLED, read_now, wait_until_settled};
 
 use libzmq::curve::{has_curve, make_keys, public_key_of};
 
-/// Sockets of ZeroMQ's patterns without a broker.
+/// Sockets of ZeroMQ's patterns that need no broker.
 pub mod pattern {
     pub use crate::libzmq::pattern::{
         Connections, Pattern, PatternKeys, PatternMessage, PatternSettings, PatternSocket, Wanted,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub struct OutPacket {
     /// The first frame.
     pub first: Vec<u8>,
-    /// The frames behind it.
+    /// The frames after the first one.
     pub frames: Vec<Bytes>,
 }
 
@@ -25,12 +25,12 @@ impl OutPacket {
 pub struct InPacket {
     /// The first frame.
     pub first: Bytes,
-    /// The frames behind it, as many as are allowed.
+    /// The frames after the first one, up to the allowed number.
     pub frames: Vec<Bytes>,
 }
 
 impl InPacket {
-    /// All frames in one list.
+    /// Returns all frames in one list.
     #[inline]
     pub fn into_frames(self) -> Vec<Bytes> {
         let mut frames = Vec::with_capacity(self.frames.len() + 1);

@@ -29,7 +29,7 @@ pub struct Spin {
 }
 
 impl Spin {
-    /// Tells of a burst of so many records.
+    /// Reports a burst of this many records.
     #[inline]
     pub fn heard(&mut self, records: usize) {
         if records > 0 {
@@ -37,7 +37,7 @@ impl Spin {
         }
     }
 
-    /// Waits awake, if that promises something, until `ready` says so. `false`: it is time to sleep.
+    /// Polls until `ready` returns `true`. `false`: polling does not pay, and the driver should sleep.
     pub fn wait(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {
@@ -48,7 +48,7 @@ impl Spin {
         }
     }
 
-    /// As [`wait`](Self::wait), within a task: the other tasks have their turn between two looks.
+    /// Like [`wait`](Self::wait), within a task: other tasks can run between two polls.
     pub async fn wait_in_task(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         let Some((mut watch, mut waited)) = self.start() else { return false };
         loop {

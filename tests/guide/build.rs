@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use blocks::Block;
 
-#[allow(dead_code, unreachable_pub)] // the crate's own; it is not compiled yet
+#[allow(dead_code, unreachable_pub)] // A build script cannot use the library of its own crate, so it includes the file.
 #[path = "src/blocks.rs"]
 mod blocks;
 

@@ -21,7 +21,7 @@ const NOTE_ROOM: usize = 256;
 /// Bytes for the lengths and tags of one detail.
 const DETAIL_ROOM: usize = 24;
 
-/// What a detail notes of the call that the status came from.
+/// Reads the call that the status came from, if this detail is that note.
 pub fn source_of(detail: &Detail) -> Option<SourceCall> {
     let info = read_error_info(detail)?;
     let mut noted =
@@ -33,7 +33,7 @@ pub fn source_of(detail: &Detail) -> Option<SourceCall> {
     })
 }
 
-/// The note of the call that a status came from.
+/// Makes the note about the call that a status came from.
 pub fn source_detail(source: &SourceCall) -> Detail {
     let noted = [
         Some(("method", source.method.clone())),
@@ -43,13 +43,13 @@ pub fn source_detail(source: &SourceCall) -> Detail {
     error_info(DOMAIN, SOURCE_CALL, noted.into_iter().flatten())
 }
 
-/// Whether a detail notes that the status was cut.
+/// Whether a detail is the note that the status was cut.
 pub fn is_truncation(detail: &Detail) -> bool {
     read_error_info(detail).is_some_and(|info| info.domain == DOMAIN && info.reason == TRUNCATED)
 }
 
-/// The end of a call that ended with `code`, for a peer that takes frames of `frame_bytes`. A status that is too large,
-/// with its metadata, is cut until it fits, and says so. A reply with the code OK stays as it is.
+/// The end of a call with `code`, for a receiver that takes frames of `frame_bytes`. A status that is too large
+/// together with its metadata is cut until it fits, and gets a note. A reply with the code OK is not changed.
 pub fn fitting(code: Code, body: Body, frame_bytes: u64) -> Body {
     let max = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(MAX_STATUS);
     let max = max.saturating_sub(PACKET_ROOM).max(max / 2);

@@ -12,15 +12,15 @@ use crate::status::Status;
     note = "a record derives `MdpRecord`, or was made from a `.proto` file"
 )]
 pub trait TypedMessage: Sized {
-    /// How many bytes [`encode_to`](Self::encode_to) appends.
+    /// Returns the number of bytes that [`encode_to`](Self::encode_to) appends.
     fn encoded_len(&self) -> usize;
-    /// Appends the message.
+    /// Appends the encoded message.
     fn encode_to(&self, bytes: &mut Vec<u8>);
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
     ///
-    /// The bytes are not such a message.
+    /// The bytes are not a message of this type.
     fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
 }
 
@@ -38,7 +38,7 @@ impl<M: prost::Message + Default> TypedMessage for M {
     }
 }
 
-/// A message that is encoded already, and stays as it is.
+/// An encoded message, which is passed on unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded(pub Bytes);
 
@@ -56,11 +56,11 @@ impl TypedMessage for Encoded {
     }
 }
 
-/// The request of a method.
+/// Decodes the request of a method.
 ///
 /// # Errors
 ///
-/// INVALID_ARGUMENT, with what prost says.
+/// INVALID_ARGUMENT, with the message of prost.
 pub fn decode<M: TypedMessage>(method: &'static MethodSpec, body: Bytes) -> Result<M, Status> {
     M::decode_from(body).map_err(|error| {
         Status::invalid_argument(format!("the request of {} cannot be read: {error}", method.path))

@@ -5,14 +5,14 @@ use opentelemetry::{Context, global};
 
 use crate::metadata::Metadata;
 
-/// Puts the context in, in place of one that is there.
+/// Writes the context into the metadata, and replaces an existing context.
 pub fn inject(context: &Context, metadata: &mut Metadata) {
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(context, &mut Into(metadata));
     });
 }
 
-/// The context that the metadata carries; an empty one if it carries none.
+/// Reads the context from the metadata. Metadata without a context gives an empty one.
 pub fn extract(metadata: &Metadata) -> Context {
     if metadata.is_empty() {
         return Context::new();

@@ -27,7 +27,7 @@ use server::Server;
 #[derive(Clone)]
 pub struct Telemetry {
     parts: Arc<Parts>,
-    /// Where a client's calls go.
+    /// The address to which a client's calls go.
     server: Option<Arc<Server>>,
 }
 
@@ -38,13 +38,13 @@ struct Parts {
 }
 
 impl Telemetry {
-    /// With the global providers of spans and of metrics, as they are set now.
+    /// Uses the global providers of spans and metrics that are set now. Providers set later have no effect.
     pub fn new() -> Self {
         Telemetry::with_providers(&global::tracer_provider(), global::meter_provider().as_ref())
     }
 
-    /// With providers of your own. The trace context goes through the global propagator all the same, which is one that does
-    /// nothing until `opentelemetry::global::set_text_map_propagator` has set another.
+    /// Uses your own providers. The trace context still passes through the global propagator. The default propagator
+    /// does nothing; set another one with `opentelemetry::global::set_text_map_propagator`.
     ///
     /// ```
     /// use mdp_runtime::otel::Telemetry;
@@ -83,7 +83,7 @@ impl Telemetry {
         self
     }
 
-    /// The broker's address, where there is one broker only.
+    /// Sets the broker's address if there is exactly one endpoint.
     #[doc(hidden)]
     pub fn towards(self, endpoints: &[String]) -> Self {
         match endpoints {
@@ -135,13 +135,13 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// What every span has.
+/// The attributes that every span has.
 pub fn common(path: impl Into<opentelemetry::Value>) -> Vec<KeyValue> {
     let path = path.into();
     vec![KeyValue::new(names::SYSTEM, names::MDP), KeyValue::new(names::METHOD, path)]
 }
 
-/// How something ended.
+/// The attributes for the end of a call.
 pub fn end_attributes(code: Code, is_error: bool) -> Vec<KeyValue> {
     let status = KeyValue::new(names::STATUS_CODE, code.name());
     let error = is_error.then(|| KeyValue::new(names::ERROR_TYPE, code.name()));

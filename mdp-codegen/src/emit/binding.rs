@@ -132,7 +132,7 @@ pub struct RustMethod {
     /// Whether the client and the handler get a request. Without one an empty message is sent. Always `true` for a
     /// stream of requests.
     pub takes_request: bool,
-    /// The type of the request, as the generated modules write it. `()`: none.
+    /// The type of the request, as the generated modules write it. `()`: no request.
     pub input: Type,
     /// The type of the reply, as the generated modules write it.
     pub output: Type,

@@ -26,7 +26,7 @@ fn module_names(module: &RustModule, options: &Options) -> Vec<Problem> {
     let mut problems = Vec::new();
     for service in &module.services {
         let plain = service.plain();
-        // One problem a service: its modules clash together, and one renaming cures them all.
+        // One problem for each service: its modules clash together, and one new name resolves all clashes.
         let clash = options
             .module_names(service)
             .into_iter()
@@ -67,7 +67,7 @@ fn method_names(service: &RustService) -> Vec<Problem> {
                 other: other.rust.ident.to_string(),
             })
         };
-        // One mistake a method: where the name in Rust is the same, that on the wire mostly is too.
+        // One mistake for each method: if the names in Rust are equal, the names on the wire mostly are, too.
         let mistake = same_rust.or_else(same_wire);
         problems
             .extend(mistake.map(|mistake| Problem::of_method(service.plain(), number, mistake)));
@@ -75,8 +75,7 @@ fn method_names(service: &RustService) -> Vec<Problem> {
     problems
 }
 
-/// Two methods that are both under conditions are taken for alternatives; if they are not, the compiler
-/// says so.
+/// Two methods with conditions may be alternatives. If they are not, the compiler reports it.
 fn may_meet(one: BoundMethod<'_>, other: BoundMethod<'_>) -> bool {
     one.rust.cfgs.is_empty() || other.rust.cfgs.is_empty()
 }

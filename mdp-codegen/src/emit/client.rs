@@ -51,8 +51,8 @@ fn client(service: &RustService, options: &Options) -> TokenStream {
     }
 }
 
-/// Whether a method of the service has this name. What the client has of its own yields to it, for the namespace
-/// of the client belongs to the service; the conversions remain.
+/// Whether a method of the service has this name. The client's own functions are left out then, because the names of
+/// the client belong to the service. The conversions remain.
 fn is_taken(service: &RustService, name: &str) -> bool {
     service.methods().any(|method| method.rust.ident == name)
 }
@@ -70,7 +70,7 @@ fn new(service: &RustService, options: &Options) -> Option<TokenStream> {
     })
 }
 
-/// For any service, not for the worker next door: that may be left out of the build.
+/// Accepts any service, not only the worker of the same file: that worker may be left out of the build.
 fn in_memory(service: &RustService, options: &Options) -> Option<TokenStream> {
     if is_taken(service, "in_memory") {
         return None;
@@ -141,7 +141,7 @@ fn request(method: BoundMethod<'_>) -> Request {
     }
 }
 
-/// How a call of the method is made, and what stands behind the reply in its type.
+/// The function that makes a call of the method, and the part of the call's type after the reply.
 fn kind(method: BoundMethod<'_>, options: &Options) -> (TokenStream, Option<TokenStream>) {
     let (runtime, input) = (&options.runtime, &method.rust.input);
     match method.plain.shape {

@@ -36,7 +36,7 @@ pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     }
 }
 
-/// A method among all methods of the service.
+/// The reference to a method in the list of all methods of the service.
 fn listed(method: BoundMethod<'_>) -> TokenStream {
     let (cfgs, constant) = (&method.rust.cfgs, names::constant(&method.rust.ident));
     quote!(#(#cfgs)* methods::#constant)
@@ -52,7 +52,7 @@ fn spec(
     let (constant, name) = (names::constant(&method.rust.ident), &method.plain.name);
     let (full_name, path) = (service.plain().full_name(), service.plain().path(method.plain));
     let idempotency = idempotency(method.plain.idempotency);
-    // Whoever marks a whole service means each of its methods.
+    // A deprecated service makes all its methods deprecated.
     let deprecated = method.rust.deprecated.is_some() || service.deprecated.is_some();
     let timeout = match method.plain.timeout_ms {
         Some(ms) => quote!(::core::option::Option::Some(#ms)),

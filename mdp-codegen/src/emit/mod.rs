@@ -31,9 +31,9 @@ pub use check::check;
 pub struct Options {
     /// The path of the runtime crate; it has the module `codegen`. Default: `::mdp_runtime`.
     pub runtime: syn::Path,
-    /// Whether clients are generated. Default: `true`.
+    /// Sets whether clients are generated. Default: `true`.
     pub client: bool,
-    /// Whether worker traits are generated. Default: `true`.
+    /// Sets whether worker traits are generated. Default: `true`.
     pub worker: bool,
 }
 
@@ -90,7 +90,7 @@ fn quiet() -> TokenStream {
 
 /// The name of a module of the service: `auth_client` for the suffix `client`.
 pub fn module_ident(service: &RustService, suffix: &str) -> Ident {
-    // With the suffix it is no keyword.
+    // With the suffix, the name is not a keyword.
     Ident::new(&names::module(&service.module_stem, suffix), service.ident.span())
 }
 
@@ -99,7 +99,7 @@ pub fn type_ident(service: &RustService, suffix: &str) -> Ident {
     Ident::new(&format!("{}{suffix}", service.type_stem), service.ident.span())
 }
 
-/// What stands before each module.
+/// The attributes of each module.
 fn module_attributes(service: &RustService, doc: String) -> TokenStream {
     let (quiet, cfgs) = (quiet(), &service.cfgs);
     quote! {

@@ -23,7 +23,7 @@ pub(super) fn function(service: &RustService, options: &Options) -> TokenStream 
     }
 }
 
-/// The names that the types of requests and replies may be written with, where they are written.
+/// The import of the names that the types of requests and replies may use.
 pub(super) fn outer_names(service: &RustService) -> Option<TokenStream> {
     match service.schema {
         SchemaSource::Bytes(_) => None,

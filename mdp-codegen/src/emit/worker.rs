@@ -83,7 +83,8 @@ fn method(service: &RustService, method: BoundMethod<'_>, options: &Options) -> 
     }
 }
 
-/// A macro emits what has not passed the checks too; there are no streams that block.
+/// Whether the method is generated as blocking. Macros emit code even after failed checks, so a stream is excluded
+/// here.
 fn blocks(method: BoundMethod<'_>) -> bool {
     method.plain.blocking && method.plain.shape == Shape::Unary
 }
@@ -199,7 +200,7 @@ fn arm(
     }
 }
 
-/// As the other arm, but all of it is done on a thread that may block, where the context is lent.
+/// Like the other arm, but all the work runs on a thread for blocking code, which borrows the context.
 fn blocking_arm(
     service: &RustService,
     number: u32,

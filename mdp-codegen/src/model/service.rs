@@ -6,7 +6,7 @@ use super::{Comments, CustomOption, Place, full_name};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Service {
-    /// The package, such as `auth.v1`. Empty: none.
+    /// The package, for instance `auth.v1`. Empty: no package.
     pub package: String,
     /// The name on the wire, without the package: `Auth`.
     pub name: String,

@@ -59,7 +59,7 @@ impl Builder {
         self
     }
 
-    /// Whether clients are generated. Default: `true`.
+    /// Sets whether clients are generated. Default: `true`.
     pub fn build_client(mut self, enable: bool) -> Self {
         self.settings.client = enable;
         self

@@ -17,7 +17,7 @@ use crate::model::Place;
 pub(crate) struct Loaded {
     /// The files and all their imports, imports first.
     pub(crate) set: FileDescriptorSet,
-    /// The same on the wire, with the options that only extensions know.
+    /// The same set in encoded form, which includes the extension options.
     pub(crate) encoded: Vec<u8>,
     /// The paths of all files that were opened.
     pub(super) opened: Vec<PathBuf>,
@@ -122,7 +122,7 @@ fn in_words(includes: &[PathBuf]) -> String {
     folders.join(", ")
 }
 
-/// The file and line of the first label; a related diagnostic borrows the source of the main one.
+/// The file and line of the first label. A related diagnostic uses the source of the main one.
 fn place(diagnostic: &dyn Diagnostic, main: &protox::Error) -> Option<Place> {
     let line = line(diagnostic, diagnostic.source_code())
         .or_else(|| line(diagnostic, Diagnostic::source_code(main)));

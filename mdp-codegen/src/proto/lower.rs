@@ -116,7 +116,7 @@ impl Lowering<'_> {
         method.output = without_dot(item.output_type());
         method.idempotency = options.map_or(Idempotency::Unknown, idempotency);
         method.timeout_ms = said.timeout_ms;
-        // A value that is too large for the number is out of range, too.
+        // A value that is too large for the number type is out of range, too.
         method.retry_attempts =
             said.retry_attempts.map(|attempts| u8::try_from(attempts).unwrap_or(u8::MAX));
         method.blocking = said.blocking || self.settings.is_blocking(&full);

@@ -46,8 +46,8 @@ fn declares(file: &FileDescriptorProto) -> bool {
     })
 }
 
-/// Takes the file away that declares the option, if nobody but an import asks for its messages, and what only it
-/// imports.
+/// Removes the file that declares the option, and the file that only it imports, unless a file to compile is one of
+/// them.
 pub(crate) fn leave_out(set: &mut FileDescriptorSet, imported: &[String]) {
     let is_imported = |file: &FileDescriptorProto| imported.iter().any(|name| name == file.name());
     let before = set.file.len();

@@ -69,7 +69,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether a message comes from elsewhere and is therefore not generated.
+    /// Whether a message comes from an `extern_path`, so that it is not generated.
     pub(crate) fn is_extern(&self, message: &str) -> bool {
         self.extern_paths.iter().any(|(path, _)| matches(path, message))
     }

@@ -132,7 +132,7 @@ fn method(
     plain.comments = comments(&said.docs);
     plain.idempotency = said.args.idempotency;
     plain.timeout_ms = said.args.timeout_ms.or(timeout_ms);
-    // After a mistake, too, what is generated is what was written.
+    // After a mistake, too, the generated code follows the written signature.
     plain.blocking =
         item.sig.asyncness.is_none() && (said.args.blocking || signature.shape == Shape::Unary);
     plain.retry_attempts = said.args.retry_attempts;

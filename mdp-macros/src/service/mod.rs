@@ -80,7 +80,8 @@ fn check(service: &RustService, options: &Options, errors: &mut Errors) {
     }
 }
 
-/// Emits the names even after a mistake, so that each mistake is shown once, and not again at each use of the service.
+/// Keeps only the valid methods. Names are emitted even after a mistake, so that a mistake is shown once, and not again
+/// at each use of the service.
 fn keep_sound_methods(service: &mut RustService) {
     let mut seen = Vec::new();
     service.retain(|method| {

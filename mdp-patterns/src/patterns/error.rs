@@ -21,7 +21,7 @@ pub enum StartError {
     /// A topic to subscribe to is too long.
     #[error(transparent)]
     Topic(#[from] SubscribeError),
-    /// An endpoint could not be bound.
+    /// The error when an endpoint could not be bound.
     #[error(transparent)]
     Bind(SocketError),
     /// The socket cannot connect to an endpoint.

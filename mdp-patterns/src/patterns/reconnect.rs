@@ -56,7 +56,7 @@ impl Reconnect {
         self.connections.end(socket);
     }
 
-    /// Waits until there is an event.
+    /// Waits for an event.
     pub(super) async fn ready(&mut self) -> Result<(), SocketError> {
         self.connections.ready().await
     }

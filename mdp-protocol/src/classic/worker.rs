@@ -43,7 +43,7 @@ pub enum Input<'a, P> {
     Invalid,
     /// The socket could not be made, or failed.
     Broken,
-    /// An answer to a request.
+    /// Sends an answer to a request.
     Answer {
         /// The request, as [`Action::Start`] named it. Ignored if the request is over.
         task: u64,

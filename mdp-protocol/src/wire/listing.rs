@@ -24,7 +24,7 @@ pub enum Listing {
     Services(Vec<ServiceLine>),
     /// The workers of a service, or of all.
     Workers(Vec<WorkerLine>),
-    /// The counters.
+    /// Returns the counters.
     Counters(Box<Stats>),
     /// The counters of methods.
     Methods(Vec<MethodLine>),
@@ -131,7 +131,7 @@ pub struct MethodLine {
     pub service: Name,
     /// The method; empty for raw calls, and for typed ones of methods that no worker has.
     pub method: Name,
-    /// The counters.
+    /// Returns the counters.
     pub call_stats: CallStats,
     /// The time since the last error.
     pub since_error: Option<Span>,

@@ -14,22 +14,22 @@ use mdp_call::method::MethodSpec;
 use mdp_call::method::ServiceSpec;
 use mdp_call::status::Status;
 
-/// A handler at work. It ends with the encoded reply.
+/// A running handler. Its output is the encoded reply.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
-/// A service that a worker can offer: the adapter from bytes to a generated worker trait.
+/// A service that a worker can offer. It connects the bytes of calls with a generated worker trait.
 pub trait Service: Send + Sync + 'static {
-    /// The service's name and methods.
+    /// Returns the service's name and methods.
     fn spec(&self) -> &'static ServiceSpec;
 
-    /// The service's schema.
+    /// Returns the service's schema.
     fn schema(&self) -> Schema;
 
-    /// Runs the method of this [`number`](MethodSpec::number).
+    /// Runs the method with this [`number`](MethodSpec::number).
     fn call(&self, method: u32, cx: CallContext, body: Bytes) -> HandlerFuture;
 }
 
-/// A handler's future as the runtime takes it.
+/// Converts a handler's future for the runtime.
 pub fn handling<F>(future: F) -> HandlerFuture
 where
     F: Future<Output = Result<Bytes, Status>> + Send + 'static,
@@ -37,7 +37,7 @@ where
     Box::pin(future)
 }
 
-/// The end of a call of a method that the service does not have.
+/// Ends a call of a method that the service does not have.
 pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> HandlerFuture {
     handling(std::future::ready(Err(Status::unimplemented(format!(
         "the service {} has no method of number {number}",
@@ -45,7 +45,7 @@ pub fn unknown_method(service: &'static ServiceSpec, number: u32) -> HandlerFutu
     )))))
 }
 
-/// The requests of a call whose requests stream.
+/// Returns the stream of requests of a call.
 pub fn requests<M: TypedMessage>(cx: &CallContext) -> Streaming<M> {
     cx.requests()
 }

@@ -112,7 +112,8 @@ impl Drop for Observed {
     }
 }
 
-/// The codes that are errors of a server's span, as the conventions have it for gRPC: the others are the caller's affair.
+/// Whether a code is an error of the server's span. OpenTelemetry's conventions for gRPC define these codes; the caller
+/// is responsible for the others.
 fn is_fault_of_server(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

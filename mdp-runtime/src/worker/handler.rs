@@ -59,9 +59,9 @@ pub(crate) fn poll(
     }
 }
 
-/// A handler that blocks its thread, on one of those that tokio has for that. Once the call
-/// is over nobody waits for the thread, but the call keeps its place in the worker's capacity until the thread, or the place in
-/// the queue for one, is free.
+/// Runs a blocking handler on one of tokio's threads for blocking code. After the call has ended, nothing waits for the
+/// thread. But the call keeps its place in the worker's capacity until the thread is free, or until the call leaves the
+/// queue for a thread.
 pub fn blocking<F>(cx: CallContext, handler: F) -> HandlerFuture
 where
     F: FnOnce(&CallContext) -> Result<Bytes, Status> + Send + 'static,
@@ -73,7 +73,7 @@ where
         let run = move || {
             let _hold = hold;
             match cx.is_cancelled() {
-                // Nobody reads this: the call ended before a thread was free.
+                // No caller reads this: the call ended before a thread was free.
                 true => Err(NoPermit::Over.status(method)),
                 false => {
                     let _scope = (current::enter_blocking(cx.deadline()), context.enter());
@@ -81,7 +81,7 @@ where
                 }
             }
         };
-        // A panic is caught where it is: tokio would drop its payload, which may panic again.
+        // A panic is caught here, because tokio would drop its payload, and that may panic again.
         let ended = tokio::task::spawn_blocking(move || ends::catch(run)).await;
         let down = || format!("the runtime of {method}'s handlers was shut down");
         let ended = ended.map_err(|_| Status::unavailable(down()))?;

@@ -9,18 +9,18 @@ use super::message::retry_interrupted;
 /// Milliseconds to wait for a socket to close: a little more than the linger time.
 const PATIENCE_MS: i32 = 1_500;
 
-/// A socket that is to be closed. When it is dropped instead, it goes on writing what it held for as long as it lingers.
+/// A socket that will be closed. If it is dropped instead, it continues to write its messages for the linger time.
 pub struct Closing(pub(super) zmq::Socket);
 
 impl Closing {
-    /// Closes the socket and waits until it has written what it held and has given its endpoints up, at
-    /// most for the time that it lingers. Blocks.
+    /// Closes the socket, and waits until it has written its messages and released its endpoints, but not longer than
+    /// the linger time. Blocks.
     pub fn close(self, context: &Context) {
         close(context, self.0);
     }
 }
 
-/// Closes sockets, one after another, as [`Closing::close`] does. Does not block.
+/// Closes sockets one after another, as [`Closing::close`] does, without blocking the task's thread.
 pub async fn close_all(context: &Context, sockets: Vec<Closing>) {
     if sockets.is_empty() {
         return;

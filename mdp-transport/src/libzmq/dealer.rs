@@ -29,8 +29,8 @@ const MAX_RECONNECT_MS: i32 = 1_000;
 /// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
 const SHARED_FROM: usize = 1_024;
 
-/// A DEALER socket connected to one endpoint. It ends by [`into_closing`](Dealer::into_closing) or
-/// [`discard`](Dealer::discard) and is not dropped, for the sake of its watch.
+/// A DEALER socket that connects to one endpoint. [`into_closing`](Dealer::into_closing) or
+/// [`discard`](Dealer::discard) must end it: a drop alone would not end its watch.
 pub struct Dealer {
     polled: AsyncFd<Polled>,
     /// `None` over inproc: such a connection does not break.
@@ -51,8 +51,8 @@ impl Dealer {
         Dealer::new(context, endpoint, keys, false)?.begin(context, endpoint, true)
     }
 
-    /// A new socket that is not watched. With `immediate` it has room to send only while there is a connection:
-    /// [`look`](Self::look) then tells whether there is.
+    /// Makes a socket that is not watched. With `immediate`, the socket has room to send only while there is a
+    /// connection, so [`look`](Self::look) shows whether there is one.
     pub fn connect_classic(
         context: &Context,
         endpoint: &str,
@@ -101,19 +101,19 @@ impl Dealer {
         connected.map(|()| self).map_err(connecting(endpoint))
     }
 
-    /// Looks for what has become of the connection. Gives what has gone wrong with handshakes since this was asked last.
+    /// Checks for changes of the connection. Returns the worst failed handshake since the last call.
     pub fn look_around(&mut self) -> Option<HandshakeFault> {
         let watch = self.watch.as_mut()?;
         watch.look();
         watch.take_fault().filter(|_| self.secure)
     }
 
-    /// Whether the connection was made since this was asked last, as far as [`look_around`](Self::look_around) has found out.
+    /// Whether the connection was made since the last call. Reports what [`look_around`](Self::look_around) has found.
     pub fn take_made(&mut self) -> bool {
         self.watch.as_mut().is_some_and(Watch::take_made)
     }
 
-    /// Whether the connection was lost, as far as [`look_around`](Self::look_around) has found out.
+    /// Whether the connection was lost. Reports what [`look_around`](Self::look_around) has found.
     pub fn is_lost(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_lost)
     }
@@ -124,7 +124,7 @@ impl Dealer {
         }
     }
 
-    /// The same socket on another tokio runtime: the one that this is called on.
+    /// Moves the socket to the tokio runtime of the caller.
     pub fn moved(self) -> Result<Self, SocketError> {
         let Dealer { polled, watch, secure } = self;
         let watch = watch.map(Watch::moved).transpose().map_err(failed)?;
@@ -132,18 +132,18 @@ impl Dealer {
         Ok(Dealer { polled, watch, secure })
     }
 
-    /// The socket, to be closed when it has written what it holds.
+    /// Ends the socket after it has written its messages.
     pub fn into_closing(mut self) -> Closing {
         self.unwatch();
         Closing(self.polled.into_inner().socket)
     }
 
-    /// Closes the socket at once, and what it still holds goes nowhere. With an error it may still be written.
+    /// Closes the socket at once and drops its messages. If this fails, the messages may still be written.
     pub fn discard(self) -> Result<(), SocketError> {
         self.into_closing().0.set_linger(0).map_err(failed)
     }
 
-    /// The next message, if one is there. Frames beyond the limit are dropped.
+    /// Receives the next message, if there is one. Frames beyond the limit are dropped.
     pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
         let socket = &self.polled.get_ref().socket;
         match message::receive(socket).map_err(failed)? {
@@ -152,14 +152,14 @@ impl Dealer {
         }
     }
 
-    /// Whether there is something to receive, or an error to see.
+    /// Whether the next receive returns a message or an error.
     pub fn is_readable(&self) -> bool {
         let events = self.polled.get_ref().socket.get_events();
         events.map_or(true, |events| events.contains(zmq::POLLIN))
     }
 
-    /// Whether there is something to receive, and whether there is room to send. Both in one look, for a look uses up the sign
-    /// of what it does not ask for. An error is something to receive.
+    /// Whether there is a message to receive, and whether there is room to send. Both need one call, because a call
+    /// also clears the signal for the other event. An error counts as a message to receive.
     pub fn look(&self) -> (bool, bool) {
         match self.polled.get_ref().socket.get_events() {
             Ok(events) => (events.contains(zmq::POLLIN), events.contains(zmq::POLLOUT)),
@@ -167,7 +167,7 @@ impl Dealer {
         }
     }
 
-    /// Sends a message of these frames. `false`: there is no room for it.
+    /// Sends a message of these frames. `false`: the socket has no room for it.
     pub fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
         let socket = &mut self.polled.get_mut().socket;
         for (number, frame) in frames.iter().enumerate() {
@@ -187,8 +187,8 @@ impl Dealer {
         Ok(true)
     }
 
-    /// Waits for a sign that something has changed about the socket. What was there before has to be looked for first,
-    /// after each send and receive.
+    /// Waits for a signal that the socket's state has changed. After each send and receive, the caller must check the
+    /// state before it waits.
     pub fn poll_sign(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         if let Ok(mut guard) = ready!(self.polled.poll_read_ready_mut(cx)) {
             // Clear the edge before checking the state: an edge in between is a new one.
@@ -197,7 +197,7 @@ impl Dealer {
         Poll::Ready(())
     }
 
-    /// Sends a packet. `false`: the socket is full, and the packet is still there.
+    /// Sends a packet. `false`: the socket is full, and the packet is unchanged.
     pub fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
         match message::send(&mut self.polled.get_mut().socket, packet) {
             Ok(()) => Ok(true),
@@ -206,8 +206,7 @@ impl Dealer {
         }
     }
 
-    /// Waits until there is something to receive, something has become of the connection or, with `to_send`, there is room
-    /// to send.
+    /// Waits for a message, for a change of the connection or, with `to_send`, for room to send.
     pub async fn ready(&mut self, to_send: bool) {
         let Dealer { polled, watch, .. } = self;
         let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };

@@ -23,11 +23,11 @@ unsafe extern "C" {
     fn zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int;
 }
 
-/// A received frame, whose bytes stay where libzmq put them.
+/// A received frame. Its bytes stay in libzmq's memory.
 pub struct Frame(pub(super) zmq::Message);
 
 impl Frame {
-    /// Its bytes, without a copy.
+    /// Converts the frame into bytes without a copy.
     pub fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }

@@ -31,7 +31,7 @@ pub(super) struct Identities {
 /// The reason why a message over an encrypted endpoint belongs to no peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unproven {
-    /// Its connection has no key.
+    /// The connection has no key.
     Key,
     /// The peer chose its own routing id. After the connection ends, another peer may connect with the same id and
     /// receive messages for the first peer.

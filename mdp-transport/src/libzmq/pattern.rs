@@ -55,38 +55,38 @@ impl Pattern {
     }
 }
 
-/// Settings of a socket.
+/// The settings of a socket.
 pub struct PatternSettings {
-    /// Messages that may wait for each peer, either way.
+    /// Maximum number of messages that wait for each peer, in each direction.
     pub waiting: u32,
-    /// The most bytes of a frame that is received. A larger one costs its sender the connection.
+    /// Maximum number of bytes in a received frame. A larger frame ends its sender's connection.
     pub frame_bytes: usize,
-    /// Of a publisher: each subscription is told of, not only the first one to a topic.
+    /// For a publisher: each subscription is reported, not only the first one of a topic.
     pub verbose: bool,
 }
 
-/// The keys of a side.
+/// The keys of one side.
 pub enum PatternKeys<'a> {
-    /// It connects to one server.
+    /// This side connects to one server.
     Client(&'a ClientKeys),
     /// This side binds, and accepts the peers on the registration's list.
     Server(&'a KeyPair, &'a Registration),
 }
 
-/// A message as it came.
+/// A received message.
 pub struct PatternMessage {
     /// The first frame.
     pub first: Bytes,
     /// The second frame, if there is one.
     pub second: Option<Bytes>,
-    /// How many frames came. Those beyond the second are dropped.
+    /// The number of received frames. Frames after the second one are dropped.
     pub frames: usize,
 }
 
 /// The events to wait for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Something to receive.
+    /// A message to receive.
     pub message: bool,
     /// Room to send.
     pub room: bool,
@@ -98,7 +98,7 @@ pub struct PatternSocket {
 }
 
 impl PatternSocket {
-    /// A socket that is neither bound nor connected. Must be called on tokio.
+    /// Makes a socket that is neither bound nor connected. Must be called on tokio.
     pub fn new(
         context: &Context,
         pattern: Pattern,
@@ -121,12 +121,12 @@ impl PatternSocket {
         Ok(PatternSocket { polled: frame::polled(socket).map_err(opening)? })
     }
 
-    /// The socket, to be closed when it has written what it holds.
+    /// Ends the socket after it has written its messages.
     pub fn into_closing(self) -> Closing {
         Closing(self.polled.into_inner().socket)
     }
 
-    /// The next message, if one is there.
+    /// Receives the next message, if there is one.
     pub fn receive(&mut self) -> Result<Option<PatternMessage>, SocketError> {
         let Some(first) = self.frame()? else { return Ok(None) };
         let mut frames = 1;
@@ -143,7 +143,7 @@ impl PatternSocket {
         Ok(Some(PatternMessage { first, second, frames }))
     }
 
-    /// The next word of a subscriber to a publisher: 1 and the topic that it subscribes to, for instance.
+    /// The next notice of a subscriber to a publisher. For instance, byte 1 and a topic mean a new subscription.
     pub fn notice(&mut self) -> Result<Option<Bytes>, SocketError> {
         Ok(self.frame()?.map(frame::bytes))
     }
@@ -152,7 +152,7 @@ impl PatternSocket {
         receive(&self.polled.get_ref().socket).map_err(failed)
     }
 
-    /// Sends a message: a topic, where messages have one, and a record. `false`: there is no room for it.
+    /// Sends a message: a topic, if the pattern has topics, and a record. `false`: the socket has no room for it.
     pub fn send(&mut self, topic: Option<&Bytes>, record: &Bytes) -> Result<bool, SocketError> {
         let socket = &mut self.polled.get_mut().socket;
         let mut share = |frame: &Bytes, flags| {
@@ -173,7 +173,7 @@ impl PatternSocket {
         }
     }
 
-    /// Sends a message to those subscribers that have room for it. `false`: one has none.
+    /// Sends a message to the subscribers that have room for it. `false`: at least one subscriber had no room.
     pub fn publish(&mut self, topic: Option<&Bytes>, record: &Bytes) -> Result<bool, SocketError> {
         if self.send(topic, record)? {
             return Ok(true);
@@ -184,19 +184,19 @@ impl PatternSocket {
         sent.map(|_| false)
     }
 
-    /// Whether a message is refused that one of those it is for has no room for.
+    /// Sets whether a message is refused if one of its subscribers has no room for it.
     pub fn refuse_if_full(&mut self, refuse: bool) -> Result<(), SocketError> {
         frame::set_xpub_nodrop(&mut self.polled.get_mut().socket, refuse).map_err(failed)
     }
 
-    /// Begins or ends a subscription.
+    /// Starts or ends a subscription.
     pub fn subscribe(&mut self, topic: &[u8], add: bool) -> Result<(), SocketError> {
         let socket = &self.polled.get_ref().socket;
         let done = if add { socket.set_subscribe(topic) } else { socket.set_unsubscribe(topic) };
         done.map_err(failed)
     }
 
-    /// Waits until something is there that is wanted.
+    /// Waits for one of these events.
     pub async fn ready(&mut self, wanted: Wanted) -> Result<(), SocketError> {
         let mut events = zmq::PollEvents::empty();
         events.set(zmq::POLLIN, wanted.message);
@@ -204,7 +204,7 @@ impl PatternSocket {
         ready(&mut self.polled, events).await.map_err(failed)
     }
 
-    /// Binds an endpoint, and gives it with the port that it took.
+    /// Binds an endpoint. Returns the endpoint with its port.
     pub fn bind(&mut self, endpoint: &str) -> Result<String, SocketError> {
         super::router::bind(&self.polled.get_ref().socket, endpoint)
     }
@@ -217,19 +217,19 @@ impl PatternSocket {
         named.and_then(|()| socket.connect(endpoint)).map_err(connecting(endpoint))
     }
 
-    /// Ends with an endpoint that it connects to.
+    /// Disconnects from an endpoint.
     pub fn disconnect(&mut self, endpoint: &str) -> Result<(), SocketError> {
         self.polled.get_ref().socket.disconnect(endpoint).map_err(connecting(endpoint))
     }
 
-    /// Watches the connections that this side makes. Must be called on tokio, before it connects.
+    /// Watches the connections that this side makes. Must be called on tokio, before the socket connects.
     pub fn watch(&mut self, context: &Context) -> Result<Connections, SocketError> {
         Connections::watch(context, &self.polled.get_ref().socket).map_err(opening)
     }
 }
 
-/// What becomes of a socket's connections. It has to be [ended](Self::end) before it is dropped, while the socket lives:
-/// libzmq's I/O thread waits for whoever is to hear its events.
+/// The events of a socket's connections. It must be [ended](Self::end) before it is dropped, while the socket lives:
+/// libzmq's I/O thread waits for a reader of its events.
 pub struct Connections {
     events: AsyncFd<Polled>,
 }
@@ -254,22 +254,23 @@ impl Connections {
         Ok(Connections { events })
     }
 
-    /// Watches no more.
+    /// Stops watching.
     pub fn end(self, socket: &mut PatternSocket) {
-        // No events to a place without a reader, in place of some to this one. An error means that there are none at all.
+        // This replaces the reader by a place without a reader and without events. An error means that there are no
+        // events at all.
         if let Err(error) = socket.polled.get_ref().socket.monitor(&place(), 0) {
             tracing::debug!(%error, "could not stop watching a socket");
         }
         drop(self.events);
     }
 
-    /// Waits until there is an event.
+    /// Waits for an event.
     pub async fn ready(&mut self) -> Result<(), SocketError> {
         ready(&mut self.events, zmq::POLLIN).await.map_err(failed)
     }
 
-    /// The next event, if one is there: the address of a connection, and whether it was lost. If not, it was made or is
-    /// being made.
+    /// Returns the next event, if there is one: whether a connection was lost, and its address. `false`: the connection
+    /// was made, or is being made.
     pub fn next_change(&mut self) -> Option<(bool, String)> {
         let socket = &self.events.get_ref().socket;
         // An event has two frames: its number and a value, then an address.

@@ -38,7 +38,7 @@ const INPROC: &str = "inproc://";
 /// The longest wait in milliseconds.
 const LONGEST_MS: u64 = 60_000;
 
-/// A ROUTER socket that is bound, and all that its thread waits for.
+/// A bound ROUTER socket, and all events that its thread waits for.
 pub struct Router {
     context: Context,
     socket: zmq::Socket,
@@ -51,36 +51,36 @@ pub struct Router {
     max_frames: usize,
 }
 
-/// A message that came.
+/// A received message.
 pub struct Arrival {
     /// The connection that it came over.
     pub from: Origin,
-    /// Whose it is, or why it must count for nobody.
+    /// The sender's identity, or the reason why the message belongs to no peer.
     pub identity: Result<Identity, Unproven>,
-    /// It came from a peer of this process.
+    /// The message came from a peer of this process.
     pub local: bool,
     /// The frames behind the routing id.
     pub content: Content,
 }
 
-/// What is in a message.
+/// The content of a message.
 pub enum Content {
-    /// It begins as a packet of MDP/RPC does.
+    /// The message begins like a packet of MDP/RPC.
     Packet(InPacket),
     /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
     Frames,
 }
 
-/// Where a message came from.
+/// The sender of a message.
 pub struct Origin(zmq::Message);
 
 impl Origin {
-    /// The routing id, for answers.
+    /// Returns the routing id, for answers.
     pub fn route(&self) -> &[u8] {
         &self.0
     }
 
-    /// The host of the peer, if it is not in this process.
+    /// Returns the host of the peer, if the peer is not in this process.
     pub fn address(&mut self) -> Option<&str> {
         self.0.gets("Peer-Address")
     }
@@ -120,13 +120,13 @@ impl Router {
         })
     }
 
-    /// The endpoints, with the ports that they took.
+    /// Returns the endpoints with their ports.
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
     }
 
-    /// The next message, if one is there. One that is no packet is put into `frames`, which is empty. `guarded`: keys
-    /// have rights of their own, so a peer with a key must not choose its routing id itself.
+    /// Receives the next message, if there is one. A message that is not a packet goes into `frames`, which must be
+    /// empty. `guarded`: keys have rights of their own, so a peer with a key must not choose its routing id.
     pub fn receive(
         &mut self,
         guarded: bool,
@@ -154,13 +154,12 @@ impl Router {
         Ok(Some(Arrival { from: Origin(route), identity, local, content }))
     }
 
-    /// Whether there is something to receive. An error shows at the next receive.
+    /// Whether there is a message to receive. The next receive returns an error.
     pub fn is_readable(&self) -> bool {
         self.socket.get_events().map_or(true, |found| found.contains(zmq::POLLIN))
     }
 
-    /// Waits until there is something to receive, a connection was lost or the thread was woken; no longer than `timeout`,
-    /// if there is one.
+    /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
     pub fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
         let timeout = timeout.map_or(-1, |timeout| timeout.as_ms().min(LONGEST_MS) as i64);
         let router = self.socket.as_poll_item(zmq::POLLIN);
@@ -219,17 +218,17 @@ impl Router {
         self.monitor.next()
     }
 
-    /// Whether a connection was lost: of which peer, only sending to it shows.
+    /// Whether a connection was lost. Only sending to each peer shows which one.
     pub fn is_lost(&mut self, now: Time) -> bool {
         self.monitor.due(now)
     }
 
-    /// Whether nobody new can connect any more, because what says which keys may has ended.
+    /// Whether no new peer can connect any more, because the handler that checks keys has ended.
     pub fn is_blind(&self) -> bool {
         self.identities.is_blind()
     }
 
-    /// Closes the socket when it has written what it holds. Blocks.
+    /// Closes the socket after it has written its messages. Blocks.
     pub fn close(self) {
         Closing(self.socket).close(&self.context);
     }

@@ -5,7 +5,7 @@ use super::zap;
 use crate::Context;
 use crate::security::{AllowList, KeyPair};
 
-/// Whether a server of libzmq's takes a peer with a key of its own.
+/// Whether one of libzmq's servers accepts a peer with a key of its own.
 fn takes_a_stranger(set_up: impl Fn(&Context, &mut zmq::Socket, &KeyPair)) -> bool {
     let (context, keys) = (Context::new(), KeyPair::new().unwrap());
     let mut router = context.socket(zmq::ROUTER).unwrap();
@@ -17,7 +17,7 @@ fn takes_a_stranger(set_up: impl Fn(&Context, &mut zmq::Socket, &KeyPair)) -> bo
     let dealer = elsewhere.socket(zmq::DEALER).unwrap();
     dealer.set_linger(0).unwrap();
     set_up_client(&dealer, &KeyPair::new().unwrap(), keys.public()).unwrap();
-    // It ends well, or libzmq says that it failed: no waiting in vain.
+    // The handshake succeeds, or libzmq reports a failure. So the test does not wait for a timeout.
     let events = zmq::SocketEvent::HANDSHAKE_SUCCEEDED.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_AUTH.to_raw()
         | zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL.to_raw()
@@ -43,14 +43,14 @@ fn a_keys_text_is_that_of_libzmq() {
     }
 }
 
-/// CURVE alone says nothing about who a peer is.
+/// CURVE alone does not limit which peers may connect.
 #[test]
 fn a22_curve_without_a_handler_takes_everybody_in_plain_libzmq() {
     assert!(takes_a_stranger(|_, router, keys| {
         router.set_curve_server(true).unwrap();
         router.set_curve_secretkey(keys.secret().expose()).unwrap();
     }));
-    // With a domain and without a handler too, unless the domain is enforced.
+    // The same with a domain and without a handler, unless the domain is enforced.
     assert!(takes_a_stranger(|_, router, keys| {
         router.set_curve_server(true).unwrap();
         router.set_curve_secretkey(keys.secret().expose()).unwrap();

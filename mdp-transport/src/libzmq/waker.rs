@@ -15,7 +15,7 @@ pub struct Waker {
     called: AtomicBool,
 }
 
-/// Where the thread hears that it was woken.
+/// The thread's end of the waker.
 pub struct Wakeups(zmq::Socket);
 
 impl Wakeups {
@@ -37,7 +37,7 @@ impl std::fmt::Debug for SendSocket {
 }
 
 impl Waker {
-    /// The waker, and what it wakes, for [`Router::bind`](super::router::Router::bind).
+    /// Makes a waker and its other end, for [`Router::bind`](super::router::Router::bind).
     pub fn new(context: &Context) -> Result<(Self, Wakeups), SocketError> {
         Waker::pair(context).map_err(opening)
     }
@@ -72,13 +72,13 @@ impl Waker {
         self.called.load(Ordering::Acquire)
     }
 
-    /// Whoever calls from now on is heard by another look.
+    /// Called before the thread looks for work: calls from now on cause another look.
     pub fn look(&self) {
-        // Reads too, so that what was said before a call is seen after it.
+        // The swap also reads, so data written before a call is visible after it.
         self.called.swap(false, Ordering::AcqRel);
     }
 
-    /// The thread itself has more to do, and must not wait.
+    /// Called by the thread itself when it has more work and must not wait.
     pub fn look_again(&self) {
         self.called.store(true, Ordering::Release);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 const OTHERS_WRITE: u32 = 0o022;
 /// A file that has not changed for this long is complete.
 pub const SETTLED: Duration = Duration::from_millis(350);
-/// How many times a file that still changes is waited for.
+/// The maximum number of waits for a file that still changes.
 const WAITS: usize = 10;
 
 /// The reason why a file that grants rights was not read.

@@ -102,7 +102,7 @@ impl<'a> Binding<'a> {
         lines.map(after_slashes).collect()
     }
 
-    /// The type of a message as it is written one module below that of the package.
+    /// The type of a message, as written one module below the package's module.
     fn message(&mut self, package: &str, rust: &str, proto: &str) -> Option<Type> {
         let beside_package = local_path(package, proto).is_some_and(|local| local == rust);
         match syn::parse_str(rust) {
@@ -131,10 +131,10 @@ fn after_slashes(line: String) -> String {
     if line.is_empty() { line } else { format!(" {line}") }
 }
 
-/// Takes a type from the package's module into a module below it.
+/// Converts a type for a module one level below the package's module.
 ///
-/// Only paths that start at the package's module change: `Foo`, `super::Foo`, but neither `::other::Foo`
-/// nor, because it comes from `extern_path`, `other::Foo` or `bool`.
+/// Only paths that start at the package's module change: `Foo` and `super::Foo`. Paths such as `::other::Foo` stay, and
+/// so do `other::Foo` and `bool`, because they come from an `extern_path`.
 fn descend(path: &mut Type, beside_package: bool) {
     let Type::Path(path) = path else { return };
     let segments = &mut path.path.segments;
@@ -150,9 +150,9 @@ fn descend(path: &mut Type, beside_package: bool) {
     }
 }
 
-/// The Rust path, in the module of `package`, of a message that is generated here. `None`: its name is invalid.
+/// The Rust path of a generated message, in the module of `package`. `None`: its name is invalid.
 ///
-/// This is what `prost-build` writes unless an `extern_path` says otherwise.
+/// `prost-build` writes this path, unless an `extern_path` replaces it.
 fn local_path(package: &str, message: &str) -> Option<String> {
     let mut package = package.split('.').filter(|part| !part.is_empty()).peekable();
     let (scope, name) = message.rsplit_once('.').unwrap_or(("", message));

@@ -16,7 +16,7 @@ use crate::emit::names;
 use crate::model::full_name;
 use crate::proto::parts::FILE_SERVICES;
 
-/// The types of one module.
+/// Returns the types of one module.
 pub(super) fn of(set: &FileDescriptorSet, module: &Module, code: &File) -> Vec<Generated> {
     let mut written = HashMap::new();
     look_into(&code.items, "", &mut written);
@@ -93,8 +93,8 @@ impl Found<'_> {
     }
 }
 
-/// Gives these modules a service without methods where they have none: `prost-build` asks its generator for
-/// more code only in packages with services.
+/// Adds a service without methods to modules that have no service: `prost-build` calls its generator for additional
+/// code only for packages with services.
 pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&Module) -> bool) {
     for file in set.file.iter_mut().filter(|file| file.service.is_empty()) {
         if !wanted(&rust_module(file)) {

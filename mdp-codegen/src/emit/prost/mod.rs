@@ -66,8 +66,8 @@ impl Ready {
     }
 }
 
-/// Lets `prost-build` resolve the services' types, and makes sure that what it makes of the messages is Rust:
-/// it would panic later, when it formats its output.
+/// Lets `prost-build` resolve the services' types, and checks that the generated code of the messages is valid Rust.
+/// Otherwise `prost-build` would panic later, when it formats its output.
 fn collect(
     config: &mut Config,
     set: &FileDescriptorSet,
@@ -89,7 +89,7 @@ fn collect(
     Ok((services.take(), messages))
 }
 
-/// What lets the messages of each module be used by services and records that are declared in Rust.
+/// The code that lets Rust services and records use the messages of each module.
 fn describe(
     set: &FileDescriptorSet,
     messages: &BTreeMap<Module, syn::File>,
@@ -98,7 +98,8 @@ fn describe(
     let described = messages.iter().filter_map(|(module, file)| {
         let types = described::of(set, module, file);
         let names = types.iter().map(|of| of.name.as_str());
-        // Where descriptors do not fit together, a service is told of it. Messages by themselves can do without.
+        // If descriptors contradict each other, an error appears for the service. Messages without a service do not
+        // need a schema.
         let schema = mdp_schema::types(set, names).ok().filter(|_| !types.is_empty())?;
         let code = emit::described::all(&types, &schema.to_bytes(), options);
         Some((module.clone(), code.to_string()))
@@ -114,7 +115,7 @@ fn invalid_rust(module: &Module, reason: &syn::Error) -> Problem {
     })
 }
 
-/// Gathers the services by the Rust module that they come into; two packages may share one.
+/// Collects the services by their Rust module; two packages may share a module.
 fn bind(
     settings: &Settings,
     set: &FileDescriptorSet,
@@ -138,7 +139,7 @@ fn bind(
     modules
 }
 
-/// The code of each service.
+/// Generates the code of each service.
 fn code(
     modules: &BTreeMap<Module, RustModule>,
     options: &Options,

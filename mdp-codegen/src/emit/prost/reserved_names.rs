@@ -26,7 +26,7 @@ pub(super) fn of(
     messages.chain(packages).collect()
 }
 
-/// The types inside a message come into a module with the message's name.
+/// The modules of messages: the types inside a message are in a module with the message's name.
 fn by_messages(
     file: &FileDescriptorProto,
     settings: &Settings,
@@ -57,7 +57,7 @@ fn has_inner_types(message: &DescriptorProto) -> bool {
         || message.nested_type.iter().any(|inner| !is_map(inner))
 }
 
-/// Package `a.b` is the module `b` in that of package `a`.
+/// The modules of packages: package `a.b` is the module `b` in the module of package `a`.
 fn by_package(package: &str, file: &str) -> Vec<(Module, Vec<ReservedName>)> {
     let mut outer = Module::from_parts(Vec::<String>::new());
     let mut reserved = Vec::new();

@@ -9,9 +9,9 @@ use crate::errors::{Mistake, Problem};
 use crate::proto::{AtPath, Settings, matches};
 
 impl Settings {
-    /// Hands everything that concerns messages to `prost-build`.
+    /// Passes all settings for messages to `prost-build`.
     ///
-    /// A setting that was not given leaves the user's `config` as it is.
+    /// A setting that was not made leaves the user's `config` unchanged.
     pub(crate) fn apply(&self, config: &mut Config) {
         config.prost_path(format!("{}::codegen::prost", self.runtime_path));
         config.prost_types_path(format!("{}::codegen::prost_types", self.runtime_path));
@@ -19,7 +19,7 @@ impl Settings {
             config.extern_path(path, rust_path);
         }
         self.apply_attributes(config);
-        // These three replace what was there.
+        // Each of these three replaces the value in `config`.
         if !self.bytes.is_empty() {
             config.bytes(&self.bytes);
         }
@@ -55,7 +55,7 @@ impl Settings {
         }
     }
 
-    /// The settings for the templates. `None`: the runtime path is one of the [`problems`](Self::problems).
+    /// Returns the settings for the templates. `None`: the runtime path is one of the [`problems`](Self::problems).
     pub(crate) fn options(&self) -> Option<Options> {
         Some(Options {
             runtime: runtime(&self.runtime_path).ok()?,
@@ -64,7 +64,7 @@ impl Settings {
         })
     }
 
-    /// The attributes for a service. Invalid ones are among the [`problems`](Self::problems).
+    /// Returns the attributes for a service. Invalid ones are among the [`problems`](Self::problems).
     pub(crate) fn attributes(&self, service: &str) -> Attributes {
         let of = |list: &[AtPath]| {
             let at_service = list.iter().filter(|(path, _)| matches(path, service));
@@ -78,7 +78,7 @@ impl Settings {
         }
     }
 
-    /// The mistakes of the settings themselves.
+    /// Returns the mistakes of the settings themselves.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         [
             ("type_attribute", &self.type_attributes),
@@ -103,7 +103,7 @@ impl Settings {
         Some(bad_setting("runtime_path", &self.runtime_path, reason))
     }
 
-    /// The system's own error would not name the folder.
+    /// Checks the folder here, because the system's error would not name it.
     fn bad_out_dir(&self) -> Option<Problem> {
         let folder = self.out_dir.as_ref().filter(|folder| !folder.is_dir())?;
         let value = folder.display().to_string();
@@ -121,7 +121,7 @@ fn attributes(text: &str) -> syn::Result<Vec<Attribute>> {
 
 fn runtime(text: &str) -> syn::Result<syn::Path> {
     let path = syn::Path::parse_mod_style.parse_str(text)?;
-    // The code lies several modules deep, where a relative path would mean something else each time.
+    // The code is several modules deep, where a relative path would have another meaning in each module.
     let from_root = path.leading_colon.is_some()
         || path.segments.first().is_some_and(|first| first.ident == "crate");
     if from_root { Ok(path) } else { Err(no("it must begin with `::` or `crate::`")) }

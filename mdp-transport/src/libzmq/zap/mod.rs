@@ -62,15 +62,15 @@ struct Domain {
     when_gone: Box<dyn Fn() + Send>,
 }
 
-/// A server's domain at the handler, until it is dropped.
+/// A server's domain at the handler. It ends when it is dropped.
 pub struct Registration {
     handler: Arc<Handler>,
     domain: String,
 }
 
 impl Registration {
-    /// Takes a domain of its own in this context, whose handler is started if there is none. `when_gone` is called once,
-    /// from the handler's thread, if that ends.
+    /// Makes a domain in this context, and starts the context's handler if there is none. `when_gone` is called once,
+    /// on the handler's thread, when that thread ends.
     pub fn new(
         context: &Context,
         allowed: AllowList,
