@@ -34,7 +34,7 @@ pub(super) struct Quantiles {
 }
 
 impl Quantiles {
-    /// Those of a call that is over as soon as it begins.
+    /// For calls whose running time does not count, such as those with streams.
     pub(super) const NONE: Quantiles = Quantiles { typical: 0, p95: 0 };
     /// What is assumed of a method of which nothing is known.
     pub(super) const UNKNOWN: Quantiles = Quantiles { typical: 0, p95: ASSUMED_LEAST_MS };

@@ -215,7 +215,7 @@ impl Schemas {
         self.lookups.is_empty()
     }
 
-    /// Whether the lookup of this place is to be seen to by now; `None` if there is none.
+    /// Whether the lookup of this place is due now. `None`: there is no such lookup.
     pub(super) fn is_due(&self, now: Time, place: usize) -> Option<bool> {
         self.lookups.get(place).map(|lookup| lookup.next.min(lookup.until) <= now)
     }

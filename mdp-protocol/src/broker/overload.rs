@@ -143,9 +143,10 @@ impl Pace {
     }
 }
 
-/// The longest wait that a call with this time left can afford: half of what is left after the 95th percentile of its
-/// method's running time, or an eighth of what is left after the median. `overloaded`: a long queue is of no use then, so
-/// it is a sixteenth, and the wait is a sixteenth of the time left at most, or [`SHORT`].
+/// The longest wait that a call with this time left can afford: half of the time that remains after the 95th percentile
+/// of its method's running time, or an eighth of the time that remains after the median; the longer of the two. In an
+/// overloaded service a long queue is of no use: the eighth becomes a sixteenth, and the wait is at most a sixteenth of
+/// the time left, or [`SHORT`] if that is more.
 fn patience(left: Span, quantiles: Option<Quantiles>, overloaded: bool) -> Span {
     let Quantiles { typical, p95 } = quantiles.unwrap_or(Quantiles::UNKNOWN);
     let left = left.as_ms();
