@@ -27,6 +27,11 @@ const PLENTY: u64 = 64;
 const ENOUGH: u64 = 8;
 const WINDOW: Span = Span::from_ms(200);
 const LONG_WINDOW: Span = Span::from_secs(1);
+/// Until the first window ends, calls that can wait for less than [`LONG_WINDOW`] are judged by what is seen so far,
+/// after this time. Calls that can wait for longer are not judged before the queue has this age: in a burst the first
+/// calls are the slowest, and the median of their times is too long.
+const EARLY: Span = Span::from_ms(100);
+const YOUNG: Span = Span::from_ms(500);
 /// Nanoseconds in a millisecond.
 const NANOS: u64 = 1_000_000;
 /// A service is overloaded after [`ROUNDS`] rounds of this length in which at least 5 % more calls came than were
@@ -47,6 +52,10 @@ pub(super) struct Pace {
     gap: Option<u64>,
     /// When the count began. `None`: no call waits.
     since: Option<Time>,
+    /// When calls began to wait, before the first of the windows that `gap` knows of, and the calls that have left the
+    /// queue for a worker since then, in windows that are over.
+    began: Time,
+    moved_before: u64,
     /// Calls that have left the queue for a worker since then.
     moved: u64,
     round: Round,
@@ -97,6 +106,9 @@ impl Pace {
         if now - self.empty_since > FORGET {
             self.gap = None;
         }
+        if self.gap.is_none() {
+            (self.began, self.moved_before) = (now, 0);
+        }
         (self.since, self.moved) = (Some(now), 0);
         self.round = Round { began: now, ..Round::default() };
     }
@@ -109,7 +121,7 @@ impl Pace {
         let passed = now - since;
         let window = if self.moved >= PLENTY { WINDOW } else { LONG_WINDOW };
         if self.moved >= ENOUGH && passed >= window {
-            self.learn(passed);
+            self.learn(now, passed);
             (self.since, self.moved) = (Some(now), 0);
         }
     }
@@ -120,26 +132,55 @@ impl Pace {
             && self.moved >= ENOUGH
             && now - since >= WINDOW
         {
-            self.learn(now - since);
+            self.learn(now, now - since);
         }
         self.empty_since = now;
     }
 
-    fn learn(&mut self, passed: Span) {
-        let seen = passed.as_ms().saturating_mul(NANOS) / self.moved.max(1);
-        self.gap = Some(self.gap.map_or(seen, |gap| (3 * gap + seen) / 4));
+    fn learn(&mut self, now: Time, passed: Span) {
+        let mean = |passed: Span, moved: u64| passed.as_ms().saturating_mul(NANOS) / moved.max(1);
+        let seen = mean(passed, self.moved);
+        self.moved_before = self.moved_before.saturating_add(self.moved);
+        self.gap = Some(match self.gap {
+            Some(gap) if now - self.began > LONG_WINDOW => (3 * gap + seen) / 4,
+            Some(_) => mean(now - self.began, self.moved_before),
+            None => seen,
+        });
     }
 
-    /// The time until this many calls have left the queue. `first`: what a gap is as long as none was seen.
-    fn wait(&self, now: Time, calls: usize, first: Option<u64>) -> Span {
-        let mut gap = self.gap.or(first).unwrap_or_default();
-        // What stands still is slower than it was. By half: calls do not leave at equal distances.
-        if let Some(passed) =
-            self.since.map(|since| now - since).filter(|passed| *passed >= LONG_WINDOW)
-        {
-            gap = gap.max(passed.as_ms().saturating_mul(NANOS) / (2 * (self.moved + 1)));
+    /// The first window of the queue began a short time ago.
+    fn is_young(&self, now: Time) -> bool {
+        now - self.began < YOUNG
+    }
+
+    /// The time until this many calls have left the queue. `first`: what a gap is as long as none was seen. `max`: the
+    /// longest wait that the next call can afford.
+    fn wait(&self, now: Time, calls: usize, first: Option<u64>, max: Span) -> Span {
+        if max >= LONG_WINDOW && self.since.is_some() && self.is_young(now) {
+            return Span::ZERO;
+        }
+        let is_new = now - self.began < LONG_WINDOW;
+        let mut gap = match (self.gap, first) {
+            // Both may be too long in a burst.
+            (Some(gap), Some(first)) if max >= LONG_WINDOW && is_new => gap.min(first),
+            (gap, first) => gap.or(first).unwrap_or_default(),
+        };
+        if let Some(since) = self.since {
+            let passed = now - since;
+            let seen = passed.as_ms().saturating_mul(NANOS) / (self.moved + 1);
+            if passed >= LONG_WINDOW {
+                // What stands still is slower than it was. By half: calls do not leave at equal distances.
+                gap = gap.max(seen / 2);
+            } else if self.is_seen_early(passed) {
+                gap = gap.max(seen);
+            }
         }
         Span::from_ms(gap.saturating_mul(calls as u64) / NANOS)
+    }
+
+    /// No window has ended yet, but some calls have moved.
+    fn is_seen_early(&self, passed: Span) -> bool {
+        self.gap.is_none() && self.moved >= ENOUGH && passed >= EARLY
     }
 }
 
@@ -187,8 +228,8 @@ impl<P: Payload> Broker<P> {
         let pace = found.pace_mut();
         pace.offer(now);
         let first = quantiles.map(|known| known.typical.saturating_mul(NANOS) / slots);
-        let wait = pace.wait(now, ahead, first);
         let max = patience(wish.left, quantiles, pace.round.is_overloaded());
+        let wait = pace.wait(now, ahead, first, max);
         if wait <= max {
             return Ok(());
         }
@@ -256,6 +297,9 @@ impl<P: Payload> Broker<P> {
 mod tests {
     use super::*;
 
+    /// What a call can wait that has much time.
+    const LONG: Span = Span::from_secs(10);
+
     fn at(ms: u64) -> Time {
         Time::from_ms(ms)
     }
@@ -272,23 +316,49 @@ mod tests {
     #[test]
     fn the_wait_follows_the_pace() {
         let mut pace = Pace::default();
-        assert_eq!(pace.wait(at(0), 100, None), Span::ZERO);
-        assert_eq!(pace.wait(at(0), 100, Some(5_000_000)), Span::from_ms(500));
+        assert_eq!(pace.wait(at(0), 100, None, SHORT), Span::ZERO);
+        assert_eq!(pace.wait(at(0), 100, Some(5_000_000), SHORT), Span::from_ms(500));
         let now = moves(&mut pace, 0, 80, 5);
-        assert_eq!(pace.wait(at(now), 100, None), Span::from_ms(500));
+        assert_eq!(pace.wait(at(now), 100, None, SHORT), Span::from_ms(500));
         // Twice as slow: within some seconds it is known.
         let now = moves(&mut pace, now, 500, 10);
-        let wait = pace.wait(at(now), 100, None).as_ms();
+        let wait = pace.wait(at(now), 100, None, SHORT).as_ms();
         assert!((800..=1_000).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn before_the_pace_is_known_only_calls_with_little_time_are_judged_by_what_is_seen() {
+        let mut pace = Pace::default();
+        let now = moves(&mut pace, 0, 7, 15);
+        let first = Some(5_000_000);
+        let wait = |pace: &Pace, max| pace.wait(at(now + 15), 10, first, max).as_ms();
+        assert_eq!(wait(&pace, Span::from_ms(60)), 50);
+        pace.advance(at(now + 15));
+        assert_eq!(wait(&pace, Span::from_ms(60)), 133);
+        assert_eq!(wait(&pace, LONG), 0);
+    }
+
+    #[test]
+    fn a_burst_is_not_judged_by_its_first_calls() {
+        let mut pace = Pace::default();
+        // 64 calls within 256 ms, then four in each millisecond.
+        let now = moves(&mut pace, 0, 64, 4);
+        let wait = |pace: &Pace, now, max| pace.wait(at(now), 1_000, Some(300_000), max).as_ms();
+        assert_eq!(wait(&pace, now, Span::from_ms(900)), 4_000);
+        assert_eq!(wait(&pace, now, LONG), 0);
+        for n in 0..3_000 {
+            pace.advance(at(now + n / 4));
+        }
+        assert!((300..500).contains(&wait(&pace, now + 750, LONG)), "{pace:?}");
     }
 
     #[test]
     fn a_queue_that_stands_still_is_seen_at_once() {
         let mut pace = Pace::default();
         let now = moves(&mut pace, 0, 64, 5);
-        assert_eq!(pace.wait(at(now + 3_000), 1, None), Span::from_ms(1_500));
+        assert_eq!(pace.wait(at(now + 3_000), 1, None, LONG), Span::from_ms(1_500));
         pace.advance(at(now + 6_000));
-        assert_eq!(pace.wait(at(now + 6_000), 1, None), Span::from_ms(1_500));
+        assert_eq!(pace.wait(at(now + 6_000), 1, None, LONG), Span::from_ms(1_500));
     }
 
     #[test]
@@ -297,10 +367,10 @@ mod tests {
         let now = moves(&mut pace, 0, 20, 100);
         pace.end(at(now));
         pace.begin(at(now + 1_000));
-        assert_eq!(pace.wait(at(now + 1_000), 10, None), Span::from_secs(1));
+        assert_eq!(pace.wait(at(now + 1_000), 10, None, LONG), Span::from_secs(1));
         pace.end(at(now + 1_000));
         pace.begin(at(now + 12_000));
-        assert_eq!(pace.wait(at(now + 12_000), 10, None), Span::ZERO);
+        assert_eq!(pace.wait(at(now + 12_000), 10, None, LONG), Span::ZERO);
     }
 
     #[test]
