@@ -32,8 +32,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ),
     ("mdp-codegen", &["check", "errors"]),
     ("mdp-codegen", &["emit", "proto"]),
-    ("mdp-protocol", &["backoff", "session"]),
-    ("mdp-protocol", &["identity", "policy"]),
     ("mdp-runtime", &["connection", "observe"]),
     (
         "mdp-runtime",
