@@ -8,7 +8,7 @@ use mdp_protocol::wire::classic::Form;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
-use super::result_channel::ResultSender;
+use super::ending::ResultSender;
 use crate::classic::Side;
 use crate::classic::calls::Calls;
 use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
