@@ -11,7 +11,6 @@ use crate::workspace::Source;
 /// Circles that are there still, by crate. A circle may lose modules, and then its line here loses them, too.
 pub const KNOWN: &[(&str, &[&str])] = &[
     ("mdp-call", &["codec", "status"]),
-    ("mdp-cli", &["contracts", "management"]),
     (
         "mdp-cli",
         &[
@@ -30,9 +29,6 @@ pub const KNOWN: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("mdp-codegen", &["check", "errors"]),
-    ("mdp-codegen", &["emit", "proto"]),
-    ("mdp-runtime", &["connection", "observe"]),
     (
         "mdp-runtime",
         &[
