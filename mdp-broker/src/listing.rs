@@ -11,8 +11,7 @@ use mdp_protocol::wire::{Record, Reply, SchemaHash};
 use mdp_protocol::{Limits, Span};
 use serde_json::{Value, json};
 
-use mdp_call::body::Body;
-use mdp_call::pack::Packer;
+use mdp_call::body::{Body, Packer};
 use mdp_transport::clock;
 
 /// Puts a record into a packet, a listing with what it says.

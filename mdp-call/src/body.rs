@@ -1,15 +1,29 @@
-//! The body of a call in transit: a slice of the packet it arrived in, or bytes of its own.
+//! The bodies of calls, and the packets that they travel in.
+//!
+//! A [`Body`] is a slice of the packet it arrived in, or bytes of its own. A [`Packer`] gathers records with their bodies
+//! into a packet to send, [`Received`] is a packet that arrived, with its [`Records`].
+
+use std::slice;
 
 use bytes::Bytes;
-use mdp_protocol::wire::{self, Command, Flags, Head, Tail};
-use mdp_protocol::{Limits, Payload};
+use mdp_protocol::wire::{
+    self, Command, DisconnectReason, Flags, Head, Record, RecordError, Reply, Tail, WireError,
+};
+use mdp_protocol::{Code, Limits, Payload};
 
+use crate::codec::{self, notes};
 use crate::compress;
 use crate::status::Status;
+use mdp_transport::{InPacket, OutPacket};
 
 /// Payloads with more bytes travel in a frame of their own, which is moved and never copied. For smaller payloads, a
 /// copy into the packet costs less than a frame.
 pub const MAX_INLINE: usize = 8 * 1024;
+
+/// Maximum size of a status in bytes, whatever limit the receiver has.
+const MAX_STATUS: usize = 4 << 20;
+/// Bytes for the other records in a packet with a status.
+const PACKET_ROOM: usize = 64 << 10;
 
 /// The name, the metadata and the payload of a REQUEST or a FINAL.
 #[derive(Clone, Debug, Default)]
@@ -236,6 +250,24 @@ impl Body {
         if self.is_compressed() { compress::unpack(&payload, max) } else { Ok(payload) }
     }
 
+    /// The end of a call with `code`, for a receiver that takes frames of `frame_bytes`. A status that is too large
+    /// together with its metadata is cut until it fits, and gets a note. A reply with the code OK is not changed.
+    pub fn fitting(self, code: Code, frame_bytes: u64) -> Self {
+        let max = usize::try_from(frame_bytes).unwrap_or(usize::MAX).min(MAX_STATUS);
+        let max = max.saturating_sub(PACKET_ROOM).max(max / 2);
+        if code == Code::Ok || self.is_raw() || self.is_compressed() || self.size() <= max {
+            return self;
+        }
+        let (meta, meta_left) = match self.meta() {
+            meta if meta.len() <= max / 4 => (meta, 0),
+            meta => (Bytes::new(), meta.len()),
+        };
+        let room = max.saturating_sub(meta.len());
+        let status = notes::cut_encoded(code, self.payload(), room, meta_left);
+        let meta = Some(&*meta).filter(|meta| !meta.is_empty());
+        Body::with_payload("", meta, status)
+    }
+
     /// The payload's own frame, if there is one.
     #[inline]
     pub fn out(&self) -> Option<&Bytes> {
@@ -385,61 +417,236 @@ fn joined(frames: &[Bytes]) -> Bytes {
     Bytes::from(payload)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mdp_protocol::Limits;
-    use mdp_protocol::wire::Record;
+/// A packet with this many bytes is sent. So packets fit into caches and pipes, and the receiver works on one packet
+/// while the next one is gathered.
+const PACKET_BYTES: usize = 32 * 1024;
+const PACKET_WEIGHT: usize = 128 * CALL_WEIGHT;
+const PACKET_FRAMES: usize = 16;
 
-    fn through_the_wire(body: &Body) -> Body {
-        let record = Record::Request {
-            call: 7,
-            timeout: mdp_protocol::Span::from_ms(5),
-            idempotent: true,
-            attempt: 1,
-            peer: b"client-1".as_slice(),
-            kind: wire::CallKind::Unary,
-            body: (),
-        };
-        let mut packet = Vec::new();
-        wire::put_tail(&mut packet, &record, body.tail());
-        let frames: Vec<Bytes> = body.out().cloned().into_iter().collect();
-        let lens: Vec<usize> = frames.iter().map(Bytes::len).collect();
-        let mut heads = Vec::new();
-        wire::decode(&packet, &lens, &Limits::default(), &mut heads).unwrap();
-        Body::of(&heads[0], &Bytes::from(packet), &frames)
+/// The weight of a record is the work for its receiver. The record of a call starts work of a handler or a caller. An
+/// item of a stream is one of many, and needs less work.
+pub const CALL_WEIGHT: usize = 4;
+const ITEM_WEIGHT: usize = 1;
+
+/// The number of calls that are handled before the other direction of a driver's loop. The number is small, so that
+/// these calls are sent while the next ones arrive and both directions work at the same time.
+pub const BURST: usize = 128;
+
+/// The same limit in weights of records: it allows more items of streams than calls.
+pub const BURST_WEIGHT: usize = BURST * CALL_WEIGHT;
+
+/// The weight of a record with this command.
+fn weight(command: Option<Command>) -> usize {
+    if command == Some(Command::Data) { ITEM_WEIGHT } else { CALL_WEIGHT }
+}
+
+/// The weight of received records, at least 1.
+#[inline]
+pub fn weight_of(heads: &[Head]) -> usize {
+    heads.iter().map(|head| weight(head.command())).sum::<usize>().max(1)
+}
+
+/// The packet that is being filled for one receiver.
+#[derive(Debug, Default)]
+pub struct Packer {
+    packet: OutPacket,
+    /// Bytes in the payload frames of the packet.
+    frame_bytes: usize,
+    /// Weight of the packet's records, at least 1 if there is a record.
+    weight: usize,
+}
+
+impl Packer {
+    /// Whether no record is in it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.weight == 0
     }
 
-    #[test]
-    fn frames_come_through_the_wire_as_they_were() {
-        for len in [0, 1, MAX_INLINE] {
-            let frames = vec![Bytes::from(vec![3; len]), Bytes::new(), Bytes::from_static(b"end")];
-            let sent = Body::of_frames(b"echo", frames.clone());
-            let came = through_the_wire(&sent.flat().unwrap());
-            assert!(came.is_raw() && came.flat().is_none());
-            assert_eq!((came.path(), came.last_frame()), (b"echo".as_slice(), b"end".as_slice()));
-            assert_eq!((came.frames(), sent.frames()), (frames.clone(), frames));
-            assert_eq!(came.payload(), sent.payload());
-            // The sizes are compared without the client's id, which the broker adds.
-            assert_eq!(came.size() - came.peer().len(), sent.size());
-        }
+    /// Whether the packet should be sent before more records are added.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.packet.first.len() >= PACKET_BYTES
+            || self.weight >= PACKET_WEIGHT
+            || self.packet.frames.len() >= PACKET_FRAMES
     }
 
-    #[test]
-    fn a_body_comes_through_the_wire_as_it_was() {
-        for len in [0, 1, MAX_INLINE, MAX_INLINE + 1] {
-            for meta in [None, Some(b"meta".as_slice()), Some(b"".as_slice())] {
-                let payload = Bytes::from(vec![3; len]);
-                let sent = Body::with_payload("a.B/C", meta, payload.clone());
-                let came = through_the_wire(&sent);
-                assert_eq!(came.path(), b"a.B/C");
-                assert_eq!(came.meta(), meta.unwrap_or_default());
-                assert_eq!(came.payload(), payload);
-                assert_eq!(came.peer(), b"client-1".as_slice());
-                assert_eq!(came.out().is_some(), len > MAX_INLINE);
-                assert_eq!(came.keep().payload(), payload);
-                assert_eq!(through_the_wire(&came.detach()).payload(), payload);
+    /// Adds a record. A listing of the broker is added [with its body](Self::put_with).
+    pub fn put<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>) {
+        match record {
+            Record::Final { reply: Reply::Refused(refusal), .. } => {
+                let status = codec::encode_status(&Status::from(refusal.as_ref()));
+                self.put_with(record, &Body::with_payload("", None, status));
             }
+            Record::Final { reply: Reply::Listing(_), .. } => {
+                self.put_with(record, &Body::default());
+            }
+            _ => match record.body() {
+                Some(body) => self.put_with(record, body),
+                None => {
+                    self.weight += weight(Some(record.command()));
+                    wire::put(&mut self.packet.first, record);
+                }
+            },
         }
+    }
+
+    /// Adds a record with this body in place of its own.
+    pub fn put_with<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
+        self.weight += weight(Some(record.command()));
+        match body.flat() {
+            Some(flat) => self.put_body(record, &flat),
+            None => self.put_body(record, body),
+        }
+    }
+
+    fn put_body<N: AsRef<[u8]>>(&mut self, record: &Record<N, Body>, body: &Body) {
+        wire::put_tail(&mut self.packet.first, record, body.tail());
+        if let Some(out) = body.out() {
+            self.frame_bytes += out.len();
+            self.packet.frames.push(out.clone());
+        }
+    }
+
+    /// The packet to send. After the packet is sent, [clear](Self::clear) the packer.
+    #[inline]
+    pub fn packet(&mut self) -> &mut OutPacket {
+        &mut self.packet
+    }
+
+    /// Whether there are no payload frames behind the packet.
+    #[inline]
+    pub fn is_one_frame(&self) -> bool {
+        self.packet.frames.is_empty()
+    }
+
+    /// The bytes of the packet and its frames, and the number of frames.
+    #[inline]
+    pub fn size(&self) -> (usize, usize) {
+        (self.packet.first.len() + self.frame_bytes, 1 + self.packet.frames.len())
+    }
+
+    /// Empties it, and keeps its buffers.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.packet.clear();
+        self.frame_bytes = 0;
+        self.weight = 0;
+    }
+
+    /// Takes the packet back in the form of a received message, to find the records that were not sent.
+    pub fn take(&mut self) -> Received {
+        let received = Received {
+            packet: Bytes::from(std::mem::take(&mut self.packet.first)),
+            frames: std::mem::take(&mut self.packet.frames),
+        };
+        self.clear();
+        received
     }
 }
+
+/// A message as received: the packet, then the payload frames.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The first frame.
+    pub packet: Bytes,
+    /// The payload frames behind it.
+    pub frames: Vec<Bytes>,
+}
+
+impl From<InPacket> for Received {
+    fn from(packet: InPacket) -> Self {
+        Received { packet: packet.first, frames: packet.frames }
+    }
+}
+
+impl Received {
+    /// Decodes the heads of the packet's records, all or none.
+    ///
+    /// # Errors
+    ///
+    /// A record, or a raw payload, cannot be read.
+    pub fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
+        if self.frames.is_empty() {
+            wire::decode(&self.packet, &[], limits, heads)?;
+        } else {
+            let lens: Vec<usize> = self.frames.iter().map(Bytes::len).collect();
+            wire::decode(&self.packet, &lens, limits, heads)?;
+        }
+        let checked = self.check_raw(limits, heads);
+        if checked.is_err() {
+            heads.clear();
+        }
+        checked
+    }
+
+    /// Checks that each raw payload is a list of frames (wire.md R85).
+    fn check_raw(&self, limits: &Limits, heads: &[Head]) -> Result<(), WireError> {
+        for (record, head) in heads.iter().enumerate() {
+            if head.flags.has(Flags::RAW) {
+                let payload = self.body(head).payload();
+                wire::split_frames(&payload, limits.body_frames(), |_| {})
+                    .map_err(|error| WireError::Raw { record, error })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the records of the packet, all or none of them. `heads` is a buffer for their heads.
+    ///
+    /// # Errors
+    ///
+    /// As of [`decode`](Self::decode).
+    #[inline]
+    pub fn read<'a>(
+        &'a self,
+        limits: &Limits,
+        heads: &'a mut Vec<Head>,
+    ) -> Result<Records<'a>, WireError> {
+        self.decode(limits, heads)?;
+        Ok(Records { message: self, heads: heads.iter() })
+    }
+
+    /// The body of a record of this packet.
+    #[inline]
+    pub fn body(&self, head: &Head) -> Body {
+        Body::of(head, &self.packet, &self.frames)
+    }
+}
+
+/// The records of a received message, in their order. An unknown command is an error of its record alone.
+#[derive(Debug)]
+pub struct Records<'a> {
+    message: &'a Received,
+    heads: slice::Iter<'a, Head>,
+}
+
+impl Records<'_> {
+    /// The weight of the records that are left, at least 1.
+    #[inline]
+    pub fn weight(&self) -> usize {
+        weight_of(self.heads.as_slice())
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<&'a [u8], Body>, RecordError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, message) = (self.heads.next()?, self.message);
+        let body = |head: &Head| Body::of(head, &message.packet, &message.frames);
+        Some(Record::read(head, &message.packet, body))
+    }
+}
+
+/// The reason for a peer whose message could not be read.
+pub fn reason_for(error: WireError) -> DisconnectReason {
+    match error {
+        WireError::Version(_) => DisconnectReason::Version,
+        _ => DisconnectReason::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ use mdp_protocol::wire::{self, Marks, MetadataError};
 use mdp_protocol::{Code, Reason, Refusal};
 use prost::Message;
 
-use crate::compress::Compression;
 use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
@@ -218,9 +217,9 @@ impl EncodedMetadata {
         Ok(EncodedMetadata { bytes, marks })
     }
 
-    /// How the worker may compress the replies to a request with this metadata.
-    pub fn accept(&self) -> Option<Compression> {
-        Compression::of(u8::try_from(self.marks.accept).ok()?)
+    /// The fields of the metadata for the broker and the worker.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Decodes the entries.

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::codec::EncodedMetadata;
 use crate::status::Status;
 
 /// Payloads with fewer bytes are not compressed: they gain little, and share packets with others.
@@ -95,6 +96,13 @@ impl Compression {
                 lz4_flex::block::decompress(block, size).map_err(|error| error.to_string())
             }
         }
+    }
+}
+
+impl EncodedMetadata {
+    /// How the worker may compress the replies to a request with this metadata.
+    pub fn accept(&self) -> Option<Compression> {
+        Compression::of(u8::try_from(self.marks().accept).ok()?)
     }
 }
 

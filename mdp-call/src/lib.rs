@@ -3,8 +3,8 @@
 //! What is said about a call, and its bytes. Broker, worker, client and generated code stand on it.
 //!
 //! - [`status`], [`metadata`], [`extensions`], [`method`]: what users say.
-//! - [`codec`]: the seam to protobuf. [`compress`], [`body`] and [`pack`]: messages to bodies, bodies to records, records to
-//!   packets, and back.
+//! - [`codec`]: the seam to protobuf. [`compress`] and [`body`]: messages to bodies, bodies to records, records to packets,
+//!   and back.
 //! - [`log`]: log lines that peers can cause. `otel`, behind the feature `opentelemetry`: what spans have in common.
 
 pub mod body;
@@ -16,7 +16,6 @@ pub mod metadata;
 pub mod method;
 #[cfg(feature = "opentelemetry")]
 pub mod otel;
-pub mod pack;
 pub mod status;
 
 pub use extensions::Extensions;

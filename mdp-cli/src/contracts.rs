@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mdp_runtime::dynamic::Method;
 use mdp_runtime::{Code, Idempotency, Status};
 
-use crate::management::WorkerLine;
+use crate::management::{AskError, Management, WorkerLine};
 
 /// A contract, and the workers that have it and accept calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,15 @@ pub(crate) struct Contract {
     pub(crate) workers: Vec<String>,
 }
 
+impl Management {
+    /// Returns the contracts of a service's workers; the contract of most workers comes first.
+    pub(crate) async fn contracts(&self, service: &str) -> Result<Vec<Contract>, AskError> {
+        Ok(of(&self.workers(service).await?))
+    }
+}
+
 /// Returns the contracts of these workers; the contract of most workers comes first.
-pub(crate) fn of(workers: &[WorkerLine]) -> Vec<Contract> {
+fn of(workers: &[WorkerLine]) -> Vec<Contract> {
     let mut by_hash: BTreeMap<&str, Vec<&WorkerLine>> = BTreeMap::new();
     for worker in workers.iter().filter(|worker| !worker.draining) {
         if let Some(hash) = &worker.schema {

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 use crate::connect::ConnectArgs;
-use crate::contracts::{self, Contract};
 
 /// The time limit for an answer of the broker.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -157,11 +156,6 @@ impl Management {
 
     pub(crate) async fn broker(&self) -> Result<BrokerLine, AskError> {
         self.json("mmi.broker", "").await
-    }
-
-    /// Returns the contracts of a service's workers; the contract of most workers comes first.
-    pub(crate) async fn contracts(&self, service: &str) -> Result<Vec<Contract>, AskError> {
-        Ok(contracts::of(&self.workers(service).await?))
     }
 
     /// Returns the schema of a service and the contract's hash in hex: the contract with this hash, or else the

@@ -4,10 +4,8 @@
 //! mistake, so a user sees all mistakes at once.
 
 use crate::errors::{Mistake, Problem};
+pub use crate::model::MAX_NAME_BYTES;
 use crate::model::{Method, Service, Shape};
-
-/// The longest service name and method path, in bytes: a name's length is one byte on the wire.
-pub const MAX_NAME_BYTES: usize = 255;
 
 /// Checks a service and returns every problem found. An empty list: the service is valid.
 pub fn service(service: &Service) -> Vec<Problem> {

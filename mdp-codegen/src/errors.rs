@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::check::MAX_NAME_BYTES;
-use crate::model::{Place, Service};
+use crate::model::{MAX_NAME_BYTES, Place, Service};
 
 /// One mistake, with its place.
 ///

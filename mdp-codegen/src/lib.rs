@@ -85,6 +85,8 @@
 //!
 //! A [`Generator`] writes code in another language from the plain model; [`Builder::generator`] takes it.
 
+#[cfg(feature = "proto")]
+mod builder;
 pub mod check;
 pub mod emit;
 mod errors;
@@ -95,6 +97,8 @@ pub mod model;
 mod proto;
 
 #[cfg(feature = "proto")]
+pub use builder::{Builder, compile_protos, configure};
+#[cfg(feature = "proto")]
 pub use errors::Error;
 pub use errors::{Mistake, Problem};
 #[cfg(feature = "proto")]
@@ -102,5 +106,3 @@ pub use generator::{Generator, GeneratorError, Output};
 /// The crate whose `Config` [`Builder::compile_with_config`] takes.
 #[cfg(feature = "proto")]
 pub use prost_build;
-#[cfg(feature = "proto")]
-pub use proto::{Builder, compile_protos, configure};

@@ -249,7 +249,7 @@ impl<P: Payload, T> Client<P, T> {
             }
             return None;
         }
-        let now = self.session.advance(now);
+        let now = self.session.at(now);
         let mut made = None;
         // As in the broker: once in a millisecond is enough.
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);

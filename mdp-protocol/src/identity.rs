@@ -1,6 +1,7 @@
 //! The identity of a peer, as the transport has proven it.
 
-use crate::policy::PeerKey;
+/// A peer's key as the transport has proven it: 32 bytes of CURVE.
+pub type PeerKey = [u8; 32];
 
 /// The sender of a message: the holder of a key, or a peer without a key.
 ///

@@ -38,7 +38,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod backoff;
 pub mod broker;
 pub mod classic;
 pub mod client;

@@ -8,9 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::identity::Identity;
-
-/// A peer's key as the transport has proven it: 32 bytes of CURVE.
-pub type PeerKey = [u8; 32];
+pub use crate::identity::PeerKey;
 
 /// A name, or the beginning of names: `auth.v1.Auth`, `auth.v1.*`, `*`.
 ///

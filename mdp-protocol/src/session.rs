@@ -9,12 +9,14 @@
 //!
 //! Worker and client share this code. Each decides itself what a loss means for its calls.
 
+mod backoff;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::backoff::Backoff;
 use crate::time::{HEARTBEAT, LIVENESS, Span, Time};
 use crate::wire::{DisconnectReason, Record};
+pub(crate) use backoff::Backoff;
 
 /// Settings of a session, for workers and clients alike.
 #[derive(Clone, Debug)]
@@ -259,16 +261,10 @@ impl PeerSession {
         }
     }
 
-    /// Advances the time. Call it first for each input.
-    pub(crate) fn advance(&mut self, now: Time) -> Time {
-        let now = now.max(self.last);
-        if now - self.last > self.config.heartbeat.times(2) {
-            // This process did not run for a while: messages that wait in the socket are read before the broker counts
-            // as gone.
-            self.grace_until = now + self.config.heartbeat;
-        }
-        self.last = now;
-        now
+    /// The time of an input: it never goes back.
+    #[inline]
+    pub(crate) fn at(&self, now: Time) -> Time {
+        now.max(self.last)
     }
 
     pub(crate) fn send<P, A>(&mut self, now: Time, record: Record<Arc<[u8]>, P>, out: &mut Vec<A>)
@@ -314,11 +310,17 @@ impl PeerSession {
         }
     }
 
-    /// Performs the work that is due at `now`.
+    /// Performs the work that is due at `now`. Call it in each millisecond that has an input.
     pub(crate) fn tick<P, A>(&mut self, now: Time, out: &mut Vec<A>) -> Ticked
     where
         A: From<SessionAction<P>>,
     {
+        if now - self.last > self.config.heartbeat.times(2) {
+            // This process did not run for a while: messages that wait in the socket are read before the broker counts
+            // as gone.
+            self.grace_until = now + self.config.heartbeat;
+        }
+        self.last = now;
         match self.phase {
             Phase::Waiting { until } if now >= until => {
                 self.connect(now, out);

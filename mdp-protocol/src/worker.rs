@@ -276,7 +276,7 @@ impl Worker {
         if self.closed {
             return;
         }
-        let now = self.session.advance(now);
+        let now = self.session.at(now);
         // As in the broker: once in a millisecond is enough.
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {

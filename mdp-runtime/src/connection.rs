@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mdp_protocol::{ConnectionState, LossCause, Span, Time};
 
-use crate::observe;
+use crate::observe::{self, Line};
 use mdp_transport::clock::Clock;
 
 /// The time between two lines with the same cause.
@@ -52,15 +52,6 @@ pub(crate) fn endpoint(
         Some(place) => endpoints.get(place).cloned().unwrap_or_default(),
         None => endpoints.join(" "),
     }
-}
-
-/// A line of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    Connecting,
-    Connected { endpoint: String, id: Arc<[u8]> },
-    Lost { cause: LossCause, again: u64, next: Option<Span> },
-    Closed,
 }
 
 impl Connection {

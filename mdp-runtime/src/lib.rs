@@ -93,7 +93,6 @@
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
-mod broker_link;
 mod call;
 mod classic;
 mod client;
@@ -108,7 +107,6 @@ mod observe;
 pub mod otel;
 mod peer;
 mod retry;
-mod rpc_link;
 mod secondary_map;
 mod signal;
 pub mod stream;

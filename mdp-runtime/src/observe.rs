@@ -1,11 +1,11 @@
 //! What becomes of workers and connections, as `tracing` events. Nothing behaves otherwise for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mdp_call::bounded;
 use mdp_call::log::shown;
-
-use crate::connection::{self, Line};
+use mdp_protocol::{LossCause, Span};
 
 /// A worker refuses a call because handlers of ended calls use all its capacity.
 pub(crate) fn no_permit(service: &[u8], capacity: u32, outlasting: u32) {
@@ -34,13 +34,17 @@ pub(crate) fn moves() {
     bounded!(warn, "the tokio runtime of the handlers runs again; the worker comes back");
 }
 
+/// A line of the log about a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Connecting,
+    Connected { endpoint: String, id: Arc<[u8]> },
+    Lost { cause: LossCause, again: u64, next: Option<Span> },
+    Closed,
+}
+
 /// A change of a connection to a broker.
-pub(crate) fn connection(
-    who: &'static str,
-    services: Option<&str>,
-    endpoint: &str,
-    line: &connection::Line,
-) {
+pub(crate) fn connection(who: &'static str, services: Option<&str>, endpoint: &str, line: &Line) {
     match line {
         Line::Connecting => tracing::debug!(who, services, endpoint, "connecting"),
         Line::Connected { endpoint, id } => {

@@ -9,8 +9,7 @@ use mdp_protocol::wire::{Head, Record, tunnel};
 use super::outbox::Failure;
 use super::unread::{Account, cost};
 use crate::listing;
-use mdp_call::body::Body;
-use mdp_call::pack::{Packer, Received};
+use mdp_call::body::{Body, Packer, Received};
 use mdp_transport::{Frame, Router};
 
 /// A received message.

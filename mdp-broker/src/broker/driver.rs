@@ -8,7 +8,7 @@ use mdp_protocol::broker::{
     Action, Broker, Config, Input, Report, Sender, Stats, ToClassic, Verdict,
 };
 use mdp_protocol::wire::classic::{ClassicError, Form};
-use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head, Record};
+use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head};
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
@@ -21,8 +21,7 @@ use super::refusals::Refusals;
 use crate::error::{BindError, BrokerFailure};
 use crate::observe;
 use crate::policy::Policy;
-use mdp_call::body::Body;
-use mdp_call::pack::{BURST_WEIGHT, CALL_WEIGHT, Received, reason_for, weight_of};
+use mdp_call::body::{BURST_WEIGHT, Body, CALL_WEIGHT, Received, Records, reason_for};
 use mdp_transport::clock::Clock;
 use mdp_transport::security::KeyPair;
 use mdp_transport::spin::Spin;
@@ -240,15 +239,20 @@ impl BrokerDriver {
         let message = Received::from(packet);
         let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
-        if let Err(error) = message.decode(&self.limits, &mut heads) {
-            observe::invalid(route, &error);
-            let (from, reason) = (self.core.sender(route, identity), reason_for(error));
-            self.handle_at(now, Input::Invalid { from, reason });
-        }
+        let records = match message.read(&self.limits, &mut heads) {
+            Ok(records) => Some(records),
+            Err(error) => {
+                observe::invalid(route, &error);
+                let (from, reason) = (self.core.sender(route, identity), reason_for(error));
+                self.handle_at(now, Input::Invalid { from, reason });
+                None
+            }
+        };
+        let weight = records.as_ref().map_or(1, Records::weight);
         let from = self.core.sender(route, identity);
         self.look_at(now, from);
-        for head in &heads {
-            match Record::read(head, &message.packet, |head| message.body(head)) {
+        for record in records.into_iter().flatten() {
+            match record {
                 Ok(record) => {
                     self.queue_spans.came(from, &record);
                     self.handle_at(now, Input::Record { from, record });
@@ -259,7 +263,6 @@ impl BrokerDriver {
                 }
             }
         }
-        let weight = weight_of(&heads);
         heads.clear();
         self.heads = heads;
         weight

@@ -6,8 +6,7 @@ use mdp_protocol::{Key, Limit, Limits};
 
 use super::unread::{Account, Accounts, Ticket, cost};
 use crate::listing;
-use mdp_call::body::Body;
-use mdp_call::pack::{Packer, Received};
+use mdp_call::body::{Body, Packer, Received};
 use mdp_transport::{Router, Unsent};
 
 /// The number of bytes that are collected for a session before they are counted, so that small records need no counting

@@ -304,7 +304,7 @@ fn rejected(status: Status, worker: Name, not_started: bool) -> core::Verdict<Bo
     };
     let body = Body::with_payload("", meta.as_deref(), codec::encode_status(&status));
     // The broker does not know a client's frame limit here; no status exceeds the common limit.
-    let body = codec::notes::fitting(status.code(), body, u64::MAX);
+    let body = body.fitting(status.code(), u64::MAX);
     let (code, reply) = (status.code(), wire::Reply::Body(body));
     core::Verdict::End { code, not_started, worker, reply }
 }

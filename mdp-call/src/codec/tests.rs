@@ -95,3 +95,14 @@ fn changed_metadata_says_the_same_to_whoever_carries_the_call() {
         assert_eq!(emptied.is_some(), marks != Marks::default());
     }
 }
+
+#[test]
+fn a_cut_says_how_many_details_are_left_away() {
+    let detail =
+        |len| Detail { type_url: "type.googleapis.com/a.B".into(), value: vec![1; len].into() };
+    let details = vec![detail(90_000), detail(1), detail(90_000), detail(2)];
+    let status = encode_status(&Status::with_details(Code::Aborted, "why", details));
+    let cut = decode_status(Code::Aborted, notes::cut_encoded(Code::Aborted, status, 50_000, 0));
+    let info = read_error_info(cut.details().first().unwrap()).unwrap();
+    assert_eq!(info.metadata.get("details").unwrap(), "2");
+}

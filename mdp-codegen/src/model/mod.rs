@@ -34,6 +34,9 @@ pub use custom::{CustomOption, Value};
 pub use file::{Declaration, File, Files};
 pub use service::{Deprecated, Idempotency, Method, OnCancel, Service, Shape};
 
+/// The longest service name and method path, in bytes: a name's length is one byte on the wire.
+pub const MAX_NAME_BYTES: usize = 255;
+
 /// The place of a declaration in a `.proto` file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -20,16 +20,16 @@ pub(crate) struct Loaded {
     /// The same set in encoded form, which includes the extension options.
     pub(crate) encoded: Vec<u8>,
     /// The paths of all files that were opened.
-    pub(super) opened: Vec<PathBuf>,
+    pub(crate) opened: Vec<PathBuf>,
     /// The names of the files that are only imported.
     pub(crate) imported: Vec<String>,
     /// The same as `set`, with the declarations of custom options. `None`: the files came as descriptors.
-    pub(super) pool: Option<DescriptorPool>,
+    pub(crate) pool: Option<DescriptorPool>,
 }
 
 /// Reads the files and their imports. After a file with mistakes this continues, to find the mistakes of the other
 /// files.
-pub(super) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
+pub(crate) fn load(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut compiler = Compiler::with_file_resolver(resolver(includes));
     compiler.include_imports(true).include_source_info(true);
@@ -171,7 +171,7 @@ fn message(diagnostic: &dyn Diagnostic) -> String {
 }
 
 /// The imports that are missing in a set. `prost-build` assumes that they exist.
-pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
+pub(crate) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
     let known: std::collections::HashSet<_> = set.file.iter().map(|file| file.name()).collect();
     let imports =
         set.file.iter().flat_map(|file| file.dependency.iter().map(move |import| (file, import)));
@@ -187,7 +187,7 @@ pub(super) fn incomplete(set: &FileDescriptorSet) -> Vec<Problem> {
 }
 
 /// Removes empty source positions, because `prost-build` panics on them.
-pub(super) fn without_empty_positions(set: &mut FileDescriptorSet) {
+pub(crate) fn without_empty_positions(set: &mut FileDescriptorSet) {
     for file in &mut set.file {
         file.source_code_info.take_if(|info| info.location.is_empty());
     }

@@ -18,7 +18,7 @@ use crate::model::{
 };
 
 /// Lowers all files. Mistakes are added to the problems.
-pub(super) fn files(settings: &Settings, loaded: &Loaded, problems: &mut Vec<Problem>) -> Files {
+pub(crate) fn files(settings: &Settings, loaded: &Loaded, problems: &mut Vec<Problem>) -> Files {
     let said = Said::of(&loaded.set, &loaded.encoded);
     let custom = Custom::of(loaded.pool.as_ref());
     let files = loaded.set.file.iter().map(|file| {

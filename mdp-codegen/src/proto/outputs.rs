@@ -24,12 +24,12 @@ impl fmt::Debug for Generators {
 }
 
 impl Generators {
-    pub(super) fn add(&mut self, folder: &Path, generator: impl Generator + Send + 'static) {
+    pub(crate) fn add(&mut self, folder: &Path, generator: impl Generator + Send + 'static) {
         self.0.push((folder.to_owned(), Arc::new(Mutex::new(generator))));
     }
 
     /// Calls all generators, and gives the files to write.
-    pub(super) fn run(&self, files: &Files) -> Result<Vec<Output>, Error> {
+    pub(crate) fn run(&self, files: &Files) -> Result<Vec<Output>, Error> {
         let mut found = Found::default();
         for (folder, generator) in &self.0 {
             let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +85,7 @@ fn inside(path: &Path) -> Result<PathBuf, GeneratorError> {
 }
 
 /// Writes the files and makes their folders. A file that is there already with that content is not touched.
-pub(super) fn write(outputs: &[Output]) -> Result<(), Error> {
+pub(crate) fn write(outputs: &[Output]) -> Result<(), Error> {
     for output in outputs {
         let path = output.path();
         if fs::read(path).is_ok_and(|there| there == output.content()) {

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::calls::End;
 use super::io::{Action, Cause, Name, Note, Sender};
 use super::refusing::final_of;
-use super::requests::{MANAGEMENT, Request, service_of};
+use super::routing::{MANAGEMENT, Request, service_of};
 use super::services::Offer;
 use super::sessions::Session;
 use super::to_classic::{Content, ToClassic, classic_final, streams_fit};

@@ -1,17 +1,19 @@
-//! Concluding: the FINAL of a worker ends its attempt, and the client is given the reply.
+//! Concluding: the FINAL of a worker ends its attempt, the client is given the reply, and the slot that is free again goes
+//! to a call that waits.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::calls::{BrokerCall, CallState, End, no_name};
 use super::io::{Action, Name};
-use super::refusals::{hidden_reply, no_tunnel};
+use super::refusals::{bad_reply_metadata, hidden_reply, no_tunnel};
 use super::refusing::final_of;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::{Code, Refusal};
+use crate::status::{Code, Reason, Refusal};
 use crate::time::Time;
-use crate::wire::{DisconnectReason, Record, Reply};
+use crate::wire::{DisconnectReason, Record, Reply, check_metadata};
 
 impl<P: Payload> Broker<P> {
     /// FINAL: counts only from the worker that holds the call.
@@ -69,10 +71,7 @@ impl<P: Payload> Broker<P> {
             return self.free_slot(now, worker, out);
         }
         let end = if running { self.with_readable_metadata(end) } else { end };
-        self.count_answer(now, key, worker, end.code);
-        if !end.not_started && end.code != Code::Cancelled {
-            self.count_duration(now, key);
-        }
+        self.count_answer(now, key, worker, end.code, end.not_started);
         if running {
             let id = self
                 .services
@@ -94,6 +93,28 @@ impl<P: Payload> Broker<P> {
             return;
         }
         self.free_slot(now, worker, out);
+    }
+
+    /// A worker no longer holds a call. The slot is still taken.
+    pub(super) fn unlink_worker(&mut self, key: Key, worker: Key) {
+        if let Some(registration) = self.services.worker_mut(worker) {
+            registration.unlink(&mut self.calls, key);
+        }
+        self.calls.stop(key);
+    }
+
+    /// The end of a call, as its client may hear it: INTERNAL if its metadata cannot be read.
+    pub(super) fn with_readable_metadata(&mut self, end: End<P>) -> End<P> {
+        let Reply::Body(body) = &end.reply else { return end };
+        let Err(error) = check_metadata(body.metadata()) else { return end };
+        self.stats.invalid += 1;
+        let mut refusal = bad_reply_metadata(error);
+        if end.not_started {
+            (refusal.not_started, refusal.reason) = (true, Reason::NotDispatched);
+        }
+        self.stats.reasons.count(refusal.reason);
+        let (code, not_started) = (refusal.code, refusal.not_started);
+        End { code, not_started, reply: Reply::Refused(Box::new(refusal)) }
     }
 
     /// A call ends with this, unless the hooks say otherwise. The call is in no list.
@@ -145,7 +166,9 @@ impl<P: Payload> Broker<P> {
                 reply: end.reply,
             }
         };
-        self.count_end(now, key, code);
+        if code != Code::Ok {
+            self.count_failure(now, key, code);
+        }
         self.send(now, client, record, out);
     }
 
@@ -170,10 +193,13 @@ impl<P: Payload> Broker<P> {
 
     /// The call is over: it is in no list of a state any more, and holds no slot.
     pub(super) fn remove(&mut self, key: Key) {
-        self.release_body(key);
+        let Some(ended) = self.calls.end(key) else { return };
+        self.principals.uncount_bytes(ended.usage, ended.bytes);
         self.drop_backlog(key);
-        if !self.unlink_client(key) {
-            self.uncount_abandoned(key);
+        match ended.client.map(|client| self.sessions.get_mut(client)) {
+            Some(Some(session)) => self.calls.unlink_client(session.calls_mut(), key),
+            Some(None) => {}
+            None => self.uncount_abandoned(key),
         }
         self.uncount_call(key);
         self.calls.discard(key);
@@ -194,5 +220,68 @@ impl<P: Payload> Broker<P> {
         if let Some(client) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
             client.uncount_abandoned();
         }
+    }
+
+    /// A slot of a worker is free again. The calls that want this worker and the queue of its service take turns, so
+    /// that neither keeps the other out.
+    pub(super) fn free_slot(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
+        let Some(freed) = self.services.free_slot(key) else { return };
+        if freed.is_last {
+            self.disconnect_drained(now, freed.session, out);
+        }
+        self.ask_first(now, key, out);
+        let wanted = freed.is_wanted || freed.is_last;
+        if wanted && !self.planted(PlantedBug::NoPumpAfterFinal) {
+            self.fill_slots(now, key, freed.service, out);
+        }
+    }
+
+    /// Gives waiting calls to this registration and to the others of its service.
+    pub(super) fn fill_slots(
+        &mut self,
+        now: Time,
+        key: Key,
+        service: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        while let Some(registration) = self.services.worker_mut(key) {
+            if !registration.takes_calls() {
+                break;
+            }
+            if registration.owes_others() {
+                self.pump(now, service, out);
+                continue;
+            }
+            let Some(call) = registration.next_pinned() else { break };
+            self.start_waiting(now, service, call, key, out);
+        }
+        self.pump(now, service, out);
+    }
+
+    /// Gives waiting calls to free workers while there are both.
+    pub(super) fn pump(&mut self, now: Time, service: Key, out: &mut Vec<Action<P>>) {
+        while let Some(worker) = self.services.free_worker(service) {
+            let Some(call) = self.services.next_waiting(service) else { break };
+            self.start_waiting(now, service, call, worker, out);
+        }
+    }
+
+    /// Gives a waiting call to a worker, unless it cannot end in its time any more.
+    fn start_waiting(
+        &mut self,
+        now: Time,
+        service: Key,
+        call: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.refuse_hopeless(now, call, out) {
+            return;
+        }
+        if let Some(service) = self.services.get_mut(service) {
+            service.pace_mut().advance(now);
+        }
+        self.unqueue(call);
+        self.dispatch_held(now, call, worker, out);
     }
 }

@@ -1,4 +1,4 @@
-//! Statistics: what each method, service and worker has done so far.
+//! Statistics: what each method, service and worker has done so far, counted at each step of a call.
 //!
 //! A row for a method is kept once a worker has answered one of its calls with anything but UNIMPLEMENTED. Until then
 //! it is on trial, and there are few such rows: a client that calls methods which no worker has makes no new ones.
@@ -10,8 +10,11 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::Broker;
 use super::durations::{Durations, Quantiles};
 use super::io::Name;
+use super::services::Service;
+use crate::payload::Payload;
 use crate::slab::{Key, Slab};
 use crate::status::Code;
 use crate::time::{Span, Time};
@@ -170,14 +173,6 @@ impl MethodStats {
         self.rows.get(row).is_some()
     }
 
-    /// A worker has held a call of this method for so long.
-    #[inline]
-    pub(super) fn count_duration(&mut self, row: Option<Key>, held: Span) {
-        if let Some(row) = row.and_then(|row| self.rows.get_mut(row)) {
-            row.durations.add(held.as_ms());
-        }
-    }
-
     /// How long the calls take that count here, if that is known.
     #[inline]
     pub(super) fn quantiles(&self, row: Option<Key>) -> Option<Quantiles> {
@@ -209,6 +204,106 @@ impl MethodStats {
         let mut lines: Vec<MethodLine> = wanted.flat_map(|(_, lines)| lines).collect();
         lines.sort_unstable_by(|a, b| (&a.service, &a.method).cmp(&(&b.service, &b.method)));
         lines
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    /// Where a call counts: for its method, or for its service. Nowhere, if there is no service yet or too many have
+    /// rows.
+    fn call_stats(&mut self, call: Key) -> Option<&mut CallStats> {
+        let call = self.calls.get_mut(call)?;
+        if call.row().is_none_or(|row| !self.method_stats.has(row)) {
+            call.set_row(self.services.get(call.service()).and_then(Service::row));
+        }
+        self.method_stats.of(call.row())
+    }
+
+    /// The client of a call gets another code than OK.
+    pub(super) fn count_failure(&mut self, now: Time, call: Key, code: Code) {
+        if let Some(call_stats) = self.call_stats(call) {
+            call_stats.count_error(now, code);
+        }
+    }
+
+    /// A worker that held this call was lost, and another one gets it.
+    pub(super) fn count_loss(&mut self, call: Key) {
+        if let Some(call_stats) = self.call_stats(call) {
+            call_stats.redispatched += 1;
+        }
+    }
+
+    /// A call was given to a worker. One that came before its service had any worker counts from here.
+    pub(super) fn count_dispatch(&mut self, key: Key, body: &P) {
+        let Some(call) = self.calls.get(key) else { return };
+        if call.client().is_none() {
+            return; // the broker's own
+        }
+        let (waited, uncounted) = (call.waited(), call.row().is_none());
+        if uncounted {
+            self.find_row(key, body);
+        }
+        if let Some(call_stats) = self.call_stats(key) {
+            call_stats.requests += u64::from(uncounted);
+            call_stats.queued = call_stats.queued + waited;
+        }
+    }
+
+    #[cold]
+    fn find_row(&mut self, key: Key, body: &P) {
+        let row = self.resolve(body).ok().and_then(|called| called.row);
+        if let Some(call) = self.calls.get_mut(key) {
+            call.set_row(row);
+        }
+    }
+
+    /// A worker has answered a call that it held.
+    pub(super) fn count_answer(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        code: Code,
+        not_started: bool,
+    ) {
+        let Some(call) = self.calls.get(key) else { return };
+        let held = call.passed(now);
+        if let Some(row) = call.row() {
+            self.method_stats.answered(row, code, self.config.limits.methods);
+            if let Some(call_stats) = self.call_stats(key) {
+                call_stats.running = call_stats.running + held;
+            }
+        }
+        if !not_started && code != Code::Cancelled {
+            self.count_duration(now, key);
+        }
+        let Some(worker) = self.services.worker_mut(worker) else { return };
+        let call_stats = worker.call_stats_mut();
+        call_stats.running = call_stats.running + held;
+        if code != Code::Ok {
+            call_stats.count_error(now, code);
+        }
+    }
+
+    /// A worker has held a call till now: it has ended, or its slot is taken back.
+    pub(super) fn count_duration(&mut self, now: Time, key: Key) {
+        let call = self.calls.get(key).filter(|call| !call.flow().kind().is_stream());
+        let Some(call) = call else { return };
+        let (row, held) = (call.row(), call.passed(now));
+        if let Some(row) = row.and_then(|row| self.method_stats.rows.get_mut(row)) {
+            row.durations.add(held.as_ms());
+        }
+    }
+
+    /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
+    /// worker. `None`: no worker holds it.
+    pub fn waited(&self, call: u64) -> Option<Span> {
+        let call = self.calls.get(Key::from_u64(call)?)?;
+        call.is_running().then(|| call.waited())
+    }
+
+    /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.
+    pub fn method_lines(&self, service: Option<&[u8]>) -> Vec<MethodLine> {
+        self.method_stats.lines(self.last, service)
     }
 }
 

@@ -1,16 +1,15 @@
 //! The broker: its sessions, the rights and limits of each peer, and the route of every call and reply.
 //!
 //! One [`Broker`] holds the parts, each of which owns its state: `sessions`, `services` (with workers and queues),
-//! `calls`, `principals` (their use of quotas; `rights` has their rights), `method_stats` (statistics; `counting`
-//! decides what counts), `unread` (bytes that peers have not read), `lookups` (schemas of services; `schemas` asks
-//! their workers). This file dispatches the records of peers; `classic` dispatches the messages of peers of classic
-//! MDP.
+//! `calls`, `principals` (their use of quotas; `rights` has their rights), `method_stats` (statistics), `unread` (bytes
+//! that peers have not read), `lookups` (schemas of services; `schemas` asks their workers). This file dispatches the
+//! records of peers; `classic` dispatches the messages of peers of classic MDP.
 //!
-//! A call's steps are in files of the same names: `requests` (accepts calls), `routing`, `dispatching`, `streams` with
-//! `backlog` (items without credit), `concluding`, `refusing` with `refusals` (the errors for clients), `expiring`,
-//! `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in their time.
-//! `to_classic` writes records as messages of classic MDP, `mmi` and `drain` are the broker's own services, `report`
-//! has all counters, and `audit` checks the invariants.
+//! A call's steps are in files of the same names: `routing` (from a REQUEST to a worker), `streams` with `backlog` (items
+//! without credit), `concluding` (from a worker's FINAL to a free slot), `refusing` with `refusals` (the errors for
+//! clients), `expiring`, `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in
+//! their time. `to_classic` writes records as messages of classic MDP, `mmi` and `drain` are the broker's own services,
+//! `report` has all counters, and `audit` checks the invariants.
 
 mod abandoning;
 mod audit;
@@ -19,8 +18,6 @@ mod calls;
 mod classic;
 mod concluding;
 mod config;
-mod counting;
-mod dispatching;
 mod drain;
 mod durations;
 mod expiring;
@@ -28,7 +25,6 @@ mod flow;
 mod hooks;
 mod io;
 mod lookups;
-mod metadata;
 mod method_stats;
 mod mmi;
 mod overload;
@@ -36,7 +32,6 @@ mod principals;
 mod refusals;
 mod refusing;
 mod report;
-mod requests;
 mod retries;
 mod rights;
 mod routing;
@@ -73,7 +68,7 @@ use crate::time::{Span, Time};
 use crate::wire::{DisconnectReason, Marks, Record, RecordError};
 use calls::{BrokerCall, Calls};
 use principals::Principals;
-use requests::Request;
+use routing::Request;
 use services::{Offer, Services};
 use sessions::Sessions;
 

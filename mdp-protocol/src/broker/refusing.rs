@@ -48,7 +48,7 @@ impl<P: Payload> Broker<P> {
             self.stats.reasons.count(refusal.reason);
             let code = refusal.code;
             let record = final_of(call.number(), call.attempt(), refusal);
-            self.count_end(now, key, code);
+            self.count_failure(now, key, code);
             self.send(now, client, record, out);
         }
     }

@@ -1,19 +1,41 @@
-//! Routing: what the path of a request means, and where the request goes: to a worker, into a queue, or behind the one
-//! worker that it wants.
+//! Routing: a REQUEST's way to a worker. What is refused, what the path means, where the call goes: to a worker now, into a
+//! queue, or behind the one worker that it wants. At its end the call is dispatched: a worker is given it.
 
 use alloc::vec::Vec;
 
-use super::Broker;
-use super::io::Action;
+use super::calls::{BrokerCall, no_name};
+use super::io::{Action, Name, Note};
 use super::method_stats::Known;
-use super::refusals::{no_service, worker_gone};
+use super::refusals::{
+    bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path, no_service,
+    worker_gone,
+};
+use super::sessions::Session;
+use super::unread::UNREAD_STEP;
+use super::{Broker, PlantedBug};
 use crate::limits::Limit;
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::status::Refusal;
 use crate::time::{Span, Time};
-use crate::wire::CallKind;
+use crate::wire::{CallKind, Command, DisconnectReason, Marks, Record, read_marks};
+
+/// A REQUEST without its body.
+pub(super) struct Request<'a> {
+    pub(super) call: u64,
+    pub(super) timeout: Span,
+    pub(super) idempotent: bool,
+    /// The only worker that is wanted, or empty.
+    pub(super) target: &'a [u8],
+    pub(super) kind: CallKind,
+    /// It has no deadline of its own: the time is for waiting, and another one for running.
+    pub(super) leased: bool,
+    /// Where it counts, once that is known.
+    pub(super) row: Option<Key>,
+    /// The fields of its metadata for the broker, after that was read.
+    pub(super) marks: Marks,
+}
 
 /// The meaning of a path.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +72,89 @@ pub(super) enum Route {
 }
 
 impl<P: Payload> Broker<P> {
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        from: Key,
+        mut request: Request<'_>,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if self.calls.has_number(from, request.call) {
+            self.stats.invalid += 1;
+            return self.disconnect(now, from, DisconnectReason::Unexpected, out);
+        }
+        if body.path().starts_with(MANAGEMENT) {
+            return self.manage(now, from, request.call, &body, out);
+        }
+        if self.closing.is_some() {
+            return self.send_back_request(now, from, request.call, &body, out);
+        }
+        let route = match self.admit(now, from, &mut request, &body, out) {
+            Ok(called) if self.config.hooks.requests => {
+                request.row = called.row;
+                return self.ask_about_request(now, from, &request, body, out);
+            }
+            Ok(called) => {
+                request.row = called.row;
+                let Request { target, leased, kind, timeout: left, .. } = request;
+                let no_wait = request.marks.no_wait;
+                let wish = Wish { target, leased, no_wait, left, kind };
+                self.find_route(from, called, wish, &body, out)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match route {
+            Ok(route) => {
+                let key = self.accept(now, from, &request, &body, out);
+                self.follow(now, key, route, body, out);
+            }
+            Err(refusal) => {
+                self.stats.refused += 1;
+                self.refuse_request(now, from, request.call, &body, refusal, out);
+            }
+        }
+    }
+
+    /// The service that a client calls, or why it may not.
+    fn admit<'b>(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: &mut Request<'_>,
+        body: &'b P,
+        out: &mut Vec<Action<P>>,
+    ) -> Result<Called<'b>, Refusal> {
+        if request.timeout == Span::ZERO && !request.leased {
+            return Err(deadline_refusal(false));
+        }
+        self.check_body(body)?;
+        let called = self.resolve(body).map_err(bad_path)?;
+        self.check_rights(now, from, called, body.size())?;
+        request.marks = self.marks_of_request(body)?;
+        self.check_calls(from).map_err(|limit| self.refusal_of(from, limit, out))?;
+        if !self.unread.is_empty() {
+            self.check_unread(from, out)?;
+        }
+        Ok(called)
+    }
+
+    /// Whether a request is what it says, however it came: from a client of any dialect, or from a hook.
+    pub(super) fn check_body(&self, body: &P) -> Result<(), Refusal> {
+        if !body.is_raw() {
+            return Ok(());
+        }
+        if body.tunnel(&self.config.limits) == Some(Command::Request)
+            && !self.planted(PlantedBug::LetTunnelsPass)
+        {
+            return Err(hidden_call());
+        }
+        if self.has_hooks() && body.path().contains(&b'/') {
+            return Err(looks_like_a_path());
+        }
+        Ok(())
+    }
+
     /// The meaning of a request's path.
     pub(super) fn resolve<'b>(&mut self, body: &'b P) -> Result<Called<'b>, names::NameError> {
         if body.is_raw() {
@@ -75,6 +180,26 @@ impl<P: Payload> Broker<P> {
         let row =
             of.and_then(|(key, of)| self.method_stats.on_trial(path, name.len(), of.row(), key));
         Ok(Called { name, service, row })
+    }
+
+    /// The fields of a client's metadata for the broker, if it can be read.
+    fn marks_of_request(&mut self, body: &P) -> Result<Marks, Refusal> {
+        read_marks(body.metadata()).map_err(|error| {
+            self.stats.invalid += 1;
+            bad_metadata(error)
+        })
+    }
+
+    fn check_calls(&self, from: Key) -> Result<(), Limit> {
+        let limits = &self.config.limits;
+        let own = self.sessions.get(from).map_or(0, Session::calls_made);
+        if own >= limits.calls_per_client {
+            return Err(Limit::CallsPerClient);
+        }
+        if self.calls.len() >= limits.calls {
+            return Err(Limit::Calls);
+        }
+        Ok(())
     }
 
     /// Where a request goes, or why nowhere.
@@ -142,6 +267,39 @@ impl<P: Payload> Broker<P> {
         Ok(Route::Pin(worker))
     }
 
+    /// A call in no list yet, of a client that may make it.
+    pub(super) fn accept(
+        &mut self,
+        now: Time,
+        from: Key,
+        request: &Request<'_>,
+        body: &P,
+        out: &mut Vec<Action<P>>,
+    ) -> Key {
+        self.stats.requests += 1;
+        let mut call = BrokerCall::new(now, from, request, body.is_raw());
+        if self.has_hooks() {
+            call.set_path(body.path());
+        }
+        if let Some(call_stats) = self.method_stats.of(request.row) {
+            call_stats.requests += 1;
+        }
+        self.count_call(from, &mut call);
+        let key = self.calls.insert(call);
+        let Some(session) = self.sessions.get_mut(from) else { return key };
+        self.calls.link_client(session.calls_mut(), from, request.call, key);
+        if session.is_classic()
+            && let Some(call) = self.calls.get_mut(key)
+        {
+            call.flow_mut().grant(self.config.limits.window);
+        }
+        if session.is_first_call() {
+            let who = session.who();
+            out.push(Action::Note(Note::ClientSeen { who }));
+        }
+        key
+    }
+
     /// Gives a call that is in no list to a worker, or puts it where it waits for one.
     pub(super) fn follow(
         &mut self,
@@ -170,6 +328,75 @@ impl<P: Payload> Broker<P> {
                 self.arm_waiting(now, key);
             }
         }
+    }
+
+    /// Gives a call that is in no list to a worker, with this body.
+    pub(super) fn dispatch(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(refusal) = self.cannot_take(key, worker) {
+            return self.refuse(now, key, refusal, out);
+        }
+        let run_timeout = self.config.classic.run_timeout;
+        let peer = self.caller(key);
+        let keep_all = self.planted(PlantedBug::RedispatchEverything);
+        let size = body.size();
+        let room = self.calls.has_room(size, &self.config.limits);
+        let Some(session) = self.services.session_of(worker) else { return };
+        let Some(call) = self.calls.start(now, key, worker, now + run_timeout) else { return };
+        let (deadline, kind, attempt) = (call.deadline(), call.flow().kind(), call.attempt());
+        let idempotent = call.is_idempotent();
+        self.count_dispatch(key, &body);
+        // Another attempt is a comfort: without room for the body the call has only this one.
+        let again = (idempotent || keep_all) && attempt < self.config.limits.attempts;
+        let kept = (again && room).then(|| body.keep());
+        let record = Record::Request {
+            call: key.as_u64(),
+            timeout: deadline - now,
+            idempotent,
+            attempt,
+            peer,
+            kind,
+            body,
+        };
+        let given = self.services.start(&mut self.calls, worker, key, self.unread.input(), size);
+        self.stats.dispatched += 1;
+        self.calls.set_timer(key, deadline);
+        if let Some(kept) = kept {
+            self.keep_body(key, kept);
+        }
+        self.send(now, session, record, out);
+        if given >= UNREAD_STEP {
+            self.count_given(session, given);
+        }
+        if kind.is_stream() {
+            self.catch_up(now, key, session, out);
+        }
+    }
+
+    /// Gives a call that is in no list and whose body is kept to a worker.
+    pub(super) fn dispatch_held(
+        &mut self,
+        now: Time,
+        key: Key,
+        worker: Key,
+        out: &mut Vec<Action<P>>,
+    ) {
+        if let Some(body) = self.release_body(key) {
+            self.dispatch(now, key, worker, body, out);
+        }
+    }
+
+    /// The name of a call's client for its worker: the id, and behind a space the principal, if that is known.
+    pub(super) fn caller(&self, key: Key) -> Name {
+        let client = self.calls.get(key).and_then(|call| call.client());
+        let Some(session) = client.and_then(|key| self.sessions.get(key)) else { return no_name() };
+        session.who()
     }
 
     /// Whether a worker of this id serves this, and takes calls.
@@ -222,4 +449,13 @@ impl<P: Payload> Broker<P> {
         }
         Ok(())
     }
+}
+
+/// How the names of the broker's own services begin (RFC 8, "Namespace").
+pub(super) const MANAGEMENT: &[u8] = b"mmi.";
+
+/// The service of a request: the whole name of a raw one, and of a typed one the path without its method.
+pub(super) fn service_of<P: Payload>(body: &P) -> Result<&str, names::NameError> {
+    let name = names::check(body.path())?;
+    if body.is_raw() { Ok(name) } else { names::split(name).map(|(service, _)| service) }
 }

@@ -13,7 +13,7 @@ use super::lookups::{Ask, Asker, Step, Waiter, answer};
 use super::mmi::{NOT_FOUND, NOT_IMPLEMENTED, TIMED_OUT, TRY_LATER};
 use super::refusals::denied;
 use super::refusing::final_of;
-use super::requests::Request;
+use super::routing::Request;
 use crate::names::MAX_NAME;
 use crate::payload::Payload;
 use crate::policy::Grant;

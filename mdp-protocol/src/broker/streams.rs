@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 
 use super::calls::{BrokerCall, CallState};
 use super::io::Action;
+use super::refusals::bad_reply_metadata;
 use super::{Broker, PlantedBug};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Time;
-use crate::wire::{Direction, DisconnectReason, Part, Record, check_metadata};
+use crate::wire::{Direction, DisconnectReason, MetadataError, Part, Record, check_metadata};
 
 impl<P: Payload> Broker<P> {
     /// DATA: requests from a client, replies from a worker.
@@ -242,5 +243,19 @@ impl<P: Payload> Broker<P> {
         let Some(client) = call.client() else { return };
         let number = call.number();
         self.send(now, client, record(number), out);
+    }
+
+    /// A worker has opened its replies with metadata that cannot be read: the call ends, and its handler is stopped.
+    pub(super) fn refuse_badly_opened(
+        &mut self,
+        now: Time,
+        key: Key,
+        error: MetadataError,
+        out: &mut Vec<Action<P>>,
+    ) {
+        self.stats.invalid += 1;
+        self.stats.refused += 1;
+        self.send_refusal(now, key, |_| bad_reply_metadata(error), out);
+        self.abandon(now, key, None, out);
     }
 }

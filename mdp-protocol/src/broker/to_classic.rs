@@ -9,7 +9,7 @@ use super::calls::BrokerCall;
 use super::io::{Action, Name, Outgoing};
 use super::refusals::{no_such_stream, sent_back};
 use super::refusing::final_of;
-use super::requests::service_of;
+use super::routing::service_of;
 use crate::names;
 use crate::payload::Payload;
 use crate::slab::Key;

@@ -25,13 +25,6 @@ use crate::time::Time;
 /// reports.
 pub const UNREAD_STEP: usize = 16 << 10;
 
-/// Bytes that were given to a worker for one service within one input, and that the transport has not reported yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Given {
-    input: u64,
-    bytes: usize,
-}
-
 /// The unread bytes of all connections.
 #[derive(Debug)]
 pub(super) struct Unread {
@@ -48,17 +41,6 @@ pub(super) struct Unread {
 struct Count {
     bytes: usize,
     principal: Option<Key>,
-}
-
-impl Given {
-    /// Adds bytes that were given within this input. The sum of this input.
-    pub(super) fn add(&mut self, input: u64, bytes: usize) -> usize {
-        if self.input != input {
-            *self = Given { input, bytes: 0 };
-        }
-        self.bytes += bytes;
-        self.bytes
-    }
 }
 
 impl Unread {

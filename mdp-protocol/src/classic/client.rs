@@ -11,8 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::backoff::Backoff;
-use crate::session::{ConnectionState, LossCause, SessionConfig};
+use crate::session::{Backoff, ConnectionState, LossCause, SessionConfig};
 use crate::slab::{Key, Slab};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;

@@ -13,8 +13,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::backoff::Backoff;
-use crate::session::{ConnectionState, LossCause, SessionConfig};
+use crate::session::{Backoff, ConnectionState, LossCause, SessionConfig};
 use crate::time::{Span, Time};
 use crate::wire::classic::{Command, Dialect};
 

@@ -153,10 +153,8 @@ impl CallStats {
 
     /// Counts the end of a call with this code.
     pub(crate) fn count_error(&mut self, now: Time, code: Code) {
-        if code != Code::Ok {
-            self.errors += 1;
-            self.last_error = Some((code, now));
-        }
+        self.errors += 1;
+        self.last_error = Some((code, now));
     }
 }
 

@@ -6,8 +6,7 @@ use mdp_protocol::wire::{Direction, Record, Reply};
 use mdp_protocol::{Code, Reason, Refusal, Span};
 
 use super::tunnel::{self, Tunnel};
-use mdp_call::body::Body;
-use mdp_call::pack::{CALL_WEIGHT, weight_of};
+use mdp_call::body::{Body, CALL_WEIGHT, weight_of};
 
 /// No peer needs these heartbeats, so they are rare.
 const HEARTBEAT: Span = Span::from_secs(3_600);

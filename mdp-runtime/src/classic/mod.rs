@@ -101,7 +101,7 @@ fn limits() -> Limits {
     Limits { frame_bytes: 64 << 20, frames: 1_024, ..Limits::default() }
 }
 
-/// The connection to a broker of classic MDP with its translation; see [`BrokerLink`](crate::broker_link::BrokerLink).
+/// The connection to a broker of classic MDP with its translation; see [`BrokerLink`](crate::peer::BrokerLink).
 pub(crate) enum Side {
     Client(Box<Calls>),
     Worker(Box<Serving>),

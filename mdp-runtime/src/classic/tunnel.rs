@@ -4,9 +4,8 @@ use bytes::Bytes;
 use mdp_protocol::wire::{Head, Record, tunnel};
 use mdp_protocol::{Limits, Refusal};
 
-use mdp_call::body::Body;
+use mdp_call::body::{Body, Packer, Received};
 use mdp_call::codec;
-use mdp_call::pack::{Packer, Received};
 use mdp_call::status::Status;
 
 /// A record that arrived in a tunnel.

@@ -13,8 +13,8 @@ use mdp_protocol::client as core;
 use mdp_protocol::wire::Marks;
 
 use super::channel::Joined;
+use super::ending::ResultSender;
 use super::kinds::{self, Unary};
-use super::result_channel::ResultSender;
 use super::{Client, ClientCommand, Destination, Ending};
 use crate::blocking;
 use crate::call::{CallContext, Idempotency, MethodSpec, Reply, Request, TypedMessage, current};
@@ -26,7 +26,6 @@ use mdp_call::compress::{self, Compression, Packing};
 use mdp_call::extensions::Extensions;
 use mdp_call::metadata::{BadKey, Metadata};
 use mdp_call::status::Status;
-use mdp_protocol::wire::CallKind;
 use mdp_transport::clock;
 
 /// The empty worker id, shared: an empty `Arc` for each call would be an allocation for each call.
@@ -87,16 +86,18 @@ impl<Rep, K> Call<Rep, K> {
 
     pub(super) fn with_body(client: &Client, method: &'static MethodSpec, body: Body) -> Self {
         let own = method.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        let timeouts = client.timeouts();
+        let default = if method.kind.is_stream() { timeouts.stream } else { timeouts.unary };
         Call {
             client: client.clone(),
             method,
             body,
             metadata: Metadata::new(),
             extensions: Extensions::new(),
-            timeout: own.unwrap_or_else(|| client.timeout(method.kind)),
-            begin_within: own.unwrap_or_else(|| client.timeout(CallKind::Unary)),
+            timeout: own.unwrap_or(default),
+            begin_within: own.unwrap_or(timeouts.unary),
             idempotent: method.idempotency != Idempotency::Unknown,
-            no_wait: client.timeouts().no_wait,
+            no_wait: timeouts.no_wait,
             worker: Arc::clone(&ANY_WORKER),
             compression: client.compression(),
             inherits: true,

@@ -8,14 +8,13 @@ use mdp_protocol::wire::classic::Form;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
-use super::result_channel::ResultSender;
+use super::ending::ResultSender;
 use crate::classic::Side;
 use crate::classic::calls::Calls;
 use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
 use crate::secondary_map::SecondaryMap;
 use crate::stream::Flow;
-use mdp_call::body::Body;
-use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
+use mdp_call::body::{BURST, BURST_WEIGHT, Body, CALL_WEIGHT};
 use mdp_transport::Faults;
 use mdp_transport::spin::Spin;
 

@@ -6,14 +6,12 @@ mod driver;
 mod ending;
 mod kinds;
 mod raw;
-mod result_channel;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mdp_protocol::client as core;
 use mdp_protocol::names;
-use mdp_protocol::wire::CallKind;
 use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
@@ -294,11 +292,6 @@ impl Client {
             Some((endpoint, fault)) => ConnectError::Handshake { endpoint, fault },
             None => ConnectError::NoBroker { endpoints, within, cause },
         }
-    }
-
-    fn timeout(&self, kind: CallKind) -> Duration {
-        let timeouts = self.timeouts();
-        if kind.is_stream() { timeouts.stream } else { timeouts.unary }
     }
 
     fn timeouts(&self) -> Timeouts {

@@ -10,7 +10,7 @@ use mdp_protocol::Code;
 use mdp_protocol::client::{self as core, Outcome};
 use mdp_protocol::wire::CallKind;
 
-use super::result_channel::{ResultReceiver, ResultSender};
+use super::ending::{ResultReceiver, ResultSender};
 use super::{Client, ClientCommand, Destination, answered, kinds};
 use crate::stream::{Flow, cost};
 use mdp_call::body::Body;

@@ -26,10 +26,9 @@ use crate::observe;
 use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
 use crate::secondary_map::SecondaryMap;
 use crate::stream::Flow;
-use mdp_call::body::Body;
+use mdp_call::body::{BURST, BURST_WEIGHT, Body, CALL_WEIGHT};
 use mdp_call::codec::{self, EncodedMetadata};
 use mdp_call::compress;
-use mdp_call::pack::{BURST, BURST_WEIGHT, CALL_WEIGHT};
 use mdp_call::status::{Code, Status};
 use mdp_transport::clock::Clock;
 use mdp_transport::ends;
@@ -345,7 +344,7 @@ impl WorkerDriver {
                         Code::Ok => reply,
                         code => {
                             let max = self.core.frame_bytes().unwrap_or(u64::MAX);
-                            codec::notes::fitting(code, reply, max)
+                            reply.fitting(code, max)
                         }
                     };
                     Input::Done { call, code, reply }

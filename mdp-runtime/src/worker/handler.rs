@@ -33,6 +33,33 @@ impl Drop for Running {
     }
 }
 
+/// A handler after its first poll.
+pub(crate) enum Started {
+    /// The handler has ended with this code and this body; see [`end`].
+    Ended(Code, Body),
+    /// The handler has to wait.
+    Waits(Running),
+}
+
+/// Calls the service, and polls the handler once.
+pub(crate) fn start(
+    service: &dyn Service,
+    method: u32,
+    cx: &CallContext,
+    payload: Bytes,
+    context: &mut Context<'_>,
+) -> Started {
+    let result = match begin(service, method, cx, payload) {
+        Ok(mut running) => match poll(&mut running, cx, context) {
+            Poll::Ready(result) => result,
+            Poll::Pending => return Started::Waits(running),
+        },
+        Err(status) => Err(status),
+    };
+    let (code, body) = end(cx, result);
+    Started::Ended(code, body)
+}
+
 /// Calls the service. A panic becomes INTERNAL.
 pub(crate) fn begin(
     service: &dyn Service,

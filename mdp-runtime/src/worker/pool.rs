@@ -19,13 +19,13 @@ use mdp_protocol::wire::Part;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::handler::{self, Running};
+use super::handler::{self, Running, Started};
 use crate::call::{CallContext, Hold, OnCancel, Outlasts, Service};
 use crate::classic::raw::EndCall;
 use crate::stream::{Carrier, Flow};
 use mdp_call::body::Body;
 use mdp_call::compress::{self, Compression, Packing};
-use mdp_call::status::{Code, Status};
+use mdp_call::status::Code;
 use mdp_transport::clock::Stopwatch;
 
 /// The number of handlers that a runner polls before it yields to other tasks.
@@ -412,17 +412,18 @@ impl Shared {
             true => compress::unpack(&payload, self.max_decompressed),
             false => Ok(payload),
         };
-        match payload.and_then(|payload| handler::begin(&**service, method, &cx, payload)) {
-            Err(status) => self.end(call, &cx, Err(status)),
-            Ok(mut running) => match handler::poll(&mut running, &cx, context) {
-                Poll::Ready(result) => {
-                    drop((running, hold));
-                    self.end(call, &cx, result);
-                }
-                Poll::Pending => {
-                    self.runtime.spawn(Arc::clone(self).finish(call, running, cx, hold));
-                }
-            },
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(status) => return self.end(call, &cx, handler::end(&cx, Err(status))),
+        };
+        match handler::start(&**service, method, &cx, payload, context) {
+            Started::Ended(code, reply) => {
+                drop(hold);
+                self.end(call, &cx, (code, reply));
+            }
+            Started::Waits(running) => {
+                self.runtime.spawn(Arc::clone(self).finish(call, running, cx, hold));
+            }
         }
     }
 
@@ -437,13 +438,12 @@ impl Shared {
         drop(hold);
         // Without a result the slot is already free.
         if let Some(result) = result {
-            self.end(call, &cx, result);
+            self.end(call, &cx, handler::end(&cx, result));
             self.tell();
         }
     }
 
-    fn end(&self, call: Key, cx: &CallContext, result: Result<Bytes, Status>) {
-        let (code, reply) = handler::end(cx, result);
+    fn end(&self, call: Key, cx: &CallContext, (code, reply): (Code, Body)) {
         cx.close();
         lock(&self.told_of).push(Told::Done(Done { call, code, reply }));
     }

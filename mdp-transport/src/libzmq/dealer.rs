@@ -1,9 +1,7 @@
-//! A DEALER socket for a tokio task: receive, send, wait.
+//! A DEALER socket for a tokio task: it connects, watches its connection and waits. `message` receives and sends.
 
 use std::task::{self, Poll, ready};
 
-use bytes::Bytes;
-use mdp_protocol::Limits;
 use tokio::io::unix::AsyncFd;
 
 use super::close::Closing;
@@ -11,12 +9,10 @@ use super::context::Context;
 use super::curve;
 use super::error::{connecting, failed, opening};
 use super::frame::{self, Polled};
-use super::message::{self, retry_interrupted};
 use super::polled;
 use super::watch::Watch;
 use crate::ClientKeys;
 use crate::error::SocketError;
-use crate::packet::{InPacket, OutPacket};
 use crate::security::HandshakeFault;
 
 /// The largest frame in bytes that a peer accepts from a broker.
@@ -26,8 +22,6 @@ const LINGER_MS: i32 = 1_000;
 /// Milliseconds between libzmq's own attempts to connect again: the first time, and the maximum.
 const RECONNECT_MS: i32 = 50;
 const MAX_RECONNECT_MS: i32 = 1_000;
-/// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
-const SHARED_FROM: usize = 1_024;
 
 /// A DEALER socket that connects to one endpoint. [`into_closing`](Dealer::into_closing) or
 /// [`discard`](Dealer::discard) must end it: a drop alone would not end its watch.
@@ -143,13 +137,9 @@ impl Dealer {
         self.into_closing().0.set_linger(0).map_err(failed)
     }
 
-    /// Receives the next message, if there is one. Frames beyond the limit are dropped.
-    pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
-        let socket = &self.polled.get_ref().socket;
-        match message::receive(socket).map_err(failed)? {
-            Some(first) => message::rest(socket, first, limits.frames).map(Some).map_err(failed),
-            None => Ok(None),
-        }
+    /// The socket, for `message`.
+    pub(super) fn socket(&mut self) -> &mut zmq::Socket {
+        &mut self.polled.get_mut().socket
     }
 
     /// Whether the next receive returns a message or an error.
@@ -167,26 +157,6 @@ impl Dealer {
         }
     }
 
-    /// Sends a message of these frames. `false`: the socket has no room for it.
-    pub fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
-        let socket = &mut self.polled.get_mut().socket;
-        for (number, frame) in frames.iter().enumerate() {
-            let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
-            let flags = zmq::DONTWAIT | more;
-            let sent = retry_interrupted(|| match frame.len() {
-                SHARED_FROM.. => frame::send_shared(socket, frame.clone(), flags),
-                _ => socket.send(&**frame, flags),
-            });
-            match sent {
-                Ok(()) => {}
-                // libzmq accepts all frames of a message if it accepted the first one.
-                Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Ok(true)
-    }
-
     /// Waits for a signal that the socket's state has changed. After each send and receive, the caller must check the
     /// state before it waits.
     pub fn poll_sign(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
@@ -195,15 +165,6 @@ impl Dealer {
             guard.clear_ready();
         }
         Poll::Ready(())
-    }
-
-    /// Sends a packet. `false`: the socket is full, and the packet is unchanged.
-    pub fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
-        match message::send(&mut self.polled.get_mut().socket, packet) {
-            Ok(()) => Ok(true),
-            Err(zmq::Error::EAGAIN) => Ok(false),
-            Err(error) => Err(failed(error)),
-        }
     }
 
     /// Waits for a message, for a change of the connection or, with `to_send`, for room to send.

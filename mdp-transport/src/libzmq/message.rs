@@ -1,16 +1,167 @@
-//! Sends and receives whole messages without waiting.
+//! Receives and sends whole messages without waiting: those of [`Dealer`] and [`Router`], and what their pieces share.
 
 use std::ffi::c_int;
 
 use bytes::Bytes;
+use mdp_protocol::wire::SIGNATURE;
+use mdp_protocol::{Identity, Limits};
 
+use super::dealer::Dealer;
+use super::error::{failed, unsent};
 use super::frame::{self, Frame};
+use super::identity::Unproven;
+use super::router::Router;
+use crate::error::{SocketError, Unsent};
 use crate::packet::{InPacket, OutPacket};
 
 /// Frames with more bytes are given to libzmq without a copy. For smaller frames, a copy costs less and keeps no larger
 /// buffer.
 const MAX_COPIED: usize = 8 * 1024;
 const MORE: c_int = zmq::DONTWAIT | zmq::SNDMORE;
+
+/// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
+const SHARED_FROM: usize = 1_024;
+
+/// A received message.
+pub struct Arrival {
+    /// The connection that it came over.
+    pub from: Origin,
+    /// The sender's identity, or the reason why the message belongs to no peer.
+    pub identity: Result<Identity, Unproven>,
+    /// The message came from a peer of this process.
+    pub local: bool,
+    /// The frames behind the routing id.
+    pub content: Content,
+}
+
+/// The content of a message.
+pub enum Content {
+    /// The message begins like a packet of MDP/RPC.
+    Packet(InPacket),
+    /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
+    Frames,
+}
+
+/// The sender of a message.
+pub struct Origin(zmq::Message);
+
+impl Origin {
+    /// Returns the routing id, for answers.
+    pub fn route(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the host of the peer, if the peer is not in this process.
+    pub fn address(&mut self) -> Option<&str> {
+        self.0.gets("Peer-Address")
+    }
+}
+
+impl Dealer {
+    /// Receives the next message, if there is one. Frames beyond the limit are dropped.
+    pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
+        let socket = self.socket();
+        match receive(socket).map_err(failed)? {
+            Some(first) => rest(socket, first, limits.frames).map(Some).map_err(failed),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a packet. `false`: the socket is full, and the packet is unchanged.
+    pub fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
+        match send(self.socket(), packet) {
+            Ok(()) => Ok(true),
+            Err(zmq::Error::EAGAIN) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Sends a message of these frames. `false`: the socket has no room for it.
+    pub fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
+        let socket = self.socket();
+        for (number, frame) in frames.iter().enumerate() {
+            let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
+            let flags = zmq::DONTWAIT | more;
+            let sent = retry_interrupted(|| match frame.len() {
+                SHARED_FROM.. => frame::send_shared(socket, frame.clone(), flags),
+                _ => socket.send(&**frame, flags),
+            });
+            match sent {
+                Ok(()) => {}
+                // libzmq accepts all frames of a message if it accepted the first one.
+                Err(zmq::Error::EAGAIN) if number == 0 => return Ok(false),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Router {
+    /// Receives the next message, if there is one. A message that is not a packet goes into `frames`, which must be
+    /// empty. `guarded`: keys have rights of their own, so a peer with a key must not choose its routing id.
+    pub fn receive(
+        &mut self,
+        guarded: bool,
+        frames: &mut Vec<Frame>,
+    ) -> Result<Option<Arrival>, SocketError> {
+        self.next(guarded, frames).map_err(failed)
+    }
+
+    fn next(&mut self, guarded: bool, frames: &mut Vec<Frame>) -> zmq::Result<Option<Arrival>> {
+        let Some((mut route, first)) = begin(self.socket())? else { return Ok(None) };
+        let identity = self.identify(&mut route, guarded);
+        let max = self.max_frames();
+        let mut content = Content::Frames;
+        if identity.is_err() {
+            pass_over(self.socket(), first)?;
+        } else if first.first() == Some(&SIGNATURE) {
+            content = Content::Packet(rest(self.socket(), first, max)?);
+        } else {
+            rest_into(self.socket(), first, max, frames)?;
+        }
+        let local = self.is_local(&route);
+        Ok(Some(Arrival { from: Origin(route), identity, local, content }))
+    }
+
+    /// Sends a packet to the peer with this routing id, without waiting. `with` is dropped after the packet is written
+    /// or discarded, or on an error.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent, and the packet is still there.
+    pub fn send<T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        packet: &mut OutPacket,
+        with: Option<T>,
+    ) -> Result<(), Unsent> {
+        let socket = self.socket();
+        let sent = address(socket, route).and_then(|()| match with {
+            Some(with) => send_with(socket, packet, with),
+            None => send(socket, packet),
+        });
+        sent.map_err(unsent)
+    }
+
+    /// Sends a message of these frames to the peer with this routing id: `heads`, which are copied, then `body`.
+    /// [`send`](Self::send) explains `with`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent.
+    pub fn send_frames<'a, T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        heads: impl DoubleEndedIterator<Item = &'a [u8]>,
+        body: &[Bytes],
+        with: T,
+    ) -> Result<(), Unsent> {
+        let socket = self.socket();
+        let sent = address(socket, route);
+        sent.and_then(|()| send_rest(socket, heads, body, with)).map_err(unsent)
+    }
+}
 
 /// Repeats a call that a signal interrupted.
 pub(super) fn retry_interrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
@@ -29,6 +180,17 @@ pub(super) fn receive(socket: &zmq::Socket) -> zmq::Result<Option<zmq::Message>>
         Err(zmq::Error::EAGAIN) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Receives the routing id and the first frame of the next message of a ROUTER, if there is one. The frame is empty if
+/// the message has none.
+pub(super) fn begin(socket: &zmq::Socket) -> zmq::Result<Option<(zmq::Message, zmq::Message)>> {
+    let Some(route) = receive(socket)? else { return Ok(None) };
+    let first = match route.get_more() {
+        true => receive_more(socket)?,
+        false => zmq::Message::new(),
+    };
+    Ok(Some((route, first)))
 }
 
 /// Receives the next frame of a started message.
@@ -155,4 +317,9 @@ fn send_last<T: Send + 'static>(
     with: T,
 ) -> zmq::Result<()> {
     frame::send_shared(socket, frame::With(frame, with), zmq::DONTWAIT)
+}
+
+/// Starts a message to the peer with this routing id.
+fn address(socket: &zmq::Socket, route: &[u8]) -> zmq::Result<()> {
+    retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))
 }

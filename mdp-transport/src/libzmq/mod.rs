@@ -13,7 +13,7 @@ pub(super) mod dealer;
 mod error;
 pub(super) mod frame;
 pub(super) mod identity;
-mod message;
+pub(super) mod message;
 pub(super) mod pattern;
 mod polled;
 pub(super) mod router;

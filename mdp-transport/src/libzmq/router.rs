@@ -1,21 +1,18 @@
-//! A ROUTER socket with a thread of its own: receive, send, wait, and broken connections.
+//! A ROUTER socket with a thread of its own: it is bound, tells its peers apart, waits, and hears of broken connections.
+//! `message` receives and sends.
 
-use bytes::Bytes;
-use mdp_protocol::wire::SIGNATURE;
 use mdp_protocol::{Identity, Limits, Span, Time};
 
 use super::close::Closing;
 use super::connection_monitor::ConnectionMonitor;
 use super::context::Context;
 use super::curve;
-use super::error::{binding, failed, opening, unsent};
-use super::frame::{self, Frame};
+use super::error::{binding, failed, opening};
+use super::frame;
 use super::identity::{Identities, Unproven};
-use super::message::{self, retry_interrupted};
 use super::waker::Wakeups;
 use super::zap::Registration;
-use crate::error::{SocketError, Unsent};
-use crate::packet::{InPacket, OutPacket};
+use crate::error::SocketError;
 use crate::security::KeyPair;
 
 /// Milliseconds after which silent and half-open connections end.
@@ -49,41 +46,6 @@ pub struct Router {
     /// The socket has an endpoint for peers of this process.
     inproc: bool,
     max_frames: usize,
-}
-
-/// A received message.
-pub struct Arrival {
-    /// The connection that it came over.
-    pub from: Origin,
-    /// The sender's identity, or the reason why the message belongs to no peer.
-    pub identity: Result<Identity, Unproven>,
-    /// The message came from a peer of this process.
-    pub local: bool,
-    /// The frames behind the routing id.
-    pub content: Content,
-}
-
-/// The content of a message.
-pub enum Content {
-    /// The message begins like a packet of MDP/RPC.
-    Packet(InPacket),
-    /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
-    Frames,
-}
-
-/// The sender of a message.
-pub struct Origin(zmq::Message);
-
-impl Origin {
-    /// Returns the routing id, for answers.
-    pub fn route(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Returns the host of the peer, if the peer is not in this process.
-    pub fn address(&mut self) -> Option<&str> {
-        self.0.gets("Peer-Address")
-    }
 }
 
 impl Router {
@@ -125,33 +87,28 @@ impl Router {
         &self.endpoints
     }
 
-    /// Receives the next message, if there is one. A message that is not a packet goes into `frames`, which must be
-    /// empty. `guarded`: keys have rights of their own, so a peer with a key must not choose its routing id.
-    pub fn receive(
+    /// The sender of the message with this first frame; see [`Identities::of`].
+    pub(super) fn identify(
         &mut self,
+        route: &mut zmq::Message,
         guarded: bool,
-        frames: &mut Vec<Frame>,
-    ) -> Result<Option<Arrival>, SocketError> {
-        self.next(guarded, frames).map_err(failed)
+    ) -> Result<Identity, Unproven> {
+        self.identities.of(route, guarded)
     }
 
-    fn next(&mut self, guarded: bool, frames: &mut Vec<Frame>) -> zmq::Result<Option<Arrival>> {
-        let Some(mut route) = message::receive(&self.socket)? else { return Ok(None) };
-        let first = match route.get_more() {
-            true => message::receive_more(&self.socket)?,
-            false => zmq::Message::new(),
-        };
-        let identity = self.identities.of(&mut route, guarded);
-        let mut content = Content::Frames;
-        if identity.is_err() {
-            message::pass_over(&self.socket, first)?;
-        } else if first.first() == Some(&SIGNATURE) {
-            content = Content::Packet(message::rest(&self.socket, first, self.max_frames)?);
-        } else {
-            message::rest_into(&self.socket, first, self.max_frames, frames)?;
-        }
-        let local = self.inproc && self.context.is_insider(&route);
-        Ok(Some(Arrival { from: Origin(route), identity, local, content }))
+    /// Whether the peer with this routing id is in this process.
+    pub(super) fn is_local(&self, route: &[u8]) -> bool {
+        self.inproc && self.context.is_insider(route)
+    }
+
+    /// The most payload frames that a message may have.
+    pub(super) fn max_frames(&self) -> usize {
+        self.max_frames
+    }
+
+    /// The socket, for `message`.
+    pub(super) fn socket(&mut self) -> &mut zmq::Socket {
+        &mut self.socket
     }
 
     /// Whether there is a message to receive. The next receive returns an error.
@@ -173,44 +130,6 @@ impl Router {
             self.wakeups.clear();
         }
         Ok(())
-    }
-
-    /// Sends a packet to the peer with this routing id, without waiting. `with` is dropped after the packet is written
-    /// or discarded, or on an error.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was sent, and the packet is still there.
-    pub fn send<T: Send + 'static>(
-        &mut self,
-        route: &[u8],
-        packet: &mut OutPacket,
-        with: Option<T>,
-    ) -> Result<(), Unsent> {
-        let socket = &mut self.socket;
-        let sent = address(socket, route).and_then(|()| match with {
-            Some(with) => message::send_with(socket, packet, with),
-            None => message::send(socket, packet),
-        });
-        sent.map_err(unsent)
-    }
-
-    /// Sends a message of these frames to the peer with this routing id: `heads`, which are copied, then `body`.
-    /// [`send`](Self::send) explains `with`.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was sent.
-    pub fn send_frames<'a, T: Send + 'static>(
-        &mut self,
-        route: &[u8],
-        heads: impl DoubleEndedIterator<Item = &'a [u8]>,
-        body: &[Bytes],
-        with: T,
-    ) -> Result<(), Unsent> {
-        let socket = &mut self.socket;
-        let sent = address(socket, route);
-        sent.and_then(|()| message::send_rest(socket, heads, body, with)).map_err(unsent)
     }
 
     /// When to ask next whether a connection was [lost](Self::is_lost).
@@ -241,11 +160,6 @@ pub(super) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, Socke
     let bound = bound.and_then(|()| socket.bind(endpoint));
     let last = bound.and_then(|()| socket.get_last_endpoint()).map_err(binding(endpoint))?;
     Ok(last.unwrap_or_else(|_| endpoint.to_owned()))
-}
-
-/// Starts a message to the peer with this routing id.
-fn address(socket: &zmq::Socket, route: &[u8]) -> zmq::Result<()> {
-    retry_interrupted(|| socket.send(route, zmq::DONTWAIT | zmq::SNDMORE))
 }
 
 /// Sets the options of the socket before it is bound.

@@ -11,6 +11,8 @@ pub const VALUES: &[&str] = &[
     "Ask",
     "Called",
     "End",
+    "Ended",
+    "Freed",
     "Known",
     "Longest",
     "Lost",

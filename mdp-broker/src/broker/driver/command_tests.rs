@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use mdp_call::pack::Packer;
+use mdp_call::body::Packer;
 use mdp_transport::testing::Stranger;
 
 /// A driver with its command sender and its waker.

@@ -20,13 +20,14 @@
 //!
 //! | verb | step | in |
 //! |---|---|---|
-//! | `accept` | A REQUEST becomes a call. | `requests` |
+//! | `accept` | A REQUEST becomes a call. | `routing` |
 //! | `refuse_request`, `send_back_request` | A REQUEST does not become a call: its client is sent a refusal, or CANCEL. | `refusing` |
 //! | `resolve`, `find_route`, `follow` | What the path means, where the call goes, and the way there. | `routing` |
 //! | `ask_about_request`, `ask_about_reply`, `take_verdict` | The hooks are asked, and say what happens. | `hooks` |
 //! | `enqueue`, `pin`, `unqueue` | The call waits for a worker, or no longer. | `services` |
-//! | `dispatch` | A worker is given the call. | `dispatching` |
+//! | `dispatch` | A worker is given the call. | `routing` |
 //! | `take_final`, `end_attempt` | A worker's FINAL ends its attempt. | `concluding` |
+//! | `free_slot`, `fill_slots` | The slot is free again; a call that waits gets it. | `concluding` |
 //! | `lose_call`, `requeue` | Its worker is lost; the call waits for another attempt. | `retries` |
 //! | `conclude`, `conclude_later` | The call ends with what its worker said; later, where items wait for credit. | `concluding`, `backlog` |
 //! | `send_reply`, `send_refusal` | The client is sent FINAL: the worker's, or the broker's own. | `concluding`, `refusing` |
@@ -46,7 +47,7 @@ use alloc::boxed::Box;
 use super::backlog::Backlog;
 use super::flow::Flow;
 use super::io::Name;
-use super::requests::Request;
+use super::routing::Request;
 use super::{BY_STATE, Broker};
 use crate::list::{Linked, ListLink};
 use crate::payload::Payload;
@@ -213,15 +214,6 @@ impl<P> BrokerCall<P> {
         }
     }
 
-    /// It was given to this worker. `run_until`: the deadline of a leased call.
-    fn start(&mut self, worker: Key, run_until: Time) {
-        self.attempt = self.attempt.saturating_add(1);
-        self.state = CallState::Running(worker);
-        if self.leased {
-            self.deadline = run_until;
-        }
-    }
-
     /// Its REQUEST came back unread: this was no attempt.
     pub(super) fn undo_attempt(&mut self) {
         self.attempt = self.attempt.saturating_sub(1);
@@ -283,14 +275,6 @@ impl<P> BrokerCall<P> {
     #[inline]
     pub(super) fn usage(&self) -> u32 {
         self.usage
-    }
-
-    /// Ends the time that it has waited for its worker. Gives it.
-    #[inline]
-    pub(super) fn end_wait(&mut self, now: Time) -> Span {
-        let waited = self.lap(now);
-        self.waited = waited.as_wire_ms();
-        waited
     }
 
     /// How long it waited for the worker that holds it.

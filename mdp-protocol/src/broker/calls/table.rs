@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::{BY_CLIENT, BrokerCall, CallState};
+use super::{BY_CLIENT, BrokerCall, CallState, low_bits};
 use crate::broker::BY_STATE;
 use crate::hash::NumberState;
 use crate::limits::Limits;
@@ -24,6 +24,15 @@ pub(in crate::broker) struct Calls<P> {
     running: usize,
     /// Bytes of bodies and backlogs.
     held_bytes: usize,
+}
+
+/// A call that is over.
+pub(in crate::broker) struct Ended {
+    /// The client that waited for it until now.
+    pub(in crate::broker) client: Option<Key>,
+    /// The usage that its body counted for.
+    pub(in crate::broker) usage: u32,
+    pub(in crate::broker) bytes: usize,
 }
 
 impl<P> Calls<P> {
@@ -132,6 +141,16 @@ impl<P> Calls<P> {
         Some(client)
     }
 
+    /// A call is over: its body is dropped, and no client waits for it any more.
+    #[inline]
+    pub(in crate::broker) fn end(&mut self, key: Key) -> Option<Ended> {
+        let call = self.table.get_mut(key)?;
+        call.body = None;
+        let (usage, bytes) = (call.usage, core::mem::take(&mut call.bytes) as usize);
+        self.uncount_held(bytes);
+        Some(Ended { client: self.stop_waiting(key), usage, bytes })
+    }
+
     /// Takes a call out of the list of its client's calls.
     #[inline]
     pub(in crate::broker) fn unlink_client(&mut self, list: &mut List, key: Key) {
@@ -176,16 +195,25 @@ impl<P> Calls<P> {
         list.iter::<BY_STATE, BrokerCall<P>>(&self.table)
     }
 
-    /// A worker gets the call. `run_until`: the deadline of a leased call.
+    /// A worker gets the call, which has waited for it until now. `run_until`: the deadline of a leased call.
     #[inline]
     pub(in crate::broker) fn start(
         &mut self,
+        now: Time,
         key: Key,
         worker: Key,
         run_until: Time,
     ) -> Option<&mut BrokerCall<P>> {
         let call = self.table.get_mut(key)?;
-        call.start(worker, run_until);
+        if call.client().is_some() {
+            call.waited = call.passed(now).as_wire_ms();
+            call.since = low_bits(now);
+        }
+        call.attempt = call.attempt.saturating_add(1);
+        call.state = CallState::Running(worker);
+        if call.leased {
+            call.deadline = run_until;
+        }
         self.running += 1;
         Some(call)
     }

@@ -15,9 +15,8 @@ use super::BY_STATE;
 use super::calls::Calls;
 use super::io::Name;
 use super::overload::Pace;
-use super::unread::Given;
 use crate::list::{Linked, List, ListLink};
-use crate::slab::{Key, Slab};
+use crate::slab::Key;
 use crate::time::Time;
 use crate::wire::SchemaHash;
 use crate::wire::listing::CallStats;
@@ -94,6 +93,13 @@ pub(super) struct Registration {
     /// What it was given within the input that is handled.
     given: Given,
     link: ListLink,
+}
+
+/// Bytes that were given to a worker for one service within one input, and that the transport has not reported yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    input: u64,
+    bytes: usize,
 }
 
 /// The waiting calls of one client for one service.
@@ -288,11 +294,6 @@ impl Registration {
         self.running < self.capacity
     }
 
-    /// Whether it is given a call now.
-    pub(super) fn takes_calls(&self) -> bool {
-        self.load_now().is_some()
-    }
-
     /// It gets no new calls.
     #[inline]
     pub(super) fn is_retired(&self) -> bool {
@@ -328,32 +329,10 @@ impl Registration {
         &self.pinned
     }
 
-    /// It gets a call. Gives the bytes that it was given within this input.
-    #[inline]
-    pub(super) fn take<P>(
-        &mut self,
-        calls: &mut Calls<P>,
-        key: Key,
-        input: u64,
-        size: usize,
-    ) -> usize {
-        self.running += 1;
-        self.call_stats.requests += 1;
-        calls.push_back(&mut self.calls, key);
-        self.given.add(input, size)
-    }
-
     /// It no longer holds a call. The slot is still counted.
     #[inline]
     pub(super) fn unlink<P>(&mut self, calls: &mut Calls<P>, key: Key) {
         calls.unlink(&mut self.calls, key);
-    }
-
-    /// A slot is free again. Whether it was the last of a worker that gets no new calls.
-    #[inline]
-    pub(super) fn free_slot(&mut self) -> bool {
-        self.running = self.running.saturating_sub(1);
-        self.retired && self.running == 0
     }
 
     /// Whether its next free slot is for calls that any worker may have: the last one went to a call that wants this
@@ -370,47 +349,11 @@ impl Registration {
         self.pinned_last = true;
         Some(call)
     }
-
-    /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
-    fn load_now(&self) -> Option<u8> {
-        if self.retired || self.held_back || self.running >= self.capacity {
-            return None;
-        }
-        Some(((u64::from(self.running) * self.share) >> 32).min(63) as u8)
-    }
 }
 
 impl Turn {
     /// The waiting calls of its client.
     pub(super) fn calls(&self) -> &List {
         &self.calls
-    }
-}
-
-impl FreeWorkers {
-    fn next(&self) -> Option<Key> {
-        self.by_load.get(self.occupied.trailing_zeros() as usize)?.front()
-    }
-
-    fn add(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
-        if self.by_load.len() <= load.into() {
-            self.by_load.resize(usize::from(load) + 1, List::default());
-        }
-        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
-        list.push_back(all, key);
-        self.occupied |= 1 << load;
-    }
-
-    /// Whether a list has one worker only.
-    fn is_alone(&self, load: u8) -> bool {
-        self.by_load.get(usize::from(load)).is_some_and(|list| list.len() == 1)
-    }
-
-    fn remove(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
-        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
-        list.remove(all, key);
-        if list.is_empty() {
-            self.occupied &= !(1 << load);
-        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Lost, Offer, Registration};
 use crate::broker::io::{Action, Note};
 use crate::broker::refusals::worker_gone;
-use crate::broker::requests::MANAGEMENT;
+use crate::broker::routing::MANAGEMENT;
 use crate::broker::sessions::Session;
 use crate::broker::{Broker, PlantedBug};
 use crate::limits::Limit;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{FreeWorkers, Registration, Service, Turn};
+use super::{FreeWorkers, Given, Registration, Service, Turn};
 use crate::broker::BY_STATE;
 use crate::broker::calls::{CallState, Calls};
 use crate::broker::io::Name;
@@ -36,6 +36,17 @@ pub(in crate::broker) struct Longest {
     pub(in crate::broker) last: Key,
     /// How much of the queue its calls take.
     pub(in crate::broker) share: usize,
+}
+
+/// A slot that is free again.
+pub(in crate::broker) struct Freed {
+    /// The session of its worker.
+    pub(in crate::broker) session: Key,
+    pub(in crate::broker) service: Key,
+    /// Its worker gets no new calls, and holds none any more.
+    pub(in crate::broker) is_last: bool,
+    /// Calls wait for the service, or the slot is owed to some.
+    pub(in crate::broker) is_wanted: bool,
 }
 
 impl Services {
@@ -201,6 +212,42 @@ impl Services {
     #[inline]
     pub(in crate::broker) fn free_worker(&self, service: Key) -> Option<Key> {
         self.table.get(service)?.free.next()
+    }
+
+    /// A worker is given a call. Returns the bytes that it was given within this input.
+    #[inline]
+    pub(in crate::broker) fn start<P>(
+        &mut self,
+        calls: &mut Calls<P>,
+        worker: Key,
+        call: Key,
+        input: u64,
+        size: usize,
+    ) -> usize {
+        let Some(entry) = self.workers.get_mut(worker) else { return 0 };
+        entry.running += 1;
+        entry.call_stats.requests += 1;
+        calls.push_back(&mut entry.calls, call);
+        if entry.given.input != input {
+            entry.given = Given { input, bytes: 0 };
+        }
+        entry.given.bytes += size;
+        let given = entry.given.bytes;
+        self.reload(worker);
+        given
+    }
+
+    /// A slot of a worker is free again.
+    #[inline]
+    pub(in crate::broker) fn free_slot(&mut self, worker: Key) -> Option<Freed> {
+        let entry = self.workers.get_mut(worker)?;
+        entry.running = entry.running.saturating_sub(1);
+        let (session, service) = (entry.session, entry.service);
+        let is_last = entry.retired && entry.running == 0;
+        let owes_others = entry.pinned_last;
+        self.reload(worker);
+        let waits = self.table.get(service).is_some_and(|service| service.queued > 0);
+        Some(Freed { session, service, is_last, is_wanted: waits || owes_others })
     }
 
     /// Puts a worker where its load belongs, behind those of the same load.
@@ -422,6 +469,49 @@ impl Services {
     fn share_of(&self, turn: Option<Key>, limits: &Limits) -> usize {
         let turn = turn.and_then(|turn| self.turns.get(turn));
         turn.map_or(0, |turn| share(turn.calls.len(), turn.bytes, limits))
+    }
+}
+
+impl Registration {
+    /// Whether it is given a call now.
+    pub(in crate::broker) fn takes_calls(&self) -> bool {
+        self.load_now().is_some()
+    }
+
+    /// 0 to 63: the part of the capacity that is in use. `None`: no slot is free.
+    fn load_now(&self) -> Option<u8> {
+        if self.retired || self.held_back || self.running >= self.capacity {
+            return None;
+        }
+        Some(((u64::from(self.running) * self.share) >> 32).min(63) as u8)
+    }
+}
+
+impl FreeWorkers {
+    fn next(&self) -> Option<Key> {
+        self.by_load.get(self.occupied.trailing_zeros() as usize)?.front()
+    }
+
+    fn add(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        if self.by_load.len() <= load.into() {
+            self.by_load.resize(usize::from(load) + 1, List::default());
+        }
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.push_back(all, key);
+        self.occupied |= 1 << load;
+    }
+
+    /// Whether a list has one worker only.
+    fn is_alone(&self, load: u8) -> bool {
+        self.by_load.get(usize::from(load)).is_some_and(|list| list.len() == 1)
+    }
+
+    fn remove(&mut self, all: &mut Slab<Registration>, load: u8, key: Key) {
+        let Some(list) = self.by_load.get_mut(usize::from(load)) else { return };
+        list.remove(all, key);
+        if list.is_empty() {
+            self.occupied &= !(1 << load);
+        }
     }
 }
 

@@ -6,12 +6,44 @@ use prost::Message;
 use prost_build::Config;
 use prost_types::FileDescriptorSet;
 
-use super::descriptors::{self, Loaded};
-use super::settings::Settings;
-use super::{lower, outputs};
+use crate::check;
 use crate::emit::prost::Ready;
 use crate::errors::{Error, Problem};
-use crate::{Generator, check};
+use crate::generator::Generator;
+use crate::proto::{Loaded, Settings, descriptors, lower, outputs};
+
+/// Starts a [`Builder`] with the defaults: clients and worker traits, written to `OUT_DIR`.
+///
+/// ```no_run
+/// # fn main() -> Result<(), mdp_codegen::Error> {
+/// mdp_codegen::configure()
+///     .build_client(false)
+///     .compile_protos(&["proto/auth.proto"], &["proto"])
+/// # }
+/// ```
+pub fn configure() -> Builder {
+    Builder::default()
+}
+
+/// Generates messages, clients and worker traits with the defaults; for build scripts.
+///
+/// `protos` are the files to compile. `includes` are the folders with these files and their imports.
+///
+/// # Errors
+///
+/// The errors of [`Builder::compile_protos`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), mdp_codegen::Error> {
+/// mdp_codegen::compile_protos(&["proto/auth.proto"], &["proto"])
+/// # }
+/// ```
+pub fn compile_protos(
+    protos: &[impl AsRef<Path>],
+    includes: &[impl AsRef<Path>],
+) -> Result<(), Error> {
+    configure().compile_protos(protos, includes)
+}
 
 /// Settings for generating code from `.proto` files; made by [`configure`](crate::configure).
 ///

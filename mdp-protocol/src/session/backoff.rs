@@ -1,7 +1,7 @@
 //! The choice of the next endpoint, and the pause before the attempt.
 
+use super::SessionConfig;
 use crate::rng::Rng;
-use crate::session::SessionConfig;
 use crate::time::Span;
 
 #[derive(Debug)]
