@@ -45,7 +45,7 @@ pub(crate) fn frames(listing: &Listing) -> Vec<Bytes> {
         Listing::Counters(stats) => Some(counters(stats)),
         Listing::Drained(workers) => Some(json!({ "workers": workers })),
         Listing::Broker(line) => Some(broker(line)),
-        _ => None,
+        Listing::Status(_) | Listing::Schema(_) => None,
     };
     frames.extend(json.map(|json| Bytes::from(json.to_string())));
     frames

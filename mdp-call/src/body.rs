@@ -423,8 +423,8 @@ const PACKET_BYTES: usize = 32 * 1024;
 const PACKET_WEIGHT: usize = 128 * CALL_WEIGHT;
 const PACKET_FRAMES: usize = 16;
 
-/// The weight of a record is the work for its receiver. The record of a call starts work of a handler or a caller. An
-/// item of a stream is one of many, and needs less work.
+/// The weight of a record is a measure of the work for its receiver. Packets and bursts have a maximum weight. A DATA
+/// record, which is one item of a stream, has the weight 1. Every other record has this weight.
 pub const CALL_WEIGHT: usize = 4;
 const ITEM_WEIGHT: usize = 1;
 

@@ -16,7 +16,7 @@ use prost::Message;
 use crate::metadata::{BadKey, Metadata};
 use crate::status::{Detail, Status};
 
-/// The domain of the toolkit's own reasons.
+/// The domain of the toolkit's own reasons, in the `ErrorInfo` of a status. [`reason_of`] reads only this domain.
 pub const DOMAIN: &str = "mdp";
 /// The type of the detail that has a reason.
 pub const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";

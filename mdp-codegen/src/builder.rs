@@ -12,7 +12,7 @@ use crate::errors::{Error, Problem};
 use crate::generator::Generator;
 use crate::proto::{Loaded, Settings, descriptors, lower, outputs};
 
-/// Starts a [`Builder`] with the defaults: clients and worker traits, written to `OUT_DIR`.
+/// Starts a [`Builder`] with the defaults: messages, clients and worker traits, written to cargo's `OUT_DIR`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), mdp_codegen::Error> {

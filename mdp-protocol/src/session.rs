@@ -107,14 +107,23 @@ impl LossCause {
     pub const fn is_refusal(self) -> bool {
         match self {
             LossCause::Handshake => true,
-            LossCause::Said(reason) => !matches!(
-                reason,
+            // Named one by one, so that a new reason is decided on.
+            LossCause::Said(reason) => match reason {
                 DisconnectReason::Shutdown
-                    | DisconnectReason::NoSession
-                    | DisconnectReason::Silence
-                    | DisconnectReason::Drained
-                    | DisconnectReason::Stalled
-            ),
+                | DisconnectReason::NoSession
+                | DisconnectReason::Silence
+                | DisconnectReason::Drained
+                | DisconnectReason::Stalled => false,
+                DisconnectReason::Unexpected
+                | DisconnectReason::Malformed
+                | DisconnectReason::UnknownCommand
+                | DisconnectReason::Version
+                | DisconnectReason::IdTaken
+                | DisconnectReason::BadName
+                | DisconnectReason::LimitReached
+                | DisconnectReason::Denied
+                | DisconnectReason::Other(_) => true,
+            },
             _ => false,
         }
     }

@@ -14,7 +14,7 @@ use std::fs;
 use mdp_protocol::wire::{
     Command, DisconnectReason, Flags, Head, Record, RecordError, WireError, decode,
 };
-use mdp_protocol::{Limit, Limits};
+use mdp_protocol::{Limit, Limits, Reason};
 use vector_files::{File, Vector, dump::dump, load, load_vectors, text};
 
 #[test]
@@ -220,6 +220,11 @@ fn wire_md_states_the_limits_reasons_and_codes_as_they_are() {
     for reason in known {
         let row = format!("| {} | {reason:?} |", reason.as_u32());
         assert!(paper.contains(&row), "wire.md has no line `{row}`");
+    }
+    let errors = fs::read_to_string(vector_files::docs().join("errors.md")).unwrap();
+    for reason in Reason::ALL.map(Reason::name) {
+        assert!(paper.contains(&format!("| {reason} |")), "wire.md has no line for {reason}");
+        assert!(errors.contains(&format!("| `{reason}` |")), "errors.md has no line for {reason}");
     }
     for command in (0..=255).filter_map(Command::from_u8) {
         let row = format!("| {} | {command} |", command as u8);

@@ -118,7 +118,8 @@ impl Broker {
         self.join();
     }
 
-    /// Starts a [`shutdown`](Self::shutdown) without waiting for it. [`stopped`](Self::stopped) returns the result.
+    /// Starts a [`shutdown`](Self::shutdown) without waiting for it. [`stopped`](Self::stopped) returns the result. A
+    /// further call can end the grace period earlier, but not extend it. Dropping the broker ends it at once.
     pub fn begin_shutdown(&self, grace: Duration) {
         self.tell(BrokerCommand::Shutdown(clock::span(grace)));
     }
@@ -279,7 +280,7 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets the number of threads that run the [hooks](Self::hooks). Must be at least 1. Default: the number of cores,
+    /// Sets the number of threads that run the [hooks](Self::hooks). 0 counts as 1. Default: the number of cores,
     /// at least 2.
     pub fn hook_threads(mut self, threads: usize) -> Self {
         self.hook_threads = Some(threads);
@@ -313,7 +314,7 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets after how many intervals without a heartbeat a peer counts as lost. Must be at least 1. Default: 3.
+    /// Sets after how many intervals without a heartbeat a peer counts as lost. 0 counts as 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.config.liveness = intervals.max(1);
         self

@@ -47,7 +47,7 @@ pub struct Method {
     pub name: String,
     /// The comments.
     pub comments: Comments,
-    /// The number of messages in each direction.
+    /// Whether a method has one message or many in each direction.
     pub shape: Shape,
     /// The full name of the request's message: `auth.v1.LoginRequest`. Empty: not known, because the service is
     /// declared in Rust, where a macro sees types and not their messages.
@@ -108,7 +108,7 @@ impl Deprecated {
     }
 }
 
-/// The number of messages in each direction.
+/// Whether a method has one message or many in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// One request, one reply.

@@ -148,7 +148,7 @@ impl<H> Builder<H> {
     }
 
     /// Sets how many messages may wait to be sent to each peer, and how many received messages may wait from each peer.
-    /// Must be at least 1. The same number, at most 64, may wait between the socket and its handle. Default: 1,000.
+    /// 0 counts as 1. The same number, at most 64, may wait between the socket and its handle. Default: 1,000.
     pub fn high_water_mark(mut self, messages: u32) -> Self {
         self.high_water_mark = messages.max(1);
         self
@@ -335,7 +335,7 @@ impl<T: TypedMessage> Builder<Publisher<T>> {
         self
     }
 
-    /// Sets the maximum number of topics whose last value is kept. Must be at least 1. Beyond that, the value of the
+    /// Sets the maximum number of topics whose last value is kept. 0 counts as 1. Beyond that, the value of the
     /// topic that was published least recently is dropped and [counted](Publisher::evicted). If this number is not
     /// above [`high_water_mark`](Self::high_water_mark), a new subscriber has room for all values. Default: 1,000.
     pub fn last_value_topics(mut self, topics: usize) -> Self {

@@ -113,7 +113,7 @@ impl<T: TypedMessage> PairSender<T> {
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown) before it had the record, or the record is too large.
+    /// The socket was [shut down](Self::shutdown), or has failed, before it had the record, or the record is too large.
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.remote.send(message).await
     }

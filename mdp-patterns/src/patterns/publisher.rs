@@ -61,7 +61,7 @@ impl<T: TypedMessage> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown), the record is too large or the topic too long.
+    /// The socket was [shut down](Self::shutdown) or has failed, the record is too large or the topic too long.
     pub async fn send(&self, topic: impl AsRef<[u8]>, message: &T) -> Result<(), SendError> {
         self.remote.publish(topic.as_ref(), message).await
     }
@@ -78,7 +78,7 @@ impl<T> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown).
+    /// The socket was [shut down](Self::shutdown), or has failed.
     pub async fn flush(&self) -> Result<(), SendError> {
         self.remote.flush().await
     }

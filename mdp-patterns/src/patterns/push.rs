@@ -13,8 +13,8 @@ use super::error::{RecvError, SendError};
 use super::handle::{Inbox, Remote};
 use mdp_call::codec::record::TypedMessage;
 
-/// Distributes records to [`Puller`]s: each record goes to one of them, in turn among those that have room. Cloning is
-/// cheap and gives another handle on the same socket.
+/// Distributes records to [`Puller`]s. Each record goes to one puller. The pullers take turns; a puller without room is
+/// passed over. Cloning is cheap and gives another handle on the same socket.
 ///
 /// After the last handle is dropped, the socket sends its queued messages, for up to one second, and closes.
 ///
@@ -30,13 +30,15 @@ impl<T: TypedMessage> Pusher<T> {
         Builder::new()
     }
 
-    /// Sends a record, and waits until the socket has it: until a puller is there and has room. An endpoint to connect
-    /// to counts as a puller, even while no peer binds it. Dropping the future withdraws the record, unless the socket
-    /// has it by then.
+    /// Sends a record. Waits until the socket has the record: until a puller is there and has room. An endpoint to
+    /// connect to counts as a puller, even while no peer binds it. Dropping the future withdraws the record if the
+    /// socket does not have it yet.
     ///
     /// # Errors
     ///
-    /// The socket was [shut down](Self::shutdown) before it had the record, or the record is too large.
+    /// [`Closed`](SendError::Closed): the socket was [shut down](Self::shutdown), or has failed, before it had the
+    /// record. [`TooLarge`](SendError::TooLarge): the record is larger than
+    /// [`max_message_bytes`](Builder::max_message_bytes).
     pub async fn send(&self, message: &T) -> Result<(), SendError> {
         self.remote.send(message).await
     }

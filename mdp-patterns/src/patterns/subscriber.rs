@@ -66,7 +66,7 @@ impl<T> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// The socket was shut down, or the topic is too long.
+    /// The socket was shut down or has failed, or the topic is too long.
     pub async fn subscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), SubscribeError> {
         self.remote.subscribe(topic.as_ref(), true).await
     }
@@ -76,7 +76,7 @@ impl<T> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// The socket was shut down, or the topic is too long.
+    /// The socket was shut down or has failed, or the topic is too long.
     pub async fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), SubscribeError> {
         self.remote.subscribe(topic.as_ref(), false).await
     }

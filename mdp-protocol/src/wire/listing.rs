@@ -16,7 +16,6 @@ pub type SchemaHash = [u8; 16];
 
 /// The answer of one of the broker's own services: a status, then the requested list or values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Listing {
     /// Only a status of RFC 8: 200, 403, 404, 501, 503 or 504.
     Status(u16),

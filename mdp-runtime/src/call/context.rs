@@ -137,9 +137,10 @@ impl CallContext {
         &self.state.extensions
     }
 
-    /// Adds metadata to the reply, or to the status if the handler fails. Existing values of the key stay. If replies
-    /// stream, metadata added before the handler returns its stream is sent before the first reply, and the rest with
-    /// the end. If [`Metadata`] cannot send the key, the call ends with INTERNAL.
+    /// Adds metadata to the reply, or to the status if the handler fails. Earlier values of the key stay. If replies
+    /// stream, metadata that was added before the handler returned its stream is sent before the first reply. Later
+    /// metadata is sent with the end. Metadata that is added after the end is not sent. A key that cannot be sent (see
+    /// [`Metadata`]) ends the call with INTERNAL.
     pub fn reply_metadata(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let mut reply = self.state.reply.lock().unwrap_or_else(PoisonError::into_inner);
         reply.append(key, value);

@@ -8,8 +8,8 @@ use mdp_protocol::{Code, Reason, Refusal, Span};
 use super::tunnel::{self, Tunnel};
 use mdp_call::body::{Body, CALL_WEIGHT, weight_of};
 
-/// No peer needs these heartbeats, so they are rare.
-const HEARTBEAT: Span = Span::from_secs(3_600);
+/// The interval of heartbeats that no peer needs.
+const NEVER_DUE: Span = Span::from_secs(3_600);
 /// The largest frame in bytes. Classic MDP does not report the broker's limit.
 const FRAME_BYTES: u64 = 64 << 20;
 
@@ -47,7 +47,7 @@ impl Inbound {
             }
             Inbound::Welcome { id } => take(Record::Welcome {
                 id: &id,
-                heartbeat: HEARTBEAT,
+                heartbeat: NEVER_DUE,
                 liveness: 3,
                 frame_bytes: FRAME_BYTES,
             }),

@@ -401,7 +401,7 @@ impl ClientBuilder {
     }
 
     /// Sets how many messages may wait here for the reader of each stream of replies. Each started block of 256 bytes
-    /// counts as one message, so the window bounds both messages and bytes. Must be at least 1. The broker's limit
+    /// counts as one message, so the window bounds both messages and bytes. 0 counts as 1. The broker's limit
     /// `window` caps the value. Default: 4,096, which is at most 4,096 messages, or 1 MiB plus one message.
     pub fn window(mut self, window: u32) -> Self {
         self.config.window = window.max(1);
@@ -460,7 +460,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. 0 counts as 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.config.session.liveness = intervals.max(1);
         self
@@ -474,7 +474,7 @@ impl ClientBuilder {
     }
 
     /// Sets the maximum number of times that a call of an idempotent method is sent when connections are lost during
-    /// the call. Must be at least 1. Default: 3.
+    /// the call. 0 counts as 1. Default: 3.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.config.attempts = attempts.max(1);
         self

@@ -52,7 +52,7 @@ impl HedgePolicy {
         HedgePolicy { delay, attempts: ATTEMPTS, codes: Codes::default(), budget: None }
     }
 
-    /// Sets the maximum number of attempts, including the first. Must be at least 1. Default: 2.
+    /// Sets the maximum number of attempts, including the first. 0 counts as 1. Default: 2.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.attempts = attempts.max(1);
         self

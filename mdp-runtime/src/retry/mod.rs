@@ -85,7 +85,7 @@ impl RetryPolicy {
         Self::default()
     }
 
-    /// Sets the maximum number of attempts, including the first. Must be at least 1. Default: 3.
+    /// Sets the maximum number of attempts, including the first. 0 counts as 1. Default: 3.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.attempts = attempts.max(1);
         self

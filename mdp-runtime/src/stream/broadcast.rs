@@ -61,8 +61,8 @@ pub struct Broadcaster<T> {
 }
 
 impl<T: Clone + Send + 'static> Broadcaster<T> {
-    /// Makes a broadcaster with room for this many events for each subscriber. Must be at least 1; the number is
-    /// rounded up to a power of two.
+    /// Makes a broadcaster with room for this many events for each subscriber. The number is rounded up to a power of
+    /// two; 0 counts as 1. A subscriber without room loses its oldest event.
     pub fn new(capacity: usize) -> Self {
         // tokio's channel panics with a larger capacity.
         let capacity = capacity.clamp(1, usize::MAX >> 1);

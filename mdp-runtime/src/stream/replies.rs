@@ -227,7 +227,8 @@ impl<T> ReplySender<T> {
         self.replies.blocking_send(Ok(reply)).map_err(|_| SendError)
     }
 
-    /// Ends the call with a status, after the replies that were sent before.
+    /// Ends the call with a status, after the replies that were sent before. Waits for room, like [`send`](Self::send).
+    /// Replies that clones send later are dropped. The code OK becomes INTERNAL.
     ///
     /// # Errors
     ///

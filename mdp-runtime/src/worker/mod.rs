@@ -209,8 +209,10 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in turn, at the start and
-    /// whenever the connection is lost.
+    /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in the order in which
+    /// they were added, and after the last one the first. If an attempt fails or the connection is lost, the worker
+    /// tries the next endpoint. Over classic MDP each connection of the worker does this separately.
+    /// [`start`](Self::start) checks the endpoints.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoints.push(endpoint.into());
         self
@@ -291,9 +293,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// Runs an interceptor around the handlers of all services, including services added later. The interceptor added
-    /// first is the outermost. Handlers see the metadata and the deadline that the last interceptor passes on. See
-    /// [`Interceptor`].
+    /// Runs an interceptor around the handlers of all typed services ([`serve`](Self::serve)), including services added
+    /// later. Raw handlers ([`serve_raw`](Self::serve_raw)) have no interceptors. The interceptor added first is the
+    /// outermost. Handlers see the metadata that the last interceptor passes on, and the deadline if it is not later
+    /// than the caller's. See [`Interceptor`].
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.add(interceptor);
         self
@@ -324,14 +327,14 @@ impl WorkerBuilder {
         self
     }
 
-    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. 0 counts as 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.session.liveness = intervals.max(1);
         self
     }
 
     /// Sets how many messages may wait here for the handler of each stream of requests. Each started block of 256 bytes
-    /// counts as one message, so the window bounds both messages and bytes. Must be at least 1. The broker's limit
+    /// counts as one message, so the window bounds both messages and bytes. 0 counts as 1. The broker's limit
     /// `window` caps the value. Default: 4,096, which is at most 4,096 messages, or 1 MiB plus one message.
     pub fn window(mut self, window: u32) -> Self {
         self.window = window.max(1);

@@ -38,8 +38,9 @@ impl AllowList {
         AllowList::of([])
     }
 
-    /// Makes a list that accepts every key. Connections are encrypted then, and each peer has a key that cannot be
-    /// forged, but every peer that knows the server's public key may connect.
+    /// Makes a list that accepts every key. Connections over tcp and ipc are encrypted, and each peer proves that it
+    /// has the secret key of its public key. But every peer that knows the server's public key may connect. Over inproc
+    /// there is no encryption and no key.
     pub fn anybody() -> Self {
         AllowList::with(Allowed::Any)
     }

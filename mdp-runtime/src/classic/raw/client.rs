@@ -34,10 +34,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that sends frames to services and receives frames. It needs no schema, and works with any broker of RFC 7
 /// or RFC 18, or over MDP/RPC with a broker of this project.
 ///
-/// Over classic MDP, requests are sent one after another: a reply of classic MDP does not identify its request. If a
-/// reply does not arrive in time, or its [`PendingReply`] is dropped, the client closes the connection and opens a new
-/// one, so that a late reply is never taken for the next one (RFC 7, "Reliability"). Programs that need several
-/// requests at once make several clients. Cloning is cheap and gives another handle on the same connection.
+/// Over classic MDP, requests are sent one after another: a reply of classic MDP does not identify its request. If the
+/// reply to a sent request does not arrive in time, or the [`PendingReply`] of a sent request is dropped, the client
+/// closes the connection and opens a new one, so that a late reply is never taken for the next one (RFC 7,
+/// "Reliability"). Programs that need several requests at once make several clients. Cloning is cheap and gives another
+/// handle on the same connection.
 ///
 /// Over MDP/RPC, requests have numbers, so any number of them may run at once. Partial replies wait at the worker until
 /// they are read, and every error is a [`Status`].
@@ -246,9 +247,12 @@ impl fmt::Debug for RawClient {
     }
 }
 
-/// The replies of a raw request, in order: any number of partial ones over MDP/0.2, then the final one. Also a
-/// [`Stream`]. Dropping it before the final reply cancels the request and, over classic MDP, closes the connection; the
-/// worker is not notified over classic MDP.
+/// The replies of a raw request, in order: any number of partial ones, then the final one. Over MDP/0.1 there is only
+/// the final one. Also a [`Stream`].
+///
+/// Dropping it before the final reply cancels the request. Over MDP/RPC the worker is notified. Over classic MDP
+/// (MDP/0.1 and MDP/0.2) the worker is not notified: a request that waits for its turn is not sent, and for a request
+/// that was sent the client closes the connection and opens a new one.
 ///
 /// ```no_run
 /// # async fn doc(client: mdp_runtime::RawClient) -> Result<(), mdp_runtime::RawError> {
@@ -412,7 +416,7 @@ impl RawClientBuilder {
         self
     }
 
-    /// Sets the maximum number of open requests, including those that wait for their turn. Must be at least 1. Default:
+    /// Sets the maximum number of open requests, including those that wait for their turn. 0 counts as 1. Default:
     /// 1,000.
     pub fn max_requests(mut self, requests: usize) -> Self {
         self.config.requests = requests.max(1);
@@ -420,7 +424,7 @@ impl RawClientBuilder {
     }
 
     /// Sets how many partial replies may wait for the reader of a request. Each started block of 256 bytes counts as
-    /// one reply. Beyond that the request ends with [`RawError::TooSlow`]. Must be at least 1. Default: 4,096, which is
+    /// one reply. Beyond that the request ends with [`RawError::TooSlow`]. 0 counts as 1. Default: 4,096, which is
     /// at most 4,096 replies, or 1 MiB plus one reply.
     pub fn window(mut self, window: u32) -> Self {
         self.window = window.max(1);

@@ -222,7 +222,7 @@ impl RawWorkerBuilder {
         self
     }
 
-    /// Sets after how many intervals without a heartbeat the broker counts as lost. Must be at least 1. Default: 3.
+    /// Sets after how many intervals without a heartbeat the broker counts as lost. 0 counts as 1. Default: 3.
     pub fn liveness(mut self, intervals: u8) -> Self {
         self.liveness = intervals.max(1);
         self

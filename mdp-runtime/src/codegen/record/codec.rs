@@ -260,7 +260,7 @@ bytes! {
     Bytes = bytes(bytes::Bytes), Bytes;
 }
 
-/// A message: a record, or a type from prost.
+/// The codec of a message: a record of `#[derive(MdpRecord)]`, or a message that prost has generated.
 #[derive(Debug)]
 pub enum EmbeddedMessage {}
 

@@ -18,7 +18,8 @@ use crate::codegen::schema::{Field, MessageBuilder};
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
 
-/// A map whose keys and values have the codecs `KC` and `VC`.
+/// The layout of a map, whose keys and values have the codecs `KC` and `VC`. A later entry replaces an earlier one with
+/// the same key.
 #[derive(Debug)]
 pub struct Map<KC, VC>(PhantomData<(KC, VC)>);
 
