@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use mdp_call::body::Packer;
+use mdp_protocol::wire::Record;
 use mdp_transport::testing::Stranger;
 
 /// A driver with its command sender and its waker.
