@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(unfinished.push(large.split().freeze(), true), None);
         unfinished.wait();
         // No frame shares the buffer, so all of it can be had again.
-        assert!(read.try_reclaim(300) && !large.try_reclaim(OWN_BELOW));
+        assert!(read.try_reclaim(200) && !large.try_reclaim(OWN_BELOW));
         assert_eq!((unfinished.count(), unfinished.bytes()), (4, 200 + OWN_BELOW));
         let message = unfinished.push(Bytes::new(), false).unwrap();
         assert_eq!((message.count(), message.bytes()), (5, 200 + OWN_BELOW));

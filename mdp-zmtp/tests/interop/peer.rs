@@ -13,37 +13,37 @@ use mdp_zmtp::{
 };
 
 /// Every wait of a test ends.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const ROOM: usize = 64 << 10;
 
 /// What ended a connection.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     Error(Error),
     Closed,
 }
 
-pub struct Peer {
+pub(crate) struct Peer {
     stream: TcpStream,
     began: Instant,
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     input: BytesMut,
     out: Output,
     messages: VecDeque<Message>,
     /// The peer, when the connection is ready.
-    pub ready: Option<mdp_zmtp::Peer>,
+    pub(crate) ready: Option<mdp_zmtp::Peer>,
     /// What is said to clients of CURVE. `None`: they are admitted.
-    pub refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Refusal>,
 }
 
 impl Peer {
-    pub fn connect(endpoint: &str, config: Config) -> Self {
+    pub(crate) fn connect(endpoint: &str, config: Config) -> Self {
         let address = endpoint.strip_prefix("tcp://").unwrap();
         Peer::new(TcpStream::connect(address).unwrap(), config)
     }
 
-    pub fn accept(listener: &TcpListener, config: Config) -> Self {
+    pub(crate) fn accept(listener: &TcpListener, config: Config) -> Self {
         Peer::new(listener.accept().unwrap().0, config)
     }
 
@@ -64,19 +64,19 @@ impl Peer {
     }
 
     /// Runs until the connection is ready.
-    pub fn handshake(&mut self) -> Result<mdp_zmtp::Peer, End> {
+    pub(crate) fn handshake(&mut self) -> Result<mdp_zmtp::Peer, End> {
         while self.ready.is_none() {
             self.turn(PATIENCE)?;
         }
         Ok(self.ready.clone().unwrap())
     }
 
-    pub fn send(&mut self, frames: &[Bytes]) {
+    pub(crate) fn send(&mut self, frames: &[Bytes]) {
         self.connection.send(frames, &mut self.out).unwrap();
         self.flush().unwrap();
     }
 
-    pub fn receive(&mut self) -> Result<Vec<Bytes>, End> {
+    pub(crate) fn receive(&mut self) -> Result<Vec<Bytes>, End> {
         loop {
             if let Some(message) = self.messages.pop_front() {
                 return Ok(message.into_frames());
@@ -86,7 +86,7 @@ impl Peer {
     }
 
     /// Runs for this long.
-    pub fn run(&mut self, time: Duration) -> Result<(), End> {
+    pub(crate) fn run(&mut self, time: Duration) -> Result<(), End> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.turn(left)?;
@@ -162,32 +162,32 @@ fn seed() -> Seed {
 }
 
 /// The keys of both sides.
-pub struct Keys {
-    pub server: zmq::CurveKeyPair,
-    pub client: zmq::CurveKeyPair,
+pub(crate) struct Keys {
+    pub(crate) server: zmq::CurveKeyPair,
+    pub(crate) client: zmq::CurveKeyPair,
 }
 
 impl Keys {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let [server, client] = [(); 2].map(|()| zmq::CurveKeyPair::new().unwrap());
         Keys { server, client }
     }
 
-    pub fn our_server(&self) -> Mechanism {
+    pub(crate) fn our_server(&self) -> Mechanism {
         Mechanism::CurveServer(KeyPair::new(&self.server.secret_key))
     }
 
-    pub fn our_client(&self) -> Mechanism {
+    pub(crate) fn our_client(&self) -> Mechanism {
         let own = KeyPair::new(&self.client.secret_key);
         Mechanism::CurveClient { own, server: PublicKey::new(self.server.public_key) }
     }
 
-    pub fn their_server(&self, socket: &zmq::Socket) {
+    pub(crate) fn their_server(&self, socket: &zmq::Socket) {
         socket.set_curve_server(true).unwrap();
         socket.set_curve_secretkey(&self.server.secret_key).unwrap();
     }
 
-    pub fn their_client(&self, socket: &zmq::Socket) {
+    pub(crate) fn their_client(&self, socket: &zmq::Socket) {
         socket.set_curve_serverkey(&self.server.public_key).unwrap();
         socket.set_curve_publickey(&self.client.public_key).unwrap();
         socket.set_curve_secretkey(&self.client.secret_key).unwrap();
@@ -195,7 +195,7 @@ impl Keys {
 }
 
 /// A socket of libzmq whose waits end.
-pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
+pub(crate) fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     let socket = context.socket(kind).unwrap();
     let patience = i32::try_from(PATIENCE.as_millis()).unwrap();
     socket.set_linger(0).unwrap();
@@ -205,13 +205,13 @@ pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
 }
 
 /// Binds libzmq's socket. Returns its endpoint.
-pub fn bind(socket: &zmq::Socket) -> String {
+pub(crate) fn bind(socket: &zmq::Socket) -> String {
     socket.bind("tcp://127.0.0.1:*").unwrap();
     socket.get_last_endpoint().unwrap().unwrap()
 }
 
 /// Our listener, and its endpoint.
-pub fn listen() -> (TcpListener, String) {
+pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
     (listener, endpoint)

@@ -11,7 +11,7 @@ use crate::side::{
 };
 
 /// The server of the golden conversation after INITIATE.
-pub fn asking() -> Side {
+pub(crate) fn asking() -> Side {
     let mut server = golden_server();
     let octets = [curve("client-greeting"), curve("hello"), curve("initiate")].concat();
     assert!(matches!(server.read(&octets), Ok(Some(Event::Admission(_)))));
@@ -20,7 +20,7 @@ pub fn asking() -> Side {
 }
 
 /// The server of the golden conversation when it is ready.
-pub fn served() -> Side {
+pub(crate) fn served() -> Side {
     let mut server = asking();
     server.connection.admit(&mut server.out).unwrap();
     assert!(matches!(server.next(), Ok(Some(Event::Ready(_)))));
@@ -29,7 +29,7 @@ pub fn served() -> Side {
 }
 
 /// The client of the golden conversation when it is ready.
-pub fn connected() -> Side {
+pub(crate) fn connected() -> Side {
     let mut client = golden_client();
     let octets = [curve("server-greeting"), curve("welcome"), curve("ready")].concat();
     assert!(matches!(client.read(&octets), Ok(Some(Event::Ready(_)))));

@@ -1,17 +1,17 @@
 //! Golden octets: text files with sections of hexadecimal digits.
 
 /// The octets of a section of `tests/goldens/plain.hex`.
-pub fn plain(section: &str) -> Vec<u8> {
+pub(crate) fn plain(section: &str) -> Vec<u8> {
     of(include_str!("../goldens/plain.hex"), section)
 }
 
 /// The octets of a section of `tests/goldens/curve.hex`.
-pub fn curve(section: &str) -> Vec<u8> {
+pub(crate) fn curve(section: &str) -> Vec<u8> {
     of(include_str!("../goldens/curve.hex"), section)
 }
 
 /// An octet string of known length from `curve.hex`.
-pub fn fixed<const N: usize>(section: &str) -> [u8; N] {
+pub(crate) fn fixed<const N: usize>(section: &str) -> [u8; N] {
     curve(section).try_into().unwrap()
 }
 

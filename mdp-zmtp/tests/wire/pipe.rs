@@ -7,10 +7,10 @@ use mdp_zmtp::{Config, Event, Limits, Message, Output};
 use crate::side::{Side, curve_client, curve_server, seed};
 
 /// Xorshift.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -54,7 +54,8 @@ fn receive(side: &mut Side, got: &mut Vec<Message>) {
 }
 
 fn message(random: &mut Random) -> Message {
-    let frames = 1 + random.below([1, 3, 40][random.below(3)]);
+    let most = [1, 3, 40][random.below(3)];
+    let frames = 1 + random.below(most);
     let frame = |random: &mut Random| {
         let most = [1, 2, 256, 1_500, 70_000][random.below(5)];
         let len = random.below(most + 1);

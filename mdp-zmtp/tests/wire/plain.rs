@@ -244,7 +244,7 @@ fn malformed_commands_are_named() {
 #[test]
 fn nothing_is_sent_before_it_is_ready_or_after_its_end() {
     let mut router = router();
-    let mut send = |side: &mut Side, frames: &[Bytes]| side.connection.send(frames, &mut side.out);
+    let send = |side: &mut Side, frames: &[Bytes]| side.connection.send(frames, &mut side.out);
     assert_eq!(send(&mut router, &["a".into()]), Err(SendError::NotReady));
     router.read(&[plain("greeting"), plain("ready-dealer")].concat()).unwrap();
     assert_eq!(send(&mut router, &[]), Err(SendError::NoFrame));

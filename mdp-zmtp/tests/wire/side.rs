@@ -10,43 +10,43 @@ use mdp_zmtp::{
 use crate::golden::fixed;
 
 /// A connection with its buffers.
-pub struct Side {
-    pub connection: Connection,
-    pub input: BytesMut,
-    pub out: Output,
-    pub now: Time,
+pub(crate) struct Side {
+    pub(crate) connection: Connection,
+    pub(crate) input: BytesMut,
+    pub(crate) out: Output,
+    pub(crate) now: Time,
 }
 
 impl Side {
-    pub fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Side::with_seed(config, seed(7))
     }
 
-    pub fn with_seed(config: Config, seed: Seed) -> Self {
+    pub(crate) fn with_seed(config: Config, seed: Seed) -> Self {
         let (mut out, now) = (Output::new(), Time::from_ms(1_000));
         let connection = Connection::new(&Arc::new(config), seed, now, &mut out);
         Side { connection, input: BytesMut::new(), out, now }
     }
 
     /// Takes what is to be written.
-    pub fn written(&mut self) -> Vec<u8> {
+    pub(crate) fn written(&mut self) -> Vec<u8> {
         let written = self.out.chunks().flatten().copied().collect();
         self.out.advance(self.out.len());
         written
     }
 
     /// Reads these octets up to the next event.
-    pub fn read(&mut self, octets: &[u8]) -> Result<Option<Event>, Error> {
+    pub(crate) fn read(&mut self, octets: &[u8]) -> Result<Option<Event>, Error> {
         self.input.extend_from_slice(octets);
         self.next()
     }
 
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Event>, Error> {
         self.connection.receive(self.now, &mut self.input, &mut self.out)
     }
 
     /// Reads these octets, and all events in them. Admits each peer.
-    pub fn read_all(&mut self, octets: &[u8]) -> Result<Vec<Event>, Error> {
+    pub(crate) fn read_all(&mut self, octets: &[u8]) -> Result<Vec<Event>, Error> {
         self.input.extend_from_slice(octets);
         let mut events = Vec::new();
         while let Some(event) = self.next()? {
@@ -59,41 +59,41 @@ impl Side {
     }
 
     /// Sends a message of these frames.
-    pub fn send(&mut self, frames: &[Bytes]) {
+    pub(crate) fn send(&mut self, frames: &[Bytes]) {
         self.connection.send(frames, &mut self.out).unwrap();
     }
 }
 
 /// A seed that is only good for tests.
-pub fn seed(octet: u8) -> Seed {
+pub(crate) fn seed(octet: u8) -> Seed {
     Seed::fill(|part| Ok::<(), ()>(part.fill(octet))).unwrap()
 }
 
 /// The seed of these four parts.
-pub fn seed_of(parts: [&[u8]; 4]) -> Seed {
+pub(crate) fn seed_of(parts: [&[u8]; 4]) -> Seed {
     let mut parts = parts.into_iter();
     Seed::fill(|part| Ok::<(), ()>(part.copy_from_slice(parts.next().unwrap()))).unwrap()
 }
 
-pub fn server_keys() -> KeyPair {
+pub(crate) fn server_keys() -> KeyPair {
     KeyPair::new(&fixed("server-secret"))
 }
 
-pub fn client_keys() -> KeyPair {
+pub(crate) fn client_keys() -> KeyPair {
     KeyPair::new(&fixed("client-secret"))
 }
 
-pub fn curve_server(socket_type: SocketType) -> Config {
+pub(crate) fn curve_server(socket_type: SocketType) -> Config {
     Config::new(socket_type).mechanism(Mechanism::CurveServer(server_keys()))
 }
 
-pub fn curve_client(socket_type: SocketType) -> Config {
+pub(crate) fn curve_client(socket_type: SocketType) -> Config {
     let (own, server) = (client_keys(), *server_keys().public());
     Config::new(socket_type).mechanism(Mechanism::CurveClient { own, server })
 }
 
 /// The server of the golden conversation.
-pub fn golden_server() -> Side {
+pub(crate) fn golden_server() -> Side {
     let parts = ["server-transient-secret", "cookie-key", "welcome-nonce", "cookie-nonce"];
     let parts = parts.map(crate::golden::curve);
     let seed = seed_of(parts.each_ref().map(Vec::as_slice));
@@ -101,7 +101,7 @@ pub fn golden_server() -> Side {
 }
 
 /// The client of the golden conversation.
-pub fn golden_client() -> Side {
+pub(crate) fn golden_client() -> Side {
     let parts = ["client-transient-secret", "cookie-key", "vouch-nonce", "cookie-nonce"];
     let parts = parts.map(crate::golden::curve);
     let seed = seed_of(parts.each_ref().map(Vec::as_slice));
@@ -110,7 +110,7 @@ pub fn golden_client() -> Side {
 }
 
 /// Lets both sides talk until neither has anything to say. Returns what each has got.
-pub fn talk(one: &mut Side, other: &mut Side) -> Result<(Vec<Event>, Vec<Event>), Error> {
+pub(crate) fn talk(one: &mut Side, other: &mut Side) -> Result<(Vec<Event>, Vec<Event>), Error> {
     let (mut events, mut others) = (Vec::new(), Vec::new());
     loop {
         let (to_other, to_one) = (one.written(), other.written());
@@ -123,7 +123,7 @@ pub fn talk(one: &mut Side, other: &mut Side) -> Result<(Vec<Event>, Vec<Event>)
 }
 
 /// Two sides whose handshake is over.
-pub fn ready(one: Config, other: Config) -> (Side, Side) {
+pub(crate) fn ready(one: Config, other: Config) -> (Side, Side) {
     let (mut one, mut other) = (Side::with_seed(one, seed(1)), Side::with_seed(other, seed(2)));
     talk(&mut one, &mut other).unwrap();
     assert!(one.connection.is_ready() && other.connection.is_ready());
