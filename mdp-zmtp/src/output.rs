@@ -60,7 +60,7 @@ impl Output {
         self.bytes == 0
     }
 
-    /// The pieces to write, in order. None is empty.
+    /// The pieces to write, in order. None of them is empty.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.gathered.get(self.written..).unwrap_or_default();
         self.segments.iter().map(move |segment| match segment {

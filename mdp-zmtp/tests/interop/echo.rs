@@ -23,7 +23,7 @@ fn pair(
 ) -> (Peer, zmq::Socket, zmq::Context) {
     let context = zmq::Context::new();
     let socket = socket(&context, theirs);
-    let limits = Limits { frame_bytes: 16 << 20, message_bytes: 16 << 20, ..Limits::default() };
+    let limits = Limits { frame_bytes: 16 << 20, message_bytes: 32 << 20, ..Limits::default() };
     let mut config = Config::new(ours).limits(limits);
     let mut peer = match binds {
         Binds::They => {
@@ -67,7 +67,7 @@ fn ask(peer: &mut Peer, socket: &zmq::Socket, frames: &[Bytes]) {
 
 /// libzmq asks, we send back what we get.
 fn answer(peer: &mut Peer, socket: &zmq::Socket, frames: &[Bytes]) {
-    socket.send_multipart(frames, 0).unwrap();
+    socket.send_multipart(frames.iter().map(|frame| &frame[..]), 0).unwrap();
     let got = peer.receive().unwrap();
     peer.send(&got);
     assert!(socket.recv_multipart(0).unwrap() == frames);

@@ -1,7 +1,7 @@
 //! Our side: a connection over a blocking TCP socket, which does what a driver does.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -139,8 +139,9 @@ impl Peer {
     }
 
     fn flush(&mut self) -> Result<(), End> {
-        while let Some(chunk) = self.out.chunks().next() {
-            let count = self.stream.write(chunk).map_err(|_| End::Closed)?;
+        while !self.out.is_empty() {
+            let chunks: Vec<IoSlice<'_>> = self.out.chunks().take(64).map(IoSlice::new).collect();
+            let count = self.stream.write_vectored(&chunks).map_err(|_| End::Closed)?;
             self.out.advance(count);
         }
         Ok(())

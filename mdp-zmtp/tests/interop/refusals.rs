@@ -54,13 +54,14 @@ fn our_client_reports_their_refusal() {
     for code in ["400", "500"] {
         let (keys, context) = (Keys::new(), zmq::Context::new());
         let zap = socket(&context, zmq::REP);
-        zap.bind("inproc://zeromq.zap").unwrap();
+        zap.bind("inproc://zeromq.zap.01").unwrap();
         let handler = thread::spawn(move || {
             let request = zap.recv_multipart(0).unwrap();
             let id = request[1].clone();
             let reply: [&[u8]; 6] = [b"1.0", &id, code.as_bytes(), b"no", b"", b""];
             zap.send_multipart(reply, 0).unwrap();
-            request[6].clone()
+            // The socket comes back, too: it is not closed before its reply is read.
+            (request[6].clone(), zap)
         });
         let router = socket(&context, zmq::ROUTER);
         router.set_zap_domain("test").unwrap();
@@ -70,7 +71,7 @@ fn our_client_reports_their_refusal() {
         let End::Error(error) = peer.handshake().unwrap_err() else { panic!("no reason") };
         assert_eq!(error.refusal().map(Refusal::code), Some(code));
         // The handler was asked about our key.
-        assert_eq!(handler.join().unwrap(), keys.client.public_key);
+        assert_eq!(handler.join().unwrap().0, keys.client.public_key);
     }
 }
 
@@ -110,8 +111,11 @@ fn another_mechanism_is_refused() {
     let (router, monitor) = monitored(&context, zmq::ROUTER);
     keys.their_server(&router);
     let end = Peer::connect(&bind(&router), Config::new(SocketType::Dealer)).handshake();
-    let End::Error(error) = end.unwrap_err() else { panic!("no reason") };
-    assert!(matches!(&error, Error::Mechanism { ours: "NULL", .. }), "{error}");
+    // libzmq may close the connection before it has sent all of its greeting.
+    match end.unwrap_err() {
+        End::Error(error) => assert!(matches!(error, Error::Mechanism { ours: "NULL", .. })),
+        End::Closed => {}
+    }
     let (event, _) = failure(&monitor);
     assert!([FAILED_PROTOCOL, FAILED_NO_DETAIL].contains(&event), "{event:#x}");
 }
