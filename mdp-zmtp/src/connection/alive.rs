@@ -57,9 +57,8 @@ impl Connection {
     ///
     /// The handshake took too long, or the peer is silent. The connection has ended then.
     pub fn tick(&mut self, now: Time, out: &mut Output) -> Result<(), Error> {
-        match self.late(now) {
-            Some(error) => return Err(self.end(error)),
-            None => {}
+        if let Some(error) = self.late(now) {
+            return Err(self.end(error));
         }
         let is_due = self.heartbeat_due().is_some_and(|due| due <= now);
         if let Some(heartbeat) = self.heartbeat().filter(|_| is_due) {

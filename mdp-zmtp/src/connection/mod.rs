@@ -109,6 +109,9 @@ impl Connection {
 
     /// Bytes that the frame at the beginning of the driver's buffer still lacks. The driver reserves so much and reads a
     /// large frame into one buffer, from which it is handed out without a copy. 0: not known.
+    ///
+    /// A driver that does not call [`receive`](Self::receive) after each read of such a frame calls
+    /// [`touch`](Self::touch), so that the peer does not count as silent meanwhile.
     pub fn missing(&self) -> usize {
         self.missing
     }
@@ -192,7 +195,7 @@ impl Connection {
                             self.state = State::Asking(session, peer);
                             return Ok(Some(event));
                         }
-                        Step::Done(session, peer) => return Ok(Some(self.ready(session, peer))),
+                        Step::Done(session, peer) => return Ok(Some(self.ready(session, *peer))),
                     }
                 }
                 State::Asking(session, peer) => {
@@ -200,7 +203,7 @@ impl Connection {
                     return self.check_handshake(input.len()).map(|()| None);
                 }
                 State::Admitted(session, peer) => {
-                    return Ok(Some(self.ready(Some(session), peer)));
+                    return Ok(Some(self.ready(Some(session), *peer)));
                 }
                 State::Ready(link) => self.state = State::Ready(link),
                 State::Ended => return self.ended.as_deref().cloned().map_or(Ok(None), Err),
@@ -208,9 +211,9 @@ impl Connection {
         }
     }
 
-    fn ready(&mut self, session: Option<Box<Session>>, peer: Box<Peer>) -> Event {
+    fn ready(&mut self, session: Option<Box<Session>>, peer: Peer) -> Event {
         self.state = State::Ready(session.map_or(Link::Null, Link::Curve));
-        Event::Ready(*peer)
+        Event::Ready(peer)
     }
 
     /// Takes the next command of the handshake, if all of it is there.

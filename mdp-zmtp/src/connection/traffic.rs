@@ -27,6 +27,8 @@ impl Connection {
         out: &mut Output,
     ) -> Result<Option<Event>, Error> {
         while let Some(frame) = self.next_frame(input)? {
+            // What follows a PING in the same read counts as an answer to it.
+            self.alive.heard(now);
             let event = match frame.command {
                 true => self.command(now, frame.body, out)?,
                 false => self.message(frame)?.map(Event::Message),
