@@ -23,7 +23,11 @@ struct Side {
 
 impl Side {
     fn new(config: Config, octet: u8) -> Self {
-        let seed = Seed::fill(|part| Ok::<(), ()>(part.fill(octet))).unwrap();
+        let seed = Seed::fill(|part| {
+            part.fill(octet);
+            Ok::<(), ()>(())
+        });
+        let seed = seed.unwrap();
         let mut out = Output::new();
         let connection = Connection::new(&Arc::new(config), seed, NOW, &mut out);
         Side { connection, out, input: BytesMut::new() }

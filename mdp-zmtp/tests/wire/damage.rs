@@ -28,8 +28,11 @@ fn plain_publisher() -> Side {
     after(Side::new(Config::new(Pub)), &[&plain("greeting"), &ready[..]])
 }
 
-/// Each step of the conversations: a side, and what it reads next.
-fn steps() -> Vec<(&'static str, fn() -> Side, Vec<u8>)> {
+/// A step of a conversation: its name, a side, and what the side reads next.
+type Step = (&'static str, fn() -> Side, Vec<u8>);
+
+/// Each step of the conversations.
+fn steps() -> Vec<Step> {
     vec![
         ("greeting", router, plain("greeting")),
         ("greeting of 3.0", router, plain("greeting-3.0")),

@@ -23,6 +23,6 @@ fn of(text: &str, section: &str) -> Vec<u8> {
     let digits: Vec<u32> = digits.chars().filter_map(|digit| digit.to_digit(16)).collect();
     let octets: Vec<u8> =
         digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect();
-    assert!(!octets.is_empty() && digits.len() % 2 == 0, "no section {section}");
+    assert!(!octets.is_empty() && digits.len().is_multiple_of(2), "no section {section}");
     octets
 }

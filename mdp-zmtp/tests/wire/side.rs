@@ -66,13 +66,21 @@ impl Side {
 
 /// A seed that is only good for tests.
 pub(crate) fn seed(octet: u8) -> Seed {
-    Seed::fill(|part| Ok::<(), ()>(part.fill(octet))).unwrap()
+    seed_by(|part| part.fill(octet))
 }
 
 /// The seed of these four parts.
 pub(crate) fn seed_of(parts: [&[u8]; 4]) -> Seed {
     let mut parts = parts.into_iter();
-    Seed::fill(|part| Ok::<(), ()>(part.copy_from_slice(parts.next().unwrap()))).unwrap()
+    seed_by(|part| part.copy_from_slice(parts.next().unwrap()))
+}
+
+fn seed_by(mut fill: impl FnMut(&mut [u8])) -> Seed {
+    Seed::fill(|part| {
+        fill(part);
+        Ok::<(), ()>(())
+    })
+    .unwrap()
 }
 
 pub(crate) fn server_keys() -> KeyPair {
