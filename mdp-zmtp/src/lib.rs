@@ -66,7 +66,7 @@
 //!
 //! # Memory
 //!
-//! An idle connection has some 250 bytes, and with CURVE 100 more. It has no buffer: octets of a frame that is not
+//! An idle connection has some 210 bytes, and with CURVE 100 more. It has no buffer: octets of a frame that is not
 //! complete stay in the driver's buffer, and [`Connection::missing`] says how many more it needs. Frames are handed out
 //! without a copy.
 
