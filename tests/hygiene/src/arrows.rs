@@ -29,9 +29,17 @@ pub const BANS: &[Ban] = &[
         macros: &[],
     },
     Ban {
+        package: "mdp-zmtp",
+        // Its tests speak with libzmq.
+        direct: &["mdp-*", "zmq-sys", "tokio", "prost", "rand", "getrandom"],
+        allowed: &[],
+        transitive: &["mdp-*", "zmq", "zmq-sys", "tokio", "prost", "rand"],
+        macros: &[],
+    },
+    Ban {
         package: "mdp-transport",
         direct: &["mdp-*", "prost", "toml"],
-        allowed: &["mdp-protocol"],
+        allowed: &["mdp-protocol", "mdp-zmtp"],
         transitive: &["mdp-runtime", "mdp-codegen", "mdp-macros", "prost", "tempfile"],
         macros: &[],
     },

@@ -63,7 +63,7 @@ fn lines_of_pages_end_and_links_lead_to_files() {
 #[test]
 fn the_checks_look_at_what_is_there() {
     let sources = sources();
-    let floors = ["transport", "call", "broker", "patterns", "runtime", "protocol"];
+    let floors = ["transport", "call", "broker", "patterns", "runtime", "protocol", "zmtp"];
     for floor in floors.map(|floor| format!("mdp-{floor}/src/lib.rs")) {
         assert!(sources.iter().any(|source| source.path == floor), "{floor} is not looked at");
     }
