@@ -80,8 +80,12 @@ All commands that connect to a broker have these flags. For each setting on its 
 environment, the environment before the profile, and the profile before the default.
 ";
 
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("NO_COLOR", "With a value that is not empty, the log of `mdp broker` has no colour codes."),
+    (
+        "MDP_TRANSPORT",
+        "The sockets of this program: `libzmq`, or `native` for the toolkit's own. Default: `libzmq`.",
+    ),
     ("RUST_LOG", "The log filter of `mdp broker`, if `--log` is not given. Default: `info`."),
     (
         "XDG_CONFIG_HOME",

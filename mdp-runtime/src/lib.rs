@@ -135,7 +135,7 @@ pub use mdp_schema::{Schema, SchemaError};
 #[doc(hidden)]
 pub use mdp_transport::ends;
 #[doc(inline)]
-pub use mdp_transport::{Context, EndpointError, SocketError, security};
+pub use mdp_transport::{Context, EndpointError, SocketError, Transport, security};
 
 pub use call::{CallContext, Channel, Idempotency, Replies, Reply, Request, Requests};
 pub use codegen::record_schema;

@@ -16,7 +16,9 @@ use crate::classic::Side;
 use crate::connection::{self, Connection};
 use mdp_call::body::{Body, Packer, Received};
 use mdp_transport::clock::Clock;
-use mdp_transport::{ClientKeys, Closing, Context, Dealer, Faults, SocketError, close_all};
+use mdp_transport::{
+    ClientKeys, Closing, Context, Dealer, Faults, SocketError, Transport, close_all,
+};
 
 /// The endpoints and keys of a worker or a client.
 #[derive(Clone)]
@@ -163,6 +165,11 @@ impl Peer {
     /// Whether the next receive returns a message or an error.
     pub(crate) fn is_readable(&mut self) -> bool {
         self.link.is_readable()
+    }
+
+    /// Whether messages can arrive while the task does not wait, so that polling may find one.
+    pub(crate) fn can_poll(&self) -> bool {
+        self.way.context.transport() == Transport::Libzmq
     }
 
     /// The latest moment of the next receive, even if no message arrives.

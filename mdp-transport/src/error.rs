@@ -1,8 +1,9 @@
 //! Errors of sockets.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 /// A socket could not be made, bound or connected, or it failed.
@@ -39,7 +40,7 @@ struct Inner {
 pub(crate) struct Said {
     pub(crate) kind: ErrorKind,
     /// The system's message.
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
     /// The remedy, if it differs from the usual remedy for the operation.
     pub(crate) advice: Option<&'static str>,
     pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
@@ -65,9 +66,45 @@ impl SocketError {
         SocketError(Arc::new(Inner { operation, endpoint, said }))
     }
 
+    /// The error when the operating system failed an operation.
+    #[cold]
+    pub(crate) fn of_system(
+        operation: Operation,
+        endpoint: Option<&str>,
+        error: io::Error,
+    ) -> Self {
+        let (kind, number) = (error.kind(), error.raw_os_error());
+        let mut message = error.to_string();
+        if let Some(number) = number {
+            // The number says nothing to a reader.
+            let cut = message.strip_suffix(&format!(" (os error {number})")).map(str::len);
+            message.truncate(cut.unwrap_or(message.len()));
+        }
+        let advice = too_many_files(number);
+        let said = Said { kind, message: message.into(), advice, cause: Some(error.into()) };
+        SocketError::new(operation, endpoint, said)
+    }
+
+    /// The error for a server with CURVE whose registration is for other sockets.
+    #[cold]
+    pub(crate) fn no_domain() -> Self {
+        let message = "the registration is not for sockets of this transport".into();
+        let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
+        SocketError::new(Operation::Open, None, said)
+    }
+
+    /// The error for a context in a child of its process.
+    #[cold]
+    pub(crate) fn forked() -> Self {
+        let message = "Operation not supported".into();
+        let kind = ErrorKind::Unsupported;
+        let said = Said { kind, message, advice: Some(FORKED), cause: None };
+        SocketError::new(Operation::Open, None, said)
+    }
+
     /// The error for an endpoint number that does not exist.
     pub fn no_endpoint() -> Self {
-        let message = "there is no endpoint of this number";
+        let message = "there is no endpoint of this number".into();
         let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
         SocketError::new(Operation::Connect, None, said)
     }
@@ -84,13 +121,19 @@ impl SocketError {
 
     /// Returns the system's message.
     pub fn message(&self) -> &str {
-        self.0.said.message
+        &self.0.said.message
     }
 
     /// Returns the remedy, if it is known.
     pub fn advice(&self) -> Option<&str> {
         self.0.said.advice
     }
+}
+
+/// The remedy when the process has too many open files.
+fn too_many_files(number: Option<i32>) -> Option<&'static str> {
+    let too_many = number.is_some_and(|number| [libc::EMFILE, libc::ENFILE].contains(&number));
+    too_many.then_some("close some sockets, or raise `ulimit -n`")
 }
 
 impl Operation {
@@ -165,12 +208,16 @@ impl Error for SocketError {
 /// Two errors are equal if they have the same operation, kind, message and endpoint.
 impl PartialEq for SocketError {
     fn eq(&self, other: &Self) -> bool {
-        let said = |error: &Self| (error.0.operation, error.0.said.kind, error.0.said.message);
-        said(self) == said(other) && self.endpoint() == other.endpoint()
+        let said = |error: &Self| (error.0.operation, error.0.said.kind);
+        said(self) == said(other)
+            && self.message() == other.message()
+            && self.endpoint() == other.endpoint()
     }
 }
 
 impl Eq for SocketError {}
+
+pub(crate) const FORKED: &str = "the `Context` was made before the process was forked, and works only in the parent; make one in the child";
 
 /// The reason why a message was not sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,7 +248,7 @@ mod tests {
 
     fn taken(advice: Option<&'static str>, caused: bool) -> SocketError {
         let cause = caused.then(|| fmt::Error.into());
-        let message = "Address already in use";
+        let message = "Address already in use".into();
         let said = Said { kind: ErrorKind::AddrInUse, message, advice, cause };
         SocketError::new(Operation::Bind, Some(ENDPOINT), said)
     }

@@ -24,42 +24,41 @@
 //! `libzmq` is the only implementation, and the only place that names the crate `zmq` (tests/hygiene). Calls through
 //! the seam are static. Errors are built only when an operation fails.
 
+mod arrival;
 pub mod clock;
+mod context;
+mod dealer;
 pub mod endpoint;
 pub mod ends;
 mod error;
+mod frame;
 mod libzmq;
+mod native;
 mod packet;
+pub mod pattern;
+mod registration;
+mod router;
 pub mod security;
 pub mod spin;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::unwrap_used)]
+pub mod testing;
+mod waker;
 
+pub use arrival::{Content, Unproven};
+pub use context::{Context, Transport};
+pub use dealer::{Closing, Dealer, close_all};
 pub use endpoint::EndpointError;
 pub use error::{SocketError, Unsent};
-pub use libzmq::close::{Closing, close_all};
-pub use libzmq::context::Context;
-pub use libzmq::dealer::Dealer;
-pub use libzmq::frame::Frame;
-pub use libzmq::identity::Unproven;
-pub use libzmq::message::{Arrival, Content, Origin};
-pub use libzmq::router::Router;
-pub use libzmq::waker::{Waker, Wakeups};
-pub use libzmq::zap::{NoHandler, Registration};
+pub use frame::Frame;
+pub use libzmq::zap::NoHandler;
+pub use native::Route;
 pub use packet::{InPacket, OutPacket};
+pub use registration::Registration;
+pub use router::{Arrival, Loss, Origin, Router};
 pub use security::curve::{ClientKeys, Unusable};
 pub use security::handshake::Faults;
 pub use security::trusted::{Mark, SETTLED, read_now, wait_until_settled};
+pub use waker::{Waker, Wakeups};
 
 use libzmq::curve::{has_curve, make_keys, public_key_of};
-
-/// Sockets of ZeroMQ's patterns that need no broker.
-pub mod pattern {
-    pub use crate::libzmq::pattern::{
-        Connections, Pattern, PatternKeys, PatternMessage, PatternSettings, PatternSocket, Wanted,
-    };
-}
-
-/// What only tests need, behind the feature `testing`.
-#[cfg(any(test, feature = "testing"))]
-pub mod testing {
-    pub use crate::libzmq::testing::{Stranger, end_handler, has_handler};
-}

@@ -12,6 +12,12 @@ pub struct OutPacket {
 }
 
 impl OutPacket {
+    /// Takes the content out.
+    pub(crate) fn take(&mut self) -> InPacket {
+        let first = Bytes::from(std::mem::take(&mut self.first));
+        InPacket { first, frames: std::mem::take(&mut self.frames) }
+    }
+
     /// Empties the message, and keeps its buffers.
     #[inline]
     pub fn clear(&mut self) {

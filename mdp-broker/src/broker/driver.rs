@@ -26,7 +26,8 @@ use mdp_transport::clock::Clock;
 use mdp_transport::security::KeyPair;
 use mdp_transport::spin::Spin;
 use mdp_transport::{
-    Content, Context, Frame, InPacket, Registration, Router, SocketError, Unproven, Waker, Wakeups,
+    Content, Context, Frame, InPacket, Loss, Registration, Router, SocketError, Unproven, Waker,
+    Wakeups,
 };
 
 /// The number of verdicts that are handled at a time. Further ones are handled with the next message or in the next
@@ -170,8 +171,8 @@ impl BrokerDriver {
         }
         // Also after a pause of the process: the messages that waited in the socket were read above.
         let now = self.clock.now();
-        let lost = self.router.is_lost(now);
-        self.handle_at(now, if lost { Input::ConnectionLost } else { Input::Tick });
+        self.lost_connections(now);
+        self.handle_at(now, Input::Tick);
         self.flush();
         if !more && !self.closed && !self.waker.is_called() && !self.spin() {
             self.wait()?;
@@ -179,13 +180,27 @@ impl BrokerDriver {
         Ok(())
     }
 
+    /// Reports the connections that were lost.
+    fn lost_connections(&mut self, now: Time) {
+        while let Some(loss) = self.router.next_loss(now) {
+            match loss {
+                Loss::Of(route) => {
+                    if let Some(session) = self.core.session_at(route.as_bytes()) {
+                        self.handle_at(now, Input::Unreachable { session });
+                    }
+                }
+                Loss::Unknown => return self.handle_at(now, Input::ConnectionLost),
+            }
+        }
+    }
+
     /// Under load, waits without sleeping. `true`: there are messages or commands.
     fn spin(&mut self) -> bool {
-        let (router, waker) = (&self.router, &self.waker);
+        let (router, waker) = (&mut self.router, &self.waker);
         self.spin.wait(|| waker.is_called() || router.is_readable())
     }
 
-    fn wait(&self) -> Result<(), SocketError> {
+    fn wait(&mut self) -> Result<(), SocketError> {
         let deadlines = [self.core.next_deadline(), self.router.next_look()];
         let due = deadlines.into_iter().flatten().min().map(|at| at - self.clock.now());
         let timeout = match self.core.holds_workers_back() {

@@ -21,7 +21,7 @@ use mdp_call::codec::record::TypedMessage;
 use mdp_transport::ClientKeys;
 use mdp_transport::endpoint;
 use mdp_transport::ends;
-use mdp_transport::pattern::{Pattern, PatternKeys, PatternSettings, PatternSocket};
+use mdp_transport::pattern::{self, Pattern, PatternKeys, PatternSettings, PatternSocket};
 use mdp_transport::security::{CurveClient, CurveServer, KeyPair};
 use mdp_transport::{Context, NoHandler, Registration};
 
@@ -175,7 +175,7 @@ impl<H> Builder<H> {
         let layout = Layout { topics, max: self.max_message_bytes };
         let keys = self.keys(context)?;
         let (settings, of_socket) = (self.settings(pattern), keys.as_ref().map(Keys::of_socket));
-        let socket = PatternSocket::new(context, pattern, &settings, of_socket);
+        let socket = pattern::open(context, pattern, &settings, of_socket);
         let mut socket = socket.map_err(StartError::Socket)?;
         for topic in &self.topics {
             socket.subscribe(&checked(topic)?, true).map_err(StartError::Socket)?;
@@ -235,7 +235,7 @@ impl<H> Builder<H> {
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
                 curve.check()?;
                 // If the handler ends, connected peers stay, but no new peer is accepted.
-                let registration = Registration::new(context, curve.allowed().clone(), || {})
+                let registration = Registration::of_libzmq(context, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
                         NoHandler::Socket(error) => StartError::Authenticator(error),
                         NoHandler::Thread(error) => StartError::Thread(error),

@@ -12,7 +12,7 @@ use super::error::RecvError;
 use super::last_values::LastValues;
 use super::parts::{Layout, Parts};
 use super::reconnect::{Reconnect, Step};
-use mdp_transport::pattern::{PatternSocket, Wanted};
+use mdp_transport::pattern::{self, PatternSocket, Wanted};
 use mdp_transport::{Context, Registration, SocketError, close_all};
 
 /// The number of messages that are handled before the loop turns to the other direction.
@@ -126,7 +126,7 @@ impl PatternDriver {
 
     async fn close(mut self) {
         self.watch_no_more();
-        close_all(&self.context, vec![self.socket.into_closing()]).await;
+        close_all(&self.context, vec![pattern::into_closing(self.socket)]).await;
         drop(self.done);
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use mdp_transport::pattern::{Connections, PatternSocket};
+use mdp_transport::pattern::{self, Connections, PatternSocket};
 use mdp_transport::{Context, SocketError};
 
 /// How long libzmq has to show that it reconnects by itself; also the time for the rest of the old connection to close.
@@ -46,7 +46,7 @@ impl Reconnect {
         endpoints: Vec<String>,
     ) -> Result<Self, SocketError> {
         Ok(Reconnect {
-            connections: socket.watch(context)?,
+            connections: pattern::watch(context, socket)?,
             lost_connections: LostConnections::new(endpoints),
         })
     }

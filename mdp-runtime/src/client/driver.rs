@@ -105,6 +105,9 @@ impl ClientDriver {
 
     /// Under load, waits without sleeping. `true`: there is work.
     async fn spin(&mut self) -> bool {
+        if !self.peer.can_poll() {
+            return false;
+        }
         // The borrow is exclusive, because a socket may move between threads but must not be shared.
         let (peer, inbox) = (&mut self.peer, &self.inbox);
         self.spin.wait_in_task(|| !inbox.is_empty() || peer.is_readable()).await

@@ -286,6 +286,9 @@ impl WorkerDriver {
 
     /// Under load, waits without sleeping. `true`: there is work.
     fn spin(&mut self) -> bool {
+        if !self.peer.can_poll() {
+            return false;
+        }
         let (peer, pool, inbox) = (&mut self.peer, &self.pool, &self.inbox);
         self.spin.wait(|| peer.is_readable() || pool.has_told() || !inbox.is_empty())
     }

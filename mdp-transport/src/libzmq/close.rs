@@ -10,18 +10,18 @@ use super::message::retry_interrupted;
 const PATIENCE_MS: i32 = 1_500;
 
 /// A socket that will be closed. If it is dropped instead, it continues to write its messages for the linger time.
-pub struct Closing(pub(super) zmq::Socket);
+pub(crate) struct Closing(pub(super) zmq::Socket);
 
 impl Closing {
     /// Closes the socket, and waits until it has written its messages and released its endpoints, but not longer than
     /// the linger time. Blocks.
-    pub fn close(self, context: &Context) {
+    pub(crate) fn close(self, context: &Context) {
         close(context, self.0);
     }
 }
 
 /// Closes sockets one after another, as [`Closing::close`] does, without blocking the task's thread.
-pub async fn close_all(context: &Context, sockets: Vec<Closing>) {
+pub(crate) async fn close_all(context: &Context, sockets: Vec<Closing>) {
     if sockets.is_empty() {
         return;
     }

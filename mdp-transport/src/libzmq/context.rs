@@ -4,32 +4,16 @@
 //! descriptors that wake them. So a child has its own context, and a context from before the fork makes no sockets in
 //! the child.
 
-use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::version::warn_if_old;
 use super::zap;
 use crate::clock;
 
-/// A ZeroMQ context with its I/O threads.
-///
-/// A child after `fork` must make its own: a `Context` from before the fork makes no sockets in the child.
-///
-/// Peers of one `Context` reach each other over `inproc://`. By default all builders use the process-wide
-/// [`Context::global`], so `inproc` works without any setup.
-///
-/// libzmq allows 1,023 sockets in a context. A client or a worker over tcp or ipc needs three sockets, over inproc one.
-/// A process with more than 340 clients and workers needs more than one `Context`.
-///
-/// ```
-/// use mdp_runtime::Context;
-/// let own = Context::new();
-/// let same = own.clone();      // a handle on the same context
-/// # drop(same);
-/// ```
+/// A ZeroMQ context with its I/O threads. A clone is a handle on the same context.
 #[derive(Clone)]
-pub struct Context {
+pub(crate) struct Context {
     context: zmq::Context,
     /// The process in which the context works.
     process: u32,
@@ -46,25 +30,11 @@ struct Insiders {
 
 impl Context {
     /// Makes a new context with one I/O thread.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         warn_if_old();
         let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
         let (context, zap) = (zmq::Context::new(), zap::Place::default());
         Context { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
-    }
-
-    /// Returns the context of the process, which is made at its first use. A child after `fork` gets a new one.
-    pub fn global() -> &'static Context {
-        static FIRST: Global = Global::new();
-        let mut global = &FIRST;
-        loop {
-            let made = global.made.get_or_init(|| (Context::new(), Box::new(Global::new())));
-            let (context, of_child) = made;
-            if context.process == std::process::id() {
-                return context;
-            }
-            global = of_child;
-        }
     }
 
     /// Makes a socket. Fails with ENOTSUP in a child after `fork`, if the parent made the context.
@@ -97,17 +67,6 @@ impl Context {
     }
 }
 
-/// The context of a process, and the place for the context of a child.
-struct Global {
-    made: OnceLock<(Context, Box<Global>)>,
-}
-
-impl Global {
-    const fn new() -> Self {
-        Global { made: OnceLock::new() }
-    }
-}
-
 impl Insiders {
     /// The common beginning of the ids. The ids that a ROUTER makes begin with another byte.
     fn prefix(&self) -> [u8; 17] {
@@ -115,17 +74,5 @@ impl Insiders {
         let secret = self.secret.iter().flat_map(|part| part.to_be_bytes());
         prefix.iter_mut().skip(1).zip(secret).for_each(|(place, byte)| *place = byte);
         prefix
-    }
-}
-
-impl Default for Context {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Context")
     }
 }

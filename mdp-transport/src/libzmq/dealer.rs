@@ -25,7 +25,7 @@ const MAX_RECONNECT_MS: i32 = 1_000;
 
 /// A DEALER socket that connects to one endpoint. [`into_closing`](Dealer::into_closing) or
 /// [`discard`](Dealer::discard) must end it: a drop alone would not end its watch.
-pub struct Dealer {
+pub(crate) struct Dealer {
     polled: AsyncFd<Polled>,
     /// `None` over inproc: such a connection does not break.
     watch: Option<Watch>,
@@ -37,7 +37,7 @@ impl Dealer {
     /// Makes a socket that connects in the background. Must be called on tokio.
     ///
     /// With `keys` it speaks CURVE, to the endpoint of this number. It is watched: see [`look_around`](Self::look_around).
-    pub fn connect(
+    pub(crate) fn connect(
         context: &Context,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
@@ -47,7 +47,7 @@ impl Dealer {
 
     /// Makes a socket that is not watched. With `immediate`, the socket has room to send only while there is a
     /// connection, so [`look`](Self::look) shows whether there is one.
-    pub fn connect_classic(
+    pub(crate) fn connect_classic(
         context: &Context,
         endpoint: &str,
         keys: Option<(&ClientKeys, usize)>,
@@ -96,19 +96,19 @@ impl Dealer {
     }
 
     /// Checks for changes of the connection. Returns the worst failed handshake since the last call.
-    pub fn look_around(&mut self) -> Option<HandshakeFault> {
+    pub(crate) fn look_around(&mut self) -> Option<HandshakeFault> {
         let watch = self.watch.as_mut()?;
         watch.look();
         watch.take_fault().filter(|_| self.secure)
     }
 
     /// Whether the connection was made since the last call. Reports what [`look_around`](Self::look_around) has found.
-    pub fn take_made(&mut self) -> bool {
+    pub(crate) fn take_made(&mut self) -> bool {
         self.watch.as_mut().is_some_and(Watch::take_made)
     }
 
     /// Whether the connection was lost. Reports what [`look_around`](Self::look_around) has found.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_lost)
     }
 
@@ -119,7 +119,7 @@ impl Dealer {
     }
 
     /// Moves the socket to the tokio runtime of the caller.
-    pub fn moved(self) -> Result<Self, SocketError> {
+    pub(crate) fn moved(self) -> Result<Self, SocketError> {
         let Dealer { polled, watch, secure } = self;
         let watch = watch.map(Watch::moved).transpose().map_err(failed)?;
         let polled = frame::polled(polled.into_inner().socket).map_err(failed)?;
@@ -127,13 +127,13 @@ impl Dealer {
     }
 
     /// Ends the socket after it has written its messages.
-    pub fn into_closing(mut self) -> Closing {
+    pub(crate) fn into_closing(mut self) -> Closing {
         self.unwatch();
         Closing(self.polled.into_inner().socket)
     }
 
     /// Closes the socket at once and drops its messages. If this fails, the messages may still be written.
-    pub fn discard(self) -> Result<(), SocketError> {
+    pub(crate) fn discard(self) -> Result<(), SocketError> {
         self.into_closing().0.set_linger(0).map_err(failed)
     }
 
@@ -143,14 +143,14 @@ impl Dealer {
     }
 
     /// Whether the next receive returns a message or an error.
-    pub fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         let events = self.polled.get_ref().socket.get_events();
         events.map_or(true, |events| events.contains(zmq::POLLIN))
     }
 
     /// Whether there is a message to receive, and whether there is room to send. Both need one call, because a call
     /// also clears the signal for the other event. An error counts as a message to receive.
-    pub fn look(&self) -> (bool, bool) {
+    pub(crate) fn look(&self) -> (bool, bool) {
         match self.polled.get_ref().socket.get_events() {
             Ok(events) => (events.contains(zmq::POLLIN), events.contains(zmq::POLLOUT)),
             Err(_) => (true, false),
@@ -159,7 +159,7 @@ impl Dealer {
 
     /// Waits for a signal that the socket's state has changed. After each send and receive, the caller must check the
     /// state before it waits.
-    pub fn poll_sign(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_sign(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         if let Ok(mut guard) = ready!(self.polled.poll_read_ready_mut(cx)) {
             // Clear the edge before checking the state: an edge in between is a new one.
             guard.clear_ready();
@@ -168,7 +168,7 @@ impl Dealer {
     }
 
     /// Waits for a message, for a change of the connection or, with `to_send`, for room to send.
-    pub async fn ready(&mut self, to_send: bool) {
+    pub(crate) async fn ready(&mut self, to_send: bool) {
         let Dealer { polled, watch, .. } = self;
         let wanted = if to_send { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
         // The next receive returns the error again.

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::io;
 
-use crate::error::{Operation, Said, SocketError, Unsent};
+use crate::error::{FORKED, Operation, Said, SocketError, Unsent};
 
 const TOO_MANY: &str = "libzmq allows 1,023 sockets in a context, and the system so many open files: close some, take another \
                         `Context` for the others, or raise `ulimit -n`";
-const FORKED: &str = "the `Context` was made before the process was forked, and works only in the parent; make one in the child";
 
 /// libzmq's number for an error.
 #[derive(Debug)]
@@ -40,7 +39,8 @@ fn error(operation: Operation, endpoint: Option<&str>, found: zmq::Error) -> Soc
         _ => None,
     };
     let cause = Some(Cause(found.to_raw()).into());
-    SocketError::new(operation, endpoint, Said { kind, message: found.message(), advice, cause })
+    let message = found.message().into();
+    SocketError::new(operation, endpoint, Said { kind, message, advice, cause })
 }
 
 /// The error when a socket could not be made or configured.

@@ -24,11 +24,11 @@ unsafe extern "C" {
 }
 
 /// A received frame. Its bytes stay in libzmq's memory.
-pub struct Frame(pub(super) zmq::Message);
+pub(crate) struct Frame(pub(super) zmq::Message);
 
 impl Frame {
     /// Converts the frame into bytes without a copy.
-    pub fn into_bytes(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }
 }

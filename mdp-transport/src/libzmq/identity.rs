@@ -3,6 +3,7 @@
 use mdp_protocol::Identity;
 
 use super::zap::Registration;
+use crate::arrival::Unproven;
 use crate::security::PublicKey;
 
 /// The property of a message that ZAP sets. A peer can send a property with the same name. The value of ZAP has
@@ -26,16 +27,6 @@ pub(super) struct Identities {
     registration: Option<Registration>,
     /// Recently read keys with their texts: parsing a key takes longer than a comparison.
     recent: Box<[Option<Known>]>,
-}
-
-/// The reason why a message over an encrypted endpoint belongs to no peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproven {
-    /// The connection has no key.
-    Key,
-    /// The peer chose its own routing id. After the connection ends, another peer may connect with the same id and
-    /// receive messages for the first peer.
-    Route,
 }
 
 /// Whether a message has no property of a connection. Without CURVE, such a message may still come over a connection.

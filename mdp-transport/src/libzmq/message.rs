@@ -9,8 +9,8 @@ use mdp_protocol::{Identity, Limits};
 use super::dealer::Dealer;
 use super::error::{failed, unsent};
 use super::frame::{self, Frame};
-use super::identity::Unproven;
 use super::router::Router;
+use crate::arrival::{Content, Unproven};
 use crate::error::{SocketError, Unsent};
 use crate::packet::{InPacket, OutPacket};
 
@@ -22,44 +22,33 @@ const MORE: c_int = zmq::DONTWAIT | zmq::SNDMORE;
 /// Frames with at least this many bytes are given to libzmq without a copy. For smaller frames, a copy costs less.
 const SHARED_FROM: usize = 1_024;
 
-/// A received message.
-pub struct Arrival {
+/// A message of a router.
+pub(crate) struct Arrived {
     /// The connection that it came over.
-    pub from: Origin,
+    pub(crate) from: Sender,
     /// The sender's identity, or the reason why the message belongs to no peer.
-    pub identity: Result<Identity, Unproven>,
+    pub(crate) identity: Result<Identity, Unproven>,
     /// The message came from a peer of this process.
-    pub local: bool,
-    /// The frames behind the routing id.
-    pub content: Content,
-}
-
-/// The content of a message.
-pub enum Content {
-    /// The message begins like a packet of MDP/RPC.
-    Packet(InPacket),
-    /// Any other message; its frames are in the caller's list. The list stays empty if the message belongs to no peer.
-    Frames,
+    pub(crate) local: bool,
+    pub(crate) content: Content,
 }
 
 /// The sender of a message.
-pub struct Origin(zmq::Message);
+pub(crate) struct Sender(zmq::Message);
 
-impl Origin {
-    /// Returns the routing id, for answers.
-    pub fn route(&self) -> &[u8] {
+impl Sender {
+    pub(crate) fn route(&self) -> &[u8] {
         &self.0
     }
 
-    /// Returns the host of the peer, if the peer is not in this process.
-    pub fn address(&mut self) -> Option<&str> {
+    pub(crate) fn address(&mut self) -> Option<&str> {
         self.0.gets("Peer-Address")
     }
 }
 
 impl Dealer {
     /// Receives the next message, if there is one. Frames beyond the limit are dropped.
-    pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
+    pub(crate) fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
         let socket = self.socket();
         match receive(socket).map_err(failed)? {
             Some(first) => rest(socket, first, limits.frames).map(Some).map_err(failed),
@@ -68,7 +57,7 @@ impl Dealer {
     }
 
     /// Sends a packet. `false`: the socket is full, and the packet is unchanged.
-    pub fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
+    pub(crate) fn send(&mut self, packet: &mut OutPacket) -> Result<bool, SocketError> {
         match send(self.socket(), packet) {
             Ok(()) => Ok(true),
             Err(zmq::Error::EAGAIN) => Ok(false),
@@ -77,7 +66,7 @@ impl Dealer {
     }
 
     /// Sends a message of these frames. `false`: the socket has no room for it.
-    pub fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
+    pub(crate) fn send_frames(&mut self, frames: &[Bytes]) -> Result<bool, SocketError> {
         let socket = self.socket();
         for (number, frame) in frames.iter().enumerate() {
             let more = if number + 1 < frames.len() { zmq::SNDMORE } else { 0 };
@@ -100,15 +89,19 @@ impl Dealer {
 impl Router {
     /// Receives the next message, if there is one. A message that is not a packet goes into `frames`, which must be
     /// empty. `guarded`: keys have rights of their own, so a peer with a key must not choose its routing id.
-    pub fn receive(
+    pub(crate) fn receive<F: From<Frame>>(
         &mut self,
         guarded: bool,
-        frames: &mut Vec<Frame>,
-    ) -> Result<Option<Arrival>, SocketError> {
+        frames: &mut Vec<F>,
+    ) -> Result<Option<Arrived>, SocketError> {
         self.next(guarded, frames).map_err(failed)
     }
 
-    fn next(&mut self, guarded: bool, frames: &mut Vec<Frame>) -> zmq::Result<Option<Arrival>> {
+    fn next<F: From<Frame>>(
+        &mut self,
+        guarded: bool,
+        frames: &mut Vec<F>,
+    ) -> zmq::Result<Option<Arrived>> {
         let Some((mut route, first)) = begin(self.socket())? else { return Ok(None) };
         let identity = self.identify(&mut route, guarded);
         let max = self.max_frames();
@@ -121,7 +114,7 @@ impl Router {
             rest_into(self.socket(), first, max, frames)?;
         }
         let local = self.is_local(&route);
-        Ok(Some(Arrival { from: Origin(route), identity, local, content }))
+        Ok(Some(Arrived { from: Sender(route), identity, local, content }))
     }
 
     /// Sends a packet to the peer with this routing id, without waiting. `with` is dropped after the packet is written
@@ -130,7 +123,7 @@ impl Router {
     /// # Errors
     ///
     /// Nothing was sent, and the packet is still there.
-    pub fn send<T: Send + 'static>(
+    pub(crate) fn send<T: Send + 'static>(
         &mut self,
         route: &[u8],
         packet: &mut OutPacket,
@@ -150,7 +143,7 @@ impl Router {
     /// # Errors
     ///
     /// Nothing was sent.
-    pub fn send_frames<'a, T: Send + 'static>(
+    pub(crate) fn send_frames<'a, T: Send + 'static>(
         &mut self,
         route: &[u8],
         heads: impl DoubleEndedIterator<Item = &'a [u8]>,
@@ -219,19 +212,19 @@ pub(super) fn rest(
 }
 
 /// Reads the rest of a message into a list. One frame beyond the limit is kept: it shows that there were too many.
-pub(super) fn rest_into(
+pub(super) fn rest_into<F: From<Frame>>(
     socket: &zmq::Socket,
     first: zmq::Message,
     max_frames: usize,
-    frames: &mut Vec<Frame>,
+    frames: &mut Vec<F>,
 ) -> zmq::Result<()> {
     let mut more = first.get_more();
-    frames.push(Frame(first));
+    frames.push(Frame(first).into());
     while more {
         let next = receive_more(socket)?;
         more = next.get_more();
         if frames.len() <= max_frames {
-            frames.push(Frame(next));
+            frames.push(Frame(next).into());
         }
     }
     Ok(())

@@ -13,7 +13,6 @@ use super::error::{connecting, failed, opening};
 use super::frame::{self, Polled};
 use super::message::{receive, retry_interrupted};
 use super::polled::ready;
-use super::zap::Registration;
 use crate::ClientKeys;
 use crate::error::SocketError;
 use crate::security::KeyPair;
@@ -66,11 +65,11 @@ pub struct PatternSettings {
 }
 
 /// The keys of one side.
-pub enum PatternKeys<'a> {
+pub(crate) enum Keys<'a> {
     /// This side connects to one server.
     Client(&'a ClientKeys),
-    /// This side binds, and accepts the peers on the registration's list.
-    Server(&'a KeyPair, &'a Registration),
+    /// This side binds, and asks the ZAP handler under this domain.
+    Server(&'a KeyPair, &'a str),
 }
 
 /// A received message.
@@ -99,21 +98,20 @@ pub struct PatternSocket {
 
 impl PatternSocket {
     /// Makes a socket that is neither bound nor connected. Must be called on tokio.
-    pub fn new(
+    pub(crate) fn new(
         context: &Context,
         pattern: Pattern,
         settings: &PatternSettings,
-        keys: Option<PatternKeys<'_>>,
+        keys: Option<Keys<'_>>,
     ) -> Result<Self, SocketError> {
         let mut socket = context.socket(pattern.socket_type()).map_err(opening)?;
         match keys {
             None => {}
-            Some(PatternKeys::Client(keys)) => {
+            Some(Keys::Client(keys)) => {
                 let server = keys.server(0).ok_or_else(SocketError::no_endpoint)?;
                 curve::set_up_client(&socket, keys.own(), server).map_err(opening)?;
             }
-            Some(PatternKeys::Server(keys, registration)) => {
-                let domain = registration.domain();
+            Some(Keys::Server(keys, domain)) => {
                 curve::set_up_server(&mut socket, keys, domain).map_err(opening)?;
             }
         }
@@ -122,7 +120,7 @@ impl PatternSocket {
     }
 
     /// Ends the socket after it has written its messages.
-    pub fn into_closing(self) -> Closing {
+    pub(crate) fn into_closing(self) -> Closing {
         Closing(self.polled.into_inner().socket)
     }
 
@@ -223,7 +221,7 @@ impl PatternSocket {
     }
 
     /// Watches the connections that this side makes. Must be called on tokio, before the socket connects.
-    pub fn watch(&mut self, context: &Context) -> Result<Connections, SocketError> {
+    pub(crate) fn watch(&mut self, context: &Context) -> Result<Connections, SocketError> {
         Connections::watch(context, &self.polled.get_ref().socket).map_err(opening)
     }
 }

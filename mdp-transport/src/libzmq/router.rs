@@ -9,9 +9,10 @@ use super::context::Context;
 use super::curve;
 use super::error::{binding, failed, opening};
 use super::frame;
-use super::identity::{Identities, Unproven};
+use super::identity::Identities;
 use super::waker::Wakeups;
 use super::zap::Registration;
+use crate::arrival::Unproven;
 use crate::error::SocketError;
 use crate::security::KeyPair;
 
@@ -36,7 +37,7 @@ const INPROC: &str = "inproc://";
 const LONGEST_MS: u64 = 60_000;
 
 /// A bound ROUTER socket, and all events that its thread waits for.
-pub struct Router {
+pub(crate) struct Router {
     context: Context,
     socket: zmq::Socket,
     monitor: ConnectionMonitor,
@@ -55,7 +56,7 @@ impl Router {
     /// # Errors
     ///
     /// An error with an endpoint: it could not be bound. Else the socket could not be made.
-    pub fn bind(
+    pub(crate) fn bind(
         context: &Context,
         limits: &Limits,
         endpoints: &[String],
@@ -83,7 +84,7 @@ impl Router {
     }
 
     /// Returns the endpoints with their ports.
-    pub fn endpoints(&self) -> &[String] {
+    pub(crate) fn endpoints(&self) -> &[String] {
         &self.endpoints
     }
 
@@ -112,12 +113,12 @@ impl Router {
     }
 
     /// Whether there is a message to receive. The next receive returns an error.
-    pub fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         self.socket.get_events().map_or(true, |found| found.contains(zmq::POLLIN))
     }
 
     /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
-    pub fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
+    pub(crate) fn wait(&self, timeout: Option<Span>) -> Result<(), SocketError> {
         let timeout = timeout.map_or(-1, |timeout| timeout.as_ms().min(LONGEST_MS) as i64);
         let router = self.socket.as_poll_item(zmq::POLLIN);
         let mut items = [router, self.wakeups.as_poll_item(), self.monitor.as_poll_item()];
@@ -133,22 +134,22 @@ impl Router {
     }
 
     /// When to ask next whether a connection was [lost](Self::is_lost).
-    pub fn next_look(&self) -> Option<Time> {
+    pub(crate) fn next_look(&self) -> Option<Time> {
         self.monitor.next()
     }
 
     /// Whether a connection was lost. Only sending to each peer shows which one.
-    pub fn is_lost(&mut self, now: Time) -> bool {
+    pub(crate) fn is_lost(&mut self, now: Time) -> bool {
         self.monitor.due(now)
     }
 
     /// Whether no new peer can connect any more, because the handler that checks keys has ended.
-    pub fn is_blind(&self) -> bool {
+    pub(crate) fn is_blind(&self) -> bool {
         self.identities.is_blind()
     }
 
     /// Closes the socket after it has written its messages. Blocks.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         Closing(self.socket).close(&self.context);
     }
 }

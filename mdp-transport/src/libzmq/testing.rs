@@ -3,11 +3,11 @@
 use super::context::Context;
 
 /// A DEALER without a task.
-pub struct Stranger(zmq::Socket);
+pub(crate) struct Stranger(zmq::Socket);
 
 impl Stranger {
     /// Connects to a router.
-    pub fn connect(context: &Context, endpoint: &str) -> Self {
+    pub(crate) fn connect(context: &Context, endpoint: &str) -> Self {
         let socket = context.socket(zmq::DEALER).unwrap();
         socket.set_linger(0).unwrap();
         socket.connect(endpoint).unwrap();
@@ -15,17 +15,17 @@ impl Stranger {
     }
 
     /// Sends a message of one frame.
-    pub fn send(&self, frame: &[u8]) {
+    pub(crate) fn send(&self, frame: &[u8]) {
         self.0.send(frame, 0).unwrap();
     }
 }
 
 /// Ends the context's handler of ZAP, as a fault would.
-pub fn end_handler(context: &Context) {
+pub(crate) fn end_handler(context: &Context) {
     context.zap().lock().unwrap().upgrade().unwrap().end();
 }
 
 /// Whether the context has a handler of ZAP.
-pub fn has_handler(context: &Context) -> bool {
+pub(crate) fn has_handler(context: &Context) -> bool {
     context.zap().lock().unwrap().upgrade().is_some()
 }

@@ -1,8 +1,8 @@
 //! What can only be seen from within: what libzmq would do, and what it does with our settings.
 
+use super::Context;
 use super::curve::{set_up_client, set_up_server};
 use super::zap;
-use crate::Context;
 use crate::security::{AllowList, KeyPair};
 
 /// Whether one of libzmq's servers accepts a peer with a key of its own.

@@ -22,11 +22,11 @@ use crate::error::{ServeError, WorkerFailure};
 use crate::peer::{self, Alarm};
 use crate::signal::ShutdownSignals;
 use crate::worker::Worker;
-use mdp_transport::Context;
 use mdp_transport::clock::{self, Clock};
 use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::security::CurveClient;
+use mdp_transport::{Context, close_all};
 
 /// A worker that receives the frames of requests and answers with frames. It needs no schema, and works with any broker
 /// of RFC 7 or RFC 18, or over MDP/RPC with a broker of this project.
@@ -396,9 +396,7 @@ impl RawWorkerDriver {
             ..
         } = self;
         drop((open_requests, requests));
-        for socket in slots.take_sockets() {
-            socket.close(&context);
-        }
+        close_all(&context, slots.take_sockets()).await;
         connection.changed(clock.now(), &ConnectionState::Closed, "", None);
         state.send_replace(ConnectionState::Closed);
     }

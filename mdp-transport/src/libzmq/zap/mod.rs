@@ -63,7 +63,7 @@ struct Domain {
 }
 
 /// A server's domain at the handler. It ends when it is dropped.
-pub struct Registration {
+pub(crate) struct Registration {
     handler: Arc<Handler>,
     domain: String,
 }
@@ -71,7 +71,7 @@ pub struct Registration {
 impl Registration {
     /// Makes a domain in this context, and starts the context's handler if there is none. `when_gone` is called once,
     /// on the handler's thread, when that thread ends.
-    pub fn new(
+    pub(crate) fn new(
         context: &Context,
         allowed: AllowList,
         when_gone: impl Fn() + Send + 'static,

@@ -1,0 +1,146 @@
+//! What the sockets of brokers, workers and clients of a process share.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::SocketError;
+use crate::libzmq;
+use crate::native::Hub;
+
+/// Which code moves the bytes of tcp, ipc and inproc. Both speak the same protocol, so peers of one reach peers of the
+/// other over tcp and ipc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// The library libzmq, which moves all bytes on threads of its own.
+    #[default]
+    Libzmq,
+    /// The toolkit's own sockets. A worker's or a client's tokio task reads and writes its connection itself, and the
+    /// broker's thread all connections of the broker.
+    Native,
+}
+
+impl Transport {
+    /// The environment variable that names the transport of [`Context::new`] and [`Context::global`]: `native` or
+    /// `libzmq`.
+    pub const VARIABLE: &'static str = "MDP_TRANSPORT";
+
+    /// The transport that the environment names.
+    fn of_environment() -> Self {
+        match std::env::var(Transport::VARIABLE).as_deref() {
+            Ok("native") => Transport::Native,
+            Ok("libzmq" | "") | Err(_) => Transport::Libzmq,
+            Ok(other) => {
+                let variable = Transport::VARIABLE;
+                tracing::warn!(variable, other, "unknown transport; `libzmq` is used");
+                Transport::Libzmq
+            }
+        }
+    }
+}
+
+/// What the sockets of brokers, workers and clients share.
+///
+/// Peers of one `Context` reach each other over `inproc://`. By default all builders use the process-wide
+/// [`Context::global`], so `inproc` works without any setup.
+///
+/// A child after `fork` must make its own: a `Context` from before the fork makes no sockets in the child.
+///
+/// A context with [`Transport::Libzmq`] allows 1,023 sockets. A client or a worker over tcp or ipc needs three of them,
+/// over inproc one. The native transport has no such limit.
+///
+/// ```
+/// use mdp_runtime::Context;
+/// let own = Context::new();
+/// let same = own.clone();      // a handle on the same context
+/// # drop(same);
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    transport: Transport,
+    libzmq: libzmq::Context,
+    hub: Arc<Hub>,
+    /// The process in which the context works.
+    process: u32,
+}
+
+impl Context {
+    /// Makes a new context. Its transport is that of the environment variable `MDP_TRANSPORT`. Default: libzmq.
+    pub fn new() -> Self {
+        Context::with_transport(Transport::of_environment())
+    }
+
+    /// Makes a new context with this transport.
+    pub fn with_transport(transport: Transport) -> Self {
+        let hub = Arc::new(Hub::default());
+        Context { transport, libzmq: libzmq::Context::new(), hub, process: std::process::id() }
+    }
+
+    /// Returns the context of the process, which is made at its first use. A child after `fork` gets a new one.
+    pub fn global() -> &'static Context {
+        static FIRST: Global = Global::new();
+        let mut global = &FIRST;
+        loop {
+            let made = global.made.get_or_init(|| (Context::new(), Box::new(Global::new())));
+            let (context, of_child) = made;
+            if context.is_here() {
+                return context;
+            }
+            global = of_child;
+        }
+    }
+
+    /// Returns the transport of the sockets.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether the context was made in this process.
+    fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Checks that the context was made in this process.
+    pub(crate) fn check(&self) -> Result<(), SocketError> {
+        if self.is_here() {
+            return Ok(());
+        }
+        tracing::error!(
+            "this context was made before the process was forked, and works only in the parent; make a `Context` in the child"
+        );
+        Err(SocketError::forked())
+    }
+
+    /// The part of libzmq.
+    pub(crate) fn libzmq(&self) -> &libzmq::Context {
+        &self.libzmq
+    }
+
+    /// The native part.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+}
+
+/// The context of a process, and the place for the context of a child.
+struct Global {
+    made: OnceLock<(Context, Box<Global>)>,
+}
+
+impl Global {
+    const fn new() -> Self {
+        Global { made: OnceLock::new() }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! The connections of a router, each under a route that is never used again.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mdp_protocol::Identity;
+use mio::{Registry, Token};
+
+use super::inproc::Mailbox;
+use super::stream::Accepted;
+use super::wire::{Event, ServerSide, Wire};
+use crate::packet::{InPacket, OutPacket};
+use crate::security::AllowList;
+
+/// The bytes of a route.
+pub(super) const ROUTE: usize = 8;
+
+/// The address of a connection of a router: its place, and the number of connections that had the place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route([u8; ROUTE]);
+
+impl From<[u8; ROUTE]> for Route {
+    fn from(bytes: [u8; ROUTE]) -> Self {
+        Route(bytes)
+    }
+}
+
+impl Route {
+    fn new(place: usize, turn: u32) -> Self {
+        // There are never 2^32 connections at a time.
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        Route(((u64::from(turn) << 32) | u64::from(place)).to_be_bytes())
+    }
+
+    /// The routing id.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn place(self) -> usize {
+        (u64::from_be_bytes(self.0) & u64::from(u32::MAX)) as usize
+    }
+
+    fn turn(self) -> u32 {
+        (u64::from_be_bytes(self.0) >> 32) as u32
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Connections {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    locals: HashMap<u64, Route>,
+}
+
+#[derive(Default)]
+struct Slot {
+    turn: u32,
+    connection: Option<Box<Connection>>,
+}
+
+/// A connection of the router.
+pub(super) struct Connection {
+    way: Way,
+    identity: Identity,
+    /// The host of the peer.
+    host: Option<Box<str>>,
+    /// The connection is in the router's list of those that may have input.
+    listed: bool,
+}
+
+enum Way {
+    Remote(Box<Remote>),
+    Local(Arc<Mailbox>),
+}
+
+struct Remote {
+    stream: Accepted,
+    wire: Wire,
+    /// The last read took all that was there.
+    drained: bool,
+    /// The peer has closed its side, so the end must be read even after a short read.
+    closing: bool,
+    /// The connection takes nothing more.
+    broken: bool,
+}
+
+impl Connections {
+    /// Adds a connection, and watches it.
+    pub(super) fn add(
+        &mut self,
+        registry: &Registry,
+        mut connection: Connection,
+    ) -> io::Result<Route> {
+        let route = self.next_route();
+        if let Way::Remote(remote) = &mut connection.way {
+            remote.stream.register(registry, Token(route.place()))?;
+        }
+        self.put(route, connection);
+        Ok(route)
+    }
+
+    /// Adds a connection within the process.
+    pub(super) fn add_local(&mut self, mailbox: Arc<Mailbox>) -> Route {
+        let route = self.next_route();
+        self.locals.insert(mailbox.number(), route);
+        let way = Way::Local(mailbox);
+        let identity = Identity::anonymous();
+        self.put(route, Connection { way, identity, host: None, listed: false });
+        route
+    }
+
+    fn next_route(&self) -> Route {
+        let place = self.free.last().copied().unwrap_or(self.slots.len());
+        Route::new(place, self.slots.get(place).map_or(0, |slot| slot.turn))
+    }
+
+    fn put(&mut self, route: Route, connection: Connection) {
+        let place = route.place();
+        if self.slots.len() <= place {
+            self.slots.resize_with(place + 1, Slot::default);
+        }
+        self.free.pop();
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.connection = Some(Box::new(connection));
+        }
+    }
+
+    pub(super) fn get(&self, route: Route) -> Option<&Connection> {
+        let slot = self.slots.get(route.place()).filter(|slot| slot.turn == route.turn())?;
+        slot.connection.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, route: Route) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(route.place()).filter(|slot| slot.turn == route.turn())?;
+        slot.connection.as_deref_mut()
+    }
+
+    /// The connection at a place, with its route.
+    pub(super) fn at(&mut self, place: usize) -> Option<(Route, &mut Connection)> {
+        let slot = self.slots.get_mut(place)?;
+        let route = Route::new(place, slot.turn);
+        slot.connection.as_deref_mut().map(|connection| (route, connection))
+    }
+
+    /// The route of a peer in this process.
+    pub(super) fn of_local(&self, mailbox: &Mailbox) -> Option<Route> {
+        self.locals.get(&mailbox.number()).copied()
+    }
+
+    pub(super) fn remove(&mut self, route: Route) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(route.place()).filter(|slot| slot.turn == route.turn())?;
+        let connection = slot.connection.take()?;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.free.push(route.place());
+        if let Way::Local(mailbox) = &connection.way {
+            self.locals.remove(&mailbox.number());
+        }
+        Some(connection)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut())
+    }
+
+    /// Writes what waits. Whether something still waits.
+    pub(super) fn flush(&mut self) -> bool {
+        self.all().fold(false, |waiting, connection| {
+            let written = connection.write();
+            waiting | matches!(written, Ok(false))
+        })
+    }
+
+    /// Ends the writing of all connections. Their peers read the end, and close them.
+    pub(super) fn end_writing(&mut self) {
+        for connection in self.all() {
+            match &mut connection.way {
+                Way::Local(mailbox) => mailbox.close(),
+                Way::Remote(remote) => remote.stream.end_writing(),
+            }
+        }
+    }
+
+    /// Whether there is a connection to another process.
+    pub(super) fn has_remote(&self) -> bool {
+        let mut all = self.slots.iter().filter_map(|slot| slot.connection.as_deref());
+        all.any(|connection| matches!(connection.way, Way::Remote(_)))
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: Accepted, side: &ServerSide) -> io::Result<Self> {
+        let host = stream.host().map(String::into_boxed_str);
+        let wire = side.wire()?;
+        let remote = Remote { stream, wire, drained: false, closing: false, broken: false };
+        let way = Way::Remote(Box::new(remote));
+        Ok(Connection { way, identity: Identity::anonymous(), host, listed: true })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(super) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// Whether the handshake is over.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.way {
+            Way::Remote(remote) => remote.wire.is_ready(),
+            Way::Local(_) => true,
+        }
+    }
+
+    pub(super) fn takes_messages(&self) -> bool {
+        match &self.way {
+            Way::Remote(remote) => remote.wire.is_ready() && !remote.broken,
+            Way::Local(_) => true,
+        }
+    }
+
+    /// The connection may have input. Whether it is to be listed: it is not yet.
+    pub(super) fn begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
+    }
+
+    /// The peer has closed its side, or the connection has failed.
+    pub(super) fn is_closing(&mut self) {
+        if let Way::Remote(remote) = &mut self.way {
+            remote.closing = true;
+        }
+    }
+
+    /// The connection has no input any more.
+    pub(super) fn rests(&mut self) {
+        self.listed = false;
+    }
+
+    /// The next message. `None`: nothing is there now.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over, for this reason.
+    pub(super) fn next(
+        &mut self,
+        scratch: &mut [u8],
+        allowed: Option<&AllowList>,
+    ) -> Result<Option<InPacket>, String> {
+        let Way::Remote(remote) = &mut self.way else { return Ok(None) };
+        loop {
+            match remote.wire.next() {
+                Ok(Some(Event::Message(packet))) => return Ok(Some(packet)),
+                Ok(Some(Event::Asks(key))) => {
+                    let admitted = allowed.is_none_or(|list| list.allows(&key));
+                    if admitted {
+                        self.identity = Identity::of_key(*key.as_bytes());
+                    } else {
+                        tracing::debug!(host = self.host.as_deref(), %key, "the key is not allowed");
+                    }
+                    remote.wire.admit(admitted);
+                    remote.write();
+                }
+                Ok(Some(Event::Ready)) => remote.write(),
+                Ok(None) => {
+                    remote.write();
+                    if !remote.read(scratch)? {
+                        remote.wire.release();
+                        return Ok(None);
+                    }
+                }
+                Err(error) => {
+                    remote.write();
+                    return Err(error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Reads and drops what is there. `false`: the connection is over.
+    pub(super) fn drain(&mut self, scratch: &mut [u8]) -> bool {
+        let Way::Remote(remote) = &mut self.way else { return true };
+        loop {
+            match remote.stream.read(scratch) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, packet: &mut OutPacket, with: Option<Box<dyn Send>>) {
+        match &mut self.way {
+            Way::Remote(remote) => remote.wire.put(packet, with),
+            Way::Local(mailbox) => mailbox.post(packet.take(), with),
+        }
+    }
+
+    pub(super) fn put_frames<'a>(
+        &mut self,
+        heads: impl Iterator<Item = &'a [u8]>,
+        body: &'a [Bytes],
+        with: Option<Box<dyn Send>>,
+    ) {
+        match &mut self.way {
+            Way::Remote(remote) => remote.wire.put_frames(heads, body, with),
+            Way::Local(mailbox) => {
+                let mut all = heads.map(Bytes::copy_from_slice).chain(body.iter().cloned());
+                let first = all.next().unwrap_or_default();
+                mailbox.post(InPacket { first, frames: all.collect() }, with);
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the connection takes it. `true`: nothing waits.
+    pub(super) fn write(&mut self) -> io::Result<bool> {
+        match &mut self.way {
+            Way::Remote(remote) if remote.broken => Err(ErrorKind::BrokenPipe.into()),
+            Way::Remote(remote) => {
+                let Remote { stream, wire, .. } = &mut **remote;
+                let written = wire.write(stream);
+                remote.broken = written.is_err();
+                written
+            }
+            Way::Local(_) => Ok(true),
+        }
+    }
+
+    /// The router ends the connection.
+    pub(super) fn close(&mut self, registry: &Registry) {
+        match &mut self.way {
+            Way::Remote(remote) => remote.stream.deregister(registry),
+            Way::Local(mailbox) => mailbox.close(),
+        }
+    }
+}
+
+impl Remote {
+    /// Reads what is there. `false`: nothing.
+    fn read(&mut self, scratch: &mut [u8]) -> Result<bool, String> {
+        if std::mem::take(&mut self.drained) && !self.closing {
+            return Ok(false);
+        }
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err("the peer has closed it".into()),
+                Ok(read) => {
+                    self.drained = read < scratch.len();
+                    self.wire.feed(scratch.get(..read).unwrap_or_default());
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Writes what waits; if that fails, the next read tells why.
+    fn write(&mut self) {
+        self.broken |= self.wire.write(&mut self.stream).is_err();
+    }
+}

@@ -1,0 +1,156 @@
+//! The listening sockets of a router.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Registry, Token};
+
+use super::address::{self, Address};
+use super::ipc::{self, BoundPath};
+use super::stream::Accepted;
+
+/// The tokens of listeners are above this one, those of connections below.
+const FIRST: usize = usize::MAX / 2;
+/// Connections that the system accepts before the router does.
+const BACKLOG: i32 = 1_024;
+/// The pause after an error of the system, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+pub(super) struct Listeners {
+    all: Vec<Listener>,
+    /// The next attempt after an error.
+    retry_at: Option<Instant>,
+    /// The last error was logged at this time.
+    logged: Option<Instant>,
+}
+
+struct Listener {
+    socket: Socket,
+    has_news: bool,
+}
+
+enum Socket {
+    Tcp(mio::net::TcpListener),
+    Unix(mio::net::UnixListener, #[allow(dead_code)] Option<BoundPath>),
+}
+
+impl Listeners {
+    /// Binds an endpoint. Returns the endpoint with its port or path.
+    pub(super) fn bind(&mut self, registry: &Registry, endpoint: &str) -> io::Result<String> {
+        let token = Token(FIRST + self.all.len());
+        let (mut socket, bound) = match Address::of(endpoint)? {
+            Address::Tcp { host, port } => tcp(&host, port)?,
+            Address::Ipc(path) => {
+                let (listener, path) = ipc::bind(&path)?;
+                let bound = format!("ipc://{}", path.path().display());
+                (unix(listener, Some(path))?, bound)
+            }
+            Address::Abstract(name) => {
+                (unix(ipc::bind_abstract(&name)?, None)?, endpoint.to_owned())
+            }
+            Address::Inproc(_) => return Err(ErrorKind::InvalidInput.into()),
+        };
+        match &mut socket {
+            Socket::Tcp(listener) => registry.register(listener, token, Interest::READABLE)?,
+            Socket::Unix(listener, _) => registry.register(listener, token, Interest::READABLE)?,
+        }
+        self.all.push(Listener { socket, has_news: false });
+        Ok(bound)
+    }
+
+    pub(super) fn is_listener(token: Token) -> bool {
+        token.0 >= FIRST
+    }
+
+    /// Somebody connects to the listener with this token.
+    pub(super) fn has_news(&mut self, token: Token) {
+        let number = token.0.checked_sub(FIRST);
+        if let Some(listener) = number.and_then(|number| self.all.get_mut(number)) {
+            listener.has_news = true;
+        }
+    }
+
+    /// When to accept again after an error.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Accepts the next connection.
+    pub(super) fn accept(&mut self) -> Option<Accepted> {
+        self.retry_at = None;
+        while let Some(listener) = self.all.iter_mut().find(|listener| listener.has_news) {
+            let accepted = match &listener.socket {
+                Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Accepted::tcp(stream)),
+                Socket::Unix(socket, _) => {
+                    socket.accept().map(|(stream, _)| Accepted::Unix(stream))
+                }
+            };
+            match accepted {
+                Ok(stream) => return Some(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => listener.has_news = false,
+                Err(error) if is_of_peer(error.kind()) => {}
+                Err(error) => {
+                    self.failed(&error);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        self.retry_at = Some(now + PAUSE);
+        if self.logged.is_none_or(|at| now - at >= Duration::from_secs(10)) {
+            self.logged = Some(now);
+            tracing::error!(
+                %error,
+                "no connection can be accepted; close some, or raise `ulimit -n`; the broker tries again"
+            );
+        }
+    }
+}
+
+/// The connection ended before it was accepted.
+fn is_of_peer(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}
+
+fn tcp(host: &str, port: address::Port) -> io::Result<(Socket, String)> {
+    use socket2::{Domain, Protocol, Type};
+
+    let mut failed = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in address::to_bind(host, port)? {
+        let bound = || {
+            let domain = Domain::for_address(address);
+            let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+            // A port can be bound again while its former connections end.
+            #[cfg(unix)]
+            socket.set_reuse_address(true)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(false)?;
+            }
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            Ok(mio::net::TcpListener::from_std(socket.into()))
+        };
+        match bound() {
+            Ok(listener) => {
+                let endpoint = address::endpoint_of(listener.local_addr()?);
+                return Ok((Socket::Tcp(listener), endpoint));
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn unix(listener: std::os::unix::net::UnixListener, path: Option<BoundPath>) -> io::Result<Socket> {
+    listener.set_nonblocking(true)?;
+    Ok(Socket::Unix(mio::net::UnixListener::from_std(listener), path))
+}

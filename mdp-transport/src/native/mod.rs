@@ -1,0 +1,30 @@
+//! The toolkit's own sockets: ZMTP over tcp and Unix sockets, and queues within the process.
+//!
+//! `dealer` is the socket of a tokio task, `router` that of the broker's thread. `wire` puts messages into bytes and
+//! takes them out, `outgoing` holds the bytes that wait to be written. `address`, `ipc` and `listeners` are about
+//! endpoints, `stream` is about byte streams, `inproc` about connections within the process.
+
+mod address;
+mod closing;
+mod connections;
+mod dealer;
+mod inproc;
+mod ipc;
+mod listeners;
+mod outgoing;
+mod router;
+mod stream;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+mod tests;
+mod waker;
+mod wire;
+
+pub(crate) use closing::Closing;
+pub use connections::Route;
+pub(crate) use dealer::Dealer;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use inproc::Connected;
+pub(crate) use inproc::Hub;
+pub(crate) use router::{Message as Arrived, Router};
+pub(crate) use waker::{Wait, WakeHandle};

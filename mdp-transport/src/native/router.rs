@@ -1,0 +1,378 @@
+//! The broker's socket: one thread reads and writes all connections.
+//!
+//! The thread waits in [`Router::wait`], and takes messages one by one with [`Router::receive`]. Connections with input
+//! take turns, message by message. A connection that has ended, or that was never made, leaves nothing behind.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mdp_protocol::wire::SIGNATURE;
+use mdp_protocol::{Identity, Limits, Span};
+use mio::{Events, Token};
+
+use super::connections::{Connection, Connections, ROUTE, Route};
+use super::inproc::{Bound, Hub, Inbox, Letter};
+use super::listeners::Listeners;
+use super::waker::{WOKEN, Wait};
+use super::wire::ServerSide;
+use crate::error::{Operation, SocketError, Unsent};
+use crate::packet::{InPacket, OutPacket};
+use crate::security::{AllowList, KeyPair};
+
+/// The time in which a connection must end its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+/// The time in which a closed router may continue to write.
+const LINGER: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The number of events that one look at the system takes.
+const EVENTS: usize = 1_024;
+/// The bytes that are read at once.
+const READ: usize = 64 * 1024;
+
+/// A bound socket, and all that its thread waits for.
+pub(crate) struct Router {
+    wait: Wait,
+    events: Events,
+    listeners: Listeners,
+    connections: Connections,
+    /// Connections that may have input.
+    ready: VecDeque<Route>,
+    /// Handshakes that are not over, the oldest first.
+    handshakes: VecDeque<(Instant, Route)>,
+    /// Peers that had finished their handshake, and have gone.
+    lost: VecDeque<Route>,
+    side: ServerSide,
+    allowed: Option<AllowList>,
+    inbox: Arc<Inbox>,
+    letters: VecDeque<Letter>,
+    names: Vec<Bound>,
+    endpoints: Vec<String>,
+    /// The buffer into which connections are read, one after another.
+    scratch: Box<[u8]>,
+    max_frames: usize,
+}
+
+/// A received message.
+pub(crate) struct Message {
+    pub(crate) from: Route,
+    pub(crate) identity: Identity,
+    pub(crate) local: bool,
+    pub(crate) packet: InPacket,
+}
+
+impl Router {
+    /// Makes a socket that is bound to these endpoints. With `curve` it accepts only peers with keys of this list.
+    pub(crate) fn bind(
+        hub: &Arc<Hub>,
+        limits: &Limits,
+        endpoints: &[String],
+        curve: Option<(&KeyPair, AllowList)>,
+        wait: Wait,
+    ) -> Result<Self, SocketError> {
+        let handle = wait.handle.clone();
+        let inbox = Inbox::new(move || handle.wake());
+        let mut listeners = Listeners::default();
+        let (mut names, mut bound) = (Vec::new(), Vec::new());
+        for endpoint in endpoints {
+            let failed = |error| SocketError::of_system(Operation::Bind, Some(endpoint), error);
+            match endpoint.strip_prefix("inproc://") {
+                Some(name) => {
+                    let name = hub.bind(name, &inbox);
+                    names.push(name.ok_or_else(|| failed(ErrorKind::AddrInUse.into()))?);
+                    bound.push(endpoint.clone());
+                }
+                None => {
+                    let registry = wait.poll.registry();
+                    bound.push(listeners.bind(registry, endpoint).map_err(failed)?);
+                }
+            }
+        }
+        let (keys, allowed) = curve.map_or((None, None), |(keys, list)| (Some(keys), Some(list)));
+        Ok(Router {
+            wait,
+            events: Events::with_capacity(EVENTS),
+            listeners,
+            connections: Connections::default(),
+            ready: VecDeque::new(),
+            handshakes: VecDeque::new(),
+            lost: VecDeque::new(),
+            side: ServerSide::new(keys, limits),
+            allowed,
+            inbox,
+            letters: VecDeque::new(),
+            names,
+            endpoints: bound,
+            scratch: vec![0; READ].into(),
+            max_frames: limits.frames,
+        })
+    }
+
+    pub(crate) fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+
+    /// Receives the next message, if there is one.
+    pub(crate) fn receive(&mut self) -> Option<Message> {
+        if let Some(message) = self.letter() {
+            return Some(message);
+        }
+        while let Some(route) = self.ready.pop_front() {
+            let Some(connection) = self.connections.get_mut(route) else { continue };
+            match connection.next(&mut self.scratch, self.allowed.as_ref()) {
+                Ok(Some(mut packet)) => {
+                    let identity = connection.identity();
+                    // The others come first.
+                    self.ready.push_back(route);
+                    limit_frames(&mut packet, self.max_frames);
+                    return Some(Message { from: route, identity, local: false, packet });
+                }
+                Ok(None) => connection.rests(),
+                Err(reason) => self.end(route, &reason),
+            }
+        }
+        None
+    }
+
+    /// The next message of a peer in this process.
+    fn letter(&mut self) -> Option<Message> {
+        loop {
+            if self.letters.is_empty() {
+                if !self.inbox.has_letters() {
+                    return None;
+                }
+                self.inbox.take(&mut self.letters);
+            }
+            match self.letters.pop_front()? {
+                Letter::Opened(mailbox) => drop(self.connections.add_local(mailbox)),
+                Letter::Message(mailbox, mut packet) => {
+                    mailbox.is_taken();
+                    let Some(from) = self.connections.of_local(&mailbox) else { continue };
+                    limit_frames(&mut packet, self.max_frames);
+                    let identity = Identity::anonymous();
+                    return Some(Message { from, identity, local: true, packet });
+                }
+                Letter::Closed(mailbox) => {
+                    if let Some(route) = self.connections.of_local(&mailbox) {
+                        self.connections.remove(route);
+                        self.lost.push_back(route);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the host of a peer. `None`: the peer is on this machine, or has gone.
+    pub(crate) fn address(&self, route: Route) -> Option<&str> {
+        self.connections.get(route)?.host()
+    }
+
+    /// Whether there may be a message to receive.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        if self.has_work() {
+            return true;
+        }
+        // The next wait returns the error again.
+        let _ = self.poll(Some(Duration::ZERO));
+        self.has_work()
+    }
+
+    fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.letters.is_empty() || self.inbox.has_letters()
+    }
+
+    /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
+    pub(crate) fn wait(&mut self, timeout: Option<Span>) -> Result<(), SocketError> {
+        let asked = timeout.map_or(LONGEST, |timeout| Duration::from_millis(timeout.as_ms()));
+        let timeout = match self.has_work() || !self.lost.is_empty() {
+            true => Duration::ZERO,
+            false => asked.min(LONGEST).min(self.next_look().unwrap_or(LONGEST)),
+        };
+        self.poll(Some(timeout))
+            .map_err(|error| SocketError::of_system(Operation::Use, None, error))
+    }
+
+    /// The time until a handshake takes too long, or until a listener may accept again.
+    fn next_look(&self) -> Option<Duration> {
+        let handshake = self.handshakes.front().map(|(until, _)| *until);
+        let next = handshake.into_iter().chain(self.listeners.retry_at()).min()?;
+        // A millisecond more, so that the wait does not end too early.
+        Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.wait.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        let mut accepting = false;
+        let mut writable = Vec::new();
+        for event in &self.events {
+            match event.token() {
+                WOKEN => {}
+                token if Listeners::is_listener(token) => {
+                    self.listeners.has_news(token);
+                    accepting = true;
+                }
+                Token(number) => {
+                    let Some((route, connection)) = self.connections.at(number) else { continue };
+                    if event.is_writable() {
+                        writable.push(route);
+                    }
+                    let closing = event.is_read_closed() || event.is_error();
+                    if closing {
+                        connection.is_closing();
+                    }
+                    if (closing || event.is_readable()) && connection.begins() {
+                        self.ready.push_back(route);
+                    }
+                }
+            }
+        }
+        for route in writable {
+            self.write(route);
+        }
+        if accepting || self.listeners.retry_at().is_some_and(|at| at <= Instant::now()) {
+            self.accept();
+        }
+        self.end_slow_handshakes();
+        Ok(())
+    }
+
+    fn accept(&mut self) {
+        let until = Instant::now() + HANDSHAKE;
+        while let Some(stream) = self.listeners.accept() {
+            let registry = self.wait.poll.registry();
+            let added = Connection::new(stream, &self.side)
+                .and_then(|connection| self.connections.add(registry, connection));
+            let route = match added {
+                Ok(route) => route,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    continue;
+                }
+            };
+            self.handshakes.push_back((until, route));
+            self.write(route);
+            self.ready.push_back(route);
+        }
+    }
+
+    fn end_slow_handshakes(&mut self) {
+        let now = Instant::now();
+        while let Some((until, route)) = self.handshakes.front().copied() {
+            let is_over = self.connections.get(route).is_none_or(Connection::is_ready);
+            if !is_over && until > now {
+                return;
+            }
+            self.handshakes.pop_front();
+            if !is_over {
+                self.end(route, "the handshake took too long");
+            }
+        }
+    }
+
+    /// Ends a connection.
+    fn end(&mut self, route: Route, reason: &str) {
+        let Some(mut connection) = self.connections.remove(route) else { return };
+        connection.close(self.wait.poll.registry());
+        match connection.is_ready() {
+            true => {
+                tracing::debug!(host = connection.host(), reason, "connection ended");
+                self.lost.push_back(route);
+            }
+            false => tracing::debug!(host = connection.host(), reason, "handshake failed"),
+        }
+    }
+
+    /// Writes what waits for a peer, as far as its connection takes it.
+    fn write(&mut self, route: Route) {
+        if let Some(connection) = self.connections.get_mut(route)
+            && connection.write().is_err()
+            && connection.begins()
+        {
+            // What the peer has sent before is read first; then the connection ends.
+            self.ready.push_back(route);
+        }
+    }
+
+    /// Sends a packet to the peer with this route, without waiting. `with` is dropped after the packet is written or
+    /// discarded, or on an error.
+    pub(crate) fn send<T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        packet: &mut OutPacket,
+        with: Option<T>,
+    ) -> Result<(), Unsent> {
+        let (route, connection) = self.receiver(route)?;
+        let with = with.map(|with| Box::new(with) as Box<dyn Send>);
+        connection.put(packet, with);
+        self.write(route);
+        Ok(())
+    }
+
+    /// Sends a message of these frames: `heads`, which are copied, then `body`.
+    pub(crate) fn send_frames<'a, T: Send + 'static>(
+        &mut self,
+        route: &[u8],
+        heads: impl Iterator<Item = &'a [u8]>,
+        body: &'a [Bytes],
+        with: T,
+    ) -> Result<(), Unsent> {
+        let (route, connection) = self.receiver(route)?;
+        connection.put_frames(heads, body, Some(Box::new(with)));
+        self.write(route);
+        Ok(())
+    }
+
+    /// The connection of a peer that takes messages.
+    fn receiver(&mut self, route: &[u8]) -> Result<(Route, &mut Connection), Unsent> {
+        let route = <[u8; ROUTE]>::try_from(route).map_err(|_| Unsent::Gone)?.into();
+        let connection = self.connections.get_mut(route).filter(|found| found.takes_messages());
+        connection.map(|connection| (route, connection)).ok_or(Unsent::Gone)
+    }
+
+    /// Returns the next peer that has gone.
+    pub(crate) fn next_lost(&mut self) -> Option<Route> {
+        self.lost.pop_front()
+    }
+
+    /// Closes the socket after it has written its messages. Blocks.
+    pub(crate) fn close(mut self) {
+        self.names.clear();
+        self.listeners = Listeners::default();
+        let until = Instant::now() + LINGER;
+        loop {
+            let waiting = self.connections.flush();
+            let left = until.saturating_duration_since(Instant::now());
+            if !waiting || left.is_zero() || self.poll(Some(left)).is_err() {
+                break;
+            }
+        }
+        // A connection that is closed with input that was not read is reset, and its peer may lose what it has not read.
+        // So the input is read up to its end.
+        self.connections.end_writing();
+        while self.connections.has_remote() {
+            while let Some(route) = self.ready.pop_front() {
+                let Some(connection) = self.connections.get_mut(route) else { continue };
+                connection.rests();
+                if !connection.drain(&mut self.scratch) {
+                    self.connections.remove(route);
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.poll(Some(left)).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Drops the frames beyond the limit but one, which shows that there were too many.
+fn limit_frames(packet: &mut InPacket, max: usize) {
+    let is_packet = packet.first.first() == Some(&SIGNATURE);
+    packet.frames.truncate(if is_packet { max } else { max + 1 });
+}

@@ -1,0 +1,11 @@
+use mdp_runtime::{Broker, Context, Transport};
+
+use crate::Ran;
+
+#[tokio::test]
+async fn a_context_has_a_transport() -> Ran {
+    // block
+    assert_eq!(context.transport(), Transport::Native);
+    assert_eq!(broker.endpoints().len(), 1);
+    Ok(())
+}
