@@ -1,7 +1,7 @@
 //! Peers of both transports reach each other.
 
 // A test may end at the first wrong assumption.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 

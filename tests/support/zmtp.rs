@@ -43,6 +43,11 @@ impl Peer {
         self.send_frame(MORE, frame).unwrap();
     }
 
+    /// A frame that is not the last of its message, to a broker that may have cut this peer off.
+    pub(crate) fn try_part(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.send_frame(MORE, frame)
+    }
+
     /// The last frame of a message.
     pub(crate) fn send_last(&mut self, frame: &[u8]) -> io::Result<()> {
         self.send_frame(LAST, frame)

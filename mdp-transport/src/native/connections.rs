@@ -207,10 +207,10 @@ impl Connection {
         self.host.as_deref()
     }
 
-    /// Whether the handshake is over.
-    pub(super) fn is_ready(&self) -> bool {
+    /// Whether the handshake was over once, even if the connection has ended since.
+    pub(super) fn was_ready(&self) -> bool {
         match &self.way {
-            Way::Remote(remote) => remote.wire.is_ready(),
+            Way::Remote(remote) => remote.wire.was_ready(),
             Way::Local(_) => true,
         }
     }

@@ -10,19 +10,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock;
 
-/// A bound path. The file is removed with it.
-pub(super) struct BoundPath(PathBuf);
+/// A bound path. The file is removed with it, but not by a child of the process.
+pub(super) struct BoundPath {
+    path: PathBuf,
+    process: u32,
+}
 
 impl BoundPath {
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for BoundPath {
     fn drop(&mut self) {
-        // If the file is gone, somebody else has removed it.
-        let _ = fs::remove_file(&self.0);
+        if self.process == std::process::id() {
+            // If the file is gone, somebody else has removed it.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -39,7 +44,7 @@ pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, BoundPath)> {
         }
         bound => bound,
     }?;
-    Ok((listener, BoundPath(path)))
+    Ok((listener, BoundPath { path, process: std::process::id() }))
 }
 
 /// Binds a name that is not in the file system.

@@ -49,6 +49,8 @@ pub(crate) struct Router {
     allowed: Option<AllowList>,
     inbox: Arc<Inbox>,
     letters: VecDeque<Letter>,
+    /// The next message is looked for among those of this process first.
+    local_first: bool,
     names: Vec<Bound>,
     endpoints: Vec<String>,
     /// The buffer into which connections are read, one after another.
@@ -104,6 +106,7 @@ impl Router {
             allowed,
             inbox,
             letters: VecDeque::new(),
+            local_first: false,
             names,
             endpoints: bound,
             scratch: vec![0; READ].into(),
@@ -117,9 +120,16 @@ impl Router {
 
     /// Receives the next message, if there is one.
     pub(crate) fn receive(&mut self) -> Option<Message> {
-        if let Some(message) = self.letter() {
-            return Some(message);
+        // Neither side keeps the other one waiting.
+        self.local_first = !self.local_first;
+        match self.local_first {
+            true => self.letter().or_else(|| self.remote()),
+            false => self.remote().or_else(|| self.letter()),
         }
+    }
+
+    /// The next message of a peer in another process.
+    fn remote(&mut self) -> Option<Message> {
         while let Some(route) = self.ready.pop_front() {
             let Some(connection) = self.connections.get_mut(route) else { continue };
             match connection.next(&mut self.scratch, self.allowed.as_ref()) {
@@ -264,7 +274,7 @@ impl Router {
     fn end_slow_handshakes(&mut self) {
         let now = Instant::now();
         while let Some((until, route)) = self.handshakes.front().copied() {
-            let is_over = self.connections.get(route).is_none_or(Connection::is_ready);
+            let is_over = self.connections.get(route).is_none_or(Connection::was_ready);
             if !is_over && until > now {
                 return;
             }
@@ -279,7 +289,7 @@ impl Router {
     fn end(&mut self, route: Route, reason: &str) {
         let Some(mut connection) = self.connections.remove(route) else { return };
         connection.close(self.wait.poll.registry());
-        match connection.is_ready() {
+        match connection.was_ready() {
             true => {
                 tracing::debug!(host = connection.host(), reason, "connection ended");
                 self.lost.push_back(route);

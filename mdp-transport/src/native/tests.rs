@@ -1,6 +1,8 @@
 //! Dealers and a router over real sockets.
 
 use std::future::poll_fn;
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -198,6 +200,32 @@ async fn who_may_not_connect_hears_why() {
         };
         assert_eq!(fault, wanted);
     }
+}
+
+/// The broker ends its session at once, and does not wait for missing heartbeats.
+#[test]
+fn a_peer_that_breaks_the_protocol_is_lost() {
+    let mut router = router(&Arc::new(Hub::default()), "tcp://127.0.0.1:*", None);
+    let mut peer =
+        TcpStream::connect(router.endpoints()[0].strip_prefix("tcp://").unwrap()).unwrap();
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+    let command = [4, u8::try_from(ready.len()).unwrap()];
+    peer.write_all(&[&greeting[..], &command, ready, b"\0\x05hello"].concat()).unwrap();
+    let from = next(&mut router).from;
+    peer.write_all(&[0xf0, 0]).unwrap();
+    let until = Instant::now() + PATIENCE;
+    let lost = loop {
+        assert!(router.receive().is_none() && Instant::now() < until);
+        if let Some(lost) = router.next_lost() {
+            break lost;
+        }
+        router.wait(Some(Span::from_ms(50))).unwrap();
+    };
+    assert_eq!(lost, from);
+    assert!(router.send(from.as_bytes(), &mut out(b"x", &[]), Some(())).is_err());
 }
 
 /// Values go when their message is written, not sooner.

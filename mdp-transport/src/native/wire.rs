@@ -41,6 +41,8 @@ pub(super) struct Wire {
     input: BytesMut,
     /// No further event is in the input.
     parsed: bool,
+    /// The handshake was over once, even if the connection has ended since.
+    was_ready: bool,
     out: Outgoing,
     begun: Instant,
 }
@@ -126,7 +128,14 @@ impl Wire {
         let seed = Seed::fill(getrandom::fill).map_err(io::Error::other)?;
         let mut out = Outgoing::default();
         let zmtp = Connection::new(config, seed, Time::from_ms(0), out.output());
-        Ok(Wire { zmtp, input: BytesMut::new(), parsed: true, out, begun: Instant::now() })
+        Ok(Wire {
+            zmtp,
+            input: BytesMut::new(),
+            parsed: true,
+            was_ready: false,
+            out,
+            begun: Instant::now(),
+        })
     }
 
     fn now(&self) -> Time {
@@ -136,6 +145,11 @@ impl Wire {
     /// Whether the handshake is over.
     pub(super) fn is_ready(&self) -> bool {
         self.zmtp.is_ready()
+    }
+
+    /// Whether the handshake was over once, even if the connection has ended since.
+    pub(super) fn was_ready(&self) -> bool {
+        self.was_ready
     }
 
     /// Whether there may be a message without a look at the stream.
@@ -164,7 +178,10 @@ impl Wire {
                     let (first, frames) = message.into_parts();
                     Event::Message(InPacket { first, frames })
                 }
-                Some(zmtp::Event::Ready(_)) => Event::Ready,
+                Some(zmtp::Event::Ready(_)) => {
+                    self.was_ready = true;
+                    Event::Ready
+                }
                 Some(zmtp::Event::Admission(peer)) => {
                     // CURVE has checked it.
                     let key = peer.key().map(|key| *key.as_bytes()).unwrap_or_default();

@@ -169,7 +169,10 @@ fn a_message_that_never_ends_holds_up_nobody() {
     let victim = Victim::start();
     let mut endless = zmtp::Peer::connect(&victim.endpoint);
     for _ in 0..10_000 {
-        endless.send_part(b"more");
+        // The native transport cuts it off.
+        if endless.try_part(b"more").is_err() {
+            break;
+        }
     }
     let mut cut = zmtp::Peer::connect(&victim.endpoint);
     cut.send_part(&packet(&[hello()]));

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Target, client, worker};
-use crate::{alone, count, report, together, zmtp};
+use crate::{alone, count, is_native, report, together, zmtp};
 
 const MIB: u64 = 1 << 20;
 const FRAMES_AT_ONCE: usize = 10_000;
 
 /// A13: a message of many frames is dropped as one. libzmq gives it to the broker when it has all of it, and until then
-/// it takes memory.
+/// it takes memory. The native transport ends the connection when it has too many.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a13_a_message_of_many_frames_is_one_drop() {
     let _turn = together().await;
@@ -20,26 +20,31 @@ async fn a13_a_message_of_many_frames_is_one_drop() {
     let before = target.memory();
     let attack = tokio::task::spawn_blocking(move || {
         let mut peer = zmtp::Peer::connect(&endpoint);
-        for _ in 0..frames as usize / FRAMES_AT_ONCE {
-            peer.send_empty_parts(FRAMES_AT_ONCE).unwrap();
+        let mut parts = frames as usize / FRAMES_AT_ONCE;
+        while parts > 0 && peer.send_empty_parts(FRAMES_AT_ONCE).is_ok() {
+            parts -= 1;
         }
-        peer.send_last(b"").unwrap();
+        let whole = parts == 0 && peer.send_last(b"").is_ok();
+        assert_eq!(whole, !is_native(), "{parts} parts are left");
         peer
     });
     while !attack.is_finished() {
         target.serves().await; // meanwhile
     }
     let _peer = attack.await.unwrap();
-    target.until("invalid", |invalid| invalid == 1).await;
+    if !is_native() {
+        target.until("invalid", |invalid| invalid == 1).await;
+    }
     target.serves().await;
     let after = target.memory().saturating_sub(before) / MIB;
     report(&format!(
         "a13: {frames} empty frames: one drop; {after} MiB more than before when it was over"
     ));
+    assert!(!is_native() || after <= 8, "{after}");
 }
 
-/// A13: a message that does not end takes memory until the process has no more. It is over then, and what starts it
-/// again has its workers and clients back soon.
+/// A13: a message that does not end takes libzmq's memory until the process has no more. It is over then, and what starts
+/// it again has its workers and clients back soon. The native transport ends the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a13_a_message_without_an_end_costs_a_restart() {
     let _turn = alone().await;
@@ -61,6 +66,11 @@ async fn a13_a_message_without_an_end_costs_a_restart() {
         frames
     });
     let frames = attack.await.unwrap();
+    if is_native() {
+        assert!(target.process.is_running());
+        target.serves().await;
+        return report(&format!("a13: an endless message was cut off after {frames} frames"));
+    }
     let deadline = Instant::now() + Duration::from_secs(20);
     while target.process.is_running() {
         assert!(Instant::now() < deadline, "the process has not ended");

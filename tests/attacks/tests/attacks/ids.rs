@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Target, dealer};
-use crate::{count, ms, report, together};
+use crate::{count, is_native, ms, report, together};
 
 /// Connects with a routing id.
 fn known_as(id: &[u8], endpoint: &str) -> zmq::Socket {
@@ -70,7 +70,11 @@ async fn a7_a_routing_id_is_not_handed_over() {
             worker.send_multipart([b"MDPW02", &b"\x04"[..], &task[2], b"", body], 0).unwrap();
             let reply = victim.recv_multipart(0).expect("the victim's reply");
             assert_eq!(reply.last().unwrap(), number.to_string().as_bytes());
-            assert!(thief.recv_multipart(zmq::DONTWAIT).is_err(), "the thief was answered");
+            // libzmq keeps the second one out. The native transport gives each peer an id of its own, and the thief gets
+            // what it asked for itself.
+            while let Ok(message) = thief.recv_multipart(zmq::DONTWAIT) {
+                assert!(is_native() && message.last().unwrap() == b"200", "{message:?}");
+            }
         }
     });
     attack.await.unwrap();
@@ -102,7 +106,8 @@ async fn a8_a_squatter_keeps_nobody_out_for_long() {
             victim.recv_multipart(0).ok()
         };
         let deaf = known_as(b"client-3", &endpoint);
-        assert_eq!(ask(&deaf, 1_000), None, "an id that is taken");
+        // A native broker does not look at it.
+        assert_eq!(ask(&deaf, 1_000).is_some(), is_native(), "an id that is taken");
         let other = known_as(b"client-3 anew", &endpoint);
         assert_eq!(ask(&other, 10_000).unwrap().last().unwrap(), b"200");
         let took = begun.elapsed();

@@ -46,6 +46,11 @@ async fn together() -> RwLockReadGuard<'static, ()> {
     TURNS.read().await
 }
 
+/// Whether the broker has the native transport, which it takes from the environment, as this process does.
+pub(crate) fn is_native() -> bool {
+    std::env::var_os("MDP_TRANSPORT").is_some_and(|transport| transport == "native")
+}
+
 fn is_full() -> bool {
     std::env::var("MDP_ATTACKS").is_ok_and(|counts| counts == "full")
 }
