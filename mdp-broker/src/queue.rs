@@ -15,6 +15,7 @@ use mdp_call::body::Body;
 use mdp_call::codec;
 use mdp_call::otel::{Telemetry, carrier, common, end_attributes, names};
 use mdp_call::status::Code;
+use mdp_transport::clock::Clock;
 
 /// With this many calls, the calls whose deadline has passed are removed. A call can end without a record, for instance
 /// when a hook discards it.
@@ -61,11 +62,19 @@ impl WaitingCalls {
     }
 
     /// The broker sends a record.
-    pub(crate) fn sent(&mut self, core: &Broker<Body>, to: Key, record: &Outgoing<Body>) {
+    pub(crate) fn sent(
+        &mut self,
+        core: &Broker<Body>,
+        clock: &Clock,
+        to: Key,
+        record: &Outgoing<Body>,
+    ) {
         match record {
             Record::Request { call, attempt, body, .. } => match *attempt {
                 ..=1 => self.dispatched(core, *call),
-                attempt => self.moved(core.waited(*call), attempt, body),
+                attempt => {
+                    self.moved(core.queued_since(clock.now(), *call), attempt, body);
+                }
             },
             Record::Final { call, code, reply, .. } => {
                 let message = match reply {
@@ -91,7 +100,8 @@ impl WaitingCalls {
         }
     }
 
-    /// A worker gets a call after another worker was lost. `waited` is the time since that loss.
+    /// A worker gets a call after another worker was lost. `waited` is the time since that loss, in whole milliseconds. So
+    /// the start of the span can be wrong by one millisecond.
     fn moved(&self, waited: Option<Milliseconds>, attempt: u8, body: &Body) {
         let Some((parent, waited)) = parent_of(body).zip(waited) else { return };
         let now = SystemTime::now();

@@ -14,15 +14,23 @@
 //! - [`Router`]: is bound to endpoints and has a thread of its own. `receive` returns the next message and its sender.
 //!   `send` and `send_frames` take a value that is dropped when the message is written: the broker counts unread bytes
 //!   with it. They return the reason why a message was not sent ([`Unsent`]). `wait` waits for messages, lost
-//!   connections and calls of the waker. `next_look` and `is_lost` report lost connections.
+//!   connections and calls of the waker. `next_loss` reports lost connections, and `next_look` when to ask for them.
 //! - [`Waker`]: wakes the router's thread while it waits.
 //! - [`Registration`]: admits the keys of an allow list while it exists.
 //!
 //! Both sides: [`OutPacket`] and [`InPacket`] are messages; [`Frame`] is one received frame; [`SocketError`] is the
 //! error that users see when a socket fails. [`pattern`] has the sockets without a broker, [`security`] the keys.
 //!
-//! `libzmq` is the only implementation, and the only place that names the crate `zmq` (tests/hygiene). Calls through
-//! the seam are static. Errors are built only when an operation fails.
+//! There are two implementations, `native` and `libzmq`. A [`Context`] says which one its sockets have ([`Transport`]).
+//! Only `libzmq` names the crate `zmq` (tests/hygiene). Errors are built only when an operation fails.
+//!
+//! What both implementations keep:
+//!
+//! - A message is sent and received as a whole. Messages between two sockets keep their order.
+//! - What arrived before a connection was lost is received before the loss is reported.
+//! - A socket of [`Dealer::connect`] does not connect again after a loss. One of [`Dealer::connect_classic`] does.
+//! - The future of `ready` may be dropped at any time. It may end although nothing has changed.
+//! - A value given to [`Router::send`] is dropped once: when its message is written or discarded, or on an error.
 
 mod arrival;
 pub mod clock;
@@ -33,6 +41,7 @@ pub mod ends;
 mod error;
 mod frame;
 mod libzmq;
+mod log_limit;
 mod native;
 mod packet;
 pub mod pattern;

@@ -1,5 +1,7 @@
 //! The broker's socket, by either transport.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use mdp_protocol::wire::SIGNATURE;
 use mdp_protocol::{Identity, Limits, Span, Time};
@@ -40,7 +42,7 @@ pub struct Arrival {
 pub struct Origin(Way);
 
 enum Way {
-    Native(Route, Option<Box<str>>),
+    Native(Route, Option<Arc<str>>),
     Libzmq(libzmq::Sender),
 }
 
@@ -139,7 +141,7 @@ impl Router {
             frames.extend(packet.into_frames().into_iter().map(Frame::from));
             Content::Frames
         };
-        let address = router.address(from).map(Box::from);
+        let address = router.address(from).cloned();
         let from = Origin(Way::Native(from, address));
         Ok(Some(Arrival { from, identity: Ok(identity), local, content }))
     }

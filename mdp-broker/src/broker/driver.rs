@@ -408,7 +408,7 @@ impl BrokerDriver {
     fn perform(&mut self, action: Action<Body>) {
         match action {
             Action::Send { to, record } => {
-                self.queue_spans.sent(&self.core, to, &record);
+                self.queue_spans.sent(&self.core, &self.clock, to, &record);
                 if let Err(failed) = self.outbox.put(&mut self.router, to, &record) {
                     self.failed(failed);
                 }

@@ -9,6 +9,7 @@ use crate::queue::WaitingCalls;
 use mdp_call::body::Body;
 #[cfg(feature = "opentelemetry")]
 use mdp_call::otel::Telemetry;
+use mdp_transport::clock::Clock;
 
 /// Whether spans are recorded.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +39,15 @@ impl QueueSpans {
         }
     }
 
-    pub(super) fn sent(&mut self, core: &Broker<Body>, to: Key, record: &Outgoing<Body>) {
+    pub(super) fn sent(
+        &mut self,
+        core: &Broker<Body>,
+        clock: &Clock,
+        to: Key,
+        record: &Outgoing<Body>,
+    ) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.sent(core, to, record);
+            waiting.sent(core, clock, to, record);
         }
     }
 
@@ -66,7 +73,7 @@ impl QueueSpans {
 
     pub(super) fn came(&mut self, _: Sender<'_>, _: &Record<&[u8], Body>) {}
 
-    pub(super) fn sent(&mut self, _: &Broker<Body>, _: Key, _: &Outgoing<Body>) {}
+    pub(super) fn sent(&mut self, _: &Broker<Body>, _: &Clock, _: Key, _: &Outgoing<Body>) {}
 
     pub(super) fn dispatched(&mut self, _: &Broker<Body>, _: u64) {}
 

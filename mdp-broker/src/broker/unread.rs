@@ -1,12 +1,12 @@
-//! Unread bytes of peers: bytes that libzmq has accepted for a connection and has not written yet.
+//! Unread bytes of peers: bytes that the socket has accepted for a connection and has not written yet.
 //!
-//! libzmq does not report how many bytes wait for a peer. It drops a message after writing it, or when the connection
-//! is gone, and the message's [`Ticket`] is dropped with it. So the count of a connection is the bytes that were sent
+//! No transport reports how many bytes wait for a peer. A transport drops a message after writing it, or when the
+//! connection is gone, and the message's [`Ticket`] is dropped with it. So the count of a connection is the bytes that were sent
 //! and not dropped, plus the bytes that the broker has collected for it. The count belongs to the connection (the
 //! routing id): it remains when a session ends.
 //!
 //! A ticket costs more than a small message. So small messages have no ticket, and are counted with the next message
-//! that has one. libzmq writes a connection's messages in order: when that message is written, the small ones before it
+//! that has one. A socket writes a connection's messages in order: when that message is written, the small ones before it
 //! are, too. So up to [`MAX_UNCOUNTED`] bytes of a connection are not counted.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mdp_protocol::broker::UNREAD_STEP;
 use mdp_protocol::{Key, Limit, Limits};
 
-/// The memory that libzmq needs for a frame in addition to the frame's bytes, rounded up.
+/// The memory that a socket needs for a frame in addition to the frame's bytes, rounded up.
 const FRAME_BYTES: usize = 256;
 /// The number of bytes that a connection may be sent before they are counted: 4 KiB.
 const MAX_UNCOUNTED: usize = 4 << 10;
@@ -70,7 +70,7 @@ impl Drop for Ticket {
 #[derive(Debug)]
 pub(super) struct Account {
     count: Arc<Count>,
-    /// The peer is in the same process: its messages are in its own memory, and libzmq drops them when the peer does.
+    /// The peer is in the same process: its messages are in its own memory, and the socket drops them when the peer does.
     local: bool,
     /// Bytes that were sent and are not counted yet. At least one message has a ticket before any message goes without
     /// one: this keeps the account of a connection that does not read.

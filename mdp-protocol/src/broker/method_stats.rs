@@ -294,11 +294,11 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// How long a call waited until it was given to the worker that holds it; `call` is its name in the REQUEST to that
-    /// worker. `None`: no worker holds it.
-    pub fn waited(&self, call: u64) -> Option<Span> {
+    /// How long ago a call began to wait for the worker that holds it; `call` is its name in the REQUEST to that worker.
+    /// `None`: no worker holds it.
+    pub fn queued_since(&self, now: Time, call: u64) -> Option<Span> {
         let call = self.calls.get(Key::from_u64(call)?)?;
-        call.is_running().then(|| call.waited())
+        call.is_running().then(|| call.waited() + call.passed(now))
     }
 
     /// The counters of a service, or of all: a line for each method, and one without method for the rest of its calls.

@@ -3,7 +3,7 @@
 use crate::support::{call, reply};
 use mdp_protocol::broker::{Config, MethodLine};
 use mdp_protocol::wire::{DisconnectReason, Record};
-use mdp_protocol::{Code, Reason, Span};
+use mdp_protocol::{Code, Reason, Span, Time};
 
 use crate::bench::*;
 
@@ -32,6 +32,10 @@ fn handle(bench: &mut Bench) -> String {
     request.split(' ').nth(2).unwrap().to_owned()
 }
 
+fn queued_since(bench: &Bench, handle: &str) -> Option<Span> {
+    bench.broker.queued_since(Time::from_ms(bench.now), call(handle))
+}
+
 #[test]
 fn calls_count_for_their_method_with_the_time_they_waited_and_ran() {
     let mut bench = Bench::new(Config::default());
@@ -43,10 +47,11 @@ fn calls_count_for_their_method_with_the_time_they_waited_and_ran() {
     bench.pass(30);
     bench.done("w", &quick);
     let slow = handle(&mut bench);
-    assert_eq!(bench.broker.waited(call(&slow)), Some(Span::from_ms(30)));
+    assert_eq!(queued_since(&bench, &slow), Some(Span::from_ms(30)));
     bench.pass(200);
+    assert_eq!(queued_since(&bench, &slow), Some(Span::from_ms(230)));
     bench.say("w", reply(call(&slow), Code::NotFound, "no"));
-    assert_eq!(bench.broker.waited(call(&slow)), None);
+    assert_eq!(queued_since(&bench, &slow), None);
     assert_eq!(lines(&bench), ["s.S/ 0 0 0 0 0", "s.S/Quick 1 0 0 0 30", "s.S/Slow 1 1 0 30 200"]);
     bench.pass(50);
     let slow = bench.broker.method_lines(Some(b"s.S")).pop().unwrap();
@@ -68,7 +73,7 @@ fn times_are_right_when_the_clock_passes_49_days() {
     bench.pass(30);
     bench.done("w", &first);
     let second = handle(&mut bench);
-    assert_eq!(bench.broker.waited(call(&second)), Some(Span::from_ms(30)));
+    assert_eq!(queued_since(&bench, &second), Some(Span::from_ms(30)));
     bench.pass(5);
     bench.done("w", &second);
     assert_eq!(lines(&bench), ["s.S/ 0 0 0 0 0", "s.S/M 2 0 0 30 35"]);

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use mdp_protocol::Identity;
 use mio::{Registry, Token};
 
+use super::admission::Admission;
 use super::inproc::Mailbox;
 use super::stream::Accepted;
 use super::wire::{Event, ServerSide, Wire};
 use crate::packet::{InPacket, OutPacket};
-use crate::security::AllowList;
 
 /// The bytes of a route.
 pub(super) const ROUTE: usize = 8;
@@ -66,7 +66,7 @@ pub(super) struct Connection {
     way: Way,
     identity: Identity,
     /// The host of the peer.
-    host: Option<Box<str>>,
+    host: Option<Arc<str>>,
     /// The connection is in the router's list of those that may have input.
     listed: bool,
 }
@@ -192,7 +192,7 @@ impl Connections {
 
 impl Connection {
     pub(super) fn new(stream: Accepted, side: &ServerSide) -> io::Result<Self> {
-        let host = stream.host().map(String::into_boxed_str);
+        let host = stream.host().map(Arc::from);
         let wire = side.wire()?;
         let remote = Remote { stream, wire, drained: false, closing: false, broken: false };
         let way = Way::Remote(Box::new(remote));
@@ -203,8 +203,8 @@ impl Connection {
         self.identity
     }
 
-    pub(super) fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+    pub(super) fn host(&self) -> Option<&Arc<str>> {
+        self.host.as_ref()
     }
 
     /// Whether the handshake was over once, even if the connection has ended since.
@@ -212,6 +212,14 @@ impl Connection {
         match &self.way {
             Way::Remote(remote) => remote.wire.was_ready(),
             Way::Local(_) => true,
+        }
+    }
+
+    /// Whether something waits to be written.
+    pub(super) fn has_output(&self) -> bool {
+        match &self.way {
+            Way::Remote(remote) => remote.wire.has_output(),
+            Way::Local(_) => false,
         }
     }
 
@@ -224,6 +232,10 @@ impl Connection {
 
     /// The connection may have input. Whether it is to be listed: it is not yet.
     pub(super) fn begins(&mut self) -> bool {
+        if let Way::Remote(remote) = &mut self.way {
+            // More came after the last read.
+            remote.drained = false;
+        }
         !std::mem::replace(&mut self.listed, true)
     }
 
@@ -247,18 +259,20 @@ impl Connection {
     pub(super) fn next(
         &mut self,
         scratch: &mut [u8],
-        allowed: Option<&AllowList>,
+        admission: Option<&mut Admission>,
     ) -> Result<Option<InPacket>, String> {
         let Way::Remote(remote) = &mut self.way else { return Ok(None) };
+        let mut admission = admission;
         loop {
             match remote.wire.next() {
                 Ok(Some(Event::Message(packet))) => return Ok(Some(packet)),
                 Ok(Some(Event::Asks(key))) => {
-                    let admitted = allowed.is_none_or(|list| list.allows(&key));
+                    // Only a router with keys is asked, and it has a list.
+                    let host = self.host.as_deref();
+                    let admitted =
+                        admission.as_mut().is_some_and(|admission| admission.admits(host, &key));
                     if admitted {
                         self.identity = Identity::of_key(*key.as_bytes());
-                    } else {
-                        tracing::debug!(host = self.host.as_deref(), %key, "the key is not allowed");
                     }
                     remote.wire.admit(admitted);
                     remote.write();

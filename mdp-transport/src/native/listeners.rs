@@ -8,6 +8,7 @@ use mio::{Interest, Registry, Token};
 use super::address::{self, Address};
 use super::ipc::{self, BoundPath};
 use super::stream::Accepted;
+use crate::log_limit::LogLimit;
 
 /// The tokens of listeners are above this one, those of connections below.
 const FIRST: usize = usize::MAX / 2;
@@ -15,14 +16,20 @@ const FIRST: usize = usize::MAX / 2;
 const BACKLOG: i32 = 1_024;
 /// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The shortest time between two log lines about such errors.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-#[derive(Default)]
 pub(super) struct Listeners {
     all: Vec<Listener>,
     /// The next attempt after an error.
     retry_at: Option<Instant>,
-    /// The last error was logged at this time.
-    logged: Option<Instant>,
+    log: LogLimit,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Listeners { all: Vec::new(), retry_at: None, log: LogLimit::new(BETWEEN_LINES) }
+    }
 }
 
 struct Listener {
@@ -32,7 +39,11 @@ struct Listener {
 
 enum Socket {
     Tcp(mio::net::TcpListener),
-    Unix(mio::net::UnixListener, #[allow(dead_code)] Option<BoundPath>),
+    /// With the path, which is removed with it.
+    Unix {
+        socket: mio::net::UnixListener,
+        _path: Option<BoundPath>,
+    },
 }
 
 impl Listeners {
@@ -53,7 +64,7 @@ impl Listeners {
         };
         match &mut socket {
             Socket::Tcp(listener) => registry.register(listener, token, Interest::READABLE)?,
-            Socket::Unix(listener, _) => registry.register(listener, token, Interest::READABLE)?,
+            Socket::Unix { socket, .. } => registry.register(socket, token, Interest::READABLE)?,
         }
         self.all.push(Listener { socket, has_news: false });
         Ok(bound)
@@ -82,7 +93,7 @@ impl Listeners {
         while let Some(listener) = self.all.iter_mut().find(|listener| listener.has_news) {
             let accepted = match &listener.socket {
                 Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Accepted::tcp(stream)),
-                Socket::Unix(socket, _) => {
+                Socket::Unix { socket, .. } => {
                     socket.accept().map(|(stream, _)| Accepted::Unix(stream))
                 }
             };
@@ -100,10 +111,8 @@ impl Listeners {
     }
 
     fn failed(&mut self, error: &io::Error) {
-        let now = Instant::now();
-        self.retry_at = Some(now + PAUSE);
-        if self.logged.is_none_or(|at| now - at >= Duration::from_secs(10)) {
-            self.logged = Some(now);
+        self.retry_at = Some(Instant::now() + PAUSE);
+        if self.log.pass().is_some() {
             tracing::error!(
                 %error,
                 "no connection can be accepted; close some, or raise `ulimit -n`; the broker tries again"
@@ -152,5 +161,5 @@ fn tcp(host: &str, port: address::Port) -> io::Result<(Socket, String)> {
 
 fn unix(listener: std::os::unix::net::UnixListener, path: Option<BoundPath>) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
-    Ok(Socket::Unix(mio::net::UnixListener::from_std(listener), path))
+    Ok(Socket::Unix { socket: mio::net::UnixListener::from_std(listener), _path: path })
 }

@@ -2,9 +2,11 @@
 //!
 //! `dealer` is the socket of a tokio task, `router` that of the broker's thread. `wire` puts messages into bytes and
 //! takes them out, `outgoing` holds the bytes that wait to be written. `address`, `ipc` and `listeners` are about
-//! endpoints, `stream` is about byte streams, `inproc` about connections within the process.
+//! endpoints, `stream` is about byte streams, `inproc` about connections within the process. `admission` says whose keys are
+//! accepted.
 
 mod address;
+mod admission;
 mod closing;
 mod connections;
 mod dealer;

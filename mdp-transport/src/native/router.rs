@@ -13,6 +13,7 @@ use mdp_protocol::wire::SIGNATURE;
 use mdp_protocol::{Identity, Limits, Span};
 use mio::{Events, Token};
 
+use super::admission::Admission;
 use super::connections::{Connection, Connections, ROUTE, Route};
 use super::inproc::{Bound, Hub, Inbox, Letter};
 use super::listeners::Listeners;
@@ -30,6 +31,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// The number of events that one look at the system takes.
 const EVENTS: usize = 1_024;
+/// The number of receives after which the router looks at all connections.
+const LOOK_AFTER: u32 = 64;
 /// The bytes that are read at once.
 const READ: usize = 64 * 1024;
 
@@ -46,9 +49,11 @@ pub(crate) struct Router {
     /// Peers that had finished their handshake, and have gone.
     lost: VecDeque<Route>,
     side: ServerSide,
-    allowed: Option<AllowList>,
+    admission: Option<Admission>,
     inbox: Arc<Inbox>,
     letters: VecDeque<Letter>,
+    /// Receives since the last look at all connections.
+    received: u32,
     /// The next message is looked for among those of this process first.
     local_first: bool,
     names: Vec<Bound>,
@@ -103,9 +108,10 @@ impl Router {
             handshakes: VecDeque::new(),
             lost: VecDeque::new(),
             side: ServerSide::new(keys, limits),
-            allowed,
+            admission: allowed.map(Admission::new),
             inbox,
             letters: VecDeque::new(),
+            received: 0,
             local_first: false,
             names,
             endpoints: bound,
@@ -120,6 +126,12 @@ impl Router {
 
     /// Receives the next message, if there is one.
     pub(crate) fn receive(&mut self) -> Option<Message> {
+        self.received += 1;
+        if self.received >= LOOK_AFTER {
+            // Connections with much input do not keep the others, and new ones, waiting. The next wait returns the error
+            // again.
+            let _ = self.poll(Some(Duration::ZERO));
+        }
         // Neither side keeps the other one waiting.
         self.local_first = !self.local_first;
         match self.local_first {
@@ -132,7 +144,7 @@ impl Router {
     fn remote(&mut self) -> Option<Message> {
         while let Some(route) = self.ready.pop_front() {
             let Some(connection) = self.connections.get_mut(route) else { continue };
-            match connection.next(&mut self.scratch, self.allowed.as_ref()) {
+            match connection.next(&mut self.scratch, self.admission.as_mut()) {
                 Ok(Some(mut packet)) => {
                     let identity = connection.identity();
                     // The others come first.
@@ -176,7 +188,7 @@ impl Router {
     }
 
     /// Returns the host of a peer. `None`: the peer is on this machine, or has gone.
-    pub(crate) fn address(&self, route: Route) -> Option<&str> {
+    pub(crate) fn address(&self, route: Route) -> Option<&Arc<str>> {
         self.connections.get(route)?.host()
     }
 
@@ -214,6 +226,7 @@ impl Router {
     }
 
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.received = 0;
         match self.wait.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
@@ -229,7 +242,8 @@ impl Router {
                 }
                 Token(number) => {
                     let Some((route, connection)) = self.connections.at(number) else { continue };
-                    if event.is_writable() {
+                    // The system reports room together with input, also where nothing waits for it.
+                    if event.is_writable() && connection.has_output() {
                         writable.push(route);
                     }
                     let closing = event.is_read_closed() || event.is_error();
@@ -291,10 +305,18 @@ impl Router {
         connection.close(self.wait.poll.registry());
         match connection.was_ready() {
             true => {
-                tracing::debug!(host = connection.host(), reason, "connection ended");
+                tracing::debug!(
+                    host = connection.host().map(|host| &**host),
+                    reason,
+                    "connection ended"
+                );
                 self.lost.push_back(route);
             }
-            false => tracing::debug!(host = connection.host(), reason, "handshake failed"),
+            false => tracing::debug!(
+                host = connection.host().map(|host| &**host),
+                reason,
+                "handshake failed"
+            ),
         }
     }
 

@@ -202,6 +202,45 @@ async fn who_may_not_connect_hears_why() {
     }
 }
 
+/// A thread that always has messages to receive never waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_keeps_no_new_peer_out() {
+    let hub = Arc::new(Hub::default());
+    let mut router = router(&hub, "tcp://127.0.0.1:*", None);
+    let endpoint = router.endpoints()[0].clone();
+    let mut flooder = Dealer::connect(&hub, &endpoint, None).unwrap();
+    let flood = tokio::spawn(async move {
+        // A receive finds the end of the connection.
+        while flooder.receive(&Limits::default()).is_none() && !flooder.is_lost() {
+            match flooder.send(&mut out(b"flood", &[])) {
+                true => tokio::task::yield_now().await,
+                false => wait(&mut flooder, true).await,
+            }
+        }
+    });
+    let mut router = tokio::task::spawn_blocking(move || {
+        next(&mut router);
+        router
+    })
+    .await
+    .unwrap();
+    let mut peer = Dealer::connect(&hub, &endpoint, None).unwrap();
+    let peer = tokio::spawn(async move {
+        send(&mut peer, out(b"hello", &[])).await;
+        peer
+    });
+    tokio::task::spawn_blocking(move || {
+        let until = Instant::now() + PATIENCE;
+        while router.receive().is_none_or(|message| &*message.packet.first != b"hello") {
+            assert!(Instant::now() < until, "the new peer was not heard");
+        }
+    })
+    .await
+    .unwrap();
+    flood.await.unwrap();
+    drop(peer.await);
+}
+
 /// The broker ends its session at once, and does not wait for missing heartbeats.
 #[test]
 fn a_peer_that_breaks_the_protocol_is_lost() {

@@ -22,6 +22,7 @@ use super::context::Context;
 use super::error::admitting;
 use crate::ends;
 use crate::error::SocketError;
+use crate::log_limit::LogLimit;
 use crate::security::AllowList;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
@@ -257,10 +258,12 @@ fn serve(router: &zmq::Socket, stopped: &zmq::Socket, shared: &Shared) -> zmq::R
 }
 
 /// Logs refused peers, at most one line a second, because peers decide how many refusals there are.
-#[derive(Default)]
-struct Log {
-    last: Option<Instant>,
-    silent: u64,
+struct Log(LogLimit);
+
+impl Default for Log {
+    fn default() -> Self {
+        Log(LogLimit::new(BETWEEN_LINES))
+    }
 }
 
 impl Log {
@@ -269,12 +272,8 @@ impl Log {
         let Err(refusal) = verdict else {
             return tracing::debug!(domain, address, %key, "key accepted");
         };
-        if self.last.is_some_and(|last| last.elapsed() < BETWEEN_LINES) {
-            self.silent += 1;
-            return;
+        if let Some(others) = self.0.pass() {
+            tracing::warn!(domain, address, %key, ?refusal, others, "peer refused");
         }
-        let others = std::mem::take(&mut self.silent);
-        self.last = Some(Instant::now());
-        tracing::warn!(domain, address, %key, ?refusal, others, "peer refused");
     }
 }
