@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use mdp_runtime::Transport;
 
 use crate::bench::BenchArgs;
 use crate::call::CallArgs;
@@ -20,9 +21,8 @@ use crate::top::TopArgs;
 use crate::watch::WatchArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let (major, minor, patch) = zmq::version();
-    let curve = if zmq::has("curve") == Some(true) { "with" } else { "without" };
-    format!("{} (libzmq {major}.{minor}.{patch}, {curve} CURVE)", env!("CARGO_PKG_VERSION"))
+    let libzmq = Transport::libzmq_version().unwrap_or_else(|| "without libzmq".into());
+    format!("{} ({libzmq})", env!("CARGO_PKG_VERSION"))
 });
 
 /// Typed calls over the ZeroMQ Majordomo Protocol.

@@ -176,6 +176,6 @@ fn the_version_tells_of_libzmq_too() {
     let output = Command::new(env!("CARGO_BIN_EXE_mdp")).arg("--version").output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();
-    let wanted = format!("mdp {} (libzmq 4.3.5, with CURVE)\n", env!("CARGO_PKG_VERSION"));
+    let wanted = format!("mdp {} (libzmq 4.3.5 with CURVE)\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(said, wanted);
 }

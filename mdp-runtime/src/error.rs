@@ -168,7 +168,7 @@ pub enum WorkerFailure {
 impl From<Unusable> for ConnectError {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::Unavailable(why) => why.into(),
             Unusable::ServerKeys { keys, endpoints } => {
                 ConnectError::ServerKeys { keys, endpoints }
             }
@@ -179,7 +179,7 @@ impl From<Unusable> for ConnectError {
 impl From<Unusable> for ServeError {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::Unavailable(why) => why.into(),
             Unusable::ServerKeys { keys, endpoints } => ServeError::ServerKeys { keys, endpoints },
         }
     }

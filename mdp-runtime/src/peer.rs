@@ -16,9 +16,37 @@ use crate::classic::Side;
 use crate::connection::{self, Connection};
 use mdp_call::body::{Body, Packer, Received};
 use mdp_transport::clock::Clock;
+use mdp_transport::endpoint;
+use mdp_transport::security::CurveClient;
 use mdp_transport::{
-    ClientKeys, Closing, Context, Dealer, Faults, SocketError, Transport, close_all,
+    ClientKeys, Closing, Context, Dealer, EndpointError, Faults, SocketError, Transport, Unusable,
+    close_all,
 };
+
+/// How a worker or a client reaches its broker, as its builder collects it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectSettings {
+    /// In the order in which they are tried.
+    pub(crate) endpoints: Vec<String>,
+    /// `None`: the context of the process.
+    pub(crate) context: Option<Context>,
+    pub(crate) curve: Option<CurveClient>,
+}
+
+impl ConnectSettings {
+    /// Checks the endpoints.
+    pub(crate) fn check(&self) -> Result<(), EndpointError> {
+        endpoint::check_all(&self.endpoints)
+    }
+
+    /// Chooses the context and prepares the keys.
+    pub(crate) fn into_options(self) -> Result<ConnectOptions, Unusable> {
+        let context = self.context.unwrap_or_else(|| Context::global().clone());
+        let count = self.endpoints.len();
+        let keys = self.curve.map(|curve| curve.prepare(&context, count)).transpose()?;
+        Ok(ConnectOptions { context, endpoints: self.endpoints, keys })
+    }
+}
 
 /// The endpoints and keys of a worker or a client.
 #[derive(Clone)]
@@ -169,7 +197,7 @@ impl Peer {
 
     /// Whether messages can arrive while the task does not wait, so that polling may find one.
     pub(crate) fn can_poll(&self) -> bool {
-        self.way.context.transport() == Transport::Libzmq
+        self.way.context.transport() != Transport::Native
     }
 
     /// The latest moment of the next receive, even if no message arrives.

@@ -127,7 +127,7 @@ async fn a_handler_knows_who_calls() {
 async fn a1_a_worker_that_is_not_listed_gets_nothing() {
     let mut keys = Keys::new();
     let eve = zmq::CurveKeyPair::new().unwrap();
-    keys.eve = KeyPair::from_secret(SecretKey::from_bytes(eve.secret_key)).unwrap();
+    keys.eve = KeyPair::from_secret(SecretKey::from_bytes(eve.secret_key));
     let broker = keys.broker("call = ['*']");
     let endpoint = broker.endpoints()[0].clone();
     let _bo = keys.worker(&broker, &keys.bo).await;

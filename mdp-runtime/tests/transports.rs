@@ -5,11 +5,15 @@
 
 mod support;
 
+use std::io::ErrorKind;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
 
 use mdp_runtime::security::{AllowList, CurveClient, CurveServer, KeyPair};
 use mdp_runtime::{
-    Broker, Client, ConnectionState, Context, Dialect, RawClient, RawWorker, Transport, Worker,
+    BindError, Broker, Client, ConnectionState, Context, Dialect, RawClient, RawWorker, Transport,
+    Worker,
 };
 use support::{call, echo, within};
 
@@ -110,5 +114,39 @@ async fn native_classic_peers_come_back_to_their_broker() {
         while client.send("echo", vec!["two".into()]).await.is_err() {
             assert!(tokio::time::Instant::now() < until, "{dialect:?}");
         }
+    }
+}
+
+/// Neither a living broker nor a file loses its path; a path that a process left when it ended is used again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_taken_is_left_alone() {
+    for transport in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let bind = |path: &Path| {
+            let context = Context::with_transport(transport);
+            Broker::builder().bind(format!("ipc://{}", path.display())).context(&context).start()
+        };
+        let path = folder.path().join("broker");
+        let broker = bind(&path).unwrap();
+        let refused = |path: &Path| match bind(path).unwrap_err() {
+            BindError::Bind(error) => error.kind(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(&path), ErrorKind::AddrInUse, "{transport:?}");
+        let client = Client::builder().connect(&broker.endpoints()[0]);
+        let client = client.context(&Context::with_transport(transport)).open();
+        assert!(
+            within(client).await.is_ok(),
+            "{transport:?}: the living broker still has its path"
+        );
+
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        assert_eq!(refused(&file), ErrorKind::AlreadyExists, "{transport:?}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "text");
+
+        let left = folder.path().join("left");
+        drop(UnixListener::bind(&left).unwrap());
+        assert!(bind(&left).is_ok(), "{transport:?}");
     }
 }

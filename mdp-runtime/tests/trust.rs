@@ -219,7 +219,7 @@ struct Keys {
 impl Keys {
     fn new() -> Self {
         let ann_raw = zmq::CurveKeyPair::new().unwrap();
-        let ann = KeyPair::from_secret(SecretKey::from_bytes(ann_raw.secret_key)).unwrap();
+        let ann = KeyPair::from_secret(SecretKey::from_bytes(ann_raw.secret_key));
         let [broker, worker] = [(); 2].map(|()| KeyPair::new().unwrap());
         Keys { broker, worker, ann, ann_raw }
     }

@@ -9,14 +9,18 @@ use crate::native::Hub;
 
 /// Which code moves the bytes of tcp, ipc and inproc. Both speak the same protocol, so peers of one reach peers of the
 /// other over tcp and ipc.
+///
+/// Default: libzmq. Without the feature `zmq`: native.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// The library libzmq, which moves all bytes on threads of its own.
+    /// The library libzmq, which moves all bytes on threads of its own. Needs the feature `zmq`.
+    #[cfg(feature = "zmq")]
     #[default]
     Libzmq,
     /// The toolkit's own sockets. A worker's or a client's tokio task reads and writes its connection itself, and the
     /// broker's thread all connections of the broker.
+    #[cfg_attr(not(feature = "zmq"), default)]
     Native,
 }
 
@@ -25,15 +29,22 @@ impl Transport {
     /// `libzmq`.
     pub const VARIABLE: &'static str = "MDP_TRANSPORT";
 
+    /// Describes the libzmq of this program, for instance `libzmq 4.3.5 with CURVE`. `None`: it has none.
+    pub fn libzmq_version() -> Option<String> {
+        libzmq::version()
+    }
+
     /// The transport that the environment names.
     fn of_environment() -> Self {
         match std::env::var(Transport::VARIABLE).as_deref() {
             Ok("native") => Transport::Native,
-            Ok("libzmq" | "") | Err(_) => Transport::Libzmq,
+            #[cfg(feature = "zmq")]
+            Ok("libzmq") => Transport::Libzmq,
+            Ok("") | Err(_) => Transport::default(),
             Ok(other) => {
-                let variable = Transport::VARIABLE;
-                tracing::warn!(variable, other, "unknown transport; `libzmq` is used");
-                Transport::Libzmq
+                let (variable, used) = (Transport::VARIABLE, Transport::default());
+                tracing::warn!(variable, other, ?used, "this program has no such transport");
+                used
             }
         }
     }
@@ -57,23 +68,34 @@ impl Transport {
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    transport: Transport,
-    libzmq: libzmq::Context,
-    hub: Arc<Hub>,
+    sockets: Sockets,
     /// The process in which the context works.
     process: u32,
 }
 
+/// What makes the sockets.
+#[derive(Clone)]
+pub(crate) enum Sockets {
+    Native(Arc<Hub>),
+    #[cfg_attr(not(feature = "zmq"), allow(dead_code))] // Then there is no such context.
+    Libzmq(libzmq::Context),
+}
+
 impl Context {
-    /// Makes a new context. Its transport is that of the environment variable `MDP_TRANSPORT`. Default: libzmq.
+    /// Makes a new context. Its transport is that of the environment variable `MDP_TRANSPORT`. Default:
+    /// libzmq; without the feature `zmq`, native.
     pub fn new() -> Self {
         Context::with_transport(Transport::of_environment())
     }
 
     /// Makes a new context with this transport.
     pub fn with_transport(transport: Transport) -> Self {
-        let hub = Arc::new(Hub::default());
-        Context { transport, libzmq: libzmq::Context::new(), hub, process: std::process::id() }
+        let sockets = match transport {
+            Transport::Native => Sockets::Native(Arc::default()),
+            #[cfg(feature = "zmq")]
+            Transport::Libzmq => Sockets::Libzmq(libzmq::Context::new()),
+        };
+        Context { sockets, process: std::process::id() }
     }
 
     /// Returns the context of the process, which is made at its first use. A child after `fork` gets a new one.
@@ -92,7 +114,10 @@ impl Context {
 
     /// Returns the transport of the sockets.
     pub fn transport(&self) -> Transport {
-        self.transport
+        match &self.sockets {
+            Sockets::Native(_) => Transport::Native,
+            Sockets::Libzmq(context) => context.transport(),
+        }
     }
 
     /// Whether the context was made in this process.
@@ -111,14 +136,9 @@ impl Context {
         Err(SocketError::forked())
     }
 
-    /// The part of libzmq.
-    pub(crate) fn libzmq(&self) -> &libzmq::Context {
-        &self.libzmq
-    }
-
-    /// The native part.
-    pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    /// What makes the sockets.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 }
 
@@ -141,6 +161,6 @@ impl Default for Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("transport", &self.transport).finish_non_exhaustive()
+        f.debug_struct("Context").field("transport", &self.transport()).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::task;
 use bytes::Bytes;
 use mdp_protocol::Limits;
 
-use crate::context::{Context, Transport};
+use crate::context::{Context, Sockets};
 use crate::error::SocketError;
 use crate::packet::{InPacket, OutPacket};
 use crate::security::HandshakeFault;
@@ -41,12 +41,10 @@ impl Dealer {
         keys: Option<(&ClientKeys, usize)>,
     ) -> Result<Self, SocketError> {
         context.check()?;
-        Ok(Dealer(match context.transport() {
-            Transport::Native => {
-                Kind::Native(native::Dealer::connect(context.hub(), endpoint, keys)?)
-            }
-            Transport::Libzmq => {
-                Kind::Libzmq(libzmq::Dealer::connect(context.libzmq(), endpoint, keys)?)
+        Ok(Dealer(match context.sockets() {
+            Sockets::Native(hub) => Kind::Native(native::Dealer::connect(hub, endpoint, keys)?),
+            Sockets::Libzmq(context) => {
+                Kind::Libzmq(libzmq::Dealer::connect(context, endpoint, keys)?)
             }
         }))
     }
@@ -60,12 +58,11 @@ impl Dealer {
         immediate: bool,
     ) -> Result<Self, SocketError> {
         context.check()?;
-        Ok(Dealer(match context.transport() {
-            Transport::Native => {
-                Kind::Native(native::Dealer::connect_classic(context.hub(), endpoint, keys)?)
+        Ok(Dealer(match context.sockets() {
+            Sockets::Native(hub) => {
+                Kind::Native(native::Dealer::connect_classic(hub, endpoint, keys)?)
             }
-            Transport::Libzmq => {
-                let context = context.libzmq();
+            Sockets::Libzmq(context) => {
                 Kind::Libzmq(libzmq::Dealer::connect_classic(context, endpoint, keys, immediate)?)
             }
         }))
@@ -196,5 +193,7 @@ pub async fn close_all(context: &Context, sockets: Vec<Closing>) {
             ClosingKind::Libzmq(closing) => of_libzmq.push(closing),
         }
     }
-    libzmq::close_all(context.libzmq(), of_libzmq).await;
+    if let Sockets::Libzmq(context) = context.sockets() {
+        libzmq::close_all(context, of_libzmq).await;
+    }
 }

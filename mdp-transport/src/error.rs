@@ -54,6 +54,7 @@ pub(crate) enum Operation {
     Bind,
     Connect,
     /// Starting the handler that decides which keys may connect.
+    #[cfg_attr(not(feature = "zmq"), allow(dead_code))]
     Admit,
     /// Sending, receiving and waiting.
     Use,

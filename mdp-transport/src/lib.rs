@@ -22,7 +22,7 @@
 //! error that users see when a socket fails. [`pattern`] has the sockets without a broker, [`security`] the keys.
 //!
 //! There are two implementations, `native` and `libzmq`. A [`Context`] says which one its sockets have ([`Transport`]).
-//! Only `libzmq` names the crate `zmq` (tests/hygiene). Errors are built only when an operation fails.
+//! Only `libzmq` names the crate `zmq` (tests/hygiene); without the feature `zmq`, `no_libzmq` stands in for it. Errors are built only when an operation fails.
 //!
 //! What both implementations keep:
 //!
@@ -40,10 +40,16 @@ pub mod endpoint;
 pub mod ends;
 mod error;
 mod frame;
+mod ipc_path;
+#[cfg(feature = "zmq")]
+mod libzmq;
+#[cfg(not(feature = "zmq"))]
+#[path = "no_libzmq.rs"]
 mod libzmq;
 mod log_limit;
 mod native;
 mod packet;
+#[cfg(feature = "zmq")]
 pub mod pattern;
 mod registration;
 mod router;
@@ -60,14 +66,11 @@ pub use dealer::{Closing, Dealer, close_all};
 pub use endpoint::EndpointError;
 pub use error::{SocketError, Unsent};
 pub use frame::Frame;
-pub use libzmq::zap::NoHandler;
 pub use native::Route;
 pub use packet::{InPacket, OutPacket};
-pub use registration::Registration;
+pub use registration::{NoHandler, Registration};
 pub use router::{Arrival, Loss, Origin, Router};
 pub use security::curve::{ClientKeys, Unusable};
 pub use security::handshake::Faults;
 pub use security::trusted::{Mark, SETTLED, read_now, wait_until_settled};
 pub use waker::{Waker, Wakeups};
-
-use libzmq::curve::{has_curve, make_keys, public_key_of};

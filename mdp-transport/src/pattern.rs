@@ -4,7 +4,7 @@ pub use crate::libzmq::pattern::{
     Connections, Pattern, PatternMessage, PatternSettings, PatternSocket, Wanted,
 };
 
-use crate::context::Context;
+use crate::context::{Context, Sockets};
 use crate::dealer::Closing;
 use crate::error::SocketError;
 use crate::libzmq::pattern::Keys;
@@ -36,12 +36,18 @@ pub fn open(
             Some(Keys::Server(keys, domain))
         }
     };
-    PatternSocket::new(context.libzmq(), pattern, settings, keys)
+    match context.sockets() {
+        Sockets::Native(_) => Err(SocketError::no_domain()),
+        Sockets::Libzmq(context) => PatternSocket::new(context, pattern, settings, keys),
+    }
 }
 
 /// Watches the connections that a socket makes. Must be called on tokio, before the socket connects.
 pub fn watch(context: &Context, socket: &mut PatternSocket) -> Result<Connections, SocketError> {
-    socket.watch(context.libzmq())
+    match context.sockets() {
+        Sockets::Native(_) => Err(SocketError::no_domain()),
+        Sockets::Libzmq(context) => socket.watch(context),
+    }
 }
 
 /// Ends a socket after it has written its messages.

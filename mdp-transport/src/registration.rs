@@ -1,9 +1,20 @@
 //! Whose keys a server accepts, by either transport.
 
-use crate::context::{Context, Transport};
+use std::io;
+
+use crate::context::{Context, Sockets};
+use crate::error::SocketError;
 use crate::libzmq;
-use crate::libzmq::zap::NoHandler;
 use crate::security::AllowList;
+
+/// The reason why keys cannot be checked.
+#[derive(Debug)]
+pub enum NoHandler {
+    /// The socket of libzmq's handler failed.
+    Socket(SocketError),
+    /// The thread of libzmq's handler could not be started.
+    Thread(io::Error),
+}
 
 /// Admits the keys of a list while it exists.
 pub struct Registration(Kind);
@@ -21,20 +32,12 @@ impl Registration {
         allowed: AllowList,
         when_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, NoHandler> {
-        Ok(Registration(match context.transport() {
-            Transport::Native => Kind::Native(allowed),
-            Transport::Libzmq => Registration::of_libzmq(context, allowed, when_gone)?.0,
+        Ok(Registration(match context.sockets() {
+            Sockets::Native(_) => Kind::Native(allowed),
+            Sockets::Libzmq(context) => {
+                Kind::Libzmq(libzmq::zap::Registration::new(context, allowed, when_gone)?)
+            }
         }))
-    }
-
-    /// Admits the keys of this list to sockets of libzmq.
-    pub fn of_libzmq(
-        context: &Context,
-        allowed: AllowList,
-        when_gone: impl Fn() + Send + 'static,
-    ) -> Result<Self, NoHandler> {
-        let registration = libzmq::zap::Registration::new(context.libzmq(), allowed, when_gone)?;
-        Ok(Registration(Kind::Libzmq(registration)))
     }
 
     /// The list that native sockets ask.

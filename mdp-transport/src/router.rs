@@ -7,7 +7,7 @@ use mdp_protocol::wire::SIGNATURE;
 use mdp_protocol::{Identity, Limits, Span, Time};
 
 use crate::arrival::{Content, Unproven};
-use crate::context::Context;
+use crate::context::{Context, Sockets};
 use crate::error::{SocketError, Unsent};
 use crate::frame::Frame;
 use crate::native::Route;
@@ -87,24 +87,25 @@ impl Router {
         curve: Option<(&KeyPair, Registration)>,
         wakeups: Wakeups,
     ) -> Result<Self, SocketError> {
-        Ok(Router(match wakeups.0 {
-            WakeupsKind::Native(wait) => {
+        Ok(Router(match (context.sockets(), wakeups.0) {
+            (Sockets::Native(hub), WakeupsKind::Native(wait)) => {
                 let curve = curve.map(|(keys, registration)| {
                     let allowed = registration.into_allowed();
                     allowed.map(|allowed| (keys, allowed)).ok_or_else(SocketError::no_domain)
                 });
                 let curve = curve.transpose()?;
-                Kind::Native(native::Router::bind(context.hub(), limits, endpoints, curve, wait)?)
+                Kind::Native(native::Router::bind(hub, limits, endpoints, curve, wait)?)
             }
-            WakeupsKind::Libzmq(wakeups) => {
+            (Sockets::Libzmq(context), WakeupsKind::Libzmq(wakeups)) => {
                 let curve = curve.map(|(keys, registration)| {
                     let domain = registration.into_domain();
                     domain.map(|domain| (keys, domain)).ok_or_else(SocketError::no_domain)
                 });
                 let curve = curve.transpose()?;
-                let context = context.libzmq();
                 Kind::Libzmq(libzmq::Router::bind(context, limits, endpoints, curve, wakeups)?)
             }
+            // The waker is of another context.
+            _ => return Err(SocketError::no_domain()),
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::context::{Context, Transport};
+use crate::context::{Context, Sockets};
 use crate::libzmq;
 use crate::native::Connected;
 use crate::packet::InPacket;
@@ -18,13 +18,13 @@ enum Kind {
 impl Stranger {
     /// Connects to a router.
     pub fn connect(context: &Context, endpoint: &str) -> Self {
-        Stranger(match context.transport() {
-            Transport::Native => {
+        Stranger(match context.sockets() {
+            Sockets::Native(hub) => {
                 let name = endpoint.strip_prefix("inproc://").unwrap();
-                Kind::Native(context.hub().connect(name).unwrap())
+                Kind::Native(hub.connect(name).unwrap())
             }
-            Transport::Libzmq => {
-                Kind::Libzmq(libzmq::testing::Stranger::connect(context.libzmq(), endpoint))
+            Sockets::Libzmq(context) => {
+                Kind::Libzmq(libzmq::testing::Stranger::connect(context, endpoint))
             }
         })
     }
@@ -43,10 +43,15 @@ impl Stranger {
 
 /// Ends the context's handler of ZAP, as a fault would.
 pub fn end_handler(context: &Context) {
-    libzmq::testing::end_handler(context.libzmq());
+    if let Sockets::Libzmq(context) = context.sockets() {
+        libzmq::testing::end_handler(context);
+    }
 }
 
-/// Whether the context has a handler of ZAP.
+/// Whether the context has a handler of ZAP. The native transport has none.
 pub fn has_handler(context: &Context) -> bool {
-    libzmq::testing::has_handler(context.libzmq())
+    match context.sockets() {
+        Sockets::Native(_) => false,
+        Sockets::Libzmq(context) => libzmq::testing::has_handler(context),
+    }
 }

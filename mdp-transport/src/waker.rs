@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::context::{Context, Transport};
+use crate::context::{Context, Sockets};
 use crate::error::{Operation, SocketError};
 use crate::{libzmq, native};
 
@@ -32,15 +32,15 @@ impl Waker {
     /// Makes a waker and its other end.
     pub fn new(context: &Context) -> Result<(Self, Wakeups), SocketError> {
         context.check()?;
-        let (kind, wakeups) = match context.transport() {
-            Transport::Native => {
+        let (kind, wakeups) = match context.sockets() {
+            Sockets::Native(_) => {
                 let made = native::WakeHandle::pair();
                 let (handle, wait) =
                     made.map_err(|error| SocketError::of_system(Operation::Open, None, error))?;
                 (Kind::Native(handle), WakeupsKind::Native(wait))
             }
-            Transport::Libzmq => {
-                let (socket, wakeups) = libzmq::WakeSocket::pair(context.libzmq())?;
+            Sockets::Libzmq(context) => {
+                let (socket, wakeups) = libzmq::WakeSocket::pair(context)?;
                 (Kind::Libzmq(socket), WakeupsKind::Libzmq(wakeups))
             }
         };

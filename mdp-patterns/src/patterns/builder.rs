@@ -230,12 +230,12 @@ impl<H> Builder<H> {
         match (&self.curve_server, &self.curve) {
             (None, None) => Ok(None),
             (None, Some(curve)) if !self.endpoints.iter().any(binds) => {
-                Ok(Some(Keys::Client(curve.prepare(1)?)))
+                Ok(Some(Keys::Client(curve.prepare(context, 1)?)))
             }
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
-                curve.check()?;
+                curve.check(context)?;
                 // If the handler ends, connected peers stay, but no new peer is accepted.
-                let registration = Registration::of_libzmq(context, curve.allowed().clone(), || {})
+                let registration = Registration::new(context, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
                         NoHandler::Socket(error) => StartError::Authenticator(error),
                         NoHandler::Thread(error) => StartError::Thread(error),

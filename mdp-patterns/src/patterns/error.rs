@@ -55,7 +55,7 @@ pub enum StartError {
 impl From<Unusable> for StartError {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::NoCurve => CurveUnavailable.into(),
+            Unusable::Unavailable(why) => why.into(),
             Unusable::ServerKeys { keys, .. } => StartError::ServerKeys(keys),
         }
     }

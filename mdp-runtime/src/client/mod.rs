@@ -27,7 +27,7 @@ use crate::call::{Channel, Service};
 use crate::classic::Dialect;
 use crate::error::ConnectError;
 use crate::intercept::{Added, AnyInterceptor, Interceptor};
-use crate::peer;
+use crate::peer::ConnectSettings;
 use crate::retry::{HedgePolicy, Hedging, RetryBudget, RetryPolicy, Retrying};
 use crate::testing::InMemory;
 use channel::Joined;
@@ -36,7 +36,6 @@ use mdp_call::compress::{Compression, Packing};
 use mdp_transport::Context;
 use mdp_transport::Faults;
 use mdp_transport::clock;
-use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::security::CurveClient;
 
@@ -125,9 +124,7 @@ impl Client {
     /// Returns a builder for the settings of a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
-            endpoints: Vec::new(),
-            context: None,
-            curve: None,
+            to: ConnectSettings::default(),
             config: core::Config::default(),
             timeouts: Timeouts::default(),
             packing: Packing::default(),
@@ -330,9 +327,7 @@ impl Client {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
-    endpoints: Vec<String>,
-    context: Option<Context>,
-    curve: Option<CurveClient>,
+    to: ConnectSettings,
     config: core::Config,
     timeouts: Timeouts,
     packing: Packing,
@@ -342,10 +337,15 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
+    /// Connects as these settings say.
+    pub(crate) fn to(self, to: ConnectSettings) -> Self {
+        ClientBuilder { to, ..self }
+    }
+
     /// Adds a broker's endpoint. May be called several times: the client tries the endpoints in turn, at the start and
     /// whenever a connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoints.push(endpoint.into());
+        self.to.endpoints.push(endpoint.into());
         self
     }
 
@@ -362,14 +362,14 @@ impl ClientBuilder {
 
     /// Sets the ZeroMQ context. Default: [`Context::global`].
     pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
+        self.to.context = Some(context.clone());
         self
     }
 
     /// Encrypts the connection with CURVE. The client connects only to brokers with one of these public keys. Default:
     /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
-        self.curve = Some(curve);
+        self.to.curve = Some(curve);
         self
     }
 
@@ -433,7 +433,7 @@ impl ClientBuilder {
     /// was added before this, that endpoint is recorded as the broker's address. See [`otel`](crate::otel).
     #[cfg(feature = "opentelemetry")]
     pub fn telemetry(self, telemetry: crate::otel::Telemetry) -> Self {
-        let telemetry = telemetry.towards(&self.endpoints);
+        let telemetry = telemetry.towards(&self.to.endpoints);
         self.intercept(telemetry)
     }
 
@@ -500,7 +500,7 @@ impl ClientBuilder {
 
     /// The handle, and the driver that the caller has to run.
     fn parts(self) -> Result<(Client, ClientDriver), ConnectError> {
-        endpoint::check_all(&self.endpoints)?;
+        self.to.check()?;
         let id = &self.config.session.id;
         if !id.is_empty()
             && let Err(source) = names::check(id)
@@ -508,21 +508,15 @@ impl ClientBuilder {
             let id = String::from_utf8_lossy(id).into_owned();
             return Err(ConnectError::Id { id, source });
         }
-        let count = self.endpoints.len();
-        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
+        let options = self.to.into_options()?;
+        let endpoints = options.endpoints.len();
         let window = self.config.window;
         let config = core::Config {
-            session: SessionConfig {
-                endpoints: self.endpoints.len(),
-                seed: clock::seed(),
-                ..self.config.session
-            },
+            session: SessionConfig { endpoints, seed: clock::seed(), ..self.config.session },
             ..self.config
         };
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let context = self.context.unwrap_or_else(|| Context::global().clone());
-        let options = peer::ConnectOptions { context, endpoints: self.endpoints, keys };
         let mut driver = ClientDriver::new(options, config, inbox, state_in);
         let faults = driver.faults();
         if let Some(form) = self.dialect.form() {
@@ -530,16 +524,8 @@ impl ClientBuilder {
         }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
-        let link = ClientLink {
-            commands,
-            state,
-            faults,
-            endpoints: count,
-            timeouts,
-            window,
-            packing,
-            budget,
-        };
+        let link =
+            ClientLink { commands, state, faults, endpoints, timeouts, window, packing, budget };
         let client = Client { destination: Destination::Broker(Arc::new(link)) };
         Ok((client.through(self.interceptors), driver))
     }
@@ -561,7 +547,7 @@ impl ClientBuilder {
     /// not match; this error comes at once when all brokers refuse the keys.
     pub async fn open(self) -> Result<Client, ConnectError> {
         let within = self.connect_timeout;
-        let endpoints = self.endpoints.clone();
+        let endpoints = self.to.endpoints.clone();
         let client = self.open_lazy()?;
         let mut cause = None;
         match tokio::time::timeout(within, connected(&client, &mut cause)).await {
@@ -583,7 +569,7 @@ impl ClientBuilder {
             return Err(ConnectError::InAsyncCode);
         }
         let within = self.connect_timeout;
-        let endpoints = self.endpoints.clone();
+        let endpoints = self.to.endpoints.clone();
         let (client, driver) = self.parts()?;
         let client =
             blocking::Client::spawn(client, driving(driver)).map_err(ConnectError::Thread)?;

@@ -26,14 +26,13 @@ use crate::classic::serving::Serving;
 use crate::classic::{self, Dialect};
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
-use crate::peer::ConnectOptions;
+use crate::peer::ConnectSettings;
 use crate::signal::ShutdownSignals;
 use driver::{WorkerCommand, WorkerDriver};
 use hand_off::HandOff;
 use mdp_call::compress::Packing;
 use mdp_transport::Context;
 use mdp_transport::clock;
-use mdp_transport::endpoint;
 use mdp_transport::ends::{self, Panicked};
 use mdp_transport::security::CurveClient;
 use pool::Pool;
@@ -76,9 +75,7 @@ impl Worker {
     /// Returns a builder for the settings of a worker.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
-            endpoints: Vec::new(),
-            context: None,
-            curve: None,
+            to: ConnectSettings::default(),
             session: SessionConfig::default(),
             dialect: Dialect::default(),
             heartbeat: None,
@@ -188,9 +185,7 @@ impl std::fmt::Debug for Worker {
 #[derive(Clone)]
 #[must_use]
 pub struct WorkerBuilder {
-    endpoints: Vec<String>,
-    context: Option<Context>,
-    curve: Option<CurveClient>,
+    to: ConnectSettings,
     session: SessionConfig,
     dialect: Dialect,
     heartbeat: Option<Duration>,
@@ -209,25 +204,30 @@ pub struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
+    /// Connects as these settings say.
+    pub(crate) fn to(self, to: ConnectSettings) -> Self {
+        WorkerBuilder { to, ..self }
+    }
+
     /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in the order in which
     /// they were added, and after the last one the first. If an attempt fails or the connection is lost, the worker
     /// tries the next endpoint. Over classic MDP each connection of the worker does this separately.
     /// [`start`](Self::start) checks the endpoints.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoints.push(endpoint.into());
+        self.to.endpoints.push(endpoint.into());
         self
     }
 
     /// Sets the ZeroMQ context. Default: [`Context::global`].
     pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
+        self.to.context = Some(context.clone());
         self
     }
 
     /// Encrypts the connection with CURVE. The worker connects only to brokers with one of these public keys. Default:
     /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
-        self.curve = Some(curve);
+        self.to.curve = Some(curve);
         self
     }
 
@@ -403,16 +403,13 @@ impl WorkerBuilder {
     pub fn start(self) -> Result<Worker, ServeError> {
         let config = self.check()?;
         let classic = self.classic_services(&config)?;
-        let count = self.endpoints.len();
-        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
+        let options = self.to.into_options()?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
-        let context = self.context.unwrap_or_else(|| Context::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let interceptors = self.interceptors.into_list();
         let around = |(service, _)| intercept::around(service, &interceptors);
         let services = self.services.into_iter().map(around).collect();
-        let options = ConnectOptions { context, endpoints: self.endpoints, keys };
         let pool = Pool::new(handlers.clone(), self.max_decompressed);
         let session = config.session.clone();
         let same = options.clone();
@@ -477,7 +474,7 @@ impl WorkerBuilder {
     }
 
     fn check(&self) -> Result<core::Config, ServeError> {
-        endpoint::check_all(&self.endpoints)?;
+        self.to.check()?;
         if self.services.is_empty() && self.raw.is_empty() {
             return Err(ServeError::NoService);
         }
@@ -503,7 +500,7 @@ impl WorkerBuilder {
             (None, _) => mdp_protocol::classic::HEARTBEAT,
         };
         let session = SessionConfig {
-            endpoints: self.endpoints.len(),
+            endpoints: self.to.endpoints.len(),
             heartbeat,
             seed: clock::seed(),
             ..self.session.clone()
@@ -636,7 +633,7 @@ impl std::fmt::Debug for WorkerBuilder {
         let services: Vec<&str> =
             self.services.iter().map(|(service, _)| service.spec().name).collect();
         f.debug_struct("WorkerBuilder")
-            .field("endpoints", &self.endpoints)
+            .field("endpoints", &self.to.endpoints)
             .field("services", &services)
             .finish_non_exhaustive()
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::version::warn_if_old;
 use super::zap;
 use crate::clock;
+use crate::context::Transport;
 
 /// A ZeroMQ context with its I/O threads. A clone is a handle on the same context.
 #[derive(Clone)]
@@ -35,6 +36,11 @@ impl Context {
         let insiders = Insiders { secret: [clock::seed(), clock::seed()], made: AtomicU64::new(0) };
         let (context, zap) = (zmq::Context::new(), zap::Place::default());
         Context { context, process: std::process::id(), zap, insiders: Arc::new(insiders) }
+    }
+
+    /// Returns the transport of the context.
+    pub(crate) fn transport(&self) -> Transport {
+        Transport::Libzmq
     }
 
     /// Makes a socket. Fails with ENOTSUP in a child after `fork`, if the parent made the context.

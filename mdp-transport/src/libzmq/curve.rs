@@ -1,26 +1,11 @@
-//! Connects keys with libzmq: checks for CURVE, makes keys, and sets keys on sockets.
-
-use zeroize::Zeroize;
+//! Connects keys with libzmq: checks for CURVE, and sets keys on sockets.
 
 use super::frame;
-use crate::security::{KeyPair, PublicKey, SecretKey};
+use crate::security::{KeyPair, PublicKey};
 
 /// Whether libzmq was built with CURVE.
 pub(crate) fn has_curve() -> bool {
     zmq::has("curve") == Some(true)
-}
-
-/// Makes a key pair: writes the secret key to `secret` and returns the public key. `None`: libzmq has no CURVE.
-pub(crate) fn make_keys(secret: &mut [u8; 32]) -> Option<[u8; 32]> {
-    let mut made = zmq::CurveKeyPair::new().ok()?;
-    secret.copy_from_slice(&made.secret_key);
-    made.secret_key.zeroize();
-    Some(made.public_key)
-}
-
-/// The public key that belongs to a secret key. `None`: libzmq has no CURVE.
-pub(crate) fn public_key_of(secret: &SecretKey) -> Option<PublicKey> {
-    frame::curve_public(&secret.expose_text())?.parse().ok()
 }
 
 /// Sets the keys of a socket that connects to this server.

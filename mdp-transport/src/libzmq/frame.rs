@@ -1,28 +1,19 @@
 //! The unsafe code between Rust and libzmq. This file has the only `unsafe` of the project. It gives libzmq payloads to
-//! send without a copy, registers a socket's descriptor with tokio, and adds what the crate `zmq` lacks: three options,
-//! the end of a monitor, and the public key of a secret key.
+//! send without a copy, registers a socket's descriptor with tokio, and adds what the crate `zmq` lacks: three options
+//! and the end of a monitor.
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use zeroize::Zeroizing;
 
 /// libzmq's ZMQ_ZAP_ENFORCE_DOMAIN, which `zmq-sys` does not define.
 const ZAP_ENFORCE_DOMAIN: c_int = 93;
-/// The characters of a key, plus a NUL byte.
-const KEY_TEXT: usize = 41;
-
-// SAFETY: this is libzmq's declaration (zmq.h), and `zmq-sys` links libzmq. `zmq-sys` does not export this function.
-unsafe extern "C" {
-    fn zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int;
-}
-
 /// A received frame. Its bytes stay in libzmq's memory.
 pub(crate) struct Frame(pub(super) zmq::Message);
 
@@ -174,24 +165,6 @@ pub(super) fn stop_monitor(socket: &mut zmq::Socket) -> zmq::Result<()> {
     // of an endpoint; a null pointer ends the monitor.
     let ended = unsafe { zmq_sys::zmq_socket_monitor(socket.as_mut_ptr(), ptr::null(), 0) };
     if ended == 0 { Ok(()) } else { Err(last_error()) }
-}
-
-/// The public key of a secret key, both as text. `None`: the text is not a key, or libzmq has no CURVE.
-pub(super) fn curve_public(secret: &str) -> Option<String> {
-    let mut terminated = Zeroizing::new([0_u8; KEY_TEXT]);
-    let (text, _nul) = terminated.split_at_mut_checked(KEY_TEXT - 1)?;
-    if secret.len() != text.len() || secret.contains('\0') {
-        return None;
-    }
-    text.copy_from_slice(secret.as_bytes());
-    let mut public = [0_u8; KEY_TEXT];
-    // SAFETY: libzmq reads a text of 40 characters and the NUL byte after it, and writes as many into `public`, which
-    // has room for them. It keeps neither pointer.
-    let made = unsafe {
-        zmq_curve_public(public.as_mut_ptr().cast::<c_char>(), terminated.as_ptr().cast::<c_char>())
-    };
-    let text = public.get(..KEY_TEXT - 1)?;
-    if made == 0 { str::from_utf8(text).ok().map(str::to_owned) } else { None }
 }
 
 fn last_error() -> zmq::Error {

@@ -33,4 +33,5 @@ pub(crate) use context::Context;
 pub(crate) use dealer::Dealer;
 pub(crate) use message::{Arrived, Sender};
 pub(crate) use router::Router;
+pub(crate) use version::version;
 pub(crate) use waker::{WakeSocket, Wakeups};

@@ -1,6 +1,8 @@
 //! A ROUTER socket with a thread of its own: it is bound, tells its peers apart, waits, and hears of broken connections.
 //! `message` receives and sends.
 
+use std::path::Path;
+
 use mdp_protocol::{Identity, Limits, Span, Time};
 
 use super::close::Closing;
@@ -13,7 +15,8 @@ use super::identity::Identities;
 use super::waker::Wakeups;
 use super::zap::Registration;
 use crate::arrival::Unproven;
-use crate::error::SocketError;
+use crate::error::{Operation, SocketError};
+use crate::ipc_path;
 use crate::security::KeyPair;
 
 /// Milliseconds after which silent and half-open connections end.
@@ -156,11 +159,21 @@ impl Router {
 
 /// Binds an endpoint. Returns the endpoint with its port.
 pub(super) fn bind(socket: &zmq::Socket, endpoint: &str) -> Result<String, SocketError> {
+    if let Some(path) = endpoint.strip_prefix("ipc://").filter(|path| is_file(path)) {
+        // libzmq removes whatever is there.
+        ipc_path::make_way(Path::new(path))
+            .map_err(|error| SocketError::of_system(Operation::Bind, Some(endpoint), error))?;
+    }
     // With IPv6 enabled, libzmq shows an IPv4 address in the form of IPv6.
     let bound = socket.set_ipv6(endpoint.contains('['));
     let bound = bound.and_then(|()| socket.bind(endpoint));
     let last = bound.and_then(|()| socket.get_last_endpoint()).map_err(binding(endpoint))?;
     Ok(last.unwrap_or_else(|_| endpoint.to_owned()))
+}
+
+/// Whether a path of ipc is the path of a file: not a name of Linux, and not to be chosen.
+fn is_file(path: &str) -> bool {
+    !path.starts_with('@') && path != "*"
 }
 
 /// Sets the options of the socket before it is bound.

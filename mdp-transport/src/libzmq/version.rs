@@ -1,4 +1,4 @@
-//! Checks the version of libzmq.
+//! Describes libzmq, and checks its version.
 
 use std::sync::Once;
 
@@ -12,6 +12,14 @@ pub(crate) fn warn_if_old() {
             tracing::warn!("{problem}");
         }
     });
+}
+
+/// Describes libzmq. Returns `Some`: the feature `zmq` is on.
+#[allow(clippy::unnecessary_wraps)] // Without the feature there is none.
+pub(crate) fn version() -> Option<String> {
+    let (major, minor, patch) = zmq::version();
+    let curve = if zmq::has("curve") == Some(true) { "with" } else { "without" };
+    Some(format!("libzmq {major}.{minor}.{patch} {curve} CURVE"))
 }
 
 fn problem(found: (i32, i32, i32)) -> Option<String> {

@@ -1,8 +1,10 @@
 //! The addresses of endpoints, for connecting and for binding.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+
+use if_addrs::{Interface, get_if_addrs};
 
 /// An endpoint, taken apart. [`endpoint::check`](crate::endpoint::check) has accepted its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub(super) fn to_bind(host: &str, port: Port) -> io::Result<Vec<SocketAddr>> {
     match host {
         "*" => Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into()]),
         "::" => Ok(vec![(Ipv6Addr::UNSPECIFIED, port).into()]),
+        host if is_interface(host) => of_interface(host, port),
         host => {
             let found = (host, port).to_socket_addrs().map_err(|_| {
                 io::Error::new(
@@ -70,6 +73,26 @@ pub(super) fn to_bind(host: &str, port: Port) -> io::Result<Vec<SocketAddr>> {
             Ok(found.collect())
         }
     }
+}
+
+/// Whether this may be the name of an interface: it is no address, and the system has an interface of this name.
+fn is_interface(name: &str) -> bool {
+    name.parse::<IpAddr>().is_err() && interfaces().any(|interface| interface.name == name)
+}
+
+/// The addresses of an interface, those of IPv4 first.
+fn of_interface(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let mut found: Vec<SocketAddr> = interfaces()
+        .filter(|interface| interface.name == name)
+        .map(|interface| (interface.ip(), port).into())
+        .collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    Ok(found)
+}
+
+fn interfaces() -> impl Iterator<Item = Interface> {
+    // An error counts as no interfaces: then the name is looked up as a host.
+    get_if_addrs().unwrap_or_default().into_iter()
 }
 
 /// The endpoint that is bound to this socket address.
@@ -109,6 +132,9 @@ mod tests {
         let bind = |host, port| to_bind(host, port).unwrap();
         assert_eq!(bind("*", Port::Any), ["0.0.0.0:0".parse().unwrap()]);
         assert_eq!(bind("127.0.0.1", Port::Number(80)), ["127.0.0.1:80".parse().unwrap()]);
+        if cfg!(target_os = "linux") {
+            assert_eq!(bind("lo", Port::Number(80))[0], "127.0.0.1:80".parse().unwrap());
+        }
         assert_eq!(endpoint_of(bind("::", Port::Number(80))[0]), "tcp://[::]:80");
     }
 }

@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock;
+use crate::ipc_path::make_way;
 
 /// A bound path. The file is removed with it, but not by a child of the process.
 pub(super) struct BoundPath {
@@ -61,19 +61,6 @@ pub(super) fn bind_abstract(_name: &str) -> io::Result<UnixListener> {
     Err(io::Error::new(ErrorKind::Unsupported, "only Linux has `ipc://@name`; give a path"))
 }
 
-/// Removes a socket file at which nobody listens.
-fn make_way(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        let message = "the path is taken by something else than a socket, which was left alone";
-        return Err(io::Error::new(ErrorKind::AlreadyExists, message));
-    }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // Somebody listens, or perhaps listens.
-        Ok(_) | Err(_) => Err(ErrorKind::AddrInUse.into()),
-    }
-}
-
 fn temporary() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -83,6 +70,8 @@ fn temporary() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     #[test]

@@ -7,13 +7,14 @@ use mio::{Interest, Registry, Token};
 
 use super::address::{self, Address};
 use super::ipc::{self, BoundPath};
+use super::open_files::OpenFiles;
 use super::stream::Accepted;
 use crate::log_limit::LogLimit;
 
 /// The tokens of listeners are above this one, those of connections below.
 const FIRST: usize = usize::MAX / 2;
 /// Connections that the system accepts before the router does.
-const BACKLOG: i32 = 1_024;
+const BACKLOG: i32 = 4_096;
 /// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The shortest time between two log lines about such errors.
@@ -24,11 +25,17 @@ pub(super) struct Listeners {
     /// The next attempt after an error.
     retry_at: Option<Instant>,
     log: LogLimit,
+    open_files: OpenFiles,
 }
 
 impl Default for Listeners {
     fn default() -> Self {
-        Listeners { all: Vec::new(), retry_at: None, log: LogLimit::new(BETWEEN_LINES) }
+        Listeners {
+            all: Vec::new(),
+            retry_at: None,
+            log: LogLimit::new(BETWEEN_LINES),
+            open_files: OpenFiles::new(),
+        }
     }
 }
 
@@ -98,7 +105,10 @@ impl Listeners {
                 }
             };
             match accepted {
-                Ok(stream) => return Some(stream),
+                Ok(stream) => {
+                    self.open_files.opened(&stream);
+                    return Some(stream);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => listener.has_news = false,
                 Err(error) if is_of_peer(error.kind()) => {}
                 Err(error) => {
@@ -108,6 +118,11 @@ impl Listeners {
             }
         }
         None
+    }
+
+    /// The most files that the process may have open.
+    pub(super) fn max_open_files(&self) -> u64 {
+        self.open_files.max()
     }
 
     fn failed(&mut self, error: &io::Error) {

@@ -2,17 +2,19 @@
 //!
 //! `dealer` is the socket of a tokio task, `router` that of the broker's thread. `wire` puts messages into bytes and
 //! takes them out, `outgoing` holds the bytes that wait to be written. `address`, `ipc` and `listeners` are about
-//! endpoints, `stream` is about byte streams, `inproc` about connections within the process. `admission` says whose keys are
-//! accepted.
+//! endpoints, `stream` is about byte streams, `inproc` about connections within the process. `admission` says whose keys
+//! are accepted, `handshakes` bounds those that are not over, `open_files` warns before there are none left.
 
 mod address;
 mod admission;
 mod closing;
 mod connections;
 mod dealer;
+mod handshakes;
 mod inproc;
 mod ipc;
 mod listeners;
+mod open_files;
 mod outgoing;
 mod router;
 mod stream;

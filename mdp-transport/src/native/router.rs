@@ -15,6 +15,7 @@ use mio::{Events, Token};
 
 use super::admission::Admission;
 use super::connections::{Connection, Connections, ROUTE, Route};
+use super::handshakes::Handshakes;
 use super::inproc::{Bound, Hub, Inbox, Letter};
 use super::listeners::Listeners;
 use super::waker::{WOKEN, Wait};
@@ -23,8 +24,6 @@ use crate::error::{Operation, SocketError, Unsent};
 use crate::packet::{InPacket, OutPacket};
 use crate::security::{AllowList, KeyPair};
 
-/// The time in which a connection must end its handshake.
-const HANDSHAKE: Duration = Duration::from_secs(2);
 /// The time in which a closed router may continue to write.
 const LINGER: Duration = Duration::from_secs(1);
 /// The longest wait.
@@ -44,8 +43,7 @@ pub(crate) struct Router {
     connections: Connections,
     /// Connections that may have input.
     ready: VecDeque<Route>,
-    /// Handshakes that are not over, the oldest first.
-    handshakes: VecDeque<(Instant, Route)>,
+    handshakes: Handshakes<Route>,
     /// Peers that had finished their handshake, and have gone.
     lost: VecDeque<Route>,
     side: ServerSide,
@@ -102,10 +100,10 @@ impl Router {
         Ok(Router {
             wait,
             events: Events::with_capacity(EVENTS),
-            listeners,
             connections: Connections::default(),
             ready: VecDeque::new(),
-            handshakes: VecDeque::new(),
+            handshakes: Handshakes::new(listeners.max_open_files()),
+            listeners,
             lost: VecDeque::new(),
             side: ServerSide::new(keys, limits),
             admission: allowed.map(Admission::new),
@@ -219,7 +217,7 @@ impl Router {
 
     /// The time until a handshake takes too long, or until a listener may accept again.
     fn next_look(&self) -> Option<Duration> {
-        let handshake = self.handshakes.front().map(|(until, _)| *until);
+        let handshake = self.handshakes.next_end();
         let next = handshake.into_iter().chain(self.listeners.retry_at()).min()?;
         // A millisecond more, so that the wait does not end too early.
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
@@ -267,7 +265,7 @@ impl Router {
     }
 
     fn accept(&mut self) {
-        let until = Instant::now() + HANDSHAKE;
+        let now = Instant::now();
         while let Some(stream) = self.listeners.accept() {
             let registry = self.wait.poll.registry();
             let added = Connection::new(stream, &self.side)
@@ -279,23 +277,28 @@ impl Router {
                     continue;
                 }
             };
-            self.handshakes.push_back((until, route));
+            self.handshakes.begin(now, route);
             self.write(route);
             self.ready.push_back(route);
+            let host = |route| {
+                let open = self.connections.get(route).filter(|connection| !connection.was_ready());
+                open.map(|connection| connection.host().cloned())
+            };
+            if let Some(surplus) = self.handshakes.next_surplus(host) {
+                self.end(surplus, "too many handshakes at once");
+            }
         }
     }
 
     fn end_slow_handshakes(&mut self) {
         let now = Instant::now();
-        while let Some((until, route)) = self.handshakes.front().copied() {
-            let is_over = self.connections.get(route).is_none_or(Connection::was_ready);
-            if !is_over && until > now {
-                return;
-            }
-            self.handshakes.pop_front();
-            if !is_over {
-                self.end(route, "the handshake took too long");
-            }
+        let is_open = |connections: &Connections, route| {
+            connections.get(route).is_some_and(|connection| !connection.was_ready())
+        };
+        while let Some(route) =
+            self.handshakes.next_slow(now, |route| is_open(&self.connections, route))
+        {
+            self.end(route, "the handshake took too long");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -179,6 +180,15 @@ impl Accepted {
     /// The stream ends with its registration, so an error says nothing.
     pub(super) fn deregister(&mut self, registry: &Registry) {
         let _ = registry.deregister(self.source());
+    }
+}
+
+impl AsRawFd for Accepted {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Accepted::Tcp(stream) => stream.as_raw_fd(),
+            Accepted::Unix(stream) => stream.as_raw_fd(),
+        }
     }
 }
 

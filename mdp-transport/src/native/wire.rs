@@ -28,7 +28,7 @@ const READ: usize = 64 * 1024;
 /// The time in which a client's handshake must end, in milliseconds.
 const CLIENT_HANDSHAKE_MS: u64 = 30_000;
 /// The time in which a server's handshake must end, in milliseconds.
-const SERVER_HANDSHAKE_MS: u64 = 2_000;
+pub(super) const SERVER_HANDSHAKE_MS: u64 = 2_000;
 
 thread_local! {
     /// The buffer into which the tasks of a thread read, one after another.

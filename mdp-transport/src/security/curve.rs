@@ -4,15 +4,20 @@ use std::fmt;
 use std::path::Path;
 
 use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
-use crate::has_curve;
+use crate::context::{Context, Sockets};
+use crate::libzmq::curve::has_curve;
 
-/// Asks the sockets whether they support CURVE; tests replace the function.
+/// Asks libzmq whether it has CURVE; tests replace the function. The native transport has it always.
 #[derive(Clone, Copy)]
 struct Capability(fn() -> bool);
 
 impl Capability {
-    fn check(self) -> Result<(), CurveUnavailable> {
-        if (self.0)() { Ok(()) } else { Err(CurveUnavailable) }
+    fn check(self, context: &Context) -> Result<(), CurveUnavailable> {
+        match context.sockets() {
+            Sockets::Native(_) => Ok(()),
+            Sockets::Libzmq(_) if (self.0)() => Ok(()),
+            Sockets::Libzmq(_) => Err(CurveUnavailable::Libzmq),
+        }
     }
 }
 
@@ -106,8 +111,8 @@ impl CurveServer {
     }
 
     #[doc(hidden)]
-    pub fn check(&self) -> Result<(), CurveUnavailable> {
-        self.capability.check()
+    pub fn check(&self, context: &Context) -> Result<(), CurveUnavailable> {
+        self.capability.check(context)
     }
 
     /// Behaves as if libzmq had no CURVE.
@@ -173,15 +178,15 @@ impl CurveClient {
 
     /// The keys for sockets to this many endpoints.
     #[doc(hidden)]
-    pub fn prepare(&self, endpoints: usize) -> Result<ClientKeys, Unusable> {
-        self.capability.check().map_err(|_| Unusable::NoCurve)?;
+    pub fn prepare(&self, context: &Context, endpoints: usize) -> Result<ClientKeys, Unusable> {
+        self.capability.check(context).map_err(Unusable::Unavailable)?;
         let keys = self.servers.len();
         if keys != 1 && keys != endpoints {
             return Err(Unusable::ServerKeys { keys, endpoints });
         }
         let own = match &self.own {
             Some(own) => own.clone(),
-            None => KeyPair::new().map_err(|_| Unusable::NoCurve)?,
+            None => KeyPair::new().map_err(Unusable::Unavailable)?,
         };
         Ok(ClientKeys { own, servers: self.servers.clone() })
     }
@@ -206,8 +211,8 @@ impl fmt::Debug for CurveClient {
 /// The reason why CURVE cannot be used for connecting.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// libzmq has no CURVE.
-    NoCurve,
+    /// There is no CURVE.
+    Unavailable(CurveUnavailable),
     /// The number of keys is neither one nor the number of endpoints.
     ServerKeys {
         /// The number of keys.
@@ -242,19 +247,30 @@ impl ClientKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Transport;
 
     #[test]
     fn there_is_a_key_for_each_endpoint_or_one_for_all() {
         let [a, b] = [(); 2].map(|()| *KeyPair::new().unwrap().public());
         let several = CurveClient::with_servers([a, b]);
-        assert!(CurveClient::new(a).prepare(3).is_ok());
-        assert!(several.prepare(2).is_ok());
-        let wrong = |curve: CurveClient, endpoints| curve.prepare(endpoints).unwrap_err();
+        let context = Context::with_transport(Transport::Native);
+        assert!(CurveClient::new(a).prepare(&context, 3).is_ok());
+        assert!(several.prepare(&context, 2).is_ok());
+        let wrong = |curve: CurveClient, endpoints| curve.prepare(&context, endpoints).unwrap_err();
         assert_eq!(wrong(several.clone(), 3), Unusable::ServerKeys { keys: 2, endpoints: 3 });
         assert_eq!(wrong(several, 1), Unusable::ServerKeys { keys: 2, endpoints: 1 });
         let none = CurveClient::with_servers([]);
         assert_eq!(wrong(none, 1), Unusable::ServerKeys { keys: 0, endpoints: 1 });
-        assert_eq!(wrong(CurveClient::new(a).without_curve(), 1), Unusable::NoCurve);
+        // What libzmq lacks is no loss to the native transport.
+        assert!(CurveClient::new(a).without_curve().prepare(&context, 1).is_ok());
+    }
+
+    #[test]
+    fn without_curve_in_libzmq_there_are_no_keys_for_its_sockets() {
+        let curve = CurveClient::new(*KeyPair::new().unwrap().public()).without_curve();
+        let context = Context::with_transport(Transport::Libzmq);
+        let missing = curve.prepare(&context, 1).unwrap_err();
+        assert_eq!(missing, Unusable::Unavailable(CurveUnavailable::Libzmq));
     }
 
     #[test]

@@ -228,7 +228,7 @@ impl KeyPair {
             name: SECRET,
             source,
         })?;
-        let pair = KeyPair::from_secret(secret)?;
+        let pair = KeyPair::from_secret(secret);
         if public_of(path, &content)? != *pair.public() {
             return Err(KeyFileError::Mismatch { path: path.to_owned() });
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::CurveUnavailable;
-use crate::{make_keys, public_key_of};
 
 /// The number of bytes of a key.
 const BYTES: usize = 32;
@@ -132,7 +131,7 @@ impl fmt::Debug for SecretKey {
 /// use mdp_runtime::security::KeyPair;
 ///
 /// let pair = KeyPair::new()?;
-/// let again = KeyPair::from_secret(pair.secret().clone())?;
+/// let again = KeyPair::from_secret(pair.secret().clone());
 /// assert_eq!(again.public(), pair.public());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -147,21 +146,18 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// libzmq was built without CURVE.
+    /// [`CurveUnavailable::Random`]: the operating system returned no random bytes.
     pub fn new() -> Result<Self, CurveUnavailable> {
         let mut secret = SecretKey::zero();
-        let public = secret.place().and_then(make_keys).ok_or(CurveUnavailable)?;
-        Ok(KeyPair { public: PublicKey(public), secret })
+        let place = secret.place().ok_or(CurveUnavailable::Random)?;
+        getrandom::fill(place).map_err(|_| CurveUnavailable::Random)?;
+        Ok(KeyPair::from_secret(secret))
     }
 
     /// Makes the pair of a secret key.
-    ///
-    /// # Errors
-    ///
-    /// libzmq was built without CURVE.
-    pub fn from_secret(secret: SecretKey) -> Result<Self, CurveUnavailable> {
-        let public = public_key_of(&secret).ok_or(CurveUnavailable)?;
-        Ok(KeyPair { public, secret })
+    pub fn from_secret(secret: SecretKey) -> Self {
+        let public = *mdp_zmtp::KeyPair::new(secret.expose()).public().as_bytes();
+        KeyPair { public: PublicKey(public), secret }
     }
 
     /// Returns the public key.
@@ -211,7 +207,7 @@ mod tests {
             assert_eq!(format!("{:?}", pair.public()), format!("PublicKey({text})"));
             let again = SecretKey::from_text(&pair.secret().expose_text()).unwrap();
             assert_eq!(again.expose(), pair.secret().expose());
-            assert_eq!(KeyPair::from_secret(again).unwrap().public(), pair.public());
+            assert_eq!(KeyPair::from_secret(again).public(), pair.public());
         }
     }
 

@@ -42,10 +42,18 @@ pub use key_file::KeyFileError;
 pub use keys::{KeyPair, KeyTextError, PublicKey, SecretKey};
 pub use trusted::{UntrustedFile, read_trusted};
 
-/// The error when libzmq was built without CURVE.
+/// The reason why CURVE cannot be used on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "libzmq was built without CURVE; add to the Cargo.toml of the workspace that is built: `[patch.crates-io]` and \
-     below it `zeromq-src = {{ path = \"mdp/zeromq-src\" }}` (see the README), then run `cargo update -p zeromq-src`"
-)]
-pub struct CurveUnavailable;
+#[non_exhaustive]
+pub enum CurveUnavailable {
+    /// The transport is libzmq, and libzmq was built without CURVE.
+    #[error(
+        "libzmq was built without CURVE; use the native transport (`MDP_TRANSPORT=native`), or add to the Cargo.toml of \
+         the workspace that is built: `[patch.crates-io]` and below it `zeromq-src = {{ path = \"mdp/zeromq-src\" }}` \
+         (see the README), then run `cargo update -p zeromq-src`"
+    )]
+    Libzmq,
+    /// The operating system returned no random bytes for a new key.
+    #[error("the operating system returned no random bytes for a key")]
+    Random,
+}

@@ -19,12 +19,11 @@ use tokio::sync::{mpsc, watch};
 use crate::classic::{Dialect, MAX_FRAMES};
 use crate::client::{Client, RawCall};
 use crate::error::ConnectError;
-use crate::peer;
+use crate::peer::ConnectSettings;
 use driver::{Line, RawClientCommand, RawClientDriver};
 use mdp_call::status::Status;
 use mdp_transport::Context;
 use mdp_transport::clock;
-use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::security::CurveClient;
 
@@ -143,9 +142,7 @@ impl RawClient {
     pub fn builder() -> RawClientBuilder {
         RawClientBuilder {
             dialect: Dialect::Mdp02,
-            endpoints: Vec::new(),
-            context: None,
-            curve: None,
+            to: ConnectSettings::default(),
             config: core::Config::default(),
             timeout: TIMEOUT,
             window: 4_096,
@@ -365,9 +362,7 @@ impl fmt::Debug for PendingReply {
 #[must_use]
 pub struct RawClientBuilder {
     dialect: Dialect,
-    endpoints: Vec<String>,
-    context: Option<Context>,
-    curve: Option<CurveClient>,
+    to: ConnectSettings,
     config: core::Config,
     timeout: Duration,
     window: u32,
@@ -386,20 +381,20 @@ impl RawClientBuilder {
     /// Adds a broker's endpoint. May be called several times: the client tries the endpoints in turn, at the start and
     /// whenever the connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoints.push(endpoint.into());
+        self.to.endpoints.push(endpoint.into());
         self
     }
 
     /// Sets the ZeroMQ context. Default: [`Context::global`].
     pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
+        self.to.context = Some(context.clone());
         self
     }
 
     /// Encrypts the connection with CURVE. The client connects only to brokers with one of these public keys. Default:
     /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
-        self.curve = Some(curve);
+        self.to.curve = Some(curve);
         self
     }
 
@@ -437,18 +432,15 @@ impl RawClientBuilder {
     ///
     /// An endpoint is invalid, the CURVE settings cannot be used, or there is no tokio runtime.
     pub fn open(self) -> Result<RawClient, ConnectError> {
-        endpoint::check_all(&self.endpoints)?;
+        self.to.check()?;
         let Some(form) = self.dialect.form() else { return self.open_rpc() };
         let tokio = tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoTokio)?;
-        let count = self.endpoints.len();
-        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
+        let options = self.to.into_options()?;
         let mut config = self.config;
-        config.session.endpoints = self.endpoints.len();
+        config.session.endpoints = options.endpoints.len();
         config.session.seed = clock::seed();
-        let context = self.context.unwrap_or_else(|| Context::global().clone());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let options = peer::ConnectOptions { context, endpoints: self.endpoints, keys };
         let told = state_in.clone();
         let driver = RawClientDriver::new(options, form, config, self.window, inbox, state_in);
         let ended = move |_| {
@@ -463,18 +455,11 @@ impl RawClientBuilder {
     }
 
     fn open_rpc(self) -> Result<RawClient, ConnectError> {
-        let mut builder = Client::builder()
+        let builder = Client::builder()
+            .to(self.to)
             .max_calls(self.config.requests)
             .window(self.window)
             .handshake(self.config.session.handshake);
-        if let Some(context) = &self.context {
-            builder = builder.context(context);
-        }
-        if let Some(curve) = self.curve {
-            builder = builder.curve(curve);
-        }
-        let builder =
-            self.endpoints.into_iter().fold(builder, |builder, endpoint| builder.connect(endpoint));
         Ok(RawClient { inner: ClientInner::Rpc(builder.open_lazy()?), timeout: self.timeout })
     }
 }

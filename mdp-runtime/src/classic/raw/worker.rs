@@ -19,11 +19,10 @@ use crate::classic::slots::{Event, Slots};
 use crate::classic::{Dialect, check_sockets};
 use crate::connection::{self, Connection};
 use crate::error::{ServeError, WorkerFailure};
-use crate::peer::{self, Alarm};
+use crate::peer::{Alarm, ConnectSettings};
 use crate::signal::ShutdownSignals;
 use crate::worker::Worker;
 use mdp_transport::clock::{self, Clock};
-use mdp_transport::endpoint;
 use mdp_transport::ends;
 use mdp_transport::security::CurveClient;
 use mdp_transport::{Context, close_all};
@@ -70,9 +69,7 @@ impl RawWorker {
         RawWorkerBuilder {
             service: service.into(),
             dialect: Dialect::Mdp02,
-            endpoints: Vec::new(),
-            context: None,
-            curve: None,
+            to: ConnectSettings::default(),
             heartbeat: None,
             liveness: SessionConfig::default().liveness,
             capacity: 1,
@@ -172,9 +169,7 @@ impl fmt::Debug for RawWorker {
 pub struct RawWorkerBuilder {
     service: String,
     dialect: Dialect,
-    endpoints: Vec<String>,
-    context: Option<Context>,
-    curve: Option<CurveClient>,
+    to: ConnectSettings,
     heartbeat: Option<Duration>,
     liveness: u8,
     capacity: u32,
@@ -191,20 +186,20 @@ impl RawWorkerBuilder {
     /// Adds a broker's endpoint. May be called several times: the worker tries the endpoints in turn, at the start and
     /// whenever the connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoints.push(endpoint.into());
+        self.to.endpoints.push(endpoint.into());
         self
     }
 
     /// Sets the ZeroMQ context. Default: [`Context::global`].
     pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
+        self.to.context = Some(context.clone());
         self
     }
 
     /// Encrypts the connection with CURVE. The worker connects only to brokers with one of these public keys. Default:
     /// no encryption.
     pub fn curve(mut self, curve: CurveClient) -> Self {
-        self.curve = Some(curve);
+        self.to.curve = Some(curve);
         self
     }
 
@@ -241,27 +236,24 @@ impl RawWorkerBuilder {
     /// A setting is invalid, or the thread cannot be started. Over MDP/RPC: there is no tokio runtime.
     pub fn start(self) -> Result<RawWorker, ServeError> {
         let Some(form) = self.dialect.form() else { return self.start_rpc() };
-        endpoint::check_all(&self.endpoints)?;
+        self.to.check()?;
         names::check(self.service.as_bytes())
             .map_err(|source| ServeError::Name { name: self.service.clone(), source })?;
         let service: Arc<[u8]> = Arc::from(self.service.as_bytes());
         let services = [(service, self.capacity)];
         check_sockets(&services)?;
         let session = SessionConfig {
-            endpoints: self.endpoints.len(),
+            endpoints: self.to.endpoints.len(),
             heartbeat: self.heartbeat.map_or(HEARTBEAT, clock::span),
             liveness: self.liveness,
             seed: clock::seed(),
             ..SessionConfig::default()
         };
-        let count = self.endpoints.len();
-        let keys = self.curve.as_ref().map(|curve| curve.prepare(count)).transpose()?;
-        let context = self.context.unwrap_or_else(|| Context::global().clone());
+        let options = self.to.into_options()?;
+        let context = options.context.clone();
         let (commands, orders) = mpsc::unbounded_channel();
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
-        let options =
-            peer::ConnectOptions { context: context.clone(), endpoints: self.endpoints, keys };
         let slots = Slots::new(options, form, &session, &services);
         let told = state_in.clone();
         let mut connection = Connection::new("worker");
@@ -302,18 +294,10 @@ impl RawWorkerBuilder {
 
     fn start_rpc(self) -> Result<RawWorker, ServeError> {
         let (requests_in, requests) = mpsc::unbounded_channel();
-        let mut builder = Worker::builder().capacity(self.capacity).liveness(self.liveness);
+        let mut builder =
+            Worker::builder().to(self.to).capacity(self.capacity).liveness(self.liveness);
         if let Some(interval) = self.heartbeat {
             builder = builder.heartbeat(interval);
-        }
-        if let Some(context) = &self.context {
-            builder = builder.context(context);
-        }
-        if let Some(curve) = self.curve {
-            builder = builder.curve(curve);
-        }
-        for endpoint in self.endpoints {
-            builder = builder.connect(endpoint);
         }
         let builder = builder.serve_raw(self.service, move |frames, replier| {
             // Without a receiver the replier is dropped; the worker is being stopped then anyway.

@@ -12,17 +12,17 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use request::{Question, Refusal, Verdict};
 
 use super::context::Context;
 use super::error::admitting;
 use crate::ends;
-use crate::error::SocketError;
 use crate::log_limit::LogLimit;
+use crate::registration::NoHandler;
 use crate::security::AllowList;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
@@ -35,15 +35,6 @@ const BETWEEN_LINES: Duration = Duration::from_secs(1);
 
 /// The reference to its handler that a context keeps.
 pub(crate) type Place = Arc<Mutex<Weak<Handler>>>;
-
-/// The reason why there is no handler.
-#[derive(Debug)]
-pub enum NoHandler {
-    /// Its socket failed.
-    Socket(SocketError),
-    /// Its thread could not be started.
-    Thread(io::Error),
-}
 
 /// A running handler. It ends when its last registration is dropped.
 pub(crate) struct Handler {
