@@ -120,9 +120,11 @@ async fn beset(policy: Option<&Path>, hostiles: u64) -> u64 {
     let peak = Peak::of(&target);
     let time = Duration::from_secs(if is_full() { 30 } else { 6 });
     let (stop, acts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let turns = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0..2)
         .map(|thread| {
             let (endpoint, stop, acts) = (target.endpoint.clone(), stop.clone(), acts.clone());
+            let turns = turns.clone();
             std::thread::spawn(move || {
                 let numbers = (0..hostiles).filter(|number| number % 2 == thread);
                 let mut own: Vec<_> =
@@ -131,14 +133,21 @@ async fn beset(policy: Option<&Path>, hostiles: u64) -> u64 {
                     own.iter_mut().for_each(Hostile::act);
                     acts.fetch_add(own.len() as u64, Ordering::Relaxed);
                     // The broker's thread is to keep up: what libzmq has read and the broker has not is libzmq's.
+                    let turn = turns.load(Ordering::Relaxed);
                     std::thread::sleep(if cfg!(debug_assertions) { 30 * MS } else { 5 * MS });
+                    while turns.load(Ordering::Relaxed) == turn && !stop.load(Ordering::Relaxed) {
+                        std::thread::sleep(MS);
+                    }
                 }
             })
         })
         .collect();
     let until = Instant::now() + time;
     while Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(50)).await; // while the others act
+        // While the others act. They are as slow as the broker is.
+        let _ = honest.get(Size { bytes: 1 }).await;
+        turns.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(MS).await;
     }
     stop.store(true, Ordering::Relaxed);
     threads.into_iter().for_each(|thread| thread.join().unwrap());

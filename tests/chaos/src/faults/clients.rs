@@ -24,8 +24,8 @@ pub(super) fn killed(setup: &Setup) -> Vec<Report> {
     let (processes, clients, each) = (setup.pick(10, 2), setup.pick(500, 50), 100);
     let calls = clients * each;
     let count = workers(setup);
-    // All of them wait for one service.
-    let config = format!("[limits]\nqueued_calls_per_service = {}\n", 2 * calls);
+    // All of them wait for one service. This is no overload that should be refused.
+    let config = format!("admission = false\n[limits]\nqueued_calls_per_service = {}\n", 2 * calls);
     let mut cluster = Cluster::broker(setup, BrokerLaunch { config, ..BrokerLaunch::default() });
     for _ in 0..count {
         cluster.add_worker(&Launch::default(), 64);
