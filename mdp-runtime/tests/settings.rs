@@ -14,7 +14,8 @@ use support::{
     Raw, RawPeer, answering, broker, call, client, echo, safe_call, start, until, within,
 };
 
-const SOON: Duration = Duration::from_millis(1_500);
+/// Less than the defaults of what is set here.
+const SOON: Duration = Duration::from_secs(4);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
