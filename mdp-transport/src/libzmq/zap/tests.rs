@@ -1,6 +1,7 @@
 //! Tests the statements of RFC 27, each under its id in docs/security.md. The handler is this crate's. The server side
 //! is libzmq's own; a handler of the test watches it.
 
+use std::io;
 use std::time::Duration;
 
 use proptest::prelude::*;
