@@ -45,6 +45,7 @@ mod log_limit;
 mod native;
 mod packet;
 pub mod pattern;
+mod pattern_types;
 mod registration;
 mod router;
 pub mod security;

@@ -23,18 +23,19 @@ impl Registration {
     ) -> Result<Self, NoHandler> {
         Ok(Registration(match context.transport() {
             Transport::Native => Kind::Native(allowed),
-            Transport::Libzmq => Registration::of_libzmq(context, allowed, when_gone)?.0,
+            Transport::Libzmq => {
+                let context = context.libzmq();
+                Kind::Libzmq(libzmq::zap::Registration::new(context, allowed, when_gone)?)
+            }
         }))
     }
 
-    /// Admits the keys of this list to sockets of libzmq.
-    pub fn of_libzmq(
-        context: &Context,
-        allowed: AllowList,
-        when_gone: impl Fn() + Send + 'static,
-    ) -> Result<Self, NoHandler> {
-        let registration = libzmq::zap::Registration::new(context.libzmq(), allowed, when_gone)?;
-        Ok(Registration(Kind::Libzmq(registration)))
+    /// The list that native sockets ask.
+    pub(crate) fn allowed(&self) -> Option<&AllowList> {
+        match &self.0 {
+            Kind::Native(allowed) => Some(allowed),
+            Kind::Libzmq(_) => None,
+        }
     }
 
     /// The list that native sockets ask.

@@ -235,7 +235,7 @@ impl<H> Builder<H> {
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
                 curve.check()?;
                 // If the handler ends, connected peers stay, but no new peer is accepted.
-                let registration = Registration::of_libzmq(context, curve.allowed().clone(), || {})
+                let registration = Registration::new(context, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {
                         NoHandler::Socket(error) => StartError::Authenticator(error),
                         NoHandler::Thread(error) => StartError::Thread(error),
@@ -248,7 +248,8 @@ impl<H> Builder<H> {
 
     /// Binds and connects.
     fn reach(&self, driver: &mut PatternDriver) -> Result<Vec<String>, StartError> {
-        if driver.publishing.is_some() {
+        if let Some(publishing) = &driver.publishing {
+            publishing.counts.look_at(&driver.socket);
             driver.socket.refuse_if_full(true).map_err(StartError::Socket)?;
         }
         let outside = self.endpoints.iter().filter_map(Endpoint::outside);

@@ -46,6 +46,20 @@ impl Stream {
         }
     }
 
+    /// A stream that a listener has accepted.
+    pub(super) fn accepted(stream: TcpStream) -> Self {
+        set_up(&SockRef::from(&stream));
+        Stream::Tcp(stream)
+    }
+
+    /// The host of the peer. `None`: the peer is on this machine, over a Unix socket.
+    pub(super) fn host(&self) -> Option<String> {
+        match self {
+            Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_string()),
+            Stream::Unix(_) => None,
+        }
+    }
+
     /// Moves the stream to the tokio runtime of the caller.
     pub(super) fn moved(self) -> io::Result<Self> {
         Ok(match self {
