@@ -12,7 +12,7 @@ use mdp_protocol::Limits;
 use super::address::Address;
 use super::closing::Closing;
 use super::inproc::{Connected, Hub};
-use super::stream::Stream;
+use super::stream::{Patience, Stream};
 use super::wire::{ClientSide, Event, Wire, fault_of};
 use crate::ClientKeys;
 use crate::error::{Operation, SocketError};
@@ -71,7 +71,7 @@ impl Target {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            let connected = Stream::connect(&self.address).await;
+            let connected = Stream::connect(&self.address, Patience::Short).await;
             match connected.and_then(|stream| Ok((stream, self.side.wire()?))) {
                 Ok(parts) => return self.shake_hands(parts).await,
                 Err(error) => {

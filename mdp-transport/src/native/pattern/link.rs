@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::address::Address;
 use super::super::inproc::Hub;
-use super::super::stream::Stream;
+use super::super::stream::{Patience, Stream};
 use super::message::Message;
 use super::peer::Found;
 use crate::pattern_types::Pattern;
@@ -54,7 +54,7 @@ impl Target {
                 let connect = |door: &super::Door| door.connect(self.pattern, self.max);
                 Ok(Found::Local(self.hub.joined(name, connect).await))
             }
-            address => Stream::connect(address).await.map(Found::Remote),
+            address => Stream::connect(address, Patience::Long).await.map(Found::Remote),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use super::super::bind::{Listening, bind, is_of_peer};
 use super::super::inproc::Name;
 use super::super::ipc::BoundPath;
-use super::super::stream::Stream;
+use super::super::stream::{Patience, Stream};
 use super::peer::Found;
 use super::pipe::Door;
 use crate::log_limit::LogLimit;
@@ -79,7 +79,7 @@ impl Listener {
             }
             let accepted = match &self.socket {
                 Socket::Tcp(socket) => ready!(socket.poll_accept(&mut cx))
-                    .map(|(stream, _)| Found::Remote(Stream::accepted(stream))),
+                    .map(|(stream, _)| Found::Remote(Stream::accepted(stream, Patience::Long))),
                 Socket::Unix { socket, .. } => ready!(socket.poll_accept(&mut cx))
                     .map(|(stream, _)| Found::Remote(Stream::Unix(stream))),
                 Socket::Local { door, .. } => {

@@ -23,6 +23,9 @@ use crate::pattern_types::PatternMessage;
 /// share their memory with the same messages for other peers.
 const ENCODED: usize = 32 * 1024;
 
+/// The time for the rest of what a peer has sent, when its connection takes nothing more. Usually the end comes at once.
+const LEFT: Duration = Duration::from_secs(1);
+
 /// A new connection.
 pub(super) enum Found {
     Remote(Stream),
@@ -46,8 +49,8 @@ pub(super) struct Peer {
     host: Option<Arc<str>>,
     /// The place of the link that has made the connection.
     link: Option<usize>,
-    /// Ends a handshake that takes too long. `None`: it is over.
-    handshake: Option<Pin<Box<Sleep>>>,
+    /// Ends a handshake that takes too long, and a connection that takes nothing more.
+    until: Option<Pin<Box<Sleep>>>,
     joined: Option<Instant>,
     /// The connection takes nothing more.
     is_broken: bool,
@@ -96,7 +99,7 @@ impl Peer {
         link: Option<usize>,
         max: usize,
     ) -> io::Result<Self> {
-        let (way, host, handshake) = match found {
+        let (way, host, until) = match found {
             Found::Remote(stream) => {
                 let host = stream.host().map(Arc::from);
                 let way = Way::Remote(Box::new((stream, Wire::new(config)?)));
@@ -109,7 +112,7 @@ impl Peer {
             waker,
             host,
             link,
-            handshake,
+            until,
             joined: None,
             is_broken: false,
             inbox: VecDeque::new(),
@@ -160,7 +163,10 @@ impl Peer {
 
     /// The handshake is over. `kept` comes first in the queue.
     pub(super) fn join(&mut self, kept: VecDeque<Message>) {
-        (self.joined, self.handshake, self.queue) = (Some(Instant::now()), None, kept);
+        (self.joined, self.queue) = (Some(Instant::now()), kept);
+        if !self.is_broken {
+            self.until = None;
+        }
     }
 
     /// Looks at the connection again, soon.
@@ -193,10 +199,11 @@ impl Peer {
         match &mut self.way {
             Way::Remote(parts) if !self.is_broken => {
                 if let Err(error) = write(&mut cx, parts, &mut self.queue) {
-                    // What was received before is read first. Then the read shows the end.
                     tracing::debug!(%error, "a connection takes nothing more");
                     self.is_broken = true;
+                    self.until = Some(Box::pin(sleep(LEFT)));
                     parts.1.stop_writing();
+                    self.waker.wake_by_ref();
                 }
             }
             Way::Local(pipe) => {
@@ -221,10 +228,11 @@ impl Peer {
             return Poll::Pending;
         }
         let mut cx = Context::from_waker(&self.waker);
-        if let Some(until) = &mut self.handshake
+        if let Some(until) = &mut self.until
             && until.as_mut().poll(&mut cx).is_ready()
         {
-            return Poll::Ready(Err(Ending::HandshakeTime));
+            let is_over = self.joined.is_some();
+            return Poll::Ready(Err(if is_over { Ending::Closed } else { Ending::HandshakeTime }));
         }
         match &mut self.way {
             Way::Over => Poll::Pending,
@@ -254,7 +262,9 @@ impl Peer {
                         // Answers of the protocol.
                         if !self.is_broken && write(&mut cx, parts, &mut self.queue).is_err() {
                             self.is_broken = true;
+                            self.until = Some(Box::pin(sleep(LEFT)));
                             parts.1.stop_writing();
+                            self.waker.wake_by_ref();
                         }
                         let (stream, wire) = &mut **parts;
                         match wire.poll_read(&mut cx, stream) {
@@ -308,7 +318,7 @@ impl Peer {
 
     /// Ends the connection. Received messages stay. Returns the messages that were not sent.
     pub(super) fn end(&mut self) -> VecDeque<Message> {
-        (self.way, self.handshake, self.link) = (Way::Over, None, None);
+        (self.way, self.until, self.link) = (Way::Over, None, None);
         std::mem::take(&mut self.queue)
     }
 

@@ -102,6 +102,7 @@ struct Publishing {
     lost: u64,
     /// A message is refused if one of its subscribers has no room for it.
     refuses: bool,
+    log: LogLimit,
 }
 
 impl PatternSocket {
@@ -138,6 +139,7 @@ impl PatternSocket {
             chosen: Vec::new(),
             lost: 0,
             refuses: false,
+            log: LogLimit::new(BETWEEN_LINES),
         });
         Ok(PatternSocket {
             pattern,
@@ -562,8 +564,11 @@ impl PatternSocket {
         let is_empty = !peer.has_messages();
         let host = peer.host().map(|host| &**host);
         tracing::debug!(host, reason = %ending, "connection ended");
-        if lost > 0 {
-            tracing::info!(host, lost, "a subscriber has gone that had lost messages");
+        if lost > 0
+            && let Some(publishing) = &mut self.publishing
+            && let Some(others) = publishing.log.pass()
+        {
+            tracing::info!(host, lost, others, "a subscriber has gone that had lost messages");
         }
         if ending.is_fault()
             && joined.is_some()
