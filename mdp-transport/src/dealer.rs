@@ -179,6 +179,10 @@ impl Dealer {
 }
 
 impl Closing {
+    pub(crate) fn of_native(closing: native::Closing) -> Self {
+        Closing(ClosingKind::Native(closing))
+    }
+
     pub(crate) fn of_libzmq(closing: libzmq::Closing) -> Self {
         Closing(ClosingKind::Libzmq(closing))
     }

@@ -49,8 +49,8 @@ mod libzmq;
 mod log_limit;
 mod native;
 mod packet;
-#[cfg(feature = "zmq")]
 pub mod pattern;
+mod pattern_types;
 mod registration;
 mod router;
 pub mod security;

@@ -261,6 +261,100 @@ pub(crate) mod zap {
     }
 }
 
+pub(crate) mod pattern {
+    use bytes::Bytes;
+
+    use super::{ClientKeys, Closing, Context, KeyPair, SocketError};
+    use crate::pattern_types::{Pattern, PatternMessage, PatternSettings, Wanted};
+
+    #[allow(dead_code)] // Nobody reads them.
+    pub(crate) enum Keys<'a> {
+        Client(&'a ClientKeys),
+        Server(&'a KeyPair, &'a str),
+    }
+
+    pub(crate) enum PatternSocket {}
+
+    impl PatternSocket {
+        pub(crate) fn new(
+            context: &Context,
+            _: Pattern,
+            _: &PatternSettings,
+            _: Option<Keys<'_>>,
+        ) -> Result<Self, SocketError> {
+            match *context {}
+        }
+
+        pub(crate) fn into_closing(self) -> Closing {
+            match self {}
+        }
+
+        pub(crate) fn receive(&mut self) -> Result<Option<PatternMessage>, SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn notice(&mut self) -> Result<Option<Bytes>, SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn send(&mut self, _: Option<&Bytes>, _: &Bytes) -> Result<bool, SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn publish(
+            &mut self,
+            _: Option<&Bytes>,
+            _: &Bytes,
+        ) -> Result<bool, SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn refuse_if_full(&mut self, _: bool) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn subscribe(&mut self, _: &[u8], _: bool) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) async fn ready(&mut self, _: Wanted) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn bind(&mut self, _: &str) -> Result<String, SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn connect(&mut self, _: &str) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn disconnect(&mut self, _: &str) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn watch(&mut self, _: &Context) -> Result<Connections, SocketError> {
+            match *self {}
+        }
+    }
+
+    pub(crate) enum Connections {}
+
+    impl Connections {
+        pub(crate) fn end(self, _: &mut PatternSocket) {
+            match self {}
+        }
+
+        pub(crate) async fn ready(&mut self) -> Result<(), SocketError> {
+            match *self {}
+        }
+
+        pub(crate) fn next_change(&mut self) -> Option<(bool, String)> {
+            match *self {}
+        }
+    }
+}
+
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing {
     use super::{Context, Never};

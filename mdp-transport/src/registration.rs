@@ -41,6 +41,14 @@ impl Registration {
     }
 
     /// The list that native sockets ask.
+    pub(crate) fn allowed(&self) -> Option<&AllowList> {
+        match &self.0 {
+            Kind::Native(allowed) => Some(allowed),
+            Kind::Libzmq(_) => None,
+        }
+    }
+
+    /// The list that native sockets ask.
     pub(crate) fn into_allowed(self) -> Option<AllowList> {
         match self.0 {
             Kind::Native(allowed) => Some(allowed),

@@ -248,7 +248,8 @@ impl<H> Builder<H> {
 
     /// Binds and connects.
     fn reach(&self, driver: &mut PatternDriver) -> Result<Vec<String>, StartError> {
-        if driver.publishing.is_some() {
+        if let Some(publishing) = &driver.publishing {
+            publishing.counts.look_at(&driver.socket);
             driver.socket.refuse_if_full(true).map_err(StartError::Socket)?;
         }
         let outside = self.endpoints.iter().filter_map(Endpoint::outside);

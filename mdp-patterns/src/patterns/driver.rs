@@ -1,8 +1,8 @@
 //! The task that owns a socket.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -53,6 +53,17 @@ pub(super) struct Publishing {
 pub(super) struct Counts {
     pub(super) overruns: AtomicU64,
     pub(super) evicted: AtomicU64,
+    /// What all subscribers have lost. Empty: the transport does not tell.
+    pub(super) lost: OnceLock<AtomicU64>,
+}
+
+impl Counts {
+    /// Reads what the socket knows of losses.
+    pub(super) fn look_at(&self, socket: &PatternSocket) {
+        if let Some(lost) = socket.lost() {
+            self.lost.get_or_init(AtomicU64::default).store(lost, Ordering::Relaxed);
+        }
+    }
 }
 
 pub(super) struct PatternDriver {
@@ -76,7 +87,7 @@ pub(super) struct PatternDriver {
 }
 
 /// A driver that always stops watching its socket's events, wherever the driver ends: otherwise libzmq would wait for a
-/// reader of the events, with its only I/O thread.
+/// reader of the events, with its only I/O thread. A native socket has no events.
 pub(super) struct Running(Option<PatternDriver>);
 
 impl Running {
@@ -146,6 +157,8 @@ impl PatternDriver {
     async fn work(&mut self) -> Result<(), SocketError> {
         loop {
             tokio::task::coop::consume_budget().await;
+            // Commands that come without a pause must not keep the socket from its peers.
+            self.socket.drive();
             self.receive()?;
             self.send_held()?;
             self.publish_last_values()?;
@@ -304,6 +317,7 @@ impl Publishing {
     fn send(&self, socket: &mut PatternSocket, parts: &Parts) -> Result<(), SocketError> {
         if !socket.publish(parts.topic.as_ref(), &parts.record)? {
             self.counts.overruns.fetch_add(1, Ordering::Relaxed);
+            self.counts.look_at(socket);
         }
         Ok(())
     }

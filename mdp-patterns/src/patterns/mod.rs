@@ -43,8 +43,8 @@
 //! message. PUSH, PULL and PAIR: one frame, the protobuf message.
 //!
 //! A received message of another form is a [`RecvError`], and the following messages arrive normally. A frame above
-//! [`max_message_bytes`](Builder::max_message_bytes) is such an error too. A frame above twice that size is not read:
-//! ZeroMQ closes the connection, and the connecting side reconnects after two seconds.
+//! [`max_message_bytes`](Builder::max_message_bytes) is such an error too. A frame above twice that size is not read: the
+//! connection is closed, and the connecting side connects again, over libzmq after two seconds.
 
 mod builder;
 mod driver;

@@ -107,8 +107,8 @@ impl<T> Pair<T> {
 }
 
 impl<T: TypedMessage> PairSender<T> {
-    /// Sends a record, and waits until the socket has it: until the other side is there and has room. For a side that
-    /// connects, the other side counts as there from the beginning. Dropping the future withdraws the record, unless
+    /// Sends a record, and waits until the socket has it: until the other side is there and has room. Over libzmq the other
+    /// side counts as there from the beginning for a side that connects. Dropping the future withdraws the record, unless
     /// the socket has it by then.
     ///
     /// # Errors

@@ -83,11 +83,17 @@ impl<T> Publisher<T> {
         self.remote.flush().await
     }
 
-    /// Returns the number of messages that found a subscriber whose queue had just become full. This is an indication,
-    /// not a count of lost messages: from such a message on, ZeroMQ skips the subscriber until the subscriber has read
-    /// half of its queue, and does not report the number of skipped messages.
+    /// Returns the number of messages for which a subscriber's queue was full. Over the native transport these are all
+    /// messages that at least one subscriber has lost. Over libzmq it is an indication only: from such a message on, libzmq
+    /// skips the subscriber until the subscriber has read half of its queue, and does not report the skipped messages.
     pub fn overruns(&self) -> u64 {
         self.counts.overruns.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of messages that subscribers have lost because their queues were full. A message counts once for
+    /// each subscriber that lost it. `None`: libzmq is the transport, which does not tell.
+    pub fn lost(&self) -> Option<u64> {
+        self.counts.lost.get().map(|lost| lost.load(Ordering::Relaxed))
     }
 
     /// Returns the number of last values that were dropped because there were more topics than

@@ -30,8 +30,8 @@ impl<T: TypedMessage> Pusher<T> {
         Builder::new()
     }
 
-    /// Sends a record. Waits until the socket has the record: until a puller is there and has room. An endpoint to
-    /// connect to counts as a puller, even while no peer binds it. Dropping the future withdraws the record if the
+    /// Sends a record. Waits until the socket has the record: until a puller is there and has room. Over libzmq an endpoint
+    /// to connect to counts as a puller, even while no peer binds it. Dropping the future withdraws the record if the
     /// socket does not have it yet.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use super::message::{receive, retry_interrupted};
 use super::polled::ready;
 use crate::ClientKeys;
 use crate::error::SocketError;
+use crate::pattern_types::{Pattern, PatternMessage, PatternSettings, Wanted};
 use crate::security::KeyPair;
 
 /// Milliseconds for which a closed socket may continue to write its messages.
@@ -27,41 +28,14 @@ const KEEPALIVE_IDLE_S: i32 = 30;
 const KEEPALIVE_EACH_S: i32 = 10;
 const KEEPALIVE_TIMES: i32 = 3;
 
-/// One side of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pattern {
-    /// PUB.
-    Publisher,
-    /// SUB.
-    Subscriber,
-    /// PUSH.
-    Pusher,
-    /// PULL.
-    Puller,
-    /// PAIR.
-    Pair,
-}
-
-impl Pattern {
-    fn socket_type(self) -> zmq::SocketType {
-        match self {
-            Pattern::Publisher => zmq::XPUB,
-            Pattern::Subscriber => zmq::SUB,
-            Pattern::Pusher => zmq::PUSH,
-            Pattern::Puller => zmq::PULL,
-            Pattern::Pair => zmq::PAIR,
-        }
+fn socket_type(pattern: Pattern) -> zmq::SocketType {
+    match pattern {
+        Pattern::Publisher => zmq::XPUB,
+        Pattern::Subscriber => zmq::SUB,
+        Pattern::Pusher => zmq::PUSH,
+        Pattern::Puller => zmq::PULL,
+        Pattern::Pair => zmq::PAIR,
     }
-}
-
-/// The settings of a socket.
-pub struct PatternSettings {
-    /// Maximum number of messages that wait for each peer, in each direction.
-    pub waiting: u32,
-    /// Maximum number of bytes in a received frame. A larger frame ends its sender's connection.
-    pub frame_bytes: usize,
-    /// For a publisher: each subscription is reported, not only the first one of a topic.
-    pub verbose: bool,
 }
 
 /// The keys of one side.
@@ -72,27 +46,8 @@ pub(crate) enum Keys<'a> {
     Server(&'a KeyPair, &'a str),
 }
 
-/// A received message.
-pub struct PatternMessage {
-    /// The first frame.
-    pub first: Bytes,
-    /// The second frame, if there is one.
-    pub second: Option<Bytes>,
-    /// The number of received frames. Frames after the second one are dropped.
-    pub frames: usize,
-}
-
-/// The events to wait for.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// A message to receive.
-    pub message: bool,
-    /// Room to send.
-    pub room: bool,
-}
-
 /// A socket of a pattern.
-pub struct PatternSocket {
+pub(crate) struct PatternSocket {
     polled: AsyncFd<Polled>,
 }
 
@@ -104,7 +59,7 @@ impl PatternSocket {
         settings: &PatternSettings,
         keys: Option<Keys<'_>>,
     ) -> Result<Self, SocketError> {
-        let mut socket = context.socket(pattern.socket_type()).map_err(opening)?;
+        let mut socket = context.socket(socket_type(pattern)).map_err(opening)?;
         match keys {
             None => {}
             Some(Keys::Client(keys)) => {
@@ -125,7 +80,7 @@ impl PatternSocket {
     }
 
     /// Receives the next message, if there is one.
-    pub fn receive(&mut self) -> Result<Option<PatternMessage>, SocketError> {
+    pub(crate) fn receive(&mut self) -> Result<Option<PatternMessage>, SocketError> {
         let Some(first) = self.frame()? else { return Ok(None) };
         let mut frames = 1;
         let mut more = first.get_more();
@@ -142,7 +97,7 @@ impl PatternSocket {
     }
 
     /// The next notice of a subscriber to a publisher. For instance, byte 1 and a topic mean a new subscription.
-    pub fn notice(&mut self) -> Result<Option<Bytes>, SocketError> {
+    pub(crate) fn notice(&mut self) -> Result<Option<Bytes>, SocketError> {
         Ok(self.frame()?.map(frame::bytes))
     }
 
@@ -151,7 +106,11 @@ impl PatternSocket {
     }
 
     /// Sends a message: a topic, if the pattern has topics, and a record. `false`: the socket has no room for it.
-    pub fn send(&mut self, topic: Option<&Bytes>, record: &Bytes) -> Result<bool, SocketError> {
+    pub(crate) fn send(
+        &mut self,
+        topic: Option<&Bytes>,
+        record: &Bytes,
+    ) -> Result<bool, SocketError> {
         let socket = &mut self.polled.get_mut().socket;
         let mut share = |frame: &Bytes, flags| {
             retry_interrupted(|| frame::send_shared(socket, frame.clone(), zmq::DONTWAIT | flags))
@@ -172,7 +131,11 @@ impl PatternSocket {
     }
 
     /// Sends a message to the subscribers that have room for it. `false`: at least one subscriber had no room.
-    pub fn publish(&mut self, topic: Option<&Bytes>, record: &Bytes) -> Result<bool, SocketError> {
+    pub(crate) fn publish(
+        &mut self,
+        topic: Option<&Bytes>,
+        record: &Bytes,
+    ) -> Result<bool, SocketError> {
         if self.send(topic, record)? {
             return Ok(true);
         }
@@ -183,19 +146,19 @@ impl PatternSocket {
     }
 
     /// Sets whether a message is refused if one of its subscribers has no room for it.
-    pub fn refuse_if_full(&mut self, refuse: bool) -> Result<(), SocketError> {
+    pub(crate) fn refuse_if_full(&mut self, refuse: bool) -> Result<(), SocketError> {
         frame::set_xpub_nodrop(&mut self.polled.get_mut().socket, refuse).map_err(failed)
     }
 
     /// Starts or ends a subscription.
-    pub fn subscribe(&mut self, topic: &[u8], add: bool) -> Result<(), SocketError> {
+    pub(crate) fn subscribe(&mut self, topic: &[u8], add: bool) -> Result<(), SocketError> {
         let socket = &self.polled.get_ref().socket;
         let done = if add { socket.set_subscribe(topic) } else { socket.set_unsubscribe(topic) };
         done.map_err(failed)
     }
 
     /// Waits for one of these events.
-    pub async fn ready(&mut self, wanted: Wanted) -> Result<(), SocketError> {
+    pub(crate) async fn ready(&mut self, wanted: Wanted) -> Result<(), SocketError> {
         let mut events = zmq::PollEvents::empty();
         events.set(zmq::POLLIN, wanted.message);
         events.set(zmq::POLLOUT, wanted.room);
@@ -203,12 +166,12 @@ impl PatternSocket {
     }
 
     /// Binds an endpoint. Returns the endpoint with its port.
-    pub fn bind(&mut self, endpoint: &str) -> Result<String, SocketError> {
+    pub(crate) fn bind(&mut self, endpoint: &str) -> Result<String, SocketError> {
         super::router::bind(&self.polled.get_ref().socket, endpoint)
     }
 
     /// Connects to an endpoint.
-    pub fn connect(&mut self, endpoint: &str) -> Result<(), SocketError> {
+    pub(crate) fn connect(&mut self, endpoint: &str) -> Result<(), SocketError> {
         let socket = &self.polled.get_ref().socket;
         // With IPv6 enabled, libzmq resolves names to IPv6 only, and `localhost` would miss most peers.
         let named = socket.set_ipv6(endpoint.contains('['));
@@ -216,7 +179,7 @@ impl PatternSocket {
     }
 
     /// Disconnects from an endpoint.
-    pub fn disconnect(&mut self, endpoint: &str) -> Result<(), SocketError> {
+    pub(crate) fn disconnect(&mut self, endpoint: &str) -> Result<(), SocketError> {
         self.polled.get_ref().socket.disconnect(endpoint).map_err(connecting(endpoint))
     }
 
@@ -228,7 +191,7 @@ impl PatternSocket {
 
 /// The events of a socket's connections. It must be [ended](Self::end) before it is dropped, while the socket lives:
 /// libzmq's I/O thread waits for a reader of its events.
-pub struct Connections {
+pub(crate) struct Connections {
     events: AsyncFd<Polled>,
 }
 
@@ -253,7 +216,7 @@ impl Connections {
     }
 
     /// Stops watching.
-    pub fn end(self, socket: &mut PatternSocket) {
+    pub(crate) fn end(self, socket: &mut PatternSocket) {
         // This replaces the reader by a place without a reader and without events. An error means that there are no
         // events at all.
         if let Err(error) = socket.polled.get_ref().socket.monitor(&place(), 0) {
@@ -263,13 +226,13 @@ impl Connections {
     }
 
     /// Waits for an event.
-    pub async fn ready(&mut self) -> Result<(), SocketError> {
+    pub(crate) async fn ready(&mut self) -> Result<(), SocketError> {
         ready(&mut self.events, zmq::POLLIN).await.map_err(failed)
     }
 
     /// Returns the next event, if there is one: whether a connection was lost, and its address. `false`: the connection
     /// was made, or is being made.
-    pub fn next_change(&mut self) -> Option<(bool, String)> {
+    pub(crate) fn next_change(&mut self) -> Option<(bool, String)> {
         let socket = &self.events.get_ref().socket;
         // An event has two frames: its number and a value, then an address.
         while let Some(event) = receive(socket).ok().flatten() {

@@ -14,45 +14,46 @@ use super::wire::Wire;
 /// The time in which a closed socket may continue to write, and the other side may read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A socket that will be closed. If it is dropped instead, it continues to write its messages in the background, if the
-/// thread belongs to a tokio runtime.
-pub(crate) struct Closing(Option<(Stream, Wire)>);
+/// A socket that will be closed, by its connections. If it is dropped instead, it continues to write its messages in the
+/// background, if the thread belongs to a tokio runtime.
+pub(crate) struct Closing(Vec<(Stream, Wire)>);
 
 impl Closing {
-    pub(super) fn of(stream: Stream, wire: Wire) -> Self {
-        Closing(Some((stream, wire)))
+    pub(super) fn of(connections: Vec<(Stream, Wire)>) -> Self {
+        Closing(connections)
     }
 
-    /// There is nothing to close.
-    pub(super) fn done() -> Self {
-        Closing(None)
-    }
-
-    /// Closes the socket, and waits until the other side has read its messages, but not longer than the linger time.
+    /// Closes the socket, and waits until the other sides have read its messages, but not longer than the linger time.
     pub(crate) async fn close(mut self) {
-        if let Some((stream, wire)) = self.0.take() {
-            linger(stream, wire).await;
-        }
+        linger(std::mem::take(&mut self.0)).await;
     }
 
     /// Closes the socket at once and drops its messages.
     pub(crate) fn discard(mut self) {
-        self.0 = None;
+        self.0.clear();
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        let Some((stream, wire)) = self.0.take() else { return };
+        if self.0.is_empty() {
+            return;
+        }
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(linger(stream, wire));
+            runtime.spawn(linger(std::mem::take(&mut self.0)));
         }
     }
 }
 
-async fn linger(stream: Stream, wire: Wire) {
-    // After that time the other side has to do without the rest.
-    let _ = tokio::time::timeout(LINGER, finish(stream, wire)).await;
+async fn linger(connections: Vec<(Stream, Wire)>) {
+    let all = connections.into_iter().map(|(stream, wire)| Box::pin(finish(stream, wire)));
+    let mut all: Vec<_> = all.collect();
+    let ended = poll_fn(|cx| {
+        all.retain_mut(|one| one.as_mut().poll(cx).is_pending());
+        if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    // After that time the other sides have to do without the rest.
+    let _ = tokio::time::timeout(LINGER, ended).await;
 }
 
 async fn finish(mut stream: Stream, mut wire: Wire) {

@@ -277,7 +277,7 @@ impl Connection {
                     remote.wire.admit(admitted);
                     remote.write();
                 }
-                Ok(Some(Event::Ready)) => remote.write(),
+                Ok(Some(Event::Ready | Event::Subscription { .. })) => remote.write(),
                 Ok(None) => {
                     remote.write();
                     if !remote.read(scratch)? {

@@ -12,7 +12,7 @@ use mdp_protocol::Limits;
 use super::address::Address;
 use super::closing::Closing;
 use super::inproc::{Connected, Hub};
-use super::stream::Stream;
+use super::stream::{Patience, Stream};
 use super::wire::{ClientSide, Event, Wire, fault_of};
 use crate::ClientKeys;
 use crate::error::{Operation, SocketError};
@@ -71,7 +71,7 @@ impl Target {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            let connected = Stream::connect(&self.address).await;
+            let connected = Stream::connect(&self.address, Patience::Short).await;
             match connected.and_then(|stream| Ok((stream, self.side.wire()?))) {
                 Ok(parts) => return self.shake_hands(parts).await,
                 Err(error) => {
@@ -104,7 +104,7 @@ async fn handshake(stream: &mut Stream, wire: &mut Wire) -> Result<(), Handshake
                 return Err(fault_of(&error));
             }
             Ok(Some(Event::Ready)) => return written.map_err(|_| HandshakeFault::Ended),
-            Ok(Some(Event::Asks(_) | Event::Message(_))) => {}
+            Ok(Some(Event::Asks(_) | Event::Message(_) | Event::Subscription { .. })) => {}
             Ok(None) => {
                 let read = poll_fn(|cx| wire.poll_read(cx, stream)).await;
                 read.map_err(|_| HandshakeFault::Ended)?;
@@ -204,8 +204,8 @@ impl Dealer {
     /// Ends the socket after it has written its messages.
     pub(crate) fn into_closing(self) -> Closing {
         match self.state {
-            State::Connected(parts) => Closing::of(parts.0, parts.1),
-            State::Connecting(_) | State::Inside(_) | State::Lost => Closing::done(),
+            State::Connected(parts) => Closing::of(vec![*parts]),
+            State::Connecting(_) | State::Inside(_) | State::Lost => Closing::of(Vec::new()),
         }
     }
 
@@ -228,7 +228,7 @@ impl Dealer {
                     packet.frames.truncate(limits.frames);
                     return Some(packet);
                 }
-                Ok(Some(Event::Ready | Event::Asks(_))) => {}
+                Ok(Some(Event::Ready | Event::Asks(_) | Event::Subscription { .. })) => {}
                 Ok(None) => match wire.poll_read(&mut cx, stream) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => self.lose(&error),

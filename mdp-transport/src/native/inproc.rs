@@ -1,4 +1,4 @@
-//! Connections within the process: queues of messages, without a socket.
+//! Connections within the process: queues of messages, without a socket. Those of patterns are in `pattern`.
 //!
 //! A router takes the messages of all its peers from one [`Inbox`]. A dealer has a [`Mailbox`] of its own. So the order
 //! of a connection's messages is kept in both directions.
@@ -11,19 +11,26 @@ use std::task::{Context, Waker};
 
 use tokio::sync::Notify;
 
+use super::pattern::{Door, Pipe};
 use crate::packet::InPacket;
 
 /// Maximum number of messages of a dealer that the router has not taken yet.
 const MAX_WAITING: usize = 1_000;
 
-/// The routers of a context that are bound to a name, and the dealers that wait for a name to be bound.
+/// The sockets of a context that are bound to a name, and those that wait for a name to be bound.
 #[derive(Default)]
 pub(crate) struct Hub {
-    bound: Mutex<HashMap<Box<str>, Arc<Inbox>>>,
-    /// Notifies dealers of newly bound names.
+    bound: Mutex<HashMap<Box<str>, Place>>,
+    /// Notifies sockets that connect of newly bound names.
     news: Notify,
     /// The number of the next connection.
     next: AtomicU64,
+}
+
+/// What is bound to a name.
+enum Place {
+    Router(Arc<Inbox>),
+    Pattern(Arc<Door>),
 }
 
 /// The messages of all dealers for one router.
@@ -62,10 +69,15 @@ struct Posted {
     _with: Option<Box<dyn Send>>,
 }
 
-/// A name that is bound until this is dropped.
-pub(super) struct Bound {
+/// A name that is taken until this is dropped.
+pub(super) struct Name {
     hub: Arc<Hub>,
     name: Box<str>,
+}
+
+/// A router's name. The router's peers see the end when this is dropped.
+pub(super) struct Bound {
+    name: Option<Name>,
     inbox: Arc<Inbox>,
 }
 
@@ -76,21 +88,34 @@ pub(crate) struct Connected {
 }
 
 impl Hub {
-    /// Binds a name. `None`: another router has it.
+    /// Binds a router to a name. `None`: another socket has it.
     pub(super) fn bind(self: &Arc<Self>, name: &str, inbox: &Arc<Inbox>) -> Option<Bound> {
+        let name = self.take(name, Place::Router(Arc::clone(inbox)))?;
+        Some(Bound { name: Some(name), inbox: Arc::clone(inbox) })
+    }
+
+    /// Binds the socket of a pattern to a name. `None`: another socket has it.
+    pub(super) fn open(self: &Arc<Self>, name: &str, door: &Arc<Door>) -> Option<Name> {
+        self.take(name, Place::Pattern(Arc::clone(door)))
+    }
+
+    fn take(self: &Arc<Self>, name: &str, place: Place) -> Option<Name> {
         let mut bound = lock(&self.bound);
         if bound.contains_key(name) {
             return None;
         }
-        bound.insert(name.into(), Arc::clone(inbox));
+        bound.insert(name.into(), place);
         drop(bound);
         self.news.notify_waiters();
-        Some(Bound { hub: Arc::clone(self), name: name.into(), inbox: Arc::clone(inbox) })
+        Some(Name { hub: Arc::clone(self), name: name.into() })
     }
 
     /// Connects to a name. `None`: no router has it.
     pub(crate) fn connect(&self, name: &str) -> Option<Connected> {
-        let inbox = lock(&self.bound).get(name).map(Arc::clone)?;
+        let inbox = match lock(&self.bound).get(name)? {
+            Place::Router(inbox) => Arc::clone(inbox),
+            Place::Pattern(_) => return None,
+        };
         let mailbox = Arc::new(Mailbox {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             messages: Mutex::default(),
@@ -104,12 +129,30 @@ impl Hub {
 
     /// Connects to a name as soon as a router has it.
     pub(super) async fn connected(&self, name: &str) -> Connected {
+        self.when(|| self.connect(name)).await
+    }
+
+    /// Connects to a name as soon as a socket has it whose pattern fits.
+    pub(super) async fn joined(
+        &self,
+        name: &str,
+        connect: impl Fn(&Door) -> Option<Pipe> + Send,
+    ) -> Pipe {
+        let door = || match lock(&self.bound).get(name)? {
+            Place::Pattern(door) => Some(Arc::clone(door)),
+            Place::Router(_) => None,
+        };
+        self.when(|| connect(&*door()?)).await
+    }
+
+    /// Tries at once, and after each newly bound name.
+    async fn when<T>(&self, attempt: impl Fn() -> Option<T>) -> T {
         loop {
             let news = self.news.notified();
             let mut news = std::pin::pin!(news);
             news.as_mut().enable();
-            if let Some(connected) = self.connect(name) {
-                return connected;
+            if let Some(done) = attempt() {
+                return done;
             }
             news.await;
         }
@@ -122,9 +165,15 @@ impl fmt::Debug for Hub {
     }
 }
 
-impl Drop for Bound {
+impl Drop for Name {
     fn drop(&mut self) {
         lock(&self.hub.bound).remove(&self.name);
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.name = None;
         self.inbox.close();
     }
 }

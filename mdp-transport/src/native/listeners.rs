@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
 
-use super::address::{self, Address};
-use super::ipc::{self, BoundPath};
+use super::bind::{Listening, bind, is_of_peer};
+use super::ipc::BoundPath;
 use super::open_files::OpenFiles;
 use super::stream::Accepted;
 use crate::log_limit::LogLimit;
 
 /// The tokens of listeners are above this one, those of connections below.
 const FIRST: usize = usize::MAX / 2;
-/// Connections that the system accepts before the router does.
-const BACKLOG: i32 = 4_096;
 /// The pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The shortest time between two log lines about such errors.
@@ -57,17 +55,13 @@ impl Listeners {
     /// Binds an endpoint. Returns the endpoint with its port or path.
     pub(super) fn bind(&mut self, registry: &Registry, endpoint: &str) -> io::Result<String> {
         let token = Token(FIRST + self.all.len());
-        let (mut socket, bound) = match Address::of(endpoint)? {
-            Address::Tcp { host, port } => tcp(&host, port)?,
-            Address::Ipc(path) => {
-                let (listener, path) = ipc::bind(&path)?;
-                let bound = format!("ipc://{}", path.path().display());
-                (unix(listener, Some(path))?, bound)
+        let (listening, bound) = bind(endpoint)?;
+        let mut socket = match listening {
+            Listening::Tcp(listener) => Socket::Tcp(mio::net::TcpListener::from_std(listener)),
+            Listening::Unix(listener, path) => {
+                let socket = mio::net::UnixListener::from_std(listener);
+                Socket::Unix { socket, _path: path }
             }
-            Address::Abstract(name) => {
-                (unix(ipc::bind_abstract(&name)?, None)?, endpoint.to_owned())
-            }
-            Address::Inproc(_) => return Err(ErrorKind::InvalidInput.into()),
         };
         match &mut socket {
             Socket::Tcp(listener) => registry.register(listener, token, Interest::READABLE)?,
@@ -134,47 +128,4 @@ impl Listeners {
             );
         }
     }
-}
-
-/// The connection ended before it was accepted.
-fn is_of_peer(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
-    )
-}
-
-fn tcp(host: &str, port: address::Port) -> io::Result<(Socket, String)> {
-    use socket2::{Domain, Protocol, Type};
-
-    let mut failed = io::Error::from(ErrorKind::AddrNotAvailable);
-    for address in address::to_bind(host, port)? {
-        let bound = || {
-            let domain = Domain::for_address(address);
-            let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-            // A port can be bound again while its former connections end.
-            #[cfg(unix)]
-            socket.set_reuse_address(true)?;
-            if address.is_ipv6() {
-                socket.set_only_v6(false)?;
-            }
-            socket.bind(&address.into())?;
-            socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            Ok(mio::net::TcpListener::from_std(socket.into()))
-        };
-        match bound() {
-            Ok(listener) => {
-                let endpoint = address::endpoint_of(listener.local_addr()?);
-                return Ok((Socket::Tcp(listener), endpoint));
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-fn unix(listener: std::os::unix::net::UnixListener, path: Option<BoundPath>) -> io::Result<Socket> {
-    listener.set_nonblocking(true)?;
-    Ok(Socket::Unix { socket: mio::net::UnixListener::from_std(listener), _path: path })
 }

@@ -22,6 +22,15 @@ const KEEPALIVE_COUNT: u32 = 3;
 /// The time for one of several addresses of a host. The system's own limit is two minutes.
 const ONE_ADDRESS: Duration = Duration::from_secs(3);
 
+/// What a tcp connection does with a peer that is there and takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Gives it up as soon as a peer that does not answer.
+    Short,
+    /// Waits: the peer may hold its senders back for as long as it likes.
+    Long,
+}
+
 /// A stream of a tokio task.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -30,11 +39,11 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Connects. Names are resolved, and all their addresses are tried.
-    pub(super) async fn connect(address: &Address) -> io::Result<Self> {
+    pub(super) async fn connect(address: &Address, patience: Patience) -> io::Result<Self> {
         match address {
             Address::Tcp { host, port: Port::Number(port) } => {
                 let stream = connect_tcp(host, *port).await?;
-                set_up(&SockRef::from(&stream));
+                set_up(&SockRef::from(&stream), patience);
                 Ok(Stream::Tcp(stream))
             }
             Address::Ipc(path) => UnixStream::connect(path).await.map(Stream::Unix),
@@ -44,6 +53,20 @@ impl Stream {
             Address::Tcp { port: Port::Any, .. } | Address::Inproc(_) => {
                 Err(io::ErrorKind::InvalidInput.into())
             }
+        }
+    }
+
+    /// A stream that a listener has accepted.
+    pub(super) fn accepted(stream: TcpStream, patience: Patience) -> Self {
+        set_up(&SockRef::from(&stream), patience);
+        Stream::Tcp(stream)
+    }
+
+    /// The host of the peer. `None`: the peer is on this machine, over a Unix socket.
+    pub(super) fn host(&self) -> Option<String> {
+        match self {
+            Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_string()),
+            Stream::Unix(_) => None,
         }
     }
 
@@ -121,14 +144,16 @@ async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// Sets the options of a tcp connection. A connection works without them, so errors are only logged.
-fn set_up(socket: &SockRef<'_>) {
+fn set_up(socket: &SockRef<'_>, patience: Patience) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_AGAIN);
     #[cfg(not(windows))]
     let keepalive = keepalive.with_retries(KEEPALIVE_COUNT);
     let set = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&keepalive));
-    // A peer that takes nothing is given up as soon as a peer that does not answer.
     #[cfg(target_os = "linux")]
     let set = set.and_then(|()| {
+        if patience == Patience::Long {
+            return Ok(());
+        }
         let longest = KEEPALIVE_IDLE + KEEPALIVE_COUNT * KEEPALIVE_AGAIN;
         socket.set_tcp_user_timeout(Some(longest))
     });
@@ -145,7 +170,7 @@ pub(super) enum Accepted {
 
 impl Accepted {
     pub(super) fn tcp(stream: mio::net::TcpStream) -> Self {
-        set_up(&SockRef::from(&stream));
+        set_up(&SockRef::from(&stream), Patience::Short);
         Accepted::Tcp(stream)
     }
 
@@ -218,5 +243,30 @@ impl Write for Accepted {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A puller that does not read for minutes keeps its pusher.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn patience_is_an_option_of_the_socket() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = Port::Number(listener.local_addr().unwrap().port());
+        let address = Address::Tcp { host: "127.0.0.1".into(), port };
+        for patience in [Patience::Short, Patience::Long] {
+            let connected = Stream::connect(&address, patience).await.unwrap();
+            let accepted = Stream::accepted(listener.accept().await.unwrap().0, patience);
+            for stream in [connected, accepted] {
+                let Stream::Tcp(stream) = stream else { panic!("not tcp") };
+                let socket = SockRef::from(&stream);
+                let timeout = socket.tcp_user_timeout().unwrap();
+                assert_eq!(timeout.is_some(), patience == Patience::Short);
+                assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+            }
+        }
     }
 }

@@ -54,6 +54,11 @@ pub(super) enum Event {
     Message(InPacket),
     /// May the owner of this key connect? [`Wire::admit`] is the answer.
     Asks(PublicKey),
+    /// A subscriber adds this topic, or takes it back. Only publishers get this.
+    Subscription {
+        topic: Bytes,
+        add: bool,
+    },
 }
 
 /// The settings of all connections that a router accepts.
@@ -119,12 +124,12 @@ impl ClientSide {
     }
 }
 
-fn zmtp_keys(keys: &KeyPair) -> zmtp::KeyPair {
+pub(super) fn zmtp_keys(keys: &KeyPair) -> zmtp::KeyPair {
     zmtp::KeyPair::new(keys.secret().expose())
 }
 
 impl Wire {
-    fn new(config: &Arc<Config>) -> io::Result<Self> {
+    pub(super) fn new(config: &Arc<Config>) -> io::Result<Self> {
         let seed = Seed::fill(getrandom::fill).map_err(io::Error::other)?;
         let mut out = Outgoing::default();
         let zmtp = Connection::new(config, seed, Time::from_ms(0), out.output());
@@ -187,7 +192,8 @@ impl Wire {
                     let key = peer.key().map(|key| *key.as_bytes()).unwrap_or_default();
                     Event::Asks(PublicKey::from_bytes(key))
                 }
-                // Subscriptions are for publishers.
+                Some(zmtp::Event::Subscribe(topic)) => Event::Subscription { topic, add: true },
+                Some(zmtp::Event::Cancel(topic)) => Event::Subscription { topic, add: false },
                 Some(_) => continue,
             }));
         }
@@ -252,6 +258,19 @@ impl Wire {
         }
         if let Some(with) = with {
             self.out.guard(with);
+        }
+    }
+
+    /// Adds a subscription, or takes one back.
+    pub(super) fn subscribe(&mut self, topic: &[u8], add: bool) {
+        let out = self.out.output();
+        let sent = match add {
+            true => self.zmtp.subscribe(topic, out),
+            false => self.zmtp.cancel(topic, out),
+        };
+        // A connection that has ended is noticed when it is read.
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a subscription is not sent");
         }
     }
 
