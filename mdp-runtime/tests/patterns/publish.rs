@@ -1,5 +1,6 @@
 //! Publishers and subscribers.
 
+use mdp_runtime::Transport;
 use mdp_runtime::patterns::{MAX_TOPIC_BYTES, Published, SendError, SubscribeError};
 
 use super::*;
@@ -186,6 +187,9 @@ async fn who_does_not_read_holds_up_neither_publisher_nor_others() {
         assert_eq!(received(&mut quick).await, ("a".into(), number));
     }
     assert!(publisher.overruns() >= 1, "{publisher:?}");
+    // The native transport knows what each subscriber has lost. Here only one loses.
+    let native = Context::global().transport() == Transport::Native;
+    assert_eq!(publisher.lost(), native.then(|| publisher.overruns()));
     // It reads on, with a gap.
     let (mut numbers, mut last) = (Vec::new(), 100);
     while numbers.last() != Some(&last) {

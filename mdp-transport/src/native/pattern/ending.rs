@@ -15,6 +15,8 @@ pub(super) enum Ending {
     Protocol(zmtp::Error),
     #[error("the handshake took too long")]
     HandshakeTime,
+    #[error("too many handshakes at once")]
+    Surplus,
     #[error(
         "the server has ended the handshake; it may not allow this key, or have another key itself"
     )]
@@ -40,6 +42,7 @@ impl Ending {
             | Ending::System(_)
             | Ending::HandshakeTime
             | Ending::Handshake
+            | Ending::Surplus
             | Ending::Paired
             | Ending::Disconnected => false,
         }

@@ -29,6 +29,10 @@ impl<T> Places<T> {
         }
     }
 
+    pub(super) fn get(&self, place: usize) -> Option<&T> {
+        self.all.get(place)?.as_ref()
+    }
+
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         self.all.get_mut(place)?.as_mut()
     }

@@ -14,7 +14,9 @@ use mdp_zmtp::{Config, Mechanism};
 use super::super::address::Address;
 use super::super::admission::Admission;
 use super::super::closing::Closing;
+use super::super::handshakes::Handshakes;
 use super::super::inproc::Hub;
+use super::super::open_files::OpenFiles;
 use super::super::wire::zmtp_keys;
 use super::ending::Ending;
 use super::link::{Link, Target};
@@ -72,6 +74,8 @@ pub(crate) struct PatternSocket {
     listeners: Vec<Listener>,
     links: Places<Link>,
     peers: Places<Box<Peer>>,
+    /// Handshakes of peers that have connected. Each peer has a timer of its own.
+    handshakes: Handshakes<usize>,
     signals: Signals,
     /// The parts with news, while they are looked at.
     due: Vec<Part>,
@@ -151,6 +155,7 @@ impl PatternSocket {
             listeners: Vec::new(),
             links: Places::default(),
             peers: Places::default(),
+            handshakes: Handshakes::new(OpenFiles::new().max()),
             signals: Signals::default(),
             due: Vec::new(),
             readable: VecDeque::new(),
@@ -450,12 +455,27 @@ impl PatternSocket {
         for _ in 0..TURN {
             let Some(listener) = self.listeners.get_mut(place) else { return };
             let Poll::Ready(found) = listener.poll_accept() else { return };
-            if let Err(error) = self.add(found, None) {
-                tracing::warn!(%error, "a connection was not accepted");
+            let peer = self.peers.next();
+            match self.add(found, None) {
+                Ok(()) => self.limit_handshakes(peer),
+                Err(error) => tracing::warn!(%error, "a connection was not accepted"),
             }
         }
         if let Some(listener) = self.listeners.get(place) {
             listener.wake();
+        }
+    }
+
+    /// Ends the handshake of another peer if this new one is one too many.
+    fn limit_handshakes(&mut self, place: usize) {
+        self.handshakes.begin(std::time::Instant::now(), place);
+        let host = |place| {
+            let peer = self.peers.get(place)?;
+            let is_open = peer.joined().is_none() && peer.link().is_none();
+            is_open.then(|| peer.host().cloned())
+        };
+        if let Some(surplus) = self.handshakes.next_surplus(host) {
+            self.end(surplus, &Ending::Surplus);
         }
     }
 
@@ -616,5 +636,45 @@ fn makes_room(peer: &mut Peer) -> bool {
 fn mark_dirty(peer: &mut Peer, place: usize, dirty: &mut Vec<usize>) {
     if !std::mem::replace(&mut peer.listed().dirty, true) {
         dirty.push(place);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// Those that connect and say nothing do not fill the table, and keep nobody out.
+    #[tokio::test]
+    async fn handshakes_that_are_not_over_are_bounded() {
+        let hub = Arc::<Hub>::default();
+        let settings = PatternSettings { waiting: 10, frame_bytes: 1_000, verbose: false };
+        let new = |pattern| PatternSocket::new(&hub, pattern, &settings, None).unwrap();
+        let mut puller = new(Pattern::Puller);
+        // Four at once.
+        puller.handshakes = Handshakes::new(8);
+        let endpoint = puller.bind("tcp://127.0.0.1:*").unwrap();
+        let address = endpoint.strip_prefix("tcp://").unwrap();
+        let silent: Vec<_> = (0..50).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut pusher = new(Pattern::Pusher);
+        pusher.connect(&endpoint).unwrap();
+        let (wanted, record) = (Wanted { message: true, room: true }, Bytes::from_static(b"x"));
+        let mut most = 0;
+        let received = async {
+            while puller.receive().is_none() {
+                most = most.max(puller.peers.iter().count());
+                pusher.send(None, &record).unwrap();
+                tokio::task::yield_now().await;
+                tokio::select! {
+                    () = puller.ready(wanted) => {}
+                    () = pusher.ready(wanted) => {}
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), received).await.unwrap();
+        assert!(most <= 5, "{most}");
+        drop(silent);
     }
 }
