@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use mdp_runtime::Transport;
+use mdp_runtime::Context;
 
 use crate::bench::BenchArgs;
 use crate::call::CallArgs;
@@ -21,7 +21,7 @@ use crate::top::TopArgs;
 use crate::watch::WatchArgs;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let libzmq = Transport::libzmq_version().unwrap_or_else(|| "without libzmq".into());
+    let libzmq = Context::libzmq_version().unwrap_or_else(|| "without libzmq".into());
     format!("{} ({libzmq})", env!("CARGO_PKG_VERSION"))
 });
 

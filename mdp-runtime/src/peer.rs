@@ -43,7 +43,7 @@ impl ConnectSettings {
     pub(crate) fn into_options(self) -> Result<ConnectOptions, Unusable> {
         let context = self.context.unwrap_or_else(|| Context::global().clone());
         let count = self.endpoints.len();
-        let keys = self.curve.map(|curve| curve.prepare(&context, count)).transpose()?;
+        let keys = self.curve.map(|curve| curve.prepare(context.has_curve(), count)).transpose()?;
         Ok(ConnectOptions { context, endpoints: self.endpoints, keys })
     }
 }

@@ -46,6 +46,15 @@ pub(crate) struct Said {
     pub(crate) cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
+/// The reason why keys cannot be checked.
+#[derive(Debug)]
+pub enum NoHandler {
+    /// The socket of libzmq's handler failed.
+    Socket(SocketError),
+    /// The thread of libzmq's handler could not be started.
+    Thread(io::Error),
+}
+
 /// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {

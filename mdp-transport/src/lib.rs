@@ -58,19 +58,21 @@ pub mod spin;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::unwrap_used)]
 pub mod testing;
+mod transport;
 mod waker;
 
 pub use arrival::{Content, Unproven};
-pub use context::{Context, Transport};
+pub use context::Context;
 pub use dealer::{Closing, Dealer, close_all};
 pub use endpoint::EndpointError;
-pub use error::{SocketError, Unsent};
+pub use error::{NoHandler, SocketError, Unsent};
 pub use frame::Frame;
 pub use native::Route;
 pub use packet::{InPacket, OutPacket};
-pub use registration::{NoHandler, Registration};
+pub use registration::Registration;
 pub use router::{Arrival, Loss, Origin, Router};
 pub use security::curve::{ClientKeys, Unusable};
 pub use security::handshake::Faults;
 pub use security::trusted::{Mark, SETTLED, read_now, wait_until_settled};
+pub use transport::Transport;
 pub use waker::{Waker, Wakeups};

@@ -10,11 +10,10 @@ use mdp_protocol::{Identity, Limits, Span, Time};
 
 use crate::ClientKeys;
 use crate::arrival::{Content, Unproven};
-use crate::context::Transport;
-use crate::error::{SocketError, Unsent};
+use crate::error::{NoHandler, SocketError, Unsent};
 use crate::packet::{InPacket, OutPacket};
-use crate::registration::NoHandler;
 use crate::security::{AllowList, HandshakeFault, KeyPair};
+use crate::transport::Transport;
 
 /// There is none.
 #[derive(Clone)]

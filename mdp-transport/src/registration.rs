@@ -1,20 +1,9 @@
 //! Whose keys a server accepts, by either transport.
 
-use std::io;
-
 use crate::context::{Context, Sockets};
-use crate::error::SocketError;
+use crate::error::NoHandler;
 use crate::libzmq;
 use crate::security::AllowList;
-
-/// The reason why keys cannot be checked.
-#[derive(Debug)]
-pub enum NoHandler {
-    /// The socket of libzmq's handler failed.
-    Socket(SocketError),
-    /// The thread of libzmq's handler could not be started.
-    Thread(io::Error),
-}
 
 /// Admits the keys of a list while it exists.
 pub struct Registration(Kind);

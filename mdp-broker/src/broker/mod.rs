@@ -507,7 +507,7 @@ fn secure<'a>(
     context: &Context,
     waker: &Arc<Waker>,
 ) -> Result<(&'a KeyPair, Registration), BindError> {
-    curve.check(context)?;
+    curve.check(context.has_curve())?;
     let waker = Arc::clone(waker);
     let registration = Registration::new(context, curve.allowed().clone(), move || waker.wake());
     let registration = registration.map_err(|failed| match failed {

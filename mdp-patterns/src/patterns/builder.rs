@@ -230,10 +230,10 @@ impl<H> Builder<H> {
         match (&self.curve_server, &self.curve) {
             (None, None) => Ok(None),
             (None, Some(curve)) if !self.endpoints.iter().any(binds) => {
-                Ok(Some(Keys::Client(curve.prepare(context, 1)?)))
+                Ok(Some(Keys::Client(curve.prepare(context.has_curve(), 1)?)))
             }
             (Some(curve), None) if self.endpoints.iter().all(binds) => {
-                curve.check(context)?;
+                curve.check(context.has_curve())?;
                 // If the handler ends, connected peers stay, but no new peer is accepted.
                 let registration = Registration::new(context, curve.allowed().clone(), || {})
                     .map_err(|failed| match failed {

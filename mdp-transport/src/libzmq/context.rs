@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::version::warn_if_old;
 use super::zap;
 use crate::clock;
-use crate::context::Transport;
+use crate::transport::Transport;
 
 /// A ZeroMQ context with its I/O threads. A clone is a handle on the same context.
 #[derive(Clone)]

@@ -13,7 +13,6 @@ use mdp_protocol::{Limits, Span};
 
 use super::router::{Message, Router};
 use super::{Dealer, Hub, WakeHandle};
-use crate::context::{Context, Transport};
 use crate::packet::{InPacket, OutPacket};
 use crate::security::curve::CurveClient;
 use crate::security::{AllowList, HandshakeFault, KeyPair};
@@ -23,10 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn router(hub: &Arc<Hub>, endpoint: &str, curve: Option<(&KeyPair, AllowList)>) -> Router {
     let (_, wait) = WakeHandle::pair().unwrap();
     Router::bind(hub, &Limits::default(), &[endpoint.to_owned()], curve, wait).unwrap()
-}
-
-fn native() -> Context {
-    Context::with_transport(Transport::Native)
 }
 
 fn out(first: &[u8], frames: &[Bytes]) -> OutPacket {
@@ -99,7 +94,7 @@ async fn speaks(endpoint: &str, curve: bool) {
     let router = router(&context, endpoint, curve.then_some((&server, list)));
     let endpoint = router.endpoints()[0].clone();
     let lost = echo(router);
-    let keys = CurveClient::new(*server.public()).key_pair(own).prepare(&native(), 1).unwrap();
+    let keys = CurveClient::new(*server.public()).key_pair(own).prepare(true, 1).unwrap();
     let keys = curve.then_some((&keys, 0));
     let mut dealer = Dealer::connect(&context, &endpoint, keys).unwrap();
     for bytes in [0, 1, 254, 255, 256, 1_023, 1_024, 65_535, 65_536, 3_000_000] {
@@ -193,8 +188,8 @@ async fn who_may_not_connect_hears_why() {
         (Some(wrong.public()), HandshakeFault::Ended),
         (None, HandshakeFault::Mechanism),
     ] {
-        let keys = key
-            .map(|key| CurveClient::new(*key).key_pair(own.clone()).prepare(&native(), 1).unwrap());
+        let keys =
+            key.map(|key| CurveClient::new(*key).key_pair(own.clone()).prepare(true, 1).unwrap());
         let keys = keys.as_ref().map(|keys| (keys, 0));
         let mut dealer = Dealer::connect(&context, &endpoint, keys).unwrap();
         let fault = loop {

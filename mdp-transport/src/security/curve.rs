@@ -4,29 +4,6 @@ use std::fmt;
 use std::path::Path;
 
 use super::{AllowList, CurveUnavailable, KeyFileError, KeyPair, PublicKey};
-use crate::context::{Context, Sockets};
-use crate::libzmq::curve::has_curve;
-
-/// Asks libzmq whether it has CURVE; tests replace the function. The native transport has it always.
-#[derive(Clone, Copy)]
-struct Capability(fn() -> bool);
-
-impl Capability {
-    fn check(self, context: &Context) -> Result<(), CurveUnavailable> {
-        match context.sockets() {
-            Sockets::Native(_) => Ok(()),
-            Sockets::Libzmq(_) if (self.0)() => Ok(()),
-            Sockets::Libzmq(_) => Err(CurveUnavailable::Libzmq),
-        }
-    }
-}
-
-impl Default for Capability {
-    fn default() -> Self {
-        Capability(has_curve)
-    }
-}
-
 /// The CURVE settings of the binding side: its key pair, and the keys whose connections it accepts. Default: no keys;
 /// add some with [`allow`](Self::allow) or [`allow_list`](Self::allow_list).
 ///
@@ -45,13 +22,13 @@ impl Default for Capability {
 pub struct CurveServer {
     keys: KeyPair,
     allowed: AllowList,
-    capability: Capability,
+    without_curve: bool,
 }
 
 impl CurveServer {
     /// Uses this key pair.
     pub fn new(keys: KeyPair) -> Self {
-        CurveServer { keys, allowed: AllowList::nobody(), capability: Capability::default() }
+        CurveServer { keys, allowed: AllowList::nobody(), without_curve: false }
     }
 
     /// Uses the key pair of this secret key file.
@@ -111,15 +88,15 @@ impl CurveServer {
     }
 
     #[doc(hidden)]
-    pub fn check(&self, context: &Context) -> Result<(), CurveUnavailable> {
-        self.capability.check(context)
+    pub fn check(&self, has_curve: bool) -> Result<(), CurveUnavailable> {
+        check(has_curve && !self.without_curve)
     }
 
     /// Behaves as if libzmq had no CURVE.
     #[doc(hidden)]
     #[cfg(any(test, feature = "testing"))]
     pub fn without_curve(mut self) -> Self {
-        self.capability = Capability(|| false);
+        self.without_curve = true;
         self
     }
 }
@@ -154,7 +131,7 @@ impl fmt::Debug for CurveServer {
 pub struct CurveClient {
     own: Option<KeyPair>,
     servers: Vec<PublicKey>,
-    capability: Capability,
+    without_curve: bool,
 }
 
 impl CurveClient {
@@ -167,7 +144,7 @@ impl CurveClient {
     /// changes its key, its endpoint may be added twice, once with each key.
     pub fn with_servers(servers: impl IntoIterator<Item = PublicKey>) -> Self {
         let servers = servers.into_iter().collect();
-        CurveClient { own: None, servers, capability: Capability::default() }
+        CurveClient { own: None, servers, without_curve: false }
     }
 
     /// Sets the connecting side's own key pair.
@@ -178,8 +155,8 @@ impl CurveClient {
 
     /// The keys for sockets to this many endpoints.
     #[doc(hidden)]
-    pub fn prepare(&self, context: &Context, endpoints: usize) -> Result<ClientKeys, Unusable> {
-        self.capability.check(context).map_err(Unusable::Unavailable)?;
+    pub fn prepare(&self, has_curve: bool, endpoints: usize) -> Result<ClientKeys, Unusable> {
+        check(has_curve && !self.without_curve).map_err(Unusable::Unavailable)?;
         let keys = self.servers.len();
         if keys != 1 && keys != endpoints {
             return Err(Unusable::ServerKeys { keys, endpoints });
@@ -195,7 +172,7 @@ impl CurveClient {
     #[doc(hidden)]
     #[cfg(any(test, feature = "testing"))]
     pub fn without_curve(mut self) -> Self {
-        self.capability = Capability(|| false);
+        self.without_curve = true;
         self
     }
 }
@@ -206,6 +183,11 @@ impl fmt::Debug for CurveClient {
         shown.field("own", &self.own.as_ref().map(KeyPair::public)).field("servers", &self.servers);
         shown.finish_non_exhaustive()
     }
+}
+
+/// `has_curve`: whether the sockets can have CURVE.
+fn check(has_curve: bool) -> Result<(), CurveUnavailable> {
+    if has_curve { Ok(()) } else { Err(CurveUnavailable::Libzmq) }
 }
 
 /// The reason why CURVE cannot be used for connecting.
@@ -247,30 +229,21 @@ impl ClientKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Transport;
 
     #[test]
     fn there_is_a_key_for_each_endpoint_or_one_for_all() {
         let [a, b] = [(); 2].map(|()| *KeyPair::new().unwrap().public());
         let several = CurveClient::with_servers([a, b]);
-        let context = Context::with_transport(Transport::Native);
-        assert!(CurveClient::new(a).prepare(&context, 3).is_ok());
-        assert!(several.prepare(&context, 2).is_ok());
-        let wrong = |curve: CurveClient, endpoints| curve.prepare(&context, endpoints).unwrap_err();
+        assert!(CurveClient::new(a).prepare(true, 3).is_ok());
+        assert!(several.prepare(true, 2).is_ok());
+        let wrong = |curve: CurveClient, endpoints| curve.prepare(true, endpoints).unwrap_err();
         assert_eq!(wrong(several.clone(), 3), Unusable::ServerKeys { keys: 2, endpoints: 3 });
         assert_eq!(wrong(several, 1), Unusable::ServerKeys { keys: 2, endpoints: 1 });
         let none = CurveClient::with_servers([]);
         assert_eq!(wrong(none, 1), Unusable::ServerKeys { keys: 0, endpoints: 1 });
-        // What libzmq lacks is no loss to the native transport.
-        assert!(CurveClient::new(a).without_curve().prepare(&context, 1).is_ok());
-    }
-
-    #[test]
-    fn without_curve_in_libzmq_there_are_no_keys_for_its_sockets() {
-        let curve = CurveClient::new(*KeyPair::new().unwrap().public()).without_curve();
-        let context = Context::with_transport(Transport::Libzmq);
-        let missing = curve.prepare(&context, 1).unwrap_err();
-        assert_eq!(missing, Unusable::Unavailable(CurveUnavailable::Libzmq));
+        let unavailable = Unusable::Unavailable(CurveUnavailable::Libzmq);
+        assert_eq!(wrong(CurveClient::new(a).without_curve(), 1), unavailable);
+        assert_eq!(CurveClient::new(a).prepare(false, 1).unwrap_err(), unavailable);
     }
 
     #[test]

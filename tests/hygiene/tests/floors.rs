@@ -25,16 +25,17 @@ fn programs_have(features: &[&str]) -> BTreeSet<String> {
 
 const BROKERS: &[&str] = &["mdp-broker", "serde_json", "toml"];
 const PATTERNS: &[&str] = &["mdp-patterns"];
+const LIBZMQ: &[&str] = &["zmq", "zmq-sys"];
 
 #[test]
 fn a_client_without_the_broker_compiles_nothing_of_it() {
     let alone = ["toml_edit", "toml_datetime", "serde", "tempfile"];
     for features in [&[][..], &["macros"]] {
         let found = programs_have(features);
-        for name in ["mdp-transport", "mdp-call", "mdp-protocol", "zmq", "tokio", "prost"] {
+        for name in ["mdp-transport", "mdp-call", "mdp-protocol", "mdp-zmtp", "tokio", "prost"] {
             assert!(found.contains(name), "{name} is needed, so the list is not right: {found:?}");
         }
-        for name in [BROKERS, PATTERNS, &alone].concat() {
+        for name in [BROKERS, PATTERNS, LIBZMQ, &alone].concat() {
             assert!(!found.contains(name), "{name} is compiled with {features:?} alone");
         }
     }
@@ -43,13 +44,17 @@ fn a_client_without_the_broker_compiles_nothing_of_it() {
 /// The same words, where they are true.
 #[test]
 fn each_feature_brings_its_own_and_not_the_others() {
-    for (feature, own, others) in [("broker", BROKERS, PATTERNS), ("patterns", PATTERNS, BROKERS)] {
+    for (feature, own, others) in [
+        ("broker", BROKERS, [PATTERNS, LIBZMQ]),
+        ("patterns", PATTERNS, [BROKERS, LIBZMQ]),
+        ("zmq", LIBZMQ, [BROKERS, PATTERNS]),
+    ] {
         let found = programs_have(&["macros", feature]);
         for name in own {
             assert!(found.contains(*name), "{name} is not compiled with {feature}");
         }
-        for name in others {
-            assert!(!found.contains(*name), "{name} is compiled with {feature}");
+        for name in others.concat() {
+            assert!(!found.contains(name), "{name} is compiled with {feature}");
         }
         assert!(!found.contains("tempfile"), "tempfile is compiled with {feature}");
     }

@@ -21,8 +21,8 @@ use request::{Question, Refusal, Verdict};
 use super::context::Context;
 use super::error::admitting;
 use crate::ends;
+use crate::error::NoHandler;
 use crate::log_limit::LogLimit;
-use crate::registration::NoHandler;
 use crate::security::AllowList;
 
 const ENDPOINT: &str = "inproc://zeromq.zap.01";

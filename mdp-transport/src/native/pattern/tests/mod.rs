@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use crate::context::{Context, Transport};
+use crate::context::Context;
 use crate::dealer::close_all;
 use crate::pattern::{
     Pattern, PatternKeys, PatternMessage, PatternSettings, PatternSocket, Wanted, into_closing,
@@ -19,6 +19,7 @@ use crate::pattern::{
 use crate::registration::Registration;
 use crate::security::curve::CurveClient;
 use crate::security::{AllowList, KeyPair};
+use crate::transport::Transport;
 
 /// What a test waits for comes much sooner, or never.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -146,7 +147,7 @@ impl Keys {
 
     fn client(&self, context: &Context, pattern: Pattern) -> PatternSocket {
         let curve = CurveClient::new(*self.server.public()).key_pair(self.own.clone());
-        let keys = curve.prepare(context, 1).unwrap();
+        let keys = curve.prepare(true, 1).unwrap();
         let keys = Some(PatternKeys::Client(&keys));
         open(context, pattern, &settings(2_000), keys).unwrap()
     }
