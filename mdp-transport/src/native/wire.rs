@@ -15,6 +15,7 @@ use mdp_zmtp::{
 };
 use tokio::io::ReadBuf;
 
+use super::buffers;
 use super::outgoing::Outgoing;
 use super::stream::Stream;
 use crate::packet::{InPacket, OutPacket};
@@ -25,6 +26,10 @@ const FRAME_BYTES: usize = 64 << 20;
 const FRAMES: usize = 1_025;
 /// The bytes that a task reads at once.
 const READ: usize = 64 * 1024;
+/// A frame of at least this many bytes is read into a buffer of its own.
+const LARGE: usize = READ;
+/// The most memory that the announced length of a frame reserves. The rest comes with the bytes.
+const MAX_RESERVED: usize = 4 << 20;
 /// The time in which a client's handshake must end, in milliseconds.
 const CLIENT_HANDSHAKE_MS: u64 = 30_000;
 /// The time in which a server's handshake must end, in milliseconds.
@@ -39,12 +44,20 @@ thread_local! {
 pub(super) struct Wire {
     zmtp: Connection,
     input: BytesMut,
+    /// A large frame that is being read. `input` is empty until it is complete.
+    large: Option<Large>,
     /// No further event is in the input.
     parsed: bool,
     /// The handshake was over once, even if the connection has ended since.
     was_ready: bool,
     out: Outgoing,
     begun: Instant,
+}
+
+/// The body of a large frame.
+struct Large {
+    buffer: Vec<u8>,
+    missing: usize,
 }
 
 /// What came over the connection.
@@ -136,6 +149,7 @@ impl Wire {
         Ok(Wire {
             zmtp,
             input: BytesMut::new(),
+            large: None,
             parsed: true,
             was_ready: false,
             out,
@@ -173,10 +187,20 @@ impl Wire {
         }
         let now = self.now();
         loop {
-            let event = self.zmtp.receive(now, &mut self.input, self.out.output())?;
+            let event = match self.large.take_if(|large| large.missing == 0) {
+                Some(large) => {
+                    match self.zmtp.end_large(now, buffers::into_bytes(large.buffer))? {
+                        // More frames of the message follow.
+                        None => continue,
+                        event => event,
+                    }
+                }
+                None => self.zmtp.receive(now, &mut self.input, self.out.output())?,
+            };
             return Ok(Some(match event {
                 None => {
                     self.parsed = true;
+                    self.read_large(now);
                     return Ok(None);
                 }
                 Some(zmtp::Event::Message(message)) => {
@@ -199,6 +223,24 @@ impl Wire {
         }
     }
 
+    /// Begins or goes on to read the body of a large frame into a buffer of its own.
+    fn read_large(&mut self, now: Time) {
+        if self.large.is_some() {
+            // A slow frame is no silence.
+            return self.zmtp.touch(now);
+        }
+        if self.zmtp.missing() == 0 {
+            return;
+        }
+        if let Some(bytes) = self.zmtp.begin_large(&mut self.input, LARGE) {
+            let mut buffer = buffers::take(bytes.min(MAX_RESERVED));
+            buffer.extend_from_slice(&self.input);
+            let missing = bytes.saturating_sub(self.input.len());
+            self.input = BytesMut::new();
+            self.large = Some(Large { buffer, missing });
+        }
+    }
+
     /// Answers [`Event::Asks`].
     pub(super) fn admit(&mut self, admitted: bool) {
         let out = self.out.output();
@@ -212,7 +254,14 @@ impl Wire {
 
     /// Adds octets that came.
     pub(super) fn feed(&mut self, octets: &[u8]) {
-        self.input.reserve(octets.len().max(self.zmtp.missing()));
+        let mut octets = octets;
+        if let Some(large) = &mut self.large {
+            let (body, rest) = octets.split_at_checked(large.missing).unwrap_or((octets, &[]));
+            large.buffer.extend_from_slice(body);
+            large.missing -= body.len();
+            octets = rest;
+        }
+        self.input.reserve(octets.len().max(self.zmtp.missing().min(MAX_RESERVED)));
         self.input.extend_from_slice(octets);
         self.parsed = false;
     }
@@ -308,6 +357,7 @@ impl Wire {
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }
+        buffers::rest();
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Connection {
     /// Bytes that the handshake may still have.
     handshake_bytes: usize,
     minor: u8,
+    /// The driver reads the body of a frame. Whether more frames of the message follow.
+    large: Option<bool>,
     ended: Option<Box<Error>>,
 }
 
@@ -78,6 +80,7 @@ impl Connection {
             missing: 0,
             handshake_bytes: config.bounds().handshake_bytes,
             minor: 0,
+            large: None,
             ended: None,
             config: Arc::clone(config),
         }

@@ -26,6 +26,9 @@ impl Connection {
         input: &mut BytesMut,
         out: &mut Output,
     ) -> Result<Option<Event>, Error> {
+        if self.large.is_some() {
+            return Ok(None);
+        }
         while let Some(frame) = self.next_frame(input)? {
             // What follows a PING in the same read counts as an answer to it.
             self.alive.heard(now);
@@ -39,6 +42,43 @@ impl Connection {
         }
         self.unfinished.wait();
         Ok(None)
+    }
+
+    /// Gives the body of the frame at the beginning of `input` to the driver, if it has at least `least` bytes and not all
+    /// of them are there: the header is removed, and all of `input` is the beginning of the body. Returns the bytes of the
+    /// whole body. The driver reads them into a buffer of its own and hands them over with [`end_large`](Self::end_large).
+    /// Until then [`receive`](Self::receive) returns nothing.
+    ///
+    /// Call it when [`receive`](Self::receive) has returned `None`. Under CURVE it returns `None`: a box is opened as a
+    /// whole.
+    pub fn begin_large(&mut self, input: &mut BytesMut, least: usize) -> Option<usize> {
+        if !matches!(self.state, State::Ready(Link::Null)) || self.large.is_some() {
+            return None;
+        }
+        let header = Header::read(input).ok().flatten()?;
+        // Its limits were checked when it was received.
+        let body = usize::try_from(header.body).ok()?;
+        if header.command || body < least || input.len() >= header.header.saturating_add(body) {
+            return None;
+        }
+        input.advance(header.header);
+        self.left = input.len();
+        self.large = Some(header.more);
+        Some(body)
+    }
+
+    /// Hands over the body of the frame that [`begin_large`](Self::begin_large) gave to the driver: as many bytes as that
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// As of [`receive`](Self::receive).
+    pub fn end_large(&mut self, now: Time, body: Bytes) -> Result<Option<Event>, Error> {
+        let Some(more) = self.large.take() else { return Ok(None) };
+        self.alive.heard(now);
+        self.left = 0;
+        let message = self.message(Frame { body, more, command: false });
+        message.map(|message| message.map(Event::Message)).map_err(|error| self.end(error))
     }
 
     fn next_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {

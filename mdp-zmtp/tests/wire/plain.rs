@@ -1,6 +1,6 @@
 //! NULL, octet by octet.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mdp_zmtp::SocketType::{Dealer, Pub, Req, Router, Sub, XSub};
 use mdp_zmtp::{Config, Error, Event, Fault, Message, SendError, SocketTypes};
 
@@ -148,6 +148,79 @@ fn a_large_frame_says_how_much_it_lacks() {
     assert_eq!((router.read(&octets), router.connection.missing()), (Ok(None), 1));
     let Ok(Some(Event::Message(message))) = router.read(&[7]) else { panic!() };
     assert_eq!((message.bytes(), router.connection.missing()), (65_536, 0));
+}
+
+/// The driver reads the bodies of large frames itself, wherever the reads end.
+#[test]
+fn the_driver_may_read_a_large_frame() {
+    let frames: Vec<Bytes> = [70_000, 3, 66_000, 65_536, 0]
+        .iter()
+        .map(|bytes| Bytes::from(vec![(bytes % 251) as u8; *bytes]))
+        .collect();
+    let mut router = served();
+    router.send(&frames);
+    router.send(&["next".into()]);
+    let octets = router.written();
+    for step in [7, 1_000, 65_000, 66_001, 80_000, octets.len()] {
+        let mut dealer = Side::new(Config::new(Dealer));
+        dealer.read(&[plain("greeting"), plain("ready-router")].concat()).unwrap();
+        let (mut messages, mut given) = (Vec::new(), 0);
+        let mut large: Option<(Vec<u8>, usize)> = None;
+        for read in octets.chunks(step) {
+            dealer.input.extend_from_slice(read);
+            loop {
+                let event = match large.take() {
+                    Some((mut body, bytes)) => {
+                        let some = dealer.input.len().min(bytes - body.len());
+                        body.extend_from_slice(&dealer.input.split_to(some));
+                        if body.len() < bytes {
+                            // Nothing else is read meanwhile.
+                            assert_eq!(dealer.next(), Ok(None));
+                            large = Some((body, bytes));
+                            break;
+                        }
+                        given += 1;
+                        dealer.connection.end_large(dealer.now, body.into()).unwrap()
+                    }
+                    None => match dealer.next().unwrap() {
+                        None => {
+                            let Some(bytes) =
+                                dealer.connection.begin_large(&mut dealer.input, 65_536)
+                            else {
+                                break;
+                            };
+                            large = Some((Vec::new(), bytes));
+                            None
+                        }
+                        event => event,
+                    },
+                };
+                if let Some(event) = event {
+                    let Event::Message(message) = event else { panic!("{event:?}") };
+                    messages.push(message.into_frames());
+                }
+            }
+        }
+        assert_eq!(messages, [frames.clone(), vec!["next".into()]], "reads of {step}");
+        assert!(given == 3 || step > 65_536, "{given} with reads of {step}");
+    }
+}
+
+#[test]
+fn a_large_frame_has_the_limits_of_all_frames() {
+    let mut router = served();
+    assert_eq!(router.connection.begin_large(&mut BytesMut::from(&[0, 5][..]), 1), Some(5));
+    let mut router = served();
+    let mut begin = |octets: &[u8]| router.connection.begin_large(&mut BytesMut::from(octets), 2);
+    // Too small, a command, all there, no header.
+    assert_eq!(begin(&[0, 1]), None);
+    assert_eq!(begin(&[4, 200]), None);
+    assert_eq!(begin(&[0, 2, 1, 1]), None);
+    assert_eq!(begin(&[2, 0]), None);
+    assert_eq!(begin(&[8, 9]), None);
+    assert_eq!(router.connection.end_large(router.now, Bytes::new()), Ok(None));
+    let mut dealer = Side::new(Config::new(Dealer));
+    assert_eq!(dealer.connection.begin_large(&mut BytesMut::from(&[0, 5][..]), 1), None);
 }
 
 #[test]
