@@ -15,7 +15,7 @@ use crate::transport::Transport;
 ///
 /// A child after `fork` must make its own: a `Context` from before the fork makes no sockets in the child.
 ///
-/// A context with [`Transport::Libzmq`] allows 1,023 sockets. A client or a worker over tcp or ipc needs three of them,
+/// A context with `Transport::Libzmq` allows 1,023 sockets. A client or a worker over tcp or ipc needs three of them,
 /// over inproc one. The native transport has no such limit.
 ///
 /// ```
