@@ -87,6 +87,7 @@
 //! | `broker` | [`Broker`], [`hooks`], [`Policy`], [`metrics`], [`testing::broker`] | yes |
 //! | `macros` | `#[mdp_service]` and `#[derive(MdpRecord)]` | yes |
 //! | `patterns` | [`patterns`], [`Message`] | yes |
+//! | `zmq` | `Transport::Libzmq`; compiles libzmq, which is C++ | yes |
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
 //! | `tower` | tower layers around calls, and a client as a tower service | no |

@@ -95,10 +95,10 @@ impl SocketError {
         SocketError::new(operation, endpoint, said)
     }
 
-    /// The error for a server with CURVE whose registration is for other sockets.
+    /// The error for a part, such as a waker, that is for the sockets of the other transport.
     #[cold]
-    pub(crate) fn no_domain() -> Self {
-        let message = "the registration is not for sockets of this transport".into();
+    pub(crate) fn of_other_transport(part: &str) -> Self {
+        let message = format!("the {part} is not for sockets of this transport").into();
         let said = Said { kind: ErrorKind::InvalidInput, message, advice: None, cause: None };
         SocketError::new(Operation::Open, None, said)
     }

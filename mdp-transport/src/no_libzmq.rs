@@ -109,7 +109,7 @@ impl Dealer {
     }
 }
 
-/// Its field keeps the compiler from telling other files that there is no value.
+/// The field is private, so other files do not see that there is no value, and no code of theirs counts as unreachable.
 pub(crate) struct Closing(#[allow(dead_code)] Never);
 
 enum Never {}

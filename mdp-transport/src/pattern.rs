@@ -50,7 +50,9 @@ pub fn open(
                 None => None,
                 Some(PatternKeys::Client(keys)) => Some(Keys::Client(keys)),
                 Some(PatternKeys::Server(keys, registration)) => {
-                    let allowed = registration.allowed().ok_or_else(SocketError::no_domain)?;
+                    let allowed = registration
+                        .allowed()
+                        .ok_or_else(|| SocketError::of_other_transport("registration"))?;
                     Some(Keys::Server(keys, allowed.clone()))
                 }
             };
@@ -62,7 +64,9 @@ pub fn open(
                 None => None,
                 Some(PatternKeys::Client(keys)) => Some(Keys::Client(keys)),
                 Some(PatternKeys::Server(keys, registration)) => {
-                    let domain = registration.domain().ok_or_else(SocketError::no_domain)?;
+                    let domain = registration
+                        .domain()
+                        .ok_or_else(|| SocketError::of_other_transport("registration"))?;
                     Some(Keys::Server(keys, domain))
                 }
             };

@@ -91,7 +91,9 @@ impl Router {
             (Sockets::Native(hub), WakeupsKind::Native(wait)) => {
                 let curve = curve.map(|(keys, registration)| {
                     let allowed = registration.into_allowed();
-                    allowed.map(|allowed| (keys, allowed)).ok_or_else(SocketError::no_domain)
+                    allowed
+                        .map(|allowed| (keys, allowed))
+                        .ok_or_else(|| SocketError::of_other_transport("registration"))
                 });
                 let curve = curve.transpose()?;
                 Kind::Native(native::Router::bind(hub, limits, endpoints, curve, wait)?)
@@ -99,13 +101,14 @@ impl Router {
             (Sockets::Libzmq(context), WakeupsKind::Libzmq(wakeups)) => {
                 let curve = curve.map(|(keys, registration)| {
                     let domain = registration.into_domain();
-                    domain.map(|domain| (keys, domain)).ok_or_else(SocketError::no_domain)
+                    domain
+                        .map(|domain| (keys, domain))
+                        .ok_or_else(|| SocketError::of_other_transport("registration"))
                 });
                 let curve = curve.transpose()?;
                 Kind::Libzmq(libzmq::Router::bind(context, limits, endpoints, curve, wakeups)?)
             }
-            // The waker is of another context.
-            _ => return Err(SocketError::no_domain()),
+            _ => return Err(SocketError::of_other_transport("waker")),
         }))
     }
 

@@ -50,7 +50,7 @@ pub(super) fn into_bytes(buffer: Vec<u8>) -> Bytes {
     Bytes::from_owner(Buffer(buffer))
 }
 
-/// Frees the buffers if none was used for a while. A socket without input calls this.
+/// Frees the buffers if none was used for a while. Each socket that looks for input calls this.
 pub(super) fn rest() {
     if IS_EMPTY.load(Ordering::Relaxed) {
         return;

@@ -259,10 +259,9 @@ impl Connection {
     pub(super) fn next(
         &mut self,
         scratch: &mut [u8],
-        admission: Option<&mut Admission>,
+        mut admission: Option<&mut Admission>,
     ) -> Result<Option<InPacket>, String> {
         let Way::Remote(remote) = &mut self.way else { return Ok(None) };
-        let mut admission = admission;
         loop {
             match remote.wire.next() {
                 Ok(Some(Event::Message(packet))) => return Ok(Some(packet)),

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::closing::Closing;
 use super::inproc::{Connected, Hub};
 use super::stream::{Patience, Stream};
-use super::wire::{ClientSide, Event, Wire, fault_of};
+use super::wire::{CLIENT_HANDSHAKE_MS, ClientSide, Event, Wire, fault_of};
 use crate::ClientKeys;
 use crate::error::{Operation, SocketError};
 use crate::packet::{InPacket, OutPacket};
@@ -23,7 +23,7 @@ use crate::security::HandshakeFault;
 const RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 /// A handshake that takes longer has failed.
-const HANDSHAKE: Duration = Duration::from_secs(30);
+const HANDSHAKE: Duration = Duration::from_millis(CLIENT_HANDSHAKE_MS);
 /// While this many bytes wait to be written, the socket takes no further message. One for classic MDP does: it has room
 /// while it is connected, and the number of its owner's calls limits the messages.
 const MAX_WAITING: usize = 256 * 1024;

@@ -50,28 +50,36 @@ impl<C: Copy> Handshakes<C> {
         None
     }
 
-    /// Takes out one if there are too many: the oldest of the host with the most. So a host that opens many keeps no
+    /// Takes some out if there are too many: the oldest of the host with the most. So a host that opens many keeps no
     /// other one out. `host`: the host of a connection; `None` if its handshake is over.
-    pub(super) fn next_surplus<H: Eq + Hash>(
-        &mut self,
-        host: impl Fn(C) -> Option<H>,
-    ) -> Option<C> {
+    ///
+    /// A look at all handshakes takes a while, so there is one for a sixteenth of them.
+    pub(super) fn surplus<H: Eq + Hash>(&mut self, host: impl Fn(C) -> Option<H>) -> Vec<C> {
+        let mut surplus = Vec::new();
         if self.open.len() <= self.max {
-            return None;
-        }
-        self.open.retain(|(_, connection)| host(*connection).is_some());
-        if self.open.len() <= self.max {
-            return None;
+            return surplus;
         }
         let mut counts: HashMap<H, usize> = HashMap::new();
-        for host in self.open.iter().filter_map(|(_, connection)| host(*connection)) {
-            *counts.entry(host).or_default() += 1;
+        self.open.retain(|(_, connection)| match host(*connection) {
+            Some(host) => {
+                *counts.entry(host).or_default() += 1;
+                true
+            }
+            None => false,
+        });
+        if self.open.len() <= self.max {
+            return surplus;
         }
-        let (busiest, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        let is_of_busiest =
-            |(_, connection): &(Instant, C)| host(*connection).is_some_and(|host| host == busiest);
-        let oldest = self.open.iter().position(is_of_busiest)?;
-        self.open.remove(oldest).map(|(_, connection)| connection)
+        let busiest = counts.into_iter().max_by_key(|(_, count)| *count).map(|(host, _)| host);
+        let most = (self.max / 16).max(1);
+        self.open.retain(|(_, connection)| {
+            let is_surplus = surplus.len() < most && host(*connection) == busiest;
+            if is_surplus {
+                surplus.push(*connection);
+            }
+            !is_surplus
+        });
+        surplus
     }
 }
 
@@ -97,15 +105,23 @@ mod tests {
         let host = |number: u32| Some(if number == 0 { "modest" } else { "greedy" });
         for number in 0..4 {
             handshakes.begin(now, number);
-            assert_eq!(handshakes.next_surplus(host), None);
+            assert_eq!(handshakes.surplus(host), []);
         }
         for number in 4..100 {
             handshakes.begin(now, number);
-            assert_eq!(handshakes.next_surplus(host), Some(number - 3));
-            assert_eq!(handshakes.next_surplus(host), None);
+            assert_eq!(handshakes.surplus(host), [number - 3]);
+            assert_eq!(handshakes.surplus(host), []);
         }
         // Those that are over make room.
         handshakes.begin(now, 100);
-        assert_eq!(handshakes.next_surplus(|number| (number < 99).then_some("any")), None);
+        assert_eq!(handshakes.surplus(|number| (number < 99).then_some("any")), []);
+    }
+
+    #[test]
+    fn one_look_is_for_many() {
+        let (mut handshakes, now) = (Handshakes::new(2 * 64), Instant::now());
+        (0..65).for_each(|number| handshakes.begin(now, number));
+        assert_eq!(handshakes.surplus(|_: u32| Some(())), [0, 1, 2, 3]);
+        assert_eq!(handshakes.next_slow(now + LONGEST, |_| true), Some(4));
     }
 }

@@ -14,6 +14,7 @@ use mdp_protocol::{Identity, Limits, Span};
 use mio::{Events, Token};
 
 use super::admission::Admission;
+use super::buffers;
 use super::connections::{Connection, Connections, ROUTE, Route};
 use super::handshakes::Handshakes;
 use super::inproc::{Bound, Hub, Inbox, Letter};
@@ -225,6 +226,7 @@ impl Router {
 
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.received = 0;
+        buffers::rest();
         match self.wait.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
@@ -280,11 +282,12 @@ impl Router {
             self.handshakes.begin(now, route);
             self.write(route);
             self.ready.push_back(route);
+            let connections = &self.connections;
             let host = |route| {
-                let open = self.connections.get(route).filter(|connection| !connection.was_ready());
-                open.map(|connection| connection.host().cloned())
+                let open = connections.get(route).filter(|connection| !connection.was_ready());
+                open.map(Connection::host)
             };
-            if let Some(surplus) = self.handshakes.next_surplus(host) {
+            for surplus in self.handshakes.surplus(host) {
                 self.end(surplus, "too many handshakes at once");
             }
         }

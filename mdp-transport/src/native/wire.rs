@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -31,7 +31,7 @@ const LARGE: usize = READ;
 /// The most memory that the announced length of a frame reserves. The rest comes with the bytes.
 const MAX_RESERVED: usize = 4 << 20;
 /// The time in which a client's handshake must end, in milliseconds.
-const CLIENT_HANDSHAKE_MS: u64 = 30_000;
+pub(super) const CLIENT_HANDSHAKE_MS: u64 = 30_000;
 /// The time in which a server's handshake must end, in milliseconds.
 pub(super) const SERVER_HANDSHAKE_MS: u64 = 2_000;
 
@@ -274,7 +274,11 @@ impl Wire {
     ) -> Poll<io::Result<()>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
-            ready!(stream.poll_read(cx, &mut read))?;
+            let Poll::Ready(done) = stream.poll_read(cx, &mut read) else {
+                buffers::rest();
+                return Poll::Pending;
+            };
+            done?;
             if read.filled().is_empty() {
                 return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
             }
@@ -357,7 +361,6 @@ impl Wire {
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }
-        buffers::rest();
     }
 }
 

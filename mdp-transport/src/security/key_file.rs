@@ -131,7 +131,7 @@ pub enum KeyFileError {
         /// The system's error.
         source: io::Error,
     },
-    /// libzmq was built without CURVE.
+    /// The operating system returned no random bytes for a new key.
     #[error(transparent)]
     CurveUnavailable(#[from] CurveUnavailable),
 }
@@ -251,7 +251,8 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// The name is invalid, one of the files exists already or cannot be written, or libzmq was built without CURVE.
+    /// The name is invalid, one of the files exists already or cannot be written, or the system returned no
+    /// random bytes.
     pub fn create(folder: impl AsRef<Path>, name: &str) -> Result<KeyPair, KeyFileError> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if name.is_empty() || name.starts_with('.') || !name.bytes().all(good) {

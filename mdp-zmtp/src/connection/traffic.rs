@@ -62,7 +62,7 @@ impl Connection {
             return None;
         }
         input.advance(header.header);
-        self.left = input.len();
+        (self.left, self.missing) = (input.len(), 0);
         self.large = Some(header.more);
         Some(body)
     }

@@ -45,6 +45,8 @@ pub(super) enum News {
 
 pub(super) struct Peer {
     way: Way,
+    /// The number of the connection.
+    number: u64,
     waker: Waker,
     host: Option<Arc<str>>,
     /// The place of the link that has made the connection.
@@ -93,6 +95,7 @@ impl Peer {
     /// Begins a connection. Its handshake must end within this time.
     pub(super) fn new(
         found: Found,
+        number: u64,
         config: &Arc<Config>,
         handshake: Duration,
         waker: Waker,
@@ -109,6 +112,7 @@ impl Peer {
         };
         Ok(Peer {
             way,
+            number,
             waker,
             host,
             link,
@@ -123,6 +127,10 @@ impl Peer {
             listed: Listed::default(),
             offered: 0,
         })
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn host(&self) -> Option<&Arc<str>> {

@@ -17,7 +17,7 @@ use super::super::closing::Closing;
 use super::super::handshakes::Handshakes;
 use super::super::inproc::Hub;
 use super::super::open_files::OpenFiles;
-use super::super::wire::zmtp_keys;
+use super::super::wire::{CLIENT_HANDSHAKE_MS, SERVER_HANDSHAKE_MS, zmtp_keys};
 use super::ending::Ending;
 use super::link::{Link, Target};
 use super::listener::Listener;
@@ -34,9 +34,6 @@ use crate::log_limit::LogLimit;
 use crate::pattern_types::{Lost, Pattern, PatternMessage, PatternSettings, Wanted};
 use crate::security::{AllowList, KeyPair};
 
-/// The time in which a peer that has connected must end its handshake, and a server to which this side has connected.
-const HANDSHAKE: Duration = Duration::from_secs(2);
-const HANDSHAKE_OF_SERVER: Duration = Duration::from_secs(30);
 /// A connection that has lasted so long has worked. After others, the pause before the next attempt grows.
 const PROVEN: Duration = Duration::from_secs(1);
 /// Frames beyond the second one are counted and dropped, so that the sender's mistake can be told. A message with more
@@ -74,8 +71,11 @@ pub(crate) struct PatternSocket {
     listeners: Vec<Listener>,
     links: Places<Link>,
     peers: Places<Box<Peer>>,
-    /// Handshakes of peers that have connected. Each peer has a timer of its own.
-    handshakes: Handshakes<usize>,
+    /// Connections since the start.
+    connections: u64,
+    /// Handshakes of peers that have connected: their place, and the number of the connection. Each peer has a timer of
+    /// its own.
+    handshakes: Handshakes<(usize, u64)>,
     signals: Signals,
     /// The parts with news, while they are looked at.
     due: Vec<Part>,
@@ -155,6 +155,7 @@ impl PatternSocket {
             listeners: Vec::new(),
             links: Places::default(),
             peers: Places::default(),
+            connections: 0,
             handshakes: Handshakes::new(OpenFiles::new().max()),
             signals: Signals::default(),
             due: Vec::new(),
@@ -468,13 +469,14 @@ impl PatternSocket {
 
     /// Ends the handshake of another peer if this new one is one too many.
     fn limit_handshakes(&mut self, place: usize) {
-        self.handshakes.begin(std::time::Instant::now(), place);
-        let host = |place| {
-            let peer = self.peers.get(place)?;
-            let is_open = peer.joined().is_none() && peer.link().is_none();
-            is_open.then(|| peer.host().cloned())
+        self.handshakes.begin(std::time::Instant::now(), (place, self.connections));
+        let peers = &self.peers;
+        let host = |(place, number)| {
+            // The place may have another peer by now.
+            let peer = peers.get(place).filter(|peer| peer.number() == number)?;
+            peer.joined().is_none().then(|| peer.host())
         };
-        if let Some(surplus) = self.handshakes.next_surplus(host) {
+        for (surplus, _) in self.handshakes.surplus(host) {
             self.end(surplus, &Ending::Surplus);
         }
     }
@@ -493,8 +495,11 @@ impl PatternSocket {
     fn add(&mut self, found: Found, link: Option<usize>) -> io::Result<()> {
         let place = self.peers.next();
         let waker = self.signals.waker(Part::Peer(place));
-        let handshake = if link.is_some() { HANDSHAKE_OF_SERVER } else { HANDSHAKE };
-        let peer = Peer::new(found, &self.config, handshake, waker, link, self.max)?;
+        let handshake = if link.is_some() { CLIENT_HANDSHAKE_MS } else { SERVER_HANDSHAKE_MS };
+        let handshake = Duration::from_millis(handshake);
+        self.connections += 1;
+        let number = self.connections;
+        let peer = Peer::new(found, number, &self.config, handshake, waker, link, self.max)?;
         self.peers.add(Box::new(peer));
         self.serve(place);
         Ok(())
@@ -676,5 +681,40 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(60), received).await.unwrap();
         assert!(most <= 5, "{most}");
         drop(silent);
+    }
+
+    /// A connection has the place of the one before. Those before do not count.
+    #[tokio::test]
+    async fn a_peer_that_comes_back_many_times_is_let_in() {
+        let hub = Arc::<Hub>::default();
+        let settings = PatternSettings { waiting: 10, frame_bytes: 1_000, verbose: false };
+        let new = |pattern| PatternSocket::new(&hub, pattern, &settings, None).unwrap();
+        let mut puller = new(Pattern::Puller);
+        // Four at once.
+        puller.handshakes = Handshakes::new(8);
+        let endpoint = puller.bind("tcp://127.0.0.1:*").unwrap();
+        let (wanted, record) = (Wanted { message: true, room: true }, Bytes::from_static(b"x"));
+        for time in 0..20 {
+            let mut pusher = new(Pattern::Pusher);
+            pusher.connect(&endpoint).unwrap();
+            let mut sent = false;
+            let received = async {
+                while puller.receive().is_none() {
+                    sent = sent || pusher.send(None, &record).unwrap();
+                    tokio::select! {
+                        () = puller.ready(wanted) => {}
+                        () = pusher.ready(wanted), if !sent => {}
+                        () = tokio::time::sleep(Duration::from_millis(1)) => pusher.drive(),
+                    }
+                }
+            };
+            let received = tokio::time::timeout(Duration::from_secs(60), received).await;
+            assert!(received.is_ok(), "time {time}");
+            drop(pusher);
+            while puller.peers.iter().next().is_some() {
+                puller.drive();
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }
