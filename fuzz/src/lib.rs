@@ -100,7 +100,7 @@ pub struct Stage {
 impl Default for Stage {
     fn default() -> Self {
         let limits = low();
-        let mut config = Config { limits: limits.clone(), ..Config::default() };
+        let mut config = Config { limits: limits.clone(), pauses_reading: true, ..Config::default() };
         config.classic.queue_expiry = Span::from_secs(2);
         config.classic.run_timeout = Span::from_secs(4);
         Stage {
@@ -257,6 +257,8 @@ impl Stage {
             }
             Action::Closed => self.closed = true,
             Action::Ask(_) => unreachable!("there are no hooks"),
+            // What comes all the same is refused.
+            Action::Pause { .. } | Action::Resume { .. } => {}
             Action::Answer { .. } | Action::AnswerClassic { .. } | Action::Note(_) => {}
         }
     }

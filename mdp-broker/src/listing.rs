@@ -174,6 +174,7 @@ fn counters(stats: &Stats) -> Value {
         "running": stats.running,
         "held_bytes": stats.held_bytes,
         "unread_bytes": stats.unread_bytes,
+        "paused": stats.paused,
         "requests": stats.requests,
         "dispatched": stats.dispatched,
         "redispatched": stats.redispatched,

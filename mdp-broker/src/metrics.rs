@@ -51,7 +51,7 @@ fn of_broker(text: &mut Text, report: &Report) {
     }
 }
 
-fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 6] {
+fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 7] {
     [
         ("mdp_sessions", "Clients and workers that are connected.", stats.sessions),
         (
@@ -70,6 +70,11 @@ fn gauges(stats: &Stats) -> [(&'static str, &'static str, usize); 6] {
             "mdp_unread_bytes",
             "Bytes that peers have not read yet, of the peers with 16 KiB or more.",
             stats.unread_bytes,
+        ),
+        (
+            "mdp_paused_clients",
+            "Classic clients that are not read, since a request of theirs waits for room.",
+            stats.paused,
         ),
     ]
 }

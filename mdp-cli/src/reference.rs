@@ -84,7 +84,7 @@ const VARIABLES: [(&str, &str); 6] = [
     ("NO_COLOR", "With a value that is not empty, the log of `mdp broker` has no colour codes."),
     (
         "MDP_TRANSPORT",
-        "The sockets of this program: `libzmq`, or `native` for the toolkit's own. Default: `libzmq`.",
+        "The sockets of this program: `native` for the toolkit's own, or `libzmq`. Default: `native`.",
     ),
     ("RUST_LOG", "The log filter of `mdp broker`, if `--log` is not given. Default: `info`."),
     (

@@ -40,8 +40,7 @@ pub(crate) enum Sockets {
 }
 
 impl Context {
-    /// Makes a new context. Its transport is that of the environment variable `MDP_TRANSPORT`. Default:
-    /// libzmq; without the feature `zmq`, native.
+    /// Makes a new context. Its transport is that of the environment variable `MDP_TRANSPORT`. Default: native.
     pub fn new() -> Self {
         Context::with_transport(Transport::of_environment())
     }

@@ -150,6 +150,20 @@ impl Router {
         Ok(Some(Arrival { from, identity: Ok(identity), local, content }))
     }
 
+    /// Whether [`pause`](Self::pause) has an effect. libzmq reads all connections of a socket or none.
+    pub fn can_pause(&self) -> bool {
+        matches!(self.0, Kind::Native(_))
+    }
+
+    /// Stops reading from the peer with this routing id, or reads from it again. What the peer sends meanwhile waits in its
+    /// connection. A peer of this process is read all the same.
+    pub fn pause(&mut self, route: &[u8], paused: bool) {
+        match &mut self.0 {
+            Kind::Native(router) => router.pause(route, paused),
+            Kind::Libzmq(_) => {}
+        }
+    }
+
     /// Whether there may be a message to receive.
     pub fn is_readable(&mut self) -> bool {
         match &mut self.0 {

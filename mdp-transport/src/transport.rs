@@ -3,18 +3,17 @@
 /// Which code moves the bytes of tcp, ipc and inproc. Both speak the same protocol, so peers of one reach peers of the
 /// other over tcp and ipc.
 ///
-/// Default: libzmq. Without the feature `zmq`: native.
+/// Default: native.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// The library libzmq, which moves all bytes on threads of its own. Needs the feature `zmq`.
-    #[cfg(feature = "zmq")]
-    #[default]
-    Libzmq,
     /// The toolkit's own sockets. A worker's or a client's tokio task reads and writes its connection itself, and the
     /// broker's thread all connections of the broker.
-    #[cfg_attr(not(feature = "zmq"), default)]
+    #[default]
     Native,
+    /// The library libzmq, which moves all bytes on threads of its own. Needs the feature `zmq`.
+    #[cfg(feature = "zmq")]
+    Libzmq,
 }
 
 impl Transport {

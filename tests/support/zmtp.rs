@@ -12,6 +12,8 @@ const LAST: u8 = 0;
 const MORE: u8 = 1;
 const LARGE: u8 = 2;
 const COMMAND: u8 = 4;
+/// The command of a DEALER that ends its part of the handshake.
+const READY: &[u8] = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
 
 /// A DEALER over a plain connection.
 pub(crate) struct Peer {
@@ -28,9 +30,7 @@ impl Peer {
         stream.write_all(&greeting())?;
         let mut peer = Peer { stream };
         peer.read(GREETING_BYTES)?;
-        let mut ready = b"\x05READY".to_vec();
-        ready.extend_from_slice(b"\x0bSocket-Type\0\0\0\x06DEALER");
-        peer.send_frame(COMMAND, &ready)?;
+        peer.stream.write_all(&frame(COMMAND, READY))?;
         // The broker's READY: the handshake is over, and it reads messages.
         let head = peer.read(2)?;
         assert_eq!(head.first(), Some(&COMMAND));
@@ -81,9 +81,7 @@ impl Peer {
     }
 
     fn send_frame(&mut self, flags: u8, frame: &[u8]) -> io::Result<()> {
-        let mut bytes = vec![flags, u8::try_from(frame.len()).unwrap()];
-        bytes.extend_from_slice(frame);
-        self.stream.write_all(&bytes)
+        self.stream.write_all(&self::frame(flags, frame))
     }
 
     fn read(&mut self, len: usize) -> io::Result<Vec<u8>> {
@@ -99,6 +97,18 @@ pub(crate) fn silent(endpoint: &str) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.set_write_timeout(Some(Duration::from_secs(30)))?;
     Ok(stream)
+}
+
+/// Says over a new connection all that a DEALER says in its handshake, and does not wait for the other side.
+pub(crate) fn shake_hands(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(&greeting())?;
+    stream.write_all(&frame(COMMAND, READY))
+}
+
+fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![flags, u8::try_from(body.len()).unwrap()];
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 /// Signature, version 3.0, the mechanism NULL, as a client.

@@ -89,7 +89,7 @@ pub(super) struct BrokerDriver {
 impl BrokerDriver {
     pub(super) fn bind(
         context: &Context,
-        config: Config,
+        mut config: Config,
         endpoints: &[String],
         curve: Option<(&KeyPair, Registration)>,
         hook_pool: Option<HookPool>,
@@ -97,6 +97,7 @@ impl BrokerDriver {
         wakeups: Wakeups,
     ) -> Result<Self, BindError> {
         let router = Router::bind(context, &config.limits, endpoints, curve, wakeups)?;
+        config.pauses_reading = router.can_pause();
         Ok(BrokerDriver {
             clock: Clock::start(),
             router,
@@ -438,6 +439,8 @@ impl BrokerDriver {
                 self.queue_spans.closed(session);
                 self.outbox.close(&mut self.router, session);
             }
+            Action::Pause { session } => self.pause(session, true),
+            Action::Resume { session } => self.pause(session, false),
             Action::Ask(question) => {
                 let call = question.call;
                 let asked = self.hook_pool.as_mut().map(|hook_pool| hook_pool.ask(*question));
@@ -454,6 +457,12 @@ impl BrokerDriver {
                 }
             }
             Action::Closed => self.closed = true,
+        }
+    }
+
+    fn pause(&mut self, session: Key, paused: bool) {
+        if let Some(route) = self.outbox.route(session) {
+            self.router.pause(route, paused);
         }
     }
 

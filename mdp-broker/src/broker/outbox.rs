@@ -84,6 +84,12 @@ impl Outbox {
         }
     }
 
+    /// The routing id of a session.
+    pub(super) fn route(&self, session: Key) -> Option<&[u8]> {
+        let peer = self.peers.get(session.index() as usize)?.as_ref();
+        peer.filter(|peer| peer.key == session).map(|peer| &*peer.route)
+    }
+
     /// Adds a record for a session. A full packet is sent at once.
     pub(super) fn put(
         &mut self,

@@ -36,6 +36,7 @@ impl<P: Payload> Broker<P> {
         self.audit_services()?;
         self.audit_registrations()?;
         self.audit_unread()?;
+        self.audit_paused()?;
         self.audit_sessions()
     }
 

@@ -354,22 +354,40 @@ impl<P: Payload> Broker<P> {
         }
         match content {
             Incoming::Raw(body) => {
-                let request = Request {
-                    call: self.next_raw_call(from),
-                    timeout: self.config.classic.queue_expiry,
-                    idempotent: self.config.classic.redispatch,
-                    target: &[],
-                    kind: CallKind::new(false, form.dialect == Dialect::V02),
-                    leased: true,
-                    row: None,
-                    marks: Marks::default(),
-                };
-                self.request(now, from, request, body, out);
+                let paused = self.paused.has(from);
+                self.raw_request(now, from, form, self.config.classic.queue_expiry, body, out);
+                if self.paused.has(from) && !paused {
+                    out.push(Action::Pause { session: from });
+                }
             }
             Incoming::Call(record) => {
                 self.tunnelled_request(now, from, form, service, *record, out);
             }
         }
+    }
+
+    /// A raw request of a classic client, which waits for a worker for at most `wait`.
+    pub(super) fn raw_request(
+        &mut self,
+        now: Time,
+        from: Key,
+        form: Form,
+        wait: Span,
+        body: P,
+        out: &mut Vec<Action<P>>,
+    ) {
+        let request = Request {
+            call: self.next_raw_call(from),
+            timeout: wait,
+            idempotent: self.config.classic.redispatch,
+            target: &[],
+            kind: CallKind::new(false, form.dialect == Dialect::V02),
+            leased: true,
+            charged: false,
+            row: None,
+            marks: Marks::default(),
+        };
+        self.request(now, from, request, body, out);
     }
 
     fn tunnelled_request(
@@ -397,8 +415,10 @@ impl<P: Payload> Broker<P> {
             // The answer names the service of the message (RFC 7 and RFC 18 F1), which need not be that of the path.
             return out.push(classic_final(from, form, service, final_of(call, 0, refusal)));
         }
-        let (target, leased, row, marks) = (peer, false, None, Marks::default());
-        let request = Request { call, timeout, idempotent, target, kind, leased, row, marks };
+        let (target, row, marks) = (peer, None, Marks::default());
+        let (leased, charged) = (false, false);
+        let request =
+            Request { call, timeout, idempotent, target, kind, leased, charged, row, marks };
         self.request(now, from, request, body, out);
     }
 

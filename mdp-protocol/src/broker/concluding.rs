@@ -203,6 +203,7 @@ impl<P: Payload> Broker<P> {
         }
         self.uncount_call(key);
         self.calls.discard(key);
+        self.paused.see_room();
     }
 
     /// Takes a call from its client. `false`: no client waited for it.

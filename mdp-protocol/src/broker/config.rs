@@ -28,6 +28,10 @@ pub struct Config {
     pub overrun: Span,
     /// Whether the broker refuses a call that would wait too long to end in its time. Default: `true`.
     pub admission: bool,
+    /// Whether the driver can stop reading from one connection ([`Action::Pause`](super::Action::Pause)). Then a raw
+    /// request of a classic client that meets a limit waits until there is room, and its client is not read meanwhile.
+    /// Otherwise the request is dropped and counted as unanswered. Default: `false`.
+    pub pauses_reading: bool,
     /// Settings for peers of classic MDP.
     pub classic: ClassicConfig,
     /// The rights of each peer. Without a policy each peer has all rights. Default: none.
@@ -98,6 +102,7 @@ impl Default for Config {
             unserved_wait: Span::from_secs(5),
             overrun: Span::from_secs(1),
             admission: true,
+            pauses_reading: false,
             classic: ClassicConfig::default(),
             policy: None,
             drain: DrainConfig::default(),

@@ -134,11 +134,6 @@ impl<P: Payload> Broker<P> {
         body: P,
         out: &mut Vec<Action<P>>,
     ) {
-        if !self.calls.has_room(body.size(), &self.config.limits) {
-            let refusal = self.refusal_of(from, Limit::HeldBytes, out);
-            self.stats.refused += 1;
-            return self.refuse_request(now, from, request.call, &body, refusal, out);
-        }
         let key = self.accept(now, from, request, &body, out);
         let about = About::Request {
             timeout: request.timeout,
@@ -257,7 +252,9 @@ impl<P: Payload> Broker<P> {
         call.set_targeted(matches!(to, Target::Only(_)));
         let (leased, no_wait) = (call.is_leased(), call.has_no_wait());
         let (left, kind) = (call.deadline() - now, call.flow().kind());
-        let wish = |target| Wish { leased, no_wait, left, kind, target };
+        // The request was taken, so it waits for no room.
+        let pauses = false;
+        let wish = |target| Wish { leased, pauses, no_wait, left, kind, target };
         if self.closing.is_some() {
             return self.send_back(now, key, out);
         }

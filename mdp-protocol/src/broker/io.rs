@@ -170,6 +170,19 @@ pub enum Action<P> {
         /// The session.
         session: Key,
     },
+    /// Stop reading from a session's connection, until [`Resume`](Self::Resume): a request of the session waits for room.
+    /// The broker refuses what it still gets of this session. Only with [`Config::pauses_reading`].
+    ///
+    /// [`Config::pauses_reading`]: super::Config::pauses_reading
+    Pause {
+        /// The session.
+        session: Key,
+    },
+    /// Read from a session's connection again.
+    Resume {
+        /// The session.
+        session: Key,
+    },
     /// Ask the hooks. [`Input::Verdict`] is the answer. Without an answer the call ends after
     /// [`HookConfig::wait`](super::HookConfig::wait).
     Ask(Box<Question<P>>),

@@ -8,8 +8,9 @@
 //! A call's steps are in files of the same names: `routing` (from a REQUEST to a worker), `streams` with `backlog` (items
 //! without credit), `concluding` (from a worker's FINAL to a free slot), `refusing` with `refusals` (the errors for
 //! clients), `expiring`, `abandoning`, `retries`, `hooks`. `overload` with `durations` refuses calls that cannot end in
-//! their time. `to_classic` writes records as messages of classic MDP, `mmi` and `drain` are the broker's own services,
-//! `report` has all counters, and `audit` checks the invariants.
+//! their time, and `pausing` slows down classic clients, which hear no refusal. `to_classic` writes records as messages of
+//! classic MDP, `mmi` and `drain` are the broker's own services, `report` has all counters, and `audit` checks the
+//! invariants.
 
 mod abandoning;
 mod audit;
@@ -28,6 +29,7 @@ mod lookups;
 mod method_stats;
 mod mmi;
 mod overload;
+mod pausing;
 mod principals;
 mod refusals;
 mod refusing;
@@ -96,6 +98,7 @@ pub struct Broker<P> {
     services: Services,
 
     calls: Calls<P>,
+    paused: pausing::Paused<P>,
     unread: unread::Unread,
     method_stats: method_stats::MethodStats,
     stats: Stats,
@@ -122,6 +125,7 @@ impl<P: Payload> Broker<P> {
             sessions: Sessions::new(config.seed),
             services: Services::new(hash),
             calls: Calls::new(config.seed),
+            paused: pausing::Paused::new(hash()),
             unread: unread::Unread::new(hash),
             method_stats: method_stats::MethodStats::new(hash),
             stats: Stats::default(),
@@ -169,6 +173,7 @@ impl<P: Payload> Broker<P> {
             self.timers_done = Some(now);
             self.timers(now, out);
         }
+        self.try_paused(now, out);
         self.maybe_close(now, out);
         #[cfg(debug_assertions)]
         self.audit_sometimes();
@@ -178,7 +183,8 @@ impl<P: Payload> Broker<P> {
     pub fn next_deadline(&self) -> Option<Time> {
         let away = self.away.is_some().then_some(self.last);
         let lookups = self.schemas.next();
-        let timers = [self.sessions.next_due(), self.calls.next_due(), self.closing, away, lookups];
+        let (sessions, calls) = (self.sessions.next_due(), self.calls.next_due());
+        let timers = [sessions, calls, self.paused.next_due(), self.closing, away, lookups];
         if self.closed { None } else { timers.into_iter().flatten().min() }
     }
 
@@ -233,6 +239,7 @@ impl<P: Payload> Broker<P> {
             running: self.calls.running(),
             held_bytes: self.calls.held_bytes(),
             unread_bytes: self.unread.all(),
+            paused: self.paused.len(),
             ..self.stats
         }
     }
@@ -259,9 +266,18 @@ impl<P: Payload> Broker<P> {
         match record {
             Record::Request { call, timeout, idempotent, attempt: _, peer, kind, body } => {
                 let (target, leased) = (peer, false);
-                let (row, marks) = (None, Marks::default());
-                let request =
-                    Request { call, timeout, idempotent, target, kind, leased, row, marks };
+                let (charged, row, marks) = (false, None, Marks::default());
+                let request = Request {
+                    call,
+                    timeout,
+                    idempotent,
+                    target,
+                    kind,
+                    leased,
+                    charged,
+                    row,
+                    marks,
+                };
                 self.request(now, from, request, body, out);
             }
             Record::Final { call, code, not_started, attempt: _, peer: _, reply } => {
@@ -391,6 +407,7 @@ impl<P: Payload> Broker<P> {
         for call in self.calls.keys_of(BrokerCall::is_waiting) {
             self.send_back(now, call, out);
         }
+        self.drop_all_paused(out);
         self.end_lookups(now, out);
     }
 

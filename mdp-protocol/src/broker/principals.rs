@@ -73,6 +73,14 @@ impl Principals {
         }
     }
 
+    /// A call that was counted as one of those of a second is not made now.
+    pub(super) fn give_token_back(&mut self, principal: Key) {
+        if let Some(usage) = self.table.get_mut(principal) {
+            // The next count limits the sum.
+            usage.tokens = usage.tokens.saturating_add(1_000);
+        }
+    }
+
     /// Counts a question as one of the calls of a second. Whether it may be asked.
     pub(super) fn count_question(&mut self, principal: Key, now: Time, quota: &Quota) -> bool {
         let usage = self.table.get_mut(principal);

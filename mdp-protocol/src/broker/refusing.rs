@@ -129,9 +129,17 @@ impl<P: Payload> Broker<P> {
         self.remove_waiting(key);
     }
 
-    /// The refusal of a request that meets a limit. The operator hears of it.
-    pub(super) fn refusal_of(&self, from: Key, limit: Limit, out: &mut Vec<Action<P>>) -> Refusal {
-        self.note_limit(from, limit, out);
+    /// The refusal of a request that meets a limit. The operator hears of it, unless the client is paused instead.
+    pub(super) fn refusal_of(
+        &self,
+        from: Key,
+        limit: Limit,
+        pauses: bool,
+        out: &mut Vec<Action<P>>,
+    ) -> Refusal {
+        if !pauses || limit == Limit::UnservedServices {
+            self.note_limit(from, limit, out);
+        }
         limit_refusal(limit)
     }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::calls::{BrokerCall, no_name};
 use super::io::{Action, Name, Note};
 use super::method_stats::Known;
+use super::pausing::half;
 use super::refusals::{
     bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path, no_service,
     worker_gone,
@@ -31,6 +32,8 @@ pub(super) struct Request<'a> {
     pub(super) kind: CallKind,
     /// It has no deadline of its own: the time is for waiting, and another one for running.
     pub(super) leased: bool,
+    /// It was counted as one of the calls that its principal may make in a second.
+    pub(super) charged: bool,
     /// Where it counts, once that is known.
     pub(super) row: Option<Key>,
     /// The fields of its metadata for the broker, after that was read.
@@ -54,6 +57,8 @@ pub(super) struct Wish<'a> {
     pub(super) target: &'a [u8],
     /// As in [`Request`].
     pub(super) leased: bool,
+    /// If there is no room, its client is paused.
+    pub(super) pauses: bool,
     /// As in [`Marks`].
     pub(super) no_wait: bool,
     /// The time until its deadline.
@@ -93,13 +98,17 @@ impl<P: Payload> Broker<P> {
         let route = match self.admit(now, from, &mut request, &body, out) {
             Ok(called) if self.config.hooks.requests => {
                 request.row = called.row;
-                return self.ask_about_request(now, from, &request, body, out);
+                if self.calls.has_room(body.size(), &self.config.limits) {
+                    return self.ask_about_request(now, from, &request, body, out);
+                }
+                let pauses = self.pauses(request.leased);
+                Err(self.refusal_of(from, Limit::HeldBytes, pauses, out))
             }
             Ok(called) => {
                 request.row = called.row;
                 let Request { target, leased, kind, timeout: left, .. } = request;
-                let no_wait = request.marks.no_wait;
-                let wish = Wish { target, leased, no_wait, left, kind };
+                let (no_wait, pauses) = (request.marks.no_wait, self.pauses(leased));
+                let wish = Wish { target, leased, pauses, no_wait, left, kind };
                 self.find_route(from, called, wish, &body, out)
             }
             Err(refusal) => Err(refusal),
@@ -108,6 +117,9 @@ impl<P: Payload> Broker<P> {
             Ok(route) => {
                 let key = self.accept(now, from, &request, &body, out);
                 self.follow(now, key, route, body, out);
+            }
+            Err(refusal) if self.may_pause(from, &request, &body, &refusal) => {
+                self.keep_for_later(now, from, &request, body);
             }
             Err(refusal) => {
                 self.stats.refused += 1;
@@ -131,10 +143,13 @@ impl<P: Payload> Broker<P> {
         self.check_body(body)?;
         let called = self.resolve(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
+        request.charged = true;
         request.marks = self.marks_of_request(body)?;
-        self.check_calls(from).map_err(|limit| self.refusal_of(from, limit, out))?;
+        let pauses = self.pauses(request.leased);
+        self.check_calls(from, pauses)
+            .map_err(|limit| self.refusal_of(from, limit, pauses, out))?;
         if !self.unread.is_empty() {
-            self.check_unread(from, out)?;
+            self.check_unread(from, pauses, out)?;
         }
         Ok(called)
     }
@@ -190,13 +205,14 @@ impl<P: Payload> Broker<P> {
         })
     }
 
-    fn check_calls(&self, from: Key) -> Result<(), Limit> {
+    fn check_calls(&self, from: Key, pauses: bool) -> Result<(), Limit> {
         let limits = &self.config.limits;
         let own = self.sessions.get(from).map_or(0, Session::calls_made);
         if own >= limits.calls_per_client {
             return Err(Limit::CallsPerClient);
         }
-        if self.calls.len() >= limits.calls {
+        let most = if pauses { half(limits.calls) } else { limits.calls };
+        if self.calls.len() >= most {
             return Err(Limit::Calls);
         }
         Ok(())
@@ -228,11 +244,16 @@ impl<P: Payload> Broker<P> {
             let ahead = self.calls_ahead(from, found);
             self.check_wait(found, ahead, wish, row, out)?;
         }
+        let pauses = wish.pauses;
+        if pauses {
+            let check = self.check_half(found, body.size());
+            check.map_err(|limit| self.refusal_of(from, limit, pauses, out))?;
+        }
         if let Err(limit) = self.check_queue(found, body.size()) {
             let room =
                 found.is_some_and(|found| self.make_room(self.last, from, found, body.size(), out));
             if !room {
-                return Err(self.refusal_of(from, limit, out));
+                return Err(self.refusal_of(from, limit, pauses, out));
             }
         }
         Ok(Route::Queue(self.services.named_or_new(name)))
@@ -263,7 +284,7 @@ impl<P: Payload> Broker<P> {
         }
         let size = body.size();
         let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));
-        check.map_err(|limit| self.refusal_of(from, limit, out))?;
+        check.map_err(|limit| self.refusal_of(from, limit, false, out))?;
         Ok(Route::Pin(worker))
     }
 
@@ -365,6 +386,7 @@ impl<P: Payload> Broker<P> {
             body,
         };
         let given = self.services.start(&mut self.calls, worker, key, self.unread.input(), size);
+        self.paused.see_room();
         self.stats.dispatched += 1;
         self.calls.set_timer(key, deadline);
         if let Some(kept) = kept {

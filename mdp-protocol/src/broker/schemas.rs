@@ -175,6 +175,7 @@ impl<P: Payload> Broker<P> {
             target: b"",
             kind: CallKind::Unary,
             leased: false,
+            charged: false,
             row: None,
             marks: Marks::default(),
         };

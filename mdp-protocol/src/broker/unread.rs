@@ -224,15 +224,18 @@ impl<P: Payload> Broker<P> {
     pub(super) fn check_unread(
         &mut self,
         from: Key,
+        pauses: bool,
         out: &mut Vec<Action<P>>,
     ) -> Result<(), Refusal> {
         let unread = self.unread.of_session(from);
         if unread == 0 || unread <= self.mark() {
             return Ok(());
         }
-        self.stats.unread_refused += 1;
         let limit = which(&self.config.limits, self.unread.all());
-        self.note_limit(from, limit, out);
+        if !pauses {
+            self.stats.unread_refused += 1;
+            self.note_limit(from, limit, out);
+        }
         Err(unread_refusal(limit))
     }
 

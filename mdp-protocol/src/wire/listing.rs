@@ -172,6 +172,8 @@ pub struct Stats {
     pub held_bytes: usize,
     /// Bytes now that peers have not read. Only peers with at least 16 KiB count.
     pub unread_bytes: usize,
+    /// Classic clients now that the broker does not read, because a request of theirs waits for room.
+    pub paused: usize,
     /// REQUESTs accepted.
     pub requests: u64,
     /// REQUESTs given to a worker; each attempt counts.

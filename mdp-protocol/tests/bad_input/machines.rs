@@ -246,7 +246,10 @@ impl World {
                     self.mail.push((route.clone(), record));
                 }
                 Action::Answer { route, record } => self.mail.push((route, record)),
-                Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+                Action::SendClassic { .. }
+                | Action::AnswerClassic { .. }
+                | Action::Pause { .. }
+                | Action::Resume { .. } => {
                     unreachable!("nobody here speaks classic MDP")
                 }
                 Action::Close { session } => {

@@ -176,7 +176,10 @@ impl Bench {
             Action::Answer { route, record } => {
                 format!("({}): {}", crate::support::string(&route), text(&record))
             }
-            Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+            Action::SendClassic { .. }
+                | Action::AnswerClassic { .. }
+                | Action::Pause { .. }
+                | Action::Resume { .. } => {
                 unreachable!("nobody here speaks classic MDP")
             }
             Action::Close { session } => {

@@ -42,6 +42,9 @@ impl Stage {
                 "allow_drain" => config.drain.anybody = number != 0,
                 "schemas" => config.limits.schemas = number as usize,
                 "schema_bytes" => config.limits.schema_bytes = number as usize,
+                "calls_per_client" => config.limits.calls_per_client = number as usize,
+                "queued_calls" => config.limits.queued_calls_per_service = number as usize,
+                "pauses_reading" => config.pauses_reading = number != 0,
                 "queued_bytes" => config.limits.queued_bytes_per_service = number as usize,
                 _ => panic!("`{key}` is no setting"),
             }
@@ -192,6 +195,8 @@ impl Stage {
                 let line = classic_line(form, message);
                 format!("{} < {line}", String::from_utf8_lossy(&route))
             }
+            Action::Pause { session } => format!("{} < pause", self.routes[&session]),
+            Action::Resume { session } => format!("{} < resume", self.routes[&session]),
             Action::Ask(_) => unreachable!("there are no hooks"),
             Action::Note(_) => return,
             Action::Closed => "closed".into(),

@@ -149,7 +149,10 @@ impl World {
                     self.trace.note(self.now, &[4], || format!("  note {note:?}"));
                 }
                 Action::Ask(question) => self.hooks_hear(*question),
-                Action::SendClassic { .. } | Action::AnswerClassic { .. } => {
+                Action::SendClassic { .. }
+                | Action::AnswerClassic { .. }
+                | Action::Pause { .. }
+                | Action::Resume { .. } => {
                     unreachable!("nobody here speaks classic MDP")
                 }
                 Action::Closed => self.broker_closed(),

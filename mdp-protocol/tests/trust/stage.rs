@@ -78,7 +78,7 @@ impl Stage {
                 Action::Close { session } => drop(self.routes.remove(&session)),
                 Action::Ask(question) => self.questions.push(*question),
                 Action::Note(note) => self.notes.push(note),
-                Action::Closed => {}
+                Action::Pause { .. } | Action::Resume { .. } | Action::Closed => {}
             }
         }
         self.broker.audit().unwrap();

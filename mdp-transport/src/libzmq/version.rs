@@ -27,7 +27,7 @@ fn problem(found: (i32, i32, i32)) -> Option<String> {
     (found < WANTED).then(|| {
         format!(
             "libzmq is {major}.{minor}.{patch}, and 4.3.5 or newer is wanted: older ones have faults that a peer can use; \
-             see `[patch.crates-io]` in the README"
+             see `[patch.crates-io]` in docs/transport.md"
         )
     })
 }

@@ -69,6 +69,8 @@ pub(super) struct Connection {
     host: Option<Arc<str>>,
     /// The connection is in the router's list of those that may have input.
     listed: bool,
+    /// The router's owner does not want messages of this peer now.
+    paused: bool,
 }
 
 enum Way {
@@ -108,7 +110,7 @@ impl Connections {
         self.locals.insert(mailbox.number(), route);
         let way = Way::Local(mailbox);
         let identity = Identity::anonymous();
-        self.put(route, Connection { way, identity, host: None, listed: false });
+        self.put(route, Connection { way, identity, host: None, listed: false, paused: false });
         route
     }
 
@@ -196,7 +198,8 @@ impl Connection {
         let wire = side.wire()?;
         let remote = Remote { stream, wire, drained: false, closing: false, broken: false };
         let way = Way::Remote(Box::new(remote));
-        Ok(Connection { way, identity: Identity::anonymous(), host, listed: true })
+        let identity = Identity::anonymous();
+        Ok(Connection { way, identity, host, listed: true, paused: false })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -239,11 +242,28 @@ impl Connection {
         !std::mem::replace(&mut self.listed, true)
     }
 
+    /// Whether the connection is not read now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Reads the connection no more, or again. A connection within the process is not paused: its messages come in one
+    /// queue with those of the others.
+    pub(super) fn pause(&mut self, paused: bool) {
+        self.paused = paused && matches!(self.way, Way::Remote(_));
+    }
+
     /// The peer has closed its side, or the connection has failed.
     pub(super) fn is_closing(&mut self) {
         if let Way::Remote(remote) = &mut self.way {
             remote.closing = true;
         }
+    }
+
+    /// Whether the peer has closed its side, and the connection is not read to find that end. What the peer sent before
+    /// has no receiver for its replies.
+    pub(super) fn ends_unread(&self) -> bool {
+        self.paused && matches!(&self.way, Way::Remote(remote) if remote.closing)
     }
 
     /// The connection has no input any more.

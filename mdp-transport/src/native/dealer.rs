@@ -390,8 +390,13 @@ impl Dealer {
         }
         let State::Connected(parts) = &mut self.state else { return Poll::Ready(()) };
         let (stream, wire) = &mut **parts;
-        if let Err(error) = ready!(wire.poll_read(cx, stream)) {
-            self.lose(&error);
+        match wire.poll_read(cx, stream) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => self.lose(&error),
+            Poll::Pending => {
+                wire.release();
+                return Poll::Pending;
+            }
         }
         Poll::Ready(())
     }

@@ -33,6 +33,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const EVENTS: usize = 1_024;
 /// The number of receives after which the router looks at all connections.
 const LOOK_AFTER: u32 = 64;
+/// Why a connection that is not read ends.
+const CLOSED: &str = "the peer has closed it";
 /// The bytes that are read at once.
 const READ: usize = 64 * 1024;
 
@@ -143,6 +145,10 @@ impl Router {
     fn remote(&mut self) -> Option<Message> {
         while let Some(route) = self.ready.pop_front() {
             let Some(connection) = self.connections.get_mut(route) else { continue };
+            if connection.is_paused() {
+                connection.rests();
+                continue;
+            }
             match connection.next(&mut self.scratch, self.admission.as_mut()) {
                 Ok(Some(mut packet)) => {
                     let identity = connection.identity();
@@ -183,6 +189,19 @@ impl Router {
                     }
                 }
             }
+        }
+    }
+
+    /// Stops reading from a peer, or reads from it again.
+    pub(crate) fn pause(&mut self, route: &[u8], paused: bool) {
+        let Ok(route) = <[u8; ROUTE]>::try_from(route).map(Route::from) else { return };
+        let Some(connection) = self.connections.get_mut(route) else { return };
+        connection.pause(paused);
+        if connection.ends_unread() {
+            return self.end(route, CLOSED);
+        }
+        if !paused && connection.begins() {
+            self.ready.push_back(route);
         }
     }
 
@@ -232,7 +251,7 @@ impl Router {
             polled => polled?,
         }
         let mut accepting = false;
-        let mut writable = Vec::new();
+        let (mut writable, mut gone) = (Vec::new(), Vec::new());
         for event in &self.events {
             match event.token() {
                 WOKEN => {}
@@ -250,6 +269,9 @@ impl Router {
                     if closing {
                         connection.is_closing();
                     }
+                    if connection.ends_unread() {
+                        gone.push(route);
+                    }
                     if (closing || event.is_readable()) && connection.begins() {
                         self.ready.push_back(route);
                     }
@@ -258,6 +280,9 @@ impl Router {
         }
         for route in writable {
             self.write(route);
+        }
+        for route in gone {
+            self.end(route, CLOSED);
         }
         if accepting || self.listeners.retry_at().is_some_and(|at| at <= Instant::now()) {
             self.accept();

@@ -48,9 +48,9 @@ pub use trusted::{UntrustedFile, read_trusted};
 pub enum CurveUnavailable {
     /// The transport is libzmq, and libzmq was built without CURVE.
     #[error(
-        "libzmq was built without CURVE; use the native transport (`MDP_TRANSPORT=native`), or add to the Cargo.toml of \
+        "libzmq was built without CURVE; use the native transport, which is the default, or add to the Cargo.toml of \
          the workspace that is built: `[patch.crates-io]` and below it `zeromq-src = {{ path = \"mdp/zeromq-src\" }}` \
-         (see the README), then run `cargo update -p zeromq-src`"
+         (see docs/transport.md), then run `cargo update -p zeromq-src`"
     )]
     Libzmq,
     /// The operating system returned no random bytes for a new key.

@@ -48,8 +48,12 @@ impl<P: Payload> Broker<P> {
             let longest = self.services.longest(service, &self.config.limits);
             let longest = longest.filter(|longest| longest.share > own && longest.client != from);
             let Some(longest) = longest else { return false };
+            // A client that was not paused hears of it.
+            if self.calls.get(longest.last).is_some_and(|call| self.pauses(call.is_leased())) {
+                return false;
+            }
             self.stats.refused += 1;
-            let refusal = self.refusal_of(longest.client, limit, out);
+            let refusal = self.refusal_of(longest.client, limit, false, out);
             self.refuse_waiting(now, longest.last, |_| refusal, out);
         }
     }

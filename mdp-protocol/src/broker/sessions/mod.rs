@@ -171,7 +171,9 @@ impl<P: Payload> Broker<P> {
     /// A classic client has no heartbeats; its session is there for its calls.
     fn client_due(&mut self, now: Time, key: Key, out: &mut Vec<Action<P>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        let idle = session.calls().is_empty() && session.is_silent(now, session.heartbeat());
+        let idle = session.calls().is_empty()
+            && session.is_silent(now, session.heartbeat())
+            && !self.paused.has(key);
         if idle {
             return self.close_session(now, key, Cause::Idle, out);
         }
@@ -218,6 +220,7 @@ impl<P: Payload> Broker<P> {
         cause: Cause,
         out: &mut Vec<Action<P>>,
     ) {
+        self.drop_paused(key);
         self.abandon_calls_of(now, key, out);
         self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };

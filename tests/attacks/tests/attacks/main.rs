@@ -48,7 +48,7 @@ async fn together() -> RwLockReadGuard<'static, ()> {
 
 /// Whether the broker has the native transport, which it takes from the environment, as this process does.
 pub(crate) fn is_native() -> bool {
-    std::env::var_os("MDP_TRANSPORT").is_some_and(|transport| transport == "native")
+    std::env::var_os("MDP_TRANSPORT").is_none_or(|transport| transport != "libzmq")
 }
 
 fn is_full() -> bool {

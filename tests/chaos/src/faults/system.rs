@@ -12,6 +12,7 @@ use crate::cluster::{BrokerLaunch, Cluster, Launch, Load, workers};
 use crate::ledger::{now, wall};
 use crate::program::Setup;
 use crate::report::Report;
+use crate::zmtp::shake_hands;
 
 /// F13.
 pub(super) fn clock_jumps(setup: &Setup) -> Vec<Report> {
@@ -132,7 +133,7 @@ pub(super) fn files_run_out(setup: &Setup) -> Vec<Report> {
     vec![report]
 }
 
-/// 400 connections that say nothing, for a second from when they are there. How many came about, and how many files the broker
+/// 400 connections that say nothing after their handshake, for a second from when they are there. How many came about, and how many files the broker
 /// had open at most.
 fn flood(address: SocketAddr, broker: u32) -> (usize, usize) {
     const THREADS: usize = 8;
@@ -140,7 +141,12 @@ fn flood(address: SocketAddr, broker: u32) -> (usize, usize) {
     let patience = Duration::from_millis(500);
     let connect = || -> Vec<TcpStream> {
         (0..400 / THREADS)
-            .filter_map(|_| TcpStream::connect_timeout(&address, patience).ok())
+            .filter_map(|_| {
+                let mut stream = TcpStream::connect_timeout(&address, patience).ok()?;
+                // A native broker limits how many may be silent before that.
+                shake_hands(&mut stream).ok()?;
+                Some(stream)
+            })
             .collect()
     };
     let mut max = 0;

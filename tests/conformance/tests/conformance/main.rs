@@ -17,4 +17,5 @@ mod framing;
 mod ids;
 mod mmi;
 mod peer;
+mod pausing;
 mod peers;
