@@ -20,6 +20,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 pub(super) struct Listeners {
     all: Vec<Listener>,
+    /// The listener whose turn it is.
+    turn: usize,
     /// The next attempt after an error.
     retry_at: Option<Instant>,
     log: LogLimit,
@@ -30,6 +32,7 @@ impl Default for Listeners {
     fn default() -> Self {
         Listeners {
             all: Vec::new(),
+            turn: 0,
             retry_at: None,
             log: LogLimit::new(BETWEEN_LINES),
             open_files: OpenFiles::new(),
@@ -88,10 +91,17 @@ impl Listeners {
         self.retry_at
     }
 
-    /// Accepts the next connection.
+    /// Whether a connection may wait that can be accepted now.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.retry_at.is_none() && self.all.iter().any(|listener| listener.has_news)
+    }
+
+    /// Accepts the next connection. Listeners take turns.
     pub(super) fn accept(&mut self) -> Option<Accepted> {
         self.retry_at = None;
-        while let Some(listener) = self.all.iter_mut().find(|listener| listener.has_news) {
+        while let Some(turn) = self.next_turn() {
+            self.turn = turn;
+            let Some(listener) = self.all.get_mut(turn) else { break };
             let accepted = match &listener.socket {
                 Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Accepted::tcp(stream)),
                 Socket::Unix { socket, .. } => {
@@ -112,6 +122,13 @@ impl Listeners {
             }
         }
         None
+    }
+
+    /// The next listener with news, behind the one that had its turn.
+    fn next_turn(&self) -> Option<usize> {
+        let all = self.all.len();
+        let mut turns = (1..=all).map(|step| (self.turn + step) % all);
+        turns.find(|turn| self.all.get(*turn).is_some_and(|listener| listener.has_news))
     }
 
     /// The most files that the process may have open.

@@ -33,6 +33,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 const EVENTS: usize = 1_024;
 /// The number of receives after which the router looks at all connections.
 const LOOK_AFTER: u32 = 64;
+/// The most connections that are accepted before those that are there are read. So a handshake that is on its way is over
+/// before the router takes it for one of too many.
+const ACCEPTS: usize = 64;
 /// Why a connection that is not read ends.
 const CLOSED: &str = "the peer has closed it";
 /// The bytes that are read at once.
@@ -221,7 +224,10 @@ impl Router {
     }
 
     fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.letters.is_empty() || self.inbox.has_letters()
+        !self.ready.is_empty()
+            || !self.letters.is_empty()
+            || self.inbox.has_letters()
+            || self.listeners.is_waiting()
     }
 
     /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
@@ -250,14 +256,12 @@ impl Router {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
         }
-        let mut accepting = false;
         let (mut writable, mut gone) = (Vec::new(), Vec::new());
         for event in &self.events {
             match event.token() {
                 WOKEN => {}
                 token if Listeners::is_listener(token) => {
                     self.listeners.has_news(token);
-                    accepting = true;
                 }
                 Token(number) => {
                     let Some((route, connection)) = self.connections.at(number) else { continue };
@@ -284,7 +288,9 @@ impl Router {
         for route in gone {
             self.end(route, CLOSED);
         }
-        if accepting || self.listeners.retry_at().is_some_and(|at| at <= Instant::now()) {
+        if self.listeners.is_waiting()
+            || self.listeners.retry_at().is_some_and(|at| at <= Instant::now())
+        {
             self.accept();
         }
         self.end_slow_handshakes();
@@ -293,7 +299,8 @@ impl Router {
 
     fn accept(&mut self) {
         let now = Instant::now();
-        while let Some(stream) = self.listeners.accept() {
+        for _ in 0..ACCEPTS {
+            let Some(stream) = self.listeners.accept() else { break };
             let registry = self.wait.poll.registry();
             let added = Connection::new(stream, &self.side)
                 .and_then(|connection| self.connections.add(registry, connection));
