@@ -7,9 +7,7 @@ replies. It prints `end` if all was so.
 import sys
 import time
 
-import zmq
-
-from mdp import DIALECTS
+from mdp import DIALECTS, dealer
 
 PATIENCE = 60_000
 
@@ -18,22 +16,20 @@ def main():
     dialect, endpoint, service = DIALECTS[sys.argv[1]], sys.argv[2], sys.argv[3].encode()
     calls = int(sys.argv[4])
     partials = int(sys.argv[5]) if len(sys.argv) > 5 else 0
-    dealer = zmq.Context.instance().socket(zmq.DEALER)
-    dealer.linger = 0
-    dealer.connect(endpoint)
+    socket = dealer(endpoint, linger=0)
     for number in range(calls):
         body = [b"%d" % number, b"", bytes(number % 1000)]
-        dealer.send_multipart(dialect.from_client(service, body))
+        socket.send_multipart(dialect.from_client(service, body))
         for partial in range(partials):
-            expect(dealer, dialect.to_client(service, [b"%d" % partial], False))
-        expect(dealer, dialect.to_client(service, body, True))
+            expect(socket, dialect.to_client(service, [b"%d" % partial], False))
+        expect(socket, dialect.to_client(service, body, True))
     print("end", flush=True)
 
 
-def expect(dealer, expected):
-    if not dealer.poll(PATIENCE):
+def expect(socket, expected):
+    if not socket.poll(PATIENCE):
         sys.exit(f"no reply; {expected!r:.200} was expected")
-    frames = dealer.recv_multipart()
+    frames = socket.recv_multipart()
     if frames != expected:
         sys.exit(f"{frames!r:.200} came in place of {expected!r:.200}")
 

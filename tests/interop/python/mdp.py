@@ -1,4 +1,8 @@
-"""The numbers of RFC 7 (MDP/0.1) and RFC 18 (MDP/0.2), as their texts have them."""
+"""The numbers of RFC 7 (MDP/0.1) and RFC 18 (MDP/0.2), as their texts have them, and the socket of a peer."""
+
+import os
+
+import zmq
 
 READY = b"\x01"
 REQUEST = b"\x02"
@@ -34,3 +38,18 @@ class Dialect:
 RFC7 = Dialect("0.1", [b""], b"MDPC01", b"MDPW01", None, b"\x03", b"\x04", b"\x05")
 RFC18 = Dialect("0.2", [], b"MDPC02", b"MDPW02", b"\x03", b"\x04", b"\x05", b"\x06")
 DIALECTS = {"0.1": RFC7, "0.2": RFC18}
+
+
+def dealer(endpoint, linger, before=lambda _: None):
+    """A DEALER that connects, with CURVE if INTEROP_CURVE has the broker's public key and its own pair, with spaces between.
+
+    `before` gets it before it connects.
+    """
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.linger = linger
+    keys = os.environ.get("INTEROP_CURVE")
+    if keys:
+        socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = keys.encode().split()
+    before(socket)
+    socket.connect(endpoint)
+    return socket

@@ -9,6 +9,7 @@ import time
 
 import zmq
 
+import mdp
 from mdp import DIALECTS, READY, REQUEST
 
 HEARTBEAT = 1.0
@@ -22,9 +23,7 @@ def main():
     requests = 0
 
     def connect():
-        dealer = context.socket(zmq.DEALER)
-        dealer.linger = 1000
-        dealer.connect(endpoint)
+        dealer = mdp.dealer(endpoint, linger=1000)
         dealer.send_multipart(dialect.of_worker(READY, [service]))
         return dealer
 

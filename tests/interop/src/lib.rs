@@ -75,10 +75,22 @@ impl Python {
     /// There is no interpreter.
     #[allow(clippy::unwrap_used)] // for tests
     pub fn start(script: &str, arguments: &[&str]) -> Self {
+        Python::start_with(script, arguments, "")
+    }
+
+    /// Starts a script with CURVE: `keys` has the broker's public key, and the public and the secret key of the script,
+    /// with spaces between. Empty: without CURVE.
+    ///
+    /// # Panics
+    ///
+    /// There is no interpreter.
+    #[allow(clippy::unwrap_used)] // for tests
+    pub fn start_with(script: &str, arguments: &[&str], keys: &str) -> Self {
         let program = std::env::var_os("MDP_PYTHON").unwrap_or_else(|| "python3".into());
         let mut child = Command::new(program)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script))
             .args(arguments)
+            .env("INTEROP_CURVE", keys)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

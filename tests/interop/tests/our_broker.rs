@@ -1,11 +1,12 @@
 //! Peers of others, and ours of each dialect, through our broker.
 
-#![allow(clippy::unwrap_used)] // tests
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // tests
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use mdp_runtime::{Broker, Client, Code, Dialect, RawClient, RawWorker, Worker};
+use mdp_runtime::security::{CurveServer, KeyPair, PublicKey};
+use mdp_runtime::{Broker, Client, Code, Dialect, Limits, RawClient, RawWorker, Worker};
 use test_interop::{CALLS, EchoClient, EchoWorker, Parrot, Python, Words};
 
 const NAMES: [&str; 2] = ["0.1", "0.2"];
@@ -52,6 +53,105 @@ async fn their_partial_replies() {
     let said = tokio::task::spawn_blocking(move || client.line());
     assert_eq!(said.await.unwrap(), "end");
     worker.end();
+    broker.shutdown(Duration::from_secs(1)).await;
+}
+
+/// A key pair as libzmq has made it: the public key, and the text of both.
+fn pairs(count: usize) -> Vec<(PublicKey, String)> {
+    let mut keys = Python::start("keys.py", &[&count.to_string()]);
+    let pairs = (0..count).map(|_| {
+        let line = keys.line();
+        (line.split(' ').next().unwrap().parse().unwrap(), line)
+    });
+    pairs.collect()
+}
+
+/// What Python's peers with CURVE are told: the broker's key and their own pair.
+fn keys_of(broker: &PublicKey, pair: &str) -> String {
+    format!("{broker} {pair}")
+}
+
+async fn line_of(mut script: Python) -> String {
+    tokio::task::spawn_blocking(move || script.line()).await.unwrap()
+}
+
+/// Bodies from nothing to the largest frame that the broker takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Python with the package pyzmq; .ci/python has it"]
+async fn their_bodies_of_all_sizes() {
+    const SIZES: [usize; 14] = [
+        0,
+        1,
+        255,
+        256,
+        4_095,
+        8_192,
+        65_535,
+        65_536,
+        65_537,
+        1 << 20,
+        (4 << 20) + 1,
+        16 << 20,
+        (64 << 20) - 1,
+        64 << 20,
+    ];
+    let limits = Limits { frame_bytes: 64 << 20, ..Limits::default() };
+    let pair = KeyPair::new().unwrap();
+    let public = *pair.public();
+    let theirs = pairs(2);
+    let curve = CurveServer::new(pair).allow(theirs.iter().map(|(key, _)| *key));
+    for curve in [None, Some(curve)] {
+        let builder = Broker::builder().bind("tcp://127.0.0.1:*").limits(limits.clone());
+        let keys: Vec<String> = theirs.iter().map(|(_, pair)| keys_of(&public, pair)).collect();
+        let (broker, keys) = match curve {
+            Some(curve) => (builder.curve(curve).start().unwrap(), keys),
+            None => (builder.start().unwrap(), vec![String::new(); 2]),
+        };
+        let endpoint = broker.endpoints().first().unwrap().clone();
+        let worker = Python::start_with("worker.py", &["0.2", &endpoint, "echo"], &keys[0]);
+        let sizes: Vec<String> = SIZES.iter().map(ToString::to_string).collect();
+        let mut arguments = vec![endpoint.as_str(), "echo"];
+        arguments.extend(sizes.iter().map(String::as_str));
+        let client = Python::start_with("sizes.py", &arguments, &keys[1]);
+        assert_eq!(line_of(client).await, "end");
+        assert_eq!(worker.end(), SIZES.len().to_string());
+        broker.shutdown(Duration::from_secs(1)).await;
+    }
+}
+
+/// libzmq's own monitor says why, as it does beside a broker of libzmq.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Python with the package pyzmq; .ci/python has it"]
+async fn their_wrong_keys() {
+    let pair = KeyPair::new().unwrap();
+    let public = *pair.public();
+    let theirs = pairs(2);
+    let curve = CurveServer::new(pair).allow([theirs[0].0]);
+    let broker = Broker::builder().bind("tcp://127.0.0.1:*").curve(curve).start().unwrap();
+    let endpoint = broker.endpoints().first().unwrap().clone();
+    for (pair, said) in theirs.iter().zip(["HANDSHAKE_SUCCEEDED 0", "HANDSHAKE_FAILED_AUTH 400"]) {
+        let keys = keys_of(&public, &pair.1);
+        let script = Python::start_with("handshake.py", &[&endpoint], &keys);
+        assert_eq!(line_of(script).await, said);
+    }
+    broker.shutdown(Duration::from_secs(1)).await;
+}
+
+/// Their peers go on with a broker that comes in the place of another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Python with the package pyzmq; .ci/python has it"]
+async fn their_peers_come_back() {
+    let (mut broker, endpoint) = broker();
+    let worker = Python::start("worker.py", &["0.1", &endpoint, "echo"]);
+    for round in 0..3 {
+        let client = Python::start("client.py", &["0.2", &endpoint, "echo", "100"]);
+        assert_eq!(line_of(client).await, "end", "round {round}");
+        broker.shutdown(Duration::from_secs(1)).await;
+        broker = Broker::builder().bind(&endpoint).start().unwrap();
+    }
+    let client = Python::start("client.py", &["0.1", &endpoint, "echo", "100"]);
+    assert_eq!(line_of(client).await, "end");
+    assert_eq!(worker.end(), "400");
     broker.shutdown(Duration::from_secs(1)).await;
 }
 
