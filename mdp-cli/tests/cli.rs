@@ -8,6 +8,8 @@ mod process;
 #[path = "../../tests/support/raw.rs"]
 mod raw;
 mod support;
+#[path = "../../tests/support/zmtp.rs"]
+mod zmtp;
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -176,6 +178,7 @@ fn the_version_tells_of_libzmq_too() {
     let output = Command::new(env!("CARGO_BIN_EXE_mdp")).arg("--version").output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();
-    let wanted = format!("mdp {} (libzmq 4.3.5 with CURVE)\n", env!("CARGO_PKG_VERSION"));
+    let libzmq = if cfg!(feature = "zmq") { "libzmq 4.3.5 with CURVE" } else { "without libzmq" };
+    let wanted = format!("mdp {} ({libzmq})\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(said, wanted);
 }

@@ -8,6 +8,8 @@ mod process;
 #[path = "../../tests/support/raw.rs"]
 mod raw;
 mod support;
+#[path = "../../tests/support/zmtp.rs"]
+mod zmtp;
 
 use std::time::{Duration, Instant};
 
@@ -283,9 +285,9 @@ fn contracts_are_kept_as_far_as_the_file_says() {
         let mut worker = RawPeer::greeted(&endpoint);
         let service = SERVICE_NAME.into();
         worker.send(&[Raw::Ready { service, capacity: 1, schema: Some([7; 16]) }]);
-        let client = classic_peer(&endpoint);
+        let client = Peer::connect(&endpoint);
         for number in 0..3 {
-            client.send_multipart(["MDPC02", "\x01", "mmi.schema", SERVICE_NAME], 0).unwrap();
+            client.send(&["MDPC02", "\x01", "mmi.schema", SERVICE_NAME]);
             if number < asked {
                 let call = worker.wait_request();
                 let reply = mdp_protocol::wire::Reply::Body(b"bytes".to_vec());
@@ -293,7 +295,7 @@ fn contracts_are_kept_as_far_as_the_file_says() {
                 let not_started = false;
                 worker.send(&[Raw::Final { call, code, not_started, attempt, peer, reply }]);
             }
-            let told = client.recv_multipart(0).unwrap();
+            let told = client.receive();
             assert_eq!(told.get(3..5).unwrap(), [&b"200"[..], b"bytes"], "{setting}: {told:?}");
         }
     }
@@ -303,9 +305,9 @@ fn contracts_are_kept_as_far_as_the_file_says() {
 fn allow_drain_lets_everybody_end_the_broker() {
     for (text, status) in [("", "403"), ("allow_drain = true", "200")] {
         let (process, endpoint) = broker(text);
-        let client = classic_peer(&endpoint);
-        client.send_multipart(["MDPC02", "\x01", "mmi.drain.broker", ""], 0).unwrap();
-        let told = client.recv_multipart(0).unwrap();
+        let client = Peer::connect(&endpoint);
+        client.send(&["MDPC02", "\x01", "mmi.drain.broker", ""]);
+        let told = client.receive();
         assert_eq!(told.get(3).map(Vec::as_slice), Some(status.as_bytes()), "{told:?}");
         if status == "200" {
             assert_eq!(process.end().status.code(), Some(0));
@@ -314,31 +316,23 @@ fn allow_drain_lets_everybody_end_the_broker() {
 }
 
 /// A classic worker, as RFC 18 has it, and what it hears until the broker tells it to go.
-fn classic_worker(endpoint: &str) -> zmq::Socket {
-    let socket = classic_peer(endpoint);
-    socket.send_multipart(["MDPW02", "\x01", "echo"], 0).unwrap();
-    socket
+fn classic_worker(endpoint: &str) -> Peer {
+    let worker = Peer::connect(endpoint);
+    worker.send(&["MDPW02", "\x01", "echo"]);
+    worker
 }
 
-fn classic_peer(endpoint: &str) -> zmq::Socket {
-    let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.set_rcvtimeo(10_000).unwrap();
-    socket.connect(endpoint).unwrap();
-    socket
-}
-
-fn classic_request(endpoint: &str) -> zmq::Socket {
-    let socket = classic_peer(endpoint);
-    socket.send_multipart(["MDPC02", "\x01", "echo", "hi"], 0).unwrap();
-    socket
+fn classic_request(endpoint: &str) -> Peer {
+    let client = Peer::connect(endpoint);
+    client.send(&["MDPC02", "\x01", "echo", "hi"]);
+    client
 }
 
 /// The next message to a classic worker with this command; how long it took.
-fn wait_command(worker: &zmq::Socket, command: u8) -> Duration {
+fn wait_command(worker: &Peer, command: u8) -> Duration {
     let start = Instant::now();
     loop {
-        let message = worker.recv_multipart(0).unwrap();
+        let message = worker.receive();
         if message.get(1).is_some_and(|frame| *frame == [command]) {
             return start.elapsed();
         }
@@ -361,7 +355,7 @@ fn classic_expiries_are_those_of_the_file() {
     let other = classic_worker(&endpoint);
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(200) {
-        let message = other.recv_multipart(0).unwrap();
+        let message = other.receive();
         assert_ne!(message.get(1).map(Vec::as_slice), Some([2].as_slice()), "a request");
     }
 }
@@ -371,8 +365,8 @@ fn classic_requests_wait_and_run_as_long_as_the_file_says() {
     let (_broker, endpoint) =
         broker("[classic]\nqueue_expiry_ms = 200\nrun_timeout_ms = 300\nbusy_expiry_ms = 400");
     let client = classic_request(&endpoint);
-    client.set_rcvtimeo(400).unwrap();
-    assert!(client.recv_multipart(0).is_err(), "it has expired without a word");
+    let answer = client.receive_within(Duration::from_millis(400));
+    assert!(answer.is_none(), "it has expired without a word");
     let worker = classic_worker(&endpoint);
     let _client = classic_request(&endpoint);
     wait_command(&worker, 2);

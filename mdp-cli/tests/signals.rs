@@ -8,6 +8,8 @@ mod process;
 #[path = "../../tests/support/raw.rs"]
 mod raw;
 mod support;
+#[path = "../../tests/support/zmtp.rs"]
+mod zmtp;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -9,6 +9,8 @@ mod process;
 mod raw;
 mod shop;
 mod support;
+#[path = "../../tests/support/zmtp.rs"]
+mod zmtp;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};

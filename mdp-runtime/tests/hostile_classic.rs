@@ -1,5 +1,7 @@
 //! Classic peers that die, flood or mislead: what they do to the broker and to others.
 
+#![cfg(not(mdp_without_c))] // libzmq is the other side.
+
 // A test may end at the first wrong assumption.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

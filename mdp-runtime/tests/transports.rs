@@ -1,5 +1,6 @@
 //! Peers of both transports reach each other.
 
+#![cfg(feature = "zmq")]
 // A test may end at the first wrong assumption.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -2,33 +2,24 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // tests
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use mdp_protocol::wire::{self, DisconnectReason, Record, Reply, Tail};
 use mdp_protocol::{Code, Limits, Span};
 
+use crate::zmtp::Peer;
+
 /// A record as a raw peer sends or gets it.
 pub(crate) type Raw = Record<Vec<u8>, Vec<u8>>;
 
-static CONTEXT: LazyLock<zmq::Context> = LazyLock::new(zmq::Context::new);
-
-/// What comes, comes much sooner.
-const PATIENCE_MS: i32 = 30_000;
-
 pub(crate) struct RawPeer {
-    socket: zmq::Socket,
+    peer: Peer,
     waiting: Vec<Raw>,
 }
 
 impl RawPeer {
     pub(crate) fn connect(endpoint: &str) -> Self {
-        let socket = CONTEXT.socket(zmq::DEALER).unwrap();
-        socket.set_linger(1_000).unwrap();
-        socket.set_rcvtimeo(PATIENCE_MS).unwrap();
-        socket.set_sndtimeo(PATIENCE_MS).unwrap();
-        socket.connect(endpoint).unwrap();
-        RawPeer { socket, waiting: Vec::new() }
+        RawPeer { peer: Peer::connect(endpoint), waiting: Vec::new() }
     }
 
     /// A peer that has been welcomed.
@@ -52,7 +43,7 @@ impl RawPeer {
     }
 
     pub(crate) fn send_frames(&self, frames: &[&[u8]]) {
-        self.socket.send_multipart(frames, 0).unwrap();
+        self.peer.send(frames);
     }
 
     /// The next record that `wanted` takes; others, heartbeats for instance, are passed over.
@@ -96,12 +87,11 @@ impl RawPeer {
 
     /// Whether something to read comes within this time.
     pub(crate) fn hears(&self, within: Duration) -> bool {
-        !self.waiting.is_empty()
-            || self.socket.poll(zmq::POLLIN, within.as_millis() as i64).unwrap() > 0
+        !self.waiting.is_empty() || self.peer.hears(within)
     }
 
     fn receive(&self) -> Vec<Raw> {
-        let frames = self.socket.recv_multipart(0).expect("the broker should have said something");
+        let frames = self.peer.receive();
         let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
         let mut heads = Vec::new();
         wire::decode(&frames[0], &lens, &Limits::default(), &mut heads).unwrap();

@@ -1,12 +1,15 @@
-//! As much of ZMTP 3.0 as it takes to do what libzmq never does: to begin a message and not end it, to announce a
-//! frame that does not come, to say nothing at all.
+//! As much of ZMTP 3.0 as it takes for a peer that speaks by hand, and to do what libzmq never does: to begin a message and
+//! not end it, to announce a frame that does not come, to say nothing at all.
 
-#![allow(dead_code, clippy::unwrap_used)] // tests, each of which uses its part of it
+// Tests, each of which uses its part of it.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// What comes, comes much sooner.
+const PATIENCE: Duration = Duration::from_secs(30);
 const GREETING_BYTES: usize = 64;
 const LAST: u8 = 0;
 const MORE: u8 = 1;
@@ -36,6 +39,57 @@ impl Peer {
         assert_eq!(head.first(), Some(&COMMAND));
         peer.read(head.last().copied().unwrap().into())?;
         Ok(peer)
+    }
+
+    /// Sends a message.
+    pub(crate) fn send<F: AsRef<[u8]>>(&self, frames: &[F]) {
+        let mut bytes = Vec::new();
+        for (number, body) in frames.iter().enumerate() {
+            let flags = if number + 1 < frames.len() { MORE } else { LAST };
+            bytes.extend(frame(flags, body.as_ref()));
+        }
+        (&self.stream).write_all(&bytes).unwrap();
+    }
+
+    /// The next message, if one comes within this time.
+    pub(crate) fn receive_within(&self, patience: Duration) -> Option<Vec<Vec<u8>>> {
+        let mut frames = Vec::new();
+        // Commands, a PING for instance, are not for the tests.
+        while self.hears(if frames.is_empty() { patience } else { PATIENCE }) {
+            let flags = self.octets(1)[0];
+            let len = match flags & LARGE {
+                0 => self.octets(1)[0].into(),
+                _ => u64::from_be_bytes(self.octets(8).try_into().unwrap()),
+            };
+            let body = self.octets(usize::try_from(len).unwrap());
+            if flags & COMMAND != 0 {
+                continue;
+            }
+            frames.push(body);
+            if flags & MORE == 0 {
+                return Some(frames);
+            }
+        }
+        None
+    }
+
+    /// The next message.
+    pub(crate) fn receive(&self) -> Vec<Vec<u8>> {
+        self.receive_within(PATIENCE).expect("the broker should have said something")
+    }
+
+    /// Whether something to read comes within this time.
+    pub(crate) fn hears(&self, within: Duration) -> bool {
+        self.stream.set_read_timeout(Some(within.max(Duration::from_millis(1)))).unwrap();
+        let heard = self.stream.peek(&mut [0]).is_ok_and(|count| count > 0);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        heard
+    }
+
+    fn octets(&self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        (&self.stream).read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     /// A frame that is not the last of its message.
@@ -94,8 +148,8 @@ impl Peer {
 /// A connection over which nothing has been said.
 pub(crate) fn silent(endpoint: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap())?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
 
@@ -106,7 +160,14 @@ pub(crate) fn shake_hands(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![flags, u8::try_from(body.len()).unwrap()];
+    let mut bytes = match u8::try_from(body.len()) {
+        Ok(len) => vec![flags, len],
+        Err(_) => {
+            let mut head = vec![flags | LARGE];
+            head.extend_from_slice(&(body.len() as u64).to_be_bytes());
+            head
+        }
+    };
     bytes.extend_from_slice(body);
     bytes
 }

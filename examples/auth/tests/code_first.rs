@@ -14,6 +14,8 @@ mod client;
 mod code_first;
 #[path = "../../../tests/support/raw.rs"]
 mod raw;
+#[path = "../../../tests/support/zmtp.rs"]
+mod zmtp;
 
 #[allow(missing_docs, unreachable_pub)] // generated
 mod pb {

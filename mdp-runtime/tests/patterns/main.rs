@@ -5,6 +5,7 @@
 mod pair;
 mod publish;
 mod push;
+#[cfg(not(mdp_without_c))] // libzmq is the other side.
 mod strangers;
 
 use std::future::{Future, poll_fn};
@@ -58,6 +59,7 @@ fn endpoints() -> (tempfile::TempDir, Vec<String>) {
 const TCP: &str = "tcp://127.0.0.1:*";
 
 /// A foreign socket, in a context of its own.
+#[cfg(not(mdp_without_c))]
 fn foreign(kind: zmq::SocketType) -> zmq::Socket {
     let socket = zmq::Context::new().socket(kind).unwrap();
     socket.set_linger(1_000).unwrap();
@@ -67,6 +69,7 @@ fn foreign(kind: zmq::SocketType) -> zmq::Socket {
 }
 
 /// A foreign socket that is bound, and where.
+#[cfg(not(mdp_without_c))]
 fn foreign_bound(kind: zmq::SocketType) -> (zmq::Socket, String) {
     let socket = foreign(kind);
     socket.bind(TCP).unwrap();

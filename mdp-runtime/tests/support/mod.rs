@@ -8,6 +8,9 @@
     clippy::indexing_slicing
 )] // tests
 
+#[path = "../../../tests/support/zmtp.rs"]
+mod zmtp;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
@@ -67,7 +70,7 @@ pub fn echo() -> Echo {
 
 /// A peer that speaks the wire by hand and does what a proper one never does.
 pub struct RawPeer {
-    socket: zmq::Socket,
+    peer: zmtp::Peer,
 }
 
 /// A record as a raw peer sends or gets it.
@@ -75,11 +78,7 @@ pub type Raw = Record<Vec<u8>, Vec<u8>>;
 
 impl RawPeer {
     pub fn connect(broker: &Broker) -> Self {
-        let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
-        socket.set_linger(1_000).unwrap();
-        socket.set_rcvtimeo(10_000).unwrap();
-        socket.connect(&broker.endpoints()[0]).unwrap();
-        RawPeer { socket }
+        RawPeer { peer: zmtp::Peer::connect(&broker.endpoints()[0]) }
     }
 
     /// A worker of the test's service under this id.
@@ -104,17 +103,17 @@ impl RawPeer {
     }
 
     pub fn send_frames(&self, frames: &[&[u8]]) {
-        self.socket.send_multipart(frames, 0).unwrap();
+        self.peer.send(frames);
     }
 
     /// The next message as it is.
     pub fn receive_frames(&self) -> Vec<Vec<u8>> {
-        self.socket.recv_multipart(0).unwrap()
+        self.peer.receive()
     }
 
     /// The records of the next message.
     pub fn receive(&self) -> Vec<Raw> {
-        let frames = self.socket.recv_multipart(0).unwrap();
+        let frames = self.peer.receive();
         let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
         let mut heads = Vec::new();
         wire::decode(&frames[0], &lens, &Limits::default(), &mut heads).unwrap();
