@@ -61,7 +61,8 @@ const MAX_METHODS: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method(&'static MethodSpec);
 
-/// The error when a method cannot be used.
+/// Why [`Method`] cannot be made from a path: the path is wrong, the schema has no such service or method, or the program
+/// has made too many. No call was made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MethodError {

@@ -147,7 +147,8 @@ pub struct BoundMethod<'a> {
     pub rust: &'a RustMethod,
 }
 
-/// The source of a service's schema in the generated code.
+/// Where the generated code has the schema of a service from: bytes that the generator embeds, for services of `.proto`
+/// files, or the Rust types themselves, for services declared in Rust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SchemaSource {
     /// An encoded `google.protobuf.FileDescriptorSet`, embedded in the generated code.

@@ -37,7 +37,8 @@ pub use service::{Deprecated, Idempotency, Method, OnCancel, Service, Shape};
 /// The longest service name and method path, in bytes: a name's length is one byte on the wire.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// The place of a declaration in a `.proto` file.
+/// The place of a declaration in a `.proto` file: the file, the line and the column. [`Problem`](crate::Problem)s
+/// and the comments of generated code name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Place {

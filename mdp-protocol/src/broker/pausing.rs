@@ -38,6 +38,8 @@ struct Waiting<P> {
 #[derive(Debug)]
 pub(super) struct Paused<P> {
     requests: HashMap<Key, Waiting<P>, FixedState>,
+    /// The bytes of all of them.
+    bytes: usize,
     /// Whose request is tried next. May have clients that are not paused any more.
     order: VecDeque<Key>,
     /// There may be room that was not there at the last try.
@@ -46,10 +48,10 @@ pub(super) struct Paused<P> {
     due: Option<Time>,
 }
 
-impl<P> Paused<P> {
+impl<P: Payload> Paused<P> {
     pub(super) fn new(hash: FixedState) -> Self {
         let requests = HashMap::with_hasher(hash);
-        Paused { requests, order: VecDeque::new(), room: false, due: None }
+        Paused { requests, bytes: 0, order: VecDeque::new(), room: false, due: None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,14 +74,21 @@ impl<P> Paused<P> {
     }
 
     fn add(&mut self, now: Time, client: Key, waiting: Waiting<P>) {
+        self.bytes += waiting.body.size();
         self.requests.insert(client, waiting);
         self.order.push_back(client);
         self.due.get_or_insert(now + SOON);
     }
 
+    fn take(&mut self, client: Key) -> Option<Waiting<P>> {
+        let waiting = self.requests.remove(&client)?;
+        self.bytes = self.bytes.saturating_sub(waiting.body.size());
+        Some(waiting)
+    }
+
     /// A client is paused no longer. Whether it was.
     fn forget(&mut self, client: Key) -> bool {
-        let known = !self.requests.is_empty() && self.requests.remove(&client).is_some();
+        let known = !self.requests.is_empty() && self.take(client).is_some();
         if self.requests.is_empty() {
             self.order.clear();
             self.due = None;
@@ -108,7 +117,7 @@ impl<P> Paused<P> {
     fn next(&mut self) -> Option<(Key, Waiting<P>)> {
         loop {
             let client = self.order.pop_front()?;
-            if let Some(waiting) = self.requests.remove(&client) {
+            if let Some(waiting) = self.take(client) {
                 return Some((client, waiting));
             }
         }
@@ -130,6 +139,7 @@ impl<P: Payload> Broker<P> {
             && !self.paused.has(from)
             && !self.is_one_name_too_many(body.path())
             && body.size() <= half(self.config.limits.queued_bytes_per_service)
+            && self.paused.bytes + body.size() <= self.config.limits.held_bytes / 4
     }
 
     /// Whether a call of this service would wait for a worker under a name for which there is no room. The client's
@@ -209,6 +219,10 @@ impl<P: Payload> Broker<P> {
         let gone = self.paused.requests.keys().find(|key| self.sessions.get(**key).is_none());
         if let Some(gone) = gone {
             return Err(format!("session {gone:?} is paused and has ended"));
+        }
+        let bytes: usize = self.paused.requests.values().map(|waiting| waiting.body.size()).sum();
+        if bytes != self.paused.bytes {
+            return Err(format!("{bytes} bytes of paused clients, {} kept", self.paused.bytes));
         }
         let listed = |key: &&Key| self.paused.order.contains(key);
         match self.paused.requests.keys().find(|key| !listed(key)) {

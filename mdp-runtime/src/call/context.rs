@@ -146,7 +146,9 @@ impl CallContext {
         reply.append(key, value);
     }
 
-    /// Returns the moment at which the caller stops waiting.
+    /// Returns the moment at which the caller stops waiting: the time that was left when the broker sent the call, from
+    /// when it arrived here. At that moment the handler's future is dropped. A raw call of a classic client has no
+    /// deadline of its own; the broker gives it one (`classic_run_timeout`, 10 min).
     pub fn deadline(&self) -> Instant {
         self.state.deadline
     }

@@ -18,7 +18,7 @@ use crate::hash::idempotency;
 use crate::index::{Declared, Index, is_map_entry, join};
 pub use rules::{Level, Rule};
 
-/// A rule that a new schema breaks.
+/// A rule of compatibility that a new schema breaks, and where. [`breaking()`] finds them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Breaking {
     /// The file in the new schema, or in the old one if the new one lacks it.

@@ -147,7 +147,8 @@ impl CurveClient {
         CurveClient { own: None, servers, without_curve: false }
     }
 
-    /// Sets the connecting side's own key pair.
+    /// Sets the connecting side's own key pair, by which a broker's allow list or policy knows it. Default: a new pair for
+    /// each client or worker that is built, which only a broker with `allow_any` accepts.
     pub fn key_pair(mut self, keys: KeyPair) -> Self {
         self.own = Some(keys);
         self

@@ -70,7 +70,8 @@ impl Faults {
         faults.get(endpoint).copied().flatten()
     }
 
-    /// The first endpoint with a fault.
+    /// The first endpoint that has a fault now, by its index from 0, and the fault. A later handshake that succeeds clears
+    /// the fault of its endpoint.
     pub fn first(&self) -> Option<(usize, HandshakeFault)> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter().enumerate().find_map(|(endpoint, fault)| Some((endpoint, (*fault)?)))

@@ -173,7 +173,9 @@ impl Replier {
         }
     }
 
-    /// Waits until the reply is no longer needed. Only over MDP/RPC is the departure of a client reported.
+    /// Waits until the reply is no longer needed: the connection to the broker was lost, or the worker stops. Over MDP/RPC
+    /// also: the client has cancelled the call or has gone, or the call's deadline has passed. Returns at once if the
+    /// last reply was sent already.
     pub async fn over(&self) {
         match &self.inner {
             // The sender is part of `open`, so it is not closed.
