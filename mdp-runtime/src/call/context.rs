@@ -147,7 +147,7 @@ impl CallContext {
     }
 
     /// Returns the moment at which the caller stops waiting: the time that was left when the broker sent the call, from
-    /// when it arrived here. At that moment the handler's future is dropped. A raw call of a classic client has no
+    /// when it arrived here. At that moment the future of an async handler is dropped. A raw call of a classic client has no
     /// deadline of its own; the broker gives it one (`classic_run_timeout`, 10 min).
     pub fn deadline(&self) -> Instant {
         self.state.deadline
