@@ -177,9 +177,9 @@ impl Bench {
                 format!("({}): {}", crate::support::string(&route), text(&record))
             }
             Action::SendClassic { .. }
-                | Action::AnswerClassic { .. }
-                | Action::Pause { .. }
-                | Action::Resume { .. } => {
+            | Action::AnswerClassic { .. }
+            | Action::Pause { .. }
+            | Action::Resume { .. } => {
                 unreachable!("nobody here speaks classic MDP")
             }
             Action::Close { session } => {

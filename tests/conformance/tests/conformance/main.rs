@@ -16,6 +16,6 @@ mod faults;
 mod framing;
 mod ids;
 mod mmi;
-mod peer;
 mod pausing;
+mod peer;
 mod peers;
