@@ -524,7 +524,9 @@ impl WorkerDriver {
     #[inline]
     fn end(&mut self, call: Key) -> Option<CallContext> {
         let cx = self.running.remove(call)?;
-        self.admission.end(&cx);
+        if !cx.permit().end() {
+            self.admission.leave(&cx);
+        }
         Some(cx)
     }
 
