@@ -15,7 +15,7 @@ use mdp_protocol::broker::{
 };
 use mdp_protocol::policy::Policy;
 use mdp_protocol::wire::classic::{self, Command, Form, ClassicError, Reader, Side};
-use mdp_protocol::wire::{DisconnectReason, Head, Record, SIGNATURE, decode, tunnel};
+use mdp_protocol::wire::{self, DisconnectReason, Head, Record, SIGNATURE, decode, tunnel};
 use mdp_protocol::{Key, Limits, Span, Time};
 
 /// Frames of a message; seldom many, seldom large.
@@ -127,28 +127,20 @@ impl Stage {
     }
 
     fn packet(&mut self, route: &[u8], frames: &[Vec<u8>]) {
-        let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
         let mut heads = Vec::new();
-        if decode(&frames[0], &lens, &self.limits, &mut heads).is_err() || !self.raw_is_good(&heads, frames) {
+        let of = |head: &Head| Body::of(head, &frames[0], &frames[1..]);
+        let Ok(records) = wire::read(&frames[0], &frames[1..], &self.limits, &mut heads, of) else {
             let from = self.broker.sender(route, self.identity(route));
             return self.handle(Input::Invalid { from, reason: DisconnectReason::Malformed });
-        }
-        for head in heads {
+        };
+        for record in records {
             let from = self.broker.sender(route, self.identity(route));
-            let of = |head: &Head| Body::of(head, &frames[0], &frames[1..]);
-            let input = match Record::read(&head, &frames[0], of) {
+            let input = match record {
                 Ok(record) => Input::Record { from, record },
                 Err(error) => Input::Invalid { from, reason: error.into() },
             };
             self.handle(input);
         }
-    }
-
-    fn raw_is_good(&self, heads: &[Head], frames: &[Vec<u8>]) -> bool {
-        heads.iter().all(|head| {
-            let body = Body::of(head, &frames[0], &frames[1..]);
-            !mdp_protocol::Payload::is_raw(&body) || body.is_list(self.limits.body_frames())
-        })
     }
 
     fn classic_message(&mut self, route: &[u8], frames: &[Vec<u8>]) {

@@ -1,13 +1,11 @@
 //! The bodies of calls, and the packets that they travel in.
 //!
 //! A [`Body`] is a slice of the packet it arrived in, or bytes of its own. A [`Packer`] gathers records with their bodies
-//! into a packet to send, [`Received`] is a packet that arrived, with its [`Records`].
-
-use std::slice;
+//! into a packet to send. [`wire::read`] reads a packet that arrived; [`Body::of`] makes the bodies of its records.
 
 use bytes::Bytes;
 use mdp_protocol::wire::{
-    self, Command, DisconnectReason, Flags, Head, Record, RecordError, Reply, Tail, WireError,
+    self, Command, DisconnectReason, Flags, Head, Record, Reply, Tail, WireError,
 };
 use mdp_protocol::{Code, Limits, Payload};
 
@@ -535,108 +533,10 @@ impl Packer {
     }
 
     /// Takes the packet back in the form of a received message, to find the records that were not sent.
-    pub fn take(&mut self) -> Received {
-        let received = Received {
-            packet: Bytes::from(std::mem::take(&mut self.packet.first)),
-            frames: std::mem::take(&mut self.packet.frames),
-        };
+    pub fn take(&mut self) -> InPacket {
+        let packet = self.packet.take();
         self.clear();
-        received
-    }
-}
-
-/// A message as received: the packet, then the payload frames.
-#[derive(Debug, Default)]
-pub struct Received {
-    /// The first frame.
-    pub packet: Bytes,
-    /// The payload frames behind it.
-    pub frames: Vec<Bytes>,
-}
-
-impl From<InPacket> for Received {
-    fn from(packet: InPacket) -> Self {
-        Received { packet: packet.first, frames: packet.frames }
-    }
-}
-
-impl Received {
-    /// Decodes the heads of the packet's records, all or none.
-    ///
-    /// # Errors
-    ///
-    /// A record, or a raw payload, cannot be read.
-    pub fn decode(&self, limits: &Limits, heads: &mut Vec<Head>) -> Result<(), WireError> {
-        if self.frames.is_empty() {
-            wire::decode(&self.packet, &[], limits, heads)?;
-        } else {
-            let lens: Vec<usize> = self.frames.iter().map(Bytes::len).collect();
-            wire::decode(&self.packet, &lens, limits, heads)?;
-        }
-        let checked = self.check_raw(limits, heads);
-        if checked.is_err() {
-            heads.clear();
-        }
-        checked
-    }
-
-    /// Checks that each raw payload is a list of frames (wire.md R85).
-    fn check_raw(&self, limits: &Limits, heads: &[Head]) -> Result<(), WireError> {
-        for (record, head) in heads.iter().enumerate() {
-            if head.flags.has(Flags::RAW) {
-                let payload = self.body(head).payload();
-                wire::split_frames(&payload, limits.body_frames(), |_| {})
-                    .map_err(|error| WireError::Raw { record, error })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the records of the packet, all or none of them. `heads` is a buffer for their heads.
-    ///
-    /// # Errors
-    ///
-    /// As of [`decode`](Self::decode).
-    #[inline]
-    pub fn read<'a>(
-        &'a self,
-        limits: &Limits,
-        heads: &'a mut Vec<Head>,
-    ) -> Result<Records<'a>, WireError> {
-        self.decode(limits, heads)?;
-        Ok(Records { message: self, heads: heads.iter() })
-    }
-
-    /// The body of a record of this packet.
-    #[inline]
-    pub fn body(&self, head: &Head) -> Body {
-        Body::of(head, &self.packet, &self.frames)
-    }
-}
-
-/// The records of a received message, in their order. An unknown command is an error of its record alone.
-#[derive(Debug)]
-pub struct Records<'a> {
-    message: &'a Received,
-    heads: slice::Iter<'a, Head>,
-}
-
-impl Records<'_> {
-    /// The weight of the records that are left, at least 1.
-    #[inline]
-    pub fn weight(&self) -> usize {
-        weight_of(self.heads.as_slice())
-    }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<&'a [u8], Body>, RecordError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let (head, message) = (self.heads.next()?, self.message);
-        let body = |head: &Head| Body::of(head, &message.packet, &message.frames);
-        Some(Record::read(head, &message.packet, body))
+        packet
     }
 }
 

@@ -3,8 +3,8 @@
 //! What is said about a call, and its bytes. Broker, worker, client and generated code stand on it.
 //!
 //! - [`status`], [`metadata`], [`extensions`], [`method`]: what users say.
-//! - [`codec`]: the seam to protobuf. [`compress`] and [`body`]: messages to bodies, bodies to records, records to packets,
-//!   and back.
+//! - [`codec`]: the seam to protobuf. [`compress`] and [`body`]: messages to bodies and back, records with their bodies to
+//!   packets.
 //! - [`log`]: log lines that peers can cause. `otel`, behind the feature `opentelemetry`: what spans have in common.
 
 pub mod body;

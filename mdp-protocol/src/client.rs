@@ -288,7 +288,7 @@ impl<P: Payload, T> Client<P, T> {
             self.lost(now, LossCause::Drained, out);
         }
         self.maybe_close(now, out);
-        made.filter(|call| self.is_pending(*call))
+        made.filter(|call| self.calls.get(*call).is_some())
     }
 
     /// The latest time for the driver to call `handle` with [`Input::Tick`].
@@ -305,9 +305,9 @@ impl<P: Payload, T> Client<P, T> {
         self.session.next_attempt()
     }
 
-    /// Whether a call has not ended.
-    pub fn is_pending(&self, call: Key) -> bool {
-        self.calls.get(call).is_some()
+    /// The token of a call. `None`: the call has ended.
+    pub fn token(&self, call: Key) -> Option<&T> {
+        self.calls.get(call).map(|call| &call.token)
     }
 
     /// Calls that have not ended.

@@ -7,20 +7,20 @@ use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 
-use mdp_protocol::wire::{Command, Head, Record};
+use mdp_protocol::wire::{self, Head, Record};
 use mdp_protocol::{ConnectionState, Limits, LossCause, SessionAction, Time};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use crate::classic::Side;
 use crate::connection::{self, Connection};
-use mdp_call::body::{Body, Packer, Received};
+use mdp_call::body::{Body, Packer, weight_of};
 use mdp_transport::clock::Clock;
 use mdp_transport::endpoint;
 use mdp_transport::security::CurveClient;
 use mdp_transport::{
-    ClientKeys, Closing, Context, Dealer, EndpointError, Faults, SocketError, Transport, Unusable,
-    close_all,
+    ClientKeys, Closing, Context, Dealer, EndpointError, Faults, InPacket, SocketError, Transport,
+    Unusable, close_all,
 };
 
 /// How a worker or a client reaches its broker, as its builder collects it.
@@ -445,7 +445,7 @@ impl RpcLink {
     }
 
     /// Receives the socket's next message, if there is one.
-    fn receive(&mut self, options: &ConnectOptions) -> Result<Option<Received>, Broken> {
+    fn receive(&mut self, options: &ConnectOptions) -> Result<Option<InPacket>, Broken> {
         loop {
             let Some(socket) = &mut self.socket else { return Ok(None) };
             let lost = socket.is_lost();
@@ -454,7 +454,7 @@ impl RpcLink {
                 if std::mem::take(&mut self.faulty) {
                     self.faults.set(self.endpoint, None);
                 }
-                return Ok(Some(received.into()));
+                return Ok(Some(received));
             }
             if lost {
                 // The socket would continue with a new connection, on which the broker does not know this peer.
@@ -504,13 +504,13 @@ impl RpcLink {
     fn take_unsent(&mut self) -> Vec<u64> {
         let mut calls = Vec::new();
         for mut packer in self.gather.packets.drain(..) {
-            let message = packer.take();
+            let InPacket { first: packet, frames } = packer.take();
             let mut heads = Vec::new();
-            if message.decode(&self.limits, &mut heads).is_err() {
-                continue;
-            }
-            let requests = heads.iter().filter(|head| head.command() == Some(Command::Request));
-            calls.extend(requests.map(|head| head.call));
+            let records = wire::read(&packet, &frames, &self.limits, &mut heads, |_| ());
+            calls.extend(records.into_iter().flatten().filter_map(|record| match record {
+                Ok(Record::Request { call, .. }) => Some(call),
+                _ => None,
+            }));
         }
         calls
     }
@@ -522,15 +522,18 @@ impl RpcLink {
         options: &ConnectOptions,
         mut take: impl FnMut(Record<&[u8], Body>),
     ) -> Result<Option<usize>, Broken> {
-        let Some(message) = self.receive(options)? else { return Ok(None) };
+        let Some(InPacket { first: packet, frames }) = self.receive(options)? else {
+            return Ok(None);
+        };
         let mut heads = std::mem::take(&mut self.heads);
-        let result = match message.read(&self.limits, &mut heads) {
+        let body = |head: &Head| Body::of(head, &packet, &frames);
+        let result = match wire::read(&packet, &frames, &self.limits, &mut heads, body) {
             Err(error) => {
                 tracing::warn!(who = self.who, %error, "message of the broker dropped");
                 Err(Broken::Invalid)
             }
             Ok(mut records) => {
-                let weight = records.weight();
+                let weight = weight_of(records.heads());
                 records
                     .try_for_each(|record| record.map(&mut take))
                     .map_err(|_| Broken::Invalid)

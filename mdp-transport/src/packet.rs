@@ -12,8 +12,8 @@ pub struct OutPacket {
 }
 
 impl OutPacket {
-    /// Takes the content out.
-    pub(crate) fn take(&mut self) -> InPacket {
+    /// Takes the content out, in the form of a received message.
+    pub fn take(&mut self) -> InPacket {
         let first = Bytes::from(std::mem::take(&mut self.first));
         InPacket { first, frames: std::mem::take(&mut self.frames) }
     }

@@ -9,8 +9,8 @@ use mdp_protocol::wire::{Head, Record, tunnel};
 use super::outbox::Failure;
 use super::unread::{Account, cost};
 use crate::listing;
-use mdp_call::body::{Body, Packer, Received};
-use mdp_transport::{Frame, Router};
+use mdp_call::body::{Body, Packer};
+use mdp_transport::{Frame, InPacket, Router};
 
 /// A received message.
 pub(super) struct Read {
@@ -35,22 +35,20 @@ enum Kind {
 
 /// A body that contains one record.
 struct Tunnel {
-    received: Received,
+    body: InPacket,
     head: Head,
 }
 
 impl Tunnel {
     fn read(body: &[Bytes], limits: &Limits) -> Option<Self> {
         let head = tunnel::read(body, limits)?;
-        let (packet, frames) = body.split_first()?;
-        Some(Tunnel {
-            received: Received { packet: packet.clone(), frames: frames.to_vec() },
-            head,
-        })
+        let (first, frames) = body.split_first()?;
+        Some(Tunnel { body: InPacket { first: first.clone(), frames: frames.to_vec() }, head })
     }
 
     fn record(&self) -> Option<Record<&[u8], Body>> {
-        Record::read(&self.head, &self.received.packet, |head| self.received.body(head)).ok()
+        let InPacket { first: packet, frames } = &self.body;
+        Record::read(&self.head, packet, |head| Body::of(head, packet, frames)).ok()
     }
 }
 
@@ -203,8 +201,7 @@ fn frames(content: &Content<Body>) -> Vec<Bytes> {
         Content::Call(record) => {
             let mut packer = Packer::default();
             listing::put(&mut packer, &**record);
-            let Received { packet, frames } = packer.take();
-            std::iter::once(packet).chain(frames).collect()
+            packer.take().into_frames()
         }
     }
 }

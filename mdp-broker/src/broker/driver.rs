@@ -8,7 +8,7 @@ use mdp_protocol::broker::{
     Action, Broker, Config, Input, Report, Sender, Stats, ToClassic, Verdict,
 };
 use mdp_protocol::wire::classic::{ClassicError, Form};
-use mdp_protocol::wire::{Command as WireCommand, DisconnectReason, Head};
+use mdp_protocol::wire::{self, DisconnectReason, Head, Record};
 use mdp_protocol::{Identity, Key, Limit, Limits, Span, Time};
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ use super::refusals::Refusals;
 use crate::error::{BindError, BrokerFailure};
 use crate::observe;
 use crate::policy::Policy;
-use mdp_call::body::{BURST_WEIGHT, Body, CALL_WEIGHT, Received, Records, reason_for};
+use mdp_call::body::{BURST_WEIGHT, Body, CALL_WEIGHT, reason_for, weight_of};
 use mdp_transport::clock::Clock;
 use mdp_transport::security::KeyPair;
 use mdp_transport::spin::Spin;
@@ -252,10 +252,11 @@ impl BrokerDriver {
 
     /// Handles a message, and returns the weight of its records.
     fn message(&mut self, route: &[u8], identity: Identity, packet: InPacket) -> usize {
-        let message = Received::from(packet);
+        let InPacket { first: packet, frames } = packet;
         let now = self.clock.now();
         let mut heads = std::mem::take(&mut self.heads);
-        let records = match message.read(&self.limits, &mut heads) {
+        let body = |head: &Head| Body::of(head, &packet, &frames);
+        let records = match wire::read(&packet, &frames, &self.limits, &mut heads, body) {
             Ok(records) => Some(records),
             Err(error) => {
                 observe::invalid(route, &error);
@@ -264,7 +265,7 @@ impl BrokerDriver {
                 None
             }
         };
-        let weight = records.as_ref().map_or(1, Records::weight);
+        let weight = records.as_ref().map_or(1, |records| weight_of(records.heads()));
         let from = self.core.sender(route, identity);
         self.look_at(now, from);
         for record in records.into_iter().flatten() {
@@ -488,13 +489,16 @@ impl BrokerDriver {
     /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone.
     fn failed(&mut self, failed: Failed) {
         let limit = met(failed.failure);
+        let InPacket { first: packet, frames } = failed.packet;
         let mut heads = Vec::new();
-        let mut lost = Lost { session: failed.session, limit, requests: Vec::new() };
-        if failed.packet.decode(&self.limits, &mut heads).is_ok() {
-            let requests = heads.iter().filter(|head| head.command() == Some(WireCommand::Request));
-            lost.requests.extend(requests.map(|head| (head.call, failed.packet.body(head))));
-        }
-        self.lost.push_back(lost);
+        let body = |head: &Head| Body::of(head, &packet, &frames);
+        let records = wire::read(&packet, &frames, &self.limits, &mut heads, body);
+        let requests = records.into_iter().flatten().filter_map(|record| match record {
+            Ok(Record::Request { call, body, .. }) => Some((call, body)),
+            _ => None,
+        });
+        let requests = requests.collect();
+        self.lost.push_back(Lost { session: failed.session, limit, requests });
     }
 }
 

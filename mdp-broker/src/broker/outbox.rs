@@ -6,8 +6,8 @@ use mdp_protocol::{Key, Limit, Limits};
 
 use super::unread::{Account, Accounts, Ticket, cost};
 use crate::listing;
-use mdp_call::body::{Body, Packer, Received};
-use mdp_transport::{Router, Unsent};
+use mdp_call::body::{Body, Packer};
+use mdp_transport::{InPacket, Router, Unsent};
 
 /// The number of bytes that are collected for a session before they are counted, so that small records need no counting
 /// of their own.
@@ -53,7 +53,7 @@ pub(super) enum Failure {
 pub(super) struct Failed {
     pub(super) session: Key,
     pub(super) failure: Failure,
-    pub(super) packet: Received,
+    pub(super) packet: InPacket,
 }
 
 impl Outbox {

@@ -65,7 +65,7 @@ impl<P: Payload> Broker<P> {
         self.release_body(key);
         self.drop_backlog(key);
         self.detach_client(key);
-        self.calls.hold_slot(key, worker);
+        self.calls.set_state(key, CallState::Overdue(worker));
         let overrun = match self.classic_form(worker) {
             // A classic worker gets no CANCEL: it ends the call in its own time.
             Some(_) => self.config.classic.busy_expiry,

@@ -77,8 +77,8 @@ impl<P: Payload> Broker<P> {
 
     /// The worker has ended the call; its client hears of that behind what waits for it.
     pub(super) fn conclude_later(&mut self, key: Key, end: End<P>, worker: Name) {
+        self.calls.set_state(key, CallState::Ending);
         let Some(call) = self.calls.get_mut(key) else { return };
-        call.set_state(CallState::Ending);
         if let Some(backlog) = call.backlog_mut() {
             backlog.end = Some((end, worker));
         }

@@ -100,7 +100,6 @@ impl<P: Payload> Broker<P> {
         if let Some(registration) = self.services.worker_mut(worker) {
             registration.unlink(&mut self.calls, key);
         }
-        self.calls.stop(key);
     }
 
     /// The end of a call, as its client may hear it: INTERNAL if its metadata cannot be read.

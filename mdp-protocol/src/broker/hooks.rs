@@ -180,8 +180,8 @@ impl<P: Payload> Broker<P> {
         let caller = self.caller(key);
         let client = self.calls.get(key).and_then(|call| self.sessions.get(call.client()?));
         let own = client.and_then(|client| client.rights().key());
-        let Some(call) = self.calls.get_mut(key) else { return };
-        call.set_state(CallState::Asked(stage));
+        self.calls.set_state(key, CallState::Asked(stage));
+        let Some(call) = self.calls.get(key) else { return };
         let path = call.path().cloned().unwrap_or_else(no_name);
         let end = match stage {
             Stage::Request => call.waits_until(),
@@ -222,9 +222,8 @@ impl<P: Payload> Broker<P> {
                 self.stats.discarded += 1;
                 // The call is kept until its deadline: a client that has no answer when the broker leaves assumes that
                 // no worker has read the call (R49).
-                if let Some(call) = self.calls.get_mut(key) {
-                    call.set_state(CallState::Silenced(stage));
-                    let deadline = call.deadline();
+                self.calls.set_state(key, CallState::Silenced(stage));
+                if let Some(deadline) = self.calls.get(key).map(BrokerCall::deadline) {
                     self.calls.set_timer(key, deadline);
                 }
             }

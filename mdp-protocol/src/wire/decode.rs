@@ -1,13 +1,20 @@
-//! Decodes bytes into the heads of records. It accepts any input without a panic, allocates only the list of heads, and
-//! decodes a packet as a whole or not at all.
+//! Decodes bytes into records: first into their heads, then each head into a record. It accepts any input without a
+//! panic, allocates only the lists of heads and of frame lengths, and decodes a packet as a whole or not at all.
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
+use core::slice;
 
-use super::frames::FramesError;
+use super::frames::{FramesError, split_frames};
 use super::header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
+use super::listing::SchemaHash;
+use super::record::{
+    CallKind, Direction, DisconnectReason, OPEN, Part, Record, RecordError, Reply,
+};
 use crate::limits::{Limit, Limits};
+use crate::status::Code;
+use crate::time::Span;
 
 /// A run of bytes of the packet that it was decoded from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,6 +173,172 @@ fn fmt_payload_frame(
     }
 }
 
+/// Reads a message: its packet, and the payload frames behind it.
+///
+/// `heads` is a buffer, whose content is replaced. `body` makes the body of a record that has one. The work is linear
+/// in the message and bounded by `limits`.
+///
+/// ```
+/// use mdp_protocol::Limits;
+/// use mdp_protocol::wire::{self, Head, Record};
+/// let mut packet = Vec::new();
+/// wire::put(&mut packet, &Record::<&[u8], ()>::Heartbeat);
+/// let (frames, mut heads): ([&[u8]; 0], _) = ([], Vec::new());
+/// let body = |head: &Head| head.payload_len;
+/// let records = wire::read(&packet, &frames, &Limits::default(), &mut heads, body).unwrap();
+/// assert!(records.eq([Ok(Record::Heartbeat)]));
+/// ```
+///
+/// # Errors
+///
+/// The packet cannot be [decoded](decode), or a raw payload is not a list of frames (`wire.md` R85). None of the
+/// records counts then, and `heads` is empty.
+#[inline]
+pub fn read<'a, F: AsRef<[u8]>, P, M: FnMut(&Head) -> P>(
+    packet: &'a [u8],
+    frames: &[F],
+    limits: &Limits,
+    heads: &'a mut Vec<Head>,
+    body: M,
+) -> Result<Records<'a, M>, WireError> {
+    let lens: Vec<usize> = frames.iter().map(|frame| frame.as_ref().len()).collect();
+    decode(packet, &lens, limits, heads)?;
+    if let Err(error) = check_raw(packet, frames, limits, heads) {
+        heads.clear();
+        return Err(error);
+    }
+    Ok(Records { packet, heads: heads.iter(), body })
+}
+
+/// The records of a message, in their order, from [`read`]. An unknown command is an error of its record alone.
+pub struct Records<'a, M> {
+    packet: &'a [u8],
+    heads: slice::Iter<'a, Head>,
+    body: M,
+}
+
+impl<'a, M> Records<'a, M> {
+    /// The heads of the records that are left.
+    #[inline]
+    pub fn heads(&self) -> &'a [Head] {
+        self.heads.as_slice()
+    }
+}
+
+impl<M> fmt::Debug for Records<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("heads", &self.heads()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, P, M: FnMut(&Head) -> P> Iterator for Records<'a, M> {
+    type Item = Result<Record<&'a [u8], P>, RecordError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(Record::read(self.heads.next()?, self.packet, &mut self.body))
+    }
+}
+
+impl<'a, P> Record<&'a [u8], P> {
+    /// Makes the record of `head`, which was decoded from `packet`. Calls `body` if the record has a body: for a REQUEST,
+    /// a FINAL, and a DATA that does not end its stream.
+    ///
+    /// # Errors
+    ///
+    /// The command is unknown.
+    pub fn read(
+        head: &Head,
+        packet: &'a [u8],
+        body: impl FnOnce(&Head) -> P,
+    ) -> Result<Self, RecordError> {
+        let command = head.command().ok_or(RecordError::UnknownCommand(head.command))?;
+        let span = Span::from_ms(head.arg.into());
+        Ok(match command {
+            Command::Hello => {
+                Record::Hello { id: head.name.of(packet), heartbeat: span, liveness: head.count }
+            }
+            Command::Welcome => Record::Welcome {
+                id: head.name.of(packet),
+                heartbeat: span,
+                liveness: head.count,
+                frame_bytes: head.call,
+            },
+            Command::Ready => Record::Ready {
+                service: head.name.of(packet),
+                capacity: head.arg,
+                schema: schema(head, packet),
+            },
+            Command::Request => Record::Request {
+                call: head.call,
+                timeout: span,
+                idempotent: head.flags.has(Flags::IDEMPOTENT),
+                attempt: head.count,
+                peer: head.peer.of(packet),
+                kind: CallKind::new(!head.flags.has(Flags::END), head.flags.has(Flags::REPLIES)),
+                body: body(head),
+            },
+            Command::Data => Record::Data {
+                call: head.call,
+                of: direction(head),
+                part: match head.count {
+                    _ if head.flags.has(Flags::END) => Part::End,
+                    OPEN => Part::Open(body(head)),
+                    _ => Part::Item(body(head)),
+                },
+            },
+            Command::Credit => {
+                Record::Credit { call: head.call, of: direction(head), units: head.arg }
+            }
+            Command::Final => Record::Final {
+                call: head.call,
+                code: Code::from_u32(head.arg),
+                not_started: head.flags.has(Flags::NOT_STARTED),
+                attempt: head.count,
+                peer: head.peer.of(packet),
+                reply: Reply::Body(body(head)),
+            },
+            Command::Cancel => Record::Cancel { call: head.call },
+            Command::Heartbeat => Record::Heartbeat,
+            Command::Drain => Record::Drain,
+            Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),
+        })
+    }
+}
+
+fn direction(head: &Head) -> Direction {
+    if head.flags.has(Flags::REPLIES) { Direction::Replies } else { Direction::Requests }
+}
+
+/// A payload that has another length is not a hash: it may come from a newer worker (R30).
+fn schema(head: &Head, packet: &[u8]) -> Option<SchemaHash> {
+    match head.body {
+        Body::Inline(payload) => payload.of(packet).try_into().ok(),
+        Body::Frame(_) => None,
+    }
+}
+
+/// Checks that each raw payload is a list of frames (`wire.md` R85).
+fn check_raw<F: AsRef<[u8]>>(
+    packet: &[u8],
+    frames: &[F],
+    limits: &Limits,
+    heads: &[Head],
+) -> Result<(), WireError> {
+    for (record, head) in heads.iter().enumerate() {
+        if !head.flags.has(Flags::RAW) {
+            continue;
+        }
+        let payload = match head.body {
+            Body::Inline(payload) => payload.of(packet),
+            Body::Frame(number) => frames.get(number as usize).map_or(&[][..], AsRef::as_ref),
+        };
+        split_frames(payload, limits.body_frames(), |_| {})
+            .map_err(|error| WireError::Raw { record, error })?;
+    }
+    Ok(())
+}
+
 /// Decodes a packet into the heads of its records, which replace the content of `heads`.
 ///
 /// `frames` are the lengths of the message's payload frames. The work is linear in the packet and
@@ -321,5 +494,66 @@ impl Reader<'_> {
         let bytes = self.packet.get(self.at..)?.first_chunk::<4>()?;
         self.at += 4;
         Some(u32::from_be_bytes(*bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Tail, put, put_tail};
+
+    fn request(call: u64) -> Record<&'static [u8], ()> {
+        Record::Request {
+            call,
+            timeout: Span::from_ms(5),
+            idempotent: false,
+            attempt: 1,
+            peer: b"",
+            kind: CallKind::Unary,
+            body: (),
+        }
+    }
+
+    /// A packet of two calls. The first has this raw payload, in the packet or in a frame of its own.
+    fn packet(payload: &'static [u8], out: bool) -> (Vec<u8>, Vec<&'static [u8]>) {
+        let mut packet = Vec::new();
+        let payload_len = payload.len() as u32;
+        let bytes = if out { &[] } else { payload };
+        let tail = Tail { bytes, payload_len, out, raw: true, ..Tail::default() };
+        put_tail(&mut packet, &request(1), tail);
+        put(&mut packet, &request(2));
+        (packet, out.then_some(payload).into_iter().collect())
+    }
+
+    #[test]
+    fn a_raw_payload_that_is_no_list_of_frames_spoils_the_message() {
+        for out in [false, true] {
+            let limits = Limits::default();
+            let mut heads = Vec::new();
+            let (good, frames) = packet(b"\0\0\0\x01a", out);
+            let records = read(&good, &frames, &limits, &mut heads, |_| ()).unwrap();
+            assert!(records.eq([Ok(request(1)), Ok(request(2))]));
+
+            let (bad, frames) = packet(b"\0\0\0\x02a", out);
+            let error = read(&bad, &frames, &limits, &mut heads, |_| ()).unwrap_err();
+            let cut = FramesError::Truncated { frame: 0, at: 0 };
+            assert_eq!(error, WireError::Raw { record: 0, error: cut });
+            assert!(heads.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_an_error_of_its_record_alone() {
+        let (mut packet, frames) = packet(b"", false);
+        if let Some(command) = packet.get_mut(PACKET_HEADER_LEN) {
+            *command = 200;
+        }
+        let mut heads = Vec::new();
+        let body = |head: &Head| head.call;
+        let mut records = read(&packet, &frames, &Limits::default(), &mut heads, body).unwrap();
+        assert_eq!(records.heads().len(), 2);
+        assert_eq!(records.next(), Some(Err(RecordError::UnknownCommand(200))));
+        let second = records.next().unwrap().unwrap();
+        assert_eq!((second.body(), records.next()), (Some(&2), None));
     }
 }

@@ -2,8 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::decode::{Body, Head};
-use super::header::{Command, Flags, VERSION};
+use super::header::{Command, VERSION};
 use super::listing::{Listing, SchemaHash};
 use crate::codes::code_table;
 use crate::status::{Code, Refusal};
@@ -221,85 +220,8 @@ pub enum RecordError {
     UnknownCommand(u8),
 }
 
-impl<'a, P> Record<&'a [u8], P> {
-    /// Makes the record of `head`, which was decoded from `packet`. Calls `body` for the body of a REQUEST or a FINAL.
-    ///
-    /// # Errors
-    ///
-    /// The command is unknown.
-    pub fn read(
-        head: &Head,
-        packet: &'a [u8],
-        body: impl FnOnce(&Head) -> P,
-    ) -> Result<Self, RecordError> {
-        let command = head.command().ok_or(RecordError::UnknownCommand(head.command))?;
-        let span = Span::from_ms(head.arg.into());
-        Ok(match command {
-            Command::Hello => {
-                Record::Hello { id: head.name.of(packet), heartbeat: span, liveness: head.count }
-            }
-            Command::Welcome => Record::Welcome {
-                id: head.name.of(packet),
-                heartbeat: span,
-                liveness: head.count,
-                frame_bytes: head.call,
-            },
-            Command::Ready => Record::Ready {
-                service: head.name.of(packet),
-                capacity: head.arg,
-                schema: schema(head, packet),
-            },
-            Command::Request => Record::Request {
-                call: head.call,
-                timeout: span,
-                idempotent: head.flags.has(Flags::IDEMPOTENT),
-                attempt: head.count,
-                peer: head.peer.of(packet),
-                kind: CallKind::new(!head.flags.has(Flags::END), head.flags.has(Flags::REPLIES)),
-                body: body(head),
-            },
-            Command::Data => Record::Data {
-                call: head.call,
-                of: direction(head),
-                part: match head.count {
-                    _ if head.flags.has(Flags::END) => Part::End,
-                    OPEN => Part::Open(body(head)),
-                    _ => Part::Item(body(head)),
-                },
-            },
-            Command::Credit => {
-                Record::Credit { call: head.call, of: direction(head), units: head.arg }
-            }
-            Command::Final => Record::Final {
-                call: head.call,
-                code: Code::from_u32(head.arg),
-                not_started: head.flags.has(Flags::NOT_STARTED),
-                attempt: head.count,
-                peer: head.peer.of(packet),
-                reply: Reply::Body(body(head)),
-            },
-            Command::Cancel => Record::Cancel { call: head.call },
-            Command::Heartbeat => Record::Heartbeat,
-            Command::Drain => Record::Drain,
-            Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),
-        })
-    }
-}
-
 /// The count of a DATA that opens a stream.
 pub(super) const OPEN: u8 = 1;
-
-fn direction(head: &Head) -> Direction {
-    if head.flags.has(Flags::REPLIES) { Direction::Replies } else { Direction::Requests }
-}
-
-/// A payload that has another length is not a hash: it may come from a newer worker (R30).
-fn schema(head: &Head, packet: &[u8]) -> Option<SchemaHash> {
-    match head.body {
-        Body::Inline(payload) => payload.of(packet).try_into().ok(),
-        Body::Frame(_) => None,
-    }
-}
 
 impl<N, P> Record<N, P> {
     /// The record's command.

@@ -35,11 +35,6 @@ impl Body {
         Body { name: path.into(), payload: payload.into(), ..Body::default() }
     }
 
-    /// Whether a raw payload is a list of frames.
-    pub fn is_list(&self, max: usize) -> bool {
-        split_frames(&self.payload, max, |_| {}).is_ok()
-    }
-
     pub fn of_text(text: &str) -> Self {
         Body { payload: text.into(), ..Body::default() }
     }

@@ -7,7 +7,7 @@ use mdp_protocol::broker::{
 };
 use mdp_protocol::wire::classic::{self, ClassicError, Command, Form, Reader};
 use mdp_protocol::wire::{
-    DisconnectReason, Record, Reply, SIGNATURE, WireError, decode, split_frames, tunnel,
+    self, DisconnectReason, Head, Record, Reply, SIGNATURE, WireError, decode, split_frames, tunnel,
 };
 use mdp_protocol::{Identity, Key, Limits, Span, Time};
 
@@ -94,12 +94,10 @@ impl Stage {
     }
 
     fn packet(&mut self, who: &str, frames: &[Vec<u8>]) {
-        let lens: Vec<usize> = frames[1..].iter().map(Vec::len).collect();
         let mut heads = Vec::new();
-        decode(&frames[0], &lens, &self.limits, &mut heads).unwrap();
-        for head in heads {
-            let record =
-                Record::read(&head, &frames[0], |head| Body::of(head, &frames[0], &frames[1..]));
+        let of = |head: &Head| Body::of(head, &frames[0], &frames[1..]);
+        let records = wire::read(&frames[0], &frames[1..], &self.limits, &mut heads, of);
+        for record in records.unwrap() {
             let from = self.broker.sender(who.as_bytes(), Identity::anonymous());
             let mut out = Vec::new();
             let input = Input::Record { from, record: record.unwrap() };
@@ -151,11 +149,11 @@ impl Stage {
         &self,
         service: &[u8],
         body: &'a [Vec<u8>],
-        fits: impl FnOnce(&[u8], &mdp_protocol::wire::Head) -> bool,
+        fits: impl FnOnce(&[u8], &Head) -> bool,
     ) -> Incoming<'a, Body> {
         match tunnel::read(body, &self.limits).filter(|head| fits(&body[0], head)) {
             Some(head) => {
-                let of = |head: &_| Body::of(head, &body[0], &body[1..]);
+                let of = |head: &Head| Body::of(head, &body[0], &body[1..]);
                 Incoming::Call(Box::new(Record::read(&head, &body[0], of).unwrap()))
             }
             None => Incoming::Raw(Body::of_frames(service, body)),

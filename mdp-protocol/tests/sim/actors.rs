@@ -185,7 +185,7 @@ pub(crate) struct ClientActor {
 impl ClientActor {
     /// The call that the last input made, if it has not ended.
     pub(crate) fn newest(&self) -> Option<Key> {
-        self.made.filter(|call| self.machine.is_pending(*call))
+        self.made.filter(|call| self.machine.token(*call).is_some())
     }
 }
 

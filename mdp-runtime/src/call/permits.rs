@@ -70,7 +70,7 @@ impl ServicePermits {
     }
 
     /// Counts the end of a call that the driver had started.
-    pub(crate) fn end(&self) {
+    fn end(&self) {
         self.started.store(self.started().saturating_sub(1), Ordering::Relaxed);
     }
 
@@ -137,26 +137,32 @@ impl CallPermit {
         self.state.load(Ordering::Acquire) & OVER != 0
     }
 
-    /// Marks the call as ended. Its permit is free, or counts as outlasting until its handler has ended. `false`: the
-    /// call had no permit, and waited for one.
+    /// Ends the call, on the driver's thread. Its permit is returned, or counts as outlasting until its handler has
+    /// ended. `false`: the call had no permit, and waited for one.
     pub(crate) fn end(&self) -> bool {
-        let idle = self.state.compare_exchange(0, OVER, Ordering::AcqRel, Ordering::Acquire);
-        match idle {
-            Ok(_) => return true,
+        match self.state.compare_exchange(0, OVER, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {}
             Err(WAITS) => {
                 self.state.store(OVER, Ordering::Release);
                 return false;
             }
-            Err(_) => {}
+            Err(_) => self.outlast(),
         }
-        let Some(service) = &self.service else { return true };
+        if let Some(service) = &self.service {
+            service.end();
+        }
+        true
+    }
+
+    /// Marks the call as ended while work of it may run on, which keeps the permit.
+    fn outlast(&self) {
+        let Some(service) = &self.service else { return };
         // The count comes first: the handler may end meanwhile, and then takes the count back.
         service.outlasting.fetch_add(1, Ordering::AcqRel);
         let before = self.state.fetch_or(OVER, Ordering::AcqRel);
         if before == 0 || before & OVER != 0 {
             service.release();
         }
-        true
     }
 
     fn take(&self, kind: Outlasts) -> Result<(), NoPermit> {
@@ -257,19 +263,25 @@ mod tests {
     #[test]
     fn a_call_without_a_handler_that_runs_on_ends_with_its_permit() {
         let (service, call) = call();
+        service.start();
+        assert!(!service.is_free());
         call.take(Outlasts::Thread).unwrap();
         call.drop_hold(Outlasts::Thread);
         call.end();
         call.end();
         assert_eq!(service.outlasting(), 0);
+        assert!(service.is_free());
         assert_eq!(call.take(Outlasts::Future), Err(NoPermit::Over));
     }
 
     #[test]
     fn a_call_that_waits_has_no_permit_to_release() {
         let (service, waits) = call();
+        // Another call has the permit.
+        service.start();
         waits.wait();
         assert!(!waits.end());
+        assert!(!service.is_free());
         assert!(!waits.grant());
         let (_, granted) = call();
         granted.wait();

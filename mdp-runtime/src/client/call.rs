@@ -1,23 +1,27 @@
-//! A call: the request, the call's options, and the future of the reply.
+//! A call: the request, the call's options, and the future of the reply. The future waits for the call's [`Ending`],
+//! and makes a reply or a status of it.
 
 use std::fmt;
 use std::future::{Future, IntoFuture, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{self, Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mdp_protocol::client as core;
+use mdp_protocol::Reason;
+use mdp_protocol::client::{self as core, Outcome};
 use mdp_protocol::wire::Marks;
 
 use super::channel::Joined;
-use super::ending::ResultSender;
+use super::driver::{ResultReceiver, ResultSender};
 use super::kinds::{self, Unary};
-use super::{Client, ClientCommand, Destination, Ending};
+use super::{Client, ClientCommand, Destination};
 use crate::blocking;
-use crate::call::{CallContext, Idempotency, MethodSpec, Reply, Request, TypedMessage, current};
+use crate::call::{
+    Answering, CallContext, Idempotency, MethodSpec, Reply, Request, TypedMessage, current, refused,
+};
 use crate::retry::{Choice, HedgePolicy, RetryOptions, RetryPolicy};
 use crate::stream::Flow;
 use mdp_call::body::Body;
@@ -25,7 +29,7 @@ use mdp_call::codec;
 use mdp_call::compress::{self, Compression, Packing};
 use mdp_call::extensions::Extensions;
 use mdp_call::metadata::{BadKey, Metadata};
-use mdp_call::status::Status;
+use mdp_call::status::{Code, Status};
 use mdp_transport::clock;
 
 /// The empty worker id, shared: an empty `Arc` for each call would be an allocation for each call.
@@ -317,7 +321,7 @@ impl<Rep, K> Call<Rep, K> {
         let method = self.method;
         // The caller's metadata is checked before any interceptor runs.
         if let Err(bad) = self.metadata.check() {
-            return refused(method, &bad);
+            return of_bad_key(method, &bad);
         }
         let link = match &self.client.destination {
             Destination::Broker(link) if !self.asks() => link,
@@ -339,7 +343,7 @@ impl<Rep, K> Call<Rep, K> {
         };
         let meta = match codec::encode_request_metadata(&self.metadata, marks) {
             Ok(meta) => meta,
-            Err(bad) => return refused(method, &bad),
+            Err(bad) => return of_bad_key(method, &bad),
         };
         if packed.is_some() || meta.is_some() {
             let compressed = packed.is_some();
@@ -538,8 +542,47 @@ impl<Rep: TypedMessage> Future for CallFuture<Rep> {
     }
 }
 
+/// The end of a call. Dropping it before the call has ended cancels the call.
+pub(crate) struct Ending {
+    source: ResultSource,
+    /// The call's streams, if it has any.
+    flow: Option<Arc<Flow>>,
+}
+
+enum ResultSource {
+    /// The second field is the maximum size of a reply after decompression, in bytes.
+    Broker(ResultReceiver, usize),
+    /// The call goes through a channel. The lock is never contended; it makes the future `Sync`.
+    Channel(Mutex<Answering>),
+}
+
+impl Ending {
+    pub(super) fn broker(waiting: ResultReceiver, flow: Option<Arc<Flow>>, max: usize) -> Self {
+        Ending { source: ResultSource::Broker(waiting, max), flow }
+    }
+
+    pub(crate) fn channel(answering: Answering, flow: Option<Arc<Flow>>) -> Self {
+        Ending { source: ResultSource::Channel(Mutex::new(answering)), flow }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+        let end = match &mut self.source {
+            ResultSource::Broker(waiting, max) => match task::ready!(waiting.poll(cx)) {
+                Some(outcome) => answered(outcome, *max),
+                None => Err(closed()),
+            },
+            ResultSource::Channel(answering) => {
+                let answering = answering.get_mut().unwrap_or_else(PoisonError::into_inner);
+                task::ready!(answering.as_mut().poll(cx))
+            }
+        };
+        let abandoned = self.flow.as_ref().is_some_and(|flow| flow.is_abandoned());
+        Poll::Ready(if abandoned { Err(half_sent()) } else { end })
+    }
+}
+
 /// The end of a call that cannot be sent because of this metadata key.
-fn refused(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<Flow>>) {
+fn of_bad_key(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<Flow>>) {
     let flow = method.kind.is_stream().then(Flow::closed);
     (Ending::channel(Box::pin(ready(Err(codec::bad_metadata(bad)))), None), flow)
 }
@@ -554,3 +597,57 @@ fn decoded<Rep: TypedMessage>(
     })?;
     Ok(Response { message, metadata, worker, attempts })
 }
+
+pub(super) fn closed() -> Status {
+    Status::cancelled("the client was closed").with_not_started(true)
+}
+
+pub(super) fn half_sent() -> Status {
+    Status::cancelled("the stream of requests was dropped before it was finished")
+}
+
+/// The status at the client for a message that cannot be read: the error is the other side's.
+pub(crate) fn at_client(status: Status) -> Status {
+    match status.code() {
+        Code::InvalidArgument => Status::internal(status.message()),
+        _ => status,
+    }
+}
+
+/// The result of a call, from the outcome that the core reports.
+pub(crate) fn answered(outcome: Outcome<Body>, max: usize) -> Result<Reply, Status> {
+    match outcome {
+        Outcome::Refused(refusal) => Err(Status::from(refusal.as_ref())),
+        Outcome::Final { code: Code::Ok, not_started: _, attempt, body } => Ok(Reply {
+            payload: body.uncompressed(max).map_err(at_client)?,
+            metadata: metadata(body.meta(), false)?,
+            worker: body.peer(),
+            attempts: attempt,
+        }),
+        Outcome::Final { code, not_started, attempt: _, body } => {
+            Err(codec::decode_status(code, body.payload())
+                .with_not_started(not_started)
+                .with_metadata(metadata(body.meta(), not_started)?))
+        }
+    }
+}
+
+/// The metadata that the handler sent with its reply, or before its replies.
+///
+/// # Errors
+///
+/// INTERNAL: the metadata cannot be read (wire.md R103).
+#[inline]
+pub(crate) fn metadata(bytes: Bytes, not_started: bool) -> Result<Metadata, Status> {
+    if bytes.is_empty() {
+        return Ok(Metadata::new());
+    }
+    codec::decode_metadata(bytes).map_err(|error| {
+        let message = format!("the reply cannot be read: {error}");
+        let reason = if not_started { Reason::NotDispatched } else { Reason::MaybeExecuted };
+        refused(Code::Internal, reason, &message, not_started)
+    })
+}
+
+#[cfg(test)]
+mod tests;

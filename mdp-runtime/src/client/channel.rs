@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::ending::{closed, half_sent};
+use super::call::{closed, half_sent};
 use super::{Call, Client, Ending, Timeouts};
 use crate::call::{
     Answering, AnyChannel, Boxed, Channel, Encoded, Replies, Reply, Request, Requests, expired,

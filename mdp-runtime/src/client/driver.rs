@@ -1,14 +1,17 @@
-//! The client's task: it owns the socket and drives the state machine.
+//! The client's task: it owns the socket and drives the state machine. It sends the outcome of each call to the call's
+//! future.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use mdp_protocol::client::{Action, Call, Client, Config, Input};
+use mdp_protocol::client::{Action, Call, Client, Config, Input, Outcome};
 use mdp_protocol::wire::Part;
 use mdp_protocol::wire::classic::Form;
 use mdp_protocol::{ConnectionState, Key, Span, Time};
 use tokio::sync::{mpsc, watch};
 
-use super::ending::ResultSender;
+use super::ClientLink;
 use crate::classic::Side;
 use crate::classic::calls::Calls;
 use crate::peer::{Alarm, Broken, ConnectOptions, Peer};
@@ -166,17 +169,16 @@ impl ClientDriver {
         if call.token.is_abandoned() {
             return;
         }
-        let naming = call.token.naming();
-        let flow = call.token.flow().cloned();
         let made = self.core.handle(now, Input::Call(call), &mut self.actions);
         self.perform();
+        let Some(key) = made else { return };
         // The call may have ended meanwhile.
-        let Some(key) = made.filter(|key| self.core.is_pending(*key)) else { return };
-        if let Some(flow) = flow {
+        let Some(token) = self.core.token(key) else { return };
+        if let Some(flow) = token.flow() {
             flow.name(key);
-            self.flows.insert(key, flow);
+            self.flows.insert(key, Arc::clone(flow));
         }
-        if !naming.name(key) {
+        if !token.name(key) {
             self.cancel(now, key);
         }
     }
@@ -274,6 +276,127 @@ impl ClientDriver {
     fn flush(&mut self) {
         if let Err(broken) = self.peer.flush() {
             self.lose_session(broken);
+        }
+    }
+}
+
+/// The driver has not taken the call yet.
+const NEW: u64 = 0;
+/// The caller no longer waits.
+const ABANDONED: u64 = u64::MAX;
+
+/// What both ends of a call share.
+struct Shared {
+    /// [`NEW`], then the call's key, or [`ABANDONED`].
+    call: AtomicU64,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(Option<Waker>),
+    Ended(Outcome<Body>),
+    /// The outcome was taken, or there will be no outcome.
+    Over,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, state: State) {
+        let before = std::mem::replace(&mut *self.state(), state);
+        if let State::Open(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+/// The driver's end of a call. Dropping it without an outcome means that the client is closed.
+pub(crate) struct ResultSender {
+    shared: Arc<Shared>,
+    /// The call's streams.
+    flow: Option<Arc<Flow>>,
+}
+
+impl ResultSender {
+    /// Both ends of a new call.
+    pub(super) fn new(
+        link: Arc<ClientLink>,
+        flow: Option<Arc<Flow>>,
+    ) -> (ResultSender, ResultReceiver) {
+        let state = Mutex::new(State::Open(None));
+        let shared = Arc::new(Shared { call: AtomicU64::new(NEW), state });
+        (ResultSender { shared: Arc::clone(&shared), flow }, ResultReceiver { shared, link })
+    }
+
+    fn flow(&self) -> Option<&Arc<Flow>> {
+        self.flow.as_ref()
+    }
+
+    /// Whether the caller no longer waits for the answer.
+    fn is_abandoned(&self) -> bool {
+        self.shared.call.load(Ordering::Acquire) == ABANDONED
+    }
+
+    /// Gives the waiting end the key with which it can cancel the call. `false`: the call was cancelled already.
+    fn name(&self, call: Key) -> bool {
+        let call = call.as_u64();
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        self.shared.call.compare_exchange(NEW, call, success, failure).is_ok()
+    }
+
+    fn send(self, outcome: Outcome<Body>) {
+        self.shared.end(State::Ended(outcome));
+    }
+}
+
+impl Drop for ResultSender {
+    fn drop(&mut self) {
+        let open = matches!(*self.shared.state(), State::Open(_));
+        if open {
+            self.shared.end(State::Over);
+        }
+        if let Some(flow) = &self.flow {
+            flow.half().close();
+        }
+    }
+}
+
+/// The end that the call's future holds.
+pub(crate) struct ResultReceiver {
+    shared: Arc<Shared>,
+    link: Arc<ClientLink>,
+}
+
+impl ResultReceiver {
+    /// The outcome; `None` if the client was closed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome<Body>>> {
+        let mut state = self.shared.state();
+        match std::mem::replace(&mut *state, State::Over) {
+            State::Ended(outcome) => Poll::Ready(Some(outcome)),
+            State::Over => Poll::Ready(None),
+            State::Open(waker) => {
+                let waker = match waker {
+                    Some(waker) if waker.will_wake(cx.waker()) => waker,
+                    _ => cx.waker().clone(),
+                };
+                *state = State::Open(Some(waker));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for ResultReceiver {
+    fn drop(&mut self) {
+        if !matches!(*self.shared.state(), State::Open(_)) {
+            return;
+        }
+        let call = self.shared.call.swap(ABANDONED, Ordering::AcqRel);
+        if let Some(call) = Key::from_u64(call) {
+            // A client that is closed has already ended the call.
+            drop(self.link.command(ClientCommand::Cancel(call)));
         }
     }
 }

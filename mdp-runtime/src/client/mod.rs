@@ -3,7 +3,6 @@
 mod call;
 mod channel;
 mod driver;
-mod ending;
 mod kinds;
 mod raw;
 
@@ -16,9 +15,9 @@ use mdp_protocol::{ConnectionState, LossCause, SessionConfig, Span};
 use tokio::sync::{mpsc, watch};
 
 pub use call::{Call, CallFuture, Response, SendFuture};
+pub(crate) use call::{Ending, answered, at_client, metadata};
 pub(crate) use channel::handled;
 pub(crate) use driver::ClientCommand;
-pub(crate) use ending::{Ending, answered, at_client, metadata};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
 

@@ -10,7 +10,8 @@ use mdp_protocol::Code;
 use mdp_protocol::client::{self as core, Outcome};
 use mdp_protocol::wire::CallKind;
 
-use super::ending::{ResultReceiver, ResultSender};
+use super::call::closed;
+use super::driver::{ResultReceiver, ResultSender};
 use super::{Client, ClientCommand, Destination, answered, kinds};
 use crate::stream::{Flow, cost};
 use mdp_call::body::Body;
@@ -82,7 +83,7 @@ fn end(outcome: Option<Outcome<Body>>) -> Result<Vec<Bytes>, Status> {
     match outcome {
         Some(Outcome::Final { code: Code::Ok, body, .. }) => Ok(body.frames()),
         // All other outcomes have no reply.
-        Some(outcome) => answered(outcome, usize::MAX).and_then(|_| Err(super::ending::closed())),
-        None => Err(super::ending::closed()),
+        Some(outcome) => answered(outcome, usize::MAX).and_then(|_| Err(closed())),
+        None => Err(closed()),
     }
 }

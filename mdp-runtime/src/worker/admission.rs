@@ -129,16 +129,12 @@ impl<W: Start> Admission<W> {
         found.map(|waiting| waiting.work)
     }
 
-    /// Records that a call has ended.
-    pub(super) fn end(&mut self, cx: &CallContext) {
-        let had_one = cx.permit().end();
+    /// Records that a call has ended while it waited for a permit.
+    pub(super) fn leave(&mut self, cx: &CallContext) {
         let service = cx.permit().service().map(|permits| permits.service);
         let Some(place) = service.and_then(|service| self.services.get_mut(service)) else {
             return;
         };
-        if had_one {
-            return place.permits.end();
-        }
         // Ended calls are removed together, once they are half of the queue: removing each one would cost a scan.
         place.ended += 1;
         if place.ended > place.waiting.len() / 2 {
@@ -149,7 +145,7 @@ impl<W: Start> Admission<W> {
         }
     }
 
-    /// The waiting calls that have not ended. Each must be [ended](Self::end).
+    /// The waiting calls that have not ended. Each must be ended, and then [leaves](Self::leave).
     pub(super) fn waiting(&self) -> Vec<Key> {
         let waiting = self.services.iter().flat_map(|place| &place.waiting);
         let waiting = waiting.filter(|one| !one.work.cx().permit().is_over());
@@ -161,7 +157,7 @@ impl<W: Start> Admission<W> {
         self.due.filter(|_| self.waiting > 0)
     }
 
-    /// The calls that have waited too long. Each must be [ended](Self::end).
+    /// The calls that have waited too long. Each must be ended, and then [leaves](Self::leave).
     pub(super) fn refuse(&mut self, now: Time) -> Vec<Refused> {
         let mut refused = Vec::new();
         if self.due().is_none_or(|due| due > now) {

@@ -271,17 +271,18 @@ impl WorkerDriver {
     fn poll_here(mut self: Box<Self>, hand_off: &HandOff<Box<Self>>) -> Option<Box<Self>> {
         let pool = self.pool.clone();
         pool.put_here(&mut self.here);
-        if let Err(driver) = hand_off.lend(self) {
-            pool.leave_here();
-            return Some(driver);
+        match hand_off.lend_during(self, || pool.run_here()) {
+            Ok(Some(driver)) => Some(driver),
+            Ok(None) => {
+                // The thread that drives now does not know of the calls that have ended here.
+                pool.tell();
+                None
+            }
+            Err(driver) => {
+                pool.leave_here();
+                Some(driver)
+            }
         }
-        pool.run_here();
-        let driver = hand_off.take_back();
-        if driver.is_none() {
-            // The thread that drives now does not know of the calls that have ended here.
-            pool.tell();
-        }
-        driver
     }
 
     /// Under load, waits without sleeping. `true`: there is work.
@@ -523,7 +524,9 @@ impl WorkerDriver {
     #[inline]
     fn end(&mut self, call: Key) -> Option<CallContext> {
         let cx = self.running.remove(call)?;
-        self.admission.end(&cx);
+        if !cx.permit().end() {
+            self.admission.leave(&cx);
+        }
         Some(cx)
     }
 

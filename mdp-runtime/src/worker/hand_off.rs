@@ -41,12 +41,20 @@ impl<D> HandOff<D> {
         HandOff { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Puts the driver where the standby thread can take it.
+    /// Lends the driver while `work` runs on this thread. `Ok(None)`: the standby thread has taken the driver
+    /// meanwhile.
     ///
     /// # Errors
     ///
-    /// Returns the driver if there is no standby thread to take it.
-    pub(super) fn lend(&self, driver: D) -> Result<(), D> {
+    /// Returns the driver, and does not run `work`, if there is no standby thread to take the driver.
+    pub(super) fn lend_during(&self, driver: D, work: impl FnOnce()) -> Result<Option<D>, D> {
+        self.lend(driver)?;
+        work();
+        Ok(self.lock().lent.take())
+    }
+
+    /// Puts the driver where the standby thread can take it. Returns the driver if there is no standby thread.
+    fn lend(&self, driver: D) -> Result<(), D> {
         let mut state = self.lock();
         if state.standby == Standby::Absent {
             return Err(driver);
@@ -59,11 +67,6 @@ impl<D> HandOff<D> {
             self.changed.notify_all();
         }
         Ok(())
-    }
-
-    /// Takes the driver back, unless the standby thread has it.
-    pub(super) fn take_back(&self) -> Option<D> {
-        self.lock().lent.take()
     }
 
     /// Waits as the standby thread until a driver has been lent for too long, and takes it. `None`: the worker has
@@ -118,10 +121,13 @@ mod tests {
 
     use super::*;
 
-    /// Lends the driver as soon as the standby thread is there.
-    fn lend<D>(hand_off: &HandOff<D>, mut driver: D) {
-        while let Err(back) = hand_off.lend(driver) {
-            driver = back;
+    /// Lends the driver during this work, as soon as the standby thread is there.
+    fn lend_during<D>(hand_off: &HandOff<D>, mut driver: D, work: impl Fn()) -> Option<D> {
+        loop {
+            match hand_off.lend_during(driver, &work) {
+                Ok(left) => return left,
+                Err(back) => driver = back,
+            }
             thread::yield_now();
         }
     }
@@ -129,7 +135,8 @@ mod tests {
     #[test]
     fn nothing_is_lent_without_a_standby() {
         let hand_off = HandOff::new();
-        assert_eq!(hand_off.lend("driver"), Err("driver"));
+        let work = || panic!("the driver was not lent");
+        assert_eq!(hand_off.lend_during("driver", work), Err("driver"));
     }
 
     #[test]
@@ -146,13 +153,12 @@ mod tests {
         });
         // Short turns, for longer than the standby thread stays awake without work.
         for turn in 0..1_000 {
-            lend(&hand_off, turn);
+            let left = lend_during(&hand_off, turn, || {});
             // On a busy machine, even a short turn may take too long.
-            assert_eq!(hand_off.take_back().or_else(|| taken.recv().ok()), Some(turn));
+            assert_eq!(left.or_else(|| taken.recv().ok()), Some(turn));
         }
-        lend(&hand_off, 4711);
-        assert_eq!(taken.recv(), Ok(4711));
-        assert_eq!(hand_off.take_back(), None);
+        let left = lend_during(&hand_off, 4711, || assert_eq!(taken.recv(), Ok(4711)));
+        assert_eq!(left, None);
         hand_off.finish();
         hand_off.finished();
         standby.join().unwrap();
@@ -168,7 +174,7 @@ mod tests {
         while hand_off.lock().standby != Standby::Asleep {
             thread::yield_now();
         }
-        assert_eq!(hand_off.lend(1), Ok(()));
-        assert_eq!(standby.join().unwrap(), Some(1));
+        let work = || assert_eq!(standby.join().unwrap(), Some(1));
+        assert_eq!(hand_off.lend_during(1, work), Ok(None));
     }
 }

@@ -58,7 +58,7 @@ fn a_policy_behind_many_commands_counts_for_the_next_message() {
     let mut packer = Packer::default();
     let heartbeat = Span::from_secs(1);
     packer.put(&Record::Hello { id: &b""[..], heartbeat, liveness: 3 });
-    peer.send(&packer.take().packet);
+    peer.send(&packer.take().first);
     let driver = &mut fixture.driver;
     let deadline = Instant::now() + Duration::from_secs(10);
     while driver.core.stats().turned_away == 0 {

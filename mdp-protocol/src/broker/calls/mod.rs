@@ -246,11 +246,6 @@ impl<P> BrokerCall<P> {
         self.service = service;
     }
 
-    #[inline]
-    pub(super) fn set_state(&mut self, state: CallState) {
-        self.state = state;
-    }
-
     pub(super) fn set_path(&mut self, path: &[u8]) {
         self.path = Some(Box::new(Name::from(path)));
     }

@@ -145,6 +145,7 @@ impl<P> Calls<P> {
     #[inline]
     pub(in crate::broker) fn end(&mut self, key: Key) -> Option<Ended> {
         let call = self.table.get_mut(key)?;
+        self.running -= usize::from(call.is_running());
         call.body = None;
         let (usage, bytes) = (call.usage, core::mem::take(&mut call.bytes) as usize);
         self.uncount_held(bytes);
@@ -218,20 +219,11 @@ impl<P> Calls<P> {
         Some(call)
     }
 
-    /// A worker no longer holds the call: it does not run any more.
-    #[inline]
-    pub(in crate::broker) fn stop(&mut self, key: Key) {
-        if self.get(key).is_some_and(BrokerCall::is_running) {
-            self.running -= 1;
-        }
-    }
-
-    /// A running call keeps its worker's slot, and no client waits for it.
-    pub(in crate::broker) fn hold_slot(&mut self, key: Key, worker: Key) {
-        self.running -= 1;
-        if let Some(call) = self.get_mut(key) {
-            call.state = CallState::Overdue(worker);
-        }
+    /// A call gets another state than [`CallState::Running`], which [`start`](Self::start) gives it.
+    pub(in crate::broker) fn set_state(&mut self, key: Key, state: CallState) {
+        let Some(call) = self.table.get_mut(key) else { return };
+        self.running -= usize::from(call.is_running());
+        call.state = state;
     }
 
     /// The timer of a call fires then, and not before.

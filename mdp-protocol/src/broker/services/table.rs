@@ -344,9 +344,7 @@ impl Services {
             calls.push_back(&mut entry.calls, key);
         }
         entry.bytes += bytes;
-        if let Some(call) = calls.get_mut(key) {
-            call.set_state(CallState::Queued(turn));
-        }
+        calls.set_state(key, CallState::Queued(turn));
         let longest = self.table.get(service).and_then(|service| service.longest);
         let is_longest = self.share_of(Some(turn), limits) >= self.share_of(longest, limits);
         if let Some(service) = self.table.get_mut(service) {
@@ -368,8 +366,8 @@ impl Services {
         let Some(entry) = self.workers.get_mut(worker) else { return };
         calls.push_back(&mut entry.pinned, key);
         let service = entry.service;
-        let Some(call) = calls.get_mut(key) else { return };
-        call.set_state(CallState::Pinned(worker));
+        calls.set_state(key, CallState::Pinned(worker));
+        let Some(call) = calls.get(key) else { return };
         if let Some(service) = self.table.get_mut(service) {
             service.count_queued(now, call.bytes());
             service.pinned += 1;
