@@ -221,7 +221,8 @@ async fn a_call_that_ran_once_is_not_said_not_to_have_started() {
 
 #[tokio::test]
 async fn the_budget_holds_under_a_storm() {
-    let broker = broker();
+    // On a busy machine the storm is more than the worker can end in time.
+    let broker = start(Broker::builder().admission(false));
     let ledger = Ledger::default();
     let _worker = worker(&broker, ledger.service(unavailable)).await;
     let (calls, share, reserve) = (400, 0.2, 5);
