@@ -12,7 +12,8 @@ use mdp_runtime::codegen::MethodSpec;
 use mdp_runtime::details::RetryInfo;
 use mdp_runtime::testing::InMemory;
 use mdp_runtime::{
-    Call, Client, Code, Interceptor, Next, Reply, Request, RetryBudget, RetryPolicy, Status, Worker,
+    Broker, Call, Client, Code, Interceptor, Next, Reply, Request, RetryBudget, RetryPolicy,
+    Status, Worker,
 };
 use support::{
     Raw, RawPeer, answering, broker, call, client, look_call, safe_call, start, until, within,
