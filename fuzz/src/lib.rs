@@ -5,7 +5,7 @@ pub mod body;
 pub mod events;
 mod guard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -91,6 +91,8 @@ pub struct Stage {
     /// Messages to classic peers since they were asked for.
     pub classic: Vec<(Vec<u8>, Form, ToClassic<Body>)>,
     pub closed: bool,
+    /// Sessions whose connections are not read.
+    paused: BTreeSet<Key>,
     /// The policy, if there is one.
     policy: Option<Arc<Policy>>,
     /// A policy that comes between the moment at which the next message is attributed and the one at which it is handled.
@@ -111,6 +113,7 @@ impl Default for Stage {
             last: BTreeMap::new(),
             classic: Vec::new(),
             closed: false,
+            paused: BTreeSet::new(),
             policy: None,
             between: None,
         }
@@ -225,6 +228,7 @@ impl Stage {
             }
             Action::Close { session } => {
                 assert!(self.routes.remove(&session).is_some(), "closed twice");
+                assert!(!self.paused.contains(&session), "its connection is never read again");
             }
             Action::Send { to, record } => {
                 let route = self.routes.get(&to).expect("sends to an open session").clone();
@@ -249,8 +253,9 @@ impl Stage {
             }
             Action::Closed => self.closed = true,
             Action::Ask(_) => unreachable!("there are no hooks"),
-            // What comes all the same is refused.
-            Action::Pause { .. } | Action::Resume { .. } => {}
+            // What comes all the same is handled.
+            Action::Pause { session } => assert!(self.paused.insert(session), "paused twice"),
+            Action::Resume { session } => assert!(self.paused.remove(&session), "was not paused"),
             Action::Answer { .. } | Action::AnswerClassic { .. } | Action::Note(_) => {}
         }
     }

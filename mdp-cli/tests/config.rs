@@ -19,6 +19,7 @@ use mdp_protocol::{Code, Span};
 use process::Process;
 use raw::{Final, Raw, RawPeer, hello, ready};
 use support::{SERVICE_NAME, bound, config, mdp, request};
+use zmtp::Peer;
 
 /// A broker whose file says `text`, its endpoint, and the file.
 fn broker(text: &str) -> (Process, String) {

@@ -156,7 +156,7 @@ impl Router {
     }
 
     /// Stops reading from the peer with this routing id, or reads from it again. What the peer sends meanwhile waits in its
-    /// connection. A peer of this process is read all the same.
+    /// connection.
     pub fn pause(&mut self, route: &[u8], paused: bool) {
         match &mut self.0 {
             Kind::Native(router) => router.pause(route, paused),

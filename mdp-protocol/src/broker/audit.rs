@@ -142,13 +142,18 @@ impl<P: Payload> Broker<P> {
         for (key, service) in self.services.iter() {
             let mut queued = self.pinned_calls(key);
             same("pinned calls", queued, service.pinned().0)?;
+            let mut spared = 0;
             for turn in self.services.turns_of(service) {
                 if turn.calls().is_empty() {
                     return Err(format!("service {key:?} has an empty turn"));
                 }
                 queued += turn.calls().len();
+                let calls = self.calls.in_place(turn.calls());
+                let calls = calls.filter_map(|call| self.calls.get(call));
+                spared += calls.filter(|call| self.pauses(call.is_leased())).count();
             }
             same("queued calls", queued, service.queued())?;
+            same("spared calls", spared, service.spared().0)?;
             same("queued bytes", bytes.remove(&key).unwrap_or(0), service.queued_bytes())?;
             let workers = self.services.workers_of(key).count();
             same("workers", workers, service.workers())?;

@@ -171,14 +171,15 @@ pub enum Action<P> {
         session: Key,
     },
     /// Stop reading from a session's connection, until [`Resume`](Self::Resume): a request of the session waits for room.
-    /// The broker refuses what it still gets of this session. Only with [`Config::pauses_reading`].
+    /// A message that the driver hands over all the same is handled as any other, and may overtake that request. Only
+    /// with [`Config::pauses_reading`].
     ///
     /// [`Config::pauses_reading`]: super::Config::pauses_reading
     Pause {
         /// The session.
         session: Key,
     },
-    /// Read from a session's connection again.
+    /// Read from a session's connection again. Comes before [`Close`](Self::Close) of a paused session, too.
     Resume {
         /// The session.
         session: Key,

@@ -1,6 +1,6 @@
 //! Pausing: a raw request of a classic client that meets a limit waits here, and the transport reads nothing more from
 //! that client until the request is taken. Classic MDP has no words for a refusal (`wire.md` R89); so the client is
-//! slowed down instead, and its next requests wait in its own connection.
+//! slowed down instead, and its next requests wait in its own connection. Only raw calls of classic clients are *leased*.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -14,6 +14,7 @@ use super::Broker;
 use super::io::Action;
 use super::rights::SOON;
 use super::routing::Request;
+use super::services::Service;
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -21,8 +22,8 @@ use crate::status::{Reason, Refusal};
 use crate::time::{Span, Time};
 use crate::wire::classic::Form;
 
-/// The most requests that are tried again when a call has ended, and when the time has come.
-const TRIES: usize = 8;
+/// The most requests that are tried again in a millisecond in which calls have ended, and when the time has come.
+const TRIES: usize = 16;
 const TIMED_TRIES: usize = 1_024;
 
 /// The request of a paused client.
@@ -42,16 +43,27 @@ pub(super) struct Paused<P> {
     bytes: usize,
     /// Whose request is tried next. May have clients that are not paused any more.
     order: VecDeque<Key>,
-    /// There may be room that was not there at the last try.
+    /// There may be room that was not there at the last try, and when that try was.
     room: bool,
+    tried: Time,
     /// When the requests are tried again in any case: room may come with time alone, as a quota does.
     due: Option<Time>,
+    /// The limit that the request met that is handled now.
+    met: Option<Limit>,
 }
 
 impl<P: Payload> Paused<P> {
     pub(super) fn new(hash: FixedState) -> Self {
         let requests = HashMap::with_hasher(hash);
-        Paused { requests, bytes: 0, order: VecDeque::new(), room: false, due: None }
+        Paused {
+            requests,
+            bytes: 0,
+            order: VecDeque::new(),
+            room: false,
+            tried: Time::default(),
+            due: None,
+            met: None,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -62,6 +74,11 @@ impl<P: Payload> Paused<P> {
         !self.requests.is_empty() && self.requests.contains_key(&client)
     }
 
+    /// A request meets a limit. If it does not wait for room in the end, the operator hears of it.
+    pub(super) fn meet(&mut self, limit: Limit) {
+        self.met = Some(limit);
+    }
+
     /// A call has ended, or has left its queue.
     #[inline]
     pub(super) fn see_room(&mut self) {
@@ -70,7 +87,8 @@ impl<P: Payload> Paused<P> {
 
     /// When the requests are tried again at the latest.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.due
+        let soon = self.tried + Span::from_ms(1);
+        if self.room && !self.requests.is_empty() { Some(soon) } else { self.due }
     }
 
     fn add(&mut self, now: Time, client: Key, waiting: Waiting<P>) {
@@ -101,16 +119,16 @@ impl<P: Payload> Paused<P> {
         if self.requests.is_empty() {
             return 0;
         }
-        let room = core::mem::take(&mut self.room);
         let most = if self.due.is_some_and(|due| due <= now) {
             self.due = Some(now + SOON);
             TIMED_TRIES
-        } else if room {
+        } else if self.room && self.tried < now {
             TRIES
         } else {
-            0
+            return 0;
         };
-        most.min(self.order.len())
+        (self.room, self.tried) = (false, now);
+        most.min(self.requests.len())
     }
 
     /// Takes the request that is tried next.
@@ -138,6 +156,7 @@ impl<P: Payload> Broker<P> {
             && self.closing.is_none()
             && !self.paused.has(from)
             && !self.is_one_name_too_many(body.path())
+            && self.may_ever_call(from, body.size())
             && body.size() <= half(self.config.limits.queued_bytes_per_service)
             && self.paused.bytes + body.size() <= self.config.limits.held_bytes / 4
     }
@@ -154,6 +173,13 @@ impl<P: Payload> Broker<P> {
         leased && self.config.pauses_reading
     }
 
+    /// The operator hears of a limit that a request has met which does not wait for room.
+    pub(super) fn note_dropped(&mut self, from: Key, out: &mut Vec<Action<P>>) {
+        if let Some(limit) = self.paused.met.take() {
+            self.note_limit(from, limit, out);
+        }
+    }
+
     /// Keeps a request until there is room for it.
     pub(super) fn keep_for_later(&mut self, now: Time, from: Key, request: &Request<'_>, body: P) {
         let Some(session) = self.sessions.get(from) else { return };
@@ -164,19 +190,16 @@ impl<P: Payload> Broker<P> {
             self.principals.give_token_back(principal);
         }
         let waiting = Waiting { form, body: body.detach(), until: now + request.timeout };
+        self.paused.met = None;
         self.paused.add(now, from, waiting);
     }
 
-    /// Whether a raw call may join the calls of others that wait. Those that can be paused take half of the room, so
-    /// that calls whose clients hear a refusal find some.
+    /// Whether a raw call may join those that wait for a service. Raw calls take half of a queue, so that calls whose
+    /// clients hear a refusal find room.
     pub(super) fn check_half(&self, service: Option<Key>, size: usize) -> Result<(), Limit> {
         let limits = &self.config.limits;
-        if self.calls.held_bytes() + size > half(limits.held_bytes) {
-            return Err(Limit::HeldBytes);
-        }
         let service = service.and_then(|service| self.services.get(service));
-        let (calls, bytes) =
-            service.map_or((0, 0), |service| (service.queued(), service.queued_bytes()));
+        let (calls, bytes) = service.map_or((0, 0), Service::spared);
         if calls >= half(limits.queued_calls_per_service) {
             return Err(Limit::QueuedCallsPerService);
         }
@@ -186,31 +209,44 @@ impl<P: Payload> Broker<P> {
         Ok(())
     }
 
+    /// Whether it makes sense to try a request again now, as far as that is cheap to see.
+    fn has_room(&self, client: Key, body: &P) -> bool {
+        let service = self.services.named(body.path());
+        let is_free = service.is_some_and(|service| self.services.free_worker(service).is_some());
+        self.check_calls(client, true).is_ok()
+            && (is_free || self.check_half(service, body.size()).is_ok())
+    }
+
     /// Tries requests of paused clients again, if there may be room.
     pub(super) fn try_paused(&mut self, now: Time, out: &mut Vec<Action<P>>) {
         for _ in 0..self.paused.tries(now) {
             let Some((client, waiting)) = self.paused.next() else { break };
-            let Waiting { form, body, until } = waiting;
-            match until - now {
+            match waiting.until - now {
                 Span::ZERO => {
-                    self.stats.refused += 1;
+                    self.stats.expired += 1;
                     self.stats.unanswered += 1;
+                    self.stats.reasons.count(Reason::DeadlineExceeded);
                 }
-                left => self.raw_request(now, client, form, left, body, out),
+                _ if !self.has_room(client, &waiting.body) => self.paused.add(now, client, waiting),
+                left => self.raw_request(now, client, waiting.form, left, waiting.body, out),
             }
             self.resume(client, out);
         }
     }
 
-    /// A client leaves: its request is dropped.
-    pub(super) fn drop_paused(&mut self, client: Key) {
-        self.stats.unanswered += u64::from(self.paused.forget(client));
+    /// A client's session ends: its request is dropped. Its connection, which may go on, is read again.
+    pub(super) fn drop_paused(&mut self, client: Key, out: &mut Vec<Action<P>>) {
+        if self.paused.forget(client) {
+            self.stats.unanswered += 1;
+            out.push(Action::Resume { session: client });
+        }
     }
 
     /// Drops all requests that wait, since the broker shuts down.
     pub(super) fn drop_all_paused(&mut self, out: &mut Vec<Action<P>>) {
         while let Some((client, _)) = self.paused.next() {
             self.stats.unanswered += 1;
+            self.stats.reasons.count(Reason::NotDispatched);
             self.resume(client, out);
         }
     }
@@ -246,7 +282,6 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// The part of a limit that calls of clients which can be paused may use.
-pub(super) fn half(limit: usize) -> usize {
+fn half(limit: usize) -> usize {
     limit.div_ceil(2)
 }

@@ -131,14 +131,15 @@ impl<P: Payload> Broker<P> {
 
     /// The refusal of a request that meets a limit. The operator hears of it, unless the client is paused instead.
     pub(super) fn refusal_of(
-        &self,
+        &mut self,
         from: Key,
         limit: Limit,
         pauses: bool,
         out: &mut Vec<Action<P>>,
     ) -> Refusal {
-        if !pauses || limit == Limit::UnservedServices {
-            self.note_limit(from, limit, out);
+        match pauses {
+            true => self.paused.meet(limit),
+            false => self.note_limit(from, limit, out),
         }
         limit_refusal(limit)
     }

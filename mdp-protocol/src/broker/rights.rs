@@ -291,6 +291,15 @@ impl<P: Payload> Broker<P> {
         self.principals.check(rights.usage, now, &grant.quota, size).map_err(quota_refusal)
     }
 
+    /// Whether a client may make a call of this size when its quota is not in use.
+    pub(super) fn may_ever_call(&self, from: Key, size: usize) -> bool {
+        let Some(grant) = self.grant_of(from) else { return true };
+        let quota = &grant.quota;
+        quota.queued_bytes.is_none_or(|max| size <= max)
+            && quota.calls_in_flight != Some(0)
+            && quota.calls_per_second != Some(0)
+    }
+
     /// A call counts for its caller's principal from now on.
     pub(super) fn count_call(&mut self, from: Key, call: &mut BrokerCall<P>) {
         let principal = self.sessions.get(from).and_then(|session| session.rights().usage());

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::calls::{BrokerCall, no_name};
 use super::io::{Action, Name, Note};
 use super::method_stats::Known;
-use super::pausing::half;
 use super::refusals::{
     bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path, no_service,
     worker_gone,
@@ -123,6 +122,7 @@ impl<P: Payload> Broker<P> {
             }
             Err(refusal) => {
                 self.stats.refused += 1;
+                self.note_dropped(from, out);
                 self.refuse_request(now, from, request.call, &body, refusal, out);
             }
         }
@@ -205,14 +205,16 @@ impl<P: Payload> Broker<P> {
         })
     }
 
-    fn check_calls(&self, from: Key, pauses: bool) -> Result<(), Limit> {
+    pub(super) fn check_calls(&self, from: Key, pauses: bool) -> Result<(), Limit> {
         let limits = &self.config.limits;
         let own = self.sessions.get(from).map_or(0, Session::calls_made);
-        if own >= limits.calls_per_client {
+        // With hooks, calls are queued after the verdict: a client without refusals takes half of a queue here already.
+        let half_queue = limits.queued_calls_per_service.div_ceil(2);
+        let most = if pauses && self.has_hooks() { half_queue } else { usize::MAX };
+        if own >= limits.calls_per_client.min(most) {
             return Err(Limit::CallsPerClient);
         }
-        let most = if pauses { half(limits.calls) } else { limits.calls };
-        if self.calls.len() >= most {
+        if self.calls.len() >= limits.calls {
             return Err(Limit::Calls);
         }
         Ok(())
@@ -386,7 +388,6 @@ impl<P: Payload> Broker<P> {
             body,
         };
         let given = self.services.start(&mut self.calls, worker, key, self.unread.input(), size);
-        self.paused.see_room();
         self.stats.dispatched += 1;
         self.calls.set_timer(key, deadline);
         if let Some(kept) = kept {

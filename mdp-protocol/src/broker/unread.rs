@@ -232,9 +232,12 @@ impl<P: Payload> Broker<P> {
             return Ok(());
         }
         let limit = which(&self.config.limits, self.unread.all());
-        if !pauses {
-            self.stats.unread_refused += 1;
-            self.note_limit(from, limit, out);
+        match pauses {
+            true => self.paused.meet(limit),
+            false => {
+                self.stats.unread_refused += 1;
+                self.note_limit(from, limit, out);
+            }
         }
         Err(unread_refusal(limit))
     }

@@ -1,6 +1,6 @@
 //! The connections of a router, each under a route that is never used again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 
@@ -71,6 +71,8 @@ pub(super) struct Connection {
     listed: bool,
     /// The router's owner does not want messages of this peer now.
     paused: bool,
+    /// Messages of a paused peer of this process. It may have no more than [`inproc`](super::inproc) lets wait.
+    held: VecDeque<InPacket>,
 }
 
 enum Way {
@@ -110,7 +112,15 @@ impl Connections {
         self.locals.insert(mailbox.number(), route);
         let way = Way::Local(mailbox);
         let identity = Identity::anonymous();
-        self.put(route, Connection { way, identity, host: None, listed: false, paused: false });
+        let connection = Connection {
+            way,
+            identity,
+            host: None,
+            listed: false,
+            paused: false,
+            held: VecDeque::new(),
+        };
+        self.put(route, connection);
         route
     }
 
@@ -185,6 +195,21 @@ impl Connections {
         }
     }
 
+    /// Reads all connections again. Gives those that may have input and are not listed yet.
+    pub(super) fn resume_all(&mut self) -> Vec<Route> {
+        let mut routes = Vec::new();
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            let route = Route::new(place, slot.turn);
+            if let Some(connection) = slot.connection.as_deref_mut()
+                && connection.is_paused()
+            {
+                connection.pause(false);
+                routes.extend(connection.begins().then_some(route));
+            }
+        }
+        routes
+    }
+
     /// Whether there is a connection to another process.
     pub(super) fn has_remote(&self) -> bool {
         let mut all = self.slots.iter().filter_map(|slot| slot.connection.as_deref());
@@ -199,7 +224,8 @@ impl Connection {
         let remote = Remote { stream, wire, drained: false, closing: false, broken: false };
         let way = Way::Remote(Box::new(remote));
         let identity = Identity::anonymous();
-        Ok(Connection { way, identity, host, listed: true, paused: false })
+        let held = VecDeque::new();
+        Ok(Connection { way, identity, host, listed: true, paused: false, held })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -247,10 +273,23 @@ impl Connection {
         self.paused
     }
 
-    /// Reads the connection no more, or again. A connection within the process is not paused: its messages come in one
-    /// queue with those of the others.
-    pub(super) fn pause(&mut self, paused: bool) {
-        self.paused = paused && matches!(self.way, Way::Remote(_));
+    /// Reads the connection no more, or again. Gives the messages that are received next.
+    pub(super) fn pause(&mut self, paused: bool) -> VecDeque<InPacket> {
+        self.paused = paused;
+        if paused { VecDeque::new() } else { std::mem::take(&mut self.held) }
+    }
+
+    /// Keeps a message of a paused peer of this process.
+    pub(super) fn hold(&mut self, packet: InPacket) {
+        self.held.push_back(packet);
+    }
+
+    /// The queue of a peer of this process.
+    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        match &self.way {
+            Way::Local(mailbox) => Some(mailbox),
+            Way::Remote(_) => None,
+        }
     }
 
     /// The peer has closed its side, or the connection has failed.

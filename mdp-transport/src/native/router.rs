@@ -179,8 +179,19 @@ impl Router {
             match self.letters.pop_front()? {
                 Letter::Opened(mailbox) => drop(self.connections.add_local(mailbox)),
                 Letter::Message(mailbox, mut packet) => {
+                    let from = self.connections.of_local(&mailbox);
+                    let Some(from) = from else {
+                        mailbox.is_taken();
+                        continue;
+                    };
+                    if let Some(paused) = self.connections.get_mut(from)
+                        && paused.is_paused()
+                    {
+                        // It is not taken yet, so the peer has less room.
+                        paused.hold(packet);
+                        continue;
+                    }
                     mailbox.is_taken();
-                    let Some(from) = self.connections.of_local(&mailbox) else { continue };
                     limit_frames(&mut packet, self.max_frames);
                     let identity = Identity::anonymous();
                     return Some(Message { from, identity, local: true, packet });
@@ -199,12 +210,19 @@ impl Router {
     pub(crate) fn pause(&mut self, route: &[u8], paused: bool) {
         let Ok(route) = <[u8; ROUTE]>::try_from(route).map(Route::from) else { return };
         let Some(connection) = self.connections.get_mut(route) else { return };
-        connection.pause(paused);
+        let held = connection.pause(paused);
         if connection.ends_unread() {
             return self.end(route, CLOSED);
         }
-        if !paused && connection.begins() {
-            self.ready.push_back(route);
+        match connection.mailbox().cloned() {
+            Some(mailbox) => {
+                let letters = held.into_iter().rev();
+                for packet in letters {
+                    self.letters.push_front(Letter::Message(Arc::clone(&mailbox), packet));
+                }
+            }
+            None if !paused && connection.begins() => self.ready.push_back(route),
+            None => {}
         }
     }
 
@@ -215,25 +233,23 @@ impl Router {
 
     /// Whether there may be a message to receive.
     pub(crate) fn is_readable(&mut self) -> bool {
-        if self.has_work() {
+        if self.has_input() {
             return true;
         }
         // The next wait returns the error again.
         let _ = self.poll(Some(Duration::ZERO));
-        self.has_work()
+        self.has_input()
     }
 
-    fn has_work(&self) -> bool {
-        !self.ready.is_empty()
-            || !self.letters.is_empty()
-            || self.inbox.has_letters()
-            || self.listeners.is_waiting()
+    fn has_input(&self) -> bool {
+        !self.ready.is_empty() || !self.letters.is_empty() || self.inbox.has_letters()
     }
 
     /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
     pub(crate) fn wait(&mut self, timeout: Option<Span>) -> Result<(), SocketError> {
         let asked = timeout.map_or(LONGEST, |timeout| Duration::from_millis(timeout.as_ms()));
-        let timeout = match self.has_work() || !self.lost.is_empty() {
+        let has_work = self.has_input() || self.listeners.is_waiting();
+        let timeout = match has_work || !self.lost.is_empty() {
             true => Duration::ZERO,
             false => asked.min(LONGEST).min(self.next_look().unwrap_or(LONGEST)),
         };
@@ -425,6 +441,7 @@ impl Router {
         // A connection that is closed with input that was not read is reset, and its peer may lose what it has not read.
         // So the input is read up to its end.
         self.connections.end_writing();
+        self.ready.extend(self.connections.resume_all());
         while self.connections.has_remote() {
             while let Some(route) = self.ready.pop_front() {
                 let Some(connection) = self.connections.get_mut(route) else { continue };

@@ -57,7 +57,7 @@ async fn main() -> Outcome {
 }
 
 async fn broker(endpoint: &str) -> Outcome {
-    let mut broker = Broker::builder().bind(endpoint).allow_drain(true).start()?;
+    let mut broker = Broker::builder().bind(endpoint).allow_drain(true).admission(false).start()?;
     println!("bound {}", broker.endpoints().join(" "));
     tokio::select! {
         () = mdp_runtime::shutdown_signal() => {}

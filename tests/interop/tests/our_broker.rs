@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // tests
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mdp_runtime::security::{CurveServer, KeyPair, PublicKey};
@@ -69,6 +69,18 @@ fn pairs(count: usize) -> Vec<(PublicKey, String)> {
 /// What Python's peers with CURVE are told: the broker's key and their own pair.
 fn keys_of(broker: &PublicKey, pair: &str) -> String {
     format!("{broker} {pair}")
+}
+
+/// Another test may have the port for a moment.
+async fn bound_again(endpoint: &str) -> Broker {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Broker::builder().bind(endpoint).start() {
+            Ok(broker) => return broker,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn line_of(mut script: Python) -> String {
@@ -147,7 +159,7 @@ async fn their_peers_come_back() {
         let client = Python::start("client.py", &["0.2", &endpoint, "echo", "100"]);
         assert_eq!(line_of(client).await, "end", "round {round}");
         broker.shutdown(Duration::from_secs(1)).await;
-        broker = Broker::builder().bind(&endpoint).start().unwrap();
+        broker = bound_again(&endpoint).await;
     }
     let client = Python::start("client.py", &["0.1", &endpoint, "echo", "100"]);
     assert_eq!(line_of(client).await, "end");

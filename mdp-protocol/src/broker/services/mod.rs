@@ -44,6 +44,8 @@ pub(super) struct Service {
     longest: Option<Key>,
     queued: usize,
     queued_bytes: usize,
+    /// Waiting calls, and their bytes, that are not refused to make room for others.
+    spared: (usize, usize),
     /// What of this wants one worker and no other.
     pinned: usize,
     pinned_bytes: usize,
@@ -174,6 +176,25 @@ impl Service {
     /// Bytes of calls that wait, and of backlogs.
     pub(super) fn queued_bytes(&self) -> usize {
         self.queued_bytes
+    }
+
+    /// Waiting calls that are not refused to make room for others, and their bytes.
+    pub(super) fn spared(&self) -> (usize, usize) {
+        self.spared
+    }
+
+    fn count_spared(&mut self, spared: bool, bytes: usize) {
+        if spared {
+            self.spared.0 += 1;
+            self.spared.1 += bytes;
+        }
+    }
+
+    fn uncount_spared(&mut self, spared: bool, bytes: usize) {
+        if spared {
+            self.spared.0 = self.spared.0.saturating_sub(1);
+            self.spared.1 = self.spared.1.saturating_sub(bytes);
+        }
     }
 
     /// Calls that wait for one worker and no other, and their bytes.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::broker::Broker;
+use crate::broker::calls::BrokerCall;
 use crate::broker::io::Action;
 use crate::limits::Limit;
 use crate::payload::Payload;
@@ -12,8 +13,17 @@ use crate::time::Time;
 impl<P: Payload> Broker<P> {
     /// Puts a call into the queue of its service, behind its client's other calls or before them.
     pub(in crate::broker) fn enqueue(&mut self, key: Key, front: bool) {
+        let spared = self.is_spared(key);
+        let service = self.calls.get(key).map(BrokerCall::service);
+        // Beyond their half, which hooks let them reach, they lose calls as all others do.
+        let is_last = !spared || self.check_half(service, 0).is_err();
         let limits = &self.config.limits;
-        self.services.enqueue(&mut self.calls, self.last, key, front, limits);
+        self.services.enqueue(&mut self.calls, self.last, key, front, spared, is_last, limits);
+    }
+
+    /// Whether a call is not refused to make room for others, because its client is paused instead.
+    fn is_spared(&self, key: Key) -> bool {
+        self.calls.get(key).is_some_and(|call| self.pauses(call.is_leased()))
     }
 
     /// Puts a call behind the one worker that it wants.
@@ -23,7 +33,9 @@ impl<P: Payload> Broker<P> {
 
     /// Takes a waiting call out of its queue.
     pub(in crate::broker) fn unqueue(&mut self, key: Key) {
-        self.services.unqueue(&mut self.calls, self.last, key);
+        let spared = self.is_spared(key);
+        self.services.unqueue(&mut self.calls, self.last, key, spared);
+        self.paused.see_room();
     }
 
     /// Makes room in a full queue for a call of this size. The client with the largest share loses its latest calls, as
@@ -48,10 +60,6 @@ impl<P: Payload> Broker<P> {
             let longest = self.services.longest(service, &self.config.limits);
             let longest = longest.filter(|longest| longest.share > own && longest.client != from);
             let Some(longest) = longest else { return false };
-            // A client that was not paused hears of it.
-            if self.calls.get(longest.last).is_some_and(|call| self.pauses(call.is_leased())) {
-                return false;
-            }
             self.stats.refused += 1;
             let refusal = self.refusal_of(longest.client, limit, false, out);
             self.refuse_waiting(now, longest.last, |_| refusal, out);

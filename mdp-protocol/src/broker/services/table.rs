@@ -119,6 +119,7 @@ impl Services {
             longest: None,
             queued: 0,
             queued_bytes: 0,
+            spared: (0, 0),
             pinned: 0,
             pinned_bytes: 0,
         });
@@ -323,13 +324,17 @@ impl Services {
         self.turns.get(turn)?.calls.front()
     }
 
-    /// Puts a call into the queue of its service, behind its client's other calls or before them.
+    /// Puts a call into the queue of its service, behind its client's other calls or before them. `spared` calls are
+    /// counted by themselves. `may_be_longest`: its client may lose calls to make room for others.
+    #[allow(clippy::too_many_arguments)] // One caller.
     pub(in crate::broker) fn enqueue<P>(
         &mut self,
         calls: &mut Calls<P>,
         now: Time,
         key: Key,
         front: bool,
+        spared: bool,
+        may_be_longest: bool,
         limits: &Limits,
     ) {
         let Some(call) = calls.get(key) else { return };
@@ -346,9 +351,11 @@ impl Services {
         entry.bytes += bytes;
         calls.set_state(key, CallState::Queued(turn));
         let longest = self.table.get(service).and_then(|service| service.longest);
-        let is_longest = self.share_of(Some(turn), limits) >= self.share_of(longest, limits);
+        let is_longest =
+            may_be_longest && self.share_of(Some(turn), limits) >= self.share_of(longest, limits);
         if let Some(service) = self.table.get_mut(service) {
             service.count_queued(now, bytes);
+            service.count_spared(spared, bytes);
             if is_longest {
                 service.longest = Some(turn);
             }
@@ -376,9 +383,16 @@ impl Services {
     }
 
     /// Takes a waiting call out of its queue.
-    pub(in crate::broker) fn unqueue<P>(&mut self, calls: &mut Calls<P>, now: Time, key: Key) {
+    pub(in crate::broker) fn unqueue<P>(
+        &mut self,
+        calls: &mut Calls<P>,
+        now: Time,
+        key: Key,
+        spared: bool,
+    ) {
         let Some(call) = calls.get(key) else { return };
         let bytes = call.bytes();
+        let spared = spared && matches!(call.state(), CallState::Queued(_));
         let service = match call.state() {
             CallState::Queued(turn) => self.leave_turn(calls, turn, key, bytes),
             CallState::Pinned(worker) => {
@@ -399,6 +413,7 @@ impl Services {
         };
         if let Some(service) = service.and_then(|service| self.table.get_mut(service)) {
             service.uncount_queued(now, bytes);
+            service.uncount_spared(spared, bytes);
         }
     }
 

@@ -220,7 +220,7 @@ impl<P: Payload> Broker<P> {
         cause: Cause,
         out: &mut Vec<Action<P>>,
     ) {
-        self.drop_paused(key);
+        self.drop_paused(key, out);
         self.abandon_calls_of(now, key, out);
         self.stop_dispatch(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
