@@ -4,8 +4,10 @@
 // Tests, each of which uses its part of it.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// What comes, comes much sooner.
@@ -20,7 +22,48 @@ const READY: &[u8] = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
 
 /// A DEALER over a plain connection.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: Stream,
+    /// What was read and is not taken yet.
+    input: RefCell<Vec<u8>>,
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn connect(endpoint: &str) -> io::Result<Self> {
+        match endpoint.strip_prefix("ipc://") {
+            Some(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                Ok(Stream::Unix(stream))
+            }
+            None => silent(endpoint).map(Stream::Tcp),
+        }
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => (&*stream).write_all(bytes),
+            Stream::Unix(stream) => (&*stream).write_all(bytes),
+        }
+    }
+
+    fn read_within(&self, patience: Duration, bytes: &mut [u8]) -> io::Result<usize> {
+        let patience = Some(patience.max(Duration::from_millis(1)));
+        match self {
+            Stream::Tcp(stream) => {
+                stream.set_read_timeout(patience)?;
+                (&*stream).read(bytes)
+            }
+            Stream::Unix(stream) => {
+                stream.set_read_timeout(patience)?;
+                (&*stream).read(bytes)
+            }
+        }
+    }
 }
 
 impl Peer {
@@ -29,9 +72,8 @@ impl Peer {
     }
 
     pub(crate) fn try_connect(endpoint: &str) -> io::Result<Self> {
-        let mut stream = silent(endpoint)?;
-        stream.write_all(&greeting())?;
-        let mut peer = Peer { stream };
+        let peer = Peer { stream: Stream::connect(endpoint)?, input: RefCell::default() };
+        peer.stream.write_all(&greeting())?;
         peer.read(GREETING_BYTES)?;
         peer.stream.write_all(&frame(COMMAND, READY))?;
         // The broker's READY: the handshake is over, and it reads messages.
@@ -41,14 +83,14 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Sends a message.
+    /// Sends a message. A broker that has cut this peer off does not get it.
     pub(crate) fn send<F: AsRef<[u8]>>(&self, frames: &[F]) {
         let mut bytes = Vec::new();
         for (number, body) in frames.iter().enumerate() {
             let flags = if number + 1 < frames.len() { MORE } else { LAST };
             bytes.extend(frame(flags, body.as_ref()));
         }
-        (&self.stream).write_all(&bytes).unwrap();
+        let _ = self.stream.write_all(&bytes);
     }
 
     /// The next message, if one comes within this time.
@@ -80,16 +122,19 @@ impl Peer {
 
     /// Whether something to read comes within this time.
     pub(crate) fn hears(&self, within: Duration) -> bool {
-        self.stream.set_read_timeout(Some(within.max(Duration::from_millis(1)))).unwrap();
-        let heard = self.stream.peek(&mut [0]).is_ok_and(|count| count > 0);
-        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        heard
+        !self.input.borrow().is_empty() || self.take_in(within).is_ok_and(|count| count > 0)
     }
 
     fn octets(&self, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        (&self.stream).read_exact(&mut bytes).unwrap();
-        bytes
+        self.read(len).unwrap()
+    }
+
+    /// Reads what is there, or comes within this time.
+    fn take_in(&self, within: Duration) -> io::Result<usize> {
+        let mut bytes = [0; 16 << 10];
+        let count = self.stream.read_within(within, &mut bytes)?;
+        self.input.borrow_mut().extend_from_slice(&bytes[..count]);
+        Ok(count)
     }
 
     /// A frame that is not the last of its message.
@@ -125,7 +170,7 @@ impl Peer {
     pub(crate) fn wait_closed(&mut self) {
         let mut bytes = [0; 256];
         loop {
-            match self.stream.read(&mut bytes) {
+            match self.stream.read_within(PATIENCE, &mut bytes) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
@@ -138,10 +183,13 @@ impl Peer {
         self.stream.write_all(&self::frame(flags, frame))
     }
 
-    fn read(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        self.stream.read_exact(&mut bytes)?;
-        Ok(bytes)
+    fn read(&self, len: usize) -> io::Result<Vec<u8>> {
+        while self.input.borrow().len() < len {
+            if self.take_in(PATIENCE)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.input.borrow_mut().drain(..len).collect())
     }
 }
 
