@@ -85,6 +85,11 @@ impl RawPeer {
         })
     }
 
+    /// Reads until the broker ends the connection.
+    pub(crate) fn wait_closed(&self) {
+        self.peer.wait_closed();
+    }
+
     /// Whether something to read comes within this time.
     pub(crate) fn hears(&self, within: Duration) -> bool {
         !self.waiting.is_empty() || self.peer.hears(within)

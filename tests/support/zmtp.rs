@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What comes, comes much sooner.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,8 +67,16 @@ impl Stream {
 }
 
 impl Peer {
+    /// Connects as soon as there is a broker.
     pub(crate) fn connect(endpoint: &str) -> Self {
-        Peer::try_connect(endpoint).unwrap()
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match Peer::try_connect(endpoint) {
+                Ok(peer) => return peer,
+                Err(error) => assert!(Instant::now() < until, "{endpoint}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn try_connect(endpoint: &str) -> io::Result<Self> {
@@ -167,7 +175,7 @@ impl Peer {
     }
 
     /// Reads until the other side ends the connection.
-    pub(crate) fn wait_closed(&mut self) {
+    pub(crate) fn wait_closed(&self) {
         let mut bytes = [0; 256];
         loop {
             match self.stream.read_within(PATIENCE, &mut bytes) {
