@@ -7,7 +7,7 @@ use crate::cluster::{ECHO, SERVICE, Target, dealer};
 use crate::load::{Arena, Attack, drain, send};
 use crate::raw::{Raw, hello, packet, ready};
 use crate::replies::request;
-use crate::{alone, count, rate, report};
+use crate::{alone, count, is_full, rate, report};
 
 const PACKET: u64 = 50;
 
@@ -117,7 +117,9 @@ async fn a19_heartbeats_and_readies_slow_nobody() {
         ("a19, READY of MDP/0.2", vec![b"MDPW02".to_vec(), b"\x01".to_vec(), SERVICE.into()]),
     ] {
         let flooder = dealer(&target.endpoint);
-        let readies = Attack::new(rate(200_000), move || {
+        // Each costs a session and two answers, which an unoptimised broker on a busy machine cannot give 5,000 times a
+        // second: then this measures the scheduler.
+        let readies = Attack::new(rate(if is_full() { 200_000 } else { 60_000 }), move || {
             let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
             (0..20).for_each(|_| sent(&flooder, &frames));
             drain(&flooder);
