@@ -22,7 +22,8 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "ENDPOINT", env = "MDP_ENDPOINT", value_delimiter = ',')]
     pub(crate) endpoint: Vec<String>,
     /// The broker's public key, as text or as a .pub file. With it the connection is encrypted.
-    #[arg(long, value_name = "KEY", env = "MDP_SERVER_KEY")]
+    // The text of a key may begin with `-`.
+    #[arg(long, value_name = "KEY", env = "MDP_SERVER_KEY", allow_hyphen_values = true)]
     pub(crate) server_key: Option<String>,
     /// The program's own .key file. Default: a new key for this run only. Needs the broker's key, too.
     #[arg(long, value_name = "FILE", env = "MDP_KEY")]

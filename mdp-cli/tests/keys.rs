@@ -294,3 +294,13 @@ fn a_policy_that_is_wrong_is_told_at_the_start() {
         &["/nowhere/policy.toml", "cannot be read"],
     );
 }
+
+/// One key in 85 does.
+#[test]
+fn a_key_may_begin_with_a_hyphen() {
+    let keys = || KeyPair::new().unwrap().public().to_string();
+    let key = std::iter::repeat_with(keys).find(|key| key.starts_with('-')).unwrap();
+    let ended = run(&["list", "--endpoint", "tcp://127.0.0.1:1", "--server-key", &key]);
+    assert!(!ended.stderr.contains("unexpected argument"), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+}
