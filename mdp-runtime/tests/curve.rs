@@ -1,5 +1,7 @@
 //! A libzmq without CURVE, and a handler of ZAP that ends.
 
+#![cfg_attr(not(feature = "zmq"), allow(unused_imports, dead_code))] // For tests that are left out.
+
 // A test names its fault by failing.
 #![allow(clippy::unwrap_used)]
 
@@ -64,6 +66,7 @@ fn testing_service() -> impl mdp_runtime::codegen::Service {
     Nothing
 }
 
+#[cfg(feature = "zmq")]
 #[tokio::test]
 async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
     // Only libzmq has a handler of ZAP.
@@ -97,6 +100,7 @@ async fn a_broker_whose_handler_ends_lets_nobody_in_and_stops() {
     connect(&third, DEADLINE).await.unwrap();
 }
 
+#[cfg(feature = "zmq")]
 #[tokio::test]
 async fn the_handler_goes_with_the_last_broker() {
     let context = Context::with_transport(Transport::Libzmq);

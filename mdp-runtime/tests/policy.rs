@@ -1,5 +1,7 @@
 //! A policy at a broker that runs: attacks that it stops, and how it changes under load.
 
+#![cfg_attr(mdp_without_c, allow(unused_imports, dead_code))] // For tests that are left out.
+
 // A test names its fault by failing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

@@ -16,7 +16,7 @@ mod places;
 mod signals;
 mod socket;
 mod subscribers;
-#[cfg(test)]
+#[cfg(all(test, feature = "zmq"))] // libzmq is the other side.
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 mod tests;
 mod topics;
