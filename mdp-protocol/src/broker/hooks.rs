@@ -262,7 +262,7 @@ impl<P: Payload> Broker<P> {
             .and_then(|()| self.check_body(&body))
             .and_then(|()| self.resolve(&body).map_err(bad_path));
         let found = match (called, &to) {
-            (Err(refusal), _) => Err(refusal),
+            (Err(refusal), _) => Err(refusal.into()),
             (Ok(called), Target::Rather(worker)) if !self.is_there(worker, called.service) => {
                 self.find_route(client, called, wish(&[]), &body, out)
             }
@@ -270,7 +270,10 @@ impl<P: Payload> Broker<P> {
         };
         match found {
             Ok(route) => self.follow(now, key, route, body, out),
-            Err(refusal) => self.refuse(now, key, refusal, out),
+            Err(rejection) => {
+                let refusal = self.refusal_of(client, rejection, out);
+                self.refuse(now, key, refusal, out);
+            }
         }
     }
 }

@@ -12,13 +12,14 @@ use hashbrown::HashMap;
 
 use super::Broker;
 use super::io::Action;
+use super::refusals::Rejection;
 use super::rights::SOON;
 use super::routing::Request;
 use super::services::Service;
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::{Reason, Refusal};
+use crate::status::Reason;
 use crate::time::{Span, Time};
 use crate::wire::classic::Form;
 
@@ -48,8 +49,6 @@ pub(super) struct Paused<P> {
     tried: Time,
     /// When the requests are tried again in any case: room may come with time alone, as a quota does.
     due: Option<Time>,
-    /// The limit that the request met that is handled now.
-    met: Option<Limit>,
 }
 
 impl<P: Payload> Paused<P> {
@@ -62,7 +61,6 @@ impl<P: Payload> Paused<P> {
             room: false,
             tried: Time::default(),
             due: None,
-            met: None,
         }
     }
 
@@ -72,11 +70,6 @@ impl<P: Payload> Paused<P> {
 
     pub(super) fn has(&self, client: Key) -> bool {
         !self.requests.is_empty() && self.requests.contains_key(&client)
-    }
-
-    /// A request meets a limit. If it does not wait for room in the end, the operator hears of it.
-    pub(super) fn meet(&mut self, limit: Limit) {
-        self.met = Some(limit);
     }
 
     /// A call has ended, or has left its queue.
@@ -143,16 +136,16 @@ impl<P: Payload> Paused<P> {
 }
 
 impl<P: Payload> Broker<P> {
-    /// Whether a request that would be refused waits for room instead.
+    /// Whether a request that is not taken waits for room instead of being refused.
     pub(super) fn may_pause(
         &self,
         from: Key,
         request: &Request<'_>,
         body: &P,
-        refusal: &Refusal,
+        rejection: &Rejection,
     ) -> bool {
         self.pauses(request.leased)
-            && refusal.reason == Reason::LimitReached
+            && rejection.may_pass()
             && self.closing.is_none()
             && !self.paused.has(from)
             && !self.is_one_name_too_many(body.path())
@@ -173,13 +166,6 @@ impl<P: Payload> Broker<P> {
         leased && self.config.pauses_reading
     }
 
-    /// The operator hears of a limit that a request has met which does not wait for room.
-    pub(super) fn note_dropped(&mut self, from: Key, out: &mut Vec<Action<P>>) {
-        if let Some(limit) = self.paused.met.take() {
-            self.note_limit(from, limit, out);
-        }
-    }
-
     /// Keeps a request until there is room for it.
     pub(super) fn keep_for_later(&mut self, now: Time, from: Key, request: &Request<'_>, body: P) {
         let Some(session) = self.sessions.get(from) else { return };
@@ -190,7 +176,6 @@ impl<P: Payload> Broker<P> {
             self.principals.give_token_back(principal);
         }
         let waiting = Waiting { form, body: body.detach(), until: now + request.timeout };
-        self.paused.met = None;
         self.paused.add(now, from, waiting);
     }
 

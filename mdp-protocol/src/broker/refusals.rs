@@ -11,6 +11,33 @@ use crate::status::{Code, Reason, Refusal};
 use crate::time::Span;
 use crate::wire::MetadataError;
 
+/// Why a request is not taken.
+#[derive(Debug)]
+pub(super) enum Rejection {
+    /// The request meets this limit. There may be room later.
+    Limit(Limit),
+    /// The client has not read enough of what it was sent, so that this limit is close.
+    Unread(Limit),
+    /// The client gets this error. A quota that is used up is one of these.
+    Refused(Refusal),
+}
+
+impl Rejection {
+    /// Whether the same request may be taken a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Rejection::Limit(_) | Rejection::Unread(_) => true,
+            Rejection::Refused(refusal) => refusal.reason == Reason::LimitReached,
+        }
+    }
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Rejection::Refused(refusal)
+    }
+}
+
 fn refusal(code: Code, reason: Reason, message: String, not_started: bool) -> Refusal {
     Refusal { code, reason, message, not_started, retry_after: None }
 }

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::Broker;
 use super::calls::{BrokerCall, CallState, Stage};
 use super::io::{Action, Name, Note, Outgoing};
-use super::refusals::{broker_gone, limit_refusal, sent_back, worker_lost};
+use super::refusals::{
+    Rejection, broker_gone, limit_refusal, sent_back, unread_refusal, worker_lost,
+};
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -129,19 +131,25 @@ impl<P: Payload> Broker<P> {
         self.remove_waiting(key);
     }
 
-    /// The refusal of a request that meets a limit. The operator hears of it, unless the client is paused instead.
+    /// The error for a client whose request is not taken. The operator hears of a limit.
     pub(super) fn refusal_of(
         &mut self,
         from: Key,
-        limit: Limit,
-        pauses: bool,
+        rejection: Rejection,
         out: &mut Vec<Action<P>>,
     ) -> Refusal {
-        match pauses {
-            true => self.paused.meet(limit),
-            false => self.note_limit(from, limit, out),
+        match rejection {
+            Rejection::Limit(limit) => {
+                self.note_limit(from, limit, out);
+                limit_refusal(limit)
+            }
+            Rejection::Unread(limit) => {
+                self.stats.unread_refused += 1;
+                self.note_limit(from, limit, out);
+                unread_refusal(limit)
+            }
+            Rejection::Refused(refusal) => refusal,
         }
-        limit_refusal(limit)
     }
 
     /// Notes that a peer has met a limit.

@@ -7,8 +7,8 @@ use super::calls::{BrokerCall, no_name};
 use super::io::{Action, Name, Note};
 use super::method_stats::Known;
 use super::refusals::{
-    bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path, no_service,
-    worker_gone,
+    Rejection, bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path,
+    no_service, worker_gone,
 };
 use super::sessions::Session;
 use super::unread::UNREAD_STEP;
@@ -94,14 +94,13 @@ impl<P: Payload> Broker<P> {
         if self.closing.is_some() {
             return self.send_back_request(now, from, request.call, &body, out);
         }
-        let route = match self.admit(now, from, &mut request, &body, out) {
+        let route = match self.admit(now, from, &mut request, &body) {
             Ok(called) if self.config.hooks.requests => {
                 request.row = called.row;
                 if self.calls.has_room(body.size(), &self.config.limits) {
                     return self.ask_about_request(now, from, &request, body, out);
                 }
-                let pauses = self.pauses(request.leased);
-                Err(self.refusal_of(from, Limit::HeldBytes, pauses, out))
+                Err(Rejection::Limit(Limit::HeldBytes))
             }
             Ok(called) => {
                 request.row = called.row;
@@ -110,19 +109,19 @@ impl<P: Payload> Broker<P> {
                 let wish = Wish { target, leased, pauses, no_wait, left, kind };
                 self.find_route(from, called, wish, &body, out)
             }
-            Err(refusal) => Err(refusal),
+            Err(rejection) => Err(rejection),
         };
         match route {
             Ok(route) => {
                 let key = self.accept(now, from, &request, &body, out);
                 self.follow(now, key, route, body, out);
             }
-            Err(refusal) if self.may_pause(from, &request, &body, &refusal) => {
+            Err(rejection) if self.may_pause(from, &request, &body, &rejection) => {
                 self.keep_for_later(now, from, &request, body);
             }
-            Err(refusal) => {
+            Err(rejection) => {
                 self.stats.refused += 1;
-                self.note_dropped(from, out);
+                let refusal = self.refusal_of(from, rejection, out);
                 self.refuse_request(now, from, request.call, &body, refusal, out);
             }
         }
@@ -135,21 +134,18 @@ impl<P: Payload> Broker<P> {
         from: Key,
         request: &mut Request<'_>,
         body: &'b P,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<Called<'b>, Refusal> {
+    ) -> Result<Called<'b>, Rejection> {
         if request.timeout == Span::ZERO && !request.leased {
-            return Err(deadline_refusal(false));
+            return Err(deadline_refusal(false).into());
         }
         self.check_body(body)?;
         let called = self.resolve(body).map_err(bad_path)?;
         self.check_rights(now, from, called, body.size())?;
         request.charged = true;
         request.marks = self.marks_of_request(body)?;
-        let pauses = self.pauses(request.leased);
-        self.check_calls(from, pauses)
-            .map_err(|limit| self.refusal_of(from, limit, pauses, out))?;
+        self.check_calls(from, self.pauses(request.leased)).map_err(Rejection::Limit)?;
         if !self.unread.is_empty() {
-            self.check_unread(from, pauses, out)?;
+            self.check_unread(from)?;
         }
         Ok(called)
     }
@@ -228,10 +224,10 @@ impl<P: Payload> Broker<P> {
         wish: Wish<'_>,
         body: &P,
         out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
+    ) -> Result<Route, Rejection> {
         let Called { name, service: found, row } = called;
         if !wish.target.is_empty() {
-            return self.route_to_worker(from, called, wish, body, out);
+            return self.route_to_worker(called, wish, body, out);
         }
         if let Some(worker) = found.and_then(|service| self.services.free_worker(service)) {
             return Ok(Route::Now(worker));
@@ -240,22 +236,20 @@ impl<P: Payload> Broker<P> {
             && !wish.leased
             && !found.is_some_and(|service| self.services.is_served(service))
         {
-            return Err(no_service(0));
+            return Err(no_service(0).into());
         }
         if !wish.leased {
             let ahead = self.calls_ahead(from, found);
             self.check_wait(found, ahead, wish, row, out)?;
         }
-        let pauses = wish.pauses;
-        if pauses {
-            let check = self.check_half(found, body.size());
-            check.map_err(|limit| self.refusal_of(from, limit, pauses, out))?;
+        if wish.pauses {
+            self.check_half(found, body.size()).map_err(Rejection::Limit)?;
         }
         if let Err(limit) = self.check_queue(found, body.size()) {
             let room =
                 found.is_some_and(|found| self.make_room(self.last, from, found, body.size(), out));
             if !room {
-                return Err(self.refusal_of(from, limit, pauses, out));
+                return Err(Rejection::Limit(limit));
             }
         }
         Ok(Route::Queue(self.services.named_or_new(name)))
@@ -263,16 +257,15 @@ impl<P: Payload> Broker<P> {
 
     fn route_to_worker(
         &mut self,
-        from: Key,
         called: Called<'_>,
         wish: Wish<'_>,
         body: &P,
         out: &mut Vec<Action<P>>,
-    ) -> Result<Route, Refusal> {
+    ) -> Result<Route, Rejection> {
         let Called { service, row, .. } = called;
         let worker = self.worker_of(wish.target, service).ok_or_else(|| worker_gone(0))?;
         let Some(registration) = self.services.worker(worker) else {
-            return Err(worker_gone(0));
+            return Err(worker_gone(0).into());
         };
         if registration.has_free_slot() && !registration.is_held_back() {
             return Ok(Route::Now(worker));
@@ -286,7 +279,7 @@ impl<P: Payload> Broker<P> {
         }
         let size = body.size();
         let check = self.check_queue(service, size).and_then(|()| self.check_pinned(service, size));
-        check.map_err(|limit| self.refusal_of(from, limit, false, out))?;
+        check.map_err(Rejection::Limit)?;
         Ok(Route::Pin(worker))
     }
 

@@ -13,12 +13,11 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::io::{Action, Cause};
-use super::refusals::unread_refusal;
+use super::refusals::Rejection;
 use super::{Broker, PlantedBug};
 use crate::limits::{Limit, Limits};
 use crate::payload::Payload;
 use crate::slab::Key;
-use crate::status::Refusal;
 use crate::time::Time;
 
 /// The step, in bytes, in which unread bytes are reported: 16 KiB. Ordinary traffic stays below it and causes no
@@ -220,26 +219,13 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Why a client's REQUEST is refused, if it has too much unread.
-    pub(super) fn check_unread(
-        &mut self,
-        from: Key,
-        pauses: bool,
-        out: &mut Vec<Action<P>>,
-    ) -> Result<(), Refusal> {
+    /// Why a client's REQUEST is not taken, if the client has too much unread.
+    pub(super) fn check_unread(&self, from: Key) -> Result<(), Rejection> {
         let unread = self.unread.of_session(from);
         if unread == 0 || unread <= self.mark() {
             return Ok(());
         }
-        let limit = which(&self.config.limits, self.unread.all());
-        match pauses {
-            true => self.paused.meet(limit),
-            false => {
-                self.stats.unread_refused += 1;
-                self.note_limit(from, limit, out);
-            }
-        }
-        Err(unread_refusal(limit))
+        Err(Rejection::Unread(which(&self.config.limits, self.unread.all())))
     }
 
     pub(super) fn audit_unread(&self) -> Result<(), String> {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::broker::Broker;
 use crate::broker::calls::BrokerCall;
 use crate::broker::io::Action;
+use crate::broker::refusals::Rejection;
 use crate::limits::Limit;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -61,7 +62,7 @@ impl<P: Payload> Broker<P> {
             let longest = longest.filter(|longest| longest.share > own && longest.client != from);
             let Some(longest) = longest else { return false };
             self.stats.refused += 1;
-            let refusal = self.refusal_of(longest.client, limit, false, out);
+            let refusal = self.refusal_of(longest.client, Rejection::Limit(limit), out);
             self.refuse_waiting(now, longest.last, |_| refusal, out);
         }
     }
