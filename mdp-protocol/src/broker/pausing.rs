@@ -23,8 +23,9 @@ use crate::status::Reason;
 use crate::time::{Span, Time};
 use crate::wire::classic::Form;
 
-/// The most requests that are tried again in a millisecond in which calls have ended, and when the time has come.
+/// The most requests that are tried after a call has ended, at most once in a millisecond.
 const TRIES: usize = 16;
+/// The most requests that are tried each [`SOON`].
 const TIMED_TRIES: usize = 1_024;
 
 /// The request of a paused client.

@@ -146,9 +146,9 @@ impl CallContext {
         reply.append(key, value);
     }
 
-    /// Returns the moment at which the caller stops waiting: the time that was left when the broker sent the call, from
-    /// when it arrived here. At that moment the future of an async handler is dropped. A raw call of a classic client has no
-    /// deadline of its own; the broker gives it one (`classic_run_timeout`, 10 min).
+    /// Returns the moment at which the caller stops waiting. The broker sends the time that is left with the call; this
+    /// is that time after the call's arrival. The worker drops the future of an async handler at this moment. A raw call
+    /// of a classic client gets its deadline from the broker (`classic_run_timeout`. Default: 10 min).
     pub fn deadline(&self) -> Instant {
         self.state.deadline
     }

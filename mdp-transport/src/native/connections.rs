@@ -14,6 +14,8 @@ use super::stream::Accepted;
 use super::wire::{Event, ServerSide, Wire};
 use crate::packet::{InPacket, OutPacket};
 
+/// The reason of an end that the peer has made.
+pub(super) const CLOSED: &str = "the peer has closed it";
 /// The bytes of a route.
 pub(super) const ROUTE: usize = 8;
 
@@ -71,7 +73,8 @@ pub(super) struct Connection {
     listed: bool,
     /// The router's owner does not want messages of this peer now.
     paused: bool,
-    /// Messages of a paused peer of this process. It may have no more than [`inproc`](super::inproc) lets wait.
+    /// Messages of a paused peer of this process. Their number is limited as that of all messages that the router has not
+    /// taken.
     held: VecDeque<InPacket>,
 }
 
@@ -195,7 +198,7 @@ impl Connections {
         }
     }
 
-    /// Reads all connections again. Gives those that may have input and are not listed yet.
+    /// Reads all connections again. Returns those that may have input and were not listed.
     pub(super) fn resume_all(&mut self) -> Vec<Route> {
         let mut routes = Vec::new();
         for (place, slot) in self.slots.iter_mut().enumerate() {
@@ -273,7 +276,7 @@ impl Connection {
         self.paused
     }
 
-    /// Reads the connection no more, or again. Gives the messages that are received next.
+    /// Stops reading the connection, or reads it again. Returns the messages to receive next.
     pub(super) fn pause(&mut self, paused: bool) -> VecDeque<InPacket> {
         self.paused = paused;
         if paused { VecDeque::new() } else { std::mem::take(&mut self.held) }
@@ -419,7 +422,7 @@ impl Remote {
         }
         loop {
             match self.stream.read(scratch) {
-                Ok(0) => return Err("the peer has closed it".into()),
+                Ok(0) => return Err(CLOSED.into()),
                 Ok(read) => {
                     self.drained = read < scratch.len();
                     self.wire.feed(scratch.get(..read).unwrap_or_default());

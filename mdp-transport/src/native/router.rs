@@ -15,7 +15,7 @@ use mio::{Events, Token};
 
 use super::admission::Admission;
 use super::buffers;
-use super::connections::{Connection, Connections, ROUTE, Route};
+use super::connections::{CLOSED, Connection, Connections, ROUTE, Route};
 use super::handshakes::Handshakes;
 use super::inproc::{Bound, Hub, Inbox, Letter};
 use super::listeners::Listeners;
@@ -33,11 +33,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 const EVENTS: usize = 1_024;
 /// The number of receives after which the router looks at all connections.
 const LOOK_AFTER: u32 = 64;
-/// The most connections that are accepted before those that are there are read. So a handshake that is on its way is over
-/// before the router takes it for one of too many.
+/// The router accepts at most this many connections, and then reads what they have sent. So a handshake whose bytes have
+/// arrived is complete before the router looks for surplus handshakes.
 const ACCEPTS: usize = 64;
-/// Why a connection that is not read ends.
-const CLOSED: &str = "the peer has closed it";
 /// The bytes that are read at once.
 const READ: usize = 64 * 1024;
 
