@@ -66,6 +66,7 @@ pub fn low() -> Limits {
         queued_calls_per_service: 6,
         queued_bytes_per_service: 600,
         held_bytes: 1_500,
+        incomplete_bytes: 1_500,
         unread_bytes_per_session: 2_000,
         unread_bytes: 8_000,
         calls_per_client: 5,

@@ -106,6 +106,8 @@ struct LimitsConfig {
     queued_bytes_per_service: Option<usize>,
     /// Bytes of all calls that the broker holds: waiting, or kept for another attempt.
     held_bytes: Option<usize>,
+    /// Bytes of messages that are not complete, of all connections. Beyond this they are read one after another.
+    incomplete_bytes: Option<usize>,
     /// Bytes on their way to one peer that it has not read. Beyond this its session ends.
     unread_bytes_per_session: Option<NonZeroUsize>,
     /// Bytes on their way to all peers that they have not read. Small messages and requests may use an eighth more.
@@ -252,6 +254,7 @@ impl LimitsConfig {
                 .queued_bytes_per_service
                 .unwrap_or(default.queued_bytes_per_service),
             held_bytes: self.held_bytes.unwrap_or(default.held_bytes),
+            incomplete_bytes: self.incomplete_bytes.unwrap_or(default.incomplete_bytes),
             unread_bytes_per_session: or(
                 self.unread_bytes_per_session,
                 default.unread_bytes_per_session,

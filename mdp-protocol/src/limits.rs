@@ -36,6 +36,10 @@ pub struct Limits {
     pub queued_bytes_per_service: usize,
     /// Bytes of calls that the broker holds, waiting or kept for another attempt. Default: 256 MiB.
     pub held_bytes: usize,
+    /// Bytes of messages that are not complete, of all connections together. The first 64 KiB of each do not count.
+    /// Default: 256 MiB. Beyond it a native broker reads these connections one after another, in the order in which their
+    /// messages began. One that brings less than 256 KiB in 5 s meanwhile ends. Over libzmq there is no such limit.
+    pub incomplete_bytes: usize,
     /// Bytes on their way to one connection that its peer has not read: data that the broker has given to the transport
     /// and that is not written yet, the broker's own answers included. Default: 32 MiB. A session that would exceed
     /// this ends.
@@ -117,6 +121,7 @@ impl Default for Limits {
             queued_calls_per_service: 10_000,
             queued_bytes_per_service: 64 << 20,
             held_bytes: 256 << 20,
+            incomplete_bytes: 256 << 20,
             unread_bytes_per_session: 32 << 20,
             unread_bytes: 128 << 20,
             calls_per_client: 10_000,

@@ -405,7 +405,9 @@ async fn a36_calls_that_were_given_up_count_until_their_slots_are_back() {
         .collect();
     let client = Client::connect(endpoint).await.unwrap();
     let mut quota = 0;
-    for _ in 0..12 {
+    let deadline = Instant::now() + DEADLINE;
+    while quota < 11 {
+        assert!(Instant::now() < deadline, "{quota} were refused");
         let call = Call::<String>::new(&client, &ECHO, &"hi".to_owned()).timeout(ms(20)).await;
         let status = call.unwrap_err();
         quota += usize::from(status.message().contains("calls_in_flight"));
@@ -419,7 +421,7 @@ async fn a36_calls_that_were_given_up_count_until_their_slots_are_back() {
         given
     };
     let at_work: usize = workers.iter().map(given).sum();
-    assert_eq!((at_work, quota), (1, 11));
+    assert_eq!(at_work, 1);
 }
 
 /// A39: a stream whose caller loses the right ends, and says why.

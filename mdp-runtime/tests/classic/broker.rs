@@ -37,7 +37,7 @@ pub(crate) struct Seen {
 
 pub(crate) struct ClassicBroker {
     pub(crate) endpoint: String,
-    orders: Sender<Order>,
+    orders: Sender<(Order, Sender<()>)>,
     seen: Arc<Mutex<Seen>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,8 +79,11 @@ impl ClassicBroker {
         ClassicBroker { endpoint, orders, seen, thread }
     }
 
+    /// Returns when the broker does so.
     pub(crate) fn order(&self, order: Order) {
-        self.orders.send(order).unwrap();
+        let (done, is_done) = channel();
+        self.orders.send((order, done)).unwrap();
+        let _ = is_done.recv();
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -99,7 +102,7 @@ impl ClassicBroker {
 
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
-            let _ = self.orders.send(Order::Stop);
+            let _ = self.orders.send((Order::Stop, channel().0));
             thread.join().unwrap();
         }
     }
@@ -143,9 +146,9 @@ struct Request {
 }
 
 impl Core {
-    fn run(mut self, inbox: &Receiver<Order>) {
+    fn run(mut self, inbox: &Receiver<(Order, Sender<()>)>) {
         loop {
-            while let Ok(order) = inbox.try_recv() {
+            while let Ok((order, done)) = inbox.try_recv() {
                 match order {
                     Order::Stop => return,
                     Order::Dismiss => {
@@ -162,6 +165,7 @@ impl Core {
                     }
                     Order::Swallow => self.swallow = true,
                 }
+                let _ = done.send(());
             }
             if self.router.poll(zmq::POLLIN, 5).unwrap() > 0 {
                 for _ in 0..100 {

@@ -9,6 +9,7 @@ use mdp_protocol::Identity;
 use mio::{Registry, Token};
 
 use super::admission::Admission;
+use super::incomplete::{Begun, Incomplete};
 use super::inproc::Mailbox;
 use super::stream::Accepted;
 use super::wire::{Event, ServerSide, Wire};
@@ -76,6 +77,8 @@ pub(super) struct Connection {
     /// Messages of a paused peer of this process. Their number is limited as that of all messages that the router has not
     /// taken.
     held: VecDeque<InPacket>,
+    /// The message that it has begun, if that is large.
+    begun: Begun,
 }
 
 enum Way {
@@ -122,6 +125,7 @@ impl Connections {
             listed: false,
             paused: false,
             held: VecDeque::new(),
+            begun: None,
         };
         self.put(route, connection);
         route
@@ -228,7 +232,7 @@ impl Connection {
         let way = Way::Remote(Box::new(remote));
         let identity = Identity::anonymous();
         let held = VecDeque::new();
-        Ok(Connection { way, identity, host, listed: true, paused: false, held })
+        Ok(Connection { way, identity, host, listed: true, paused: false, held, begun: None })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -313,20 +317,30 @@ impl Connection {
         self.listed = false;
     }
 
-    /// The next message. `None`: nothing is there now.
+    /// The large message that the connection has begun.
+    pub(super) fn begun(&mut self) -> &mut Begun {
+        &mut self.begun
+    }
+
+    /// The next message. `None`: nothing is there now, or nothing more may be read now.
     ///
     /// # Errors
     ///
     /// The connection is over, for this reason.
     pub(super) fn next(
         &mut self,
+        route: Route,
         scratch: &mut [u8],
         mut admission: Option<&mut Admission>,
+        incomplete: &mut Incomplete<Route>,
     ) -> Result<Option<InPacket>, String> {
         let Way::Remote(remote) = &mut self.way else { return Ok(None) };
         loop {
             match remote.wire.next() {
-                Ok(Some(Event::Message(packet))) => return Ok(Some(packet)),
+                Ok(Some(Event::Message(packet))) => {
+                    incomplete.is_complete(&mut self.begun, route, remote.wire.incomplete());
+                    return Ok(Some(packet));
+                }
                 Ok(Some(Event::Asks(key))) => {
                     // Only a router with keys is asked, and it has a list.
                     let host = self.host.as_deref();
@@ -341,6 +355,9 @@ impl Connection {
                 Ok(Some(Event::Ready | Event::Subscription { .. })) => remote.write(),
                 Ok(None) => {
                     remote.write();
+                    if !incomplete.may_read(&mut self.begun, route, remote.wire.incomplete()) {
+                        return Ok(None);
+                    }
                     if !remote.read(scratch)? {
                         remote.wire.release();
                         return Ok(None);

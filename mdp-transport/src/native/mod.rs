@@ -15,6 +15,7 @@ mod closing;
 mod connections;
 mod dealer;
 mod handshakes;
+mod incomplete;
 mod inproc;
 mod ipc;
 mod listeners;

@@ -17,6 +17,7 @@ use super::admission::Admission;
 use super::buffers;
 use super::connections::{CLOSED, Connection, Connections, ROUTE, Route};
 use super::handshakes::Handshakes;
+use super::incomplete::Incomplete;
 use super::inproc::{Bound, Hub, Inbox, Letter};
 use super::listeners::Listeners;
 use super::waker::{WOKEN, Wait};
@@ -36,6 +37,8 @@ const LOOK_AFTER: u32 = 64;
 /// The router accepts at most this many connections, and then reads what they have sent. So a handshake whose bytes have
 /// arrived is complete before the router looks for surplus handshakes.
 const ACCEPTS: usize = 64;
+/// The limit on messages that are not complete is told again after this time.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// The bytes that are read at once.
 const READ: usize = 64 * 1024;
 
@@ -48,6 +51,8 @@ pub(crate) struct Router {
     /// Connections that may have input.
     ready: VecDeque<Route>,
     handshakes: Handshakes<Route>,
+    incomplete: Incomplete<Route>,
+    told_no_room: Option<Instant>,
     /// Peers that had finished their handshake, and have gone.
     lost: VecDeque<Route>,
     side: ServerSide,
@@ -107,6 +112,8 @@ impl Router {
             connections: Connections::default(),
             ready: VecDeque::new(),
             handshakes: Handshakes::new(listeners.max_open_files()),
+            incomplete: Incomplete::new(limits.incomplete_bytes),
+            told_no_room: None,
             listeners,
             lost: VecDeque::new(),
             side: ServerSide::new(keys, limits),
@@ -144,13 +151,19 @@ impl Router {
 
     /// The next message of a peer in another process.
     fn remote(&mut self) -> Option<Message> {
+        for route in self.incomplete.to_resume() {
+            if self.connections.get_mut(route).is_some_and(Connection::begins) {
+                self.ready.push_back(route);
+            }
+        }
         while let Some(route) = self.ready.pop_front() {
             let Some(connection) = self.connections.get_mut(route) else { continue };
             if connection.is_paused() {
                 connection.rests();
                 continue;
             }
-            match connection.next(&mut self.scratch, self.admission.as_mut()) {
+            let (scratch, incomplete) = (&mut self.scratch, &mut self.incomplete);
+            match connection.next(route, scratch, self.admission.as_mut(), incomplete) {
                 Ok(Some(mut packet)) => {
                     let identity = connection.identity();
                     // The others come first.
@@ -209,6 +222,7 @@ impl Router {
         let Ok(route) = <[u8; ROUTE]>::try_from(route).map(Route::from) else { return };
         let Some(connection) = self.connections.get_mut(route) else { return };
         let held = connection.pause(paused);
+        self.incomplete.pause(*connection.begun(), paused);
         if connection.ends_unread() {
             return self.end(route, CLOSED);
         }
@@ -257,8 +271,8 @@ impl Router {
 
     /// The time until a handshake takes too long, or until a listener may accept again.
     fn next_look(&self) -> Option<Duration> {
-        let handshake = self.handshakes.next_end();
-        let next = handshake.into_iter().chain(self.listeners.retry_at()).min()?;
+        let ends = [self.handshakes.next_end(), self.incomplete.next_look()];
+        let next = ends.into_iter().flatten().chain(self.listeners.retry_at()).min()?;
         // A millisecond more, so that the wait does not end too early.
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
@@ -308,6 +322,7 @@ impl Router {
             self.accept();
         }
         self.end_slow_handshakes();
+        self.end_slow_messages();
         Ok(())
     }
 
@@ -351,9 +366,30 @@ impl Router {
         }
     }
 
+    fn end_slow_messages(&mut self) {
+        if self.incomplete.next_look().is_some() {
+            self.tell_no_room();
+            for route in self.incomplete.slow(Instant::now()) {
+                self.end(route, "its message took too long while others waited for room");
+            }
+        }
+    }
+
+    fn tell_no_room(&mut self) {
+        let now = Instant::now();
+        if self.told_no_room.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN) {
+            self.told_no_room = Some(now);
+            tracing::warn!(
+                "messages that are not complete have reached the limit incomplete_bytes; connections with large \
+                 messages wait for each other"
+            );
+        }
+    }
+
     /// Ends a connection.
     fn end(&mut self, route: Route, reason: &str) {
         let Some(mut connection) = self.connections.remove(route) else { return };
+        self.incomplete.has_gone(connection.begun());
         connection.close(self.wait.poll.registry());
         match connection.was_ready() {
             true => {

@@ -327,6 +327,12 @@ impl Wire {
         }
     }
 
+    /// The bytes of a message that is not complete.
+    pub(super) fn incomplete(&self) -> usize {
+        let large = self.large.as_ref().map_or(0, |large| large.buffer.len());
+        self.zmtp.incomplete_bytes() + self.input.len() + large
+    }
+
     /// The bytes that wait to be written.
     pub(super) fn waiting(&self) -> usize {
         self.out.waiting()

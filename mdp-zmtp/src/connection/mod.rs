@@ -119,6 +119,12 @@ impl Connection {
         self.missing
     }
 
+    /// Bytes of the frames that the connection keeps of a message whose last frame has not come. What is in the driver's
+    /// buffer is not counted.
+    pub fn incomplete_bytes(&self) -> usize {
+        self.unfinished.bytes()
+    }
+
     /// Admits the peer of [`Event::Admission`], and writes READY. The next call of [`receive`](Self::receive) returns
     /// [`Event::Ready`], also with an empty buffer.
     ///

@@ -1,9 +1,10 @@
 //! Messages of very many frames, and frames of very many bytes.
 
+use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Target, client, worker};
-use crate::{alone, count, is_native, report, together, zmtp};
+use crate::{alone, count, is_native, report, together, unread, zmtp};
 
 const MIB: u64 = 1 << 20;
 const FRAMES_AT_ONCE: usize = 10_000;
@@ -88,6 +89,64 @@ async fn a13_a_message_without_an_end_costs_a_restart() {
         "a13: an endless message ended a process of 192 MiB after {frames} frames; served again after {took:.1?}"
     ));
     assert!(took <= Duration::from_secs(3), "{took:?}");
+}
+
+/// A13: messages without an end of many connections have one bound together. Beyond it the broker reads one connection
+/// after another, and those that say nothing more end. Large calls of others wait for that, small ones do not notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a13_messages_without_an_end_have_one_bound() {
+    let _turn = alone().await;
+    if !is_native() {
+        return report("a13: over libzmq messages that are not complete have no bound together");
+    }
+    let mut target = Target::start();
+    let _work = target.worker(8).await;
+    let _giver = unread::giver(&target).await;
+    let large = unread::client(&target).await;
+    target.serves().await;
+    let before = target.memory();
+    // Each has 68 MiB to say, and no last frame.
+    let number = count(100);
+    let peers = (0..number).map(|_| {
+        let endpoint = target.endpoint.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut peer = zmtp::Peer::connect(&endpoint);
+            let part = vec![7; 4 << 20];
+            // It may be cut off while it speaks.
+            let sent = (0..17).take_while(|_| peer.try_part(&part).is_ok()).count();
+            peer.wait_closed();
+            sent
+        })
+    });
+    let peers: Vec<_> = peers.collect();
+    let grown = |target: &Target| target.memory().saturating_sub(before) / MIB;
+    let until = Instant::now() + Duration::from_secs(20);
+    while grown(&target) < 200 {
+        assert!(Instant::now() < until, "{} MiB", grown(&target));
+        tokio::time::sleep(crate::ms(5)).await;
+    }
+    let asked = Instant::now();
+    let blob = unread::Blob { bytes: vec![1; 1 << 20] };
+    let call = large.put(blob).timeout(Duration::from_secs(60));
+    let call = tokio::spawn(call.into_future());
+    let mut most = 0;
+    while !call.is_finished() {
+        most = most.max(grown(&target));
+        target.serves().await;
+    }
+    let size = call.await.unwrap().unwrap();
+    let took = asked.elapsed();
+    assert_eq!(size.bytes, 1 << 20);
+    // The bound is 256 MiB, and one message more.
+    assert!(most <= 256 + 72 + 40, "{most} MiB");
+    for peer in peers {
+        peer.await.unwrap();
+    }
+    target.serves().await;
+    report(&format!(
+        "a13: {number} messages of 68 MiB without an end: memory at most {most} MiB more; a call of 1 MiB took {took:.1?}"
+    ));
+    assert!(took <= Duration::from_secs(30), "{took:?}");
 }
 
 /// A14: what announces a frame beyond the limit is cut off before a byte of it is kept.

@@ -159,7 +159,9 @@ fn b8_nothing_is_sent_to_a_worker_after_its_disconnect() {
 #[tokio::test]
 async fn b9_the_broker_may_say_disconnect() {
     let (broker, endpoint) = broker(|builder| builder);
-    let workers = BOTH.map(|mdp| Peer::worker(&endpoint, mdp, "echo"));
+    // Each service has one worker, so the broker knows both.
+    let workers = [(V01, "one"), (V02, "two")];
+    let workers = workers.map(|(mdp, service)| Peer::worker(&endpoint, mdp, service));
     broker.shutdown(Duration::from_secs(5)).await;
     for worker in workers {
         assert_eq!(worker.receive(), worker.disconnect_frames());
