@@ -75,6 +75,8 @@ pub enum Input<'a, P, T> {
     Invalid,
     /// The socket has its connection: from now on the broker can answer HELLO.
     Made,
+    /// A part of a message came, so the broker lives.
+    Alive,
     /// The call's REQUEST was not given to a connection, and will not be: [`Broken`](Input::Broken) has to follow. The
     /// call waits as if it had not been sent.
     Unsent(u64),
@@ -265,6 +267,7 @@ impl<P: Payload, T> Client<P, T> {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Made => self.session.made(now),
+            Input::Alive => self.session.alive(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             Input::Unsent(call) => {
                 if let Some(key) = self.sent_call(call) {

@@ -238,6 +238,11 @@ impl PeerSession {
         }
     }
 
+    /// A part of a message came. The broker's heartbeats come after it.
+    pub(crate) fn alive(&mut self, now: Time) {
+        self.seen = now;
+    }
+
     /// Whether there is neither a session nor an attempt to open one.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })

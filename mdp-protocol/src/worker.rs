@@ -89,6 +89,8 @@ pub enum Input<'a, P> {
     Invalid,
     /// The socket has its connection: from now on the broker can answer HELLO.
     Made,
+    /// A part of a message came, so the broker lives.
+    Alive,
     /// The socket could not be made, it failed, or its connection is known to be broken.
     Broken,
     /// The broker refuses this worker's key, or the two have no security mechanism in common.
@@ -286,6 +288,7 @@ impl Worker {
                 Heard::Record(record) => self.record(now, record, out),
             },
             Input::Made => self.session.made(now),
+            Input::Alive => self.session.alive(now),
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}

@@ -272,6 +272,7 @@ fn limits() -> [(Limit, String); 16] {
         schema_bytes: _,
         methods: _,
         window: _,
+        incomplete_bytes: _,
     } = Limits::default();
     let number = |n: usize| n.to_string();
     [

@@ -160,6 +160,11 @@ impl Peer {
         self.link.take_made()
     }
 
+    /// Whether a part of a message came since the last call.
+    pub(crate) fn take_alive(&mut self) -> bool {
+        self.link.take_alive()
+    }
+
     /// Takes the calls whose REQUESTs no socket has accepted, in order.
     pub(crate) fn take_unsent(&mut self) -> Vec<u64> {
         self.link.take_unsent()
@@ -293,6 +298,14 @@ impl BrokerLink {
     fn take_made(&mut self) -> bool {
         match self {
             BrokerLink::Rpc(rpc) => rpc.take_made(),
+            BrokerLink::Classic(_) => false,
+        }
+    }
+
+    /// Whether a part of a message came since the last call. The link may not be able to detect this.
+    fn take_alive(&mut self) -> bool {
+        match self {
+            BrokerLink::Rpc(rpc) => rpc.socket.as_mut().is_some_and(Dealer::take_alive),
             BrokerLink::Classic(_) => false,
         }
     }

@@ -84,6 +84,14 @@ impl Dealer {
         }
     }
 
+    /// Whether a part of a message came since the last call. libzmq does not tell.
+    pub fn take_alive(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Native(dealer) => dealer.take_alive(),
+            Kind::Libzmq(_) => false,
+        }
+    }
+
     /// Whether the connection was lost. Reports what [`look_around`](Self::look_around) has found.
     pub fn is_lost(&self) -> bool {
         match &self.0 {

@@ -234,6 +234,15 @@ impl Router {
         }
     }
 
+    /// Returns the next peer that lives although no message of it came: a part of one did, or waits because the transport
+    /// does not read it now. libzmq does not tell.
+    pub fn next_alive(&mut self) -> Option<Route> {
+        match &mut self.0 {
+            Kind::Native(router) => router.next_alive(),
+            Kind::Libzmq(_) => None,
+        }
+    }
+
     /// Whether no new peer can connect any more, because the handler that checks keys has ended.
     pub fn is_blind(&self) -> bool {
         match &self.0 {

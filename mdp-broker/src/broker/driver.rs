@@ -173,6 +173,7 @@ impl BrokerDriver {
         // Also after a pause of the process: the messages that waited in the socket were read above.
         let now = self.clock.now();
         self.lost_connections(now);
+        self.signs_of_life(now);
         self.handle_at(now, Input::Tick);
         self.flush();
         if !more && !self.closed && !self.waker.is_called() && !self.spin() {
@@ -191,6 +192,15 @@ impl BrokerDriver {
                     }
                 }
                 Loss::Unknown => return self.handle_at(now, Input::ConnectionLost),
+            }
+        }
+    }
+
+    /// Reports the peers whose heartbeats wait behind a message that is on its way.
+    fn signs_of_life(&mut self, now: Time) {
+        while let Some(route) = self.router.next_alive() {
+            if let Some(session) = self.core.session_at(route.as_bytes()) {
+                self.handle_at(now, Input::Alive { session });
             }
         }
     }

@@ -84,6 +84,12 @@ pub enum Input<'a, P> {
         /// The peer.
         session: Key,
     },
+    /// A part of a message came from this peer, or waits because the transport does not read it now. So the peer lives: its
+    /// heartbeats come after the message.
+    Alive {
+        /// The peer.
+        session: Key,
+    },
     /// The unread bytes of a peer: data that the transport has accepted for it and has not written yet. They count for
     /// the connection, so the driver reports them also after the session's end, until all data is written or the
     /// connection is gone. Report them when they have changed by [`UNREAD_STEP`](super::UNREAD_STEP) or more since the

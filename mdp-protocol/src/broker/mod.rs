@@ -161,6 +161,11 @@ impl<P: Payload> Broker<P> {
             Input::Unreachable { session } => {
                 self.close_session(now, session, Cause::Unreachable, out);
             }
+            Input::Alive { session } => {
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.heard(now);
+                }
+            }
             Input::Unread { session, bytes } => self.unread(now, session, bytes, out),
             Input::Overfull { session, limit } => self.overfull(now, session, limit, out),
             Input::ConnectionLost => self.look_for_lost(now, out),

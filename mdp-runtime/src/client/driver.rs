@@ -204,6 +204,9 @@ impl ClientDriver {
         if self.peer.take_made() {
             self.handle(Input::Made);
         }
+        if self.peer.take_alive() {
+            self.handle(Input::Alive);
+        }
         self.spin.heard(weight / CALL_WEIGHT);
         weight >= BURST_WEIGHT
     }

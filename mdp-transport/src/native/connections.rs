@@ -280,6 +280,11 @@ impl Connection {
         self.paused
     }
 
+    /// Whether a part of a message is there.
+    pub(super) fn has_part(&self) -> bool {
+        matches!(&self.way, Way::Remote(remote) if remote.wire.incomplete() > 0)
+    }
+
     /// Stops reading the connection, or reads it again. Returns the messages to receive next.
     pub(super) fn pause(&mut self, paused: bool) -> VecDeque<InPacket> {
         self.paused = paused;

@@ -47,6 +47,8 @@ pub(crate) struct Dealer {
     pause: Duration,
     /// The connection was made, and this was not reported yet.
     news: bool,
+    /// A part of a message came, and this was not reported yet.
+    alive: bool,
     fault: Option<HandshakeFault>,
 }
 
@@ -161,7 +163,7 @@ impl Dealer {
 
     fn of(target: Arc<Target>) -> Self {
         let state = State::Connecting(Box::pin(Arc::clone(&target).attempt(Duration::ZERO)));
-        Dealer { target, state, pause: Duration::ZERO, news: false, fault: None }
+        Dealer { target, state, pause: Duration::ZERO, news: false, alive: false, fault: None }
     }
 
     /// Reports the worst failed handshake since the last call.
@@ -172,6 +174,11 @@ impl Dealer {
     /// Whether the connection was made since the last call.
     pub(crate) fn take_made(&mut self) -> bool {
         std::mem::take(&mut self.news)
+    }
+
+    /// Whether a part of a message came since the last call.
+    pub(crate) fn take_alive(&mut self) -> bool {
+        std::mem::take(&mut self.alive)
     }
 
     /// Whether the connection was lost.
@@ -226,11 +233,13 @@ impl Dealer {
             match wire.next() {
                 Ok(Some(Event::Message(mut packet))) => {
                     packet.frames.truncate(limits.frames);
+                    // It says so itself.
+                    self.alive = false;
                     return Some(packet);
                 }
                 Ok(Some(Event::Ready | Event::Asks(_) | Event::Subscription { .. })) => {}
                 Ok(None) => match wire.poll_read(&mut cx, stream) {
-                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Ok(())) => self.alive = true,
                     Poll::Ready(Err(error)) => self.lose(&error),
                     Poll::Pending => return None,
                 },
@@ -391,7 +400,7 @@ impl Dealer {
         let State::Connected(parts) = &mut self.state else { return Poll::Ready(()) };
         let (stream, wire) = &mut **parts;
         match wire.poll_read(cx, stream) {
-            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Ok(())) => self.alive = true,
             Poll::Ready(Err(error)) => self.lose(&error),
             Poll::Pending => {
                 wire.release();

@@ -11,6 +11,8 @@ const FREE: usize = 64 << 10;
 /// While connections wait, one that is read has to bring [`LEAST`] bytes in this time.
 const WINDOW: Duration = Duration::from_secs(5);
 const LEAST: usize = 256 << 10;
+/// How often the connections that wait are named.
+const NAME_EVERY: Duration = Duration::from_millis(100);
 
 /// The place of a message in the order in which they began. It is the connection's, as long as its message is large and
 /// not complete.
@@ -28,6 +30,8 @@ pub(super) struct Incomplete<C> {
     changed: bool,
     /// The end of the window, while connections wait.
     look_at: Option<Instant>,
+    /// When those that wait are named again.
+    name_at: Option<Instant>,
 }
 
 struct Open<C> {
@@ -46,7 +50,7 @@ struct Open<C> {
 impl<C: Copy> Incomplete<C> {
     pub(super) fn new(max: usize) -> Self {
         let open = BTreeMap::new();
-        Incomplete { max, bytes: 0, open, next: 0, changed: false, look_at: None }
+        Incomplete { max, bytes: 0, open, next: 0, changed: false, look_at: None, name_at: None }
     }
 
     /// Counts the bytes that a connection has of a message, and says whether it may be read now. If not, it waits:
@@ -137,6 +141,20 @@ impl<C: Copy> Incomplete<C> {
         resumed.collect()
     }
 
+    /// Whether the connection waits for room.
+    pub(super) fn waits(&self, begun: Begun) -> bool {
+        begun.and_then(|place| self.open.get(&place)).is_some_and(|open| open.waits)
+    }
+
+    /// The connections that wait for room, ten times a second at the most.
+    pub(super) fn waiting(&mut self, now: Instant) -> Vec<C> {
+        if self.name_at.is_some_and(|at| at > now) {
+            return Vec::new();
+        }
+        self.name_at = Some(now + NAME_EVERY);
+        self.open.values().filter(|open| open.waits).map(|open| open.connection).collect()
+    }
+
     /// When those that bring too little end, if there are any.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.look_at
@@ -207,6 +225,10 @@ mod tests {
         assert!(peers.reads(0) && peers.reads(1));
         assert!(!peers.reads(0) && !peers.reads(1));
         assert_eq!(peers.incomplete.to_resume(), []);
+        let now = Instant::now();
+        assert_eq!(peers.incomplete.waiting(now), [0, 1]);
+        assert_eq!(peers.incomplete.waiting(now), [], "they were named just now");
+        assert_eq!(peers.incomplete.waiting(now + NAME_EVERY), [0, 1]);
         assert!((0..10).all(|_| peers.reads(2)), "its message began first");
         assert!(!peers.reads(0));
         peers.completes(2);

@@ -55,6 +55,8 @@ pub(crate) struct Router {
     told_no_room: Option<Instant>,
     /// Peers that had finished their handshake, and have gone.
     lost: VecDeque<Route>,
+    /// Peers of which a part of a message came.
+    alive: Vec<Route>,
     side: ServerSide,
     admission: Option<Admission>,
     inbox: Arc<Inbox>,
@@ -116,6 +118,7 @@ impl Router {
             told_no_room: None,
             listeners,
             lost: VecDeque::new(),
+            alive: Vec::new(),
             side: ServerSide::new(keys, limits),
             admission: allowed.map(Admission::new),
             inbox,
@@ -171,7 +174,12 @@ impl Router {
                     limit_frames(&mut packet, self.max_frames);
                     return Some(Message { from: route, identity, local: false, packet });
                 }
-                Ok(None) => connection.rests(),
+                Ok(None) => {
+                    connection.rests();
+                    if connection.has_part() {
+                        self.alive.push(route);
+                    }
+                }
                 Err(reason) => self.end(route, &reason),
             }
         }
@@ -301,7 +309,8 @@ impl Router {
                     if closing {
                         connection.is_closing();
                     }
-                    if connection.ends_unread() {
+                    let unread = event.is_error() && self.incomplete.waits(*connection.begun());
+                    if unread || connection.ends_unread() {
                         gone.push(route);
                     }
                     if (closing || event.is_readable()) && connection.begins() {
@@ -458,6 +467,14 @@ impl Router {
     /// Returns the next peer that has gone.
     pub(crate) fn next_lost(&mut self) -> Option<Route> {
         self.lost.pop_front()
+    }
+
+    /// Returns the next peer of which a part of a message has come, or waits to be read.
+    pub(crate) fn next_alive(&mut self) -> Option<Route> {
+        if self.alive.is_empty() && self.incomplete.next_look().is_some() {
+            self.alive = self.incomplete.waiting(Instant::now());
+        }
+        self.alive.pop()
     }
 
     /// Closes the socket after it has written its messages. Blocks.

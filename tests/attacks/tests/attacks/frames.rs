@@ -113,9 +113,8 @@ async fn a13_messages_without_an_end_have_one_bound() {
             let mut peer = zmtp::Peer::connect(&endpoint);
             let part = vec![7; 4 << 20];
             // It may be cut off while it speaks.
-            let sent = (0..17).take_while(|_| peer.try_part(&part).is_ok()).count();
-            peer.wait_closed();
-            sent
+            let _ = (0..17).try_for_each(|_| peer.try_part(&part));
+            peer
         })
     });
     let peers: Vec<_> = peers.collect();
@@ -139,9 +138,7 @@ async fn a13_messages_without_an_end_have_one_bound() {
     assert_eq!(size.bytes, 1 << 20);
     // The bound is 256 MiB, and one message more.
     assert!(most <= 256 + 72 + 40, "{most} MiB");
-    for peer in peers {
-        peer.await.unwrap();
-    }
+    drop(peers);
     target.serves().await;
     report(&format!(
         "a13: {number} messages of 68 MiB without an end: memory at most {most} MiB more; a call of 1 MiB took {took:.1?}"
