@@ -2,7 +2,7 @@
 
 use crate::support::{call, not_started};
 use mdp_protocol::Code;
-use mdp_protocol::broker::{Cause, Config, Note};
+use mdp_protocol::broker::{Cause, Config, Input, Note};
 use mdp_protocol::wire::{DisconnectReason, Record};
 
 use crate::bench::*;
@@ -262,6 +262,21 @@ fn a_silent_worker_is_gone_after_the_agreed_time() {
     assert_eq!(told[0], "w: DISCONNECT Silence");
     assert!(told[1].starts_with("c: FINAL 1 UNAVAILABLE MAYBE_EXECUTED"));
     assert_eq!(told[2], "close w");
+}
+
+#[test]
+fn a_worker_whose_message_is_on_its_way_is_not_silent() {
+    let mut bench = Bench::new(Config::default());
+    bench.worker("w", "s.S", 1);
+    bench.take();
+    let session = bench.sender("w").session().unwrap();
+    for _ in 0..5 {
+        bench.pass(2_000);
+        bench.input(Input::Alive { session });
+    }
+    assert_eq!(bench.said(), [""; 0]);
+    bench.pass(3_000);
+    assert_eq!(bench.said(), ["w: DISCONNECT Silence", "close w"]);
 }
 
 #[test]

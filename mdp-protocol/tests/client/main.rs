@@ -254,6 +254,18 @@ fn a_broker_that_falls_silent_is_left() {
 }
 
 #[test]
+fn a_broker_whose_message_is_on_its_way_is_not_left() {
+    let mut bench = Bench::connected(Config::default());
+    for _ in 0..5 {
+        bench.pass(2_000);
+        bench.input(Input::Alive);
+    }
+    assert!(bench.take().iter().all(|line| line == "HEARTBEAT"));
+    bench.pass(3_000);
+    assert_eq!(bench.take().pop().unwrap(), "disconnected: the broker fell silent");
+}
+
+#[test]
 fn heartbeats_go_out_only_while_nothing_else_does() {
     let mut bench = Bench::connected(Config::default());
     for token in 0..10 {

@@ -320,6 +320,18 @@ fn it_leaves_a_broker_that_falls_silent_and_gives_signs_of_life_while_busy() {
 }
 
 #[test]
+fn it_stays_with_a_broker_whose_message_is_on_its_way() {
+    let mut bench = Bench::registered();
+    for _ in 0..5 {
+        bench.pass(2_000);
+        bench.input(Input::Alive);
+    }
+    assert!(bench.take().iter().all(|line| line == "HEARTBEAT"));
+    bench.pass(3_000);
+    assert_eq!(bench.take().pop().unwrap(), "disconnected: the broker fell silent");
+}
+
+#[test]
 fn it_drains_when_its_last_call_has_ended() {
     let mut bench = Bench::registered();
     bench.request(1, "s.S/M", 60_000);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// The first bytes of a message are not counted. A connection without a large message costs nothing here.
 const FREE: usize = 64 << 10;
 /// While connections wait, one that is read has to bring [`LEAST`] bytes in this time.
-const WINDOW: Duration = Duration::from_secs(5);
-const LEAST: usize = 256 << 10;
+const WINDOW: Duration = Duration::from_secs(2);
+const LEAST: usize = 96 << 10;
 /// How often the connections that wait are named.
 const NAME_EVERY: Duration = Duration::from_millis(100);
 
