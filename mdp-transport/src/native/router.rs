@@ -50,6 +50,7 @@ pub(crate) struct Router {
     connections: Connections,
     /// Connections that may have input.
     ready: VecDeque<Route>,
+    round: Round,
     handshakes: Handshakes<Route>,
     incomplete: Incomplete<Route>,
     told_no_room: Option<Instant>,
@@ -70,6 +71,14 @@ pub(crate) struct Router {
     /// The buffer into which connections are read, one after another.
     scratch: Box<[u8]>,
     max_frames: usize,
+}
+
+/// The reading of all connections that had input at one moment. After it, all is read that had come until then: this thread
+/// may have stood still for a while, and what a peer sent in time must not count as late.
+struct Round {
+    since: Instant,
+    /// Connections that are still to be read.
+    left: usize,
 }
 
 /// A received message.
@@ -113,6 +122,7 @@ impl Router {
             events: Events::with_capacity(EVENTS),
             connections: Connections::default(),
             ready: VecDeque::new(),
+            round: Round { since: Instant::now(), left: 0 },
             handshakes: Handshakes::new(listeners.max_open_files()),
             incomplete: Incomplete::new(limits.incomplete_bytes),
             told_no_room: None,
@@ -160,6 +170,7 @@ impl Router {
             }
         }
         while let Some(route) = self.ready.pop_front() {
+            self.round.left = self.round.left.saturating_sub(1);
             let Some(connection) = self.connections.get_mut(route) else { continue };
             if connection.is_paused() {
                 connection.rests();
@@ -330,8 +341,12 @@ impl Router {
         {
             self.accept();
         }
-        self.end_slow_handshakes();
-        self.end_slow_messages();
+        if self.round.left == 0 {
+            let read_until = self.round.since;
+            self.round = Round { since: Instant::now(), left: self.ready.len() };
+            self.end_slow_handshakes(read_until);
+            self.end_slow_messages(read_until);
+        }
         Ok(())
     }
 
@@ -363,8 +378,8 @@ impl Router {
         }
     }
 
-    fn end_slow_handshakes(&mut self) {
-        let now = Instant::now();
+    /// `now`: all that had come until then was read.
+    fn end_slow_handshakes(&mut self, now: Instant) {
         let is_open = |connections: &Connections, route| {
             connections.get(route).is_some_and(|connection| !connection.was_ready())
         };
@@ -375,10 +390,11 @@ impl Router {
         }
     }
 
-    fn end_slow_messages(&mut self) {
+    /// `now`: all that had come until then was read.
+    fn end_slow_messages(&mut self, now: Instant) {
         if self.incomplete.next_look().is_some() {
             self.tell_no_room();
-            for route in self.incomplete.slow(Instant::now()) {
+            for route in self.incomplete.slow(now) {
                 self.end(route, "its message took too long while others waited for room");
             }
         }

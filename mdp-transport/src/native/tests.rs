@@ -1,7 +1,7 @@
 //! Dealers and a router over real sockets.
 
 use std::future::poll_fn;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use mdp_protocol::{Limits, Span};
 
 use super::router::{Message, Router};
+use super::wire::SERVER_HANDSHAKE_MS;
 use super::{Dealer, Hub, WakeHandle};
 use crate::packet::{InPacket, OutPacket};
 use crate::security::curve::CurveClient;
@@ -38,6 +39,44 @@ fn next(router: &mut Router) -> Message {
         router.wait(Some(Span::from_ms(100))).unwrap();
     }
     panic!("nothing came");
+}
+
+/// The broker's thread stands still for longer than a handshake may take, and the peer was in time.
+#[test]
+fn what_came_in_time_is_read_before_it_counts_as_late() {
+    let mut router = router(&Arc::default(), "tcp://127.0.0.1:*", None);
+    let mut peer = TcpStream::connect(&router.endpoints()[0]["tcp://".len()..]).unwrap();
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    peer.write_all(&greeting).unwrap();
+    // The router's own greeting: it has accepted the connection, and its time runs.
+    peer.set_nonblocking(true).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while peer.read(&mut greeting).is_err() {
+        assert!(Instant::now() < until, "no greeting");
+        assert!(router.receive().is_none());
+        router.wait(Some(Span::from_ms(5))).unwrap();
+    }
+    peer.set_nonblocking(false).unwrap();
+    peer.write_all(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER\0\x05hello").unwrap();
+    thread::sleep(Duration::from_millis(SERVER_HANDSHAKE_MS + 100));
+    assert_eq!(&*next(&mut router).packet.first, b"hello");
+}
+
+/// A peer that does not go on is still ended.
+#[test]
+fn a_handshake_that_does_not_go_on_ends() {
+    let mut router = router(&Arc::default(), "tcp://127.0.0.1:*", None);
+    let mut peer = TcpStream::connect(&router.endpoints()[0]["tcp://".len()..]).unwrap();
+    peer.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    let until = Instant::now() + PATIENCE;
+    let mut bytes = [0; 100];
+    while !matches!(peer.read(&mut bytes), Ok(0)) {
+        assert!(Instant::now() < until, "the connection stays");
+        assert!(router.receive().is_none());
+        router.wait(Some(Span::from_ms(1))).unwrap();
+    }
 }
 
 /// Sends all that comes back to its sender, until a peer says `end`, and then reports what it has lost.
