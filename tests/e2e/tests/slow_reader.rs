@@ -107,7 +107,8 @@ async fn slow_reader() {
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     assert!(grown.iter().all(|grown| *grown <= MAX_GROWTH), "{line}");
-    assert!(beside <= 2 * alone, "{line}");
+    // What the machine does besides moves single milliseconds.
+    assert!(beside <= (2 * alone).max(alone + Duration::from_millis(5)), "{line}");
 
     for number in 1_000..ITEMS {
         assert_eq!(items.message().await.unwrap().unwrap().number, number);

@@ -138,7 +138,7 @@ async fn a21_calls_given_up_at_once_slow_nobody() {
     let arena = Arena::new(Target::start).await;
     let target = &arena.target;
     let mut flooder = Caller::new(target);
-    let storm = Attack::new(count(10_000), move || flooder.calls(|_| Vec::new(), true));
+    let storm = Attack::new(rate(10_000), move || flooder.calls(|_| Vec::new(), true));
     arena.is_unmoved_by("a21", &storm).await;
     drop(storm);
     target.until("queued", |queued| queued == 0).await;

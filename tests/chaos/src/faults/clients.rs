@@ -167,13 +167,13 @@ fn resident(process: u32) -> u64 {
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// The 99th percentile of the times of a phase's calls, in the best of four parts of it: what else the machine does meets some
+/// The 99th percentile of the times of a phase's calls, in the best of eight parts of it: what else the machine does meets some
 /// of them, and who does not read is there in all.
 fn p99(book: &Book, phase: u8) -> Duration {
     let mut calls: Vec<(u64, u64)> =
         book.of_phase(phase).filter_map(|(_, call)| Some((call.sent_at(), call.took()?))).collect();
     calls.sort_unstable();
-    let part = calls.len().div_ceil(4).max(1);
+    let part = calls.len().div_ceil(8).max(1);
     let times = calls.chunks(part).map(|part| part.iter().map(|(_, took)| *took).collect());
     times.map(|times| percentile(times, 0.99)).min().unwrap_or_default()
 }
