@@ -161,12 +161,6 @@ pub(crate) enum Part {
     /// Many idle peers of this project.
     #[command(hide = true)]
     Crowd(CrowdArgs),
-    /// A ROUTER alone.
-    #[command(hide = true)]
-    BareRouter,
-    /// Many idle DEALERs.
-    #[command(hide = true)]
-    BareDealers { endpoint: String, count: usize },
     /// The code generator.
     #[command(hide = true)]
     Generator,

@@ -18,7 +18,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use args::{Args, Part};
-use peers::{bare, classic, crowd, generator, nats, one_way, overload, relay, tarpc, tonic, typed};
+use peers::{classic, crowd, generator, nats, one_way, overload, relay, tarpc, tonic, typed};
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -61,8 +61,6 @@ fn play(part: Part) -> Result<()> {
         }
         Part::QueueClient { endpoint, calls } => typed::queue(&endpoint, calls),
         Part::Crowd(args) => crowd::run(&args),
-        Part::BareRouter => bare::router(),
-        Part::BareDealers { endpoint, count } => bare::dealers(&endpoint, count),
         Part::Generator => generator::run(),
     }
 }

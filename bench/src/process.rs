@@ -77,6 +77,12 @@ impl Process {
         Ok(words.collect())
     }
 
+    /// Kills the child.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill().with_context(|| format!("{} could not be killed", self.role))?;
+        self.child.wait().context("the child's end").map(|_| ())
+    }
+
     /// The processor time that it has used, over all its threads.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut total = 0;

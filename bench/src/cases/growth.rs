@@ -27,7 +27,7 @@ pub(crate) struct Crowd {
 
 pub(super) fn measure(crowd: Option<Crowd>, stage: &Stage) -> Result<Sample> {
     let servers = Side::Typed.start(stage, true)?;
-    let crowd = crowd.map(|crowd| crowd.start(servers.back(), HEARTBEAT_MS)).transpose()?;
+    let crowd = crowd.map(|crowd| crowd.start(servers.back(), HEARTBEAT_MS, &[])).transpose()?;
     let sample = servers.measure(stage.closed(256, PAYLOAD), None)?;
     let alone = servers.measure(stage.closed(1, PAYLOAD), None)?;
     drop(crowd);
@@ -37,7 +37,12 @@ pub(super) fn measure(crowd: Option<Crowd>, stage: &Stage) -> Result<Sample> {
 
 impl Crowd {
     /// Starts them, and waits until all are connected.
-    pub(super) fn start(self, endpoint: &str, heartbeat_ms: u64) -> Result<Vec<Process>> {
+    pub(super) fn start(
+        self,
+        endpoint: &str,
+        heartbeat_ms: u64,
+        keys: &[String],
+    ) -> Result<Vec<Process>> {
         let mut processes = Vec::new();
         for number in 0..self.processes {
             let arguments = [
@@ -48,7 +53,7 @@ impl Crowd {
                 format!("--name=idle{number}"),
                 format!("--heartbeat-ms={heartbeat_ms}"),
             ];
-            processes.push(Process::start("crowd", &arguments)?);
+            processes.push(Process::start("crowd", &[&arguments, keys].concat())?);
         }
         for process in &processes {
             process.expect("ready", SOON)?;

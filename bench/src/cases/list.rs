@@ -78,8 +78,13 @@ pub(crate) fn all() -> Vec<Case> {
         add(group, "crowd", What::Growth(Some(crowd)), true);
     }
     add("memory-client", "typed", What::Memory(Of::Client), true);
+    add("memory-client", "curve", What::Memory(Of::CurveClient), true);
     add("memory-worker", "typed", What::Memory(Of::Worker), true);
     add("memory-call", "typed", What::Memory(Of::Call), true);
+    for (name, curve) in [("plain", false), ("curve", true)] {
+        add("rest", name, What::Rest { curve }, true);
+        add("back", name, What::Back { curve }, true);
+    }
     add("generator", "mdp-codegen", What::Generator, true);
     cases
 }

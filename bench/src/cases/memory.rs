@@ -1,5 +1,4 @@
-//! Memory of the broker for each idle client, idle worker and waiting call, beyond what libzmq takes for a
-//! connection: a bare ROUTER with as many DEALERs says how much that is.
+//! Memory of the broker for each idle client, idle worker and waiting call: all that its process holds for it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::growth::Crowd;
-use super::{Figure, Sample};
+use super::{Figure, Sample, Stage};
 use crate::load::PAYLOAD;
 use crate::process::Process;
 
@@ -15,6 +14,7 @@ use crate::process::Process;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     Client,
+    CurveClient,
     Worker,
     Call,
 }
@@ -25,29 +25,26 @@ const WORKERS: usize = 1_000;
 const CALLS: usize = 100_000;
 
 /// As peers have it without further ado.
-const HEARTBEAT_MS: u64 = 1_000;
+pub(super) const HEARTBEAT_MS: u64 = 1_000;
 /// How long memory has to stay as it is, and how long is waited for that at most.
 const CALM: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn measure(of: Of) -> Result<Sample> {
-    let (processes, each) = match of {
-        Of::Client => (2, CLIENTS / 2),
-        Of::Worker => (4, WORKERS / 4),
+pub(super) fn measure(of: Of, stage: &Stage) -> Result<Sample> {
+    let (kind, processes, each, keys) = match of {
+        Of::Client => ("clients", 2, CLIENTS / 2, Vec::new()),
+        Of::CurveClient => ("clients", 2, CLIENTS / 2, stage.keys()),
+        Of::Worker => ("workers", 4, WORKERS / 4, Vec::new()),
         Of::Call => return calls(),
     };
-    let kind = if of == Of::Client { "clients" } else { "workers" };
     let crowd = Crowd { kind, processes, each, services: 0 };
-    let ours = growth("typed-broker", &["--wide"], |endpoint| crowd.start(endpoint, HEARTBEAT_MS))?;
-    let bare = growth("bare-router", &[], |endpoint| dealers(endpoint, processes, each))?;
-    let count = (processes * each) as f64;
-    let sample = Sample::default().with(Figure::Memory, (ours - bare) / count);
-    Ok(sample.with(Figure::MemoryOfZmq, bare / count))
+    let grown = growth(&keys, |endpoint| crowd.start(endpoint, HEARTBEAT_MS, &keys))?;
+    Ok(Sample::default().with(Figure::Memory, grown / (processes * each) as f64))
 }
 
 /// Calls that wait, without their payload.
 fn calls() -> Result<Sample> {
-    let all = growth("typed-broker", &["--wide"], |endpoint| {
+    let all = growth(&[], |endpoint| {
         let client = Process::start("queue-client", &[endpoint.into(), CALLS.to_string()])?;
         client.expect("ready", Duration::ZERO)?;
         Ok(vec![client])
@@ -55,35 +52,23 @@ fn calls() -> Result<Sample> {
     Ok(Sample::default().with(Figure::Memory, all / CALLS as f64 - PAYLOAD as f64))
 }
 
-fn dealers(endpoint: &str, processes: usize, each: usize) -> Result<Vec<Process>> {
-    let arguments = [endpoint.to_string(), each.to_string()];
-    let started = (0..processes).map(|_| Process::start("bare-dealers", &arguments));
-    let started: Vec<Process> = started.collect::<Result<_>>()?;
-    for process in &started {
-        process.expect("ready", PATIENCE)?;
-    }
-    Ok(started)
-}
-
-/// By how many bytes a server grows when all these have come.
+/// By how many bytes a broker grows when all these have come.
 fn growth(
-    role: &'static str,
-    arguments: &[&str],
+    keys: &[String],
     fill: impl FnOnce(&str) -> Result<Vec<Process>>,
 ) -> Result<f64> {
-    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    let server = Process::start(role, &arguments)?;
-    let told = server.expect("ready", Duration::ZERO)?;
-    let before = calm(&server)?;
+    let broker = Process::start("typed-broker", &[&["--wide".into()], keys].concat())?;
+    let told = broker.expect("ready", Duration::ZERO)?;
+    let before = calm(&broker)?;
     let company = fill(told.last().context("no endpoint")?)?;
-    let after = calm(&server)?;
+    let after = calm(&broker)?;
     drop(company);
-    ensure!(after > before, "{role} did not grow: something was not kept");
+    ensure!(after > before, "the broker did not grow: something was not kept");
     Ok((after - before) as f64)
 }
 
 /// The memory of a process, once it does not move any more. What moves by a hundredth is calm.
-fn calm(process: &Process) -> Result<u64> {
+pub(super) fn calm(process: &Process) -> Result<u64> {
     let start = Instant::now();
     let (mut last, mut since) = (process.memory()?, Instant::now());
     while since.elapsed() < CALM && start.elapsed() < PATIENCE {

@@ -1,5 +1,6 @@
 //! What is measured. A case belongs to a group and is one side of it; the sides of a group stand side by side.
 
+mod crowded;
 mod growth;
 mod list;
 mod memory;
@@ -49,6 +50,10 @@ pub(crate) enum What {
     Growth(Option<growth::Crowd>),
     /// What the broker needs for each of them.
     Memory(memory::Of),
+    /// Very many peers at rest, with CURVE or without.
+    Rest { curve: bool },
+    /// Very many clients that come back at once.
+    Back { curve: bool },
     /// The code generator.
     Generator,
 }
@@ -85,7 +90,9 @@ impl Case {
                 servers.measure(Load { rate, ..stage.closed(8, PAYLOAD) }, None)
             }
             What::Growth(crowd) => growth::measure(crowd, stage),
-            What::Memory(of) => memory::measure(of),
+            What::Memory(of) => memory::measure(of, stage),
+            What::Rest { curve } => crowded::rest(stage, curve),
+            What::Back { curve } => crowded::back(stage, curve),
             What::Generator => generator(),
         };
         found.with_context(|| format!("{}/{}", self.group, self.side))
@@ -100,6 +107,11 @@ impl Stage {
         }
         let measure_ms = u64::try_from(measure.as_millis())?;
         Ok(Stage { warm_up_ms: measure_ms / 4, measure_ms, keys })
+    }
+
+    /// The arguments of a broker or a peer with CURVE.
+    fn keys(&self) -> Vec<String> {
+        vec!["--keys".into(), self.keys.path().display().to_string()]
     }
 
     /// A number of calls in flight.

@@ -22,10 +22,10 @@ pub(crate) enum Figure {
     CpuPerKib,
     /// Bytes on the wire for each call, payload taken off.
     Bytes,
-    /// Bytes of memory for each, beyond libzmq's own.
+    /// Bytes of memory for each.
     Memory,
-    /// Bytes of memory for each in libzmq alone.
-    MemoryOfZmq,
+    /// Processor time of what stands between, in percent of a core.
+    OfACore,
     Seconds,
     SecondsOfProst,
     /// With 20 and with 70 % of what can be carried: the rate, and latencies in microseconds.
@@ -74,7 +74,7 @@ impl Figure {
             Figure::CpuPerKib => "cpu_middle_ns_per_kib",
             Figure::Bytes => "overhead_bytes",
             Figure::Memory => "memory_bytes",
-            Figure::MemoryOfZmq => "memory_of_zmq_bytes",
+            Figure::OfACore => "cpu_middle_percent",
             Figure::Seconds => "seconds",
             Figure::SecondsOfProst => "seconds_of_prost",
             Figure::Rate20 => "per_s_at_20",

@@ -104,9 +104,8 @@ impl Side {
     pub(super) fn start(self, stage: &Stage, wide: bool) -> Result<Servers> {
         let (middle, worker, client) = self.roles();
         let environment = self.environment();
-        let folder = || stage.keys.path().display().to_string();
         let keys = match self {
-            Side::Curve | Side::CurvePolicy => vec!["--keys".into(), folder()],
+            Side::Curve | Side::CurvePolicy => stage.keys(),
             _ => Vec::new(),
         };
         let mut of_middle = keys.clone();

@@ -9,6 +9,7 @@ use mdp_runtime::{Client, Context, Worker};
 use super::pb::Ball;
 use super::pb::echo_worker::{Echo, EchoWorker};
 use super::runtime;
+use super::typed::PeerArgs;
 
 /// Peers that share a context of libzmq, which has room for 1,023 sockets; each has three.
 const A_CONTEXT: usize = 250;
@@ -38,6 +39,8 @@ pub(crate) struct CrowdArgs {
     /// How often each gives and wants a sign of life.
     #[arg(long)]
     pub(crate) heartbeat_ms: u64,
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
 }
 
 /// Connects them all, and stays.
@@ -62,13 +65,19 @@ pub(crate) fn run(args: &CrowdArgs) -> Result<()> {
 }
 
 async fn client(args: &CrowdArgs, context: &Context) -> Result<Client> {
-    let builder = Client::builder().connect(&args.endpoint).context(context);
+    let mut builder = Client::builder().connect(&args.endpoint).context(context);
+    if let Some(curve) = args.peer.curve()? {
+        builder = builder.curve(curve);
+    }
     Ok(builder.heartbeat(Duration::from_millis(args.heartbeat_ms)).open().await?)
 }
 
 fn worker(args: &CrowdArgs, context: &Context, number: usize) -> Result<Worker> {
     let builder = Worker::builder().connect(&args.endpoint).context(context);
     let mut builder = builder.heartbeat(Duration::from_millis(args.heartbeat_ms));
+    if let Some(curve) = args.peer.curve()? {
+        builder = builder.curve(curve);
+    }
     if args.kind == Kind::SameService {
         return Ok(builder.serve(EchoWorker::new(Back)).start()?);
     }

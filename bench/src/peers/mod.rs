@@ -1,6 +1,5 @@
 //! The roles: who is measured, each in a process of its own, and who keeps them company.
 
-pub(crate) mod bare;
 pub(crate) mod classic;
 pub(crate) mod crowd;
 pub(crate) mod generator;

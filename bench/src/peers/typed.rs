@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{self, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -46,6 +46,11 @@ pub(crate) struct BrokerArgs {
     /// With limits for crowds.
     #[arg(long)]
     pub(crate) wide: bool,
+    #[arg(long, default_value = "tcp://127.0.0.1:*")]
+    pub(crate) bind: String,
+    /// Says `full`, and after how many seconds, as soon as it has so many sessions.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) full: usize,
 }
 
 /// Whom a policy knows.
@@ -68,7 +73,7 @@ pub(crate) struct PeerArgs {
 /// A broker, until the parent ends it.
 pub(crate) fn broker(args: &BrokerArgs) -> Result<()> {
     runtime()?.block_on(async {
-        let mut builder = Broker::builder().bind("tcp://127.0.0.1:*");
+        let mut builder = Broker::builder().bind(&args.bind);
         if let Some(folder) = &args.keys {
             let peer = PublicKey::read(folder.join("peer.pub"))?;
             builder = builder.curve(CurveServer::read(folder.join("broker.key"))?.allow([peer]));
@@ -90,7 +95,14 @@ pub(crate) fn broker(args: &BrokerArgs) -> Result<()> {
             });
         }
         let mut broker = builder.start()?;
+        let start = Instant::now();
         println!("ready {}", broker.endpoints().join(" "));
+        if args.full > 0 {
+            while broker.stats().await.sessions < args.full {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            println!("full {}", start.elapsed().as_secs_f64());
+        }
         if let Some(every) = Duration::from_secs(1).checked_div(args.scrapes) {
             tokio::spawn(scrape(broker.monitor(), every));
         }
@@ -206,7 +218,7 @@ impl PeerArgs {
         })
     }
 
-    fn curve(&self) -> Result<Option<CurveClient>> {
+    pub(crate) fn curve(&self) -> Result<Option<CurveClient>> {
         let Some(folder) = &self.keys else { return Ok(None) };
         let broker = PublicKey::read(folder.join("broker.pub"))?;
         Ok(Some(CurveClient::new(broker).key_pair(KeyPair::read(folder.join("peer.key"))?)))

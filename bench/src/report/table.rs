@@ -19,7 +19,7 @@ const COLUMNS: &[(&str, Figure, usize)] = &[
 const OTHERS: &[(&str, Figure)] = &[
     ("bytes a call beside the payload", Figure::Bytes),
     ("bytes of memory each", Figure::Memory),
-    ("bytes of memory in libzmq each", Figure::MemoryOfZmq),
+    ("% of a core", Figure::OfACore),
     ("s", Figure::Seconds),
     ("s for prost's part alone", Figure::SecondsOfProst),
     ("calls/s are 20 %", Figure::Rate20),
