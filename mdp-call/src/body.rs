@@ -12,6 +12,7 @@ use mdp_protocol::{Code, Limits, Payload};
 use crate::codec::{self, notes};
 use crate::compress;
 use crate::status::Status;
+use mdp_transport::buffers;
 use mdp_transport::{InPacket, OutPacket};
 
 /// Payloads with more bytes travel in a frame of their own, which is moved and never copied. For smaller payloads, a
@@ -70,9 +71,9 @@ impl Body {
         if inline {
             encode(&mut bytes);
         } else {
-            let mut payload = Vec::with_capacity(len);
+            let mut payload = buffers::take(len);
             encode(&mut payload);
-            out = Some(Box::new(Out::Payload(Bytes::from(payload))));
+            out = Some(Box::new(Out::Payload(buffers::into_bytes(payload))));
         }
         Body {
             bytes: Bytes::from(bytes),

@@ -59,7 +59,7 @@ pub mod watchdog;
 mod wheel;
 pub mod wire;
 pub mod worker;
-mod z85;
+pub mod z85;
 
 pub use identity::Identity;
 pub use limits::{Limit, Limits};

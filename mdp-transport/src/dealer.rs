@@ -10,7 +10,7 @@ use crate::context::{Context, Sockets};
 use crate::error::SocketError;
 use crate::packet::{InPacket, OutPacket};
 use crate::security::HandshakeFault;
-use crate::{ClientKeys, libzmq, native};
+use crate::{ClientKeys, buffers, libzmq, native};
 
 /// A DEALER socket that connects to one endpoint. [`into_closing`](Dealer::into_closing) or
 /// [`discard`](Dealer::discard) must end it.
@@ -131,7 +131,10 @@ impl Dealer {
     pub fn receive(&mut self, limits: &Limits) -> Result<Option<InPacket>, SocketError> {
         match &mut self.0 {
             Kind::Native(dealer) => Ok(dealer.receive(limits)),
-            Kind::Libzmq(dealer) => dealer.receive(limits),
+            Kind::Libzmq(dealer) => {
+                buffers::rest();
+                dealer.receive(limits)
+            }
         }
     }
 

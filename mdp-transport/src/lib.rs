@@ -22,7 +22,8 @@
 //! error that users see when a socket fails. [`pattern`] has the sockets without a broker, [`security`] the keys.
 //!
 //! There are two implementations, `native` and `libzmq`. A [`Context`] says which one its sockets have ([`Transport`]).
-//! Only `libzmq` names the crate `zmq` (tests/hygiene); without the feature `zmq`, `no_libzmq` stands in for it. Errors are built only when an operation fails.
+//! Only `libzmq` names the crate `zmq` (tests/hygiene); without the feature `zmq`, `no_libzmq` stands in for it. Errors are
+//! built only when an operation fails. [`buffers`] keeps buffers for large messages, of both and of what is above them.
 //!
 //! What both implementations keep:
 //!
@@ -33,6 +34,7 @@
 //! - A value given to [`Router::send`] is dropped once: when its message is written or discarded, or on an error.
 
 mod arrival;
+pub mod buffers;
 pub mod clock;
 mod context;
 mod dealer;

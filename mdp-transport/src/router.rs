@@ -15,7 +15,7 @@ use crate::packet::OutPacket;
 use crate::registration::Registration;
 use crate::security::KeyPair;
 use crate::waker::{Wakeups, WakeupsKind};
-use crate::{libzmq, native};
+use crate::{buffers, libzmq, native};
 
 /// A bound ROUTER socket, and all events that its thread waits for.
 pub struct Router(Kind);
@@ -176,7 +176,10 @@ impl Router {
     pub fn wait(&mut self, timeout: Option<Span>) -> Result<(), SocketError> {
         match &mut self.0 {
             Kind::Native(router) => router.wait(timeout),
-            Kind::Libzmq(router) => router.wait(timeout),
+            Kind::Libzmq(router) => {
+                buffers::rest();
+                router.wait(timeout)
+            }
         }
     }
 

@@ -51,10 +51,8 @@ pub(super) fn back(stage: &Stage, curve: bool) -> Result<Sample> {
     broker.kill()?;
     thread::sleep(AWAY);
     let count = CLIENTS.processes * CLIENTS.each;
-    let again = [
-        vec!["--wide".into(), format!("--bind={endpoint}"), format!("--full={count}")],
-        keys,
-    ];
+    let again =
+        [vec!["--wide".into(), format!("--bind={endpoint}"), format!("--full={count}")], keys];
     let broker = Process::start("typed-broker", &again.concat())?;
     broker.expect("ready", Duration::ZERO)?;
     let full = broker.expect("full", PATIENCE)?;

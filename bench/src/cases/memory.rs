@@ -53,10 +53,7 @@ fn calls() -> Result<Sample> {
 }
 
 /// By how many bytes a broker grows when all these have come.
-fn growth(
-    keys: &[String],
-    fill: impl FnOnce(&str) -> Result<Vec<Process>>,
-) -> Result<f64> {
+fn growth(keys: &[String], fill: impl FnOnce(&str) -> Result<Vec<Process>>) -> Result<f64> {
     let broker = Process::start("typed-broker", &[&["--wide".into()], keys].concat())?;
     let told = broker.expect("ready", Duration::ZERO)?;
     let before = calm(&broker)?;

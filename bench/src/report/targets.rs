@@ -37,7 +37,8 @@ pub(crate) struct Verdict {
 
 use Bound::{AtLeast, AtMost};
 use Figure::{
-    Bytes, CallsPerCpu, CpuPerKib, Memory, OfACore, P50, P99, P99At20, P99At70, Rate, Seconds, Throughput,
+    Bytes, CallsPerCpu, CpuPerKib, Memory, OfACore, P50, P99, P99At20, P99At70, Rate, Seconds,
+    Throughput,
 };
 
 /// All targets, and some ratios without one.

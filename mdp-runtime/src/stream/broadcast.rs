@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::broadcast;
-use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use mdp_call::status::Status;
 
@@ -78,7 +77,7 @@ impl<T: Clone + Send + 'static> Broadcaster<T> {
     /// Subscribes to the events from now on. A handler returns the subscription.
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription {
-            events: BroadcastStream::new(self.events.subscribe()),
+            events: Events::Here(self.events.subscribe()),
             lag: Lag::default(),
             lost: Arc::clone(&self.lost),
             strict: false,
@@ -114,7 +113,7 @@ impl<T> fmt::Debug for Broadcaster<T> {
 
 /// The events of a [`Broadcaster`] for one client. The stream ends when all handles on the broadcaster are dropped.
 pub struct Subscription<T> {
-    events: BroadcastStream<T>,
+    events: Events<T>,
     lag: Lag,
     lost: Arc<AtomicU64>,
     strict: bool,
@@ -145,15 +144,60 @@ impl<T> Subscription<T> {
     }
 }
 
+/// A receiver, or the future that waits for an event and gives it back.
+enum Events<T> {
+    Here(broadcast::Receiver<T>),
+    Waits(Waiting<T>),
+    Over,
+}
+
+type Waiting<T> =
+    Pin<Box<dyn Future<Output = (Result<T, RecvError>, broadcast::Receiver<T>)> + Send + Sync>>;
+
+impl<T: Clone + Send + 'static> Events<T> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        loop {
+            match std::mem::replace(self, Events::Over) {
+                Events::Here(mut receiver) => {
+                    // Only a subscriber that has read all has to wait.
+                    let event = match receiver.try_recv() {
+                        Ok(event) => Ok(event),
+                        Err(TryRecvError::Lagged(events)) => Err(RecvError::Lagged(events)),
+                        Err(TryRecvError::Closed) => Err(RecvError::Closed),
+                        Err(TryRecvError::Empty) => {
+                            *self = Events::Waits(Box::pin(async move {
+                                let event = receiver.recv().await;
+                                (event, receiver)
+                            }));
+                            continue;
+                        }
+                    };
+                    *self = Events::Here(receiver);
+                    return Poll::Ready(event);
+                }
+                Events::Waits(mut waiting) => {
+                    let Poll::Ready((event, receiver)) = waiting.as_mut().poll(cx) else {
+                        *self = Events::Waits(waiting);
+                        return Poll::Pending;
+                    };
+                    *self = Events::Here(receiver);
+                    return Poll::Ready(event);
+                }
+                Events::Over => return Poll::Ready(Err(RecvError::Closed)),
+            }
+        }
+    }
+}
+
 impl<T: Clone + Send + 'static> Stream for Subscription<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         while !this.over {
-            match ready!(Pin::new(&mut this.events).poll_next(cx)) {
-                Some(Ok(event)) => return Poll::Ready(Some(Ok(event))),
-                Some(Err(BroadcastStreamRecvError::Lagged(events))) => {
+            match ready!(this.events.poll_next(cx)) {
+                Ok(event) => return Poll::Ready(Some(Ok(event))),
+                Err(RecvError::Lagged(events)) => {
                     this.lag.0.fetch_add(events, Ordering::Relaxed);
                     this.lost.fetch_add(events, Ordering::Relaxed);
                     if this.strict {
@@ -163,7 +207,7 @@ impl<T: Clone + Send + 'static> Stream for Subscription<T> {
                         return Poll::Ready(Some(Err(Status::data_loss(message))));
                     }
                 }
-                None => this.over = true,
+                Err(RecvError::Closed) => this.over = true,
             }
         }
         Poll::Ready(None)

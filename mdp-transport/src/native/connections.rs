@@ -443,11 +443,18 @@ impl Remote {
             return Ok(false);
         }
         loop {
-            match self.stream.read(scratch) {
+            let window = self.wire.window();
+            let has_window = window.is_some();
+            let place = window.unwrap_or(&mut *scratch);
+            let room = place.len();
+            match self.stream.read(place) {
                 Ok(0) => return Err(CLOSED.into()),
                 Ok(read) => {
-                    self.drained = read < scratch.len();
-                    self.wire.feed(scratch.get(..read).unwrap_or_default());
+                    self.drained = read < room;
+                    match has_window {
+                        true => self.wire.came(read),
+                        false => self.wire.feed(scratch.get(..read).unwrap_or_default()),
+                    }
                     return Ok(true);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),

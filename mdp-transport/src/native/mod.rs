@@ -1,16 +1,14 @@
 //! The toolkit's own sockets: ZMTP over tcp and Unix sockets, and queues within the process.
 //!
 //! `dealer` is the socket of a tokio task, `router` that of the broker's thread. `pattern` has the sockets without a
-//! broker. `wire` puts messages into bytes and takes them out, `buffers` keeps buffers for large ones, `outgoing` holds the
-//! bytes that wait to be written.
+//! broker. `wire` puts messages into bytes and takes them out, `outgoing` holds the bytes that wait to be written.
 //! `address`, `bind`, `ipc` and `listeners` are about endpoints, `stream` is about byte streams, `inproc` about connections
-//! within the process. `admission` says whose keys are accepted, `handshakes` bounds those that are not over, `open_files`
-//! warns before there are none left.
+//! within the process. `admission` says whose keys are accepted, `handshakes` bounds those that are not over, `incomplete`
+//! the messages that are not complete. `open_files` warns before there are no files left.
 
 mod address;
 mod admission;
 mod bind;
-mod buffers;
 mod closing;
 mod connections;
 mod dealer;

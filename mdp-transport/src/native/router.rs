@@ -14,7 +14,6 @@ use mdp_protocol::{Identity, Limits, Span};
 use mio::{Events, Token};
 
 use super::admission::Admission;
-use super::buffers;
 use super::connections::{CLOSED, Connection, Connections, ROUTE, Route};
 use super::handshakes::Handshakes;
 use super::incomplete::Incomplete;
@@ -22,6 +21,7 @@ use super::inproc::{Bound, Hub, Inbox, Letter};
 use super::listeners::Listeners;
 use super::waker::{WOKEN, Wait};
 use super::wire::ServerSide;
+use crate::buffers;
 use crate::error::{Operation, SocketError, Unsent};
 use crate::packet::{InPacket, OutPacket};
 use crate::security::{AllowList, KeyPair};

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -15,9 +15,9 @@ use mdp_zmtp::{
 };
 use tokio::io::ReadBuf;
 
-use super::buffers;
 use super::outgoing::Outgoing;
 use super::stream::Stream;
+use crate::buffers;
 use crate::packet::{InPacket, OutPacket};
 use crate::security::{HandshakeFault, KeyPair, PublicKey};
 
@@ -28,6 +28,8 @@ const FRAMES: usize = 1_025;
 const READ: usize = 64 * 1024;
 /// A frame of at least this many bytes is read into a buffer of its own.
 const LARGE: usize = READ;
+/// The first part of such a buffer. It grows with the bytes that come.
+const FIRST_PART: usize = 2 * READ;
 /// The most memory that the announced length of a frame reserves. The rest comes with the bytes.
 const MAX_RESERVED: usize = 4 << 20;
 /// The time in which a client's handshake must end, in milliseconds.
@@ -56,8 +58,43 @@ pub(super) struct Wire {
 
 /// The body of a large frame.
 struct Large {
+    /// At most twice as long as what came, or [`FIRST_PART`].
     buffer: Vec<u8>,
-    missing: usize,
+    /// What of it came.
+    came: usize,
+    /// The bytes of the body.
+    all: usize,
+}
+
+impl Large {
+    fn is_complete(&self) -> bool {
+        self.came == self.all
+    }
+
+    /// The part of the buffer into which the next bytes are read. Empty: all are there.
+    fn window(&mut self) -> &mut [u8] {
+        if self.came == self.buffer.len() && !self.is_complete() {
+            let more = self.buffer.len().saturating_mul(2).max(FIRST_PART);
+            self.buffer.resize(more.min(self.all), 0);
+        }
+        self.buffer.get_mut(self.came..).unwrap_or_default()
+    }
+
+    /// Takes what it needs of these octets, and returns the rest.
+    fn feed<'o>(&mut self, octets: &'o [u8]) -> &'o [u8] {
+        let mut rest = octets;
+        while !rest.is_empty() && !self.is_complete() {
+            let window = self.window();
+            let count = window.len().min(rest.len());
+            let (taken, left) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            if let Some(place) = window.get_mut(..taken.len()) {
+                place.copy_from_slice(taken);
+            }
+            self.came += taken.len();
+            rest = left;
+        }
+        rest
+    }
 }
 
 /// What came over the connection.
@@ -187,7 +224,7 @@ impl Wire {
         }
         let now = self.now();
         loop {
-            let event = match self.large.take_if(|large| large.missing == 0) {
+            let event = match self.large.take_if(|large| large.is_complete()) {
                 Some(large) => {
                     match self.zmtp.end_large(now, buffers::into_bytes(large.buffer))? {
                         // More frames of the message follow.
@@ -233,11 +270,12 @@ impl Wire {
             return;
         }
         if let Some(bytes) = self.zmtp.begin_large(&mut self.input, LARGE) {
-            let mut buffer = buffers::take(bytes.min(MAX_RESERVED));
-            buffer.extend_from_slice(&self.input);
-            let missing = bytes.saturating_sub(self.input.len());
+            let buffer = buffers::take_used(bytes.min(MAX_RESERVED));
+            let mut large = Large { buffer, came: 0, all: bytes };
+            // Nothing is left: the frame is not complete.
+            large.feed(&self.input);
             self.input = BytesMut::new();
-            self.large = Some(Large { buffer, missing });
+            self.large = Some(large);
         }
     }
 
@@ -254,15 +292,26 @@ impl Wire {
 
     /// Adds octets that came.
     pub(super) fn feed(&mut self, octets: &[u8]) {
-        let mut octets = octets;
-        if let Some(large) = &mut self.large {
-            let (body, rest) = octets.split_at_checked(large.missing).unwrap_or((octets, &[]));
-            large.buffer.extend_from_slice(body);
-            large.missing -= body.len();
-            octets = rest;
-        }
+        let octets = match &mut self.large {
+            Some(large) => large.feed(octets),
+            None => octets,
+        };
         self.input.reserve(octets.len().max(self.zmtp.missing().min(MAX_RESERVED)));
         self.input.extend_from_slice(octets);
+        self.parsed = false;
+    }
+
+    /// The place into which the next octets are best read. They are announced with [`came`](Self::came). `None`: any place,
+    /// and [`feed`](Self::feed).
+    pub(super) fn window(&mut self) -> Option<&mut [u8]> {
+        self.large.as_mut().map(Large::window).filter(|window| !window.is_empty())
+    }
+
+    /// So many octets were read into the [`window`](Self::window).
+    pub(super) fn came(&mut self, octets: usize) {
+        if let Some(large) = &mut self.large {
+            large.came += octets;
+        }
         self.parsed = false;
     }
 
@@ -272,6 +321,16 @@ impl Wire {
         cx: &mut Context<'_>,
         stream: &mut Stream,
     ) -> Poll<io::Result<()>> {
+        if let Some(window) = self.window() {
+            let mut read = ReadBuf::new(window);
+            ready!(stream.poll_read(cx, &mut read))?;
+            let octets = read.filled().len();
+            if octets == 0 {
+                return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+            }
+            self.came(octets);
+            return Poll::Ready(Ok(()));
+        }
         READ_BUFFER.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
             let Poll::Ready(done) = stream.poll_read(cx, &mut read) else {
@@ -329,7 +388,7 @@ impl Wire {
 
     /// The bytes of a message that is not complete.
     pub(super) fn incomplete(&self) -> usize {
-        let large = self.large.as_ref().map_or(0, |large| large.buffer.len());
+        let large = self.large.as_ref().map_or(0, |large| large.came);
         self.zmtp.incomplete_bytes() + self.input.len() + large
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use mdp_protocol::z85;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::CurveUnavailable;
@@ -44,7 +45,8 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&z85::encode(self.0))
+        // Z85 is ASCII.
+        f.pad(str::from_utf8(&z85::encode(&self.0)).unwrap_or_default())
     }
 }
 
@@ -115,7 +117,9 @@ impl SecretKey {
 
     /// The key's text, for a key file and for ZeroMQ.
     pub(crate) fn expose_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(z85::encode(self.expose()))
+        let text = Zeroizing::new(z85::encode(self.expose()));
+        // Z85 is ASCII.
+        Zeroizing::new(str::from_utf8(&*text).unwrap_or_default().to_owned())
     }
 }
 
@@ -188,9 +192,11 @@ fn decode(text: &str, place: &mut [u8; BYTES]) -> Result<(), KeyTextError> {
     if text.len() != CHARACTERS {
         return Err(KeyTextError::Length(text.chars().count()));
     }
-    let bytes = Zeroizing::new(z85::decode(text).map_err(|_| KeyTextError::Characters)?);
-    let bytes: &[u8; BYTES] = bytes.as_slice().try_into().map_err(|_| KeyTextError::Characters)?;
-    place.copy_from_slice(bytes);
+    let mut bytes = Zeroizing::new([0; BYTES]);
+    if !z85::decode(text.as_bytes(), &mut bytes) {
+        return Err(KeyTextError::Characters);
+    }
+    place.copy_from_slice(&*bytes);
     Ok(())
 }
 

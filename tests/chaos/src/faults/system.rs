@@ -120,7 +120,9 @@ pub(super) fn files_run_out(setup: &Setup) -> Vec<Report> {
         "{held} of {} silent connections came about in {flood:.1?}; the broker had at most {max_files} files open",
         400 * rounds
     ));
-    report.promise("the files were used up", max_files >= 250, format!("{max_files} of 256"));
+    // Connections whose handshake is not over may have half of the files.
+    let premise = "the flood took half of the files at least";
+    report.promise(premise, max_files >= 128, format!("{max_files} of 256"));
     report.promises.push(book.tally().no_failure());
     let first = book.of_client(newcomer).filter(|(_, call)| call.is_ok());
     let first = first.filter_map(|(_, call)| call.ended_at()).min();

@@ -1,5 +1,5 @@
-//! Buffers of large frames. A fresh buffer of a megabyte costs more than all other work for the frame: the system clears
-//! each of its pages at the first use. So buffers are used again.
+//! Buffers of large frames and payloads. A fresh buffer of a megabyte costs more than all other work for the frame: the
+//! system clears each of its pages at the first use. So buffers are used again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,8 @@ use bytes::Bytes;
 const MAX_KEPT: usize = 16 << 20;
 /// Buffers are kept for so long after the last large frame.
 const KEEP_FOR: Duration = Duration::from_secs(2);
+/// Smaller buffers come from the allocator: their pages are there.
+const LEAST: usize = 64 << 10;
 /// A frame does not get a buffer with more than this many times its bytes.
 const MOST_TIMES: usize = 4;
 
@@ -40,18 +42,28 @@ impl Drop for Buffer {
     }
 }
 
-/// Returns an empty buffer for a frame of this many bytes.
-pub(super) fn take(bytes: usize) -> Vec<u8> {
-    kept().take(bytes).unwrap_or_else(|| Vec::with_capacity(bytes))
+/// Returns an empty buffer with room for this many bytes.
+pub fn take(bytes: usize) -> Vec<u8> {
+    let mut buffer = take_used(bytes);
+    buffer.clear();
+    buffer
+}
+
+/// Returns a buffer with room for this many bytes, and with what it was used for before: at most as many bytes.
+pub(crate) fn take_used(bytes: usize) -> Vec<u8> {
+    let kept = if bytes < LEAST { None } else { kept().take(bytes) };
+    let mut buffer = kept.unwrap_or_else(|| Vec::with_capacity(bytes));
+    buffer.truncate(bytes);
+    buffer
 }
 
 /// The content of a buffer. The buffer is used again when the last handle on it is dropped.
-pub(super) fn into_bytes(buffer: Vec<u8>) -> Bytes {
-    Bytes::from_owner(Buffer(buffer))
+pub fn into_bytes(buffer: Vec<u8>) -> Bytes {
+    if buffer.capacity() < LEAST { Bytes::from(buffer) } else { Bytes::from_owner(Buffer(buffer)) }
 }
 
 /// Frees the buffers if none was used for a while. Each socket that looks for input calls this.
-pub(super) fn rest() {
+pub(crate) fn rest() {
     if IS_EMPTY.load(Ordering::Relaxed) {
         return;
     }
@@ -73,8 +85,7 @@ impl Kept {
         Some(buffer)
     }
 
-    fn give(&mut self, mut buffer: Vec<u8>) {
-        buffer.clear();
+    fn give(&mut self, buffer: Vec<u8>) {
         self.used = Some(Instant::now());
         let bytes = self.bytes.saturating_add(buffer.capacity());
         if bytes <= MAX_KEPT {
@@ -105,7 +116,7 @@ mod tests {
         assert_eq!(kept.take((1 << 20) + 1), None);
         assert_eq!(kept.take(1 << 10), None, "far too large");
         let buffer = kept.take(1 << 19).unwrap();
-        assert_eq!((buffer.len(), buffer.capacity(), kept.bytes), (0, 1 << 20, 0));
+        assert_eq!((buffer.len(), buffer.capacity(), kept.bytes), (1 << 20, 1 << 20, 0));
         (0..100).for_each(|_| kept.give(Vec::with_capacity(1 << 20)));
         assert_eq!((kept.free.len(), kept.bytes), (16, MAX_KEPT));
         let used = kept.used.unwrap();
