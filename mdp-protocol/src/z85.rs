@@ -86,7 +86,7 @@ mod tests {
             }
         }
         for len in [0, 39, 41] {
-            assert!(!decode(&vec![b'0'; len], &mut key));
+            assert!(!decode(&[b'0'; 41][..len], &mut key));
         }
         assert!(decode(b"%nSc0%nSc0%nSc0%nSc0%nSc0%nSc0%nSc0%nSc0", &mut key));
         assert_eq!(key, [0xff; BYTES]);
