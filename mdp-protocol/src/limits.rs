@@ -38,7 +38,7 @@ pub struct Limits {
     pub held_bytes: usize,
     /// Bytes of messages that are not complete, of all connections together. The first 64 KiB of each do not count.
     /// Default: 256 MiB. Beyond it a native broker reads these connections one after another, in the order in which their
-    /// messages began. One that brings less than 96 KiB in 2 s meanwhile ends. Over libzmq there is no such limit.
+    /// messages began. One that brings less than 32 KiB in 2 s meanwhile ends. Over libzmq there is no such limit.
     pub incomplete_bytes: usize,
     /// Bytes on their way to one connection that its peer has not read: data that the broker has given to the transport
     /// and that is not written yet, the broker's own answers included. Default: 32 MiB. A session that would exceed

@@ -24,7 +24,8 @@ pub fn encode(key: &[u8; BYTES]) -> [u8; CHARACTERS] {
     text
 }
 
-/// Writes the key of a text to `key`. `false`: the text is not one of 40 characters of Z85, and `key` has a part of it.
+/// Writes the key of a text to `key`. `false`: the text is not the 40 characters of Z85 of a key, and `key` may have a part
+/// of it.
 ///
 /// ```
 /// use mdp_protocol::z85;

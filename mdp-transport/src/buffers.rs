@@ -51,10 +51,17 @@ pub fn take(bytes: usize) -> Vec<u8> {
 
 /// Returns a buffer with room for this many bytes, and with what it was used for before: at most as many bytes.
 pub(crate) fn take_used(bytes: usize) -> Vec<u8> {
-    let kept = if bytes < LEAST { None } else { kept().take(bytes) };
+    let kept = if bytes < LEAST { None } else { take_kept(bytes) };
     let mut buffer = kept.unwrap_or_else(|| Vec::with_capacity(bytes));
     buffer.truncate(bytes);
     buffer
+}
+
+fn take_kept(bytes: usize) -> Option<Vec<u8>> {
+    let mut kept = kept();
+    // Where no socket looks for input, the next large message does it.
+    kept.rest(Instant::now());
+    kept.take(bytes)
 }
 
 /// The content of a buffer. The buffer is used again when the last handle on it is dropped.

@@ -237,12 +237,12 @@ impl Router {
         }
     }
 
-    /// Returns the next peer that lives although no message of it came: a part of one did, or waits because the transport
-    /// does not read it now. libzmq does not tell.
-    pub fn next_alive(&mut self) -> Option<Route> {
+    /// Returns the peers that live although no message of them came since the last call: a part of one did, or waits
+    /// because the transport does not read it now. libzmq does not tell.
+    pub fn alive(&mut self) -> Vec<Route> {
         match &mut self.0 {
-            Kind::Native(router) => router.next_alive(),
-            Kind::Libzmq(_) => None,
+            Kind::Native(router) => router.alive(),
+            Kind::Libzmq(_) => Vec::new(),
         }
     }
 

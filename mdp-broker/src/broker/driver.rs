@@ -198,7 +198,7 @@ impl BrokerDriver {
 
     /// Reports the peers whose heartbeats wait behind a message that is on its way.
     fn signs_of_life(&mut self, now: Time) {
-        while let Some(route) = self.router.next_alive() {
+        for route in self.router.alive() {
             if let Some(session) = self.core.session_at(route.as_bytes()) {
                 self.handle_at(now, Input::Alive { session });
             }

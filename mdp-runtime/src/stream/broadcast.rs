@@ -12,6 +12,9 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use mdp_call::status::Status;
 
+/// So many events are read one after another before other tasks have their turn.
+const IN_A_ROW: u8 = 128;
+
 /// Sends events to all clients that have subscribed through a call whose replies stream. Cloning is cheap.
 ///
 /// A slow subscriber loses only its own oldest events: each subscriber has room for `capacity` events. Lost events are
@@ -82,6 +85,7 @@ impl<T: Clone + Send + 'static> Broadcaster<T> {
             lost: Arc::clone(&self.lost),
             strict: false,
             over: false,
+            in_a_row: 0,
         }
     }
 
@@ -118,6 +122,8 @@ pub struct Subscription<T> {
     lost: Arc<AtomicU64>,
     strict: bool,
     over: bool,
+    /// Events that were there without waiting, one after another.
+    in_a_row: u8,
 }
 
 /// The number of events that a subscriber has lost, readable while the subscription is being sent. Cloning is cheap.
@@ -195,7 +201,18 @@ impl<T: Clone + Send + 'static> Stream for Subscription<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         while !this.over {
-            match ready!(this.events.poll_next(cx)) {
+            this.in_a_row += 1;
+            if this.in_a_row > IN_A_ROW {
+                // The other tasks of this thread have their turn, however fast events are sent.
+                this.in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let event = this.events.poll_next(cx);
+            if event.is_pending() {
+                this.in_a_row = 0;
+            }
+            match ready!(event) {
                 Ok(event) => return Poll::Ready(Some(Ok(event))),
                 Err(RecvError::Lagged(events)) => {
                     this.lag.0.fetch_add(events, Ordering::Relaxed);
@@ -264,6 +281,21 @@ mod tests {
             assert_eq!(next(&mut slow).await.unwrap().unwrap(), event);
         }
         assert_eq!((lag.events(), quick.lag().events(), events.lost()), (6, 0, 6));
+    }
+
+    /// A reader that always finds an event lets the other tasks of its thread run.
+    #[tokio::test]
+    async fn a_fast_sender_keeps_no_other_task_waiting() {
+        let events = Broadcaster::new(2);
+        let mut fast = events.subscribe();
+        let other = tokio::spawn(async {});
+        let mut read = 0;
+        while !other.is_finished() {
+            events.send(read);
+            assert_eq!(next(&mut fast).await.unwrap().unwrap(), read);
+            read += 1;
+            assert!(read < 1_000, "the other task has no turn");
+        }
     }
 
     #[tokio::test]

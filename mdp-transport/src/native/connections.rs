@@ -93,6 +93,8 @@ struct Remote {
     drained: bool,
     /// The peer has closed its side, so the end must be read even after a short read.
     closing: bool,
+    /// The connection has failed, so its rest need not be waited for.
+    failed: bool,
     /// The connection takes nothing more.
     broken: bool,
 }
@@ -202,14 +204,13 @@ impl Connections {
         }
     }
 
-    /// Reads all connections again. Returns those that may have input and were not listed.
+    /// Reads all connections again, those that were paused and those that waited for room. Returns those that were not
+    /// listed.
     pub(super) fn resume_all(&mut self) -> Vec<Route> {
         let mut routes = Vec::new();
         for (place, slot) in self.slots.iter_mut().enumerate() {
             let route = Route::new(place, slot.turn);
-            if let Some(connection) = slot.connection.as_deref_mut()
-                && connection.is_paused()
-            {
+            if let Some(connection) = slot.connection.as_deref_mut() {
                 connection.pause(false);
                 routes.extend(connection.begins().then_some(route));
             }
@@ -228,7 +229,8 @@ impl Connection {
     pub(super) fn new(stream: Accepted, side: &ServerSide) -> io::Result<Self> {
         let host = stream.host().map(Arc::from);
         let wire = side.wire()?;
-        let remote = Remote { stream, wire, drained: false, closing: false, broken: false };
+        let remote =
+            Remote { stream, wire, drained: false, closing: false, failed: false, broken: false };
         let way = Way::Remote(Box::new(remote));
         let identity = Identity::anonymous();
         let held = VecDeque::new();
@@ -282,7 +284,7 @@ impl Connection {
 
     /// Whether a part of a message is there.
     pub(super) fn has_part(&self) -> bool {
-        matches!(&self.way, Way::Remote(remote) if remote.wire.incomplete() > 0)
+        matches!(&self.way, Way::Remote(remote) if remote.wire.part().came > 0)
     }
 
     /// Stops reading the connection, or reads it again. Returns the messages to receive next.
@@ -304,10 +306,11 @@ impl Connection {
         }
     }
 
-    /// The peer has closed its side, or the connection has failed.
-    pub(super) fn is_closing(&mut self) {
+    /// The peer has closed its side, or the connection has `failed`.
+    pub(super) fn is_closing(&mut self, failed: bool) {
         if let Way::Remote(remote) = &mut self.way {
             remote.closing = true;
+            remote.failed |= failed;
         }
     }
 
@@ -343,7 +346,7 @@ impl Connection {
         loop {
             match remote.wire.next() {
                 Ok(Some(Event::Message(packet))) => {
-                    incomplete.is_complete(&mut self.begun, route, remote.wire.incomplete());
+                    incomplete.is_complete(&mut self.begun, route, remote.wire.part());
                     return Ok(Some(packet));
                 }
                 Ok(Some(Event::Asks(key))) => {
@@ -360,8 +363,8 @@ impl Connection {
                 Ok(Some(Event::Ready | Event::Subscription { .. })) => remote.write(),
                 Ok(None) => {
                     remote.write();
-                    if !incomplete.may_read(&mut self.begun, route, remote.wire.incomplete()) {
-                        return Ok(None);
+                    if !incomplete.may_read(&mut self.begun, route, remote.wire.part()) {
+                        return if remote.failed { Err(CLOSED.into()) } else { Ok(None) };
                     }
                     if !remote.read(scratch)? {
                         remote.wire.release();

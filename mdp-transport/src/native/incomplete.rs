@@ -10,9 +10,18 @@ use std::time::{Duration, Instant};
 const FREE: usize = 64 << 10;
 /// While connections wait, one that is read has to bring [`LEAST`] bytes in this time.
 const WINDOW: Duration = Duration::from_secs(2);
-const LEAST: usize = 96 << 10;
+const LEAST: usize = 32 << 10;
 /// How often the connections that wait are named.
 const NAME_EVERY: Duration = Duration::from_millis(100);
+
+/// The part of a message that is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MessagePart {
+    /// The bytes that came.
+    pub(super) came: usize,
+    /// The memory that they take.
+    pub(super) held: usize,
+}
 
 /// The place of a message in the order in which they began. It is the connection's, as long as its message is large and
 /// not complete.
@@ -36,7 +45,7 @@ pub(super) struct Incomplete<C> {
 
 struct Open<C> {
     connection: C,
-    bytes: usize,
+    part: MessagePart,
     /// Bytes that came in this window.
     came: usize,
     /// Waits for room.
@@ -53,14 +62,14 @@ impl<C: Copy> Incomplete<C> {
         Incomplete { max, bytes: 0, open, next: 0, changed: false, look_at: None, name_at: None }
     }
 
-    /// Counts the bytes that a connection has of a message, and says whether it may be read now. If not, it waits:
+    /// Counts what a connection has of a message, and says whether it may be read now. If not, it waits:
     /// [`to_resume`](Self::to_resume) names it when there is room.
     #[inline]
-    pub(super) fn may_read(&mut self, begun: &mut Begun, connection: C, bytes: usize) -> bool {
-        if bytes <= FREE && begun.is_none() {
+    pub(super) fn may_read(&mut self, begun: &mut Begun, connection: C, part: MessagePart) -> bool {
+        if part.held <= FREE && begun.is_none() {
             return true;
         }
-        self.count(begun, connection, bytes);
+        self.count(begun, connection, part);
         let Some(place) = *begun else { return true };
         let may_read = self.bytes < self.max || self.first() == Some(place);
         if let Some(open) = self.open.get_mut(&place) {
@@ -73,17 +82,17 @@ impl<C: Copy> Incomplete<C> {
         may_read
     }
 
-    /// Counts the bytes that a connection has of its next message, after one was complete.
+    /// Counts what a connection has of its next message, after one was complete.
     #[inline]
-    pub(super) fn is_complete(&mut self, begun: &mut Begun, connection: C, bytes: usize) {
+    pub(super) fn is_complete(&mut self, begun: &mut Begun, connection: C, part: MessagePart) {
         if begun.is_some() {
             self.has_gone(begun);
-            self.count(begun, connection, bytes);
+            self.count(begun, connection, part);
         }
     }
 
-    fn count(&mut self, begun: &mut Begun, connection: C, bytes: usize) {
-        if bytes <= FREE {
+    fn count(&mut self, begun: &mut Begun, connection: C, part: MessagePart) {
+        if part.held <= FREE {
             return self.has_gone(begun);
         }
         let place = *begun.get_or_insert_with(|| {
@@ -92,21 +101,21 @@ impl<C: Copy> Incomplete<C> {
         });
         let open = self.open.entry(place).or_insert(Open {
             connection,
-            bytes: 0,
+            part: MessagePart::default(),
             came: 0,
             waits: false,
             paused: false,
             excused: true,
         });
-        open.came += bytes.saturating_sub(open.bytes);
-        self.bytes = self.bytes.saturating_sub(open.bytes).saturating_add(bytes);
-        open.bytes = bytes;
+        open.came += part.came.saturating_sub(open.part.came);
+        self.bytes = self.bytes.saturating_sub(open.part.held).saturating_add(part.held);
+        open.part = part;
     }
 
     /// The connection has no large message any more.
     pub(super) fn has_gone(&mut self, begun: &mut Begun) {
         if let Some(open) = begun.take().and_then(|place| self.open.remove(&place)) {
-            self.bytes = self.bytes.saturating_sub(open.bytes);
+            self.bytes = self.bytes.saturating_sub(open.part.held);
             self.changed = true;
         }
     }
@@ -141,9 +150,9 @@ impl<C: Copy> Incomplete<C> {
         resumed.collect()
     }
 
-    /// Whether the connection waits for room.
-    pub(super) fn waits(&self, begun: Begun) -> bool {
-        begun.and_then(|place| self.open.get(&place)).is_some_and(|open| open.waits)
+    /// Whether there may be something to resume.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed
     }
 
     /// The connections that wait for room, ten times a second at the most.
@@ -196,13 +205,18 @@ mod tests {
         bytes: [usize; 4],
     }
 
+    fn part(bytes: usize) -> MessagePart {
+        MessagePart { came: bytes, held: bytes }
+    }
+
     impl Peers {
         fn new() -> Self {
             Peers { incomplete: Incomplete::new(4 * MIB), begun: [None; 4], bytes: [0; 4] }
         }
 
         fn reads(&mut self, number: usize) -> bool {
-            let may = self.incomplete.may_read(&mut self.begun[number], number, self.bytes[number]);
+            let part = part(self.bytes[number]);
+            let may = self.incomplete.may_read(&mut self.begun[number], number, part);
             if may {
                 self.bytes[number] += MIB;
             }
@@ -211,7 +225,7 @@ mod tests {
 
         fn completes(&mut self, number: usize) {
             self.bytes[number] = 0;
-            self.incomplete.is_complete(&mut self.begun[number], number, 0);
+            self.incomplete.is_complete(&mut self.begun[number], number, part(0));
         }
     }
 
@@ -231,7 +245,9 @@ mod tests {
         assert_eq!(peers.incomplete.waiting(now + NAME_EVERY), [0, 1]);
         assert!((0..10).all(|_| peers.reads(2)), "its message began first");
         assert!(!peers.reads(0));
+        assert!(!peers.incomplete.has_changed());
         peers.completes(2);
+        assert!(peers.incomplete.has_changed());
         assert_eq!(peers.incomplete.to_resume(), [0]);
         assert!(peers.reads(0) && !peers.reads(1));
         peers.completes(0);
@@ -244,14 +260,17 @@ mod tests {
     fn a_small_message_is_not_counted() {
         let mut incomplete = Incomplete::new(0);
         let mut begun = None;
-        assert!(incomplete.may_read(&mut begun, (), FREE));
+        assert!(incomplete.may_read(&mut begun, (), part(FREE)));
         assert!(begun.is_none() && incomplete.open.is_empty());
         // The limit is low, and the first one is read.
-        assert!(incomplete.may_read(&mut begun, (), FREE + 1));
-        incomplete.is_complete(&mut begun, (), FREE + 2);
+        assert!(incomplete.may_read(&mut begun, (), part(FREE + 1)));
+        incomplete.is_complete(&mut begun, (), part(FREE + 2));
         assert!(begun.is_some());
         incomplete.has_gone(&mut begun);
         assert_eq!((begun, incomplete.bytes), (None, 0));
+        // Memory counts before the bytes have come.
+        assert!(incomplete.may_read(&mut begun, (), MessagePart { came: 1, held: MIB }));
+        assert_eq!(incomplete.bytes, MIB);
     }
 
     #[test]

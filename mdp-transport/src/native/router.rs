@@ -273,7 +273,8 @@ impl Router {
     }
 
     fn has_input(&self) -> bool {
-        !self.ready.is_empty() || !self.letters.is_empty() || self.inbox.has_letters()
+        let has_room = self.incomplete.has_changed();
+        has_room || !self.ready.is_empty() || !self.letters.is_empty() || self.inbox.has_letters()
     }
 
     /// Waits for a message, a lost connection or a call of the waker, and not longer than `timeout`, if there is one.
@@ -299,12 +300,15 @@ impl Router {
     fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.received = 0;
         buffers::rest();
+        let before = Instant::now();
         match self.wait.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
         }
         let (mut writable, mut gone) = (Vec::new(), Vec::new());
+        let mut events = 0;
         for event in &self.events {
+            events += 1;
             match event.token() {
                 WOKEN => {}
                 token if Listeners::is_listener(token) => {
@@ -318,10 +322,9 @@ impl Router {
                     }
                     let closing = event.is_read_closed() || event.is_error();
                     if closing {
-                        connection.is_closing();
+                        connection.is_closing(event.is_error());
                     }
-                    let unread = event.is_error() && self.incomplete.waits(*connection.begun());
-                    if unread || connection.ends_unread() {
+                    if connection.ends_unread() {
                         gone.push(route);
                     }
                     if (closing || event.is_readable()) && connection.begins() {
@@ -341,9 +344,10 @@ impl Router {
         {
             self.accept();
         }
-        if self.round.left == 0 {
+        // With as many events as fit there may be more.
+        if self.round.left == 0 && events < EVENTS {
             let read_until = self.round.since;
-            self.round = Round { since: Instant::now(), left: self.ready.len() };
+            self.round = Round { since: before, left: self.ready.len() };
             self.end_slow_handshakes(read_until);
             self.end_slow_messages(read_until);
         }
@@ -485,12 +489,13 @@ impl Router {
         self.lost.pop_front()
     }
 
-    /// Returns the next peer of which a part of a message has come, or waits to be read.
-    pub(crate) fn next_alive(&mut self) -> Option<Route> {
-        if self.alive.is_empty() && self.incomplete.next_look().is_some() {
-            self.alive = self.incomplete.waiting(Instant::now());
+    /// Returns the peers of which a part of a message has come since the last call, or waits to be read.
+    pub(crate) fn alive(&mut self) -> Vec<Route> {
+        let mut alive = std::mem::take(&mut self.alive);
+        if self.incomplete.next_look().is_some() {
+            alive.extend(self.incomplete.waiting(Instant::now()));
         }
-        self.alive.pop()
+        alive
     }
 
     /// Closes the socket after it has written its messages. Blocks.

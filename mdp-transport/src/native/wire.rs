@@ -15,6 +15,7 @@ use mdp_zmtp::{
 };
 use tokio::io::ReadBuf;
 
+use super::incomplete::MessagePart;
 use super::outgoing::Outgoing;
 use super::stream::Stream;
 use crate::buffers;
@@ -29,7 +30,7 @@ const READ: usize = 64 * 1024;
 /// A frame of at least this many bytes is read into a buffer of its own.
 const LARGE: usize = READ;
 /// The first part of such a buffer. It grows with the bytes that come.
-const FIRST_PART: usize = 2 * READ;
+const FIRST_PART: usize = READ / 2;
 /// The most memory that the announced length of a frame reserves. The rest comes with the bytes.
 const MAX_RESERVED: usize = 4 << 20;
 /// The time in which a client's handshake must end, in milliseconds.
@@ -58,8 +59,10 @@ pub(super) struct Wire {
 
 /// The body of a large frame.
 struct Large {
-    /// At most twice as long as what came, or [`FIRST_PART`].
+    /// Unless it was used before, at most twice as long as what came, or [`FIRST_PART`].
     buffer: Vec<u8>,
+    /// The memory that it has had from the start, because it was used before.
+    reused: usize,
     /// What of it came.
     came: usize,
     /// The bytes of the body.
@@ -67,6 +70,17 @@ struct Large {
 }
 
 impl Large {
+    fn new(all: usize) -> Self {
+        let buffer = buffers::take_used(all.min(MAX_RESERVED));
+        let reused = if buffer.is_empty() { 0 } else { buffer.capacity() };
+        Large { buffer, reused, came: 0, all }
+    }
+
+    /// The memory that it has.
+    fn held(&self) -> usize {
+        self.reused.max(self.buffer.len())
+    }
+
     fn is_complete(&self) -> bool {
         self.came == self.all
     }
@@ -270,8 +284,7 @@ impl Wire {
             return;
         }
         if let Some(bytes) = self.zmtp.begin_large(&mut self.input, LARGE) {
-            let buffer = buffers::take_used(bytes.min(MAX_RESERVED));
-            let mut large = Large { buffer, came: 0, all: bytes };
+            let mut large = Large::new(bytes);
             // Nothing is left: the frame is not complete.
             large.feed(&self.input);
             self.input = BytesMut::new();
@@ -386,10 +399,12 @@ impl Wire {
         }
     }
 
-    /// The bytes of a message that is not complete.
-    pub(super) fn incomplete(&self) -> usize {
-        let large = self.large.as_ref().map_or(0, |large| large.came);
-        self.zmtp.incomplete_bytes() + self.input.len() + large
+    /// What there is of a message that is not complete.
+    #[inline]
+    pub(super) fn part(&self) -> MessagePart {
+        let bytes = self.zmtp.incomplete_bytes() + self.input.len();
+        let (came, held) = self.large.as_ref().map_or((0, 0), |large| (large.came, large.held()));
+        MessagePart { came: bytes + came, held: bytes + held }
     }
 
     /// The bytes that wait to be written.
