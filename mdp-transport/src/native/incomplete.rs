@@ -63,7 +63,7 @@ impl<C: Copy> Incomplete<C> {
     }
 
     /// Counts what a connection has of a message, and says whether it may be read now. If not, it waits:
-    /// [`to_resume`](Self::to_resume) names it when there is room.
+    /// [`take_resumed`](Self::take_resumed) names it when there is room.
     #[inline]
     pub(super) fn may_read(&mut self, begun: &mut Begun, connection: C, part: MessagePart) -> bool {
         if part.held <= FREE && begun.is_none() {
@@ -135,7 +135,7 @@ impl<C: Copy> Incomplete<C> {
 
     /// The connections that need not wait any more.
     #[inline]
-    pub(super) fn to_resume(&mut self) -> Vec<C> {
+    pub(super) fn take_resumed(&mut self) -> Vec<C> {
         if !std::mem::take(&mut self.changed) {
             return Vec::new();
         }
@@ -238,7 +238,7 @@ mod tests {
         // Each has counted what it had before its last read.
         assert!(peers.reads(0) && peers.reads(1));
         assert!(!peers.reads(0) && !peers.reads(1));
-        assert_eq!(peers.incomplete.to_resume(), []);
+        assert_eq!(peers.incomplete.take_resumed(), []);
         let now = Instant::now();
         assert_eq!(peers.incomplete.waiting(now), [0, 1]);
         assert_eq!(peers.incomplete.waiting(now), [], "they were named just now");
@@ -248,10 +248,10 @@ mod tests {
         assert!(!peers.incomplete.has_changed());
         peers.completes(2);
         assert!(peers.incomplete.has_changed());
-        assert_eq!(peers.incomplete.to_resume(), [0]);
+        assert_eq!(peers.incomplete.take_resumed(), [0]);
         assert!(peers.reads(0) && !peers.reads(1));
         peers.completes(0);
-        assert_eq!(peers.incomplete.to_resume(), [1]);
+        assert_eq!(peers.incomplete.take_resumed(), [1]);
         peers.completes(1);
         assert_eq!((peers.incomplete.bytes, peers.incomplete.open.len()), (0, 0));
     }
@@ -279,7 +279,7 @@ mod tests {
         (0..4).for_each(|_| assert!(peers.reads(0)));
         assert!(peers.reads(1) && peers.reads(0) && !peers.reads(1));
         peers.incomplete.pause(peers.begun[0], true);
-        assert_eq!(peers.incomplete.to_resume(), [1]);
+        assert_eq!(peers.incomplete.take_resumed(), [1]);
         assert!(peers.reads(1));
         peers.incomplete.pause(peers.begun[0], false);
         assert!(!peers.reads(1) && peers.reads(0));
@@ -300,10 +300,10 @@ mod tests {
         // As long as somebody waits there is a next window.
         assert_eq!(peers.incomplete.next_look(), Some(start + WINDOW));
         peers.incomplete.has_gone(&mut peers.begun[0]);
-        assert_eq!(peers.incomplete.to_resume(), [1]);
+        assert_eq!(peers.incomplete.take_resumed(), [1]);
         assert!(peers.reads(1));
         peers.completes(1);
-        assert_eq!(peers.incomplete.to_resume(), [2]);
+        assert_eq!(peers.incomplete.take_resumed(), [2]);
         assert!(peers.reads(2));
         assert_eq!(peers.incomplete.slow(start + WINDOW), [], "each was held back in this window");
         assert_eq!(peers.incomplete.next_look(), None, "nobody waits");

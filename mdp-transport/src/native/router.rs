@@ -164,7 +164,7 @@ impl Router {
 
     /// The next message of a peer in another process.
     fn remote(&mut self) -> Option<Message> {
-        for route in self.incomplete.to_resume() {
+        for route in self.incomplete.take_resumed() {
             if self.connections.get_mut(route).is_some_and(Connection::begins) {
                 self.ready.push_back(route);
             }
