@@ -75,7 +75,7 @@ mod tests {
             for (digit, character) in ALPHABET.iter().enumerate() {
                 let mut text = [b'0'; CHARACTERS];
                 text[place] = *character;
-                // 85^4 * 82 is beyond four bytes.
+                // 85^4 * 83 is beyond four bytes.
                 let fits = place % 5 > 0 || digit < 83;
                 assert_eq!(decode(&text, &mut key), fits, "{place} {digit}");
                 assert!(!fits || encode(&key) == text);

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use mdp_call::status::Status;
 
-/// So many events are read one after another before other tasks have their turn.
+/// The number of events that a subscription reads one after another before other tasks get a turn.
 const IN_A_ROW: u8 = 128;
 
 /// Sends events to all clients that have subscribed through a call whose replies stream. Cloning is cheap.

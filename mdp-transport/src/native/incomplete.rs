@@ -52,7 +52,7 @@ struct Open<C> {
     waits: bool,
     /// The router's owner does not want to read it.
     paused: bool,
-    /// It was not read in all of this window.
+    /// The connection waited, was paused or began its message in this window, so it is not judged.
     excused: bool,
 }
 
@@ -174,12 +174,14 @@ impl<C: Copy> Incomplete<C> {
         if self.look_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
+        if !self.open.values().any(|open| open.waits) {
+            // Nobody needs their room any more.
+            self.look_at = None;
+            return Vec::new();
+        }
         let slow = self.open.values().filter(|open| !open.excused && open.came < LEAST);
         let slow = slow.map(|open| open.connection).collect();
-        match self.open.values().any(|open| open.waits) {
-            true => self.begin_window(now),
-            false => self.look_at = None,
-        }
+        self.begin_window(now);
         slow
     }
 
