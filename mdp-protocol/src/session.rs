@@ -314,7 +314,13 @@ impl PeerSession {
             (Phase::Greeting { .. } | Phase::Open { .. }, Record::Disconnect(reason)) => {
                 Heard::Lost(LossCause::Said(reason))
             }
-            (Phase::Open { .. }, Record::Heartbeat) => Heard::Nothing,
+            (&Phase::Open { heartbeat, .. }, Record::Heartbeat) => {
+                if now - self.sent >= heartbeat.part(2).max(Span::from_ms(1)) {
+                    // It goes out with this wake-up, which spares one of its own.
+                    self.send(now, Record::Heartbeat, out);
+                }
+                Heard::Nothing
+            }
             (Phase::Open { .. }, Record::Hello { .. } | Record::Welcome { .. }) => {
                 Heard::Lost(LossCause::Invalid)
             }

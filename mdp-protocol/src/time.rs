@@ -33,6 +33,19 @@ impl Time {
     pub const fn as_ms(self) -> u64 {
         self.0
     }
+
+    /// The time `span` earlier, at the earliest the clock's zero.
+    pub(crate) const fn before(self, span: Span) -> Time {
+        Time(self.0.saturating_sub(span.0))
+    }
+
+    /// The latest time, not after this one, that is a whole number of steps after the clock's zero.
+    pub(crate) const fn rounded_down(self, step: Span) -> Time {
+        match self.0.checked_rem(step.0) {
+            Some(rest) => Time(self.0 - rest),
+            None => self,
+        }
+    }
 }
 
 impl Span {
@@ -57,6 +70,14 @@ impl Span {
     /// The span in milliseconds for a record. A span that does not fit becomes the largest value, some 49 days.
     pub const fn as_wire_ms(self) -> u32 {
         if self.0 > u32::MAX as u64 { u32::MAX } else { self.0 as u32 }
+    }
+
+    /// The span divided by `n`, rounded down.
+    pub(crate) const fn part(self, n: u64) -> Span {
+        Span(match self.0.checked_div(n) {
+            Some(part) => part,
+            None => self.0,
+        })
     }
 
     /// `n` times the span, at most the largest span.

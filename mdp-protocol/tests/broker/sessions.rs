@@ -140,3 +140,30 @@ fn a_worker_that_leaves_no_longer_differs() {
     assert_eq!(differing(&mut bench), [], "b is gone");
     bench.broker.audit().unwrap();
 }
+
+/// docs/wire.md R23.
+#[test]
+fn heartbeats_to_many_peers_go_out_together_and_before_theirs_are_due() {
+    let mut bench = Bench::new(Config::default());
+    for n in 0..200 {
+        bench.hello(&format!("p{n}"));
+        bench.now += 1;
+    }
+    for _ in 0..2 {
+        let end = bench.now + 940;
+        let mut turns = Vec::new();
+        while let Some(next) = bench.broker.next_deadline().filter(|next| next.as_ms() <= end) {
+            bench.now = bench.now.max(next.as_ms());
+            bench.input(Input::Tick);
+            turns.push(bench.take().iter().filter(|line| line.ends_with(": HEARTBEAT")).count());
+            for name in bench.keys.keys().cloned().collect::<Vec<_>>() {
+                bench.say(&name, Record::Heartbeat);
+            }
+            assert!(bench.take().is_empty(), "a heartbeat has no answer");
+        }
+        let (sent, turns) = (turns.iter().sum::<usize>(), turns.iter().filter(|sent| **sent > 0));
+        assert_eq!(sent, 200);
+        assert!(turns.count() <= 200 / 3 + 1, "those of one step go out in one turn");
+        bench.now = end;
+    }
+}

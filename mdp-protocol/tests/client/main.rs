@@ -491,3 +491,23 @@ fn what_no_connection_has_taken_waits_for_the_next_one() {
         ["REQUEST 1v1 idempotent s.S/M", "REQUEST 2v1 s.S/M", "REQUEST 3v1 idempotent s.S/M"]
     );
 }
+
+/// RFC 7 and RFC 18, "Heartbeating"; docs/wire.md R23.
+#[test]
+fn a_heartbeat_that_would_be_due_soon_answers_the_brokers() {
+    let mut bench = Bench::connected(Config::default());
+    bench.pass(499);
+    bench.say(Record::Heartbeat);
+    assert!(bench.take().is_empty());
+    bench.pass(1);
+    bench.say(Record::Heartbeat);
+    assert_eq!(bench.take(), ["HEARTBEAT"]);
+    for _ in 0..10 {
+        bench.pass(938);
+        assert!(bench.take().is_empty(), "none of its own");
+        bench.say(Record::Heartbeat);
+        assert_eq!(bench.take(), ["HEARTBEAT"]);
+    }
+    bench.pass(1_000);
+    assert_eq!(bench.take(), ["HEARTBEAT"], "without the broker's it goes out by itself");
+}

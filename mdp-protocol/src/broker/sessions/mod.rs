@@ -49,7 +49,7 @@ impl<P: Payload> Broker<P> {
         let liveness = liveness.min(MAX_LIVENESS).max(self.config.liveness);
         let expiry = heartbeat.times(liveness.into());
         let session = Session::new(now, route, id.clone(), heartbeat, expiry, None, rights);
-        let key = self.open(now, session, out);
+        let key = self.open(session, out);
         let frame_bytes = self.config.limits.frame_bytes as u64;
         let welcome = Record::Welcome { id: id.clone(), heartbeat, liveness, frame_bytes };
         self.send(now, key, welcome, out);
@@ -104,9 +104,9 @@ impl<P: Payload> Broker<P> {
     }
 
     /// A session begins.
-    pub(super) fn open(&mut self, now: Time, session: Session, out: &mut Vec<Action<P>>) -> Key {
+    pub(super) fn open(&mut self, session: Session, out: &mut Vec<Action<P>>) -> Key {
         let (id, route) = (session.id().clone(), session.route().into());
-        let key = self.sessions.open(now, session);
+        let key = self.sessions.open(session);
         self.show(key);
         out.push(Action::Open { session: key, route });
         out.push(Action::Note(Note::SessionOpened { id }));

@@ -18,6 +18,11 @@ use crate::time::{Span, Time};
 use crate::wheel::Wheel;
 use crate::wire::classic::{Form, Side};
 
+/// The broker sends a heartbeat by this part of an interval before it is due.
+const EARLY_PART: u64 = 16;
+/// The steps of an interval at which heartbeats go out.
+const STEPS: u64 = 256;
+
 /// A peer that said HELLO. It may be a client, a worker or both.
 #[derive(Debug)]
 pub(in crate::broker) struct Session {
@@ -120,12 +125,24 @@ impl Session {
 
     /// Whether it is to be sent a heartbeat.
     pub(super) fn wants_heartbeat(&self, now: Time) -> bool {
-        now - self.sent >= self.heartbeat
+        now >= self.heartbeat_at()
     }
 
     /// When it is sent a heartbeat, or was silent for `expiry`; not before `grace` in that case.
     pub(super) fn next_look(&self, expiry: Span, grace: Time) -> Time {
-        (self.sent + self.heartbeat).min((self.seen + expiry).max(grace))
+        self.heartbeat_at().min((self.seen + expiry).max(grace))
+    }
+
+    /// When it is sent a heartbeat if nothing else is sent to it. That is before the peer's own heartbeat is due, so that
+    /// the peer sends it as an answer: both wake up once for the two. And it is in steps, so that the heartbeats to many
+    /// peers share a wake-up of the broker. A peer of classic MDP does not answer heartbeats.
+    fn heartbeat_at(&self) -> Time {
+        let due = self.sent + self.heartbeat;
+        if self.is_classic() {
+            return due;
+        }
+        let early = due.before(self.heartbeat.part(EARLY_PART));
+        early.rounded_down(self.heartbeat.part(STEPS)).max(self.sent + Span::from_ms(1))
     }
 
     /// A message goes out to it.
@@ -348,8 +365,8 @@ impl Sessions {
         }
     }
 
-    pub(super) fn open(&mut self, now: Time, session: Session) -> Key {
-        let (route, first) = (session.route.clone(), now + session.heartbeat);
+    pub(super) fn open(&mut self, session: Session) -> Key {
+        let (route, first) = (session.route.clone(), session.heartbeat_at());
         let key = self.table.insert(session);
         self.by_route.insert(route, key);
         self.set_timer(key, first);
