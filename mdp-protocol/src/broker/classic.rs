@@ -268,7 +268,7 @@ impl<P: Payload> Broker<P> {
         let classic = Classic { form, side, next_call: 0 };
         let classic = Some(classic);
         let session = Session::new(now, from.route, id, heartbeat, expiry, classic, rights);
-        Ok(self.open(now, session, out))
+        Ok(self.open(session, out))
     }
 
     /// Tells a worker without a session to go (RFC 7 and RFC 18 B10), once.

@@ -61,6 +61,10 @@ impl<P: Payload> Broker<P> {
         let running = self.calls.get(key).is_some_and(BrokerCall::is_running);
         // A worker that has sent a part of a stream has started a handler, whatever it says.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
+        let run = self.calls.get(key).map_or(0, BrokerCall::run);
+        if run != 0 {
+            self.services.answered_in_run(now, worker, run, running && !end.not_started);
+        }
         self.unlink_worker(key, worker);
         let holder = self.services.session_of(worker);
         if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {

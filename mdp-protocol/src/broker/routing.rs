@@ -10,6 +10,7 @@ use super::refusals::{
     Rejection, bad_metadata, bad_path, deadline_refusal, hidden_call, looks_like_a_path,
     no_service, worker_gone,
 };
+use super::services::Start;
 use super::sessions::Session;
 use super::unread::UNREAD_STEP;
 use super::{Broker, PlantedBug};
@@ -67,8 +68,10 @@ pub(super) struct Wish<'a> {
 
 /// Where a request may go.
 pub(super) enum Route {
-    /// To this worker, now.
-    Now(Key),
+    /// To this worker, which is next, now.
+    Next(Key),
+    /// To this worker, which is the one that is wanted, now.
+    Wanted(Key),
     /// Into the queue of this service.
     Queue(Key),
     /// Behind this worker.
@@ -229,8 +232,12 @@ impl<P: Payload> Broker<P> {
         if !wish.target.is_empty() {
             return self.route_to_worker(called, wish, body, out);
         }
-        if let Some(worker) = found.and_then(|service| self.services.free_worker(service)) {
-            return Ok(Route::Now(worker));
+        let worker = found.and_then(|service| match wish.kind.is_stream() {
+            true => self.services.free_worker(service),
+            false => self.services.next_worker(self.last, service),
+        });
+        if let Some(worker) = worker {
+            return Ok(Route::Next(worker));
         }
         if (wish.no_wait || self.config.unserved_wait == Span::ZERO)
             && !wish.leased
@@ -268,7 +275,7 @@ impl<P: Payload> Broker<P> {
             return Err(worker_gone(0).into());
         };
         if registration.has_free_slot() && !registration.is_held_back() {
-            return Ok(Route::Now(worker));
+            return Ok(Route::Wanted(worker));
         }
         if !wish.leased {
             // The others that wait for the service get each second slot of this worker at the most.
@@ -327,12 +334,15 @@ impl<P: Payload> Broker<P> {
     ) {
         let service = match route {
             Route::Queue(service) => Some(service),
-            Route::Now(worker) | Route::Pin(worker) => self.services.service_of(worker),
+            Route::Next(worker) | Route::Wanted(worker) | Route::Pin(worker) => {
+                self.services.service_of(worker)
+            }
         };
         let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
         call.set_service(service);
         match route {
-            Route::Now(worker) => self.dispatch(now, key, worker, body, out),
+            Route::Next(worker) => self.dispatch(now, key, worker, body, true, out),
+            Route::Wanted(worker) => self.dispatch(now, key, worker, body, false, out),
             Route::Queue(_) => {
                 self.keep_body(key, body.detach());
                 self.enqueue(key, false);
@@ -346,13 +356,14 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    /// Gives a call that is in no list to a worker, with this body.
+    /// Gives a call that is in no list to a worker, with this body. `shares`: the call may begin a run or be one of it.
     pub(super) fn dispatch(
         &mut self,
         now: Time,
         key: Key,
         worker: Key,
         body: P,
+        shares: bool,
         out: &mut Vec<Action<P>>,
     ) {
         if let Some(refusal) = self.cannot_take(key, worker) {
@@ -380,7 +391,10 @@ impl<P: Payload> Broker<P> {
             kind,
             body,
         };
-        let given = self.services.start(&mut self.calls, worker, key, self.unread.input(), size);
+        // The reply to a call with streams tells nothing about a run.
+        let shares = shares && !kind.is_stream();
+        let start = Start { now, input: self.unread.input(), size, shares };
+        let given = self.services.start(&mut self.calls, worker, key, &start);
         self.stats.dispatched += 1;
         self.calls.set_timer(key, deadline);
         if let Some(kept) = kept {
@@ -404,7 +418,7 @@ impl<P: Payload> Broker<P> {
         out: &mut Vec<Action<P>>,
     ) {
         if let Some(body) = self.release_body(key) {
-            self.dispatch(now, key, worker, body, out);
+            self.dispatch(now, key, worker, body, false, out);
         }
     }
 

@@ -183,7 +183,7 @@ impl<P: Payload> Broker<P> {
         call.set_service(service);
         let key = self.calls.insert(call);
         self.schemas.asked(place, key);
-        self.dispatch(now, key, worker, body, out);
+        self.dispatch(now, key, worker, body, false, out);
         None
     }
 

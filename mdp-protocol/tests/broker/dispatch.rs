@@ -1,5 +1,7 @@
 //! Who is given a call, whose reply counts, and how a call ends.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use crate::support::{call, not_started};
 use mdp_protocol::Code;
 use mdp_protocol::broker::{Cause, Config, Input, Note};
@@ -306,4 +308,119 @@ fn a_refusal_after_a_lost_attempt_does_not_claim_that_nothing_ran() {
     let told = "c: FINAL 1 UNAVAILABLE MAYBE_EXECUTED: the last attempt ended as UNAVAILABLE \
                 before a handler was started; in an earlier one the handler may have run";
     assert_eq!(bench.take().first().map(String::as_str), Some(told));
+}
+
+/// A service with 20 workers.
+fn with_twenty_workers() -> Bench {
+    let mut bench = Bench::new(Config::default());
+    for n in 0..20 {
+        bench.worker(&format!("w{n}"), "s.S", 64);
+    }
+    bench.hello("c");
+    bench.take();
+    bench
+}
+
+/// Makes 100 calls within a millisecond. Each worker answers its calls one after another, each of which takes so long.
+/// Returns how many workers got calls, and the most calls of one.
+fn burst(bench: &mut Bench, round: u64, ms_each: u64) -> (usize, usize) {
+    for n in 0..100 {
+        bench.request("c", round * 100 + n, "s.S/M");
+    }
+    let mut calls: BTreeMap<String, VecDeque<String>> = BTreeMap::new();
+    for line in bench.take() {
+        let (worker, request) = line.split_once(": REQUEST ").unwrap();
+        let handle = request.split(' ').next().unwrap().to_owned();
+        calls.entry(worker.to_owned()).or_default().push_back(handle);
+    }
+    let most = calls.values().map(VecDeque::len).max().unwrap();
+    let workers = calls.len();
+    for _ in 0..most {
+        bench.now += ms_each;
+        for (worker, calls) in &mut calls {
+            if let Some(handle) = calls.pop_front() {
+                bench.done(worker, &handle);
+            }
+        }
+    }
+    assert_eq!(bench.take().len(), 100);
+    bench.now += 1;
+    (workers, most)
+}
+
+/// docs/performance.md, "1,000 workers of the service that is called".
+#[test]
+fn calls_of_a_burst_go_to_workers_in_runs_where_they_do_not_wait_for_each_other() {
+    let mut bench = with_twenty_workers();
+    assert_eq!(burst(&mut bench, 0, 0), (20, 5), "nothing is known at first");
+    for round in 1..20 {
+        burst(&mut bench, round, 0);
+    }
+    let (workers, most) = burst(&mut bench, 20, 0);
+    assert!(workers <= 4 + 96_usize.div_ceil(16), "{workers} workers");
+    assert!(most <= 16, "a run takes a quarter of the slots at the most, and took {most}");
+}
+
+#[test]
+fn calls_of_a_burst_are_spread_where_they_would_wait_for_each_other() {
+    let mut bench = with_twenty_workers();
+    for round in 0..20 {
+        let (workers, most) = burst(&mut bench, round, 1);
+        assert_eq!(workers, 20);
+        assert!(most <= 6, "one call more for a look whether runs pay now, and not {most}");
+    }
+}
+
+#[test]
+fn a_run_ends_where_the_handlers_become_slow() {
+    let mut bench = with_twenty_workers();
+    for round in 0..20 {
+        burst(&mut bench, round, 0);
+    }
+    assert!(burst(&mut bench, 20, 0).0 < 12);
+    for round in 21..40 {
+        burst(&mut bench, round, 2);
+    }
+    assert_eq!(burst(&mut bench, 40, 2).0, 20);
+}
+
+/// A bench whose service has got to know that runs pay, and the worker whose run goes on.
+fn within_a_run() -> (Bench, String) {
+    let mut bench = with_twenty_workers();
+    for round in 0..20 {
+        burst(&mut bench, round, 0);
+    }
+    let mut given = Vec::new();
+    for n in 0..8 {
+        bench.request("c", 100_000 + n, "s.S/M");
+        given.extend(bench.take());
+    }
+    let workers: Vec<_> = given.iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(workers[5], workers[7], "a run: {workers:?}");
+    let worker = workers[7].to_owned();
+    (bench, worker)
+}
+
+#[test]
+fn a_worker_that_leaves_ends_its_run() {
+    for leave in [Record::Drain, Record::Disconnect(DisconnectReason::Shutdown)] {
+        let (mut bench, worker) = within_a_run();
+        bench.say(&worker, leave);
+        bench.take();
+        bench.request("c", 200_000, "s.S/M");
+        let line = bench.take().remove(0);
+        assert!(line.contains(": REQUEST ") && !line.starts_with(&format!("{worker}:")), "{line}");
+    }
+}
+
+#[test]
+fn a_call_that_wants_one_worker_is_in_no_run() {
+    let (mut bench, worker) = within_a_run();
+    let other = if worker == "w3" { "w4" } else { "w3" };
+    for number in 0..3 {
+        bench.request_as("c", 200_000 + number, "s.S/M", 10_000, false, other);
+        assert!(bench.take()[0].starts_with(&format!("{other}: REQUEST ")));
+        bench.request("c", 300_000 + number, "s.S/M");
+        assert!(bench.take()[0].starts_with(&format!("{worker}: REQUEST ")), "its run goes on");
+    }
 }

@@ -48,6 +48,7 @@ use super::backlog::Backlog;
 use super::flow::Flow;
 use super::io::Name;
 use super::routing::Request;
+use super::services::RunNumber;
 use super::{BY_STATE, Broker};
 use crate::list::{Linked, ListLink};
 use crate::payload::Payload;
@@ -101,6 +102,8 @@ pub(super) struct BrokerCall<P> {
     body: Option<P>,
     /// The body's size while it is kept, in bytes.
     bytes: u32,
+    /// The run of its worker that it belongs to, if the replies to that are timed; else 0.
+    run: RunNumber,
     /// The place of what its caller's principal uses, which stays there while it counts this call; or [`UNCOUNTED`].
     usage: u32,
     by_state: ListLink,
@@ -208,6 +211,7 @@ impl<P> BrokerCall<P> {
             backlog: None,
             body: None,
             bytes: 0,
+            run: 0,
             usage: UNCOUNTED,
             by_state: ListLink::default(),
             by_client: ListLink::default(),
@@ -258,6 +262,17 @@ impl<P> BrokerCall<P> {
 
     pub(super) fn set_row(&mut self, row: Option<Key>) {
         self.row = row;
+    }
+
+    /// Its reply is timed with the others of this run.
+    pub(super) fn set_run(&mut self, run: RunNumber) {
+        self.run = run;
+    }
+
+    /// The run whose replies are timed together with its own; 0: none.
+    #[inline]
+    pub(super) fn run(&self) -> RunNumber {
+        self.run
     }
 
     /// Counts the call for the principal with the usage at this index, or for none, with [`UNCOUNTED`]. Returns the

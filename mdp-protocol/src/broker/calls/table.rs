@@ -211,6 +211,7 @@ impl<P> Calls<P> {
             call.since = low_bits(now);
         }
         call.attempt = call.attempt.saturating_add(1);
+        call.run = 0;
         call.state = CallState::Running(worker);
         if call.leased {
             call.deadline = run_until;

@@ -2,10 +2,12 @@
 //!
 //! Waiting calls are first in, first out for each client and go round robin between clients: a
 //! service has a ring of [`Turn`]s, one for each client that waits. Workers stand in 64 lists by
-//! load, so the least loaded one, and among equals the one used longest ago, is found in O(1).
+//! load, so the least loaded one, and among equals the one used longest ago, is found in O(1). Under load it gets several
+//! calls in a row ([`runs`]).
 
 mod offers;
 mod queue;
+mod runs;
 mod table;
 
 use alloc::collections::BTreeMap;
@@ -20,7 +22,9 @@ use crate::slab::Key;
 use crate::time::Time;
 use crate::wire::SchemaHash;
 use crate::wire::listing::CallStats;
-pub(super) use table::Services;
+pub(super) use runs::RunNumber;
+use runs::{ReplyTimes, Runs};
+pub(super) use table::{Services, Start};
 
 /// A name that has workers, or calls that wait for one.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub(super) struct Service {
     /// The slots of workers that get new calls.
     slots: u64,
     pace: Pace,
+    runs: Runs,
     /// Where most is waiting, as far as that was seen when a call came.
     longest: Option<Key>,
     queued: usize,
@@ -94,6 +99,7 @@ pub(super) struct Registration {
     held_back: bool,
     /// What it was given within the input that is handled.
     given: Given,
+    reply_times: ReplyTimes,
     link: ListLink,
 }
 
@@ -284,6 +290,7 @@ impl Registration {
             retired: false,
             held_back,
             given: Given::default(),
+            reply_times: ReplyTimes::default(),
             link: ListLink::default(),
         }
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::runs::{Place, RunNumber, Runs};
 use super::{FreeWorkers, Given, Registration, Service, Turn};
 use crate::broker::BY_STATE;
 use crate::broker::calls::{CallState, Calls};
@@ -36,6 +37,17 @@ pub(in crate::broker) struct Longest {
     pub(in crate::broker) last: Key,
     /// How much of the queue its calls take.
     pub(in crate::broker) share: usize,
+}
+
+/// A call that a worker is given.
+pub(in crate::broker) struct Start {
+    pub(in crate::broker) now: Time,
+    /// The number of the input that is handled.
+    pub(in crate::broker) input: u64,
+    /// The bytes of the call's body.
+    pub(in crate::broker) size: usize,
+    /// It may begin a run or be one of it.
+    pub(in crate::broker) shares: bool,
 }
 
 /// A slot that is free again.
@@ -116,6 +128,7 @@ impl Services {
             turns: List::default(),
             slots: 0,
             pace: Pace::default(),
+            runs: Runs::default(),
             longest: None,
             queued: 0,
             queued_bytes: 0,
@@ -215,6 +228,14 @@ impl Services {
         self.table.get(service)?.free.next()
     }
 
+    /// The worker that is next for a call of a service: the one whose run goes on, or that with the lowest load.
+    #[inline]
+    pub(in crate::broker) fn next_worker(&self, now: Time, service: Key) -> Option<Key> {
+        let entry = self.table.get(service)?;
+        let takes = |key: &Key| self.workers.get(*key).is_some_and(Registration::takes_calls);
+        entry.runs.worker(now).filter(takes).or_else(|| entry.free.next())
+    }
+
     /// A worker is given a call. Returns the bytes that it was given within this input.
     #[inline]
     pub(in crate::broker) fn start<P>(
@@ -222,20 +243,59 @@ impl Services {
         calls: &mut Calls<P>,
         worker: Key,
         call: Key,
-        input: u64,
-        size: usize,
+        start: &Start,
     ) -> usize {
         let Some(entry) = self.workers.get_mut(worker) else { return 0 };
         entry.running += 1;
         entry.call_stats.requests += 1;
         calls.push_back(&mut entry.calls, call);
-        if entry.given.input != input {
-            entry.given = Given { input, bytes: 0 };
+        if entry.given.input != start.input {
+            entry.given = Given { input: start.input, bytes: 0 };
         }
-        entry.given.bytes += size;
+        entry.given.bytes += start.size;
         let given = entry.given.bytes;
+        if start.shares
+            && let Some(number) = self.count_start(start.now, worker)
+            && let Some(call) = calls.get_mut(call)
+        {
+            call.set_run(number);
+        }
         self.reload(worker);
         given
+    }
+
+    /// Counts a call for the runs of its service. Returns the number of its run if its reply is to be timed.
+    #[inline]
+    fn count_start(&mut self, now: Time, worker: Key) -> Option<RunNumber> {
+        let entry = self.workers.get_mut(worker)?;
+        let service = self.table.get_mut(entry.service)?;
+        match service.runs.started(now, worker, entry.capacity, service.serving) {
+            Place::Alone => None,
+            Place::First => {
+                let (number, late) = entry.reply_times.begin(now);
+                if let Some((waited, calls)) = late {
+                    service.runs.count(waited, calls);
+                }
+                service.runs.measure(number);
+                (number != 0).then_some(number)
+            }
+            Place::Next(number) => entry.reply_times.join(number).then_some(number),
+        }
+    }
+
+    /// A worker has answered a call of a run. `has_run`: its handler has run to its end.
+    pub(in crate::broker) fn answered_in_run(
+        &mut self,
+        now: Time,
+        worker: Key,
+        run: RunNumber,
+        has_run: bool,
+    ) {
+        let Some(entry) = self.workers.get_mut(worker) else { return };
+        let Some((waited, calls)) = entry.reply_times.answered(now, run, has_run) else { return };
+        if let Some(service) = self.table.get_mut(entry.service) {
+            service.runs.count(waited, calls);
+        }
     }
 
     /// A slot of a worker is free again.
