@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hmac_sha256::Hash;
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
     FileDescriptorSet, MethodDescriptorProto,
 };
-use sha2::{Digest, Sha256};
 
 use crate::SchemaError;
 use crate::fields::{Cardinality, keyword};
@@ -29,7 +29,7 @@ pub const HASH_LEN: usize = 16;
 ///
 /// The set does not have the service or a type, declares a name twice, or uses an edition.
 pub fn hash(set: &FileDescriptorSet, service: &str) -> Result<[u8; HASH_LEN], SchemaError> {
-    let digest = Sha256::digest(contract(set, service)?);
+    let digest = Hash::hash(contract(set, service)?.as_bytes());
     let mut hash = [0; HASH_LEN];
     hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     Ok(hash)
