@@ -35,6 +35,9 @@ pub(crate) struct Settings {
     /// Where the table, the figures and the plot are written.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     pub(crate) out: PathBuf,
+    /// Compares with the last run that is kept in DIR/history. Each run is kept there, up to 50.
+    #[arg(long)]
+    pub(crate) history: bool,
     /// Only says what there is to measure.
     #[arg(long)]
     pub(crate) list: bool,
@@ -48,7 +51,11 @@ pub(crate) enum Part {
     RelayProxy,
     /// Sends back what it gets.
     #[command(hide = true)]
-    RelayWorker { endpoint: String },
+    RelayWorker {
+        endpoint: String,
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+    },
     /// A blocking client of the relay.
     #[command(hide = true)]
     RelayClient {
@@ -87,7 +94,11 @@ pub(crate) enum Part {
     NatsServer,
     /// Answers requests over NATS.
     #[command(hide = true)]
-    NatsWorker { endpoint: String },
+    NatsWorker {
+        endpoint: String,
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+    },
     /// Makes requests over NATS.
     #[command(hide = true)]
     NatsClient {
@@ -118,10 +129,12 @@ pub(crate) enum Part {
     /// This project's broker.
     #[command(hide = true)]
     TypedBroker(BrokerArgs),
-    /// This project's worker.
+    /// This project's workers.
     #[command(hide = true)]
     TypedWorker {
         endpoint: String,
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
         #[command(flatten)]
         args: PeerArgs,
     },

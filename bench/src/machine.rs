@@ -14,6 +14,7 @@ pub(crate) fn describe() -> Vec<String> {
         format!("date: {}", today()),
         format!("machine: {cores} cores, {}, {:.1} GiB", processor(), memory_gib()),
         format!("kernel: {}", line_of("/proc/sys/kernel/osrelease")),
+        format!("build: {}", env!("BUILD")),
         format!("load before (1, 5, 15 minutes): {}", load()),
         format!(
             "versions: mdp {}, libzmq {major}.{minor}.{patch}, nats-server {nats}, async-nats {}, \

@@ -26,14 +26,15 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
             listed => Ok(listed?),
         };
     }
-    let about = machine::describe();
-    for line in &about {
-        eprintln!("{line}");
-    }
     let (rounds, seconds) = match settings.quick {
         true => QUICK,
         false => (settings.rounds, settings.seconds),
     };
+    let mut about = machine::describe();
+    about.push(format!("rounds: {rounds} of {seconds} s"));
+    for line in &about {
+        eprintln!("{line}");
+    }
     let stage = Stage::new(Duration::from_secs_f64(seconds))?;
     if nats::version().is_none() {
         leave_out_nats(&mut series);
@@ -64,7 +65,7 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
         }
     }
     progress.clear();
-    report::write(&settings.out, &about, &series)?;
+    report::write(&settings.out, &about, &series, settings.history)?;
     ensure!(failed == 0, "{failed} measurements failed, as told above");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::growth::Crowd;
 use super::memory::Of;
-use super::{Case, Side, What};
+use super::{Case, Shape, Side, What};
 use crate::load::PAYLOAD;
 
 const MIB: usize = 1 << 20;
@@ -25,6 +25,13 @@ const CALLS: &[(&str, usize, usize, &[Named])] = &[
     ("metrics-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Scraped)]),
     ("policy-256", 256, PAYLOAD, &[("without", Side::Typed), ("with", Side::Policy)]),
     ("policy-curve-256", 256, PAYLOAD, &[("without", Side::Curve), ("with", Side::CurvePolicy)]),
+];
+
+/// Many connections: the name of a group, and its shape. All sides have as many calls in flight.
+const MANY: &[(&str, Shape)] = &[
+    ("many-8x32", Shape { connections: 8, each: 32, workers: 4 }),
+    ("many-64x4", Shape { connections: 64, each: 4, workers: 16 }),
+    ("many-256x1", Shape { connections: 256, each: 1, workers: 16 }),
 ];
 
 const ALL: &[Named] = &[
@@ -62,6 +69,11 @@ pub(crate) fn all() -> Vec<Case> {
     for &(group, in_flight, bytes, sides) in CALLS {
         for &(name, side) in sides {
             add(group, name, What::Calls { side, in_flight, bytes }, false);
+        }
+    }
+    for &(group, shape) in MANY {
+        for (name, side) in BROKERED.iter().copied().chain([("tonic", Side::Tonic)]) {
+            add(group, name, What::Many { side, shape }, true);
         }
     }
     for &(name, side) in ALL {

@@ -40,6 +40,8 @@ pub(crate) struct Case {
 pub(crate) enum What {
     /// A number of calls in flight, of so many bytes.
     Calls { side: Side, in_flight: usize, bytes: usize },
+    /// Many connections, each with some calls in flight, and several workers.
+    Many { side: Side, shape: Shape },
     /// The bytes of 256 calls in flight on the client's connection.
     Overhead(Side),
     /// Calls at a fixed rate.
@@ -58,6 +60,16 @@ pub(crate) enum What {
     Generator,
 }
 
+/// How many peers there are, and what they do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Shape {
+    /// Connections of clients.
+    connections: usize,
+    /// Calls in flight over each.
+    each: usize,
+    workers: usize,
+}
+
 /// What all measurements have in common.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -71,7 +83,10 @@ impl Case {
     /// Whether it needs a program that may be missing.
     pub(crate) fn needs_nats(&self) -> bool {
         match self.what {
-            What::Calls { side, .. } | What::Overhead(side) | What::Open(side) => side.needs_nats(),
+            What::Calls { side, .. }
+            | What::Many { side, .. }
+            | What::Overhead(side)
+            | What::Open(side) => side.needs_nats(),
             _ => false,
         }
     }
@@ -81,6 +96,11 @@ impl Case {
             What::Calls { side, in_flight, bytes } => {
                 let servers = side.start(stage, false)?;
                 servers.measure(stage.closed(in_flight, bytes), None)
+            }
+            What::Many { side, shape: Shape { connections, each, workers } } => {
+                let servers = side.start_with(stage, false, workers)?;
+                let load = stage.closed(connections * each, PAYLOAD);
+                servers.measure(Load { connections, ..load }, None)
             }
             What::Overhead(side) => overhead(side, stage),
             What::Open(side) => open::measure(side, stage),
@@ -117,7 +137,7 @@ impl Stage {
     /// A number of calls in flight.
     fn closed(&self, in_flight: usize, bytes: usize) -> Load {
         let (warm_up_ms, measure_ms) = (self.warm_up_ms, self.measure_ms);
-        Load { in_flight, bytes, rate: 0.0, warm_up_ms, measure_ms }
+        Load { in_flight, connections: 1, bytes, rate: 0.0, warm_up_ms, measure_ms }
     }
 }
 

@@ -100,8 +100,13 @@ impl Side {
         matches!(self.roles().2, "typed-client" | "stream-client" | "tonic-client")
     }
 
-    /// Starts all but the client. `wide`: with room for a crowd.
+    /// Starts all but the client, with one worker. `wide`: with room for a crowd.
     pub(super) fn start(self, stage: &Stage, wide: bool) -> Result<Servers> {
+        self.start_with(stage, wide, 1)
+    }
+
+    /// Starts all but the client. A side without anything between has one server, whatever the number of workers.
+    pub(super) fn start_with(self, stage: &Stage, wide: bool, workers: usize) -> Result<Servers> {
         let (middle, worker, client) = self.roles();
         let environment = self.environment();
         let keys = match self {
@@ -131,7 +136,10 @@ impl Side {
             middle.look_at(back.parse().context("the server's process")?);
             back.clone_from(&front);
         }
-        let of_worker = [vec![back.clone()], keys.clone()].concat();
+        let mut of_worker = [vec![back.clone()], keys.clone()].concat();
+        if workers > 1 {
+            of_worker.push(format!("--workers={workers}"));
+        }
         let worker = Process::start_in(environment, worker, &of_worker)?;
         worker.expect("ready", Duration::ZERO)?;
         let of_client = match self {

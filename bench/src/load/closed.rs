@@ -6,13 +6,14 @@ use anyhow::{Result, ensure};
 
 use super::{Caller, Load, Times, Window};
 
-pub(super) async fn run(caller: impl Caller, load: Load) -> Result<()> {
+pub(super) async fn run(callers: Vec<impl Caller>, load: Load) -> Result<()> {
     let (window, bell) = Window::open(load);
-    let callers: Vec<_> =
-        (0..load.in_flight).map(|_| tokio::spawn(calls(caller.clone(), load, window))).collect();
+    let callers = callers.iter().cycle().take(load.in_flight);
+    let tasks: Vec<_> =
+        callers.map(|caller| tokio::spawn(calls(caller.clone(), load, window))).collect();
     let mut all = Times::default();
-    for caller in callers {
-        all.append(caller.await??);
+    for task in tasks {
+        all.append(task.await??);
     }
     all.tell(bell)
 }

@@ -21,9 +21,12 @@ pub(crate) const ITEMS_A_LOOK: u64 = 64;
 /// How a client is to work.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
-    /// Calls in flight.
+    /// Calls in flight, over all connections.
     #[arg(long)]
     pub(crate) in_flight: usize,
+    /// Connections, which share the calls.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) connections: usize,
     /// Bytes in each body.
     #[arg(long)]
     pub(crate) bytes: usize,
@@ -43,6 +46,7 @@ impl Load {
     pub(crate) fn arguments(&self) -> Vec<String> {
         vec![
             format!("--in-flight={}", self.in_flight),
+            format!("--connections={}", self.connections),
             format!("--bytes={}", self.bytes),
             format!("--rate={}", self.rate),
             format!("--warm-up-ms={}", self.warm_up_ms),
@@ -54,6 +58,21 @@ impl Load {
     pub(crate) fn body(&self) -> Bytes {
         vec![7; self.bytes].into()
     }
+
+    /// Fails if it is for several connections, which only some peers have.
+    pub(crate) fn needs_one_connection(&self) -> Result<()> {
+        ensure!(self.connections == 1, "this client has one connection, not {}", self.connections);
+        Ok(())
+    }
+
+    /// Opens its connections.
+    pub(crate) async fn open<C>(&self, connection: impl AsyncFn() -> Result<C>) -> Result<Vec<C>> {
+        let mut all = Vec::new();
+        for _ in 0..self.connections {
+            all.push(connection().await?);
+        }
+        Ok(all)
+    }
 }
 
 /// Somebody who calls from tokio tasks.
@@ -62,9 +81,9 @@ pub(crate) trait Caller: Clone + Send + 'static {
     fn call(&self, body: Bytes) -> impl Future<Output = Result<usize>> + Send;
 }
 
-/// Calls as the load says, and tells the parent.
-pub(crate) async fn run(caller: impl Caller, load: Load) -> Result<()> {
-    if load.rate > 0.0 { open::run(caller, load).await } else { closed::run(caller, load).await }
+/// Calls over these connections as the load says, and tells the parent.
+pub(crate) async fn run(callers: Vec<impl Caller>, load: Load) -> Result<()> {
+    if load.rate > 0.0 { open::run(callers, load).await } else { closed::run(callers, load).await }
 }
 
 /// The time in which calls are counted.

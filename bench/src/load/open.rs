@@ -4,10 +4,11 @@
 //! while it lasted, also for those that could not be made in time. A closed loop, and a clock that starts when the
 //! request is really sent, would forget these: this is what is called coordinated omission.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::sync::mpsc;
 
 use super::{Caller, Load, Times, Window};
@@ -66,11 +67,12 @@ impl Pace {
     }
 }
 
-pub(super) async fn run(caller: impl Caller, load: Load) -> Result<()> {
-    let body = load.body();
+pub(super) async fn run(callers: Vec<impl Caller>, load: Load) -> Result<()> {
+    let (body, turn) = (load.body(), AtomicUsize::new(0));
     let call = move || {
-        let (caller, body) = (caller.clone(), body.clone());
-        async move { caller.call(body).await }
+        let turn = turn.fetch_add(1, Ordering::Relaxed) % callers.len().max(1);
+        let (caller, body) = (callers.get(turn).cloned(), body.clone());
+        async move { caller.context("no connection")?.call(body).await }
     };
     let when = |outcome: Result<usize>, now: Instant, window: &Window| {
         let bytes = outcome?;
@@ -123,7 +125,14 @@ mod tests {
 
     #[test]
     fn each_call_is_due_once_and_in_its_time() {
-        let load = Load { in_flight: 0, bytes: 0, rate: 10_000.0, warm_up_ms: 0, measure_ms: 50 };
+        let load = Load {
+            in_flight: 0,
+            connections: 1,
+            bytes: 0,
+            rate: 10_000.0,
+            warm_up_ms: 0,
+            measure_ms: 50,
+        };
         let (window, _bell) = Window::open(load);
         let (tell, ticks) = channel();
         let pace = Pace::new(load);

@@ -114,6 +114,7 @@ fn answer(socket: &Socket) -> Result<()> {
 /// Keeps a window of requests in flight and measures. Replies come in any order, so a request's number is in its
 /// body.
 pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
+    load.needs_one_connection()?;
     let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
     socket.set_rcvtimeo(REPLY_MS)?;
     socket.connect(endpoint)?;

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
-use async_nats::Client;
+use async_nats::{Client, Subscriber};
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 
 use super::runtime;
@@ -14,6 +15,8 @@ use crate::load::{self, Caller, Load};
 /// The program of Debian's package of that name, and of others'.
 pub(crate) const PROGRAM: &str = "nats-server";
 const SUBJECT: &str = "echo";
+/// Workers of one queue group share the requests.
+const GROUP: &str = "workers";
 
 /// Stands around the server, which would not notice that its parent is gone.
 pub(crate) fn server() -> Result<()> {
@@ -48,25 +51,36 @@ fn end(server: &mut Child) {
     let _ = server.wait();
 }
 
-/// Sends back what it gets, until the parent ends it.
-pub(crate) fn worker(address: &str) -> Result<()> {
+/// Workers that share the requests and send back what they get, until the parent ends them.
+pub(crate) fn worker(address: &str, workers: usize) -> Result<()> {
     runtime()?.block_on(async {
-        let client = async_nats::connect(address).await?;
-        let mut requests = client.subscribe(SUBJECT).await?;
-        // Only what the server has heard counts.
-        client.flush().await?;
-        println!("ready");
-        while let Some(request) = requests.next().await {
-            let reply = request.reply.context("a request wants a reply")?;
-            client.publish(reply, request.payload).await?;
+        let mut all = JoinSet::new();
+        for _ in 0..workers {
+            let client = async_nats::connect(address).await?;
+            let requests = client.queue_subscribe(SUBJECT, GROUP.to_string()).await?;
+            // Only what the server has heard counts.
+            client.flush().await?;
+            all.spawn(answer(client, requests));
         }
-        anyhow::bail!("the subscription ended")
+        println!("ready");
+        all.join_next().await.context("no worker")??
     })
+}
+
+async fn answer(client: Client, mut requests: Subscriber) -> Result<()> {
+    while let Some(request) = requests.next().await {
+        let reply = request.reply.context("a request wants a reply")?;
+        client.publish(reply, request.payload).await?;
+    }
+    anyhow::bail!("the subscription ended")
 }
 
 /// Calls as the load says, and measures.
 pub(crate) fn client(address: &str, load: Load) -> Result<()> {
-    runtime()?.block_on(async { load::run(async_nats::connect(address).await?, load).await })
+    runtime()?.block_on(async {
+        let connect = async || -> Result<_> { Ok(async_nats::connect(address).await?) };
+        load::run(load.open(connect).await?, load).await
+    })
 }
 
 impl Caller for Client {

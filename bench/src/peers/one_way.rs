@@ -43,6 +43,7 @@ pub(crate) fn worker(endpoint: &str) -> Result<()> {
 
 /// Counts.
 pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
+    load.needs_one_connection()?;
     let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
     socket.set_rcvtimeo(REPLY_MS)?;
     socket.connect(endpoint)?;

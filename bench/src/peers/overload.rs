@@ -39,12 +39,13 @@ pub(crate) fn worker(endpoint: &str) -> Result<()> {
 
 /// Calls as the load says, and counts those that ended well.
 pub(crate) fn client(endpoint: &str, timeout_ms: u64, load: Load) -> Result<()> {
+    load.needs_one_connection()?;
     runtime()?.block_on(async {
         let builder = Client::builder().connect(endpoint).max_calls(1 << 20);
         let client = builder.timeout(Duration::from_millis(timeout_ms)).open().await?;
         let echo = EchoClient::new(client);
         if load.rate == 0.0 {
-            return load::run(echo, load).await;
+            return load::run(vec![echo], load).await;
         }
         let body = load.body();
         let call = move || {

@@ -3,9 +3,10 @@
 //! two frames, a call number and the payload, behind the routing id.
 
 use std::collections::VecDeque;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use zmq::{Message, Socket};
 
 use super::sockets::{HIGH_WATER, REPLY_MS, bind, socket};
@@ -23,11 +24,26 @@ pub(crate) fn proxy() -> Result<()> {
     zmq::proxy(&front, &back).context("the proxy ended")
 }
 
-/// Sends each message back as it came, until the parent ends it.
-pub(crate) fn worker(endpoint: &str) -> Result<()> {
-    let socket = socket(&zmq::Context::new(), zmq::DEALER, HIGH_WATER)?;
-    socket.connect(endpoint)?;
+/// Workers, each with a thread, that send each message back as it came, until the parent ends them.
+pub(crate) fn worker(endpoint: &str, workers: usize) -> Result<()> {
+    let context = zmq::Context::new();
+    let mut all = Vec::new();
+    for _ in 0..workers {
+        let socket = socket(&context, zmq::DEALER, HIGH_WATER)?;
+        socket.connect(endpoint)?;
+        all.push(socket);
+    }
     println!("ready");
+    let last = all.pop().context("no worker")?;
+    let others: Vec<_> =
+        all.into_iter().map(|socket| thread::spawn(|| send_back(socket))).collect();
+    send_back(last)?;
+    others
+        .into_iter()
+        .try_for_each(|other| other.join().map_err(|_| anyhow!("a worker panicked"))?)
+}
+
+fn send_back(socket: Socket) -> Result<()> {
     loop {
         let frame = socket.recv_msg(0)?;
         let flags = if frame.get_more() { zmq::SNDMORE } else { 0 };
@@ -38,11 +54,53 @@ pub(crate) fn worker(endpoint: &str) -> Result<()> {
 /// Calls as the load says, and measures.
 pub(crate) fn client(endpoint: &str, load: Load) -> Result<()> {
     let context = zmq::Context::new();
-    let socket = socket(&context, zmq::DEALER, HIGH_WATER)?;
-    socket.set_rcvtimeo(REPLY_MS)?;
-    socket.connect(endpoint)?;
-    let calls = Calls { socket, body: load.body().to_vec(), sent: VecDeque::new(), number: 0 };
-    if load.rate > 0.0 { open(&context, calls, load) } else { closed(calls, load) }
+    let mut all = Vec::new();
+    for _ in 0..load.connections {
+        let socket = socket(&context, zmq::DEALER, HIGH_WATER)?;
+        socket.set_rcvtimeo(REPLY_MS)?;
+        socket.connect(endpoint)?;
+        let body = load.body().to_vec();
+        all.push(Calls { socket, body, sent: VecDeque::new(), number: 0 });
+    }
+    match (all.len(), all.pop()) {
+        (1, Some(calls)) if load.rate > 0.0 => open(&context, calls, load),
+        (1, Some(calls)) => closed(calls, load),
+        (_, Some(calls)) if load.rate == 0.0 => {
+            all.push(calls);
+            closed_over_many(all, load)
+        }
+        _ => bail!("a fixed rate wants one connection"),
+    }
+}
+
+/// Keeps a window in flight over several connections.
+fn closed_over_many(mut all: Vec<Calls>, load: Load) -> Result<()> {
+    let (window, bell) = Window::open(load);
+    let mut times = Times::default();
+    let each = load.in_flight / all.len().max(1);
+    for calls in &mut all {
+        for _ in 0..each {
+            calls.send(Instant::now())?;
+        }
+    }
+    loop {
+        let mut items: Vec<_> =
+            all.iter().map(|calls| calls.socket.as_poll_item(zmq::POLLIN)).collect();
+        ensure!(zmq::poll(&mut items, REPLY_MS.into())? > 0, "no reply");
+        let ready: Vec<_> = items.iter().map(zmq::PollItem::is_readable).collect();
+        for (calls, _) in all.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+            // Each in its turn.
+            for _ in 0..each {
+                let Some(at) = calls.receive(zmq::DONTWAIT)? else { break };
+                let now = Instant::now();
+                times.add(&window, at, now);
+                if !window.is_open(now) {
+                    return times.tell(bell);
+                }
+                calls.send(now)?;
+            }
+        }
+    }
 }
 
 /// Keeps a window in flight.
@@ -105,7 +163,7 @@ fn open(context: &zmq::Context, mut calls: Calls, load: Load) -> Result<()> {
 struct Calls {
     socket: Socket,
     body: Vec<u8>,
-    /// The way there and back keeps the order, so replies come in the order of their requests.
+    /// With one worker, replies come in the order of their requests: the first is the one.
     sent: VecDeque<(u64, Instant)>,
     number: u64,
 }
@@ -131,9 +189,8 @@ impl Calls {
         let number = number[..].try_into().context("the call number has eight bytes")?;
         let number = u64::from_be_bytes(number);
         ensure!(payload.len() == self.body.len(), "the reply has {} bytes", payload.len());
-        match self.sent.pop_front() {
-            Some((call, at)) if call == number => Ok(Some(at)),
-            expected => bail!("reply {number} came, not {expected:?}"),
-        }
+        let place = self.sent.iter().position(|(call, _)| *call == number);
+        let sent = place.and_then(|place| self.sent.remove(place));
+        sent.map(|(_, at)| Some(at)).with_context(|| format!("reply {number} is to no request"))
     }
 }

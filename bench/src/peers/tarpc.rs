@@ -41,13 +41,14 @@ pub(crate) fn worker() -> Result<()> {
 
 /// Calls as the load says, and measures.
 pub(crate) fn client(address: &str, load: Load) -> Result<()> {
+    load.needs_one_connection()?;
     runtime()?.block_on(async {
         let connection = tcp::connect(address, Bincode::default).await.context("no server")?;
         connection.get_ref().set_nodelay(true)?;
         let mut config = client::Config::default();
         // Beyond any load, as elsewhere.
         config.max_in_flight_requests = 1 << 20;
-        load::run(EchoClient::new(config, connection).spawn(), load).await
+        load::run(vec![EchoClient::new(config, connection).spawn()], load).await
     })
 }
 

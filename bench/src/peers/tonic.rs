@@ -31,8 +31,10 @@ pub(crate) fn worker() -> Result<()> {
 
 /// Calls as the load says, and measures.
 pub(crate) fn client(address: &str, load: Load) -> Result<()> {
-    runtime()?
-        .block_on(async { load::run(EchoClient::connect(address.to_string()).await?, load).await })
+    runtime()?.block_on(async {
+        let connect = async || -> Result<_> { Ok(EchoClient::connect(address.to_string()).await?) };
+        load::run(load.open(connect).await?, load).await
+    })
 }
 
 impl Caller for EchoClient<Channel> {

@@ -132,16 +132,20 @@ fn policy(who: Who, folder: Option<&Path>) -> Result<Policy> {
     Ok(Policy::parse(&text)?)
 }
 
-/// A worker, until the parent ends it.
-pub(crate) fn worker(endpoint: &str, args: &PeerArgs) -> Result<()> {
+/// Workers, until the parent ends them.
+pub(crate) fn worker(endpoint: &str, args: &PeerArgs, workers: usize) -> Result<()> {
     runtime()?.block_on(async {
-        let mut builder: WorkerBuilder = Worker::builder().connect(endpoint).capacity(CAPACITY);
-        if let Some(curve) = args.curve()? {
-            builder = builder.curve(curve);
+        let mut all = Vec::new();
+        for _ in 0..workers {
+            let mut builder: WorkerBuilder = Worker::builder().connect(endpoint).capacity(CAPACITY);
+            if let Some(curve) = args.curve()? {
+                builder = builder.curve(curve);
+            }
+            let services = builder.serve(EchoWorker::new(Back)).serve(FountainWorker::new(Back));
+            let worker = services.start()?;
+            worker.connected().await.context("the worker stopped")?;
+            all.push(worker);
         }
-        let services = builder.serve(EchoWorker::new(Back)).serve(FountainWorker::new(Back));
-        let worker = services.start()?;
-        worker.connected().await.context("the worker stopped")?;
         println!("ready");
         std::future::pending().await
     })
@@ -150,12 +154,15 @@ pub(crate) fn worker(endpoint: &str, args: &PeerArgs) -> Result<()> {
 /// Calls as the load says, and measures.
 pub(crate) fn client(endpoint: &str, args: &PeerArgs, load: Load) -> Result<()> {
     runtime()?.block_on(async {
-        let mut builder = args.builder(endpoint)?;
-        if load.rate > 0.0 {
-            // At a fixed rate a stall makes more calls wait than are wanted elsewhere.
-            builder = builder.max_calls(MANY_CALLS).timeout(LONG);
-        }
-        load::run(EchoClient::new(builder.open().await?), load).await
+        let connect = async || -> Result<_> {
+            let mut builder = args.builder(endpoint)?;
+            if load.rate > 0.0 {
+                // At a fixed rate a stall makes more calls wait than are wanted elsewhere.
+                builder = builder.max_calls(MANY_CALLS).timeout(LONG);
+            }
+            Ok(EchoClient::new(builder.open().await?))
+        };
+        load::run(load.open(connect).await?, load).await
     })
 }
 
@@ -167,6 +174,7 @@ impl Caller for EchoClient {
 
 /// Counts the replies of one call, until the window closes.
 pub(crate) fn stream(endpoint: &str, args: &PeerArgs, load: Load) -> Result<()> {
+    load.needs_one_connection()?;
     runtime()?.block_on(async {
         let fountain = FountainClient::new(args.builder(endpoint)?.open().await?);
         let (window, bell) = Window::open(load);

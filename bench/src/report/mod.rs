@@ -1,6 +1,7 @@
 //! What the rounds gave: a table, the targets, the figures as CSV, and a plot.
 
 mod csv;
+mod history;
 mod series;
 mod svg;
 mod table;
@@ -14,8 +15,13 @@ use anyhow::{Context, Result};
 pub(crate) use series::Series;
 pub(crate) use targets::TARGETS;
 
-/// Prints what there is to say, and writes it to the folder.
-pub(crate) fn write(folder: &Path, about: &[String], series: &[Series]) -> Result<()> {
+/// Prints what there is to say, and writes it to the folder. `compare`: also with the last run that is kept there.
+pub(crate) fn write(
+    folder: &Path,
+    about: &[String],
+    series: &[Series],
+    compare: bool,
+) -> Result<()> {
     let verdicts = targets::verdicts(series);
     let mut text = about.join("\n");
     text.push_str("\n\n");
@@ -24,11 +30,20 @@ pub(crate) fn write(folder: &Path, about: &[String], series: &[Series]) -> Resul
     for verdict in &verdicts {
         text.push_str(&format!("{verdict}\n"));
     }
+    if compare {
+        text.push('\n');
+        match history::last(folder)? {
+            Some(last) => text.push_str(&last.compared_with(&verdicts)),
+            None => text.push_str("no earlier run is kept to compare with\n"),
+        }
+    }
     print!("\n{text}");
+    let ratios = csv::ratios(&verdicts);
+    history::keep(folder, about, &ratios)?;
     let files = [
         ("table.txt", text),
         ("rounds.csv", csv::rounds(series)),
-        ("ratios.csv", csv::ratios(&verdicts)),
+        ("ratios.csv", ratios),
         ("plot.svg", svg::plot(about, series, &verdicts)),
     ];
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

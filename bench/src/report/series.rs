@@ -37,6 +37,11 @@ impl Series {
 }
 
 impl Spread {
+    /// Whether it seems to be of one round alone, which tells nothing about chance.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.low.total_cmp(&self.high).is_eq()
+    }
+
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
         let middle = values.len() / 2;

@@ -57,6 +57,15 @@ pub(crate) const TARGETS: &[Target] = &[
     typed("unary-1-p50-over-tonic", "unary-1", P50, "tonic", AtMost(1.0)),
     typed("unary-1-p50-over-tarpc", "unary-1", P50, "tarpc", AtMost(1.2)),
     typed("unary-4096-over-raw", "unary-4096", Rate, "raw", AtLeast(2.0)),
+    typed("many-8x32-over-raw", "many-8x32", Rate, "raw", AtLeast(2.0)),
+    typed("many-8x32-over-nats", "many-8x32", Rate, "nats", AtLeast(2.0)),
+    typed("many-8x32-over-tonic", "many-8x32", Rate, "tonic", Bound::None),
+    typed("many-64x4-over-raw", "many-64x4", Rate, "raw", AtLeast(2.0)),
+    typed("many-64x4-over-nats", "many-64x4", Rate, "nats", AtLeast(2.0)),
+    typed("many-64x4-over-tonic", "many-64x4", Rate, "tonic", Bound::None),
+    typed("many-256x1-over-raw", "many-256x1", Rate, "raw", AtLeast(2.0)),
+    typed("many-256x1-over-nats", "many-256x1", Rate, "nats", AtLeast(2.0)),
+    typed("many-256x1-over-tonic", "many-256x1", Rate, "tonic", Bound::None),
     typed("unary-1mib-over-raw", "unary-1mib", Throughput, "raw", AtLeast(1.0)),
     typed("unary-1mib-broker-cpu-over-proxy", "unary-1mib", CpuPerKib, "raw", Bound::None),
     typed("stream-over-raw", "stream", Rate, "raw", AtLeast(2.0)),
@@ -280,7 +289,7 @@ mod tests {
         );
         assert_eq!(
             line("unary-256-over-nats"),
-            "ratio unary-256-over-nats none target >=5.00 missing (nats-server not found)"
+            "ratio unary-256-over-nats none target >=4.00 missing (nats-server not found)"
         );
     }
 }
