@@ -97,6 +97,8 @@ struct Remote {
     failed: bool,
     /// The connection takes nothing more.
     broken: bool,
+    /// It was sent a message, or was asked to take one.
+    greeted: bool,
 }
 
 impl Connections {
@@ -229,8 +231,15 @@ impl Connection {
     pub(super) fn new(stream: Accepted, side: &ServerSide) -> io::Result<Self> {
         let host = stream.host().map(Arc::from);
         let wire = side.wire()?;
-        let remote =
-            Remote { stream, wire, drained: false, closing: false, failed: false, broken: false };
+        let remote = Remote {
+            stream,
+            wire,
+            drained: false,
+            closing: false,
+            failed: false,
+            broken: false,
+            greeted: false,
+        };
         let way = Way::Remote(Box::new(remote));
         let identity = Identity::anonymous();
         let held = VecDeque::new();
@@ -261,9 +270,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn takes_messages(&self) -> bool {
-        match &self.way {
-            Way::Remote(remote) => remote.wire.is_ready() && !remote.broken,
+    /// Whether the peer may still read messages.
+    pub(super) fn takes_messages(&mut self) -> bool {
+        match &mut self.way {
+            Way::Remote(remote) => remote.takes_messages(),
             Way::Local(_) => true,
         }
     }
@@ -440,6 +450,18 @@ impl Connection {
 }
 
 impl Remote {
+    fn takes_messages(&mut self) -> bool {
+        if self.broken || !self.wire.is_ready() {
+            return false;
+        }
+        if !std::mem::replace(&mut self.greeted, true) {
+            // What a worker said before it gave this broker up may have waited here until now. Calls that are sent to it
+            // would count as given to a worker.
+            self.closing |= self.stream.has_ended();
+        }
+        !self.closing
+    }
+
     /// Reads what is there. `false`: nothing.
     fn read(&mut self, scratch: &mut [u8]) -> Result<bool, String> {
         if std::mem::take(&mut self.drained) && !self.closing {

@@ -480,8 +480,8 @@ impl Router {
     /// The connection of a peer that takes messages.
     fn receiver(&mut self, route: &[u8]) -> Result<(Route, &mut Connection), Unsent> {
         let route = <[u8; ROUTE]>::try_from(route).map_err(|_| Unsent::Gone)?.into();
-        let connection = self.connections.get_mut(route).filter(|found| found.takes_messages());
-        connection.map(|connection| (route, connection)).ok_or(Unsent::Gone)
+        let connection = self.connections.get_mut(route).ok_or(Unsent::Gone)?;
+        if connection.takes_messages() { Ok((route, connection)) } else { Err(Unsent::Gone) }
     }
 
     /// Returns the next peer that has gone.

@@ -1,6 +1,7 @@
 //! Byte streams of connections: tcp and Unix sockets, for tokio's tasks and for the router's thread.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
@@ -179,6 +180,21 @@ impl Accepted {
         match self {
             Accepted::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_string()),
             Accepted::Unix(_) => None,
+        }
+    }
+
+    /// Whether the peer has closed the connection, and all that it sent was read.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut next = [MaybeUninit::uninit()];
+        let peeked = match self {
+            Accepted::Tcp(stream) => SockRef::from(stream).peek(&mut next),
+            Accepted::Unix(stream) => SockRef::from(stream).peek(&mut next),
+        };
+        match peeked {
+            Ok(bytes) => bytes == 0,
+            Err(error) => {
+                !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use mdp_protocol::{Limits, Span};
 use super::router::{Message, Router};
 use super::wire::SERVER_HANDSHAKE_MS;
 use super::{Dealer, Hub, WakeHandle};
+use crate::error::Unsent;
 use crate::packet::{InPacket, OutPacket};
 use crate::security::curve::CurveClient;
 use crate::security::{AllowList, HandshakeFault, KeyPair};
@@ -41,10 +42,11 @@ fn next(router: &mut Router) -> Message {
     panic!("nothing came");
 }
 
-/// The broker's thread stands still for longer than a handshake may take, and the peer was in time.
-#[test]
-fn what_came_in_time_is_read_before_it_counts_as_late() {
-    let mut router = router(&Arc::default(), "tcp://127.0.0.1:*", None);
+/// The rest of a handshake, and a message.
+const HELLO: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER\0\x05hello";
+
+/// A connection whose greetings are exchanged.
+fn greeted(router: &mut Router) -> TcpStream {
     let mut peer = TcpStream::connect(&router.endpoints()[0]["tcp://".len()..]).unwrap();
     let mut greeting = [0; 64];
     (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
@@ -59,7 +61,43 @@ fn what_came_in_time_is_read_before_it_counts_as_late() {
         router.wait(Some(Span::from_ms(5))).unwrap();
     }
     peer.set_nonblocking(false).unwrap();
-    peer.write_all(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER\0\x05hello").unwrap();
+    peer
+}
+
+/// A worker that waited for a busy broker in vain: what it said is read after it has left. Nothing is sent to it, so that
+/// its calls count as not given to it.
+#[test]
+fn a_peer_that_has_left_takes_no_messages() {
+    let mut router = router(&Arc::default(), "tcp://127.0.0.1:*", None);
+    for leaves_before in [true, false] {
+        let mut peer = greeted(&mut router);
+        peer.write_all(HELLO).unwrap();
+        let from = match leaves_before {
+            true => {
+                drop(peer);
+                next(&mut router).from
+            }
+            false => {
+                let from = next(&mut router).from;
+                drop(peer);
+                from
+            }
+        };
+        let sent = router.send(from.as_bytes(), &mut out(b"work", &[]), Some(()));
+        assert_eq!(sent, Err(Unsent::Gone), "it left before it was read: {leaves_before}");
+    }
+    let mut peer = greeted(&mut router);
+    peer.write_all(HELLO).unwrap();
+    let from = next(&mut router).from;
+    router.send(from.as_bytes(), &mut out(b"work", &[]), Some(())).unwrap();
+}
+
+/// The broker's thread stands still for longer than a handshake may take, and the peer was in time.
+#[test]
+fn what_came_in_time_is_read_before_it_counts_as_late() {
+    let mut router = router(&Arc::default(), "tcp://127.0.0.1:*", None);
+    let mut peer = greeted(&mut router);
+    peer.write_all(HELLO).unwrap();
     thread::sleep(Duration::from_millis(SERVER_HANDSHAKE_MS + 100));
     assert_eq!(&*next(&mut router).packet.first, b"hello");
 }
