@@ -243,6 +243,11 @@ impl PeerSession {
         self.seen = now;
     }
 
+    /// Whether an attempt to open a session has failed, or a session was lost.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.backoff.has_failed()
+    }
+
     /// Whether there is neither a session nor an attempt to open one.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })

@@ -233,6 +233,8 @@ pub struct Worker {
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
+    /// READY was sent, to the broker that HELLO was sent to last.
+    registered: bool,
     /// The millisecond whose timers have been handled.
     timers_done: Option<Time>,
 }
@@ -268,6 +270,7 @@ impl Worker {
             paths: Paths::new(&config.methods),
             nobody: Arc::from([]),
             closed: false,
+            registered: false,
             timers_done: None,
             config,
         }
@@ -283,7 +286,9 @@ impl Worker {
         let timers_due = self.timers_done != Some(now) || matches!(input, Input::Tick);
         match input {
             Input::Record(record) => match self.session.record(now, record, out) {
-                Heard::Nothing | Heard::Opened => {}
+                Heard::Nothing => {}
+                Heard::Opened if self.registered => {}
+                Heard::Opened => self.register(now, out),
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
@@ -354,6 +359,7 @@ impl Worker {
     }
 
     fn register<P>(&mut self, now: Time, out: &mut Vec<Action<P>>) {
+        self.registered = true;
         for offer in &self.config.services {
             let record = Record::Ready {
                 service: offer.service.clone(),
@@ -625,8 +631,10 @@ impl Worker {
         }
         match self.session.tick(now, out) {
             Ticked::Nothing => {}
-            // In one packet with HELLO, so that WELCOME finds the worker registered.
-            Ticked::SaidHello => self.register(now, out),
+            // In one packet with HELLO, so that WELCOME finds the worker registered. Not after a failure: if the broker is
+            // too busy to answer in time, it would give its calls to a worker that has left.
+            Ticked::SaidHello if !self.session.has_failed() => self.register(now, out),
+            Ticked::SaidHello => self.registered = false,
             Ticked::Lost(cause) => self.lost(now, cause, out),
         }
     }

@@ -293,16 +293,12 @@ fn a_lost_session_stops_all_handlers_and_it_registers_anew() {
     assert!((50..=100).contains(&pause), "{pause}");
     bench.pass(pause);
     let hello = "HELLO w 1000 ms x3";
-    let opening = [
-        "connecting 0",
-        "connect 0",
-        hello,
-        "READY s.S 1",
-        "READY t.T 2 schema abababababababababababababababab",
-    ];
-    assert_eq!(bench.take(), opening, "in one packet, so WELCOME finds it registered");
+    let opening = ["connecting 0", "connect 0", hello];
+    assert_eq!(bench.take(), opening, "a busy broker gives no calls to a worker that has left");
     bench.welcome();
-    assert_eq!(bench.take(), ["connected as w"]);
+    let registered =
+        ["connected as w", "READY s.S 1", "READY t.T 2 schema abababababababababababababababab"];
+    assert_eq!(bench.take(), registered);
     bench.request(1, "s.S/M", 60_000);
     assert!(bench.take()[0].starts_with("start"), "its slots are free");
 }
