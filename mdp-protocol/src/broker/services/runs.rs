@@ -16,13 +16,14 @@ const SPREAD: u32 = 4;
 const FEW_WORKERS: usize = 8;
 /// The most calls of a run, and the part of a worker's slots that they may take.
 const LONGEST: u32 = 32;
-const PART_OF_SLOTS: u32 = 4;
+const PART_OF_SLOTS: u32 = 2;
 /// The time that the last call of a run may wait for the others, on average, in microseconds.
 const MAY_WAIT_US: u64 = 500;
 /// Where runs do not pay, one of so many calls is the first of a run of two, which tells whether they pay now.
 const PROBE: u32 = 64;
-/// A run that takes longer does not count for more.
-const MAX_WAIT: Span = Span::from_ms(10);
+/// A run that takes longer does not count for more: once in a while a worker does not get a processor for a moment. Where
+/// handlers are slow, runs become shorter and shorter until this is much for each of their calls.
+const MAX_WAIT: Span = Span::from_ms(2);
 /// The replies to a run are waited for until this time has passed.
 const PATIENCE: Span = Span::from_secs(1);
 /// At this number of calls the counts are halved, so that newer runs count for more.
@@ -141,7 +142,7 @@ impl Runs {
 
 impl Cost {
     fn add(&mut self, waited: Span, calls: u32) {
-        self.waited_ms += waited.min(MAX_WAIT.times(calls.into())).as_ms();
+        self.waited_ms += waited.min(MAX_WAIT).as_ms();
         self.calls += u64::from(calls);
         if self.calls >= FADE {
             self.waited_ms /= 2;
@@ -167,7 +168,7 @@ impl ReplyTimes {
             return (0, None);
         }
         let others = self.calls.saturating_sub(1);
-        let count = (late && others > 0).then(|| (MAX_WAIT.times(others.into()), others));
+        let count = (late && others > 0).then_some((MAX_WAIT, others));
         let number = self.number.checked_add(1).unwrap_or(1);
         *self = ReplyTimes { number, calls: 1, left: 1, begun: now, first: None };
         (number, count)
