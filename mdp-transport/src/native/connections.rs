@@ -97,8 +97,10 @@ struct Remote {
     failed: bool,
     /// The connection takes nothing more.
     broken: bool,
-    /// It was sent a message, or was asked to take one.
+    /// It was asked to take a message before.
     greeted: bool,
+    /// The peer had left before that.
+    has_left: bool,
 }
 
 impl Connections {
@@ -239,6 +241,7 @@ impl Connection {
             failed: false,
             broken: false,
             greeted: false,
+            has_left: false,
         };
         let way = Way::Remote(Box::new(remote));
         let identity = Identity::anonymous();
@@ -456,10 +459,10 @@ impl Remote {
         }
         if !std::mem::replace(&mut self.greeted, true) {
             // What a worker said before it gave this broker up may have waited here until now. Calls that are sent to it
-            // would count as given to a worker.
-            self.closing |= self.stream.has_ended();
+            // would count as given to a worker. A peer that leaves later may have sent replies, which are read first.
+            self.has_left = self.closing || self.stream.has_ended();
         }
-        !self.closing
+        !self.has_left
     }
 
     /// Reads what is there. `false`: nothing.
