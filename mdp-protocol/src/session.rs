@@ -243,11 +243,6 @@ impl PeerSession {
         self.seen = now;
     }
 
-    /// Whether an attempt to open a session has failed, or a session was lost.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.backoff.has_failed()
-    }
-
     /// Whether there is neither a session nor an attempt to open one.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })
@@ -383,7 +378,8 @@ impl PeerSession {
     }
 
     /// The session is lost: after a pause the next endpoint is tried on a new socket (RFC 7 W6, W7). `true`: the broker had
-    /// taken this peer. A WELCOME alone does not say so, for a broker may refuse what comes behind HELLO.
+    /// taken this peer. A WELCOME alone does not say so, for a broker may refuse what comes behind HELLO,
+    /// or a READY after it.
     pub(crate) fn lose<P, A>(&mut self, now: Time, cause: LossCause, out: &mut Vec<A>) -> bool
     where
         A: From<SessionAction<P>>,

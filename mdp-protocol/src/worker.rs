@@ -233,6 +233,8 @@ pub struct Worker {
     /// The empty id, shared: an `Arc` of its own would be an allocation for each reply.
     nobody: Arc<[u8]>,
     closed: bool,
+    /// It has said HELLO before.
+    has_tried: bool,
     /// READY was sent, to the broker that HELLO was sent to last.
     registered: bool,
     /// The millisecond whose timers have been handled.
@@ -270,6 +272,7 @@ impl Worker {
             paths: Paths::new(&config.methods),
             nobody: Arc::from([]),
             closed: false,
+            has_tried: false,
             registered: false,
             timers_done: None,
             config,
@@ -631,9 +634,11 @@ impl Worker {
         }
         match self.session.tick(now, out) {
             Ticked::Nothing => {}
-            // In one packet with HELLO, so that WELCOME finds the worker registered. Not after a failure: if the broker is
-            // too busy to answer in time, it would give its calls to a worker that has left.
-            Ticked::SaidHello if !self.session.has_failed() => self.register(now, out),
+            // The first time in one packet with HELLO, so that WELCOME finds the worker registered. Later not: a broker that is
+            // too busy to answer in time would give its calls to a worker that has left.
+            Ticked::SaidHello if !core::mem::replace(&mut self.has_tried, true) => {
+                self.register(now, out);
+            }
             Ticked::SaidHello => self.registered = false,
             Ticked::Lost(cause) => self.lost(now, cause, out),
         }

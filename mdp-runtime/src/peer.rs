@@ -118,6 +118,9 @@ impl Peer {
     pub(crate) fn perform(&mut self, action: SessionAction<Body>) -> Result<(), Broken> {
         match action {
             SessionAction::State(state) => {
+                if let ConnectionState::Disconnected(cause) = &state {
+                    self.link.leave(cause);
+                }
                 if let Some(state) = self.link.explained(state) {
                     self.tell(state);
                 }
@@ -245,6 +248,13 @@ impl BrokerLink {
         match self {
             BrokerLink::Rpc(rpc) => rpc.perform(options, action),
             BrokerLink::Classic(side) => side.perform(clock.now(), options, action),
+        }
+    }
+
+    /// Closes the socket of a session that is over, so that the broker does not take this peer for a living one.
+    fn leave(&mut self, cause: &LossCause) {
+        if let BrokerLink::Rpc(rpc) = self {
+            rpc.leave(cause);
         }
     }
 
@@ -503,6 +513,19 @@ impl RpcLink {
     /// Whether the connection was made since the last call.
     fn take_made(&mut self) -> bool {
         std::mem::take(&mut self.made)
+    }
+
+    /// Closes the socket after the loss of the session. A worker that leaves while its runtime is stalled has said so, and
+    /// that is still written.
+    fn leave(&mut self, cause: &LossCause) {
+        if *cause == LossCause::Stalled {
+            // An error means that the connection is lost anyway.
+            let _ = self.flush();
+            drop(self.take_socket());
+        } else {
+            self.discard();
+        }
+        self.gather.packets.clear();
     }
 
     /// Closes the socket and drops its messages.

@@ -185,6 +185,8 @@ impl BrokerDriver {
     /// Reports the connections that were lost.
     fn lost_connections(&mut self, now: Time) {
         while let Some(loss) = self.router.next_loss(now) {
+            // What a lost peer was given within this turn fails now, and counts as not given to it.
+            self.flush();
             match loss {
                 Loss::Of(route) => {
                     if let Some(session) = self.core.session_at(route.as_bytes()) {
@@ -397,7 +399,8 @@ impl BrokerDriver {
                 self.core.handle(now, Input::Verdict { call, verdict }, &mut actions);
             } else if let Some(lost) = self.lost.pop_front() {
                 let to = lost.session;
-                for (call, body) in lost.requests {
+                // Each one goes to the front of its queue, so the last one comes first.
+                for (call, body) in lost.requests.into_iter().rev() {
                     self.core.handle(now, Input::Undelivered { to, call, body }, &mut actions);
                 }
                 let end = match lost.limit {
@@ -496,9 +499,9 @@ impl BrokerDriver {
         }
     }
 
-    /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone.
+    /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone. Packets of one receiver
+    /// are reported together, since its session ends with the report.
     fn failed(&mut self, failed: Failed) {
-        let limit = met(failed.failure);
         let InPacket { first: packet, frames } = failed.packet;
         let mut heads = Vec::new();
         let body = |head: &Head| Body::of(head, &packet, &frames);
@@ -507,8 +510,14 @@ impl BrokerDriver {
             Ok(Record::Request { call, body, .. }) => Some((call, body)),
             _ => None,
         });
-        let requests = requests.collect();
-        self.lost.push_back(Lost { session: failed.session, limit, requests });
+        let session = failed.session;
+        match self.lost.iter_mut().find(|lost| lost.session == session) {
+            Some(lost) => lost.requests.extend(requests),
+            None => {
+                let (limit, requests) = (met(failed.failure), requests.collect());
+                self.lost.push_back(Lost { session, limit, requests });
+            }
+        }
     }
 }
 

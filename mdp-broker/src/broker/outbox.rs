@@ -98,10 +98,14 @@ impl Outbox {
         record: &Outgoing<Body>,
     ) -> Result<(), Failed> {
         let Some(peer) = peer(&mut self.peers, to) else { return Ok(()) };
-        if peer.broken {
+        if peer.broken && !matches!(record, Record::Request { .. }) {
             return Ok(());
         }
         listing::put(&mut peer.packer, record);
+        if peer.broken {
+            // It comes back, as those in the packet that failed.
+            return Err(peer.fail(Failure::Socket(Unsent::Gone)));
+        }
         peer.requests &= is_for_worker(record);
         if peer.cost() >= peer.charged + CHARGE_FROM {
             peer.charge(&self.limits, &mut self.accounts)?;

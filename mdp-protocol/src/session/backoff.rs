@@ -26,11 +26,6 @@ impl Backoff {
         config.handshake.times(1 << self.failures.min(3))
     }
 
-    /// Whether an attempt has failed since the last success.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failures > 0
-    }
-
     /// The attempt succeeded: the pauses start again at the shortest.
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;

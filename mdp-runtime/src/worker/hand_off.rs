@@ -11,8 +11,9 @@ use std::time::Duration;
 
 /// How often the standby thread checks while there is work. It takes over after one to two of these intervals.
 const LOOK: Duration = Duration::from_millis(5);
-/// After this many checks without work the standby thread sleeps until there is work. More would cost a worker with some calls
-/// a second more than these do: of a thousand such workers in a process, all standby threads would be awake.
+/// After this many checks without work the standby thread sleeps until there is work. With more, the checks of a worker
+/// with a few calls a second would cost more than its calls, and in a process with a thousand such workers all standby
+/// threads would be awake.
 const QUIET_LOOKS: u32 = 2;
 
 /// A place for a driver of type `D`.

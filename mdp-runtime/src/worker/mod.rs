@@ -94,7 +94,8 @@ impl Worker {
     }
 
     /// Returns the state of the connection; the receiver also reports each change. [`ConnectionState::Connected`] has
-    /// the id under which the broker knows the worker. Over classic MDP there is no id, and there are several
+    /// the id under which the broker knows the worker. When the worker has come back after a loss, the broker may read its
+    /// offers a moment after that. Over classic MDP there is no id, and there are several
     /// connections: the worker is connected while a broker answers on one of them.
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()

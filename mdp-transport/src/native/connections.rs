@@ -79,6 +79,10 @@ pub(super) struct Connection {
     held: VecDeque<InPacket>,
     /// The message that it has begun, if that is large.
     begun: Begun,
+    /// It was asked to take a message before.
+    asked: bool,
+    /// The peer had left before that.
+    has_left: bool,
 }
 
 enum Way {
@@ -97,10 +101,6 @@ struct Remote {
     failed: bool,
     /// The connection takes nothing more.
     broken: bool,
-    /// It was asked to take a message before.
-    greeted: bool,
-    /// The peer had left before that.
-    has_left: bool,
 }
 
 impl Connections {
@@ -132,6 +132,8 @@ impl Connections {
             paused: false,
             held: VecDeque::new(),
             begun: None,
+            asked: false,
+            has_left: false,
         };
         self.put(route, connection);
         route
@@ -233,20 +235,20 @@ impl Connection {
     pub(super) fn new(stream: Accepted, side: &ServerSide) -> io::Result<Self> {
         let host = stream.host().map(Arc::from);
         let wire = side.wire()?;
-        let remote = Remote {
-            stream,
-            wire,
-            drained: false,
-            closing: false,
-            failed: false,
-            broken: false,
-            greeted: false,
-            has_left: false,
-        };
+        let remote =
+            Remote { stream, wire, drained: false, closing: false, failed: false, broken: false };
         let way = Way::Remote(Box::new(remote));
-        let identity = Identity::anonymous();
-        let held = VecDeque::new();
-        Ok(Connection { way, identity, host, listed: true, paused: false, held, begun: None })
+        Ok(Connection {
+            way,
+            identity: Identity::anonymous(),
+            host,
+            listed: true,
+            paused: false,
+            held: VecDeque::new(),
+            begun: None,
+            asked: false,
+            has_left: false,
+        })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -273,12 +275,20 @@ impl Connection {
         }
     }
 
-    /// Whether the peer may still read messages.
+    /// Whether it takes messages. One whose peer has left before the first of them never does: what a worker said before it
+    /// gave this broker up may have waited here until now, and calls that are sent to it would count as given to a worker.
+    /// A peer that leaves later may have sent replies, which are read first.
     pub(super) fn takes_messages(&mut self) -> bool {
-        match &mut self.way {
-            Way::Remote(remote) => remote.takes_messages(),
-            Way::Local(_) => true,
+        let first = !std::mem::replace(&mut self.asked, true);
+        match &self.way {
+            Way::Remote(remote) if remote.broken || !remote.wire.is_ready() => return false,
+            Way::Remote(remote) if first => {
+                self.has_left = remote.closing || remote.stream.has_ended();
+            }
+            Way::Local(mailbox) if first => self.has_left = mailbox.has_left(),
+            _ => {}
         }
+        !self.has_left
     }
 
     /// The connection may have input. Whether it is to be listed: it is not yet.
@@ -453,18 +463,6 @@ impl Connection {
 }
 
 impl Remote {
-    fn takes_messages(&mut self) -> bool {
-        if self.broken || !self.wire.is_ready() {
-            return false;
-        }
-        if !std::mem::replace(&mut self.greeted, true) {
-            // What a worker said before it gave this broker up may have waited here until now. Calls that are sent to it
-            // would count as given to a worker. A peer that leaves later may have sent replies, which are read first.
-            self.has_left = self.closing || self.stream.has_ended();
-        }
-        !self.has_left
-    }
-
     /// Reads what is there. `false`: nothing.
     fn read(&mut self, scratch: &mut [u8]) -> Result<bool, String> {
         if std::mem::take(&mut self.drained) && !self.closing {

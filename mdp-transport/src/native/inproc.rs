@@ -59,6 +59,8 @@ pub(super) struct Mailbox {
     waiting: AtomicUsize,
     /// The router has ended.
     closed: AtomicBool,
+    /// The dealer has ended.
+    left: AtomicBool,
     /// The dealer's task, while it waits.
     task: Mutex<Option<Waker>>,
 }
@@ -121,6 +123,7 @@ impl Hub {
             messages: Mutex::default(),
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             task: Mutex::default(),
         });
         inbox.put(Letter::Opened(Arc::clone(&mailbox)));
@@ -236,6 +239,11 @@ impl Mailbox {
         self.wake();
     }
 
+    /// Whether the dealer has ended.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
     /// The router ends the connection.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -286,6 +294,7 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
+        self.mailbox.left.store(true, Ordering::Release);
         // What the dealer does not take any more is dropped now, with what counts it.
         lock(&self.mailbox.messages).clear();
         self.inbox.put(Letter::Closed(Arc::clone(&self.mailbox)));

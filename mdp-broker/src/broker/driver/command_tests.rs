@@ -4,8 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use bytes::Bytes;
 use mdp_call::body::Packer;
-use mdp_protocol::wire::Record;
+use mdp_protocol::wire::{CallKind, Record};
 use mdp_transport::testing::Stranger;
 
 /// A driver with its command sender and its waker.
@@ -134,4 +135,43 @@ fn many_questions_are_one_report_a_turn() {
     assert!(made.windows(2).all(|pair| Arc::ptr_eq(&pair[0], &pair[1])));
     assert_eq!(stats.try_recv().unwrap().sessions, 0);
     assert!(fixture.driver.pending.reports.is_empty() && fixture.driver.pending.stats.is_empty());
+}
+
+/// A worker offers a service and leaves, and both is read within one turn: nobody has seen the calls that it was given.
+#[test]
+fn calls_for_a_worker_that_has_left_wait_for_another_one() {
+    const CALLS: u64 = 300;
+    let mut fixture = Fixture::new();
+    let hello = Record::Hello { id: &b""[..], heartbeat: Span::from_secs(1), liveness: 3 };
+    let mut packer = Packer::default();
+    let client = Stranger::connect(&fixture.context, "inproc://commands");
+    packer.put(&hello);
+    client.send(&packer.take().first);
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    for call in 0..CALLS {
+        packer.put(&Record::Request {
+            call,
+            timeout: Span::from_secs(60),
+            idempotent: false,
+            attempt: 1,
+            peer: &b""[..],
+            kind: CallKind::Unary,
+            body: Body::with_payload("s.S/M", None, Bytes::from_static(b"x")),
+        });
+        client.send(&packer.take().first);
+    }
+    let worker = Stranger::connect(&fixture.context, "inproc://commands");
+    packer.put(&hello);
+    let capacity = u32::try_from(CALLS).unwrap();
+    packer.put(&Record::Ready { service: &b"s.S"[..], capacity, schema: None });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fixture.driver.core.stats().queued < CALLS as usize {
+        assert!(Instant::now() < deadline, "{:?}", fixture.driver.core.stats());
+        fixture.driver.turn(&fixture.inbox).unwrap();
+    }
+    worker.send(&packer.take().first);
+    drop(worker);
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    let stats = fixture.driver.core.stats();
+    assert_eq!((stats.queued as u64, stats.running, stats.sessions), (CALLS, 0, 1), "{stats:?}");
 }

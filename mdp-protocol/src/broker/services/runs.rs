@@ -21,8 +21,8 @@ const PART_OF_SLOTS: u32 = 2;
 const MAY_WAIT_US: u64 = 500;
 /// Where runs do not pay, one of so many calls is the first of a run of two, which tells whether they pay now.
 const PROBE: u32 = 64;
-/// A run that takes longer does not count for more: once in a while a worker does not get a processor for a moment. Where
-/// handlers are slow, runs become shorter and shorter until this is much for each of their calls.
+/// A run that takes longer counts as this long: once in a while a worker does not get a processor for a moment. The shorter
+/// the runs become, the more this is for each of their calls.
 const MAX_WAIT: Span = Span::from_ms(2);
 /// The replies to a run are waited for until this time has passed.
 const PATIENCE: Span = Span::from_secs(1);
