@@ -20,6 +20,7 @@ pub const VALUES: &[&str] = &[
     "Quantiles",
     "Request",
     "Sender",
+    "Start",
     "Step",
     "Wish",
 ];
