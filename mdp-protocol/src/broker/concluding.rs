@@ -58,10 +58,10 @@ impl<P: Payload> Broker<P> {
         mut end: End<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let running = self.calls.get(key).is_some_and(BrokerCall::is_running);
+        let call = self.calls.get(key);
+        let (running, run) = call.map_or((false, 0), |call| (call.is_running(), call.run()));
         // A worker that has sent a part of a stream has started a handler, whatever it says.
         end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
-        let run = self.calls.get(key).map_or(0, BrokerCall::run);
         if run != 0 {
             self.services.answered_in_run(now, worker, run, running && !end.not_started);
         }

@@ -68,8 +68,8 @@ pub(super) struct Wish<'a> {
 
 /// Where a request may go.
 pub(super) enum Route {
-    /// To this worker, which is next, now.
-    Next(Key),
+    /// To this worker, which is next, now. `counts`: for the runs of the service.
+    Next { worker: Key, counts: bool },
     /// To this worker, which is the one that is wanted, now.
     Wanted(Key),
     /// Into the queue of this service.
@@ -232,12 +232,9 @@ impl<P: Payload> Broker<P> {
         if !wish.target.is_empty() {
             return self.route_to_worker(called, wish, body, out);
         }
-        let worker = found.and_then(|service| match wish.kind.is_stream() {
-            true => self.services.free_worker(service),
-            false => self.services.next_worker(self.last, service),
-        });
-        if let Some(worker) = worker {
-            return Ok(Route::Next(worker));
+        let next = found.and_then(|service| self.services.next_worker(self.last, service));
+        if let Some((worker, counts)) = next {
+            return Ok(Route::Next { worker, counts });
         }
         if (wish.no_wait || self.config.unserved_wait == Span::ZERO)
             && !wish.leased
@@ -334,14 +331,16 @@ impl<P: Payload> Broker<P> {
     ) {
         let service = match route {
             Route::Queue(service) => Some(service),
-            Route::Next(worker) | Route::Wanted(worker) | Route::Pin(worker) => {
+            Route::Next { worker, .. } | Route::Wanted(worker) | Route::Pin(worker) => {
                 self.services.service_of(worker)
             }
         };
         let Some((call, service)) = self.calls.get_mut(key).zip(service) else { return };
         call.set_service(service);
         match route {
-            Route::Next(worker) => self.dispatch(now, key, worker, body, true, out),
+            Route::Next { worker, counts } => {
+                self.dispatch(now, key, worker, body, counts, out);
+            }
             Route::Wanted(worker) => self.dispatch(now, key, worker, body, false, out),
             Route::Queue(_) => {
                 self.keep_body(key, body.detach());

@@ -13,7 +13,7 @@ use crate::time::{Span, Time};
 /// The calls of a service within a millisecond that go to the worker with the lowest load, each on its own.
 const SPREAD: u32 = 4;
 /// With so many workers or fewer, the calls of a burst share packets without runs.
-const FEW_WORKERS: usize = 8;
+pub(super) const FEW_WORKERS: usize = 8;
 /// The most calls of a run, and the part of a worker's slots that they may take.
 const LONGEST: u32 = 32;
 const PART_OF_SLOTS: u32 = 2;
@@ -89,15 +89,14 @@ impl Runs {
         Some(run.worker)
     }
 
-    /// A worker with so many slots is given a call. `workers`: those that may get calls of the service.
+    /// A worker with so many slots is given a call.
     #[inline]
-    pub(super) fn started(&mut self, now: Time, worker: Key, slots: u32, workers: usize) -> Place {
+    pub(super) fn started(&mut self, now: Time, worker: Key, slots: u32) -> Place {
         if self.at != now {
             (self.at, self.started, self.current) = (now, 0, None);
         }
         self.started = self.started.saturating_add(1);
-        if workers <= FEW_WORKERS || self.started <= SPREAD {
-            self.current = None;
+        if self.started <= SPREAD {
             return Place::Alone;
         }
         match self.current.take_if(|run| run.worker == worker) {

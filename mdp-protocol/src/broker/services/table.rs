@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::runs::{Place, RunNumber, Runs};
+use super::runs::{FEW_WORKERS, Place, RunNumber, Runs};
 use super::{FreeWorkers, Given, Registration, Service, Turn};
 use crate::broker::BY_STATE;
 use crate::broker::calls::{CallState, Calls};
@@ -228,12 +228,17 @@ impl Services {
         self.table.get(service)?.free.next()
     }
 
-    /// The worker that is next for a call of a service: the one whose run goes on, or that with the lowest load.
+    /// The worker that is next for a call of a service: the one whose run goes on, or that with the lowest load. With it,
+    /// whether the call counts for runs.
     #[inline]
-    pub(in crate::broker) fn next_worker(&self, now: Time, service: Key) -> Option<Key> {
+    pub(in crate::broker) fn next_worker(&self, now: Time, service: Key) -> Option<(Key, bool)> {
         let entry = self.table.get(service)?;
+        if entry.serving <= FEW_WORKERS {
+            return Some((entry.free.next()?, false));
+        }
         let takes = |key: &Key| self.workers.get(*key).is_some_and(Registration::takes_calls);
-        entry.runs.worker(now).filter(takes).or_else(|| entry.free.next())
+        let worker = entry.runs.worker(now).filter(takes).or_else(|| entry.free.next());
+        Some((worker?, true))
     }
 
     /// A worker is given a call. Returns the bytes that it was given within this input.
@@ -269,7 +274,7 @@ impl Services {
     fn count_start(&mut self, now: Time, worker: Key) -> Option<RunNumber> {
         let entry = self.workers.get_mut(worker)?;
         let service = self.table.get_mut(entry.service)?;
-        match service.runs.started(now, worker, entry.capacity, service.serving) {
+        match service.runs.started(now, worker, entry.capacity) {
             Place::Alone => None,
             Place::First => {
                 let (number, late) = entry.reply_times.begin(now);
