@@ -283,6 +283,11 @@ impl BrokerDriver {
         for record in records.into_iter().flatten() {
             match record {
                 Ok(record) => {
+                    if matches!(record, Record::Disconnect(_))
+                        && let Some(session) = self.core.session_at(route)
+                    {
+                        self.take_back(now, session);
+                    }
                     self.queue_spans.came(from, &record);
                     self.handle_at(now, Input::Record { from, record });
                 }
@@ -502,7 +507,26 @@ impl BrokerDriver {
     /// Records a packet that was not sent: no peer has seen its REQUESTs, and its receiver is gone. Packets of one receiver
     /// are reported together, since its session ends with the report.
     fn failed(&mut self, failed: Failed) {
-        let InPacket { first: packet, frames } = failed.packet;
+        let session = failed.session;
+        let requests = self.requests_of(failed.packet);
+        match self.lost.iter_mut().find(|lost| lost.session == session) {
+            Some(lost) => lost.requests.extend(requests),
+            None => self.lost.push_back(Lost { session, limit: met(failed.failure), requests }),
+        }
+    }
+
+    /// Takes back the REQUESTs that a peer was to be sent, and that it leaves before: nobody has seen them.
+    fn take_back(&mut self, now: Time, to: Key) {
+        let Some(packet) = self.outbox.take(to) else { return };
+        // Each one goes to the front of its queue, so the last one comes first.
+        for (call, body) in self.requests_of(packet).into_iter().rev() {
+            self.handle_at(now, Input::Undelivered { to, call, body });
+        }
+    }
+
+    /// The REQUESTs of a packet that was not sent.
+    fn requests_of(&self, packet: InPacket) -> Vec<(u64, Body)> {
+        let InPacket { first: packet, frames } = packet;
         let mut heads = Vec::new();
         let body = |head: &Head| Body::of(head, &packet, &frames);
         let records = wire::read(&packet, &frames, &self.limits, &mut heads, body);
@@ -510,14 +534,7 @@ impl BrokerDriver {
             Ok(Record::Request { call, body, .. }) => Some((call, body)),
             _ => None,
         });
-        let session = failed.session;
-        match self.lost.iter_mut().find(|lost| lost.session == session) {
-            Some(lost) => lost.requests.extend(requests),
-            None => {
-                let (limit, requests) = (met(failed.failure), requests.collect());
-                self.lost.push_back(Lost { session, limit, requests });
-            }
-        }
+        requests.collect()
     }
 }
 

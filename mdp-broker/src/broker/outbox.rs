@@ -168,6 +168,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// Takes what a session was to be sent.
+    pub(super) fn take(&mut self, session: Key) -> Option<InPacket> {
+        let peer = peer(&mut self.peers, session).filter(|peer| !peer.packer.is_empty())?;
+        let charged = peer.take_charged();
+        peer.account.refund(charged);
+        Some(peer.packer.take())
+    }
+
     /// Sends the remaining records of a session, as far as possible, and removes the session.
     pub(super) fn close(&mut self, router: &mut Router, key: Key) {
         let place = key.index() as usize;

@@ -140,7 +140,19 @@ fn many_questions_are_one_report_a_turn() {
 /// A worker offers a service and leaves, and both is read within one turn: nobody has seen the calls that it was given.
 #[test]
 fn calls_for_a_worker_that_has_left_wait_for_another_one() {
-    const CALLS: u64 = 300;
+    // With more than a packet has room for.
+    calls_wait_after(300, |_| {});
+}
+
+/// A worker offers a service and says DISCONNECT, and both is read within one turn.
+#[test]
+fn calls_for_a_worker_that_says_disconnect_wait_for_another_one() {
+    calls_wait_after(100, |packer| {
+        packer.put(&Record::<&[u8], Body>::Disconnect(DisconnectReason::Shutdown));
+    });
+}
+
+fn calls_wait_after(calls: u64, leave: impl FnOnce(&mut Packer)) {
     let mut fixture = Fixture::new();
     let hello = Record::Hello { id: &b""[..], heartbeat: Span::from_secs(1), liveness: 3 };
     let mut packer = Packer::default();
@@ -148,7 +160,7 @@ fn calls_for_a_worker_that_has_left_wait_for_another_one() {
     packer.put(&hello);
     client.send(&packer.take().first);
     fixture.driver.turn(&fixture.inbox).unwrap();
-    for call in 0..CALLS {
+    for call in 0..calls {
         packer.put(&Record::Request {
             call,
             timeout: Span::from_secs(60),
@@ -162,10 +174,11 @@ fn calls_for_a_worker_that_has_left_wait_for_another_one() {
     }
     let worker = Stranger::connect(&fixture.context, "inproc://commands");
     packer.put(&hello);
-    let capacity = u32::try_from(CALLS).unwrap();
+    let capacity = u32::try_from(calls).unwrap();
     packer.put(&Record::Ready { service: &b"s.S"[..], capacity, schema: None });
+    leave(&mut packer);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while fixture.driver.core.stats().queued < CALLS as usize {
+    while fixture.driver.core.stats().queued < calls as usize {
         assert!(Instant::now() < deadline, "{:?}", fixture.driver.core.stats());
         fixture.driver.turn(&fixture.inbox).unwrap();
     }
@@ -173,5 +186,5 @@ fn calls_for_a_worker_that_has_left_wait_for_another_one() {
     drop(worker);
     fixture.driver.turn(&fixture.inbox).unwrap();
     let stats = fixture.driver.core.stats();
-    assert_eq!((stats.queued as u64, stats.running, stats.sessions), (CALLS, 0, 1), "{stats:?}");
+    assert_eq!((stats.queued as u64, stats.running, stats.sessions), (calls, 0, 1), "{stats:?}");
 }
