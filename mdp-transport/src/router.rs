@@ -237,6 +237,15 @@ impl Router {
         }
     }
 
+    /// Returns the peers that have closed their side since the last call, of those whose handshake is over. What they have
+    /// sent before is still received; after it the [loss](Self::next_loss) is told. libzmq does not tell.
+    pub fn leaving(&mut self) -> Vec<Route> {
+        match &mut self.0 {
+            Kind::Native(router) => router.leaving(),
+            Kind::Libzmq(_) => Vec::new(),
+        }
+    }
+
     /// Returns the peers that live although no message of them came since the last call: a part of one did, or waits
     /// because the transport does not read it now. libzmq does not tell.
     pub fn alive(&mut self) -> Vec<Route> {

@@ -163,6 +163,7 @@ impl BrokerDriver {
 
     fn turn(&mut self, inbox: &mpsc::Receiver<BrokerCommand>) -> Result<(), SocketError> {
         self.look(false);
+        self.leaving();
         let more = self.receive(inbox)?;
         self.watch_out();
         self.commands(inbox);
@@ -174,12 +175,26 @@ impl BrokerDriver {
         let now = self.clock.now();
         self.lost_connections(now);
         self.signs_of_life(now);
+        // A session that ends now, for its silence say, was given what it was given.
+        self.flush();
         self.handle_at(now, Input::Tick);
         self.flush();
         if !more && !self.closed && !self.waker.is_called() && !self.spin() {
             self.wait()?;
         }
         Ok(())
+    }
+
+    /// Reports the peers that have closed their side. A worker among them gets no call any more, and those that it was not
+    /// sent come back; what it has sent before is still read.
+    fn leaving(&mut self) {
+        for route in self.router.leaving() {
+            let now = self.clock.now();
+            if let Some(session) = self.core.session_at(route.as_bytes()) {
+                self.handle_at(now, Input::Leaving { session });
+                self.take_back(now, session);
+            }
+        }
     }
 
     /// Reports the connections that were lost.
@@ -272,8 +287,8 @@ impl BrokerDriver {
             Ok(records) => Some(records),
             Err(error) => {
                 observe::invalid(route, &error);
-                let (from, reason) = (self.core.sender(route, identity), reason_for(error));
-                self.handle_at(now, Input::Invalid { from, reason });
+                let from = self.core.sender(route, identity);
+                self.invalid(now, from, reason_for(error));
                 None
             }
         };
@@ -283,23 +298,27 @@ impl BrokerDriver {
         for record in records.into_iter().flatten() {
             match record {
                 Ok(record) => {
-                    if matches!(record, Record::Disconnect(_))
-                        && let Some(session) = self.core.session_at(route)
-                    {
-                        self.take_back(now, session);
+                    if matches!(record, Record::Disconnect(_)) {
+                        self.take_back_from(now, from);
                     }
                     self.queue_spans.came(from, &record);
                     self.handle_at(now, Input::Record { from, record });
                 }
                 Err(error) => {
                     observe::unknown(route, &error);
-                    self.handle_at(now, Input::Invalid { from, reason: error.into() });
+                    self.invalid(now, from, error.into());
                 }
             }
         }
         heads.clear();
         self.heads = heads;
         weight
+    }
+
+    /// Refuses a message that is not valid. Its sender's session ends, so what it was not sent comes back.
+    fn invalid(&mut self, now: Time, from: Sender<'_>, reason: DisconnectReason) {
+        self.take_back_from(now, from);
+        self.handle_at(now, Input::Invalid { from, reason });
     }
 
     /// Handles a message of classic MDP.
@@ -321,6 +340,7 @@ impl BrokerDriver {
                         Input::InvalidClassic { from, form, side }
                     }
                     ClassicError::Signature => {
+                        self.take_back_from(now, from);
                         Input::Invalid { from, reason: DisconnectReason::Malformed }
                     }
                 };
@@ -344,6 +364,8 @@ impl BrokerDriver {
                 BrokerCommand::Shutdown(grace) => self.handle(Input::Shutdown { grace }),
                 BrokerCommand::Failed(failure) => self.fail(failure),
                 BrokerCommand::Policy(policy) => {
+                    // The sessions that it ends were given what they were given.
+                    self.flush();
                     let principals = policy.principals().count();
                     tracing::info!(principals, "policy in force");
                     self.handle(Input::Policy(policy.core));
@@ -521,6 +543,12 @@ impl BrokerDriver {
         // Each one goes to the front of its queue, so the last one comes first.
         for (call, body) in self.requests_of(packet).into_iter().rev() {
             self.handle_at(now, Input::Undelivered { to, call, body });
+        }
+    }
+
+    fn take_back_from(&mut self, now: Time, from: Sender<'_>) {
+        if let Some(session) = self.core.session_of(&from) {
+            self.take_back(now, session);
         }
     }
 

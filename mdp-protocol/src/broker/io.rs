@@ -70,7 +70,7 @@ pub enum Input<'a, P> {
         /// The reason for the sender.
         reason: DisconnectReason,
     },
-    /// A REQUEST could not be given to the transport. [`Input::Unreachable`] has to follow.
+    /// A REQUEST was not given to the transport: nobody has seen it. The end of the session has to follow.
     Undelivered {
         /// The receiver of the REQUEST.
         to: Key,
@@ -78,6 +78,12 @@ pub enum Input<'a, P> {
         call: u64,
         /// The body of the REQUEST.
         body: P,
+    },
+    /// A peer has closed its side of the connection, and what it has sent before is not all read. A worker is given no
+    /// further call; its replies count. [`Input::Unreachable`] has to follow.
+    Leaving {
+        /// The peer.
+        session: Key,
     },
     /// The transport cannot reach this peer, or accepts no more data for it.
     Unreachable {

@@ -158,6 +158,7 @@ impl<P: Payload> Broker<P> {
             }
             Input::Invalid { from, reason } => self.invalid(now, from, reason, out),
             Input::Undelivered { to, call, body } => self.undelivered(now, to, call, body, out),
+            Input::Leaving { session } => self.leaving(now, session),
             Input::Unreachable { session } => {
                 self.close_session(now, session, Cause::Unreachable, out);
             }
@@ -205,6 +206,13 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Finds the session of a message, now. This is the only place that assigns sessions to messages.
+    /// The session of a sender whose identity is that of the session.
+    pub fn session_of(&self, from: &Sender<'_>) -> Option<Key> {
+        let key = from.session.or_else(|| self.sessions.at_route(from.route))?;
+        let session = self.sessions.get(key)?;
+        (*session.rights().identity() == from.identity).then_some(key)
+    }
+
     fn whose(&mut self, from: &Sender<'_>, out: &mut Vec<Action<P>>) -> Whose {
         // A key that was valid once is never valid for another session.
         let known = from.session.and_then(|key| Some((key, self.sessions.get(key)?)));

@@ -184,6 +184,9 @@ impl World {
                 let silence = now - heard;
                 broken("I9", format!("{to:?}, silent for {silence} ms, was given call {call:x}"))?;
             }
+            if self.net.conns[conn].leaving {
+                broken("I18", format!("{to:?} has closed its side, and was given call {call:x}"))?;
+            }
             self.broker.handles.push_back(*call);
             if self.broker.handles.len() > 8 {
                 self.broker.handles.pop_front();

@@ -166,6 +166,7 @@ impl World {
     /// says so.
     pub(crate) fn broker_sees(&mut self, conn: ConnId) -> Check {
         if !self.net.conns[conn].up.queue.is_empty() {
+            self.broker_hears_leaving(conn)?;
             self.after(5, Event::BrokerSees(conn));
             return Ok(());
         }
@@ -174,6 +175,22 @@ impl World {
         let process = &self.broker.process;
         if process.up && !process.frozen && self.rng.percent(50) {
             self.broker_input(Input::ConnectionLost)?;
+        }
+        Ok(())
+    }
+
+    /// The broker's transport sees the end of a connection behind what it has not read, and often says so.
+    fn broker_hears_leaving(&mut self, conn: ConnId) -> Check {
+        let process = &self.broker.process;
+        let same = self.net.conns[conn].broker_life == process.life;
+        if !same || !process.up || process.frozen || self.rng.percent(50) {
+            return Ok(());
+        }
+        let machine = self.broker.machine.as_ref();
+        let session = machine.and_then(|machine| machine.session_at(&World::route_of(conn)));
+        if let Some(session) = session {
+            self.net.conns[conn].leaving = true;
+            self.broker_input(Input::Leaving { session })?;
         }
         Ok(())
     }

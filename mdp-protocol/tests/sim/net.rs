@@ -32,6 +32,8 @@ pub(crate) struct Conn {
     pub(crate) cut: bool,
     /// A record was lost on its way down, though the connection lives on.
     pub(crate) dropped: bool,
+    /// The broker was told that the peer has closed its side, before it read all that the peer had sent.
+    pub(crate) leaving: bool,
     /// The broker's transport knows that it is gone.
     pub(crate) gone: bool,
     /// What the peer wrote to it after it broke, or what was still on the peer's side then.
@@ -70,6 +72,7 @@ impl Net {
             down: Line::default(),
             cut: false,
             dropped: false,
+            leaving: false,
             gone: false,
             limbo: VecDeque::new(),
         });

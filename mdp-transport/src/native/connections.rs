@@ -329,12 +329,11 @@ impl Connection {
         }
     }
 
-    /// The peer has closed its side, or the connection has `failed`.
-    pub(super) fn is_closing(&mut self, failed: bool) {
-        if let Way::Remote(remote) = &mut self.way {
-            remote.closing = true;
-            remote.failed |= failed;
-        }
+    /// The peer has closed its side, or the connection has `failed`. `true`: this was not known, and the handshake is over.
+    pub(super) fn is_closing(&mut self, failed: bool) -> bool {
+        let Way::Remote(remote) = &mut self.way else { return false };
+        remote.failed |= failed;
+        !std::mem::replace(&mut remote.closing, true) && remote.wire.was_ready()
     }
 
     /// Whether the peer has closed its side, and the connection is not read to find that end. What the peer sent before

@@ -36,6 +36,9 @@ enum Place {
 /// The messages of all dealers for one router.
 pub(super) struct Inbox {
     letters: Mutex<VecDeque<Letter>>,
+    /// The connections whose dealers have ended, before their letters say so.
+    left: Mutex<Vec<Arc<Mailbox>>>,
+    has_left: AtomicBool,
     /// Wakes the router's thread.
     wake: Box<dyn Fn() + Send + Sync>,
     /// The router was woken, and has not looked into the inbox yet.
@@ -185,6 +188,8 @@ impl Inbox {
     pub(super) fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Inbox {
             letters: Mutex::default(),
+            left: Mutex::default(),
+            has_left: AtomicBool::new(false),
             wake: Box::new(wake),
             woken: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -203,6 +208,20 @@ impl Inbox {
         // Letters from now on wake the router again.
         self.woken.store(false, Ordering::Release);
         to.append(&mut lock(&self.letters));
+    }
+
+    /// Takes the connections whose dealers have ended since the last call.
+    pub(super) fn take_left(&self) -> Vec<Arc<Mailbox>> {
+        match self.has_left.load(Ordering::Acquire) && self.has_left.swap(false, Ordering::AcqRel) {
+            true => std::mem::take(&mut *lock(&self.left)),
+            false => Vec::new(),
+        }
+    }
+
+    fn leave(&self, mailbox: &Arc<Mailbox>) {
+        lock(&self.left).push(Arc::clone(mailbox));
+        self.has_left.store(true, Ordering::Release);
+        self.put(Letter::Closed(Arc::clone(mailbox)));
     }
 
     /// Whether there are letters.
@@ -297,7 +316,7 @@ impl Drop for Connected {
         self.mailbox.left.store(true, Ordering::Release);
         // What the dealer does not take any more is dropped now, with what counts it.
         lock(&self.mailbox.messages).clear();
-        self.inbox.put(Letter::Closed(Arc::clone(&self.mailbox)));
+        self.inbox.leave(&self.mailbox);
     }
 }
 

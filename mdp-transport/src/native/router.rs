@@ -56,6 +56,8 @@ pub(crate) struct Router {
     told_no_room: Option<Instant>,
     /// Peers that had finished their handshake, and have gone.
     lost: VecDeque<Route>,
+    /// Peers that have closed their side. What they have sent before is still read.
+    leaving: Vec<Route>,
     /// Peers of which a part of a message came.
     alive: Vec<Route>,
     side: ServerSide,
@@ -128,6 +130,7 @@ impl Router {
             told_no_room: None,
             listeners,
             lost: VecDeque::new(),
+            leaving: Vec::new(),
             alive: Vec::new(),
             side: ServerSide::new(keys, limits),
             admission: allowed.map(Admission::new),
@@ -321,8 +324,8 @@ impl Router {
                         writable.push(route);
                     }
                     let closing = event.is_read_closed() || event.is_error();
-                    if closing {
-                        connection.is_closing(event.is_error());
+                    if closing && connection.is_closing(event.is_error()) {
+                        self.leaving.push(route);
                     }
                     if connection.ends_unread() {
                         gone.push(route);
@@ -487,6 +490,14 @@ impl Router {
     /// Returns the next peer that has gone.
     pub(crate) fn next_lost(&mut self) -> Option<Route> {
         self.lost.pop_front()
+    }
+
+    /// Returns the peers that have closed their side since the last call.
+    pub(crate) fn leaving(&mut self) -> Vec<Route> {
+        let left = self.inbox.take_left();
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.extend(left.iter().filter_map(|mailbox| self.connections.of_local(mailbox)));
+        leaving
     }
 
     /// Returns the peers of which a part of a message has come since the last call, or waits to be read.

@@ -92,6 +92,43 @@ fn a_peer_that_has_left_takes_no_messages() {
     router.send(from.as_bytes(), &mut out(b"work", &[]), Some(())).unwrap();
 }
 
+/// A worker that leaves while what it has sent waits to be read: the broker hears that it leaves, then reads it, and then
+/// hears that it has gone.
+#[test]
+fn a_peer_that_leaves_is_told_before_its_messages_are_read() {
+    let hub = Arc::default();
+    let mut router = router(&hub, "tcp://127.0.0.1:*", None);
+    let mut local = self::router(&hub, "inproc://leaves", None);
+    let until = Instant::now() + PATIENCE;
+    let mut peer = greeted(&mut router);
+    peer.write_all(HELLO).unwrap();
+    let from = next(&mut router).from;
+    assert!(router.leaving().is_empty());
+    peer.write_all(b"\0\x05reply").unwrap();
+    drop(peer);
+    let mut leaving = Vec::new();
+    while leaving.is_empty() {
+        assert!(Instant::now() < until, "it leaves, and nobody tells");
+        router.wait(Some(Span::from_ms(100))).unwrap();
+        leaving = router.leaving();
+    }
+    assert_eq!((leaving, router.next_lost()), (vec![from], None));
+    assert_eq!(&*next(&mut router).packet.first, b"reply");
+    assert!(router.receive().is_none() && router.leaving().is_empty());
+    assert_eq!(router.next_lost(), Some(from));
+
+    let peer = hub.connect("leaves").unwrap();
+    let reply = || InPacket { first: Bytes::from_static(b"reply"), frames: Vec::new() };
+    peer.send(reply());
+    let from = next(&mut local).from;
+    peer.send(reply());
+    drop(peer);
+    assert_eq!((local.leaving(), local.next_lost()), (vec![from], None));
+    assert_eq!(&*next(&mut local).packet.first, b"reply");
+    assert!(local.receive().is_none() && local.leaving().is_empty());
+    assert_eq!(local.next_lost(), Some(from));
+}
+
 /// The broker's thread stands still for longer than a handshake may take, and the peer was in time.
 #[test]
 fn what_came_in_time_is_read_before_it_counts_as_late() {

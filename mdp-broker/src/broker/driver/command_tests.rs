@@ -15,6 +15,8 @@ struct Fixture {
     commands: mpsc::Sender<BrokerCommand>,
     inbox: mpsc::Receiver<BrokerCommand>,
     context: Context,
+    /// Clients that stay.
+    clients: Vec<Stranger>,
 }
 
 impl Fixture {
@@ -26,7 +28,7 @@ impl Fixture {
         let driver =
             BrokerDriver::bind(&context, config, &endpoints, None, None, waker, wakeups).unwrap();
         let (commands, inbox) = mpsc::channel();
-        Fixture { driver, commands, inbox, context }
+        Fixture { driver, commands, inbox, context, clients: Vec::new() }
     }
 
     fn tell(&self, command: BrokerCommand) {
@@ -152,14 +154,66 @@ fn calls_for_a_worker_that_says_disconnect_wait_for_another_one() {
     });
 }
 
+/// A worker offers a service and sends a packet of another version, and both is read within one turn.
+#[test]
+fn calls_for_a_worker_that_is_turned_out_wait_for_another_one() {
+    let mut fixture = Fixture::new();
+    let worker = calls_for(&mut fixture, 100, |_| {});
+    let mut packet = heartbeat().to_vec();
+    packet[1] = 0x7f;
+    worker.send(&packet);
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    all_wait(&fixture, 100);
+}
+
+/// A worker has its WELCOME and leaves, and the broker reads further calls before it reads that.
+#[test]
+fn calls_that_come_after_a_worker_has_left_wait_for_another_one() {
+    let mut fixture = Fixture::new();
+    let worker = calls_for(&mut fixture, 1, |_| {});
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    assert_eq!(fixture.driver.core.stats().running, 1);
+    let client = client(&mut fixture);
+    send_calls(&client, 300);
+    worker.send(&heartbeat());
+    drop(worker);
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    let stats = fixture.driver.core.stats();
+    assert_eq!(stats.dispatched, 1, "{stats:?}");
+}
+
 fn calls_wait_after(calls: u64, leave: impl FnOnce(&mut Packer)) {
     let mut fixture = Fixture::new();
-    let hello = Record::Hello { id: &b""[..], heartbeat: Span::from_secs(1), liveness: 3 };
-    let mut packer = Packer::default();
+    drop(calls_for(&mut fixture, calls, leave));
+    fixture.driver.turn(&fixture.inbox).unwrap();
+    all_wait(&fixture, calls);
+}
+
+fn all_wait(fixture: &Fixture, calls: u64) {
+    let stats = fixture.driver.core.stats();
+    assert_eq!((stats.queued as u64, stats.running, stats.sessions), (calls, 0, 1), "{stats:?}");
+}
+
+const HELLO: Record<&[u8], Body> =
+    Record::Hello { id: b"", heartbeat: Span::from_secs(1), liveness: 3 };
+
+fn client(fixture: &mut Fixture) -> Stranger {
     let client = Stranger::connect(&fixture.context, "inproc://commands");
-    packer.put(&hello);
+    let mut packer = Packer::default();
+    packer.put(&HELLO);
     client.send(&packer.take().first);
     fixture.driver.turn(&fixture.inbox).unwrap();
+    client
+}
+
+fn heartbeat() -> Bytes {
+    let mut packer = Packer::default();
+    packer.put(&Record::<&[u8], Body>::Heartbeat);
+    packer.take().first
+}
+
+fn send_calls(client: &Stranger, calls: u64) {
+    let mut packer = Packer::default();
     for call in 0..calls {
         packer.put(&Record::Request {
             call,
@@ -172,19 +226,25 @@ fn calls_wait_after(calls: u64, leave: impl FnOnce(&mut Packer)) {
         });
         client.send(&packer.take().first);
     }
+}
+
+/// Calls that wait, and a worker that has offered their service, and said `more` with it. The broker has not read that.
+fn calls_for(fixture: &mut Fixture, calls: u64, more: impl FnOnce(&mut Packer)) -> Stranger {
+    let client = client(fixture);
+    send_calls(&client, calls);
     let worker = Stranger::connect(&fixture.context, "inproc://commands");
-    packer.put(&hello);
-    let capacity = u32::try_from(calls).unwrap();
+    let mut packer = Packer::default();
+    packer.put(&HELLO);
+    let capacity = 1_000;
     packer.put(&Record::Ready { service: &b"s.S"[..], capacity, schema: None });
-    leave(&mut packer);
+    more(&mut packer);
     let deadline = Instant::now() + Duration::from_secs(10);
     while fixture.driver.core.stats().queued < calls as usize {
         assert!(Instant::now() < deadline, "{:?}", fixture.driver.core.stats());
         fixture.driver.turn(&fixture.inbox).unwrap();
     }
     worker.send(&packer.take().first);
-    drop(worker);
-    fixture.driver.turn(&fixture.inbox).unwrap();
-    let stats = fixture.driver.core.stats();
-    assert_eq!((stats.queued as u64, stats.running, stats.sessions), (calls, 0, 1), "{stats:?}");
+    // The client leaves when this ends, and its calls with it.
+    fixture.clients.push(client);
+    worker
 }

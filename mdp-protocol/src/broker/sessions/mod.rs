@@ -137,6 +137,14 @@ impl<P: Payload> Broker<P> {
         out.push(Action::Note(Note::WorkerDraining { id }));
     }
 
+    /// A peer has closed its side: no call goes to it, also none of a service that it has offered before that and that is
+    /// read only now.
+    pub(super) fn leaving(&mut self, now: Time, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.start_drain();
+        self.stop_dispatch(now, key);
+    }
+
     /// No new calls to this worker.
     pub(super) fn stop_dispatch(&mut self, now: Time, session: Key) {
         let Some(session) = self.sessions.get(session) else { return };
