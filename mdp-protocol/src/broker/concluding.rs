@@ -44,32 +44,34 @@ impl<P: Payload> Broker<P> {
             Some((worker, session))
                 if session == from || self.planted(PlantedBug::AnyoneMayReply) =>
             {
-                self.end_attempt(now, key, worker, end, out);
+                self.end_attempt(now, key, worker, session, end, out);
             }
             _ => self.unmatched_final(now, from, Some(key), out),
         }
     }
 
+    /// The worker that holds a call has sent its FINAL. `holder`: the worker's session.
     fn end_attempt(
         &mut self,
         now: Time,
         key: Key,
         worker: Key,
+        holder: Key,
         mut end: End<P>,
         out: &mut Vec<Action<P>>,
     ) {
-        let call = self.calls.get(key);
-        let (running, run) = call.map_or((false, 0), |call| (call.is_running(), call.run()));
+        let Some(call) = self.calls.get(key) else { return };
+        let (running, run, has_backlog) = (call.is_running(), call.run(), call.has_backlog());
         // A worker that has sent a part of a stream has started a handler, whatever it says.
-        end.not_started &= !self.calls.get(key).is_some_and(|call| call.flow().has_begun());
+        end.not_started &= !call.flow().has_begun();
         if run != 0 {
             self.services.answered_in_run(now, worker, run, running && !end.not_started);
         }
         self.unlink_worker(key, worker);
-        let holder = self.services.session_of(worker);
-        if let Some(holder) = holder.and_then(|holder| self.sessions.get_mut(holder)) {
+        let id = self.sessions.get_mut(holder).map(|holder| {
             holder.answered();
-        }
+            holder.id().clone()
+        });
         if running && end.not_started && self.may_retry(now, key) {
             self.requeue(now, key);
             return self.free_slot(now, worker, out);
@@ -77,13 +79,9 @@ impl<P: Payload> Broker<P> {
         let end = if running { self.with_readable_metadata(end) } else { end };
         self.count_answer(now, key, worker, end.code, end.not_started);
         if running {
-            let id = self
-                .services
-                .session_of(worker)
-                .and_then(|session| self.sessions.get(session))
-                .map_or_else(no_name, |session| session.id().clone());
+            let id = id.unwrap_or_else(no_name);
             self.stats.replies += 1;
-            if self.calls.get(key).is_some_and(BrokerCall::has_backlog) {
+            if has_backlog {
                 self.conclude_later(key, end, id);
                 return self.free_slot(now, worker, out);
             }

@@ -238,7 +238,12 @@ impl<P: Payload> Broker<P> {
         if call.client().is_none() {
             return; // the broker's own
         }
-        let (waited, uncounted) = (call.waited(), call.row().is_none());
+        let (waited, row) = (call.waited(), call.row());
+        if let Some(row) = row.and_then(|row| self.method_stats.rows.get_mut(row)) {
+            row.call_stats.queued = row.call_stats.queued + waited;
+            return;
+        }
+        let uncounted = row.is_none();
         if uncounted {
             self.find_row(key, body);
         }
@@ -266,15 +271,18 @@ impl<P: Payload> Broker<P> {
         not_started: bool,
     ) {
         let Some(call) = self.calls.get(key) else { return };
-        let held = call.passed(now);
-        if let Some(row) = call.row() {
-            self.method_stats.answered(row, code, self.config.limits.methods);
-            if let Some(call_stats) = self.call_stats(key) {
+        let (held, is_stream) = (call.passed(now), call.flow().kind().is_stream());
+        if let Some(key_of_row) = call.row() {
+            self.method_stats.answered(key_of_row, code, self.config.limits.methods);
+            if let Some(row) = self.method_stats.rows.get_mut(key_of_row) {
+                row.call_stats.running = row.call_stats.running + held;
+                if !not_started && code != Code::Cancelled && !is_stream {
+                    row.durations.add(held.as_ms());
+                }
+            } else if let Some(call_stats) = self.call_stats(key) {
+                // The row is gone: the call counts for its service.
                 call_stats.running = call_stats.running + held;
             }
-        }
-        if !not_started && code != Code::Cancelled {
-            self.count_duration(now, key);
         }
         let Some(worker) = self.services.worker_mut(worker) else { return };
         let call_stats = worker.call_stats_mut();
