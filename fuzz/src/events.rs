@@ -162,7 +162,7 @@ fn write(stage: &Stage, route: &[u8], record: &Rpc, packet: &mut Vec<u8>) {
         Rpc::Ready(name, capacity) => {
             let capacity = u32::from(capacity % 5);
             let schema = (name % 3 != 0).then_some([name % 3; 16]);
-            (Record::Ready { service: service(*name), capacity, schema }, None)
+            (Record::Ready { service: service(*name), capacity, shared: capacity % 2 == 0, schema }, None)
         }
         Rpc::Request { call, service: name, timeout, idempotent, kind, raw, target } => {
             let kind = CallKind::new(kind & 1 != 0, kind & 2 != 0);

@@ -285,7 +285,7 @@ fn contracts_are_kept_as_far_as_the_file_says() {
         let (_broker, endpoint) = broker(&format!("[limits]\n{setting}"));
         let mut worker = RawPeer::greeted(&endpoint);
         let service = SERVICE_NAME.into();
-        worker.send(&[Raw::Ready { service, capacity: 1, schema: Some([7; 16]) }]);
+        worker.send(&[Raw::Ready { service, capacity: 1, shared: false, schema: Some([7; 16]) }]);
         let client = Peer::connect(&endpoint);
         for number in 0..3 {
             client.send(&["MDPC02", "\x01", "mmi.schema", SERVICE_NAME]);

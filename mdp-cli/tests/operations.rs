@@ -320,7 +320,7 @@ async fn doctor_says_what_is_wrong_with_the_services() {
         let heartbeat = mdp_protocol::Span::from_secs(60);
         let hello = raw::Raw::Hello { id, heartbeat, liveness: 10 };
         let schema = Some(schema);
-        peer.send(&[hello, raw::Raw::Ready { service, capacity: 1, schema }]);
+        peer.send(&[hello, raw::Raw::Ready { service, capacity: 1, shared: false, schema }]);
         peers.push(peer);
     }
     // Its call waits for a worker that nobody has started.

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod paths;
+mod shared;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -14,6 +15,7 @@ use hashbrown::HashMap;
 
 use leaving::Refused;
 use paths::{Called, Paths};
+pub use shared::{Grant, SharedSlots, TakenSlot};
 
 use crate::limits::Limit;
 use crate::payload::Payload;
@@ -41,6 +43,9 @@ pub struct Config {
     pub window: u32,
     /// The time after which the worker closes if brokers only [refuse](LossCause::is_refusal) it. `None`: never.
     pub give_up_after: Option<Span>,
+    /// The worker has its slots for several brokers, see [`SharedSlots`]: a broker may use those that [`Input::Grant`]
+    /// names. Default: `false`, the broker may use them all.
+    pub shares_slots: bool,
     /// Whether calls with streams end, with UNAVAILABLE and [`Reason::Draining`], as soon as the worker or its broker
     /// is about to leave. Otherwise they continue until their own end, or the end of the grace period. Default:
     /// `false`.
@@ -55,6 +60,7 @@ impl Default for Config {
             methods: Vec::new(),
             window: DEFAULT_WINDOW,
             give_up_after: None,
+            shares_slots: false,
             end_streams_on_drain: false,
         }
     }
@@ -131,6 +137,15 @@ pub enum Input<'a, P> {
         /// The cost of these items, in units.
         units: u32,
     },
+    /// The broker may use this number of slots; see [`Config::shares_slots`].
+    Grant {
+        /// The index of the service in [`Config::services`].
+        service: usize,
+        /// The number of its calls at once.
+        slots: u32,
+        /// The number of this GRANT.
+        number: u64,
+    },
     /// No event; time has passed.
     Tick,
     /// The worker has to close: it takes no new calls, and running calls get up to `grace` to end.
@@ -182,6 +197,22 @@ pub enum Action<P> {
         call: Key,
         /// The cause.
         cause: AbortCause,
+    },
+    /// The broker has the worker's offers: it can be granted slots.
+    Offered,
+    /// The broker keeps to the GRANT of this number.
+    Granted {
+        /// The index of the service in [`Config::services`].
+        service: usize,
+        /// The number of the GRANT.
+        number: u64,
+    },
+    /// Calls wait at the broker for more slots.
+    Demand {
+        /// The index of the service in [`Config::services`].
+        service: usize,
+        /// The number of calls. 0: none any more.
+        calls: u32,
     },
     /// The worker, or its broker, is about to leave: notify the running handlers, and those that begin as long as
     /// [`Worker::is_draining`].
@@ -290,8 +321,14 @@ impl Worker {
         match input {
             Input::Record(record) => match self.session.record(now, record, out) {
                 Heard::Nothing => {}
-                Heard::Opened if self.registered => {}
-                Heard::Opened => self.register(now, out),
+                Heard::Opened => {
+                    if !self.registered {
+                        self.register(now, out);
+                    }
+                    if self.config.shares_slots {
+                        out.push(Action::Offered);
+                    }
+                }
                 Heard::Lost(cause) => self.lost(now, cause, out),
                 Heard::Record(record) => self.record(now, record, out),
             },
@@ -316,6 +353,15 @@ impl Worker {
             }
             Input::Part { call, part } => self.send_part(now, call, part, out),
             Input::Taken { call, units } => self.taken(now, call, units, out),
+            Input::Grant { service, slots, number } => {
+                if let Some(offer) = self.config.services.get(service)
+                    && self.session.is_open()
+                    && self.registered
+                {
+                    let service = offer.service.clone();
+                    self.session.send(now, Record::Grant { service, slots, number }, out);
+                }
+            }
             Input::Tick => {}
             Input::Drain { grace } => self.drain(now, grace, out),
         }
@@ -367,6 +413,7 @@ impl Worker {
             let record = Record::Ready {
                 service: offer.service.clone(),
                 capacity: offer.capacity,
+                shared: self.config.shares_slots,
                 schema: offer.schema,
             };
             self.session.send(now, record, out);
@@ -407,6 +454,16 @@ impl Worker {
                     self.abort(now, key, AbortCause::Cancelled, refusal, out);
                 }
             }
+            Record::Grant { service, slots: _, number } => {
+                if let Some(service) = self.place_of(service) {
+                    out.push(Action::Granted { service, number });
+                }
+            }
+            Record::Demand { service, calls } => {
+                if let Some(service) = self.place_of(service) {
+                    out.push(Action::Demand { service, calls });
+                }
+            }
             Record::Drain => match &mut self.leaving {
                 Some(leaving) => leaving.drained = true,
                 // The broker leaves, or an operator drains this worker.
@@ -415,6 +472,11 @@ impl Worker {
             // The broker says nothing else to a worker.
             _ => self.lost(now, LossCause::Invalid, out),
         }
+    }
+
+    /// The index of a service in the settings.
+    fn place_of(&self, service: &[u8]) -> Option<usize> {
+        self.config.services.iter().position(|offer| *offer.service == *service)
     }
 
     fn admit<P: Payload>(&mut self, body: &P, kind: CallKind) -> Result<Called, Refusal> {

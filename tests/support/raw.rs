@@ -117,8 +117,8 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Raw::Welcome { id: id.to_vec(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity, schema } => {
-            Raw::Ready { service: service.to_vec(), capacity, schema }
+        Record::Ready { service, capacity, shared, schema } => {
+            Raw::Ready { service: service.to_vec(), capacity, shared, schema }
         }
         Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
             Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), kind, body }
@@ -129,6 +129,10 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
             Raw::Final { call, code, not_started, attempt, peer: peer.to_vec(), reply }
         }
         Record::Cancel { call } => Raw::Cancel { call },
+        Record::Grant { service, slots, number } => {
+            Raw::Grant { service: service.to_vec(), slots, number }
+        }
+        Record::Demand { service, calls } => Raw::Demand { service: service.to_vec(), calls },
         Record::Heartbeat => Raw::Heartbeat,
         Record::Drain => Raw::Drain,
         Record::Disconnect(reason) => Raw::Disconnect(reason),
@@ -170,5 +174,5 @@ pub(crate) fn hello() -> Raw {
 }
 
 pub(crate) fn ready(service: &str, capacity: u32) -> Raw {
-    Raw::Ready { service: service.into(), capacity, schema: None }
+    Raw::Ready { service: service.into(), capacity, shared: false, schema: None }
 }

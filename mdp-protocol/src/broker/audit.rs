@@ -182,7 +182,7 @@ impl<P: Payload> Broker<P> {
     fn audit_registrations(&self) -> Result<(), String> {
         for (key, registration) in self.services.workers() {
             same("slots in use", registration.calls().len(), registration.running() as usize)?;
-            if registration.running() > registration.capacity() {
+            if registration.running() > registration.all_slots() {
                 return Err(format!("worker {key:?} has more calls than it offered to take"));
             }
             let session = self.sessions.get(registration.session());

@@ -199,7 +199,7 @@ impl<P: Payload> Broker<P> {
             FromClassic::Ready { service } => {
                 match self.open_classic(now, from, form, Side::Worker, out) {
                     Ok(key) => {
-                        let offer = Offer { service, capacity: 1, schema: None };
+                        let offer = Offer { service, capacity: 1, shared: false, schema: None };
                         self.ready(now, key, offer, out);
                     }
                     Err(refusal) => {

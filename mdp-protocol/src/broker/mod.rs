@@ -180,6 +180,7 @@ impl<P: Payload> Broker<P> {
             self.timers(now, out);
         }
         self.try_paused(now, out);
+        self.see_to_demand(now, out);
         self.maybe_close(now, out);
         #[cfg(debug_assertions)]
         self.audit_sometimes();
@@ -299,8 +300,11 @@ impl<P: Payload> Broker<P> {
             }
             Record::Data { call, of, part } => self.data(now, from, call, of, part, out),
             Record::Credit { call, of, units } => self.credit(now, from, call, of, units, out),
-            Record::Ready { service, capacity, schema } => {
-                self.ready(now, from, Offer { service, capacity, schema }, out);
+            Record::Ready { service, capacity, shared, schema } => {
+                self.ready(now, from, Offer { service, capacity, shared, schema }, out);
+            }
+            Record::Grant { service, slots, number } => {
+                self.take_grant(now, from, service, slots, number, out);
             }
             Record::Heartbeat => {}
             Record::Drain => self.drain(now, from, out),
@@ -309,7 +313,7 @@ impl<P: Payload> Broker<P> {
                 self.close_session(now, from, Cause::Said(reason), out);
             }
             Record::Cancel { call } => self.cancel(now, from, call, out),
-            Record::Hello { .. } | Record::Welcome { .. } => {
+            Record::Hello { .. } | Record::Welcome { .. } | Record::Demand { .. } => {
                 // RFC 7, RFC 18 B10: a valid but unexpected command.
                 self.disconnect(now, from, DisconnectReason::Unexpected, out);
             }

@@ -276,7 +276,7 @@ impl<P: Payload> Broker<P> {
         }
         if !wish.leased {
             // The others that wait for the service get each second slot of this worker at the most.
-            let (own, all) = (registration.pinned().len(), u64::from(registration.capacity()));
+            let (own, all) = (registration.pinned().len(), u64::from(registration.all_slots()));
             let of_others = self.slots_beside(service, all);
             let ahead = own.saturating_mul(2).saturating_mul(of_others);
             self.check_wait(service, ahead, wish, row, out)?;

@@ -10,7 +10,7 @@ use super::frames::{FramesError, split_frames};
 use super::header::{Command, Flags, HEADER_LEN, PACKET_HEADER_LEN, SIGNATURE, VERSION};
 use super::listing::SchemaHash;
 use super::record::{
-    CallKind, Direction, DisconnectReason, OPEN, Part, Record, RecordError, Reply,
+    CallKind, Direction, DisconnectReason, OPEN, Part, Record, RecordError, Reply, SHARED,
 };
 use crate::limits::{Limit, Limits};
 use crate::status::Code;
@@ -267,6 +267,7 @@ impl<'a, P> Record<&'a [u8], P> {
             Command::Ready => Record::Ready {
                 service: head.name.of(packet),
                 capacity: head.arg,
+                shared: head.count == SHARED,
                 schema: schema(head, packet),
             },
             Command::Request => Record::Request {
@@ -299,6 +300,14 @@ impl<'a, P> Record<&'a [u8], P> {
                 reply: Reply::Body(body(head)),
             },
             Command::Cancel => Record::Cancel { call: head.call },
+            Command::Grant => Record::Grant {
+                service: head.name.of(packet),
+                slots: head.arg,
+                number: head.call,
+            },
+            Command::Demand => {
+                Record::Demand { service: head.name.of(packet), calls: head.arg }
+            }
             Command::Heartbeat => Record::Heartbeat,
             Command::Drain => Record::Drain,
             Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),

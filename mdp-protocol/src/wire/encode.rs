@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::header::{Command, Flags, SIGNATURE, VERSION};
-use super::record::{CallKind, Direction, OPEN, Part, Record, Reply};
+use super::record::{CallKind, Direction, OPEN, Part, Record, Reply, SHARED};
 
 /// The bytes after a record's fixed part, from [`Head::tail`](super::Head::tail) or made by a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +121,8 @@ impl<'a> Fields<'a> {
                 name: id.as_ref(),
                 ..base
             },
-            Record::Ready { service, capacity, schema } => Fields {
+            Record::Ready { service, capacity, shared, schema } => Fields {
+                count: u8::from(*shared) * SHARED,
                 arg: *capacity,
                 name: service.as_ref(),
                 payload: schema.as_ref().map_or(&[], |hash| hash),
@@ -153,6 +154,12 @@ impl<'a> Fields<'a> {
                 ..base
             },
             Record::Cancel { call } => Fields { call: *call, ..base },
+            Record::Grant { service, slots, number } => {
+                Fields { call: *number, arg: *slots, name: service.as_ref(), ..base }
+            }
+            Record::Demand { service, calls } => {
+                Fields { arg: *calls, name: service.as_ref(), ..base }
+            }
             Record::Heartbeat | Record::Drain => base,
             Record::Disconnect(reason) => {
                 Fields { count: Record::<N, P>::VERSIONS, arg: reason.as_u32(), ..base }

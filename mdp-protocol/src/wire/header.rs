@@ -33,6 +33,8 @@ code_table! {
         9 Heartbeat "HEARTBEAT" "The sender is alive."
         10 Drain "DRAIN" "No new calls, please; the ones that run will end."
         11 Disconnect "DISCONNECT" "The session is over."
+        12 Grant "GRANT" "How many of the slots that several brokers share one of them may use."
+        13 Demand "DEMAND" "How many calls wait for such slots."
     }
     name: "The name as `docs/wire.md` writes it."
 }

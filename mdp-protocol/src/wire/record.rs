@@ -38,6 +38,8 @@ pub enum Record<N, P> {
         service: N,
         /// The number of its calls that the worker takes at once.
         capacity: u32,
+        /// The worker has its slots for several brokers: this one may use none before it gets a GRANT.
+        shared: bool,
         /// The identity of the contract that the worker was built with, if known.
         schema: Option<SchemaHash>,
     },
@@ -97,6 +99,23 @@ pub enum Record<N, P> {
     Cancel {
         /// The client's number of the call.
         call: u64,
+    },
+    /// From a worker: the broker may use this number of the worker's shared slots. From the broker: it keeps to the
+    /// number.
+    Grant {
+        /// The service's name.
+        service: N,
+        /// The number of the service's calls at once.
+        slots: u32,
+        /// The number of this GRANT, by which the broker answers it.
+        number: u64,
+    },
+    /// From the broker: calls wait that shared slots of this worker could take.
+    Demand {
+        /// The service's name.
+        service: N,
+        /// The number of calls. 0: none any more.
+        calls: u32,
     },
     /// The sender is alive.
     Heartbeat,
@@ -222,6 +241,8 @@ pub enum RecordError {
 
 /// The count of a DATA that opens a stream.
 pub(super) const OPEN: u8 = 1;
+/// The count of a READY for slots that several brokers share.
+pub(super) const SHARED: u8 = 1;
 
 impl<N, P> Record<N, P> {
     /// The record's command.
@@ -235,6 +256,8 @@ impl<N, P> Record<N, P> {
             Record::Credit { .. } => Command::Credit,
             Record::Final { .. } => Command::Final,
             Record::Cancel { .. } => Command::Cancel,
+            Record::Grant { .. } => Command::Grant,
+            Record::Demand { .. } => Command::Demand,
             Record::Heartbeat => Command::Heartbeat,
             Record::Drain => Command::Drain,
             Record::Disconnect(_) => Command::Disconnect,

@@ -385,7 +385,7 @@ fn it_closes_after_its_grace_period_and_says_which_calls_may_have_run() {
 
 #[test]
 fn records_without_a_place_end_the_session() {
-    let ready = Record::Ready { service: &b"s.S"[..], capacity: 1, schema: None };
+    let ready = Record::Ready { service: &b"s.S"[..], capacity: 1, shared: false, schema: None };
     let welcome = Record::Welcome { id: &b""[..], heartbeat: ms(1), liveness: 1, frame_bytes: 1 };
     for record in [ready, welcome] {
         let mut bench = Bench::connected(Config::default());

@@ -158,9 +158,13 @@ pub(crate) fn incoming(record: &Msg) -> Record<&[u8], Body> {
         Record::Welcome { heartbeat, liveness, frame_bytes, .. } => {
             Record::Welcome { id: name_of(record), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { capacity, schema, .. } => {
-            Record::Ready { service: name_of(record), capacity, schema }
+        Record::Ready { capacity, shared, schema, .. } => {
+            Record::Ready { service: name_of(record), capacity, shared, schema }
         }
+        Record::Grant { slots, number, .. } => {
+            Record::Grant { service: name_of(record), slots, number }
+        }
+        Record::Demand { calls, .. } => Record::Demand { service: name_of(record), calls },
         Record::Request { call, timeout, idempotent, attempt, kind, body, .. } => {
             let peer = name_of(record);
             Record::Request { call, timeout, idempotent, attempt, peer, kind, body }
@@ -180,7 +184,9 @@ pub(crate) fn incoming(record: &Msg) -> Record<&[u8], Body> {
 fn name_of(record: &Msg) -> &[u8] {
     match record {
         Record::Hello { id, .. } | Record::Welcome { id, .. } => id,
-        Record::Ready { service, .. } => service,
+        Record::Ready { service, .. }
+        | Record::Grant { service, .. }
+        | Record::Demand { service, .. } => service,
         Record::Request { peer, .. } | Record::Final { peer, .. } => peer,
         _ => &[],
     }
@@ -247,9 +253,13 @@ fn owned(record: Record<&[u8], Body>) -> Msg {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Record::Welcome { id: id.into(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity, schema } => {
-            Record::Ready { service: service.into(), capacity, schema }
+        Record::Ready { service, capacity, shared, schema } => {
+            Record::Ready { service: service.into(), capacity, shared, schema }
         }
+        Record::Grant { service, slots, number } => {
+            Record::Grant { service: service.into(), slots, number }
+        }
+        Record::Demand { service, calls } => Record::Demand { service: service.into(), calls },
         Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
             Record::Request { call, timeout, idempotent, attempt, peer: peer.into(), kind, body }
         }

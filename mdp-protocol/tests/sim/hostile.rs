@@ -73,7 +73,7 @@ impl World {
         let word = match sly && !self.rng.percent(2) {
             true if greeted < 2 => u64::from(3 * greeted),
             true => self.rng.pick(&[5, 10, 10, 12, 16, 16, 16]),
-            false => self.rng.range(0, 18),
+            false => self.rng.range(0, 20),
         };
         if let Role::Hostile(hostile) = &mut self.peers[peer].role {
             hostile.greeted += 1;
@@ -87,6 +87,7 @@ impl World {
             3..=4 => Record::Ready {
                 service: self.hostile_service(),
                 capacity: self.rng.pick(&[1, 1, 3, 1_000, 0, 1_000_000]),
+                shared: self.rng.percent(30),
                 schema: peer.is_multiple_of(2).then_some([peer as u8; 16]),
             },
             5..=6 => self.hostile_request(peer),
@@ -95,6 +96,12 @@ impl World {
             12 => Record::Heartbeat,
             13 => Record::Drain,
             16..=18 => self.hostile_part(peer),
+            19 => Record::Grant {
+                service: self.hostile_service(),
+                slots: self.rng.pick(&[0, 1, 2, 1_000, u32::MAX]),
+                number: self.rng.range(0, 3),
+            },
+            20 => Record::Demand { service: self.hostile_service(), calls: 1 },
             14 => Record::Disconnect(DisconnectReason::from_u32(self.rng.range(0, 15) as u32)),
             _ => Record::Welcome {
                 id: self.hostile_id(),

@@ -29,6 +29,7 @@ mod planted;
 mod policy;
 mod rng;
 mod runner;
+mod shared;
 mod streams;
 mod trace;
 mod users;

@@ -204,7 +204,10 @@ impl World {
                     None => broken("I12", format!("worker {peer} aborts {call:?}, not running")),
                 }
             }
-            worker::Action::Draining => Ok(()),
+            worker::Action::Draining
+            | worker::Action::Offered
+            | worker::Action::Granted { .. }
+            | worker::Action::Demand { .. } => Ok(()),
             worker::Action::Closed => {
                 self.peer_closed(peer);
                 Ok(())

@@ -15,10 +15,15 @@ pub(crate) fn text<N: AsRef<[u8]>>(record: &Record<N, Vec<u8>>) -> String {
         Record::Welcome { id, heartbeat, liveness, .. } => {
             format!("WELCOME {} {heartbeat} x{liveness}", string(id))
         }
-        Record::Ready { service, capacity, schema: None } => {
-            format!("READY {} {capacity}", string(service))
+        Record::Ready { service, capacity, shared, schema: None } => {
+            let shared = if *shared { " shared" } else { "" };
+            format!("READY {} {capacity}{shared}", string(service))
         }
-        Record::Ready { service, capacity, schema: Some(schema) } => {
+        Record::Grant { service, slots, number } => {
+            format!("GRANT {} {slots} number {number}", string(service))
+        }
+        Record::Demand { service, calls } => format!("DEMAND {} {calls}", string(service)),
+        Record::Ready { service, capacity, shared: _, schema: Some(schema) } => {
             let schema: String = schema.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("READY {} {capacity} schema {schema}", string(service))
         }

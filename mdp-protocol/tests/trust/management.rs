@@ -28,7 +28,7 @@ fn stage(eve: Quota) -> Stage {
         stage.say_as(who, Identity::of_key(key), hello(who));
     }
     for service in [&b"a.S"[..], b"secret.S"] {
-        let ready = Record::Ready { service, capacity: 1, schema: Some([7; 16]) };
+        let ready = Record::Ready { service, capacity: 1, shared: false, schema: Some([7; 16]) };
         stage.say_as("w", Identity::of_key(WORKER), ready);
     }
     for who in ["eve", "op", "w"] {
@@ -121,7 +121,7 @@ fn questions_that_wait_leave_room_for_those_of_others() {
     let mut stage = stage(Quota::default());
     for number in 0..70_u8 {
         let (service, schema) = (format!("a.S{number}"), Some([number; 16]));
-        let ready = Record::Ready { service: service.as_bytes(), capacity: 1, schema };
+        let ready = Record::Ready { service: service.as_bytes(), capacity: 1, shared: false, schema };
         stage.say_as("w", Identity::of_key(WORKER), ready);
     }
     for _ in 0..2 {

@@ -124,7 +124,7 @@ impl Stage {
             None => {
                 self.say(who, hello(who));
                 let service = service.as_bytes();
-                self.say(who, Record::Ready { service, capacity: 8, schema: None });
+                self.say(who, Record::Ready { service, capacity: 8, shared: false, schema: None });
             }
             Some(dialect) => {
                 self.classic(who, dialect, FromClassic::Ready { service: service.as_bytes() });

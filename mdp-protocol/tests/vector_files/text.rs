@@ -27,9 +27,10 @@ pub(crate) fn render(
             put("liveness", liveness.to_string());
             put("frame_bytes", frame_bytes.to_string());
         }
-        Record::Ready { service, capacity, schema } => {
+        Record::Ready { service, capacity, shared, schema } => {
             put("service", quote(service));
             put("capacity", capacity.to_string());
+            flag(&mut line, "SHARED", *shared);
             if let Some(schema) = schema {
                 put("schema", quote(schema));
             }
@@ -74,6 +75,15 @@ pub(crate) fn render(
             flag(&mut line, "RAW", head.flags.has(Flags::RAW));
         }
         Record::Cancel { call } => put("call", call.to_string()),
+        Record::Grant { service, slots, number } => {
+            put("service", quote(service));
+            put("slots", slots.to_string());
+            put("number", number.to_string());
+        }
+        Record::Demand { service, calls } => {
+            put("service", quote(service));
+            put("calls", calls.to_string());
+        }
         Record::Heartbeat | Record::Drain => {}
         Record::Disconnect(reason) => {
             put("reason", reason.as_u32().to_string());
@@ -218,6 +228,7 @@ impl<'a> Fields<'a> {
             Command::Ready => Record::Ready {
                 service: self.bytes("service"),
                 capacity: self.number("capacity"),
+                shared: self.has("SHARED"),
                 schema: self.get("schema").map(|hash| unquote(hash).try_into().unwrap()),
             },
             Command::Request => Record::Request {
@@ -246,6 +257,15 @@ impl<'a> Fields<'a> {
                 reply: Reply::Body(()),
             },
             Command::Cancel => Record::Cancel { call: self.number("call") },
+            Command::Grant => Record::Grant {
+                service: self.bytes("service"),
+                slots: self.number("slots"),
+                number: self.number("number"),
+            },
+            Command::Demand => Record::Demand {
+                service: self.bytes("service"),
+                calls: self.number("calls"),
+            },
             Command::Heartbeat => Record::Heartbeat,
             Command::Drain => Record::Drain,
             Command::Disconnect => {

@@ -409,7 +409,7 @@ fn a_handle_in_use_is_no_new_call() {
 #[test]
 fn records_without_a_place_end_the_session() {
     for record in
-        [support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1, schema: None }]
+        [support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1, shared: false, schema: None }]
     {
         let mut bench = Bench::registered();
         bench.say(record);

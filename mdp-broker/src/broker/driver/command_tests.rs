@@ -236,7 +236,7 @@ fn calls_for(fixture: &mut Fixture, calls: u64, more: impl FnOnce(&mut Packer)) 
     let mut packer = Packer::default();
     packer.put(&HELLO);
     let capacity = 1_000;
-    packer.put(&Record::Ready { service: &b"s.S"[..], capacity, schema: None });
+    packer.put(&Record::Ready { service: &b"s.S"[..], capacity, shared: false, schema: None });
     more(&mut packer);
     let deadline = Instant::now() + Duration::from_secs(10);
     while fixture.driver.core.stats().queued < calls as usize {

@@ -24,6 +24,7 @@ use crate::wire::SchemaHash;
 use crate::wire::listing::CallStats;
 pub(super) use runs::RunNumber;
 use runs::{ReplyTimes, Runs};
+use table::{Demand, SharedSlots};
 pub(super) use table::{Services, Start};
 
 /// A name that has workers, or calls that wait for one.
@@ -54,6 +55,7 @@ pub(super) struct Service {
     /// What of this wants one worker and no other.
     pinned: usize,
     pinned_bytes: usize,
+    demand: Demand,
 }
 
 /// Workers with a free slot, by load.
@@ -70,6 +72,8 @@ struct FreeWorkers {
 pub(super) struct Offer<'a> {
     pub(super) service: &'a [u8],
     pub(super) capacity: u32,
+    /// The worker shares its slots between brokers.
+    pub(super) shared: bool,
     pub(super) schema: Option<SchemaHash>,
 }
 
@@ -78,7 +82,10 @@ pub(super) struct Offer<'a> {
 pub(super) struct Registration {
     session: Key,
     service: Key,
+    /// The slots that this broker may use.
     capacity: u32,
+    /// The slots that the worker shares between brokers.
+    shared: Option<SharedSlots>,
     /// What one slot is of the load, in 2^-32 of a list: a multiplication costs less than a division.
     share: u64,
     schema: Option<SchemaHash>,
@@ -274,12 +281,15 @@ impl Service {
 impl Registration {
     /// A worker without calls.
     pub(super) fn new(session: Key, service: Key, offer: &Offer<'_>, held_back: bool) -> Self {
-        let capacity = offer.capacity;
+        // Of shared slots, only those count that a GRANT names.
+        let shared = offer.shared.then(|| SharedSlots::new(offer.capacity));
+        let capacity = if offer.shared { 0 } else { offer.capacity };
         Registration {
             session,
             service,
             capacity,
-            share: (64_u64 << 32).div_ceil(u64::from(capacity.max(1))),
+            shared,
+            share: share_of(capacity),
             schema: offer.schema,
             running: 0,
             call_stats: CallStats::default(),
@@ -305,8 +315,19 @@ impl Registration {
         self.service
     }
 
+    /// The slots that this broker may use.
     pub(super) fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    fn set_capacity(&mut self, capacity: u32) {
+        self.capacity = capacity;
+        self.share = share_of(capacity);
+    }
+
+    /// The slots that the worker has, also those that other brokers use.
+    pub(super) fn all_slots(&self) -> u32 {
+        self.shared.as_ref().map_or(self.capacity, SharedSlots::all)
     }
 
     pub(super) fn schema(&self) -> Option<SchemaHash> {
@@ -377,6 +398,11 @@ impl Registration {
         self.pinned_last = true;
         Some(call)
     }
+}
+
+/// What one of so many slots is of the load.
+fn share_of(capacity: u32) -> u64 {
+    (64_u64 << 32).div_ceil(u64::from(capacity.max(1)))
 }
 
 impl Turn {

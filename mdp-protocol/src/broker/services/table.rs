@@ -1,5 +1,7 @@
 //! The table of services: by key, by name, with their workers and their queues.
 
+mod shared;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -17,6 +19,7 @@ use crate::list::{List, ListLink};
 use crate::slab::{Key, Slab};
 use crate::time::Time;
 use crate::wire::SchemaHash;
+pub(super) use shared::{Demand, SharedSlots};
 
 #[derive(Debug)]
 pub(in crate::broker) struct Services {
@@ -28,6 +31,8 @@ pub(in crate::broker) struct Services {
     turns: Slab<Turn>,
     /// By client and service.
     by_turn: HashMap<(Key, Key), Key, FixedState>,
+    /// Services whose calls want more or fewer shared slots than their workers were told.
+    wanting: Vec<Key>,
 }
 
 /// A client that waits with most of a queue.
@@ -70,6 +75,7 @@ impl Services {
             workers: Slab::new(),
             turns: Slab::new(),
             by_turn: HashMap::with_hasher(hash()),
+            wanting: Vec::new(),
         }
     }
 
@@ -135,6 +141,7 @@ impl Services {
             spared: (0, 0),
             pinned: 0,
             pinned_bytes: 0,
+            demand: Demand::default(),
         });
         self.unserved += 1;
         self.by_name.insert(name, key);
@@ -207,11 +214,14 @@ impl Services {
         entry.workers += 1;
         entry.serving += 1;
         entry.slots += u64::from(capacity);
-        (key, entry.add_schema(schema))
+        let differing = entry.add_schema(schema);
+        self.begin_sharing(key);
+        (key, differing)
     }
 
     /// A worker without calls is gone. Gives its service.
     pub(in crate::broker) fn remove_worker(&mut self, key: Key) -> Option<Key> {
+        self.end_sharing(key);
         let worker = self.workers.remove(key)?;
         if let Some(service) = self.table.get_mut(worker.service) {
             service.workers -= 1;
@@ -341,6 +351,7 @@ impl Services {
         }
         let (service, schema, capacity) = (worker.service, worker.schema, worker.capacity);
         self.reload(key);
+        self.end_sharing(key);
         let entry = self.table.get_mut(service)?;
         entry.serving -= 1;
         entry.slots = entry.slots.saturating_sub(capacity.into());
@@ -418,13 +429,14 @@ impl Services {
         let longest = self.table.get(service).and_then(|service| service.longest);
         let is_longest =
             may_be_longest && self.share_of(Some(turn), limits) >= self.share_of(longest, limits);
-        if let Some(service) = self.table.get_mut(service) {
-            service.count_queued(now, bytes);
-            service.count_spared(spared, bytes);
+        if let Some(entry) = self.table.get_mut(service) {
+            entry.count_queued(now, bytes);
+            entry.count_spared(spared, bytes);
             if is_longest {
-                service.longest = Some(turn);
+                entry.longest = Some(turn);
             }
         }
+        self.count_demand(service);
     }
 
     /// Puts a call behind the one worker that it wants.
@@ -445,6 +457,7 @@ impl Services {
             service.pinned += 1;
             service.pinned_bytes += call.bytes();
         }
+        self.count_demand_of(worker);
     }
 
     /// Takes a waiting call out of its queue.
@@ -476,10 +489,12 @@ impl Services {
             | CallState::Silenced(_)
             | CallState::Ending => None,
         };
-        if let Some(service) = service.and_then(|service| self.table.get_mut(service)) {
+        let Some(key) = service else { return };
+        if let Some(service) = self.table.get_mut(key) {
             service.uncount_queued(now, bytes);
             service.uncount_spared(spared, bytes);
         }
+        self.uncount_demand(key);
     }
 
     fn turn_or_new(&mut self, client: Key, service: Key) -> Key {

@@ -48,7 +48,7 @@ async fn a10_nobody_registers_under_the_brokers_names() {
         // All of them speak, and then each hears what it is told: READY has no answer but the next HEARTBEAT.
         let mut classic = Vec::new();
         for (name, is_refused) in names {
-            let offer = Raw::Ready { service: name.to_vec(), capacity: 1, schema: None };
+            let offer = Raw::Ready { service: name.to_vec(), capacity: 1, shared: false, schema: None };
             let mut worker = RawPeer::greeted(&endpoint);
             worker.send(&[offer, Raw::Drain]);
             let said = worker.wait(|record| match record {
@@ -156,7 +156,7 @@ async fn a15_names_that_are_none_are_refused() {
             if name.len() <= names::MAX_NAME {
                 peer.send(&[
                     hello(),
-                    Raw::Ready { service: name.clone(), capacity: 1, schema: None },
+                    Raw::Ready { service: name.clone(), capacity: 1, shared: false, schema: None },
                 ]);
                 peer.send(&[Raw::Disconnect(DisconnectReason::Shutdown), Raw::Heartbeat]);
                 let said = peer.wait_disconnect();
