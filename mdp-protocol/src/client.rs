@@ -7,22 +7,28 @@
 //! A call may have streams: parts are sent within the credit that the machine reports, and received within the credit
 //! that it gave. After the first part the call is not sent again.
 
+mod balancer;
+mod io;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use balancer::{Balancer, BalancerConfig, Event, MAX_BROKERS};
+pub use io::{Action, Call, Input, Outcome, Returned};
+
 use crate::limits::Limit;
 use crate::list::{Linked, List, ListLink};
 use crate::names;
 use crate::payload::Payload;
-use crate::session::{Heard, LossCause, PeerSession, SessionAction, SessionConfig, Ticked};
+use crate::session::{Heard, LossCause, PeerSession, SessionConfig, Ticked};
 use crate::slab::{Key, Slab};
 use crate::status::{Code, Reason, Refusal};
 use crate::stream::{DEFAULT_WINDOW, Ends};
 use crate::time::{Span, Time};
 use crate::wheel::Wheel;
-use crate::wire::{CallKind, Direction, DisconnectReason, Part, Record, Reply};
+use crate::wire::{Direction, DisconnectReason, Part, Record, Reply};
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -35,6 +41,10 @@ pub struct Config {
     pub attempts: u8,
     /// Units of credit for each stream of replies; see [`units`](crate::wire::units). Default: 4,096.
     pub window: u32,
+    /// The client is one of several, each with a broker of its own. A call that this broker cannot begin, or that would
+    /// wait for its next session, is [returned](Action::Returned), so that it can go on with another broker. Default:
+    /// `false`.
+    pub returns: bool,
 }
 
 impl Default for Config {
@@ -44,124 +54,8 @@ impl Default for Config {
             calls: 10_000,
             attempts: 3,
             window: DEFAULT_WINDOW,
+            returns: false,
         }
-    }
-}
-
-/// An input of the client. `T` is a value that comes back to the driver with the outcome; the machine never reads it.
-#[derive(Debug)]
-pub enum Input<'a, P, T> {
-    /// The user makes a call.
-    Call(Call<P, T>),
-    /// The user gives a call up: it ends without an outcome.
-    Cancel(Key),
-    /// The user has an item for a stream of requests, or ends it.
-    Part {
-        /// The call.
-        call: Key,
-        /// The part. An item needs credit, see [`Action::Credit`]. Without credit the call ends with INTERNAL.
-        part: Part<P>,
-    },
-    /// The user has taken items of a stream of replies.
-    Taken {
-        /// The call.
-        call: Key,
-        /// The cost of these items, in units.
-        units: u32,
-    },
-    /// A record arrived from the broker.
-    Record(Record<&'a [u8], P>),
-    /// A message arrived that cannot be read.
-    Invalid,
-    /// The socket has its connection: from now on the broker can answer HELLO.
-    Made,
-    /// A part of a message came, so the broker lives.
-    Alive,
-    /// The call's REQUEST was not given to a connection, and will not be: [`Broken`](Input::Broken) has to follow. The
-    /// call waits as if it had not been sent.
-    Unsent(u64),
-    /// The socket could not be made, it failed, or its connection is known to be broken. Calls that were sent end, or are
-    /// sent again (wire.md R49).
-    Broken,
-    /// No event; time has passed.
-    Tick,
-    /// The client has to close: running calls get up to `grace` to end. New calls end with CANCELLED.
-    Close {
-        /// The longest time to wait.
-        grace: Span,
-    },
-}
-
-/// A call of the user.
-#[derive(Debug)]
-pub struct Call<P, T> {
-    /// A value that comes back with the outcome.
-    pub token: T,
-    /// The time until its deadline.
-    pub timeout: Span,
-    /// The time within which a worker has to confirm that a call with a stream has begun. Not used for other calls.
-    pub begin_within: Span,
-    /// Whether its method may run more than once.
-    pub idempotent: bool,
-    /// The id of the only worker that may get the call, or empty.
-    pub worker: Arc<[u8]>,
-    /// The streams of the call.
-    pub kind: CallKind,
-    /// Path, metadata and, unless requests stream, payload.
-    pub body: P,
-}
-
-/// An action that the driver has to perform.
-#[derive(Debug)]
-pub enum Action<P, T> {
-    /// An action of the session.
-    Session(SessionAction<P>),
-    /// A part of a call's stream of replies has arrived.
-    Part {
-        /// The call.
-        call: Key,
-        /// The opening, or an item.
-        part: Part<P>,
-    },
-    /// The user may send more items.
-    Credit {
-        /// The call.
-        call: Key,
-        /// The additional credit, in units.
-        units: u32,
-    },
-    /// A call has ended.
-    Done {
-        /// The call's token.
-        token: T,
-        /// The outcome.
-        outcome: Outcome<P>,
-    },
-    /// The client is closed and accepts no more input.
-    Closed,
-}
-
-/// The outcome of a call.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome<P> {
-    /// A worker, or the broker for it, ended the call. Unless the code is OK the body is a status.
-    Final {
-        /// The code.
-        code: Code,
-        /// Whether it is certain that no handler was started.
-        not_started: bool,
-        /// The number of attempts that the broker made.
-        attempt: u8,
-        /// The reply or the status.
-        body: P,
-    },
-    /// The client itself ended the call.
-    Refused(Box<Refusal>),
-}
-
-impl<P, T> From<SessionAction<P>> for Action<P, T> {
-    fn from(action: SessionAction<P>) -> Self {
-        Action::Session(action)
     }
 }
 
@@ -191,6 +85,8 @@ pub struct Client<P, T> {
 struct Pending<P, T> {
     token: T,
     deadline: Time,
+    /// When a call with a stream has to have begun, at the latest.
+    begin_by: Time,
     idempotent: bool,
     worker: Arc<[u8]>,
     body: P,
@@ -271,9 +167,10 @@ impl<P: Payload, T> Client<P, T> {
             Input::Invalid => self.lost(now, LossCause::Invalid, out),
             Input::Unsent(call) => {
                 if let Some(key) = self.sent_call(call) {
-                    self.take_back(key);
+                    self.take_back(key, out);
                 }
             }
+            Input::Again(returned) => made = self.again(now, returned, out),
             // The broken socket has already been given up.
             Input::Broken if self.session.is_waiting() => {}
             Input::Broken => self.lost(now, LossCause::Broken, out),
@@ -331,6 +228,7 @@ impl<P: Payload, T> Client<P, T> {
         let key = self.calls.insert(Pending {
             token: call.token,
             deadline,
+            begin_by,
             idempotent: call.idempotent,
             worker: call.worker,
             body: call.body,
@@ -507,6 +405,14 @@ impl<P: Payload, T> Client<P, T> {
                     // No peer sends it in this form.
                     Reply::Listing(_) => return self.lost(now, LossCause::Invalid, out),
                 };
+                if self.config.returns && not_started && code == Code::Unavailable {
+                    if let Some(mut call) = self.forget(key) {
+                        call.sent = false;
+                        call.link = ListLink::default();
+                        out.push(Action::Returned(Returned { call, outcome }));
+                    }
+                    return;
+                }
                 self.end(key, outcome, out);
             }
             Record::Data { call, of, part } => {
@@ -531,7 +437,7 @@ impl<P: Payload, T> Client<P, T> {
                 if self.calls.get(key).is_some_and(|call| call.ends.has_begun()) {
                     return self.lost(now, LossCause::Invalid, out);
                 }
-                self.take_back(key);
+                self.take_back(key, out);
             }
             Record::Drain => self.draining = true,
             // The broker says nothing else to a client.
@@ -545,14 +451,77 @@ impl<P: Payload, T> Client<P, T> {
         self.calls.get(key).filter(|call| call.sent).map(|_| key)
     }
 
-    /// No broker has read this call: it waits for the next session.
-    fn take_back(&mut self, key: Key) {
+    /// No broker has read this call: it waits for the next session, or goes elsewhere.
+    fn take_back(&mut self, key: Key, out: &mut Vec<Action<P, T>>) {
         self.sent.remove(&mut self.calls, key);
         if let Some(call) = self.calls.get_mut(key) {
             call.sent = false;
             call.attempt = call.attempt.saturating_sub(1);
         }
         self.waiting.push_back(&mut self.calls, key);
+        if self.config.returns {
+            self.give_back(key, "the broker has handed the call back", out);
+        }
+    }
+
+    /// Returns a call that waits for a session.
+    fn give_back(&mut self, key: Key, why: &str, out: &mut Vec<Action<P, T>>) {
+        let Some(call) = self.forget(key) else { return };
+        let mut refusal = match call.maybe_started {
+            true => refusal(Code::Unavailable, Reason::MaybeExecuted, why),
+            false => refusal(Code::Unavailable, Reason::NotDispatched, why),
+        };
+        refusal.not_started = !call.maybe_started;
+        let outcome = Outcome::Refused(Box::new(refusal));
+        out.push(Action::Returned(Returned { call, outcome }));
+    }
+
+    /// Returns the calls that wait for a session, in their order.
+    pub(crate) fn give_back_waiting(&mut self, out: &mut Vec<Action<P, T>>) {
+        let cause = self.last_loss;
+        while let Some(key) = self.waiting.front() {
+            let why = match cause {
+                Some(cause) => format!("the call could not be sent: {cause}"),
+                None => "the call could not be sent: the broker has not answered yet".into(),
+            };
+            self.give_back(key, &why, out);
+        }
+    }
+
+    /// A call that another client, or this one, has returned.
+    fn again(
+        &mut self,
+        now: Time,
+        returned: Returned<P, T>,
+        out: &mut Vec<Action<P, T>>,
+    ) -> Option<Key> {
+        let Returned { mut call, outcome } = returned;
+        if now >= call.deadline || self.closing.is_some() {
+            done(call.token, outcome, out);
+            return None;
+        }
+        if self.can_send()
+            && let Err(mut refusal) = self.check_size(&call.body)
+        {
+            refusal.not_started = !call.maybe_started;
+            done(call.token, Outcome::Refused(Box::new(refusal)), out);
+            return None;
+        }
+        call.ends = Ends::new(call.ends.kind(), Direction::Requests);
+        let (deadline, begin_by) = (call.deadline, call.begin_by);
+        let key = self.calls.insert(call);
+        self.timer.set(key.index(), if begin_by > now { begin_by } else { deadline });
+        if self.can_send() {
+            self.send(now, key, out);
+        } else {
+            self.waiting.push_back(&mut self.calls, key);
+        }
+        Some(key)
+    }
+
+    /// Whether the broker takes calls.
+    pub(crate) fn is_open(&self) -> bool {
+        self.can_send()
     }
 
     fn lost(&mut self, now: Time, cause: LossCause, out: &mut Vec<Action<P, T>>) {
@@ -581,6 +550,9 @@ impl<P: Payload, T> Client<P, T> {
                 refusal.not_started = false;
                 self.end(key, Outcome::Refused(Box::new(refusal)), out);
             }
+        }
+        if self.config.returns {
+            self.give_back_waiting(out);
         }
     }
 

@@ -300,14 +300,10 @@ impl<'a, P> Record<&'a [u8], P> {
                 reply: Reply::Body(body(head)),
             },
             Command::Cancel => Record::Cancel { call: head.call },
-            Command::Grant => Record::Grant {
-                service: head.name.of(packet),
-                slots: head.arg,
-                number: head.call,
-            },
-            Command::Demand => {
-                Record::Demand { service: head.name.of(packet), calls: head.arg }
+            Command::Grant => {
+                Record::Grant { service: head.name.of(packet), slots: head.arg, number: head.call }
             }
+            Command::Demand => Record::Demand { service: head.name.of(packet), calls: head.arg },
             Command::Heartbeat => Record::Heartbeat,
             Command::Drain => Record::Drain,
             Command::Disconnect => Record::Disconnect(DisconnectReason::from_u32(head.arg)),

@@ -149,24 +149,12 @@ impl SharedSlots {
     }
 
     /// A broker has this number of calls that wait for more slots.
-    pub fn demanded(
-        &mut self,
-        session: usize,
-        service: usize,
-        calls: u32,
-        out: &mut Vec<Grant>,
-    ) {
+    pub fn demanded(&mut self, session: usize, service: usize, calls: u32, out: &mut Vec<Grant>) {
         self.change(session, service, out, |broker| broker.wanted = calls);
     }
 
     /// A broker has answered the GRANT of this number.
-    pub fn answered(
-        &mut self,
-        session: usize,
-        service: usize,
-        number: u64,
-        out: &mut Vec<Grant>,
-    ) {
+    pub fn answered(&mut self, session: usize, service: usize, number: u64, out: &mut Vec<Grant>) {
         self.change(session, service, out, |broker| {
             if broker.number == number {
                 broker.heeded = broker.told;

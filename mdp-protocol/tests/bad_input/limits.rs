@@ -158,7 +158,12 @@ fn a_ready_with_a_bad_service_name_is_refused() {
             let mut packet = Vec::new();
             put(
                 &mut packet,
-                &Record::<_, ()>::Ready { service: service.clone(), capacity: 1, shared: false, schema: None },
+                &Record::<_, ()>::Ready {
+                    service: service.clone(),
+                    capacity: 1,
+                    shared: false,
+                    schema: None,
+                },
             );
             let told = answer(role, &packet, &[]);
             let name = String::from_utf8_lossy(&service);
@@ -175,7 +180,12 @@ fn a_ready_with_a_bad_capacity_is_refused() {
         let mut packet = Vec::new();
         put(
             &mut packet,
-            &Record::<_, ()>::Ready { service: b"some.v1.Some", capacity, shared: false, schema: None },
+            &Record::<_, ()>::Ready {
+                service: b"some.v1.Some",
+                capacity,
+                shared: false,
+                schema: None,
+            },
         );
         let told = answer(Role::Client, &packet, &[]);
         assert_eq!(is_refused(&told, DisconnectReason::LimitReached), !good, "{capacity}");

@@ -155,7 +155,10 @@ impl World {
         };
         world.hello(GOOD_CLIENT);
         world.hello(GOOD_WORKER);
-        world.say(GOOD_WORKER, Record::Ready { service: GOOD_SERVICE, capacity: 3, shared: false, schema: None });
+        world.say(
+            GOOD_WORKER,
+            Record::Ready { service: GOOD_SERVICE, capacity: 3, shared: false, schema: None },
+        );
         world
     }
 
@@ -174,7 +177,15 @@ impl World {
                 world.say(GOOD_WORKER, credit(seen, Direction::Requests));
             }
             Role::Worker => {
-                world.say(BAD, Record::Ready { service: BAD_SERVICE, capacity: 1, shared: false, schema: None });
+                world.say(
+                    BAD,
+                    Record::Ready {
+                        service: BAD_SERVICE,
+                        capacity: 1,
+                        shared: false,
+                        schema: None,
+                    },
+                );
                 world.say(GOOD_CLIENT, streamed(VICTIM, BAD_PATH));
                 world.say(GOOD_CLIENT, credit(VICTIM, Direction::Replies));
                 world.handle_of(BAD, 0);

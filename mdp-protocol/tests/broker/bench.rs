@@ -68,7 +68,10 @@ impl Bench {
         capacity: u32,
         schema: Option<SchemaHash>,
     ) {
-        self.say(name, Record::Ready { service: service.as_bytes(), capacity, shared: false, schema });
+        self.say(
+            name,
+            Record::Ready { service: service.as_bytes(), capacity, shared: false, schema },
+        );
     }
 
     /// A call with a timeout of 10 s.

@@ -139,6 +139,7 @@ fn line(action: Action<Vec<u8>, u32>) -> String {
                 format!("call {token}: {code}{safe} {reason}: {}", refusal.message)
             }
         },
+        Action::Returned(_) => "returned".into(),
         Action::Closed => "closed".into(),
     }
 }

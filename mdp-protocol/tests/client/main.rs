@@ -3,6 +3,7 @@
 // A test may end at the first wrong assumption.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod balancer;
 mod bench;
 mod streams;
 #[path = "../support/mod.rs"]

@@ -105,7 +105,10 @@ impl Stage {
         for worker in 0..stage.load.workers {
             let (name, capacity) = (format!("w{worker}"), stage.load.slots);
             stage.hello(&name);
-            stage.say(&name, Record::Ready { service: b"s.S", capacity, shared: false, schema: None });
+            stage.say(
+                &name,
+                Record::Ready { service: b"s.S", capacity, shared: false, schema: None },
+            );
         }
         for client in 0..clients {
             stage.hello(&format!("c{client}"));

@@ -63,12 +63,34 @@ struct Node {
 
 #[derive(Debug)]
 enum Event {
-    Up { broker: usize, process: usize, life: u64, msg: Msg },
-    Down { broker: usize, process: usize, life: u64, msg: Msg },
-    Lost { broker: usize, process: usize, life: u64 },
-    Done { broker: usize, process: usize, life: u64, call: Key },
+    Up {
+        broker: usize,
+        process: usize,
+        life: u64,
+        msg: Msg,
+    },
+    Down {
+        broker: usize,
+        process: usize,
+        life: u64,
+        msg: Msg,
+    },
+    Lost {
+        broker: usize,
+        process: usize,
+        life: u64,
+    },
+    Done {
+        broker: usize,
+        process: usize,
+        life: u64,
+        call: Key,
+    },
     /// The handler of a session that is over stops.
-    Orphan { process: usize, slot: TakenSlot },
+    Orphan {
+        process: usize,
+        slot: TakenSlot,
+    },
 }
 
 struct World {
@@ -542,7 +564,11 @@ fn slots_are_never_used_twice() {
         assert_eq!(world.broken, None, "seed {seed}, {load:?}");
         for (broker, served) in world.served.iter().enumerate() {
             let well = served.ended_well * 100 >= served.asked * 97;
-            assert!(well, "seed {seed}, broker {broker}: {served:?} of {:?}, {load:?}", world.served);
+            assert!(
+                well,
+                "seed {seed}, broker {broker}: {served:?} of {:?}, {load:?}",
+                world.served
+            );
         }
     }
 }

@@ -36,7 +36,11 @@ fn stage() -> Stage {
     let mut stage = Stage::new(Config { policy: Some(policy(true)), ..Config::default() });
     let worker = Identity::of_key(WORKER);
     stage.say_as("w", worker, hello("w"));
-    stage.say_as("w", worker, Record::Ready { service: b"a.S", capacity: 8, shared: false, schema: None });
+    stage.say_as(
+        "w",
+        worker,
+        Record::Ready { service: b"a.S", capacity: 8, shared: false, schema: None },
+    );
     stage.told("w");
     stage
 }

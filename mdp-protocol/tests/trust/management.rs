@@ -121,7 +121,8 @@ fn questions_that_wait_leave_room_for_those_of_others() {
     let mut stage = stage(Quota::default());
     for number in 0..70_u8 {
         let (service, schema) = (format!("a.S{number}"), Some([number; 16]));
-        let ready = Record::Ready { service: service.as_bytes(), capacity: 1, shared: false, schema };
+        let ready =
+            Record::Ready { service: service.as_bytes(), capacity: 1, shared: false, schema };
         stage.say_as("w", Identity::of_key(WORKER), ready);
     }
     for _ in 0..2 {

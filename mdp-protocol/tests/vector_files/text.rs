@@ -262,10 +262,9 @@ impl<'a> Fields<'a> {
                 slots: self.number("slots"),
                 number: self.number("number"),
             },
-            Command::Demand => Record::Demand {
-                service: self.bytes("service"),
-                calls: self.number("calls"),
-            },
+            Command::Demand => {
+                Record::Demand { service: self.bytes("service"), calls: self.number("calls") }
+            }
             Command::Heartbeat => Record::Heartbeat,
             Command::Drain => Record::Drain,
             Command::Disconnect => {

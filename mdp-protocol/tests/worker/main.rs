@@ -408,9 +408,10 @@ fn a_handle_in_use_is_no_new_call() {
 
 #[test]
 fn records_without_a_place_end_the_session() {
-    for record in
-        [support::reply(1, Code::Ok, ""), Record::Ready { service: b"", capacity: 1, shared: false, schema: None }]
-    {
+    for record in [
+        support::reply(1, Code::Ok, ""),
+        Record::Ready { service: b"", capacity: 1, shared: false, schema: None },
+    ] {
         let mut bench = Bench::registered();
         bench.say(record);
         assert_eq!(bench.take(), ["disconnected: the broker broke the protocol"]);
