@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use leaving::Refused;
 use paths::{Called, Paths};
-pub use shared::{Grant, SharedSlots, TakenSlot};
+pub use shared::{Grant, MAX_BROKERS, SharedSlots, TakenSlot};
 
 use crate::limits::Limit;
 use crate::payload::Payload;

@@ -54,9 +54,29 @@ pub(crate) fn endpoint(
     }
 }
 
+/// The state of a client or a worker with several brokers: connected while it is with one of them.
+pub(crate) fn together<'a>(
+    states: impl Iterator<Item = &'a ConnectionState>,
+) -> Option<ConnectionState> {
+    let rank = |state: &ConnectionState| match state {
+        ConnectionState::Connected { .. } => 3,
+        ConnectionState::Connecting { .. } => 2,
+        ConnectionState::Disconnected(_) => 1,
+        ConnectionState::Closed => 0,
+    };
+    // Of several that are connected, the first.
+    let best = states.reduce(|best, state| if rank(state) > rank(best) { state } else { best });
+    best.cloned()
+}
+
 impl Connection {
     pub(crate) fn new(who: &'static str) -> Self {
         Connection { who, services: None, lost: None, untold: None }
+    }
+
+    /// What this peer is, for the log.
+    pub(crate) fn who(&self) -> &'static str {
+        self.who
     }
 
     /// Sets the services of the worker.

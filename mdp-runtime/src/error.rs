@@ -49,6 +49,15 @@ pub enum ConnectError {
         /// The number of endpoints.
         endpoints: usize,
     },
+    /// Several brokers at once are not possible: there are more than 64, or the dialect is classic MDP.
+    #[error(
+        "a client cannot have sessions with {brokers} brokers at once: there may be 64, and over classic MDP one; with \
+         `connect` in place of `brokers` the endpoints are tried in turn"
+    )]
+    Brokers {
+        /// The number of brokers.
+        brokers: usize,
+    },
     /// The id is invalid.
     #[error("the id `{id}` cannot be used")]
     Id {
@@ -96,6 +105,15 @@ pub enum ServeError {
         name: String,
         /// The problem with the name.
         source: NameError,
+    },
+    /// Several brokers at once are not possible: there are more than 64, or the dialect is classic MDP.
+    #[error(
+        "a worker cannot have sessions with {brokers} brokers at once: there may be 64, and over classic MDP one; with \
+         `connect` in place of `brokers` the endpoints are tried in turn"
+    )]
+    Brokers {
+        /// The number of brokers.
+        brokers: usize,
     },
     /// The capacity is zero, or more than the protocol can express.
     #[error("the capacity {0} is not between 1 and 65535")]

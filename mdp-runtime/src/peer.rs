@@ -97,6 +97,12 @@ impl Peer {
         }
     }
 
+    /// The same peer, which notes failed handshakes here.
+    pub(crate) fn noting(self, faults: Faults) -> Self {
+        let link = BrokerLink::Rpc(RpcLink::new(self.connection.who(), faults.clone()));
+        Peer { link, faults, ..self }
+    }
+
     /// The same peer, as a worker of these services.
     pub(crate) fn of_services<'a>(mut self, names: impl Iterator<Item = &'a [u8]>) -> Self {
         self.connection.set_services(names);

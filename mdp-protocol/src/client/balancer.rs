@@ -62,6 +62,19 @@ pub enum Event<'a, P> {
     Broken,
 }
 
+impl<'a, P, T> From<Event<'a, P>> for Input<'a, P, T> {
+    fn from(event: Event<'a, P>) -> Self {
+        match event {
+            Event::Record(record) => Input::Record(record),
+            Event::Invalid => Input::Invalid,
+            Event::Made => Input::Made,
+            Event::Alive => Input::Alive,
+            Event::Unsent(call) => Input::Unsent(call),
+            Event::Broken => Input::Broken,
+        }
+    }
+}
+
 /// The machine of a client with several brokers.
 #[derive(Debug)]
 pub struct Balancer<P, T> {
@@ -261,16 +274,8 @@ impl<P: Payload, T> Balancer<P, T> {
         event: Event<'_, P>,
         out: &mut Vec<(usize, Action<P, T>)>,
     ) {
-        let input = match event {
-            Event::Record(record) => Input::Record(record),
-            Event::Invalid => Input::Invalid,
-            Event::Made => Input::Made,
-            Event::Alive => Input::Alive,
-            Event::Unsent(call) => Input::Unsent(call),
-            Event::Broken => Input::Broken,
-        };
         let was_open = self.is_open(broker);
-        self.give(now, broker, input, out);
+        self.give(now, broker, event.into(), out);
         if !was_open && self.is_open(broker) {
             self.call_together(now, out);
         }

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 
 use crate::time::{Span, Time};
 
+/// Maximum number of brokers that a worker has a session with.
+pub const MAX_BROKERS: usize = 64;
 /// How long a slot stays with a broker while calls of another one wait that has none.
 const TURN: Span = Span::from_ms(20);
 

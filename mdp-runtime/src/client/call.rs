@@ -338,7 +338,8 @@ impl<Rep, K> Call<Rep, K> {
         let packed = packing.with.and_then(|_| compress::pack(packing.with, &self.body.payload()));
         let marks = Marks {
             accept: packing.with.map_or(0, |with| with.number().into()),
-            no_wait: self.no_wait,
+            // The client itself asks several brokers, and none of them is to keep the call meanwhile.
+            no_wait: self.no_wait || link.many,
             wait_ms: self.longest_wait().map_or(0, |wait| clock::span(wait).as_wire_ms()),
         };
         let meta = match codec::encode_request_metadata(&self.metadata, marks) {
@@ -364,7 +365,7 @@ impl<Rep, K> Call<Rep, K> {
             body: self.body,
         };
         // The channel to a closed client drops the token, which ends the call.
-        drop(link.command(ClientCommand::Call(call)));
+        drop(link.command(ClientCommand::Call { call, no_wait: self.no_wait }));
         (Ending::broker(waiting, flow.clone(), packing.max), flow)
     }
 

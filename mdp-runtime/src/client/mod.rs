@@ -5,6 +5,7 @@ mod channel;
 mod driver;
 mod kinds;
 mod raw;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,6 +84,8 @@ struct ClientLink {
     faults: Faults,
     /// The number of endpoints.
     endpoints: usize,
+    /// Each endpoint is a broker.
+    many: bool,
     timeouts: Timeouts,
     window: u32,
     packing: Packing,
@@ -124,6 +127,7 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             to: ConnectSettings::default(),
+            many: false,
             config: core::Config::default(),
             timeouts: Timeouts::default(),
             packing: Packing::default(),
@@ -327,6 +331,8 @@ impl Client {
 #[must_use]
 pub struct ClientBuilder {
     to: ConnectSettings,
+    /// Each endpoint is a broker.
+    many: bool,
     config: core::Config,
     timeouts: Timeouts,
     packing: Packing,
@@ -345,6 +351,32 @@ impl ClientBuilder {
     /// whenever a connection is lost.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.to.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// Adds brokers, and opens a session with each of them, at most 64. With [`connect`](Self::connect) alone the client
+    /// has one session at a time.
+    ///
+    /// A call goes to one of two brokers that are taken by chance, the one with fewer calls of this client. When a broker
+    /// is lost, drains, or has no worker for a service, the call goes to another one: if it is certain that no handler was
+    /// started, or if the method is idempotent. A call ends with UNAVAILABLE and the reason `NO_SERVICE` only when all
+    /// brokers have said so; by default it asks all of them again for 5 s, with [`no_wait`](Self::no_wait) it does not.
+    ///
+    /// Brokers share nothing: workers have to [be at all of them](crate::WorkerBuilder::brokers) too. The state of the
+    /// client is connected while one session is open. Over classic MDP, [`open`](Self::open) fails with
+    /// [`ConnectError::Brokers`].
+    ///
+    /// ```no_run
+    /// # async fn doc() -> Result<(), mdp_runtime::ConnectError> {
+    /// use mdp_runtime::Client;
+    ///
+    /// let client = Client::builder().brokers(["tcp://a:5555", "tcp://b:5555"]).open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn brokers<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
+        self.to.endpoints.extend(endpoints.into_iter().map(Into::into));
+        self.many = true;
         self
     }
 
@@ -508,23 +540,40 @@ impl ClientBuilder {
             return Err(ConnectError::Id { id, source });
         }
         let options = self.to.into_options()?;
-        let endpoints = options.endpoints.len();
+        let (endpoints, many) = (options.endpoints.len(), self.many);
+        if many && (endpoints > core::MAX_BROKERS || self.dialect.form().is_some()) {
+            return Err(ConnectError::Brokers { brokers: endpoints });
+        }
         let window = self.config.window;
+        let tried = if many { 1 } else { endpoints };
         let config = core::Config {
-            session: SessionConfig { endpoints, seed: clock::seed(), ..self.config.session },
+            session: SessionConfig { endpoints: tried, seed: clock::seed(), ..self.config.session },
             ..self.config
         };
         let (commands, inbox) = mpsc::unbounded_channel();
         let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let brokers = many.then(|| (options.clone(), config.clone()));
         let mut driver = ClientDriver::new(options, config, inbox, state_in);
+        if let Some((options, config)) = brokers {
+            driver = driver.over_brokers(&options, config);
+        }
         let faults = driver.faults();
         if let Some(form) = self.dialect.form() {
             driver = driver.over_classic(form);
         }
         let (timeouts, packing) = (self.timeouts, self.packing);
         let budget = RetryBudget::default();
-        let link =
-            ClientLink { commands, state, faults, endpoints, timeouts, window, packing, budget };
+        let link = ClientLink {
+            commands,
+            state,
+            faults,
+            endpoints,
+            many,
+            timeouts,
+            window,
+            packing,
+            budget,
+        };
         let client = Client { destination: Destination::Broker(Arc::new(link)) };
         Ok((client.through(self.interceptors), driver))
     }

@@ -48,7 +48,7 @@ impl Client {
             body: Body::of_frames(service.as_bytes(), frames),
         };
         // The channel to a closed client drops the token, which ends the call.
-        drop(link.command(ClientCommand::Call(call)));
+        drop(link.command(ClientCommand::Call { call, no_wait: false }));
         Some(RawCall { waiting, flow, items: VecDeque::new(), end: None })
     }
 }

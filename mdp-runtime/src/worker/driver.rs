@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mdp_protocol::watchdog::{Seen, Watchdog};
 use mdp_protocol::wire::{CallKind, Direction};
-use mdp_protocol::worker::{Action, Config, Input, Method as Offered, Worker};
-use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
+use mdp_protocol::worker::{Action, Config, Grant, Input, Method as Offered, Worker};
+use mdp_protocol::{ConnectionState, Key, Payload, SessionAction, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +16,7 @@ use super::admission::{Admission, Refused, Start};
 use super::hand_off::HandOff;
 use super::handler;
 use super::pool::{Done, Job, Pool, Told};
+use super::sharing::Sharing;
 use crate::call::{CallContext, Hold, MethodSpec, Outlasts, Service, ServicePermits};
 use crate::classic::Side;
 use crate::classic::raw::{RawHandler, Replier};
@@ -43,6 +44,8 @@ pub(super) const NO_GRACE: WorkerCommand = WorkerCommand::Drain(Span::ZERO);
 #[derive(Debug)]
 pub(super) enum WorkerCommand {
     Drain(Span),
+    /// The broker is granted another number of shared slots.
+    Grant(Grant),
 }
 
 /// The method of a raw call.
@@ -93,6 +96,10 @@ struct Dog {
 
 pub(super) struct WorkerDriver {
     peer: Peer,
+    /// The slots that the worker shares between brokers, and the place of this session's endpoint.
+    sharing: Option<(Sharing, usize)>,
+    /// When the shared slots are to be looked at again.
+    share_again: Option<Time>,
     core: Worker,
     services: Vec<Arc<dyn Service>>,
     methods: Vec<Method>,
@@ -146,6 +153,8 @@ impl WorkerDriver {
             admission: Admission::new(capacities, pool.bell()),
             peer: Peer::new("worker", options, state)
                 .of_services(config.services.iter().map(|offer| &*offer.service)),
+            sharing: None,
+            share_again: None,
             give_up_after: config
                 .give_up_after
                 .map_or(Duration::MAX, |after| Duration::from_millis(after.as_ms())),
@@ -177,6 +186,11 @@ impl WorkerDriver {
         WorkerDriver { raw, ..self }
     }
 
+    /// Shares the worker's slots with other sessions. `place`: that of this session's endpoint in the list of all.
+    pub(super) fn sharing(self, sharing: Sharing, place: usize) -> Self {
+        WorkerDriver { sharing: Some((sharing, place)), ..self }
+    }
+
     /// Sets whether the worker returns its schemas.
     pub(super) fn reflecting(self, reflects: bool) -> Self {
         WorkerDriver { reflects, ..self }
@@ -195,8 +209,9 @@ impl WorkerDriver {
         WorkerDriver { peer: self.peer.over_classic(Side::Worker(Box::new(serving))), ..self }
     }
 
-    /// Watches whether the runtime of the handlers runs at least once in this time.
-    pub(super) fn watching(self, after: Duration) -> Self {
+    /// Watches whether the runtime of the handlers runs at least once in this time, if one is given.
+    pub(super) fn watching_if(self, after: Option<Duration>) -> Self {
+        let Some(after) = after else { return self };
         let watchdog = Watchdog::new(mdp_transport::clock::span(after));
         WorkerDriver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
@@ -231,6 +246,7 @@ impl WorkerDriver {
             self.handle(Input::Tick);
             self.watch();
             self.admit();
+            self.share();
             self.pool.run(&mut self.jobs);
             let polled = !self.here.is_empty();
             if polled {
@@ -257,8 +273,12 @@ impl WorkerDriver {
                     () = alarm.wait(&clock, grace_ends) => break,
                     command = inbox.recv() => command,
                 };
-                // Without a sender, the worker's handle has been dropped meanwhile.
-                let Some(WorkerCommand::Drain(grace)) = command else { break };
+                let grace = match command {
+                    Some(WorkerCommand::Drain(grace)) => grace,
+                    Some(WorkerCommand::Grant(_)) => continue,
+                    // The worker's handle has been dropped meanwhile.
+                    None => break,
+                };
                 let until = clock.now() + grace;
                 grace_ends = Some(grace_ends.map_or(until, |before| before.min(until)));
             }
@@ -297,8 +317,13 @@ impl WorkerDriver {
     async fn wait(&mut self, alarm: &mut Alarm) {
         let clock = self.peer.clock;
         let watch = self.dog.as_ref().map(|dog| dog.watchdog.next_deadline());
-        let deadlines =
-            [self.core.next_deadline(), self.peer.next_deadline(), self.admission.due(), watch];
+        let deadlines = [
+            self.core.next_deadline(),
+            self.peer.next_deadline(),
+            self.admission.due(),
+            watch,
+            self.share_again,
+        ];
         let mut deadline = deadlines.into_iter().flatten().min();
         if self.pool.is_busy() {
             let soon = clock.now() + LOOK_AGAIN;
@@ -315,20 +340,79 @@ impl WorkerDriver {
         self.obey(command);
     }
 
-    /// Takes a command without waiting for one.
+    /// Takes the waiting commands.
     fn hear(&mut self) {
-        let command = match self.inbox.try_recv() {
-            Ok(command) => Some(command),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(NO_GRACE),
-        };
-        self.obey(command);
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.obey(Some(command)),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.obey(Some(NO_GRACE)),
+            }
+        }
     }
 
     fn obey(&mut self, command: Option<WorkerCommand>) {
-        if let Some(WorkerCommand::Drain(grace)) = command {
-            self.grace_ends = Some(self.peer.clock.now() + grace);
-            self.handle(Input::Drain { grace });
+        match command {
+            Some(WorkerCommand::Drain(grace)) => {
+                self.grace_ends = Some(self.peer.clock.now() + grace);
+                self.handle(Input::Drain { grace });
+            }
+            Some(WorkerCommand::Grant(Grant { session: _, service, slots, number })) => {
+                self.handle(Input::Grant { service, slots, number });
+            }
+            None => {}
+        }
+    }
+
+    /// Gives back the slots of handlers that have ended, and looks at those that several brokers want.
+    fn share(&mut self) {
+        let Some((sharing, _)) = &mut self.sharing else { return };
+        for service in 0..self.names.len() {
+            if sharing.has_ended(service)
+                && let Some(permits) = self.admission.permits(service)
+            {
+                sharing.give_back(service, permits.outlasting());
+            }
+        }
+        self.share_again = sharing.tick(&self.peer.clock);
+    }
+
+    /// A call has ended: its slot is free, unless its handler still runs.
+    fn free_slot(&mut self, call: Key) {
+        let Some((sharing, _)) = &mut self.sharing else { return };
+        let Some(service) = sharing.end(call) else { return };
+        let outlasting = self.admission.permits(service).map_or(0, |permits| permits.outlasting());
+        sharing.give_back(service, outlasting);
+    }
+
+    /// Takes a shared slot for a call. `false`: the broker has none left, and the call was refused.
+    fn take_slot(&mut self, call: Key, service: usize) -> bool {
+        let Some((sharing, _)) = &mut self.sharing else { return true };
+        if sharing.start(call, service) {
+            return true;
+        }
+        let message = "the broker has used all slots that this worker has granted it".into();
+        self.handle(Input::NotStarted { call, message });
+        false
+    }
+
+    /// An action of the session, with the place of its endpoint in the list of all.
+    fn placed(&mut self, action: SessionAction<Body>) -> SessionAction<Body> {
+        let Some((sharing, place)) = &self.sharing else { return action };
+        let endpoint = *place;
+        match action {
+            SessionAction::Connect { .. } => SessionAction::Connect { endpoint },
+            SessionAction::State(state) => SessionAction::State(match state {
+                ConnectionState::Connecting { .. } => ConnectionState::Connecting { endpoint },
+                ConnectionState::Connected { id, .. } => {
+                    ConnectionState::Connected { endpoint, id }
+                }
+                ConnectionState::Disconnected(_) | ConnectionState::Closed => {
+                    sharing.closed();
+                    state
+                }
+            }),
+            action @ SessionAction::Send(_) => action,
         }
     }
 
@@ -410,11 +494,29 @@ impl WorkerDriver {
         for action in actions.drain(..) {
             match action {
                 Action::Session(action) => {
+                    let action = self.placed(action);
                     self.peer.next_attempt = self.core.next_attempt();
                     broken = self.peer.perform(action).err().or(broken);
                 }
                 Action::Start { call, service, method, deadline, attempt, kind, body } => {
-                    self.start(Begun { call, service, method, deadline, attempt, kind }, &body);
+                    if self.take_slot(call, service) {
+                        self.start(Begun { call, service, method, deadline, attempt, kind }, &body);
+                    }
+                }
+                Action::Offered => {
+                    if let Some((sharing, _)) = &self.sharing {
+                        sharing.opened();
+                    }
+                }
+                Action::Granted { service, number } => {
+                    if let Some((sharing, _)) = &self.sharing {
+                        sharing.answered(service, number);
+                    }
+                }
+                Action::Demand { service, calls } => {
+                    if let Some((sharing, _)) = &self.sharing {
+                        sharing.demanded(service, calls);
+                    }
                 }
                 Action::Part { call, part } => {
                     if let Some(flow) = self.flow(call) {
@@ -530,6 +632,7 @@ impl WorkerDriver {
         if !cx.permit().end() {
             self.admission.leave(&cx);
         }
+        self.free_slot(call);
         Some(cx)
     }
 
@@ -638,7 +741,7 @@ impl WorkerDriver {
         let (_, method) = path.rsplit_once('/').unwrap_or_default();
         if method == dynamic::PING {
             let (code, reply) = (Code::Ok, Body::default());
-            return self.handle(Input::Done { call, code, reply });
+            return self.finish(call, code, reply);
         }
         let asked = path.rsplit_once('/').filter(|_| method == dynamic::SCHEMA);
         let service = asked.filter(|_| self.reflects).and_then(|(service, _)| {
@@ -656,12 +759,18 @@ impl WorkerDriver {
         let packed = compress::pack(meta.accept(), &schema);
         let compressed = packed.is_some();
         let reply = Body::with_payload("", None, packed.unwrap_or(schema)).compressed(compressed);
-        self.handle(Input::Done { call, code: Code::Ok, reply });
+        self.finish(call, Code::Ok, reply);
     }
 
     fn refuse(&mut self, call: Key, status: &Status) {
         let reply = Body::with_payload("", None, codec::encode_status(status));
-        self.handle(Input::Done { call, code: status.code(), reply });
+        self.finish(call, status.code(), reply);
+    }
+
+    /// Ends a call for which no handler runs.
+    fn finish(&mut self, call: Key, code: Code, reply: Body) {
+        self.free_slot(call);
+        self.handle(Input::Done { call, code, reply });
     }
 
     fn flow(&self, call: Key) -> Option<&Arc<Flow>> {

@@ -6,8 +6,11 @@ mod driver;
 mod hand_off;
 pub(crate) mod handler;
 mod pool;
+mod sharing;
 
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +27,7 @@ use crate::call::Service;
 use crate::classic::raw::{Handlers, RawHandler, Replier};
 use crate::classic::serving::Serving;
 use crate::classic::{self, Dialect};
+use crate::connection;
 use crate::error::{ServeError, WorkerFailure};
 use crate::intercept::{self, Added, Interceptor};
 use crate::peer::ConnectSettings;
@@ -36,6 +40,7 @@ use mdp_transport::clock;
 use mdp_transport::ends::{self, Panicked};
 use mdp_transport::security::CurveClient;
 use pool::Pool;
+use sharing::{SharedPool, Sharing};
 
 /// Default number of concurrent calls for each service.
 const DEFAULT_CAPACITY: u32 = 64;
@@ -64,6 +69,13 @@ const DEFAULT_STALLED_AFTER: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 pub struct Worker {
+    /// One for each broker at once.
+    sessions: Vec<Session>,
+    state: watch::Receiver<ConnectionState>,
+}
+
+/// The handle of a session's driver.
+struct Session {
     commands: mpsc::UnboundedSender<WorkerCommand>,
     state: watch::Receiver<ConnectionState>,
     over: watch::Receiver<bool>,
@@ -76,6 +88,7 @@ impl Worker {
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder {
             to: ConnectSettings::default(),
+            many: false,
             session: SessionConfig::default(),
             dialect: Dialect::default(),
             heartbeat: None,
@@ -146,7 +159,8 @@ impl Worker {
 
     /// How the worker ended.
     fn end(&self) -> Result<(), WorkerFailure> {
-        self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
+        let mut failures = self.sessions.iter().filter_map(|session| session.failure.get());
+        failures.next().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Accepts no new calls, waits up to `grace` for running calls, ends the remaining ones with UNAVAILABLE, and
@@ -158,21 +172,27 @@ impl Worker {
     }
 
     async fn over(&self) {
-        let mut over = self.over.clone();
-        // An error means that the thread is gone, which has the same result.
-        let _ = over.wait_for(|over| *over).await;
+        for session in &self.sessions {
+            let mut over = session.over.clone();
+            // An error means that the thread is gone, which has the same result.
+            let _ = over.wait_for(|over| *over).await;
+        }
     }
 
     pub(crate) fn drain(&self, grace: Duration) {
-        // Without a receiver the thread has ended already.
-        let _ = self.commands.send(WorkerCommand::Drain(clock::span(grace)));
+        for session in &self.sessions {
+            // Without a receiver the thread has ended already.
+            let _ = session.commands.send(WorkerCommand::Drain(clock::span(grace)));
+        }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.drain(Duration::ZERO);
-        self.hand_off.finished();
+        for session in &self.sessions {
+            session.hand_off.finished();
+        }
     }
 }
 
@@ -187,6 +207,8 @@ impl std::fmt::Debug for Worker {
 #[must_use]
 pub struct WorkerBuilder {
     to: ConnectSettings,
+    /// Each endpoint is a broker.
+    many: bool,
     session: SessionConfig,
     dialect: Dialect,
     heartbeat: Option<Duration>,
@@ -216,6 +238,30 @@ impl WorkerBuilder {
     /// [`start`](Self::start) checks the endpoints.
     pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
         self.to.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// Adds brokers, and opens a session with each of them, at most 64. With [`connect`](Self::connect) alone the worker
+    /// has one session at a time. Each session has a thread of its own.
+    ///
+    /// The worker has its slots, as many as its [`capacity`](Self::capacity) says, once for all brokers: it grants each
+    /// broker some of them, and moves them to where calls wait. So never more calls run at once than the capacity says,
+    /// and a busy broker can have all slots. A broker that is lost, or drained, leaves the sessions with the others alone.
+    /// The state of the worker is connected while one session is open; it [stops](Worker::stopped) when all have ended.
+    /// The id is the same at all brokers.
+    ///
+    /// Over classic MDP, [`start`](Self::start) fails with [`ServeError::Brokers`].
+    ///
+    /// ```no_run
+    /// # async fn doc(service: impl mdp_runtime::codegen::Service) -> Result<(), mdp_runtime::ServeError> {
+    /// use mdp_runtime::Worker;
+    ///
+    /// Worker::builder().brokers(["tcp://a:5555", "tcp://b:5555"]).serve(service).run().await
+    /// # }
+    /// ```
+    pub fn brokers<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
+        self.to.endpoints.extend(endpoints.into_iter().map(Into::into));
+        self.many = true;
         self
     }
 
@@ -406,22 +452,50 @@ impl WorkerBuilder {
         let classic = self.classic_services(&config)?;
         let options = self.to.into_options()?;
         let handlers = tokio::runtime::Handle::try_current().map_err(|_| ServeError::NoTokio)?;
-        let (commands, inbox) = mpsc::unbounded_channel();
-        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
         let interceptors = self.interceptors.into_list();
         let around = |(service, _)| intercept::around(service, &interceptors);
-        let services = self.services.into_iter().map(around).collect();
-        let pool = Pool::new(handlers.clone(), self.max_decompressed);
+        let services: Vec<_> = self.services.into_iter().map(around).collect();
+        let raw = self.raw.into_iter();
+        let raw: Vec<_> =
+            raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
+        let watched = (self.stalled_after < Duration::MAX).then_some(self.stalled_after);
+        let (reflects, max_decompressed) = (self.reflects, self.max_decompressed);
+        if self.many {
+            let brokers = options.endpoints.len();
+            if brokers > core::MAX_BROKERS || classic.is_some() {
+                return Err(ServeError::Brokers { brokers });
+            }
+            let channels: Vec<_> = (0..brokers).map(|_| mpsc::unbounded_channel()).collect();
+            let capacities: Vec<u32> = config.services.iter().map(|it| it.capacity).collect();
+            let drivers = channels.iter().map(|(commands, _)| commands.downgrade()).collect();
+            let shared = SharedPool::new(&capacities, drivers);
+            let mut sessions = Vec::with_capacity(brokers);
+            for (place, (commands, inbox)) in channels.into_iter().enumerate() {
+                let session =
+                    SessionConfig { endpoints: 1, seed: clock::seed(), ..config.session.clone() };
+                let config = core::Config { session, shares_slots: true, ..config.clone() };
+                let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+                let pool = Pool::new(handlers.clone(), max_decompressed);
+                let told = state_in.clone();
+                let (options, services) = (options.clone(), services.clone());
+                let driver = WorkerDriver::new(options, config, services, pool, state_in, inbox)
+                    .reflecting(reflects)
+                    .watching_if(watched)
+                    .with_raw(raw.clone())
+                    .sharing(Sharing::new(Arc::clone(&shared), place, capacities.len()), place);
+                sessions.push(Session::start(driver, commands, state, told)?);
+            }
+            let state = together(&handlers, &sessions);
+            return Ok(Worker { sessions, state });
+        }
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (state_in, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+        let pool = Pool::new(handlers.clone(), max_decompressed);
         let session = config.session.clone();
         let same = options.clone();
         let told = state_in.clone();
         let mut driver = WorkerDriver::new(options, config, services, pool, state_in, inbox);
-        driver = driver.reflecting(self.reflects);
-        if self.stalled_after < Duration::MAX {
-            driver = driver.watching(self.stalled_after);
-        }
-        let raw = self.raw.into_iter();
-        let raw = raw.map(|(name, handler, _)| (Arc::from(name.as_bytes()), handler)).collect();
+        driver = driver.reflecting(reflects).watching_if(watched);
         if classic.is_none() {
             driver = driver.with_raw(raw);
         } else if let Some((form, offers)) = classic {
@@ -430,20 +504,8 @@ impl WorkerBuilder {
                 Serving::new(same, form, &session, &offers, raw.within(permits), clock)
             });
         }
-        let over = driver.over();
-        let failure = driver.failure();
-        let hand_off = Arc::new(HandOff::new());
-        let fate = Fate {
-            failure: Arc::clone(&failure),
-            state: told,
-            commands: commands.downgrade(),
-            hand_off: Arc::clone(&hand_off),
-        };
-        start_socket_thread("mdp-standby", fate.clone(), None)?;
-        // The standby thread waits from here on: dropping the worker, or this error, ends that thread.
-        let driving = start_socket_thread("mdp-worker", fate, Some(Box::new(driver)));
-        driving.inspect_err(|_| hand_off.finish())?;
-        Ok(Worker { commands, state, over, failure, hand_off })
+        let session = Session::start(driver, commands, state.clone(), told)?;
+        Ok(Worker { sessions: vec![session], state })
     }
 
     /// Starts the worker and serves until SIGINT or SIGTERM, or until a peer
@@ -514,6 +576,7 @@ impl WorkerBuilder {
             methods: Vec::new(),
             window: self.window,
             give_up_after,
+            shares_slots: false,
             end_streams_on_drain: self.end_streams_on_drain,
         })
     }
@@ -566,6 +629,70 @@ impl WorkerBuilder {
             _ => Err(ServeError::Capacity(capacity)),
         }
     }
+}
+
+impl Session {
+    /// Starts the threads of a driver.
+    fn start(
+        driver: WorkerDriver,
+        commands: mpsc::UnboundedSender<WorkerCommand>,
+        state: watch::Receiver<ConnectionState>,
+        told: watch::Sender<ConnectionState>,
+    ) -> Result<Self, ServeError> {
+        let over = driver.over();
+        let failure = driver.failure();
+        let hand_off = Arc::new(HandOff::new());
+        let fate = Fate {
+            failure: Arc::clone(&failure),
+            state: told,
+            commands: commands.downgrade(),
+            hand_off: Arc::clone(&hand_off),
+        };
+        start_socket_thread("mdp-standby", fate.clone(), None)?;
+        // The standby thread waits from here on: dropping the worker, or this error, ends that thread.
+        let driving = start_socket_thread("mdp-worker", fate, Some(Box::new(driver)));
+        driving.inspect_err(|_| hand_off.finish())?;
+        Ok(Session { commands, state, over, failure, hand_off })
+    }
+}
+
+/// The state of all sessions together, kept up to date by a task.
+fn together(
+    runtime: &tokio::runtime::Handle,
+    sessions: &[Session],
+) -> watch::Receiver<ConnectionState> {
+    let mut states: Vec<_> = sessions.iter().map(|session| session.state.clone()).collect();
+    let (told, state) = watch::channel(ConnectionState::Connecting { endpoint: 0 });
+    runtime.spawn(async move {
+        loop {
+            let now: Vec<_> =
+                states.iter_mut().map(|state| state.borrow_and_update().clone()).collect();
+            let Some(state) = connection::together(now.iter()) else { return };
+            let is_over = state == ConnectionState::Closed;
+            told.send_if_modified(|before| {
+                let is_new = *before != state;
+                if is_new {
+                    *before = state;
+                }
+                is_new
+            });
+            if is_over {
+                return;
+            }
+            let mut changes: Vec<_> =
+                states.iter_mut().map(|state| Box::pin(state.changed())).collect();
+            // A session that has ended says so before its sender is dropped.
+            poll_fn(|cx| {
+                let mut changed = false;
+                for change in &mut changes {
+                    changed |= matches!(change.as_mut().poll(cx), Poll::Ready(Ok(())));
+                }
+                if changed { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    });
+    state
 }
 
 /// Services, each with its number of concurrent requests.

@@ -86,7 +86,7 @@ impl RawPeer {
         let peer = RawPeer::connect(broker);
         peer.send(&[
             Raw::Hello { id: id.into(), heartbeat: Span::from_secs(1), liveness: 3 },
-            Raw::Ready { service: SERVICE.name.into(), capacity: 100, schema: None },
+            Raw::Ready { service: SERVICE.name.into(), capacity: 100, shared: false, schema: None },
         ]);
         assert!(matches!(peer.receive()[0], Raw::Welcome { .. }));
         peer
@@ -142,8 +142,8 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
         Record::Welcome { id, heartbeat, liveness, frame_bytes } => {
             Raw::Welcome { id: id.to_vec(), heartbeat, liveness, frame_bytes }
         }
-        Record::Ready { service, capacity, schema } => {
-            Raw::Ready { service: service.to_vec(), capacity, schema }
+        Record::Ready { service, capacity, shared, schema } => {
+            Raw::Ready { service: service.to_vec(), capacity, shared, schema }
         }
         Record::Request { call, timeout, idempotent, attempt, peer, kind, body } => {
             Raw::Request { call, timeout, idempotent, attempt, peer: peer.to_vec(), kind, body }
@@ -154,6 +154,10 @@ fn owned(record: Record<&[u8], Vec<u8>>) -> Raw {
             Raw::Final { call, code, not_started, attempt, peer: peer.to_vec(), reply }
         }
         Record::Cancel { call } => Raw::Cancel { call },
+        Record::Grant { service, slots, number } => {
+            Raw::Grant { service: service.to_vec(), slots, number }
+        }
+        Record::Demand { service, calls } => Raw::Demand { service: service.to_vec(), calls },
         Record::Heartbeat => Raw::Heartbeat,
         Record::Drain => Raw::Drain,
         Record::Disconnect(reason) => Raw::Disconnect(reason),

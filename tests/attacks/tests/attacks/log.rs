@@ -30,8 +30,12 @@ async fn a30_no_peer_writes_lines_of_its_own() {
             socket.set_rcvtimeo(30_000).unwrap();
             socket.set_identity(words.as_bytes()).unwrap();
             socket.connect(&endpoint).unwrap();
-            let ready =
-                Raw::Ready { service: words.as_bytes().to_vec(), capacity: 1, shared: false, schema: None };
+            let ready = Raw::Ready {
+                service: words.as_bytes().to_vec(),
+                capacity: 1,
+                shared: false,
+                schema: None,
+            };
             let id = words.as_bytes().to_vec();
             let hello = Raw::Hello { id, heartbeat: mdp_protocol::Span::from_secs(1), liveness: 3 };
             for frames in [

@@ -48,7 +48,8 @@ async fn a10_nobody_registers_under_the_brokers_names() {
         // All of them speak, and then each hears what it is told: READY has no answer but the next HEARTBEAT.
         let mut classic = Vec::new();
         for (name, is_refused) in names {
-            let offer = Raw::Ready { service: name.to_vec(), capacity: 1, shared: false, schema: None };
+            let offer =
+                Raw::Ready { service: name.to_vec(), capacity: 1, shared: false, schema: None };
             let mut worker = RawPeer::greeted(&endpoint);
             worker.send(&[offer, Raw::Drain]);
             let said = worker.wait(|record| match record {

@@ -391,7 +391,13 @@ fn teller(target: &Target, stop: Arc<AtomicBool>) -> JoinHandle<()> {
     let hello = Raw::Hello { id: Vec::new(), heartbeat: Span::from_secs(60), liveness: 10 };
     let Raw::Ready { service, capacity, .. } = ready(SERVICE, 8) else { unreachable!("a READY") };
     socket
-        .send(packet(&[hello, Raw::Ready { service, capacity, shared: false, schema: Some([5; 16]) }]), 0)
+        .send(
+            packet(&[
+                hello,
+                Raw::Ready { service, capacity, shared: false, schema: Some([5; 16]) },
+            ]),
+            0,
+        )
         .unwrap();
     spawn_blocking(move || {
         while !stop.load(Ordering::Relaxed) {

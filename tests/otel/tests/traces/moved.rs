@@ -18,7 +18,12 @@ fn doomed(broker: &Broker) -> zmq::Socket {
     socket.connect(broker.endpoints().first().unwrap()).unwrap();
     let records: [Record<Vec<u8>, Vec<u8>>; 2] = [
         Record::Hello { id: b"doomed".to_vec(), heartbeat: Span::from_secs(1), liveness: 3 },
-        Record::Ready { service: b"shop.v1.Shop".to_vec(), capacity: 1, shared: false, schema: None },
+        Record::Ready {
+            service: b"shop.v1.Shop".to_vec(),
+            capacity: 1,
+            shared: false,
+            schema: None,
+        },
     ];
     let mut packet = Vec::new();
     records.iter().for_each(|record| wire::put_tail(&mut packet, record, Tail::default()));
