@@ -13,6 +13,7 @@ mod limits;
 mod method_stats;
 mod rights;
 mod sessions;
+mod shared;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -304,6 +304,9 @@ impl World {
                 }
                 client::Action::Part { call, part } => self.client_gets(peer, call, part)?,
                 client::Action::Credit { call, units } => self.may_send(peer, call, units)?,
+                client::Action::Returned(_) => {
+                    broken("I8", "a client with one broker returns a call".into())?;
+                }
                 client::Action::Closed => self.peer_closed(peer),
             }
         }

@@ -70,6 +70,7 @@ fn count(command: Command, count: u8) -> String {
         Command::Hello | Command::Welcome => format!(": liveness {count}"),
         Command::Request | Command::Final => format!(": attempt {count}"),
         Command::Data if count == 1 => ": OPEN".into(),
+        Command::Ready if count == 1 => ": SHARED".into(),
         Command::Disconnect => format!(": highest version {count}"),
         _ => String::new(),
     }
@@ -78,6 +79,7 @@ fn count(command: Command, count: u8) -> String {
 fn call(command: Command, call: u64) -> String {
     match command {
         Command::Welcome => format!(": frames of at most {call} bytes"),
+        Command::Grant => format!(": number {call}"),
         Command::Request | Command::Data | Command::Final | Command::Cancel | Command::Credit => {
             format!(": {call}")
         }
@@ -88,6 +90,8 @@ fn call(command: Command, call: u64) -> String {
 fn argument(command: Command, arg: u32) -> String {
     match command {
         Command::Hello | Command::Welcome => format!(": heartbeat every {arg} ms"),
+        Command::Grant => format!(": slots {arg}"),
+        Command::Demand => format!(": calls {arg}"),
         Command::Ready => format!(": capacity {arg}"),
         Command::Request => format!(": {arg} ms left"),
         Command::Credit => format!(": {arg} units"),

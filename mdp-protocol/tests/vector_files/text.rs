@@ -30,10 +30,10 @@ pub(crate) fn render(
         Record::Ready { service, capacity, shared, schema } => {
             put("service", quote(service));
             put("capacity", capacity.to_string());
-            flag(&mut line, "SHARED", *shared);
             if let Some(schema) = schema {
                 put("schema", quote(schema));
             }
+            flag(&mut line, "SHARED", *shared);
         }
         Record::Request { call, timeout, idempotent, attempt, peer, kind, body: () } => {
             put("call", call.to_string());

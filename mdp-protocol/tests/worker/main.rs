@@ -124,6 +124,9 @@ fn line(action: Action<Vec<u8>>) -> String {
         Action::Part { call, part } => format!("part {call:?}: {}", support::part_text(&part)),
         Action::Credit { call, units } => format!("credit {call:?}: {units}"),
         Action::Abort { call, cause } => format!("abort {call:?}: {cause:?}"),
+        Action::Offered => "offered".into(),
+        Action::Granted { service, number } => format!("granted {service} number {number}"),
+        Action::Demand { service, calls } => format!("demand {service}: {calls}"),
         Action::Draining => "draining".into(),
         Action::Closed => "closed".into(),
     }
@@ -645,4 +648,21 @@ mod streams {
             assert_eq!(bench.take(), [LOST, "abort 0v1: SessionLost"], "case {number}");
         }
     }
+}
+
+/// wire.md R107 to R109.
+#[test]
+fn one_that_shares_its_slots_says_so_and_grants_them() {
+    let mut bench = Bench::with(Config { shares_slots: true, ..Config::default() });
+    bench.input(Input::Tick);
+    bench.input(Input::Grant { service: 1, slots: 2, number: 1 });
+    assert!(bench.take().contains(&"READY s.S 1 shared".into()), "no GRANT before WELCOME");
+    bench.welcome();
+    assert_eq!(bench.take(), ["connected as w", "offered"]);
+    bench.input(Input::Grant { service: 1, slots: 2, number: 2 });
+    assert_eq!(bench.take(), ["GRANT t.T 2 number 2"]);
+    bench.say(Record::Grant { service: b"t.T", slots: 2, number: 2 });
+    bench.say(Record::Demand { service: b"s.S", calls: 3 });
+    bench.say(Record::Demand { service: b"u.U", calls: 3 });
+    assert_eq!(bench.take(), ["granted 1 number 2", "demand 0: 3"]);
 }

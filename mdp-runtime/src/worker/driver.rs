@@ -1,14 +1,15 @@
 //! The worker's driver: it owns the socket, on a separate thread, and drives the state machine.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod slots;
+mod stalls;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mdp_protocol::watchdog::{Seen, Watchdog};
 use mdp_protocol::wire::{CallKind, Direction};
 use mdp_protocol::worker::{Action, Config, Grant, Input, Method as Offered, Worker};
-use mdp_protocol::{ConnectionState, Key, Payload, SessionAction, Span, Time};
+use mdp_protocol::{ConnectionState, Key, Payload, Span, Time};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
@@ -34,6 +35,7 @@ use mdp_call::status::{Code, Status};
 use mdp_transport::clock::Clock;
 use mdp_transport::ends;
 use mdp_transport::spin::Spin;
+use stalls::Dog;
 
 /// How long finished calls may go unnoticed behind a handler that blocks its runner.
 const LOOK_AGAIN: Span = Span::from_ms(1);
@@ -83,15 +85,6 @@ impl Start for Work {
             Work::Raw { cx, .. } => cx,
         }
     }
-}
-
-/// Watches the runtime of the handlers.
-struct Dog {
-    watchdog: Watchdog,
-    /// How long the runtime may be stalled.
-    after: Duration,
-    /// Whether the runtime has answered.
-    moved: Arc<AtomicBool>,
 }
 
 pub(super) struct WorkerDriver {
@@ -207,13 +200,6 @@ impl WorkerDriver {
         });
         let serving = serving(self.peer.clock, permits.collect());
         WorkerDriver { peer: self.peer.over_classic(Side::Worker(Box::new(serving))), ..self }
-    }
-
-    /// Watches whether the runtime of the handlers runs at least once in this time, if one is given.
-    pub(super) fn watching_if(self, after: Option<Duration>) -> Self {
-        let Some(after) = after else { return self };
-        let watchdog = Watchdog::new(mdp_transport::clock::span(after));
-        WorkerDriver { dog: Some(Dog { watchdog, after, moved: Arc::default() }), ..self }
     }
 
     /// The reason why the worker stopped without being asked to, once it has.
@@ -361,58 +347,6 @@ impl WorkerDriver {
                 self.handle(Input::Grant { service, slots, number });
             }
             None => {}
-        }
-    }
-
-    /// Gives back the slots of handlers that have ended, and looks at those that several brokers want.
-    fn share(&mut self) {
-        let Some((sharing, _)) = &mut self.sharing else { return };
-        for service in 0..self.names.len() {
-            if sharing.has_ended(service)
-                && let Some(permits) = self.admission.permits(service)
-            {
-                sharing.give_back(service, permits.outlasting());
-            }
-        }
-        self.share_again = sharing.tick(&self.peer.clock);
-    }
-
-    /// A call has ended: its slot is free, unless its handler still runs.
-    fn free_slot(&mut self, call: Key) {
-        let Some((sharing, _)) = &mut self.sharing else { return };
-        let Some(service) = sharing.end(call) else { return };
-        let outlasting = self.admission.permits(service).map_or(0, |permits| permits.outlasting());
-        sharing.give_back(service, outlasting);
-    }
-
-    /// Takes a shared slot for a call. `false`: the broker has none left, and the call was refused.
-    fn take_slot(&mut self, call: Key, service: usize) -> bool {
-        let Some((sharing, _)) = &mut self.sharing else { return true };
-        if sharing.start(call, service) {
-            return true;
-        }
-        let message = "the broker has used all slots that this worker has granted it".into();
-        self.handle(Input::NotStarted { call, message });
-        false
-    }
-
-    /// An action of the session, with the place of its endpoint in the list of all.
-    fn placed(&mut self, action: SessionAction<Body>) -> SessionAction<Body> {
-        let Some((sharing, place)) = &self.sharing else { return action };
-        let endpoint = *place;
-        match action {
-            SessionAction::Connect { .. } => SessionAction::Connect { endpoint },
-            SessionAction::State(state) => SessionAction::State(match state {
-                ConnectionState::Connecting { .. } => ConnectionState::Connecting { endpoint },
-                ConnectionState::Connected { id, .. } => {
-                    ConnectionState::Connected { endpoint, id }
-                }
-                ConnectionState::Disconnected(_) | ConnectionState::Closed => {
-                    sharing.closed();
-                    state
-                }
-            }),
-            action @ SessionAction::Send(_) => action,
         }
     }
 
@@ -564,41 +498,6 @@ impl WorkerDriver {
             Broken::Connection => Input::Broken,
             Broken::Refused => Input::Refused,
         });
-    }
-
-    /// Leaves the broker while the runtime of the handlers is stalled, and comes back afterwards.
-    fn watch(&mut self) {
-        let Some(dog) = &mut self.dog else { return };
-        let moved = dog.moved.load(Ordering::Acquire);
-        match dog.watchdog.look(self.peer.clock.now(), moved) {
-            Seen::Nothing => {}
-            Seen::Ask => {
-                dog.moved.store(false, Ordering::Release);
-                self.pool.probe(Arc::clone(&dog.moved));
-            }
-            Seen::Stalled => self.stalled(),
-            Seen::Moves => {
-                observe::moves();
-                self.handle(Input::Moves);
-            }
-        }
-    }
-
-    fn stalled(&mut self) {
-        let after = self.dog.as_ref().map_or(Duration::ZERO, |dog| dog.after);
-        let mut unbegun = self.pool.take_unbegun();
-        unbegun.extend(self.jobs.drain(..).chain(self.here.drain(..)).map(|job| job.call));
-        unbegun.extend(self.admission.waiting());
-        observe::stalled(after, unbegun.len(), self.core.running());
-        for call in unbegun {
-            if let Some(cx) = self.end(call) {
-                cx.cancel();
-            }
-            let message =
-                format!("the runtime of this worker's handlers has not moved for {after:?}");
-            self.handle(Input::NotStarted { call, message });
-        }
-        self.handle(Input::Stalled);
     }
 
     /// Starts the calls for which there is a permit now, and refuses those that have waited too long.
@@ -765,12 +664,6 @@ impl WorkerDriver {
     fn refuse(&mut self, call: Key, status: &Status) {
         let reply = Body::with_payload("", None, codec::encode_status(status));
         self.finish(call, status.code(), reply);
-    }
-
-    /// Ends a call for which no handler runs.
-    fn finish(&mut self, call: Key, code: Code, reply: Body) {
-        self.free_slot(call);
-        self.handle(Input::Done { call, code, reply });
     }
 
     fn flow(&self, call: Key) -> Option<&Arc<Flow>> {
