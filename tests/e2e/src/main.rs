@@ -7,6 +7,8 @@
 //! e2e-part client ENDPOINT FIRST COUNT         prints `METHOD NUMBER OUTCOME` for each call
 //! e2e-part load ENDPOINT RATE                  so many calls a second until SIGTERM, then the same of each
 //! ```
+//!
+//! Several endpoints with commas between them are several brokers at once, for a member and a load.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -70,7 +72,11 @@ async fn broker(endpoint: &str) -> Outcome {
 async fn worker(endpoint: &str, ledger: &str, id: &str, capacity: u32) -> Outcome {
     let ledger = OpenOptions::new().append(true).create(true).open(ledger)?;
     let service = WorkWorker::new(Writer { ledger });
-    let builder = Worker::builder().connect(endpoint).id(id).capacity(capacity);
+    let builder = match endpoint.contains(',') {
+        true => Worker::builder().brokers(endpoint.split(',')),
+        false => Worker::builder().connect(endpoint),
+    };
+    let builder = builder.id(id).capacity(capacity);
     builder.serve(service).run().await?;
     Ok(())
 }
@@ -142,7 +148,11 @@ async fn client(endpoint: &str, first: u64, count: u64) -> Outcome {
 
 /// Calls by the clock, whatever becomes of those before, until the process is told to stop.
 async fn load(endpoint: &str, rate: u32) -> Outcome {
-    let work = WorkClient::new(Client::connect(endpoint).await?);
+    let client = match endpoint.contains(',') {
+        true => Client::builder().brokers(endpoint.split(',')).open().await?,
+        false => Client::connect(endpoint).await?,
+    };
+    let work = WorkClient::new(client);
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut calls = Vec::new();
