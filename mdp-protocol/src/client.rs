@@ -460,12 +460,12 @@ impl<P: Payload, T> Client<P, T> {
         }
         self.waiting.push_back(&mut self.calls, key);
         if self.config.returns {
-            self.give_back(key, "the broker has handed the call back", out);
+            self.send_back(key, "the broker has handed the call back", out);
         }
     }
 
     /// Returns a call that waits for a session.
-    fn give_back(&mut self, key: Key, why: &str, out: &mut Vec<Action<P, T>>) {
+    fn send_back(&mut self, key: Key, why: &str, out: &mut Vec<Action<P, T>>) {
         let Some(call) = self.forget(key) else { return };
         let mut refusal = match call.maybe_started {
             true => refusal(Code::Unavailable, Reason::MaybeExecuted, why),
@@ -477,14 +477,14 @@ impl<P: Payload, T> Client<P, T> {
     }
 
     /// Returns the calls that wait for a session, in their order.
-    pub(crate) fn give_back_waiting(&mut self, out: &mut Vec<Action<P, T>>) {
+    pub(crate) fn send_back_waiting(&mut self, out: &mut Vec<Action<P, T>>) {
         let cause = self.last_loss;
         while let Some(key) = self.waiting.front() {
             let why = match cause {
                 Some(cause) => format!("the call could not be sent: {cause}"),
                 None => "the call could not be sent: the broker has not answered yet".into(),
             };
-            self.give_back(key, &why, out);
+            self.send_back(key, &why, out);
         }
     }
 
@@ -552,7 +552,7 @@ impl<P: Payload, T> Client<P, T> {
             }
         }
         if self.config.returns {
-            self.give_back_waiting(out);
+            self.send_back_waiting(out);
         }
     }
 

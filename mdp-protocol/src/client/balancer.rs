@@ -183,7 +183,7 @@ impl<P: Payload, T> Balancer<P, T> {
     pub fn leave(&mut self, now: Time, broker: usize, out: &mut Vec<(usize, Action<P, T>)>) {
         let Some(found) = self.brokers.get_mut(broker) else { return };
         found.leaving = true;
-        found.client.give_back_waiting(&mut self.actions);
+        found.client.send_back_waiting(&mut self.actions);
         self.take_actions(now, broker, out);
         // No call is ended for it before its own deadline.
         let grace = Span::from_secs(u32::MAX.into());
@@ -492,7 +492,7 @@ impl<P: Payload, T> Balancer<P, T> {
                 continue;
             }
             if let Some(found) = self.brokers.get_mut(broker) {
-                found.client.give_back_waiting(&mut self.actions);
+                found.client.send_back_waiting(&mut self.actions);
             }
             self.take_actions(now, broker, out);
         }

@@ -100,7 +100,7 @@ impl Sharing {
     }
 
     /// Gives back the slots of calls that have ended, but those of `outlasting` handlers, which still run.
-    pub(super) fn give_back(&mut self, service: usize, outlasting: u32) {
+    pub(super) fn release(&mut self, service: usize, outlasting: u32) {
         let Some(ended) = self.ended.get_mut(service) else { return };
         let over = ended.len().saturating_sub(outlasting as usize);
         if over > 0 {

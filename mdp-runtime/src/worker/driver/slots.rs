@@ -15,7 +15,7 @@ impl WorkerDriver {
             if sharing.has_ended(service)
                 && let Some(permits) = self.admission.permits(service)
             {
-                sharing.give_back(service, permits.outlasting());
+                sharing.release(service, permits.outlasting());
             }
         }
         self.share_again = sharing.tick(&self.peer.clock);
@@ -26,7 +26,7 @@ impl WorkerDriver {
         let Some((sharing, _)) = &mut self.sharing else { return };
         let Some(service) = sharing.end(call) else { return };
         let outlasting = self.admission.permits(service).map_or(0, |permits| permits.outlasting());
-        sharing.give_back(service, outlasting);
+        sharing.release(service, outlasting);
     }
 
     /// Takes a shared slot for a call. `false`: the broker has none left, and the call was refused.
