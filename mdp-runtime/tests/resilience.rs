@@ -146,7 +146,12 @@ async fn a_second_worker_of_one_id_waits_until_the_first_is_gone() {
         heartbeat: mdp_protocol::Span::from_secs(1),
         liveness: 3,
     };
-    let ready = || Raw::Ready { service: support::SERVICE.name.into(), capacity: 1, schema: None };
+    let ready = || Raw::Ready {
+        service: support::SERVICE.name.into(),
+        capacity: 1,
+        shared: false,
+        schema: None,
+    };
     second.send(&[hello(b"only"), ready()]);
     let reason = second.receive_one(|record| match record {
         Raw::Disconnect(reason) => Some(reason),
