@@ -78,7 +78,8 @@ pub(crate) enum SchemaCommand {
     Export(ExportArgs),
     /// Reports the breaking changes between two schemas, by buf's rules.
     ///
-    /// The exit code is 0 without breaking changes, 1 with breaking changes, 2 if one of the schemas cannot be read.
+    /// What the services of the old schema use counts, and the files that --file names. A type that has another name and
+    /// the same bytes breaks nothing, and is noted on standard error. The exit code is 0 without breaking changes, 1 with breaking changes, 2 if one of the schemas cannot be read.
     Check(CheckArgs),
 }
 
@@ -130,6 +131,10 @@ pub(crate) struct CheckArgs {
     /// The new schema; - for standard input.
     #[arg(value_name = "NEW.binpb")]
     pub(crate) file: PathBuf,
+    /// A file whose declarations count as a whole, by its name in `import`. Can be given several times. Default: what
+    /// the services of the old schema use counts, or all of it if it has no service.
+    #[arg(long = "file", value_name = "NAME.proto")]
+    pub(crate) files: Vec<String>,
     /// What must stay compatible: the bytes, or also protobuf's JSON.
     #[arg(long, value_enum, default_value = "wire")]
     pub(crate) level: LevelArg,

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, bail};
-use mdp_schema::{Breaking, Level, ProtoFile, Schema};
+use mdp_schema::{Breaking, Comparison, Level, Note, ProtoFile, Schema};
 
 use crate::Failure;
 use crate::args::{CheckArgs, ExportArgs, LevelArg, Output};
@@ -36,16 +36,19 @@ fn printed(files: &[ProtoFile], output: Output) -> anyhow::Result<String> {
 
 /// Reports breaking changes. The exit code is 0 if there are none.
 pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
-    let found = compare(args).map_err(Failure::wrong)?;
+    let Comparison { breaking, notes, .. } = compare(args).map_err(Failure::wrong)?;
     let text = match args.output {
-        Output::Text => found.iter().map(in_words).collect(),
-        Output::Json => in_json(&found).map_err(Failure::failed)?,
+        Output::Text => breaking.iter().map(in_words).collect(),
+        Output::Json => in_json(&breaking).map_err(Failure::failed)?,
     };
+    for Note { file, element, message, .. } in &notes {
+        crate::log::say(&format!("mdp: note: {file}: {element}: {message}\n"));
+    }
     crate::print(&text).map_err(Failure::failed)?;
-    Ok(if found.is_empty() { 0 } else { BREAKING })
+    Ok(if breaking.is_empty() { 0 } else { BREAKING })
 }
 
-fn compare(args: &CheckArgs) -> anyhow::Result<Vec<Breaking>> {
+fn compare(args: &CheckArgs) -> anyhow::Result<Comparison> {
     if is_stdin(&args.against) && is_stdin(&args.file) {
         bail!("only one of the two can come from standard input");
     }
@@ -54,7 +57,7 @@ fn compare(args: &CheckArgs) -> anyhow::Result<Vec<Breaking>> {
         LevelArg::Wire => Level::Wire,
         LevelArg::WireJson => Level::WireJson,
     };
-    Ok(mdp_schema::breaking(old.descriptors(), new.descriptors(), level)?)
+    Ok(mdp_schema::compare(old.descriptors(), new.descriptors(), level, &args.files)?)
 }
 
 fn is_stdin(path: &Path) -> bool {

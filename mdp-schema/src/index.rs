@@ -99,6 +99,10 @@ impl<'a> Index<'a> {
         self.services.get(name).ok_or_else(|| SchemaError::NoService(name.to_owned()))
     }
 
+    pub(crate) fn has_type(&self, name: &str) -> bool {
+        self.messages.contains_key(name) || self.enums.contains_key(name)
+    }
+
     /// Returns the type that `user` uses, with its full name.
     pub(crate) fn named<'n>(
         &self,
@@ -113,6 +117,11 @@ impl<'a> Index<'a> {
         }
         if self.enums.contains_key(full) { Ok((full, Named::Enum)) } else { Err(missing()) }
     }
+}
+
+/// Whether a file is one of those of `google.protobuf`, which each compiler has.
+pub(crate) fn is_googles(file: &FileDescriptorProto) -> bool {
+    file.name().starts_with("google/protobuf/") || file.package() == "google.protobuf"
 }
 
 /// Joins a scope, which may be empty, and a name.

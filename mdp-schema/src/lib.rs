@@ -14,7 +14,7 @@ mod print;
 mod reach;
 mod schema;
 
-pub use breaking::{Breaking, Level, Rule, breaking};
+pub use breaking::{Breaking, Comparison, Level, Note, Rule, breaking, compare};
 pub use error::SchemaError;
 pub use hash::{HASH_LEN, contract, hash};
 pub use print::{ProtoFile, print};

@@ -1,11 +1,15 @@
 //! `.proto` text to descriptors.
 
 // A test names its fault by failing.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod pairs;
 
 use std::fs;
 
 use prost_types::FileDescriptorSet;
+
+pub use pairs::{Pair, pair, pairs};
 
 /// The descriptors of these files, `google.protobuf` included, with comments.
 pub fn compile(files: &[(&str, &str)]) -> FileDescriptorSet {
