@@ -10,6 +10,7 @@ mod fields;
 mod files;
 mod hash;
 mod index;
+mod options;
 mod print;
 mod reach;
 mod schema;
