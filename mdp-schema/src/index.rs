@@ -1,6 +1,6 @@
 //! Finds all declarations of a set by their full names without the leading dot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -140,4 +140,18 @@ pub(crate) fn entry(
 ) -> Option<(&FieldDescriptorProto, &FieldDescriptorProto)> {
     let field = |number| message.field.iter().find(|field| field.number() == number);
     if is_map_entry(message) { Some((field(1)?, field(2)?)) } else { None }
+}
+
+/// Returns the names of each number of an enum.
+pub(crate) fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
+    let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
+    for value in &item.value {
+        values.entry(value.number()).or_default().insert(value.name());
+    }
+    values
+}
+
+/// Writes names for people.
+pub(crate) fn listed(names: &BTreeSet<&str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

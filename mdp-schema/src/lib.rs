@@ -5,6 +5,7 @@
 //! and [`types`] the part that some messages reach.
 
 mod breaking;
+mod diff;
 mod error;
 mod fields;
 mod files;
@@ -16,6 +17,7 @@ mod reach;
 mod schema;
 
 pub use breaking::{Breaking, Comparison, Level, Note, Rule, breaking, compare};
+pub use diff::{Change, diff};
 pub use error::SchemaError;
 pub use hash::{HASH_LEN, contract, hash};
 pub use print::{ProtoFile, print};

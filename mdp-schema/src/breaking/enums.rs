@@ -1,21 +1,13 @@
 //! Compares enums and their values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use prost_types::EnumDescriptorProto;
 
 use super::reserved::Reserved;
 use super::scope::Scope;
 use super::{Check, Level, Rule};
-
-/// Returns the names of each number.
-fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
-    let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
-    for value in &item.value {
-        values.entry(value.number()).or_default().insert(value.name());
-    }
-    values
-}
+use crate::index::{listed, values};
 
 /// Whether an enum of another name has all values of `old`: their numbers, and for JSON also their names.
 pub(super) fn reads(level: Level, old: &EnumDescriptorProto, new: &EnumDescriptorProto) -> bool {
@@ -84,8 +76,4 @@ impl Check<'_> {
             self.report(Rule::EnumValueNoDeleteUnlessNameReserved, name, message);
         }
     }
-}
-
-fn listed(names: &BTreeSet<&str>) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -19,6 +19,7 @@ use crate::SchemaError;
 use crate::index::{Index, join};
 use crate::options::{Kept, Options, Printed};
 use crate::reach::{ENUMS, MESSAGES, SERVICES};
+pub(crate) use message::HIGHEST;
 use names::Names;
 pub(crate) use options::{json_name, quoted, quoted_bytes};
 
@@ -308,7 +309,7 @@ impl Printer<'_> {
     }
 }
 
-fn in_words((first, last): (i32, i32), highest: i32) -> String {
+pub(crate) fn in_words((first, last): (i32, i32), highest: i32) -> String {
     match last {
         _ if first == last => first.to_string(),
         _ if last >= highest => format!("{first} to max"),
