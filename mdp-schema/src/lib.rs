@@ -15,6 +15,7 @@ mod options;
 mod print;
 mod reach;
 mod schema;
+mod strings;
 
 pub use breaking::{Breaking, Comparison, Level, Note, Rule, breaking, compare};
 pub use diff::{Change, diff};

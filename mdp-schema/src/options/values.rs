@@ -9,7 +9,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, Fi
 use super::{Printed, known};
 use crate::fields::can_be_packed;
 use crate::index::{Index, join};
-use crate::print::{quoted, quoted_bytes};
+use crate::strings::{quoted, quoted_bytes};
 
 /// Messages within messages that are printed. What is deeper counts as unknown.
 const DEPTH: usize = 64;

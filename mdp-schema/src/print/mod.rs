@@ -19,9 +19,10 @@ use crate::SchemaError;
 use crate::index::{Index, join};
 use crate::options::{Kept, Options, Printed};
 use crate::reach::{ENUMS, MESSAGES, SERVICES};
+use crate::strings::quoted;
 pub(crate) use message::HIGHEST;
 use names::Names;
-pub(crate) use options::{json_name, quoted, quoted_bytes};
+pub(crate) use options::json_name;
 
 /// The field of a file's extensions in descriptor.proto.
 const EXTENSIONS: i32 = 7;

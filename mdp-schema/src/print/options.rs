@@ -3,6 +3,8 @@
 use prost_types::FieldDescriptorProto;
 use prost_types::field_descriptor_proto::Type;
 
+use crate::strings::quoted;
+
 /// A name, and a value in `.proto` syntax.
 pub(super) type Pair = (String, String);
 
@@ -43,35 +45,4 @@ fn default(kind: Type, value: &str) -> String {
         Type::Bytes => format!("\"{value}\""),
         _ => value.to_owned(),
     }
-}
-
-/// Returns a string between quotes, with what must be escaped.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\x1f' | '\x7f' => out.push_str(&format!("\\{:03o}", u32::from(letter))),
-            _ => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Returns bytes between quotes, with what is not ASCII escaped.
-pub(crate) fn quoted_bytes(bytes: &[u8]) -> String {
-    let mut out = String::from("\"");
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
-            b' '..=b'~' => out.push(char::from(*byte)),
-            _ => out.push_str(&format!("\\{byte:03o}")),
-        }
-    }
-    out.push('"');
-    out
 }
