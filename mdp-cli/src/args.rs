@@ -16,6 +16,8 @@ use crate::doctor::DoctorArgs;
 use crate::drain::DrainArgs;
 use crate::list::ListArgs;
 use crate::ping::PingArgs;
+use crate::schema::check::CheckArgs;
+use crate::schema::diff::DiffArgs;
 use crate::stats::StatsArgs;
 use crate::top::TopArgs;
 use crate::watch::WatchArgs;
@@ -78,8 +80,15 @@ pub(crate) enum SchemaCommand {
     Export(ExportArgs),
     /// Reports the breaking changes between two schemas, by buf's rules.
     ///
-    /// The exit code is 0 without breaking changes, 1 with breaking changes, 2 if one of the schemas cannot be read.
-    Check(CheckArgs),
+    /// What the services of the old schema use counts, and the files that --file names. A type that has another name
+    /// and the same bytes breaks nothing, and is noted on standard error. The exit code is 0 without breaking changes, 1
+    /// with breaking changes, 2 if a schema cannot be read or the broker does not give one.
+    Check(Box<CheckArgs>),
+    /// Prints all differences between two schemas in words, whether they break something or not.
+    ///
+    /// Comments, the order of declarations and google.protobuf do not count. The exit code is 0 without differences, 1
+    /// with differences, 2 if one of the schemas cannot be read.
+    Diff(DiffArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,31 +129,6 @@ pub(crate) struct ExportArgs {
     /// The format of the output: the text, or a JSON list of objects with `name` and `text`.
     #[arg(long, value_enum, default_value = "text", conflicts_with = "out")]
     pub(crate) output: Output,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct CheckArgs {
-    /// The old schema; - for standard input.
-    #[arg(long, value_name = "OLD.binpb")]
-    pub(crate) against: PathBuf,
-    /// The new schema; - for standard input.
-    #[arg(value_name = "NEW.binpb")]
-    pub(crate) file: PathBuf,
-    /// What must stay compatible: the bytes, or also protobuf's JSON.
-    #[arg(long, value_enum, default_value = "wire")]
-    pub(crate) level: LevelArg,
-    /// The format of the output: a line for each change, or a JSON list of objects with `file`, `element`, `rule` and
-    /// `message`.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum LevelArg {
-    /// The bytes on the wire (buf's WIRE).
-    Wire,
-    /// The bytes on the wire and JSON (buf's WIRE_JSON).
-    WireJson,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

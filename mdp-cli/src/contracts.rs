@@ -22,6 +22,15 @@ impl Management {
     pub(crate) async fn contracts(&self, service: &str) -> Result<Vec<Contract>, AskError> {
         Ok(of(&self.workers(service).await?))
     }
+
+    /// Returns the contracts of all services by name, by one question.
+    pub(crate) async fn all_contracts(&self) -> Result<BTreeMap<String, Vec<Contract>>, AskError> {
+        let mut by_service: BTreeMap<String, Vec<WorkerLine>> = BTreeMap::new();
+        for worker in self.workers("").await? {
+            by_service.entry(worker.service.clone()).or_default().push(worker);
+        }
+        Ok(by_service.into_iter().map(|(service, workers)| (service, of(&workers))).collect())
+    }
 }
 
 /// Returns the contracts of these workers; the contract of most workers comes first.

@@ -8,8 +8,9 @@
 //! `mdp keys new` makes a key pair, `mdp keys show` prints the public key of a file.
 //!
 //! `mdp schema export` prints descriptors as `.proto` text. `mdp schema check` reports breaking changes between two
-//! sets of descriptors. Its exit code is 1 with breaking changes. Both have the exit code 2 if descriptors cannot be
-//! read.
+//! sets of descriptors, or with what the workers of a broker serve; `mdp schema diff` prints all differences in words.
+//! The exit code of these two is 1 with breaking changes or differences. All have the exit code 2 if descriptors cannot
+//! be read.
 //!
 //! `mdp call SERVICE/METHOD` makes one call in JSON. If the call fails, its exit code is 64 plus the status code.
 //!
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
         CliCommand::Broker(args) => broker::run(args).map(|()| 0),
         CliCommand::Keys(command) => keys::run(&command).map(|()| 0),
         CliCommand::Schema(SchemaCommand::Export(args)) => schema::export(&args).map(|()| 0),
-        CliCommand::Schema(SchemaCommand::Check(args)) => schema::check(&args),
+        CliCommand::Schema(SchemaCommand::Check(args)) => schema::check::run(&args),
+        CliCommand::Schema(SchemaCommand::Diff(args)) => schema::diff::run(&args),
         CliCommand::Call(args) => call::run(&args),
         CliCommand::Bench(args) => bench::run(&args),
         CliCommand::List(args) => on_tokio(list::run(&args)),
@@ -84,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs a command that talks to a broker.
-fn on_tokio(done: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+fn on_tokio<T>(done: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Failure::failed)?.block_on(done)
 }

@@ -120,7 +120,8 @@ const EXITS: &str = "
 | `mdp bench` | 1 | A call did not end with OK. |
 | `mdp doctor` | 1 | There is something to mend. |
 | `mdp schema check` | 1 | A change breaks compatibility. |
-| `mdp schema export`, `mdp schema check` | 2 | Descriptors cannot be read. |
+| `mdp schema diff` | 1 | The schemas differ. |
+| `mdp schema export`, `mdp schema check`, `mdp schema diff` | 2 | Descriptors cannot be read. With `--against-broker`: nothing could be compared. |
 ";
 
 #[test]

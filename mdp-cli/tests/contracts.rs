@@ -197,3 +197,92 @@ async fn a_call_goes_on_at_another_worker_where_the_schema_lets_it() {
         assert_eq!(ended.status.code(), Some(code), "{method}: {}", ended.stderr);
     }
 }
+
+/// Writes a schema into a file, and compares it with the workers of a broker.
+async fn check(endpoint: &str, schema: &[u8], more: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("next.binpb");
+    std::fs::write(&file, schema).unwrap();
+    let args = ["schema", "check", "--against-broker", file.to_str().unwrap()];
+    run(endpoint, &[&args, more].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_compared_with_each_contract_of_the_workers() {
+    let (_broker, endpoint) = broker(&[]);
+    let _workers = mixed(&endpoint).await;
+    let (old, new) = (hash(&old::mix_service::schema()), hash(&new::mix_service::schema()));
+    let ended = check(&endpoint, &new::mix_service::schema().to_bytes(), &[]).await;
+    let gone = "mix/v1/mix.proto: mix.v1.Mix/Shake: the method is gone: its callers get UNIMPLEMENTED \
+                (RPC_NO_DELETE), against";
+    assert_eq!(ended.stdout, format!("{gone} {old} of 2 workers"), "{}", ended.stderr);
+    assert_eq!(ended.status.code(), Some(1));
+
+    let both = old::mix_service::schema();
+    let mut both = both.descriptors().clone();
+    let pour = new::mix_service::schema().descriptors().file[0].service[0].method[1].clone();
+    both.file[0].service[0].method.push(pour);
+    let both = Schema::of_service("mix.v1.Mix", both.file).to_bytes();
+    let ended = check(&endpoint, &both, &[]).await;
+    assert_eq!((ended.status.code(), &*ended.stdout, &*ended.stderr), (Some(0), "", ""));
+
+    let json = ["--output", "json"];
+    let ended = check(&endpoint, &old::mix_service::schema().to_bytes(), &json).await;
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let expected = serde_json::json!([{
+        "file": "mix/v1/mix.proto",
+        "element": "mix.v1.Mix/Pour",
+        "rule": "RPC_NO_DELETE",
+        "message": "the method is gone: its callers get UNIMPLEMENTED",
+        "contract": new,
+        "workers": ["new-1"],
+    }]);
+    assert_eq!((found, ended.status.code()), (expected, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_compared_with_a_broker_is_told() {
+    let (_broker, endpoint) = broker(&[]);
+    let mix = new::mix_service::schema();
+    // Nothing is compared where no worker is.
+    let ended = check(&endpoint, &mix.to_bytes(), &[]).await;
+    assert_eq!((ended.status.code(), &*ended.stdout), (Some(2), ""));
+    let words = "nothing was compared: no worker of this broker offers mix.v1.Mix";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+
+    // A service that is new is noted, and so is one that the schema lacks.
+    let _workers = mixed(&endpoint).await;
+    let mut two = mix.descriptors().clone();
+    let twin = two.file[0].service[0].clone();
+    two.file[0].service.push(twin);
+    two.file[0].service[1].name = Some("Next".to_owned());
+    let ended = check(&endpoint, &Schema::of_files(two.file.clone()).to_bytes(), &[]).await;
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert_eq!(ended.stderr, "mdp: note: no worker offers mix.v1.Next");
+    two.file[0].service.remove(0);
+    let ended = check(&endpoint, &Schema::of_files(two.file).to_bytes(), &[]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    let words = "mdp: note: workers offer mix.v1.Mix, which the new schema lacks";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+
+    // A worker that keeps its schema to itself.
+    let (_broker, endpoint) = broker(&[]);
+    let builder = Worker::builder().connect(&*endpoint).reflection(false);
+    let worker = builder.serve(new::MixWorker::new(new::Served)).start().unwrap();
+    worker.connected().await.unwrap();
+    let ended = check(&endpoint, &mix.to_bytes(), &[]).await;
+    assert_eq!((ended.status.code(), &*ended.stdout), (Some(2), ""));
+    assert!(ended.stderr.contains("do not return its schema"), "{}", ended.stderr);
+
+    // No service, and no broker.
+    let ended = check(&endpoint, b"", &[]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stderr.contains("has no service; give the old schema"), "{}", ended.stderr);
+    let ended = check("nonsense", &mix.to_bytes(), &[]).await;
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    for both in [["--against", "old.binpb"], ["--file", "a.proto"]] {
+        let ended = check(&endpoint, &mix.to_bytes(), &both).await;
+        assert_eq!(ended.status.code(), Some(2));
+        assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
+    }
+}

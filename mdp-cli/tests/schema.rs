@@ -124,6 +124,9 @@ fn what_is_no_schema_ends_with_2() {
         vec![&"check", &"--against", &missing, &old],
         vec![&"check", &"--against", &"-", &"-"],
         vec![&"check", &old],
+        vec![&"diff", &"-", &"-"],
+        vec![&"diff", &old, &missing],
+        vec![&"diff", &old],
     ] {
         let (stdout, stderr) = ended(&schema(&args, b"syntax = \"proto3\";"), 2);
         assert_eq!(stdout, "");
@@ -173,6 +176,84 @@ fn check_can_speak_json() {
         "message": "2 is no longer reserved",
     }]);
     assert_eq!(found, expected);
+}
+
+#[test]
+fn diff_says_all_differences_in_words() {
+    let folder = Folder::new();
+    let (old, new) = (folder.compile("old.binpb", OLD), folder.compile("new.binpb", NEW));
+    let args: &[&dyn AsRef<std::ffi::OsStr>] = &[&"diff", &old, &new];
+    let said = "m.proto: a.v1.M: 2 is reserved now\n\
+                m.proto: a.v1.M.gone: the field 2 is gone\n\
+                m.proto: a.v1.M.x: its type is `int64` now, in place of `int32`\n";
+    assert_eq!(ended(&schema(args, b""), 1), (said.to_owned(), String::new()));
+    let same: &[&dyn AsRef<std::ffi::OsStr>] = &[&"diff", &"-", &old];
+    assert_eq!(ended(&schema(same, &fs::read(&old).unwrap()), 0).0, "");
+    let json = [args, &[&"--output", &"json"]].concat();
+    let found: serde_json::Value = serde_json::from_str(&ended(&schema(&json, b""), 1).0).unwrap();
+    let first = serde_json::json!({
+        "file": "m.proto", "element": "a.v1.M", "message": "2 is reserved now",
+    });
+    assert_eq!(found[0], first);
+}
+
+#[test]
+fn check_counts_a_file_that_is_named() {
+    let folder = Folder::new();
+    let of = |kind: &str| {
+        format!(
+            "syntax = \"proto3\"; package a.v1; message A {{}} message Event {{ {kind} x = 1; }}
+             service S {{ rpc R(A) returns (A); }}"
+        )
+    };
+    let (old, new) =
+        (folder.compile("old.binpb", &of("int32")), folder.compile("new.binpb", &of("string")));
+    let args: &[&dyn AsRef<std::ffi::OsStr>] = &[&"check", &"--against", &old, &new];
+    assert_eq!(ended(&schema(args, b""), 0), (String::new(), String::new()));
+    let named = [args, &[&"--file", &"m.proto"]].concat();
+    let said = "m.proto: a.v1.Event.x: its type changed from int32 to string \
+                (FIELD_WIRE_COMPATIBLE_TYPE)\n";
+    assert_eq!(ended(&schema(&named, b""), 1).0, said);
+    let named = [args, &[&"--file", &"n.proto"]].concat();
+    let (_, stderr) = ended(&schema(&named, b""), 2);
+    assert!(stderr.contains("neither schema has the file `n.proto`"), "{stderr}");
+}
+
+#[test]
+fn check_notes_another_name_with_the_same_bytes() {
+    let folder = Folder::new();
+    let of = |kind: &str| {
+        format!(
+            "syntax = \"proto3\"; package a.v1; message A {{ int32 x = 1; }} message B {{ int32 x = 1; }}
+             service S {{ rpc R({kind}) returns (A); }}"
+        )
+    };
+    let (old, new) = (folder.compile("old.binpb", &of("A")), folder.compile("new.binpb", &of("B")));
+    let args: &[&dyn AsRef<std::ffi::OsStr>] = &[&"check", &"--against", &old, &new];
+    let note = "mdp: note: m.proto: a.v1.S/R: the type of its requests is `a.v1.B` now, in place of `a.v1.A`; \
+                the bytes are the same\n";
+    assert_eq!(ended(&schema(args, b""), 0), (String::new(), note.to_owned()));
+}
+
+#[test]
+fn export_prints_options_that_the_set_declares() {
+    let folder = Folder::new();
+    let text = "syntax = \"proto3\";
+
+package a.v1;
+
+import \"google/protobuf/descriptor.proto\";
+
+message M {
+  string secret = 1 [debug_redact = true, (a.v1.owner) = \"me\"];
+}
+
+extend google.protobuf.FieldOptions {
+  string owner = 50001;
+}
+";
+    let set = folder.compile("m.binpb", text);
+    assert_eq!(ended(&schema(&[&"export", &set], b""), 0).0, text);
 }
 
 /// A gate that says to have other methods than it has.

@@ -31,6 +31,9 @@ pub enum SchemaError {
         "`{0}` imports itself through other files; move records that use each other into one package"
     )]
     Circle(String),
+    /// Neither of two compared schemas has the file.
+    #[error("neither schema has the file `{0}`; write its name as `import` does")]
+    NoFile(String),
     /// The set does not have the service.
     #[error("the descriptors have no service `{0}`")]
     NoService(String),

@@ -1,6 +1,6 @@
 //! Finds all declarations of a set by their full names without the leading dot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -99,6 +99,10 @@ impl<'a> Index<'a> {
         self.services.get(name).ok_or_else(|| SchemaError::NoService(name.to_owned()))
     }
 
+    pub(crate) fn has_type(&self, name: &str) -> bool {
+        self.messages.contains_key(name) || self.enums.contains_key(name)
+    }
+
     /// Returns the type that `user` uses, with its full name.
     pub(crate) fn named<'n>(
         &self,
@@ -113,6 +117,11 @@ impl<'a> Index<'a> {
         }
         if self.enums.contains_key(full) { Ok((full, Named::Enum)) } else { Err(missing()) }
     }
+}
+
+/// Whether a file is one of those of `google.protobuf`, which each compiler has.
+pub(crate) fn is_googles(file: &FileDescriptorProto) -> bool {
+    file.name().starts_with("google/protobuf/") || file.package() == "google.protobuf"
 }
 
 /// Joins a scope, which may be empty, and a name.
@@ -131,4 +140,18 @@ pub(crate) fn entry(
 ) -> Option<(&FieldDescriptorProto, &FieldDescriptorProto)> {
     let field = |number| message.field.iter().find(|field| field.number() == number);
     if is_map_entry(message) { Some((field(1)?, field(2)?)) } else { None }
+}
+
+/// Returns the names of each number of an enum.
+pub(crate) fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
+    let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
+    for value in &item.value {
+        values.entry(value.number()).or_default().insert(value.name());
+    }
+    values
+}
+
+/// Writes names for people.
+pub(crate) fn listed(names: &BTreeSet<&str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

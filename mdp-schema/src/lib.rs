@@ -5,16 +5,20 @@
 //! and [`types`] the part that some messages reach.
 
 mod breaking;
+mod diff;
 mod error;
 mod fields;
 mod files;
 mod hash;
 mod index;
+mod options;
 mod print;
 mod reach;
 mod schema;
+mod strings;
 
-pub use breaking::{Breaking, Level, Rule, breaking};
+pub use breaking::{Breaking, Comparison, Level, Note, Rule, breaking, compare};
+pub use diff::{Change, diff};
 pub use error::SchemaError;
 pub use hash::{HASH_LEN, contract, hash};
 pub use print::{ProtoFile, print};

@@ -1,33 +1,30 @@
 //! Compares enums and their values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use prost_types::EnumDescriptorProto;
 
 use super::reserved::Reserved;
-use super::{Check, Rule};
+use super::scope::Scope;
+use super::{Check, Level, Rule};
+use crate::index::{listed, values};
 
-/// Returns the names of each number.
-fn values(item: &EnumDescriptorProto) -> BTreeMap<i32, BTreeSet<&str>> {
-    let mut values: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
-    for value in &item.value {
-        values.entry(value.number()).or_default().insert(value.name());
-    }
-    values
+/// Whether an enum of another name has all values of `old`: their numbers, and for JSON also their names.
+pub(super) fn reads(level: Level, old: &EnumDescriptorProto, new: &EnumDescriptorProto) -> bool {
+    let after = values(new);
+    values(old).iter().all(|(number, names)| {
+        after.get(number).is_some_and(|now| level == Level::Wire || names.is_subset(now))
+    })
 }
 
-/// Whether `new` has all values of `old` and the same name, except for its scope. Then the enum was moved.
-pub(super) fn moved(old: &EnumDescriptorProto, new: &EnumDescriptorProto) -> bool {
-    let (before, after) = (values(old), values(new));
-    let kept = |(number, names): (&i32, &BTreeSet<&str>)| {
-        after.get(number).is_some_and(|now| names.is_subset(now))
-    };
-    old.name() == new.name() && before.iter().all(kept)
+/// Returns the number of the value with this name.
+pub(super) fn number(item: &EnumDescriptorProto, name: &str) -> Option<i32> {
+    item.value.iter().find(|value| value.name() == name).map(|value| value.number())
 }
 
 impl Check<'_> {
-    pub(super) fn enums(&mut self) {
-        for (name, before) in &self.old.enums {
+    pub(super) fn enums(&mut self, scope: &Scope<'_>) {
+        for (name, before) in self.old.enums.iter().filter(|(name, _)| scope.has_type(name)) {
             let Some(after) = self.new.enums.get(name) else { continue };
             self.file = after.file.name().to_owned();
             self.json_format(Rule::EnumSameJsonFormat, name, before.file, after.file);
@@ -79,8 +76,4 @@ impl Check<'_> {
             self.report(Rule::EnumValueNoDeleteUnlessNameReserved, name, message);
         }
     }
-}
-
-fn listed(names: &BTreeSet<&str>) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -3,16 +3,17 @@
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
+use super::renamed::What;
 use super::reserved::Reserved;
 use super::{Check, Level, Rule, enums};
-use crate::fields::{Cardinality, keyword, oneof};
-use crate::index::{Declared, Index, entry, is_map_entry};
+use crate::fields::{Cardinality, keyword};
+use crate::index::{Declared, Index, entry};
 use crate::print::json_name;
 
 /// A field with its message and its file.
 pub(super) struct Field<'a> {
     file: &'a FileDescriptorProto,
-    pub(super) message: &'a DescriptorProto,
+    message: &'a DescriptorProto,
     field: &'a FieldDescriptorProto,
 }
 
@@ -22,11 +23,10 @@ impl<'a> Declared<'a, DescriptorProto> {
     }
 }
 
-/// How often a field may occur. Changes within one variant are compatible.
+/// How often a field may occur. Changes within one variant are compatible. Another rule is about required fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Count {
     Single,
-    Required,
     Repeated,
     Map,
 }
@@ -35,29 +35,44 @@ impl Count {
     fn in_words(self) -> &'static str {
         match self {
             Self::Single => "single",
-            Self::Required => "required",
             Self::Repeated => "repeated",
             Self::Map => "a map",
         }
     }
 }
 
-impl Field<'_> {
+/// Whether a field's new type reads what the old one wrote.
+#[derive(Debug)]
+enum Reads {
+    Yes,
+    No,
+    /// It does if the type of the second name reads the type of the first one.
+    If(String, String),
+}
+
+impl<'a> Field<'a> {
     fn count(&self, index: &Index<'_>) -> Count {
-        match Cardinality::of(self.file, self.message, self.field) {
-            Cardinality::Required => Count::Required,
-            Cardinality::Implicit | Cardinality::Optional | Cardinality::Oneof(_) => Count::Single,
-            Cardinality::Repeated | Cardinality::Packed if self.is_map(index) => Count::Map,
+        match self.cardinality() {
+            Cardinality::Repeated | Cardinality::Packed if self.entry(index).is_some() => {
+                Count::Map
+            }
             Cardinality::Repeated | Cardinality::Packed => Count::Repeated,
+            _ => Count::Single,
         }
     }
 
-    fn is_map(&self, index: &Index<'_>) -> bool {
-        let entry = index.messages.get(self.type_name());
-        entry.is_some_and(|entry| is_map_entry(entry.item))
+    fn cardinality(&self) -> Cardinality<'a> {
+        Cardinality::of(self.file, self.message, self.field)
     }
 
-    fn type_name(&self) -> &str {
+    /// The key and the value of a map.
+    fn entry<'i>(&self, index: &Index<'i>) -> Option<(Field<'i>, Field<'i>)> {
+        let declared = index.messages.get(self.type_name())?;
+        let (key, value) = entry(declared.item)?;
+        Some((declared.field(key), declared.field(value)))
+    }
+
+    fn type_name(&self) -> &'a str {
         self.field.type_name().trim_start_matches('.')
     }
 
@@ -65,7 +80,14 @@ impl Field<'_> {
         self.field.r#type()
     }
 
-    fn in_words(&self) -> String {
+    fn in_words(&self, index: &Index<'_>) -> String {
+        if let Some((key, value)) = self.entry(index) {
+            return format!("map<{}, {}>", key.type_in_words(), value.type_in_words());
+        }
+        self.type_in_words()
+    }
+
+    fn type_in_words(&self) -> String {
         match self.type_name() {
             "" => keyword(self.kind()).to_owned(),
             name => format!("{} {name}", keyword(self.kind())),
@@ -77,7 +99,7 @@ impl Field<'_> {
     }
 
     /// The explicit or implicit default. `None`: the field has no default.
-    fn default<'i>(&'i self, index: &'i Index<'_>) -> Option<&'i str> {
+    fn default(&self, index: &Index<'a>) -> Option<&'a str> {
         if let Some(said) = &self.field.default_value {
             return Some(said);
         }
@@ -89,9 +111,15 @@ impl Field<'_> {
             _ => Some("0"),
         }
     }
+
+    /// The number of the default of an enum.
+    fn default_number(&self, index: &Index<'a>) -> Option<i32> {
+        let item = index.enums.get(self.type_name())?.item;
+        enums::number(item, self.default(index)?)
+    }
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn field_gone(
         &mut self,
         element: &str,
@@ -110,7 +138,7 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn field(&mut self, element: &str, old: &Field<'_>, new: &Field<'_>, in_map: bool) {
+    pub(super) fn field(&mut self, element: &str, old: &Field<'a>, new: &Field<'a>) {
         let names = (old.field.name(), new.field.name());
         self.same(Rule::FieldSameName, element, names, |_, new| {
             format!("the field {} is called `{new}` now", old.field.number())
@@ -118,99 +146,110 @@ impl Check<'_> {
         self.same(Rule::FieldSameJsonName, element, (old.json(), new.json()), |old, new| {
             format!("its name in JSON changed from `{old}` to `{new}`")
         });
-        let oneofs = (oneof(old.message, old.field), oneof(new.message, new.field));
-        self.same(Rule::FieldSameOneof, element, oneofs, |old, new| match (old, new) {
-            (None, Some(new)) => format!("it moved into the oneof `{new}`"),
-            (Some(old), None) => format!("it moved out of the oneof `{old}`"),
-            (old, new) => {
-                let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-                format!("it moved from the oneof `{old}` to `{new}`")
-            }
-        });
         self.default(element, old, new);
-        // A map's key and value stay the same, whatever the syntax defines for fields.
-        if !in_map {
-            self.cardinality(element, old, new);
-        }
+        self.cardinality(element, old, new);
         self.kind(element, old, new);
     }
 
-    fn default(&mut self, element: &str, old: &Field<'_>, new: &Field<'_>) {
-        if old.field.default_value.is_none() && new.field.default_value.is_none() {
+    fn default(&mut self, element: &str, old: &Field<'a>, new: &Field<'a>) {
+        // Another rule reports a change of the type.
+        if old.kind() != new.kind()
+            || (old.field.default_value.is_none() && new.field.default_value.is_none())
+        {
             return;
         }
-        let before = old.default(self.old).map(str::to_owned);
-        let after = new.default(self.new).map(str::to_owned);
-        // Another rule reports a change of the type.
-        if let (Some(before), Some(after)) = (before, after)
-            && old.kind() == new.kind()
-        {
-            self.same(Rule::FieldSameDefault, element, (before, after), |old, new| {
-                format!("its default changed from `{old}` to `{new}`")
-            });
+        let (Some(before), Some(after)) = (old.default(self.old), new.default(self.new)) else {
+            return;
+        };
+        // A value may have several names.
+        let numbers = (old.default_number(self.old), new.default_number(self.new));
+        if numbers.0.is_some() && numbers.0 == numbers.1 {
+            return;
         }
+        self.same(Rule::FieldSameDefault, element, (before, after), |old, new| {
+            format!("its default changed from `{old}` to `{new}`")
+        });
     }
 
-    fn cardinality(&mut self, element: &str, old: &Field<'_>, new: &Field<'_>) {
+    fn cardinality(&mut self, element: &str, old: &Field<'a>, new: &Field<'a>) {
         let (before, after) = (old.count(self.old), new.count(self.new));
-        let message = || format!("it was {}, and is {} now", before.in_words(), after.in_words());
-        let many = |count| matches!(count, Count::Repeated | Count::Map);
-        if before != after && !(many(before) && many(after)) {
-            self.report(Rule::FieldWireCompatibleCardinality, element, message());
+        if before == after {
+            return;
         }
-        if before != after {
-            self.report(Rule::FieldWireJsonCompatibleCardinality, element, message());
-        }
+        let mut message = format!("it was {}, and is {} now", before.in_words(), after.in_words());
+        self.report(Rule::FieldWireJsonCompatibleCardinality, element, message.clone());
+        message += match (old.cardinality(), new.cardinality()) {
+            (Cardinality::Packed, _) if after == Count::Single => {
+                ", which does not read the packed form of the old schema"
+            }
+            _ if after == Count::Single => ": of several values one is left",
+            (_, Cardinality::Packed) if before == Count::Single => {
+                ", in a packed form that programs of the old schema do not read"
+            }
+            // A single value is written as a list of one, and a map as a list of pairs.
+            _ => return,
+        };
+        self.report(Rule::FieldWireCompatibleCardinality, element, message);
     }
 
-    fn kind(&mut self, element: &str, old: &Field<'_>, new: &Field<'_>) {
-        let rules = [
-            (Level::Wire, Rule::FieldWireCompatibleType),
-            (Level::WireJson, Rule::FieldWireJsonCompatibleType),
-        ];
-        for (level, rule) in rules {
-            if !self.reads(level, old, new) {
-                let (old, new) = (old.in_words(), new.in_words());
-                self.report(rule, element, format!("its type changed from {old} to {new}"));
+    fn kind(&mut self, element: &str, old: &Field<'a>, new: &Field<'a>) {
+        let rule = match self.level {
+            Level::Wire => Rule::FieldWireCompatibleType,
+            Level::WireJson => Rule::FieldWireJsonCompatibleType,
+        };
+        let what = || {
+            let (old, new) = (old.in_words(self.old), new.in_words(self.new));
+            format!("its type changed from {old} to {new}")
+        };
+        match self.reads(old, new) {
+            Reads::Yes => {}
+            Reads::No => self.report(rule, element, what()),
+            Reads::If(before, after) => {
+                let what = What::Field(what());
+                self.rename(rule, element, what, (&before, &after));
             }
         }
     }
 
     /// Whether the new field can read data that the old one wrote.
-    fn reads(&self, level: Level, old: &Field<'_>, new: &Field<'_>) -> bool {
-        let (before, after) = (old.kind(), new.kind());
-        if level == Level::Wire && before == Type::String && after == Type::Bytes {
-            return true;
-        }
-        if group(level, before) != group(level, after) {
-            return false;
-        }
-        if old.type_name() == new.type_name() {
-            return true;
-        }
-        let enums = (self.old.enums.get(old.type_name()), self.new.enums.get(new.type_name()));
-        match enums {
-            (Some(old), Some(new)) => enums::moved(old.item, new.item),
-            // A map's entry is named after its field, so its content is compared.
-            _ => old.is_map(self.old) && new.is_map(self.new) && self.maps_read(level, old, new),
+    fn reads(&self, old: &Field<'a>, new: &Field<'a>) -> Reads {
+        match (old.entry(self.old), new.entry(self.new)) {
+            (None, None) => self.reads_one(old, new),
+            (Some(before), Some(after)) => match self.reads_one(&before.0, &after.0) {
+                Reads::Yes => self.reads_one(&before.1, &after.1),
+                _ => Reads::No,
+            },
+            // The rule for the cardinality reports it.
+            _ if self.level == Level::WireJson => Reads::Yes,
+            _ if old.kind() != new.kind() => Reads::No,
+            _ => Reads::If(old.type_name().to_owned(), new.type_name().to_owned()),
         }
     }
 
-    /// Whether a map can read another map whose entry has another name, because the field has another name.
-    fn maps_read(&self, level: Level, old: &Field<'_>, new: &Field<'_>) -> bool {
-        let before = self.old.messages.get(old.type_name());
-        let after = self.new.messages.get(new.type_name());
-        let (Some(before), Some(after)) = (before, after) else { return false };
-        let (Some(one), Some(other)) = (entry(before.item), entry(after.item)) else {
-            return false;
-        };
-        let read = |old: &FieldDescriptorProto, new: &FieldDescriptorProto| {
-            // Key and value are not maps themselves, so this recursion ends. Descriptors that no compiler has checked
-            // may be wrong.
-            let (old, new) = (before.field(old), after.field(new));
-            !old.is_map(self.old) && self.reads(level, &old, &new)
-        };
-        read(one.0, other.0) && read(one.1, other.1)
+    /// The same for two fields that are not maps.
+    fn reads_one(&self, old: &Field<'a>, new: &Field<'a>) -> Reads {
+        let (before, after) = (old.kind(), new.kind());
+        if self.level == Level::Wire && evolves(before, after) {
+            return Reads::Yes;
+        }
+        if group(self.level, before) != group(self.level, after) {
+            return Reads::No;
+        }
+        match (old.type_name(), new.type_name()) {
+            (old, new) if old == new => Reads::Yes,
+            (old, new) => Reads::If(old.to_owned(), new.to_owned()),
+        }
+    }
+}
+
+/// Whether one type reads the bytes of the other, although the two are not in one [`group`].
+fn evolves(old: Type, new: Type) -> bool {
+    use Type::{Bytes, Enum, Int32, Int64, String, Uint32, Uint64};
+    let number = |kind| matches!(kind, Int32 | Int64 | Uint32 | Uint64);
+    match (old, new) {
+        (String, Bytes) => true,
+        (Enum, other) | (other, Enum) => number(other),
+        _ => false,
     }
 }
 

@@ -1,22 +1,28 @@
 //! Finds the breaking changes between two schemas.
 //!
-//! The rules and their names are those of buf, at its levels WIRE and WIRE_JSON. Removed types and services break
-//! nothing at these levels, because no program reads them any more. Only declarations that both schemas have are
-//! compared.
+//! The rules and their names are those of buf, at its levels WIRE and WIRE_JSON. Two rules of its level PACKAGE come in
+//! addition: a caller notices a method or a service that is gone. Where buf is stricter than protobuf's own guide to
+//! compatible changes, the guide decides. `tests/schema/pairs/differences.txt` lists each difference from buf.
+//!
+//! Only declarations that both schemas have are compared, and only those in the [`scope`].
 
 mod enums;
 mod fields;
+mod messages;
+mod oneofs;
+mod renamed;
 mod reserved;
 mod rules;
+mod scope;
+mod services;
 
-use std::collections::BTreeMap;
-
-use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::SchemaError;
-use crate::hash::idempotency;
-use crate::index::{Declared, Index, is_map_entry, join};
+use crate::index::Index;
+use renamed::Renamed;
 pub use rules::{Level, Rule};
+use scope::Scope;
 
 /// A rule of compatibility that a new schema breaks, and where. [`breaking()`] finds them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,25 +37,91 @@ pub struct Breaking {
     pub message: String,
 }
 
-/// Compares two schemas and returns the broken rules, by file and element.
+/// A change that looks like a breaking one and is compatible: a type has another name, and the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Note {
+    /// The file in the new schema.
+    pub file: String,
+    /// The element: `auth.v1.LoginRequest.user`, `auth.v1.Auth/Login`.
+    pub element: String,
+    /// A description for people.
+    pub message: String,
+}
+
+/// What [`compare`] finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The broken rules, by file and element.
+    pub breaking: Vec<Breaking>,
+    /// The compatible changes of names, by file and element.
+    pub notes: Vec<Note>,
+}
+
+/// Compares what the services of two schemas reach, and returns the broken rules, by file and element.
+///
+/// This is [`compare`] without files.
 ///
 /// # Errors
 ///
-/// One of the two schemas declares a name twice, or uses an edition.
+/// The errors of [`compare`].
 pub fn breaking(
     old: &FileDescriptorSet,
     new: &FileDescriptorSet,
     level: Level,
 ) -> Result<Vec<Breaking>, SchemaError> {
+    compare(old, new, level, &[]).map(|found| found.breaking)
+}
+
+/// Compares two schemas.
+///
+/// These declarations of the old schema count:
+///
+/// - its services, their methods, and the types that these methods use, also within other types;
+/// - all declarations of the files that `files` names, and the types that they use;
+/// - if it has no services and `files` is empty: all its messages and enums.
+///
+/// The types of `google.protobuf` do not count: they change with the compiler.
+///
+/// ```
+/// # use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
+/// use mdp_schema::{Level, compare};
+///
+/// let service = ServiceDescriptorProto { name: Some("Auth".into()), ..Default::default() };
+/// let file = FileDescriptorProto { service: vec![service], ..Default::default() };
+/// let old = FileDescriptorSet { file: vec![file] };
+/// let new = FileDescriptorSet::default();
+/// let found = compare(&old, &new, Level::Wire, &[])?;
+/// assert_eq!(found.breaking[0].rule.name(), "PACKAGE_SERVICE_NO_DELETE");
+/// # Ok::<(), mdp_schema::SchemaError>(())
+/// ```
+///
+/// # Errors
+///
+/// One of the two schemas declares a name twice, or uses an edition; or neither has a file that `files` names.
+pub fn compare(
+    old: &FileDescriptorSet,
+    new: &FileDescriptorSet,
+    level: Level,
+    files: &[String],
+) -> Result<Comparison, SchemaError> {
+    for name in files {
+        if !old.file.iter().chain(&new.file).any(|file| file.name() == name) {
+            return Err(SchemaError::NoFile(name.clone()));
+        }
+    }
     let (old_index, new_index) = (Index::of(old)?, Index::of(new)?);
-    let mut check =
-        Check { level, old: &old_index, new: &new_index, file: String::new(), found: Vec::new() };
-    check.packages(&old.file, &new.file);
-    check.services();
-    check.messages();
-    check.enums();
+    let scope = Scope::of(old, &old_index, &new_index, files);
+    let mut check = Check::new(level, &old_index, &new_index);
+    check.packages(&old.file, &new.file, &scope);
+    check.services(&scope);
+    check.messages(&scope);
+    check.enums(&scope);
+    check.renamed();
     check.found.sort();
-    Ok(check.found)
+    check.notes.sort();
+    Ok(Comparison { breaking: check.found, notes: check.notes })
 }
 
 struct Check<'a> {
@@ -59,9 +131,17 @@ struct Check<'a> {
     /// The file of the compared declaration.
     file: String,
     found: Vec<Breaking>,
+    notes: Vec<Note>,
+    /// The uses of types that have another name in the new schema.
+    renamed: Vec<Renamed>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(level: Level, old: &'a Index<'a>, new: &'a Index<'a>) -> Self {
+        let (found, notes, renamed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { level, old, new, file: String::new(), found, notes, renamed }
+    }
+
     fn report(&mut self, rule: Rule, element: &str, message: String) {
         if rule.is_of(self.level) {
             let (file, element) = (self.file.clone(), element.to_owned());
@@ -83,66 +163,19 @@ impl Check<'_> {
         }
     }
 
-    fn packages(&mut self, old: &[FileDescriptorProto], new: &[FileDescriptorProto]) {
-        for before in old {
+    fn packages(
+        &mut self,
+        old: &[FileDescriptorProto],
+        new: &[FileDescriptorProto],
+        scope: &Scope<'_>,
+    ) {
+        for before in old.iter().filter(|file| scope.has_file(file.name())) {
             let Some(after) = new.iter().find(|file| file.name == before.name) else { continue };
             self.file = after.name().to_owned();
             let packages = (before.package(), after.package());
             self.same(Rule::FileSamePackage, after.name(), packages, |old, new| {
                 format!("the package changed from `{old}` to `{new}`")
             });
-        }
-    }
-
-    fn services(&mut self) {
-        for (name, before) in &self.old.services {
-            let Some(after) = self.new.services.get(name) else { continue };
-            self.file = after.file.name().to_owned();
-            for method in &before.item.method {
-                let mut methods = after.item.method.iter();
-                if let Some(new) = methods.find(|other| other.name() == method.name()) {
-                    self.method(&format!("{name}/{}", method.name()), method, new);
-                }
-            }
-        }
-    }
-
-    fn method(&mut self, name: &str, old: &MethodDescriptorProto, new: &MethodDescriptorProto) {
-        let types = |what: &'static str| {
-            move |old: &str, new: &str| {
-                let (old, new) = (old.trim_start_matches('.'), new.trim_start_matches('.'));
-                format!("the type of its {what} changed from `{old}` to `{new}`")
-            }
-        };
-        let streams = |what: &'static str| {
-            move |_, many| match many {
-                true => format!("it takes a stream of {what} now, in place of one"),
-                false => format!("it no longer has a stream of {what}"),
-            }
-        };
-        let requests = (old.input_type(), new.input_type());
-        self.same(Rule::RpcSameRequestType, name, requests, types("requests"));
-        let replies = (old.output_type(), new.output_type());
-        self.same(Rule::RpcSameResponseType, name, replies, types("replies"));
-        let many = (old.client_streaming(), new.client_streaming());
-        self.same(Rule::RpcSameClientStreaming, name, many, streams("requests"));
-        let many = (old.server_streaming(), new.server_streaming());
-        self.same(Rule::RpcSameServerStreaming, name, many, streams("replies"));
-        let levels = (idempotency(old), idempotency(new));
-        self.same(Rule::RpcSameIdempotencyLevel, name, levels, |old, new| {
-            let (old, new) = (old.as_str_name(), new.as_str_name());
-            format!("its idempotency level changed from {old} to {new}")
-        });
-    }
-
-    fn messages(&mut self) {
-        for (name, before) in &self.old.messages {
-            let Some(after) = self.new.messages.get(name) else { continue };
-            self.file = after.file.name().to_owned();
-            self.json_format(Rule::MessageSameJsonFormat, name, before.file, after.file);
-            self.required(name, before.item, after.item);
-            self.reserved_in_message(name, before.item, after.item);
-            self.fields(name, before, after);
         }
     }
 
@@ -160,44 +193,6 @@ impl Check<'_> {
                 name,
                 "its JSON is no longer defined: it is in proto2 now".to_owned(),
             );
-        }
-    }
-
-    fn required(&mut self, name: &str, old: &DescriptorProto, new: &DescriptorProto) {
-        let required = |message: &DescriptorProto| -> BTreeMap<i32, String> {
-            let fields = message.field.iter();
-            let fields = fields.filter(|field| {
-                field.label() == prost_types::field_descriptor_proto::Label::Required
-            });
-            fields.map(|field| (field.number(), field.name().to_owned())).collect()
-        };
-        let (old, new) = (required(old), required(new));
-        for (number, field) in old.iter().filter(|(number, _)| !new.contains_key(number)) {
-            let message = format!("the required field {number} `{field}` is gone");
-            self.report(Rule::MessageSameRequiredFields, name, message);
-        }
-        for (number, field) in new.iter().filter(|(number, _)| !old.contains_key(number)) {
-            let message = format!("the required field {number} `{field}` is new");
-            self.report(Rule::MessageSameRequiredFields, name, message);
-        }
-    }
-
-    fn fields(
-        &mut self,
-        name: &str,
-        old: &Declared<'_, DescriptorProto>,
-        new: &Declared<'_, DescriptorProto>,
-    ) {
-        for before in &old.item.field {
-            let element = join(name, before.name());
-            let mut fields = new.item.field.iter();
-            match fields.find(|field| field.number() == before.number()) {
-                Some(after) => {
-                    let (old, new) = (old.field(before), new.field(after));
-                    self.field(&element, &old, &new, is_map_entry(new.message));
-                }
-                None => self.field_gone(&element, before, new.item),
-            }
         }
     }
 }

@@ -49,9 +49,11 @@ impl Check<'_> {
     pub(super) fn reserved_in_message(
         &mut self,
         name: &str,
+        file: &str,
         old: &DescriptorProto,
         new: &DescriptorProto,
     ) {
+        self.file = file.to_owned();
         let (old, new) = (Reserved::in_message(old), Reserved::in_message(new));
         self.reserved(Rule::ReservedMessageNoDelete, name, &old, &new);
     }

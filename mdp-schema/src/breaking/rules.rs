@@ -64,13 +64,13 @@ rules! {
     FieldSameName = "FIELD_SAME_NAME" in &[WireJson],
         "A field keeps its name.";
     FieldSameOneof = "FIELD_SAME_ONEOF" in BOTH,
-        "A field stays in its oneof, or in none.";
+        "The same fields exclude a field. The name of its oneof may change.";
     FieldWireCompatibleCardinality = "FIELD_WIRE_COMPATIBLE_CARDINALITY" in &[Wire],
-        "A field does not change between single, required and repeated; a map is repeated.";
+        "A repeated field does not become a single one, nor a single field a packed one. A map is repeated.";
     FieldWireCompatibleType = "FIELD_WIRE_COMPATIBLE_TYPE" in &[Wire],
         "A field's new type reads what the old one wrote.";
     FieldWireJsonCompatibleCardinality = "FIELD_WIRE_JSON_COMPATIBLE_CARDINALITY" in &[WireJson],
-        "A field does not change between single, required, repeated and map.";
+        "A field does not change between single, repeated and map.";
     FieldWireJsonCompatibleType = "FIELD_WIRE_JSON_COMPATIBLE_TYPE" in &[WireJson],
         "A field's new type reads what the old one wrote, in JSON too.";
     FileSamePackage = "FILE_SAME_PACKAGE" in BOTH,
@@ -78,11 +78,15 @@ rules! {
     MessageSameJsonFormat = "MESSAGE_SAME_JSON_FORMAT" in &[WireJson],
         "A message does not lose its JSON format: it does not go from proto3 to proto2.";
     MessageSameRequiredFields = "MESSAGE_SAME_REQUIRED_FIELDS" in BOTH,
-        "No required field is added or deleted.";
+        "No field becomes required or ceases to be required.";
+    PackageServiceNoDelete = "PACKAGE_SERVICE_NO_DELETE" in BOTH,
+        "A service is not deleted. buf has the rule at its level PACKAGE.";
     ReservedEnumNoDelete = "RESERVED_ENUM_NO_DELETE" in BOTH,
         "What is reserved in an enum stays reserved.";
     ReservedMessageNoDelete = "RESERVED_MESSAGE_NO_DELETE" in BOTH,
         "What is reserved in a message stays reserved.";
+    RpcNoDelete = "RPC_NO_DELETE" in BOTH,
+        "A method is not deleted. buf has the rule at its levels FILE and PACKAGE.";
     RpcSameClientStreaming = "RPC_SAME_CLIENT_STREAMING" in BOTH,
         "A method keeps taking one request, or a stream.";
     RpcSameIdempotencyLevel = "RPC_SAME_IDEMPOTENCY_LEVEL" in BOTH,

@@ -6,10 +6,13 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 use super::{Printer, options};
 use crate::fields::{keyword, oneof};
 use crate::index::{entry, is_map_entry, join};
+use crate::options::Printed;
 
 const FIELDS: i32 = 2;
 const NESTED: i32 = 3;
 const NESTED_ENUMS: i32 = 4;
+const RANGES: i32 = 5;
+const EXTENSIONS: i32 = 6;
 const ONEOFS: i32 = 8;
 
 /// The highest number that a field can have.
@@ -28,8 +31,7 @@ impl Printer<'_> {
     /// Maps and groups declare a nested type of their own. To keep the order of nested types, such a field is printed
     /// after the nested types that come before its own.
     fn body(&mut self, message: &DescriptorProto) {
-        let options = message.options.as_ref().map(options::of_message).unwrap_or_default();
-        self.options(&options);
+        self.options(&self.kept("MessageOptions"));
         for (place, item) in message.enum_type.iter().enumerate() {
             self.at(NESTED_ENUMS, place, |printer| printer.enumeration(item));
         }
@@ -51,7 +53,7 @@ impl Printer<'_> {
         }
         self.nested(message, nested..message.nested_type.len());
         self.ranges(message);
-        self.extensions(&message.extension);
+        self.extensions(EXTENSIONS, &message.extension);
     }
 
     fn nested(&mut self, message: &DescriptorProto, places: std::ops::Range<usize>) {
@@ -74,8 +76,13 @@ impl Printer<'_> {
 
     fn oneof(&mut self, message: &DescriptorProto, name: &str, nested: &mut usize) {
         let place = message.oneof_decl.iter().position(|oneof| oneof.name() == name);
-        self.at(ONEOFS, place.unwrap_or_default(), Printer::comment);
+        let mut options = Printed::default();
+        self.at(ONEOFS, place.unwrap_or_default(), |printer| {
+            printer.comment();
+            options = printer.kept("OneofOptions");
+        });
         self.open(&format!("oneof {name}"), "", |printer| {
+            printer.options(&options);
             for (place, field) in message.field.iter().enumerate() {
                 if oneof(message, field) != Some(name) {
                     continue;
@@ -105,14 +112,15 @@ impl Printer<'_> {
     pub(super) fn plain_field(&mut self, field: &FieldDescriptorProto, in_oneof: bool) {
         let label = self.label(field, in_oneof);
         let kind = self.kind(field);
-        let tail = tail(field);
+        let tail = self.field_tail(field);
         self.line(&format!("{label}{kind} {} = {}{tail};", field.name(), field.number()));
     }
 
     fn map(&mut self, field: &FieldDescriptorProto, item: &DescriptorProto) {
         let Some((key, value)) = entry(item) else { return };
         let kind = format!("map<{}, {}>", self.kind(key), self.kind(value));
-        self.line(&format!("{kind} {} = {}{};", field.name(), field.number(), tail(field)));
+        let tail = self.field_tail(field);
+        self.line(&format!("{kind} {} = {}{tail};", field.name(), field.number()));
     }
 
     fn group(
@@ -123,13 +131,19 @@ impl Printer<'_> {
         item: &DescriptorProto,
     ) {
         let label = self.label(field, oneof(message, field).is_some());
-        let head = format!("{label}group {} = {}{}", item.name(), field.number(), tail(field));
+        let tail = self.field_tail(field);
+        let head = format!("{label}group {} = {}{tail}", item.name(), field.number());
         // The paths of its fields are those of the nested type.
         let of_field = self.path.split_off(self.path.len().saturating_sub(2));
         self.at(NESTED, place, |printer| {
             printer.open(&head, item.name(), |printer| printer.body(item));
         });
         self.path.extend(of_field);
+    }
+
+    /// Returns what is written behind a field's number.
+    fn field_tail(&mut self, field: &FieldDescriptorProto) -> String {
+        self.tail("FieldOptions", options::of_field(field))
     }
 
     fn label(&self, field: &FieldDescriptorProto, in_oneof: bool) -> &'static str {
@@ -150,9 +164,12 @@ impl Printer<'_> {
     }
 
     fn ranges(&mut self, message: &DescriptorProto) {
-        for range in &message.extension_range {
+        for (place, range) in message.extension_range.iter().enumerate() {
             let range = super::in_words((range.start(), range.end().saturating_sub(1)), HIGHEST);
-            self.line(&format!("extensions {range};"));
+            self.at(RANGES, place, |printer| {
+                let tail = printer.tail("ExtensionRangeOptions", Vec::new());
+                printer.line(&format!("extensions {range}{tail};"));
+            });
         }
         let ranges = message.reserved_range.iter();
         self.reserved(
@@ -167,9 +184,4 @@ fn is_group(message: &DescriptorProto, full: &str) -> bool {
     message.field.iter().any(|field| {
         field.r#type() == Type::Group && field.type_name().strip_prefix('.') == Some(full)
     })
-}
-
-/// Prints the options after a field's number.
-fn tail(field: &FieldDescriptorProto) -> String {
-    options::in_brackets(&options::of_field(field))
 }

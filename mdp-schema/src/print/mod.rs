@@ -1,7 +1,7 @@
 //! Prints descriptors as `.proto` text.
 //!
-//! A parser makes the same descriptors from the text, except for source positions. Custom options and groups within
-//! `extend` are not printed.
+//! A parser makes the same descriptors from the text, except for source positions. Groups within `extend` are not printed.
+//! An option that nothing in the set declares becomes a comment.
 
 mod message;
 mod names;
@@ -9,17 +9,23 @@ mod options;
 
 use std::collections::HashMap;
 
+use prost::Message;
 use prost_types::{
     EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
     MethodDescriptorProto, ServiceDescriptorProto,
 };
 
 use crate::SchemaError;
-use crate::index::join;
+use crate::index::{Index, join};
+use crate::options::{Kept, Options, Printed};
 use crate::reach::{ENUMS, MESSAGES, SERVICES};
+use crate::strings::quoted;
+pub(crate) use message::HIGHEST;
 use names::Names;
 pub(crate) use options::json_name;
-use options::quoted;
+
+/// The field of a file's extensions in descriptor.proto.
+const EXTENSIONS: i32 = 7;
 
 /// A file's name and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +42,35 @@ pub struct ProtoFile {
 ///
 /// A file uses an edition, files import each other in a circle, or a name is declared twice.
 pub fn print(set: &FileDescriptorSet) -> Result<Vec<ProtoFile>, SchemaError> {
+    printed(set, &set.encode_to_vec())
+}
+
+/// Prints the files of a set with the options that its bytes have.
+pub(crate) fn printed(
+    set: &FileDescriptorSet,
+    bytes: &[u8],
+) -> Result<Vec<ProtoFile>, SchemaError> {
     // `Index::of` refuses descriptors that could not be printed correctly.
-    crate::index::Index::of(set)?;
+    let index = Index::of(set)?;
     if let Some(file) = crate::files::circle(set) {
         return Err(SchemaError::Circle(file.to_owned()));
     }
-    let names = Names::of(set);
-    let own = set.file.iter().filter(|file| !file.name().starts_with("google/protobuf/"));
-    Ok(own.map(|file| self::file(file, &names)).collect())
+    let (names, options) = (Names::of(set), Options::of(&index, set));
+    let kept = Kept::of_set(bytes).map_err(SchemaError::NotDescriptors)?;
+    let own = set.file.iter().zip(kept);
+    let own = own.filter(|(file, _)| !file.name().starts_with("google/protobuf/"));
+    Ok(own.map(|(file, kept)| self::file(file, &names, &options, &kept)).collect())
 }
 
-fn file(file: &FileDescriptorProto, names: &Names) -> ProtoFile {
+fn file(
+    file: &FileDescriptorProto,
+    names: &Names,
+    options: &Options<'_>,
+    kept: &Kept,
+) -> ProtoFile {
     let mut printer = Printer {
+        options,
+        kept,
         proto3: crate::fields::is_proto3(file),
         scope: file.package().to_owned(),
         names,
@@ -75,6 +98,9 @@ fn comments(file: &FileDescriptorProto) -> HashMap<Vec<i32>, String> {
 }
 
 struct Printer<'a> {
+    options: &'a Options<'a>,
+    /// The options of the file's declarations.
+    kept: &'a Kept,
     proto3: bool,
     /// The full name of the scope of the next line.
     scope: String,
@@ -95,8 +121,8 @@ impl Printer<'_> {
             self.line(&format!("package {};", file.package()));
         }
         self.imports(file);
-        let options = file.options.as_ref().map(options::of_file).unwrap_or_default();
-        if !options.is_empty() {
+        let options = self.kept("FileOptions");
+        if options != Printed::default() {
             self.blank();
         }
         self.options(&options);
@@ -115,7 +141,7 @@ impl Printer<'_> {
                 printer.enumeration(item);
             });
         }
-        self.extensions(&file.extension);
+        self.extensions(EXTENSIONS, &file.extension);
     }
 
     fn imports(&mut self, file: &FileDescriptorProto) {
@@ -141,8 +167,7 @@ impl Printer<'_> {
         self.blank();
         self.comment();
         self.open(&format!("service {}", service.name()), service.name(), |printer| {
-            let options = service.options.as_ref().map(options::of_service).unwrap_or_default();
-            printer.options(&options);
+            printer.options(&printer.kept("ServiceOptions"));
             for (place, method) in service.method.iter().enumerate() {
                 printer.at(METHODS, place, |printer| printer.method(method));
             }
@@ -158,8 +183,8 @@ impl Printer<'_> {
         let input = side(method.client_streaming(), method.input_type());
         let output = side(method.server_streaming(), method.output_type());
         let head = format!("rpc {}{input} returns {output}", method.name());
-        let options = method.options.as_ref().map(options::of_method).unwrap_or_default();
-        if options.is_empty() {
+        let options = self.kept("MethodOptions");
+        if options == Printed::default() {
             return self.line(&format!("{head};"));
         }
         self.open(&head, method.name(), |printer| printer.options(&options));
@@ -169,15 +194,12 @@ impl Printer<'_> {
         const VALUES: i32 = 2;
         self.comment();
         self.open(&format!("enum {}", item.name()), item.name(), |printer| {
-            let options = item.options.as_ref().map(options::of_enum).unwrap_or_default();
-            printer.options(&options);
+            printer.options(&printer.kept("EnumOptions"));
             for (place, value) in item.value.iter().enumerate() {
-                let options = value.options.as_ref().map(options::of_value).unwrap_or_default();
-                let options = options::in_brackets(&options);
-                let line = format!("{} = {}{options};", value.name(), value.number());
                 printer.at(VALUES, place, |printer| {
                     printer.comment();
-                    printer.line(&line);
+                    let tail = printer.tail("EnumValueOptions", Vec::new());
+                    printer.line(&format!("{} = {}{tail};", value.name(), value.number()));
                 });
             }
             // The ranges of an enum include their end. The ranges of a message do not.
@@ -190,17 +212,19 @@ impl Printer<'_> {
         });
     }
 
-    fn extensions(&mut self, extensions: &[FieldDescriptorProto]) {
-        let same = |one: &FieldDescriptorProto, other: &FieldDescriptorProto| {
-            one.extendee() == other.extendee()
-        };
-        for block in extensions.chunk_by(same) {
-            let Some(first) = block.first() else { continue };
+    /// Prints the extensions in the field `list` of the current declaration.
+    fn extensions(&mut self, list: i32, extensions: &[FieldDescriptorProto]) {
+        let numbered: Vec<(usize, &FieldDescriptorProto)> = extensions.iter().enumerate().collect();
+        for block in numbered.chunk_by(|one, other| one.1.extendee() == other.1.extendee()) {
+            let Some((_, first)) = block.first() else { continue };
             let extendee = self.names.shortest(&self.scope, first.extendee());
             self.blank();
             self.open(&format!("extend {extendee}"), "", |printer| {
-                for field in block {
-                    printer.plain_field(field, false);
+                for (place, field) in block {
+                    printer.at(list, *place, |printer| {
+                        printer.comment();
+                        printer.plain_field(field, false);
+                    });
                 }
             });
         }
@@ -218,10 +242,32 @@ impl Printer<'_> {
         }
     }
 
-    fn options(&mut self, options: &[options::Pair]) {
-        for (name, value) in options {
+    /// Returns the options of the current declaration.
+    fn kept(&self, kind: &str) -> Printed {
+        let name = |full: &str| self.names.full(&self.scope, full);
+        self.options.print(kind, self.kept.at(&self.path), &name)
+    }
+
+    fn options(&mut self, options: &Printed) {
+        for (name, value) in &options.set {
             self.line(&format!("option {name} = {value};"));
         }
+        self.unknown(options);
+    }
+
+    fn unknown(&mut self, options: &Printed) {
+        for unknown in &options.unknown {
+            self.line(&format!("// {unknown}"));
+        }
+    }
+
+    /// Returns the options of the current declaration as they are written behind it. Prints those that nothing declares
+    /// above it.
+    fn tail(&mut self, kind: &str, mut pairs: Vec<options::Pair>) -> String {
+        let options = self.kept(kind);
+        self.unknown(&options);
+        pairs.extend(options.set);
+        options::in_brackets(&pairs)
     }
 
     /// Prints a block with its content. An empty `name` means that the block is not a scope.
@@ -264,7 +310,7 @@ impl Printer<'_> {
     }
 }
 
-fn in_words((first, last): (i32, i32), highest: i32) -> String {
+pub(crate) fn in_words((first, last): (i32, i32), highest: i32) -> String {
     match last {
         _ if first == last => first.to_string(),
         _ if last >= highest => format!("{first} to max"),

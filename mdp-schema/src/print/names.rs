@@ -67,6 +67,14 @@ impl Names {
         candidates.filter(|name| !is_keyword(name)).find(fits).unwrap_or(name).to_owned()
     }
 
+    /// Returns a full name as it can be written in `scope`, with a leading dot if another name would be found there.
+    pub(super) fn full(&self, scope: &str, full: &str) -> String {
+        match self.means(scope, full) {
+            Some(found) if found != full => format!(".{full}"),
+            _ => full.to_owned(),
+        }
+    }
+
     /// Resolves a name: the first part is searched from the innermost scope outwards, and the first match decides.
     fn means(&self, scope: &str, name: &str) -> Option<String> {
         let first = name.split('.').next().unwrap_or(name);

@@ -1,14 +1,29 @@
 //! `.proto` text to descriptors.
 
 // A test names its fault by failing.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod pairs;
 
 use std::fs;
 
 use prost_types::FileDescriptorSet;
 
+pub use pairs::{Pair, pair, pairs};
+
 /// The descriptors of these files, `google.protobuf` included, with comments.
 pub fn compile(files: &[(&str, &str)]) -> FileDescriptorSet {
+    compiled(files, true, files).file_descriptor_set()
+}
+
+/// The encoded descriptors of these files, without comments and with all options. `last`: those of the last file only.
+pub fn encode(files: &[(&str, &str)], last: bool) -> Vec<u8> {
+    let open = if last { &files[files.len() - 1..] } else { files };
+    let mut compiler = compiled(files, false, open);
+    compiler.include_imports(!last).encode_file_descriptor_set()
+}
+
+fn compiled(files: &[(&str, &str)], comments: bool, open: &[(&str, &str)]) -> protox::Compiler {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -16,11 +31,11 @@ pub fn compile(files: &[(&str, &str)]) -> FileDescriptorSet {
         fs::write(path, text).unwrap();
     }
     let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
-    compiler.include_imports(true).include_source_info(true);
-    for (name, text) in files {
+    compiler.include_imports(true).include_source_info(comments);
+    for (name, text) in open {
         compiler.open_file(name).unwrap_or_else(|error| panic!("{name}: {error:?}\n{text}"));
     }
-    compiler.file_descriptor_set()
+    compiler
 }
 
 /// One file of the package `a.v1`, in proto3.

@@ -1,54 +1,77 @@
-//! Each rule, with what breaks it and what does not, and at which levels it counts.
+//! What breaks between two schemas, by the pairs in the folder `pairs`, and how it is told.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 
-use mdp_schema::{Level, Rule, breaking};
-use prost_types::FileDescriptorSet;
-use test_schema::{compile, proto2, proto3};
+use mdp_schema::{Comparison, Level, Rule, SchemaError, compare};
+use test_schema::{Pair, pair, pairs, proto2, proto3};
 
-/// The rules that break at a level.
-fn at(level: Level, old: &FileDescriptorSet, new: &FileDescriptorSet) -> BTreeSet<Rule> {
-    breaking(old, new, level).unwrap().into_iter().map(|found| found.rule).collect()
+const LEVELS: [(Level, &str); 2] = [(Level::Wire, "wire"), (Level::WireJson, "wire-json")];
+
+fn found(pair: &Pair, level: Level) -> Comparison {
+    compare(&pair.old, &pair.new, level, &pair.files).unwrap()
 }
 
-/// What breaks at both levels together.
-fn broken(old: &FileDescriptorSet, new: &FileDescriptorSet) -> BTreeSet<Rule> {
-    let mut both = at(Level::Wire, old, new);
-    both.extend(at(Level::WireJson, old, new));
-    both
+/// Lines `RULE ELEMENT`.
+fn breaks(pair: &Pair, level: Level) -> Vec<String> {
+    let breaking = found(pair, level).breaking;
+    let mut lines: Vec<_> =
+        breaking.iter().map(|found| format!("{} {}", found.rule, found.element)).collect();
+    lines.sort();
+    lines
 }
 
-/// Exactly these break, each at its own levels only.
-fn breaks_set(old: &FileDescriptorSet, new: &FileDescriptorSet, rules: &[Rule]) {
-    for level in [Level::Wire, Level::WireJson] {
-        let expected: BTreeSet<Rule> =
-            rules.iter().copied().filter(|rule| rule.is_of(level)).collect();
-        assert_eq!(at(level, old, new), expected, "at {level:?}");
+#[test]
+fn each_pair_breaks_what_it_says_and_nothing_else() {
+    let mut faults = String::new();
+    for pair in pairs().iter().filter(|pair| pair.types.is_empty()) {
+        for (level, name) in LEVELS {
+            let of_level = |line: &&String| {
+                let rule = line.split(' ').next().unwrap();
+                let known = Rule::ALL.iter().find(|known| known.name() == rule);
+                known.unwrap_or_else(|| panic!("{}: no rule {rule}", pair.name)).is_of(level)
+            };
+            let mut expected: Vec<String> = pair.breaks.iter().filter(of_level).cloned().collect();
+            expected.sort();
+            let said = breaks(pair, level);
+            if said != expected {
+                faults += &format!("{} {name}: {said:#?} is not {expected:#?}\n", pair.name);
+            }
+            let notes = found(pair, level).notes;
+            let said: Vec<_> =
+                notes.iter().map(|note| format!("{name} {}", note.element)).collect();
+            let expected: Vec<_> =
+                pair.notes.iter().filter(|it| it.starts_with(&format!("{name} "))).collect();
+            if said.iter().collect::<Vec<_>>() != expected {
+                faults += &format!("{} {name}: notes {said:#?}, not {expected:#?}\n", pair.name);
+            }
+        }
     }
+    assert!(faults.is_empty(), "{faults}");
 }
 
-fn breaks(old: &str, new: &str, rules: &[Rule]) {
-    breaks_set(&proto3(old), &proto3(new), rules);
+#[test]
+fn each_rule_is_broken_by_a_pair() {
+    let mut open: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    for pair in pairs() {
+        for line in &pair.breaks {
+            open.remove(line.split(' ').next().unwrap());
+        }
+    }
+    assert_eq!(open, BTreeSet::new());
 }
 
-fn fine(old: &str, new: &str) {
-    breaks(old, new, &[]);
-}
-
-/// A message with one field.
-fn field(field: &str) -> FileDescriptorSet {
-    proto3(&format!(
-        "message M {{ {field} }} message A {{}} message B {{}}
-         enum E {{ Z = 0; O = 1; }} enum F {{ Y = 0; }}
-         message In {{ enum E {{ Z = 0; O = 1; T = 2; }} }}
-         message Less {{ enum E {{ Z = 0; }} }}"
-    ))
-}
-
-fn field_breaks(old: &str, new: &str, rules: &[Rule]) {
-    breaks_set(&field(old), &field(new), rules);
+#[test]
+fn a_schema_breaks_nothing_of_itself() {
+    for pair in pairs() {
+        for (level, _) in LEVELS {
+            for set in [&pair.old, &pair.new] {
+                let found = compare(set, set, level, &pair.files).unwrap();
+                assert_eq!(found, Comparison::default(), "{}", pair.name);
+            }
+        }
+    }
 }
 
 #[test]
@@ -65,8 +88,10 @@ fn the_levels_have_the_rules_that_buf_gives_them() {
         "FIELD_WIRE_COMPATIBLE_TYPE",
         "FILE_SAME_PACKAGE",
         "MESSAGE_SAME_REQUIRED_FIELDS",
+        "PACKAGE_SERVICE_NO_DELETE",
         "RESERVED_ENUM_NO_DELETE",
         "RESERVED_MESSAGE_NO_DELETE",
+        "RPC_NO_DELETE",
         "RPC_SAME_CLIENT_STREAMING",
         "RPC_SAME_IDEMPOTENCY_LEVEL",
         "RPC_SAME_REQUEST_TYPE",
@@ -90,8 +115,10 @@ fn the_levels_have_the_rules_that_buf_gives_them() {
         "FILE_SAME_PACKAGE",
         "MESSAGE_SAME_JSON_FORMAT",
         "MESSAGE_SAME_REQUIRED_FIELDS",
+        "PACKAGE_SERVICE_NO_DELETE",
         "RESERVED_ENUM_NO_DELETE",
         "RESERVED_MESSAGE_NO_DELETE",
+        "RPC_NO_DELETE",
         "RPC_SAME_CLIENT_STREAMING",
         "RPC_SAME_IDEMPOTENCY_LEVEL",
         "RPC_SAME_REQUEST_TYPE",
@@ -102,147 +129,7 @@ fn the_levels_have_the_rules_that_buf_gives_them() {
     assert_eq!(Rule::FieldSameOneof.to_string(), "FIELD_SAME_ONEOF");
 }
 
-#[test]
-fn additions_and_what_is_gone_as_a_whole_break_nothing() {
-    fine(
-        "message M { int32 a = 1; } enum E { Z = 0; } service S { rpc R(M) returns (M); rpc Q(M) returns (M); }
-         service T {} message N {} enum F { Y = 0; }",
-        "message M { int32 a = 1; int32 b = 2; reserved 7; } enum E { Z = 0; O = 1; }
-         message New { M m = 1; } service S { rpc R(M) returns (M); rpc P(M) returns (M); }",
-    );
-}
-
-#[test]
-fn enum_same_json_format() {
-    let (two, three) = (proto2("enum E { Z = 0; }"), proto3("enum E { Z = 0; }"));
-    breaks_set(&three, &two, &[Rule::EnumSameJsonFormat]);
-    breaks_set(&two, &three, &[]);
-}
-
-#[test]
-fn message_same_json_format() {
-    let (two, three) = (proto2("message M {}"), proto3("message M {}"));
-    breaks_set(&three, &two, &[Rule::MessageSameJsonFormat]);
-    breaks_set(&two, &three, &[]);
-}
-
-#[test]
-fn enum_value_no_delete_unless_number_reserved() {
-    let old = "enum E { Z = 0; O = 1; }";
-    let rule = Rule::EnumValueNoDeleteUnlessNumberReserved;
-    breaks(old, "enum E { Z = 0; reserved \"O\"; }", &[rule]);
-    breaks(old, "enum E { Z = 0; reserved \"O\"; reserved 2 to 9; }", &[rule]);
-    fine(old, "enum E { Z = 0; reserved \"O\"; reserved 1 to 3; }");
-}
-
-#[test]
-fn enum_value_no_delete_unless_name_reserved() {
-    let old = "enum E { option allow_alias = true; Z = 0; O = 1; ONE = 1; }";
-    let rule = Rule::EnumValueNoDeleteUnlessNameReserved;
-    breaks(old, "enum E { Z = 0; reserved 1; }", &[rule]);
-    breaks(old, "enum E { Z = 0; reserved 1; reserved \"O\"; }", &[rule]);
-    fine(old, "enum E { Z = 0; reserved 1; reserved \"O\", \"ONE\"; }");
-}
-
-#[test]
-fn enum_value_same_name() {
-    let alias = "enum E { option allow_alias = true; Z = 0; O = 1; ONE = 1; }";
-    let one = "enum E { Z = 0; O = 1; }";
-    breaks(one, "enum E { Z = 0; N = 1; }", &[Rule::EnumValueSameName]);
-    breaks(alias, one, &[Rule::EnumValueSameName]);
-    fine(one, alias);
-}
-
-#[test]
-fn field_no_delete_unless_number_reserved() {
-    let rule = Rule::FieldNoDeleteUnlessNumberReserved;
-    field_breaks("int32 a = 5;", "reserved \"a\";", &[rule]);
-    field_breaks("int32 a = 5;", "reserved \"a\"; reserved 6 to 9;", &[rule]);
-    field_breaks("int32 a = 5;", "reserved \"a\"; reserved 1 to 5;", &[]);
-}
-
-#[test]
-fn field_no_delete_unless_name_reserved() {
-    let rule = Rule::FieldNoDeleteUnlessNameReserved;
-    field_breaks("int32 a = 5;", "reserved 5;", &[rule]);
-    field_breaks("int32 a = 5;", "reserved 5; reserved \"b\";", &[rule]);
-    field_breaks("int32 a = 5;", "reserved 5; reserved \"b\", \"a\";", &[]);
-}
-
-#[test]
-fn field_same_default() {
-    let of = |field: &str| proto2(&format!("message M {{ {field} }} enum E {{ Z = 0; O = 1; }}"));
-    let changes = [
-        ("optional int32 a = 1 [default = 5];", "optional int32 a = 1 [default = 6];", true),
-        ("optional int32 a = 1 [default = 5];", "optional int32 a = 1;", true),
-        ("optional string a = 1;", "optional string a = 1 [default = \"x\"];", true),
-        ("optional E a = 1 [default = O];", "optional E a = 1;", true),
-        ("optional E a = 1 [default = Z];", "optional E a = 1;", false),
-        ("optional int32 a = 1 [default = 0];", "optional int32 a = 1;", false),
-        ("optional bool a = 1 [default = false];", "optional bool a = 1;", false),
-        ("optional int32 a = 1 [default = 5];", "optional int32 a = 1 [default = 5];", false),
-    ];
-    for (old, new, breaks) in changes {
-        let rules: &[Rule] = if breaks { &[Rule::FieldSameDefault] } else { &[] };
-        breaks_set(&of(old), &of(new), rules);
-    }
-}
-
-#[test]
-fn field_same_name() {
-    let name = "int32 b = 1 [json_name = \"a\"];";
-    field_breaks("int32 a = 1;", name, &[Rule::FieldSameName]);
-    field_breaks(name, name, &[]);
-    field_breaks("int32 a = 1;", "int32 b = 1;", &[Rule::FieldSameName, Rule::FieldSameJsonName]);
-    let map = [Rule::FieldSameName, Rule::FieldSameJsonName];
-    field_breaks("map<int32, A> a = 1;", "map<int32, A> b = 1;", &map);
-}
-
-#[test]
-fn field_same_json_name() {
-    let rule = Rule::FieldSameJsonName;
-    field_breaks("int32 a_b = 1;", "int32 a_b = 1 [json_name = \"x\"];", &[rule]);
-    field_breaks("int32 a_b = 1;", "int32 a_b = 1 [json_name = \"aB\"];", &[]);
-}
-
-#[test]
-fn field_same_oneof() {
-    let rule = Rule::FieldSameOneof;
-    let (alone, inside) = ("int32 a = 1;", "oneof o { int32 a = 1; }");
-    field_breaks(alone, inside, &[rule]);
-    field_breaks(inside, alone, &[rule]);
-    field_breaks(inside, "oneof p { int32 a = 1; }", &[rule]);
-    field_breaks(inside, "oneof o { int32 b = 2; int32 a = 1; }", &[]);
-    // The oneof of an `optional` is nobody's.
-    field_breaks(alone, "optional int32 a = 1;", &[]);
-}
-
-#[test]
-fn field_wire_compatible_cardinality() {
-    let both = [Rule::FieldWireCompatibleCardinality, Rule::FieldWireJsonCompatibleCardinality];
-    field_breaks("int32 a = 1;", "repeated int32 a = 1;", &both);
-    field_breaks("repeated A a = 1;", "A a = 1;", &both);
-    field_breaks("optional A a = 1;", "A a = 1;", &[]);
-    field_breaks("repeated int32 a = 1;", "repeated int32 a = 1 [packed = false];", &[]);
-    let of = |label: &str| proto2(&format!("message M {{ {label} int32 a = 1; }}"));
-    let required = [both[0], both[1], Rule::MessageSameRequiredFields];
-    breaks_set(&of("optional"), &of("required"), &required);
-    breaks_set(&of("required"), &of("required"), &[]);
-}
-
-#[test]
-fn field_wire_json_compatible_cardinality() {
-    // On the wire a map is a repeated message of this shape; in JSON it is not.
-    let map = proto3("message M { map<int32, int32> a = 1; }");
-    let list = proto3(
-        "message M { repeated AEntry a = 1; message AEntry { int32 key = 1; int32 value = 2; } }",
-    );
-    breaks_set(&map, &list, &[Rule::FieldWireJsonCompatibleCardinality]);
-    breaks_set(&list, &map, &[Rule::FieldWireJsonCompatibleCardinality]);
-    breaks_set(&list, &list, &[]);
-}
-
-/// All types, in groups within which a change is fine.
+/// The types within which a change is fine, at a level.
 fn groups(level: Level) -> Vec<Vec<&'static str>> {
     let mut groups = match level {
         Level::Wire => {
@@ -263,153 +150,199 @@ fn groups(level: Level) -> Vec<Vec<&'static str>> {
         vec!["double"],
         vec!["string"],
         vec!["bytes"],
-        vec!["E"],
-        vec!["F"],
         vec!["A"],
         vec!["B"],
     ]);
     groups
 }
 
-fn types_at(level: Level, rule: Rule) {
-    let groups = groups(level);
-    let types = groups
-        .iter()
-        .enumerate()
-        .flat_map(|(group, types)| types.iter().map(move |kind| (group, *kind)));
-    let types: Vec<_> = types.collect();
-    let set = |kind: &str| field(&format!("{kind} a = 1; map<string, {kind}> m = 2;"));
-    for (old_group, old) in &types {
-        for (new_group, new) in &types {
-            let evolves = level == Level::Wire && (*old, *new) == ("string", "bytes");
-            let found = breaking(&set(old), &set(new), level).unwrap();
-            let fine = old_group == new_group || evolves;
-            assert_eq!(found.is_empty(), fine, "{old} -> {new}: {found:?}");
-            assert!(found.iter().all(|found| found.rule == rule), "{old} -> {new}: {found:?}");
-            if !fine {
-                let elements: Vec<_> = found.iter().map(|found| found.element.as_str()).collect();
-                assert_eq!(elements, ["a.v1.M.MEntry.value", "a.v1.M.a"], "{old} -> {new}");
+#[test]
+fn each_type_becomes_each_other_type() {
+    let pair = pair("types");
+    assert_eq!(pair.types.len(), groups(Level::Wire).concat().len());
+    let rules = [Rule::FieldWireCompatibleType, Rule::FieldWireJsonCompatibleType];
+    for ((level, _), rule) in LEVELS.into_iter().zip(rules) {
+        let groups = groups(level);
+        let group = |kind: &str| groups.iter().position(|group| group.contains(&kind)).unwrap();
+        let mut expected = Vec::new();
+        for old in &pair.types {
+            for new in &pair.types {
+                let evolves = level == Level::Wire && (old == "string" && new == "bytes");
+                if group(old) != group(new) && !evolves {
+                    for field in [format!("{old}_to_{new}"), format!("map_{old}_to_{new}")] {
+                        expected.push(format!("{rule} a.v1.Matrix.{field}"));
+                    }
+                }
             }
         }
+        expected.sort();
+        assert_eq!(breaks(&pair, level), expected);
     }
 }
 
-#[test]
-fn field_wire_compatible_type() {
-    types_at(Level::Wire, Rule::FieldWireCompatibleType);
+/// The first sentence that a pair gets at a level.
+fn told(name: &str, level: Level, element: &str) -> String {
+    let found = found(&pair(name), level);
+    let mut told = found.breaking.into_iter().filter(|found| found.element == element);
+    told.next().unwrap().message
 }
 
-#[test]
-fn field_wire_json_compatible_type() {
-    types_at(Level::WireJson, Rule::FieldWireJsonCompatibleType);
-}
-
-#[test]
-fn an_enum_that_was_moved_and_has_grown_is_the_same_type() {
-    let both = [Rule::FieldWireCompatibleType, Rule::FieldWireJsonCompatibleType];
-    field_breaks("E e = 1;", "In.E e = 1;", &[]);
-    field_breaks("E e = 1;", "Less.E e = 1;", &both);
-    field_breaks("E e = 1;", "F e = 1;", &both);
-}
-
-#[test]
-fn file_same_package() {
-    let of = |package: &str| {
-        compile(&[("a.proto", &format!("syntax = \"proto3\"; package {package};"))])
-    };
-    breaks_set(&of("a.v1"), &of("a.v2"), &[Rule::FileSamePackage]);
-    breaks_set(&of("a.v1"), &of("a.v1"), &[]);
-}
-
-#[test]
-fn message_same_required_fields() {
-    let rule = Rule::MessageSameRequiredFields;
-    let none = proto2("message M { reserved 1; reserved \"a\"; }");
-    let one = proto2("message M { required int32 a = 1; }");
-    let less = [rule];
-    breaks_set(&one, &none, &less);
-    let empty = proto2("message M {}");
-    breaks_set(&empty, &one, &[rule]);
-    breaks_set(&one, &one, &[]);
-    breaks_set(&empty, &proto2("message M { optional int32 a = 1; }"), &[]);
-}
-
-#[test]
-fn reserved_enum_no_delete() {
-    let old = "enum E { Z = 0; reserved 3 to 6, -1; reserved \"A\", \"B\"; }";
-    let rule = Rule::ReservedEnumNoDelete;
-    breaks(old, "enum E { Z = 0; reserved 3 to 5, -1; reserved \"A\", \"B\"; }", &[rule]);
-    breaks(old, "enum E { Z = 0; reserved 3 to 6, -1; reserved \"A\"; }", &[rule]);
-    fine(
-        old,
-        "enum E { Z = 0; reserved -5 to -1, 2 to 4, 5 to max; reserved \"C\", \"B\", \"A\"; }",
-    );
-}
-
-#[test]
-fn reserved_message_no_delete() {
-    let old = "message M { reserved 3 to 6, 9; reserved \"a\", \"b\"; }";
-    let rule = Rule::ReservedMessageNoDelete;
-    breaks(old, "message M { reserved 3 to 5, 9; reserved \"a\", \"b\"; }", &[rule]);
-    breaks(old, "message M { reserved 3 to 6; reserved \"a\", \"b\"; }", &[rule]);
-    breaks(old, "message M { reserved 3 to 6, 9; reserved \"a\"; }", &[rule]);
-    breaks(old, "message M { int32 a = 9; reserved 3 to 6; reserved \"b\"; }", &[rule]);
-    fine(old, "message M { reserved 5 to max, 2, 3, 4; reserved \"b\", \"a\", \"c\"; }");
-}
-
-/// A service with one method.
-fn rpc(method: &str) -> FileDescriptorSet {
-    proto3(&format!("message A {{}} message B {{}} service S {{ {method} }}"))
-}
-
-#[test]
-fn rpc_same_request_type() {
-    let old = rpc("rpc R(A) returns (A);");
-    breaks_set(&old, &rpc("rpc R(B) returns (A);"), &[Rule::RpcSameRequestType]);
-    breaks_set(&old, &rpc("rpc R(A) returns (A) { option deprecated = true; }"), &[]);
-}
-
-#[test]
-fn rpc_same_response_type() {
-    let old = rpc("rpc R(A) returns (A);");
-    breaks_set(&old, &rpc("rpc R(A) returns (B);"), &[Rule::RpcSameResponseType]);
-    breaks_set(&old, &rpc("rpc Q(A) returns (B); rpc R(A) returns (A);"), &[]);
-}
-
-#[test]
-fn rpc_same_client_streaming() {
-    let (one, many) = (rpc("rpc R(A) returns (A);"), rpc("rpc R(stream A) returns (A);"));
-    breaks_set(&one, &many, &[Rule::RpcSameClientStreaming]);
-    breaks_set(&many, &one, &[Rule::RpcSameClientStreaming]);
-    breaks_set(&many, &many, &[]);
-}
-
-#[test]
-fn rpc_same_server_streaming() {
-    let (one, many) = (rpc("rpc R(A) returns (A);"), rpc("rpc R(A) returns (stream A);"));
-    breaks_set(&one, &many, &[Rule::RpcSameServerStreaming]);
-    breaks_set(&many, &one, &[Rule::RpcSameServerStreaming]);
-    breaks_set(&many, &many, &[]);
-}
-
-#[test]
-fn rpc_same_idempotency_level() {
-    let of = |level: &str| {
-        rpc(&format!("rpc R(A) returns (A) {{ option idempotency_level = {level}; }}"))
-    };
-    let rule = Rule::RpcSameIdempotencyLevel;
-    breaks_set(&of("IDEMPOTENT"), &of("NO_SIDE_EFFECTS"), &[rule]);
-    breaks_set(&of("IDEMPOTENT"), &rpc("rpc R(A) returns (A);"), &[rule]);
-    breaks_set(&of("IDEMPOTENCY_UNKNOWN"), &rpc("rpc R(A) returns (A);"), &[]);
+fn noted(name: &str, level: Level, element: &str) -> String {
+    let notes = found(&pair(name), level).notes;
+    notes.into_iter().find(|note| note.element == element).unwrap().message
 }
 
 #[test]
 fn what_breaks_is_told_where_and_how() {
-    let old = field("message Deep { repeated sint64 ids = 3; }");
-    let new = field("message Deep { repeated string ids = 3; }");
-    let found = breaking(&old, &new, Level::Wire).unwrap().remove(0);
+    let old = proto3("message M { message Deep { repeated sint64 ids = 3; } Deep d = 1; }");
+    let new = proto3("message M { message Deep { repeated string ids = 3; } Deep d = 1; }");
+    let found = compare(&old, &new, Level::Wire, &[]).unwrap().breaking.remove(0);
     assert_eq!(found.file, "a.proto");
     assert_eq!(found.element, "a.v1.M.Deep.ids");
     assert_eq!(found.message, "its type changed from sint64 to string");
-    assert_eq!(broken(&old, &new).len(), 2);
+}
+
+#[test]
+fn callers_learn_what_they_will_get() {
+    let method = told("rpc_gone", Level::Wire, "a.v1.S/Q");
+    assert_eq!(method, "the method is gone: its callers get UNIMPLEMENTED");
+    let service = told("service_gone", Level::Wire, "a.v1.T");
+    assert_eq!(service, "the service is gone: its callers get UNAVAILABLE, NO_SERVICE");
+    let found = found(&pair("service_gone"), Level::Wire).breaking.remove(0);
+    assert_eq!(found.file, "a.proto");
+}
+
+#[test]
+fn a_map_is_named_as_it_is_written() {
+    let told = told("map_to_other_pairs", Level::Wire, "a.v1.M.to");
+    let words = "its type changed from map<string, int32> to message a.v1.Pair; `a.v1.M.ToEntry.value`: \
+                 its type changed from int32 to string";
+    assert_eq!(told, words);
+    let other = self::told("map_to_other_pairs", Level::Wire, "a.v1.M.other");
+    assert_eq!(other, "its type changed from map<string, int32> to map<int32, int32>");
+}
+
+#[test]
+fn a_required_field_is_told_by_one_line_that_is_true() {
+    let of = |name| told(name, Level::Wire, "a.v1.M");
+    assert_eq!(of("required_to_optional"), "the field 1 `a` is no longer required");
+    assert_eq!(of("optional_to_required"), "the field 1 `a` is required now");
+    assert_eq!(of("required_gone"), "the required field 1 `a` is gone");
+    assert_eq!(of("required_new"), "the required field 1 `a` is new");
+}
+
+#[test]
+fn another_name_with_the_same_bytes_is_told_as_such() {
+    let name = "message_of_the_same_bytes";
+    let words = "its type is `a.v1.B` now, in place of `a.v1.A`; the bytes are the same";
+    assert_eq!(noted(name, Level::Wire, "a.v1.M.a"), words);
+    let words = "the type of its requests is `a.v1.B` now, in place of `a.v1.A`; \
+                 the bytes and the JSON are the same";
+    assert_eq!(noted(name, Level::WireJson, "a.v1.S/R"), words);
+    let grown = noted("message_that_has_grown", Level::Wire, "a.v1.M.a");
+    assert!(grown.ends_with("; the bytes are compatible"), "{grown}");
+    let json = told("message_of_the_same_bytes_with_other_names", Level::WireJson, "a.v1.M.a");
+    let words = "its type changed from message a.v1.A to message a.v1.B; \
+                 `a.v1.A.x`: the field 1 is called `y` now";
+    assert_eq!(json, words);
+    let deep = told("message_of_other_bytes", Level::Wire, "a.v1.S/R");
+    let words = "the type of its replies changed from `a.v1.A` to `a.v1.B`; \
+                 `a.v1.A2.z`: its type changed from int32 to string";
+    assert_eq!(deep, words);
+}
+
+#[test]
+fn lists_are_told_with_what_happens_to_their_values() {
+    let told = |pair, element| told(pair, Level::Wire, element);
+    let words = "it was repeated, and is single now: of several values one is left";
+    assert_eq!(told("repeated_to_single", "a.v1.M.text"), words);
+    let words =
+        "it was repeated, and is single now, which does not read the packed form of the old schema";
+    assert_eq!(told("repeated_to_single", "a.v1.M.number"), words);
+    let words = "it was single, and is repeated now, in a packed form that programs of the old schema do not read";
+    assert_eq!(told("single_to_repeated", "a.v1.M.number"), words);
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let set = proto3("message M {}");
+    let error = compare(&set, &set, Level::Wire, &["b.proto".to_owned()]).unwrap_err();
+    assert_eq!(error, SchemaError::NoFile("b.proto".to_owned()));
+    let words = "neither schema has the file `b.proto`; write its name as `import` does";
+    assert_eq!(error.to_string(), words);
+}
+
+/// `google.protobuf` changes with the compiler.
+#[test]
+fn googles_types_do_not_count() {
+    let of = |text: &str| {
+        let mut set = proto3(
+            "message M { google.protobuf.Timestamp t = 1; }"
+                .replace("message M", "import \"google/protobuf/timestamp.proto\"; message M")
+                .as_str(),
+        );
+        let file = set.file.iter_mut().find(|file| file.name().starts_with("google/")).unwrap();
+        file.message_type[0].field[0].name = Some(text.to_owned());
+        file.message_type[0].field[0].r#type = Some(9);
+        set
+    };
+    let changed = of("other");
+    let plain = proto3(
+        "import \"google/protobuf/timestamp.proto\"; message M { google.protobuf.Timestamp t = 1; }",
+    );
+    for (level, _) in LEVELS {
+        let found = compare(&plain, &changed, level, &[]).unwrap();
+        assert_eq!(found, Comparison::default());
+    }
+}
+
+/// A compiler may leave imports out; what they declare is not known then.
+#[test]
+fn what_a_schema_lacks_is_compared_by_name() {
+    let of = |kind: &str| {
+        let mut set = proto2(&format!(
+            "message M {{ optional {kind} a = 1; }} message A {{}} message B {{}}"
+        ));
+        set.file[0].message_type.truncate(1);
+        set
+    };
+    let found = compare(&of("A"), &of("A"), Level::Wire, &[]).unwrap();
+    assert_eq!(found, Comparison::default());
+    let found = compare(&of("A"), &of("B"), Level::Wire, &[]).unwrap().breaking;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].message, "its type changed from message a.v1.A to message a.v1.B");
+}
+
+/// No compiler makes such descriptors, but somebody may send them.
+#[test]
+fn descriptors_of_no_compiler_end_too() {
+    let mut set = proto3("message M { map<string, M> m = 1; }");
+    let entry = &mut set.file[0].message_type[0].nested_type[0];
+    entry.field[1].type_name = Some(".a.v1.M.MEntry".to_owned());
+    let mut other = set.clone();
+    other.file[0].message_type[0].nested_type[0].name = Some("Other".to_owned());
+    other.file[0].message_type[0].field[0].type_name = Some(".a.v1.M.Other".to_owned());
+    other.file[0].message_type[0].nested_type[0].field[1].type_name =
+        Some(".a.v1.M.Other".to_owned());
+    compare(&set, &set, Level::Wire, &[]).unwrap();
+    compare(&set, &other, Level::Wire, &[]).unwrap();
+}
+
+/// A package of thousands of messages that gets another name is compared in a moment.
+#[test]
+fn a_large_schema_under_other_names_takes_no_square_of_time() {
+    let of = |prefix: &str| {
+        let mut text = String::new();
+        for at in 0..1500 {
+            let next = (at + 1) % 1500;
+            text += &format!("message {prefix}{at} {{ {prefix}{next} a = 1; {prefix}0 b = 2; }}\n");
+        }
+        let users: String =
+            (0..1500).map(|at| format!("{prefix}{at} f{at} = {};\n", at + 1)).collect();
+        proto3(&format!("{text} message M {{ {users} }} service S {{ rpc R(M) returns (M); }}"))
+    };
+    let began = std::time::Instant::now();
+    let found = compare(&of("Old"), &of("New"), Level::Wire, &[]).unwrap();
+    assert_eq!((found.breaking.len(), found.notes.len()), (0, 1500));
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
 }

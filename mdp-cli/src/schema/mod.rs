@@ -1,17 +1,17 @@
 //! `mdp schema`: prints descriptors as `.proto` text, and compares two sets of descriptors.
 
+pub(crate) mod check;
+pub(crate) mod diff;
+
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, bail};
-use mdp_schema::{Breaking, Level, ProtoFile, Schema};
+use mdp_schema::{ProtoFile, Schema};
 
 use crate::Failure;
-use crate::args::{CheckArgs, ExportArgs, LevelArg, Output};
-
-/// The exit code for breaking changes. The exit code for descriptors that cannot be read is 2.
-const BREAKING: u8 = 1;
+use crate::args::{ExportArgs, Output};
 
 /// Prints the files, or writes them into a folder.
 pub(crate) fn export(args: &ExportArgs) -> Result<(), Failure> {
@@ -32,29 +32,6 @@ fn printed(files: &[ProtoFile], output: Output) -> anyhow::Result<String> {
     let object = |file: &ProtoFile| serde_json::json!({ "name": file.name, "text": file.text });
     let list: Vec<_> = files.iter().map(object).collect();
     Ok(serde_json::to_string(&list)? + "\n")
-}
-
-/// Reports breaking changes. The exit code is 0 if there are none.
-pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
-    let found = compare(args).map_err(Failure::wrong)?;
-    let text = match args.output {
-        Output::Text => found.iter().map(in_words).collect(),
-        Output::Json => in_json(&found).map_err(Failure::failed)?,
-    };
-    crate::print(&text).map_err(Failure::failed)?;
-    Ok(if found.is_empty() { 0 } else { BREAKING })
-}
-
-fn compare(args: &CheckArgs) -> anyhow::Result<Vec<Breaking>> {
-    if is_stdin(&args.against) && is_stdin(&args.file) {
-        bail!("only one of the two can come from standard input");
-    }
-    let (old, new) = (read(&args.against)?, read(&args.file)?);
-    let level = match args.level {
-        LevelArg::Wire => Level::Wire,
-        LevelArg::WireJson => Level::WireJson,
-    };
-    Ok(mdp_schema::breaking(old.descriptors(), new.descriptors(), level)?)
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -98,25 +75,4 @@ fn write(folder: &Path, file: &ProtoFile) -> anyhow::Result<()> {
         fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     fs::write(&path, &file.text).with_context(|| path.display().to_string())
-}
-
-fn in_words(found: &Breaking) -> String {
-    let Breaking { file, element, rule, message } = found;
-    format!("{file}: {element}: {message} ({rule})\n")
-}
-
-/// Formats the changes as a JSON list of objects.
-fn in_json(found: &[Breaking]) -> anyhow::Result<String> {
-    let objects: Vec<_> = found
-        .iter()
-        .map(|found| {
-            serde_json::json!({
-                "file": found.file,
-                "element": found.element,
-                "rule": found.rule.name(),
-                "message": found.message,
-            })
-        })
-        .collect();
-    Ok(serde_json::to_string_pretty(&objects)? + "\n")
 }
