@@ -2,6 +2,7 @@
 
 pub mod record;
 mod schema;
+pub mod wkt;
 
 pub use bytes::Bytes;
 pub use mdp_protocol::wire::CallKind;

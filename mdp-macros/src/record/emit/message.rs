@@ -4,10 +4,11 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Lit, Type};
 
-use super::{codec, parameters, place, read};
-use crate::record::message::{Field, Message, Role, Value};
+use super::{codec, conversion, key_codec, parameters, place, read};
+use crate::record::message::{Coding, Field, Message, Role, Value};
 use crate::record::names;
-use crate::record::types::Container;
+use crate::record::scalars::Kind;
+use crate::record::types::{Carried, Container};
 
 /// Emits all implementations.
 pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
@@ -16,7 +17,11 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let wire = wire(message);
     let clashes = clashes(message);
     let schema = super::schema::message(message);
+    let conversions = message.numbered().into_iter().map(|(_, value)| {
+        conversion(&value.carried.value, &value.coding)
+    });
     quote! {
+        #(#conversions)*
         #default
         #wire
         #[automatically_derived]
@@ -50,11 +55,11 @@ fn default(message: &Message<'_>) -> TokenStream {
 
 /// The value of an absent field.
 fn absent(field: &Field, value: &Value) -> TokenStream {
-    let layout = functions(field, value);
     let Some(default) = &value.default else {
-        return quote_spanned!(place(&field.ty)=> #layout::empty());
+        let (ty, layout) = (&field.ty, layout(value));
+        return quote_spanned!(place(ty)=> <#layout as __mdp::Empty<#ty>>::empty());
     };
-    let (ty, codec) = (&field.ty, codec(&field.ty, value.kind));
+    let (ty, codec) = (&field.ty, codec(&field.ty, &value.coding));
     let default = owned(ty, default);
     quote_spanned!(place(&default)=> __mdp::default_of::<#codec, #ty>(#default))
 }
@@ -81,18 +86,35 @@ fn functions(field: &Field, value: &Value) -> TokenStream {
 
 /// The layout of the field.
 pub(super) fn layout(value: &Value) -> TokenStream {
-    let span = place(&value.carried.value);
-    let codec = codec(&value.carried.value, value.kind);
-    match &value.carried.container {
-        Container::One if value.default.is_some() => quote_spanned!(span=> __mdp::Always<#codec>),
+    let Value { carried, coding, key, unpacked, .. } = value;
+    layout_of(carried, coding, *key, value.default.is_some(), *unpacked)
+}
+
+/// The layout of a field of this type.
+pub(super) fn layout_of(
+    carried: &Carried,
+    coding: &Coding,
+    key: Option<Kind>,
+    default: bool,
+    unpacked: bool,
+) -> TokenStream {
+    let span = place(&carried.value);
+    let codec = codec(&carried.value, coding);
+    match &carried.container {
+        Container::One if default => quote_spanned!(span=> __mdp::Always<#codec>),
+        // The type may be an alias of a list or a map.
+        Container::One if matches!(coding, Coding::Own) => {
+            let ty = &carried.value;
+            quote_spanned!(span=> __mdp::LayoutOf<#ty>)
+        }
         Container::One => quote_spanned!(span=> __mdp::Implicit<#codec>),
         Container::Optional => quote_spanned!(span=> __mdp::Optional<#codec>),
-        Container::Repeated if value.unpacked => {
+        Container::Repeated if unpacked => {
             quote_spanned!(span=> __mdp::Repeated<__mdp::Unpacked<#codec>>)
         }
         Container::Repeated => quote_spanned!(span=> __mdp::Repeated<#codec>),
-        Container::Map(key) => {
-            let key = super::codec(key, value.key);
+        Container::Map(ty) => {
+            let key = key_codec(ty, key);
             quote_spanned!(span=> __mdp::Map<#key, #codec>)
         }
     }
@@ -246,6 +268,20 @@ fn clashes(message: &Message<'_>) -> TokenStream {
             let (reserved, span) = (&name.text, name.span);
             checks.extend(quote_spanned! {span=>
                 const _: () = ::core::assert!(__mdp::name_is_free(#fields, #reserved), #text);
+            });
+        }
+        let (name, span) = (&oneof.name.text, oneof.name.span);
+        for (other, other_ty) in &oneofs {
+            let text = match other.ident == oneof.ident {
+                true => format!("a variant of the oneof `{of}` is called `{name}` too; `rename` one of them"),
+                false => format!(
+                    "a variant of the oneof `{}` is called `{name}` too; `rename` one of them",
+                    other.ident
+                ),
+            };
+            let other_fields = self::fields(other_ty);
+            checks.extend(quote_spanned! {span=>
+                const _: () = ::core::assert!(__mdp::name_is_free(#other_fields, #name), #text);
             });
         }
         for (other, other_ty) in oneofs.iter().take(index) {

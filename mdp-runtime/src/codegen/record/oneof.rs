@@ -6,7 +6,7 @@ use prost::encoding::DecodeContext;
 
 use super::Place;
 use super::codec::Codec;
-use super::layout::{Implicit, Layout, read};
+use super::layout::{merge, read};
 use super::unknown::Keep;
 use crate::codegen::schema::{DescribedOneof, MessageBuilder};
 
@@ -58,7 +58,7 @@ pub fn merge_variant<T, C: Codec<T>>(
     keep: &mut impl Keep,
 ) -> Result<Option<T>, DecodeError> {
     match current {
-        Some(value) => Implicit::<C>::merge(value, place, buf, ctx, keep).map(|()| None),
+        Some(value) => merge::<T, C>(value, place, buf, ctx, keep).map(|()| None),
         None => read::<T, C>(place, buf, ctx, keep),
     }
 }
