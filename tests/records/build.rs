@@ -3,6 +3,8 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    mdp_codegen::configure().btree_map(".").compile_protos(&["proto/shapes.proto", "proto/types.proto"], &["proto"])?;
+    mdp_codegen::configure()
+        .btree_map(".")
+        .compile_protos(&["proto/shapes.proto", "proto/types.proto"], &["proto"])?;
     Ok(())
 }

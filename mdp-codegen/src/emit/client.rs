@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    BoundMethod, Options, RustService, docs, method_spec, module_attributes, module_ident,
-    outer_names, type_ident,
+    Argument, BoundMethod, Options, RustService, docs, method_spec, module_attributes,
+    module_ident, outer_names, type_ident,
 };
 use crate::model::Shape;
 
@@ -94,7 +94,7 @@ fn calls(service: &RustService, options: &Options) -> TokenStream {
 
 fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (ident, output) = (&method.rust.ident, &method.rust.output);
+    let (ident, output) = (&method.rust.ident, reply(method, options));
     let docs = docs(&method.rust.docs, format!(" Calls `{}`.", service.plain().path(method.plain)));
     let (cfgs, deprecated) = (&method.rust.cfgs, &method.rust.deprecated);
     let spec = method_spec(service, method);
@@ -114,6 +114,15 @@ fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> To
     }
 }
 
+/// The reply as the parameter of the call: a record, or a record that stands for its one value.
+fn reply(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (runtime, output) = (&options.runtime, &method.rust.output);
+    match method.rust.forms.value {
+        Some(_) => quote!(#runtime::codegen::ValueOf<#output>),
+        None => quote!(#output),
+    }
+}
+
 /// How a method handles its one request. Empty for a stream of requests, which are sent after the call has started.
 #[derive(Default)]
 struct Request {
@@ -130,6 +139,15 @@ fn request(method: BoundMethod<'_>) -> Request {
         return Request::default();
     }
     let input = &method.rust.input;
+    if let Some(arguments) = &method.rust.forms.arguments {
+        let idents = arguments.iter().map(|argument| &argument.ident);
+        let takes = arguments.iter().map(|Argument { ident, ty }| quote!(#ident: #ty,));
+        return Request {
+            takes: Some(takes.collect()),
+            made: Some(quote!(let req = #input { #(#idents),* };)),
+            lent: Some(quote!(, &req)),
+        };
+    }
     let req = match method.rust.takes_request {
         true => quote!(::core::convert::Into::into(req)),
         false => quote!(()),

@@ -70,7 +70,13 @@ pub(super) enum Coding {
 
 impl Coding {
     /// Reads the arguments of a field, a variant or the value of a newtype; `ident` is its name.
-    pub(super) fn of(member: &Member, asked: &Option<(Kind, Ident)>, ident: &Ident, ty: &Type, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn of(
+        member: &Member,
+        asked: &Option<(Kind, Ident)>,
+        ident: &Ident,
+        ty: &Type,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         let Some((converts, word)) = &member.converts else {
             return fitting(asked, ty, mistakes).map_or(Self::Own, Self::Kind);
         };
@@ -85,7 +91,11 @@ impl Coding {
                 Self::As(Box::new(wire.clone()))
             }
             Converts::With(module) => {
-                let name = quote::format_ident!("__with_{}", names::plain(ident), span = Span::call_site());
+                let name = quote::format_ident!(
+                    "__with_{}",
+                    names::plain(ident),
+                    span = Span::call_site()
+                );
                 Self::With(Box::new(module.clone()), name)
             }
         }
@@ -308,11 +318,7 @@ pub(super) fn codings(
 }
 
 /// The type that the attribute names, if it can carry the Rust type.
-fn fitting(
-    asked: &Option<(Kind, Ident)>,
-    ty: &Type,
-    mistakes: &mut Mistakes,
-) -> Option<Kind> {
+fn fitting(asked: &Option<(Kind, Ident)>, ty: &Type, mistakes: &mut Mistakes) -> Option<Kind> {
     let (kind, word) = asked.as_ref()?;
     // A type that is not Rust's own may be an alias of one. Only the compiler knows.
     let name = types::std_name(ty)?;

@@ -37,10 +37,8 @@ pub(super) fn read<'a>(
     let field = data.fields.iter().next()?;
     let member = Member::read(&field.attrs, &HELD, mistakes);
     if let Some(number) = &member.number {
-        mistakes.of(
-            number,
-            "a struct around one value has no number; the field that holds it has one",
-        );
+        mistakes
+            .of(number, "a struct around one value has no number; the field that holds it has one");
     }
     let carried = mistakes.value(types::field(&field.ty, member.converts.is_some()))?;
     let (coding, key) = message::codings(&item.ident, &carried, &member, mistakes);

@@ -72,7 +72,11 @@ impl<'a> Holder<'a> {
 }
 
 /// The name of a nesting that protobuf does not support, and the way to correct it.
-fn nested(container: &Container, outer: &Holder<'_>, inner: &Holder<'_>) -> Option<(String, String)> {
+fn nested(
+    container: &Container,
+    outer: &Holder<'_>,
+    inner: &Holder<'_>,
+) -> Option<(String, String)> {
     let outer = match outer {
         Holder::List(name, _) => name,
         _ => "Vec",
@@ -107,7 +111,9 @@ fn nested(container: &Container, outer: &Holder<'_>, inner: &Holder<'_>) -> Opti
         (Container::Map(_), Holder::List(list, _)) => {
             (format!("a `{list}` in a map"), of_record(&format!("`{list}`")))
         }
-        (Container::Map(_), Holder::Map(..)) => ("a map in a map".to_owned(), of_record("inner one")),
+        (Container::Map(_), Holder::Map(..)) => {
+            ("a map in a map".to_owned(), of_record("inner one"))
+        }
     };
     Some((what, mend))
 }

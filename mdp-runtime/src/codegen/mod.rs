@@ -15,10 +15,14 @@ pub use schema::{
 };
 
 pub use crate::call::{
-    CallContext, Encoded, HandlerFuture, Idempotency, MethodSpec, OnCancel, Service, ServiceSpec,
-    TypedMessage, decode, encode, handling, requests, unknown_method,
+    CallContext, Encoded, HandlerError, HandlerFuture, Idempotency, MethodSpec, OnCancel, Service,
+    ServiceSpec, TypedMessage, decode, encode, handling, or_status, requests, unimplemented,
+    unknown_method,
 };
-pub use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming, Unary};
+pub use crate::client::{
+    BidiStreaming, Call, CallReply, Client, ClientStreaming, ServerStreaming, Unary, ValueOf,
+    ValueRecord, forward, forward_both,
+};
 pub use crate::stream::{Stream, Streaming, send_replies};
 pub use crate::worker::blocking;
 pub use mdp_call::status::Status;

@@ -38,9 +38,7 @@ use std::fmt;
 use std::time::{Duration as StdDuration, SystemTime};
 
 pub use prost_types::value::Kind;
-pub use prost_types::{
-    Any, Duration, FieldMask, ListValue, NullValue, Struct, Timestamp, Value,
-};
+pub use prost_types::{Any, Duration, FieldMask, ListValue, NullValue, Struct, Timestamp, Value};
 
 /// `google.protobuf.Empty`: a message without fields.
 pub type Empty = ();

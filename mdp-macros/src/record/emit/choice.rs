@@ -30,8 +30,10 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
     let schema = super::schema::choice(choice);
     let merge = choice.alternatives.iter().map(merge);
     let (parameters, read) = (parameters(), read());
-    let conversions =
-        choice.alternatives.iter().map(|alternative| conversion(&alternative.ty, &alternative.coding));
+    let conversions = choice
+        .alternatives
+        .iter()
+        .map(|alternative| conversion(&alternative.ty, &alternative.coding));
     let message = message(ident);
     quote! {
         #(#conversions)*

@@ -17,9 +17,10 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let wire = wire(message);
     let clashes = clashes(message);
     let schema = super::schema::message(message);
-    let conversions = message.numbered().into_iter().map(|(_, value)| {
-        conversion(&value.carried.value, &value.coding)
-    });
+    let conversions = message
+        .numbered()
+        .into_iter()
+        .map(|(_, value)| conversion(&value.carried.value, &value.coding));
     quote! {
         #(#conversions)*
         #default
@@ -273,7 +274,9 @@ fn clashes(message: &Message<'_>) -> TokenStream {
         let (name, span) = (&oneof.name.text, oneof.name.span);
         for (other, other_ty) in &oneofs {
             let text = match other.ident == oneof.ident {
-                true => format!("a variant of the oneof `{of}` is called `{name}` too; `rename` one of them"),
+                true => format!(
+                    "a variant of the oneof `{of}` is called `{name}` too; `rename` one of them"
+                ),
                 false => format!(
                     "a variant of the oneof `{}` is called `{name}` too; `rename` one of them",
                     other.ident

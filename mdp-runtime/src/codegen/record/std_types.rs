@@ -102,7 +102,6 @@ fn slice(value: &(impl AsRef<[u8]> + ?Sized)) -> &[u8] {
 }
 
 fn array<const N: usize>(bytes: SharedBytes) -> Result<[u8; N], DecodeError> {
-    <[u8; N]>::try_from(bytes.as_ref()).map_err(|_| {
-        super::invalid(format!("the field has {N} bytes, and {} came", bytes.len()))
-    })
+    <[u8; N]>::try_from(bytes.as_ref())
+        .map_err(|_| super::invalid(format!("the field has {N} bytes, and {} came", bytes.len())))
 }

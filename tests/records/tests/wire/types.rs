@@ -40,7 +40,8 @@ fn types_of_the_standard_library() {
         until: Some(at(-1, 999_999_999)),
         times: vec![at(0, 0), at(253_402_300_799, 0)],
         after: Duration::new(7, 8),
-        waits: [("a".to_owned(), Duration::ZERO), ("b".to_owned(), Duration::from_millis(1))].into(),
+        waits: [("a".to_owned(), Duration::ZERO), ("b".to_owned(), Duration::from_millis(1))]
+            .into(),
         shared: "shared".into(),
         boxed: "boxed".into(),
         lent: Some("".into()),
@@ -87,11 +88,8 @@ fn what_is_absent_is_zero() {
     assert_eq!((record.at, record.after), (SystemTime::UNIX_EPOCH, Duration::ZERO));
     assert_eq!((record.key, &*record.shared), ([0; 4], ""));
     // A message is always written, and nothing else is.
-    let message = pb::Std {
-        at: Some(timestamp(0, 0)),
-        after: Some(duration(0, 0)),
-        ..pb::Std::default()
-    };
+    let message =
+        pb::Std { at: Some(timestamp(0, 0)), after: Some(duration(0, 0)), ..pb::Std::default() };
     same(&record, &message);
     let crates = Crates::decode(&b""[..]).unwrap();
     assert_eq!((crates.id, crates.raw_id), (Uuid::nil(), Uuid::nil()));
@@ -227,7 +225,10 @@ fn bytes_that_are_no_value_are_an_error_that_names_the_field() {
         error_of::<Others>(&message.encode_to_vec())
     };
     for (error, part) in [
-        (of(|it| it.address = Some("nowhere".to_owned())), "Others.address: invalid IP address syntax"),
+        (
+            of(|it| it.address = Some("nowhere".to_owned())),
+            "Others.address: invalid IP address syntax",
+        ),
         (of(|it| it.small = vec![1, 65_536]), "Others.small: out of range integral type"),
         (of(|it| it.port = 65_536), "Others.port: 65536 is no port"),
         (of(|it| it.millis = u64::MAX), "Others.millis: that is too long"),
@@ -274,7 +275,8 @@ fn times_outside_of_the_range_of_protobuf_are_its_ends() {
     assert!(ToRust::<time::OffsetDateTime>::to_rust(&beyond).is_err());
     assert!(ToRust::<chrono::DateTime<chrono::Utc>>::to_rust(&beyond).is_err());
     assert!(ToRust::<Duration>::to_rust(&duration(i64::MIN, i32::MIN)).is_err());
-    let longest: time::Duration = duration(i64::MAX, i32::MAX).to_rust().unwrap_or(time::Duration::MAX);
+    let longest: time::Duration =
+        duration(i64::MAX, i32::MAX).to_rust().unwrap_or(time::Duration::MAX);
     assert!(longest.is_positive());
 }
 
