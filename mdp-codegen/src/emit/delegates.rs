@@ -1,4 +1,4 @@
-//! The templates of what implements the worker trait besides the user's own types: pointers to implementations, and the
+//! The templates of what implements the worker trait besides the user's own types: `Arc`s of implementations, and the
 //! client.
 
 use proc_macro2::TokenStream;
@@ -9,35 +9,31 @@ use super::{BoundMethod, Options, RustService, module_ident, type_ident};
 use crate::model::Shape;
 
 pub(super) fn all(service: &RustService, options: &Options) -> TokenStream {
-    let (pointers, client) = (pointers(service, options), client(service, options));
+    let (shared, client) = (shared(service, options), client(service, options));
     quote! {
-        #pointers
+        #shared
         #client
     }
 }
 
-/// A pointer to an implementation is one, too.
-fn pointers(service: &RustService, options: &Options) -> TokenStream {
+/// A shared implementation is one, too.
+fn shared(service: &RustService, options: &Options) -> TokenStream {
     let handler = &service.ident;
-    let of = |pointer: TokenStream| {
-        let methods = service.methods().map(|method| {
-            let (signature, names) = (signature(method, options), argument_names(method));
-            let (cfgs, ident) = (&method.rust.cfgs, &method.rust.ident);
-            quote! {
-                #(#cfgs)*
-                #signature {
-                    <T as self::#handler>::#ident(&**self, #(#names),*)
-                }
-            }
-        });
+    let methods = service.methods().map(|method| {
+        let (signature, names) = (signature(method, options), argument_names(method));
+        let (cfgs, ident) = (&method.rust.cfgs, &method.rust.ident);
         quote! {
-            impl<T: self::#handler> self::#handler for #pointer<T> {
-                #(#methods)*
+            #(#cfgs)*
+            #signature {
+                <T as self::#handler>::#ident(&**self, #(#names),*)
             }
         }
-    };
-    let (shared, boxed) = (of(quote!(::std::sync::Arc)), of(quote!(::std::boxed::Box)));
-    quote!(#shared #boxed)
+    });
+    quote! {
+        impl<T: self::#handler> self::#handler for ::std::sync::Arc<T> {
+            #(#methods)*
+        }
+    }
 }
 
 /// The client, so that what takes an implementation takes a client. A status cannot become an error of the user's, so
@@ -59,7 +55,10 @@ fn client(service: &RustService, options: &Options) -> Option<TokenStream> {
             }
         }
     });
+    // The client may be left out of the build.
+    let cfgs = service.attributes.client_mod.iter().filter(|it| it.path().is_ident("cfg"));
     Some(quote! {
+        #(#cfgs)*
         /// Each method makes a call, which ends with the call of the context at the latest.
         impl self::#handler for super::#module::#client {
             #(#methods)*

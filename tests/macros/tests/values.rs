@@ -134,7 +134,7 @@ async fn arguments_and_values_travel() {
 async fn pointers_clients_and_any_implementation_implement_the_trait() {
     asked(&Store).await;
     asked(&Arc::new(Store)).await;
-    asked(&Box::new(Arc::new(Store))).await;
+    asked(&Arc::new(Arc::new(Store))).await;
     asked(&DynItems::new(Store)).await;
     let client = || ItemsClient::in_memory(ItemsWorker::new(Arc::new(Store)));
     asked(&client()).await;
