@@ -350,6 +350,7 @@ impl From<Box<dyn Error>> for Status {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<&Refusal> for Status {
     fn from(refusal: &Refusal) -> Self {
         codec::status_of(refusal)

@@ -20,8 +20,7 @@ use proc_macro::TokenStream;
 ///
 /// `Arc<T>` of an implementation implements `Greeter`, too, and so do `GreeterClient`, whose methods make calls, and
 /// `DynGreeter`, in the module `greeter_dyn`, which holds any implementation. There is no implementation for the client
-/// if a method has an error other than `Status`, and no `DynGreeter` if a method with a stream of replies takes a
-/// context.
+/// if a method has an error other than `Status`.
 ///
 /// # Methods
 ///

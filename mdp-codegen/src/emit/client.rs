@@ -98,7 +98,7 @@ fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> To
     let docs = docs(&method.rust.docs, format!(" Calls `{}`.", service.plain().path(method.plain)));
     let (cfgs, deprecated) = (&method.rust.cfgs, &method.rust.deprecated);
     let spec = method_spec(service, method);
-    let Request { takes, made, lent } = request(method);
+    let Request { takes, made, lent, of } = request(method);
     let (new, kind) = kind(method, options);
     quote! {
         #docs
@@ -109,13 +109,13 @@ fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> To
             #takes
         ) -> #runtime::codegen::Call<#output #kind> {
             #made
-            #runtime::codegen::Call::#new(&self.client, &#spec #lent)
+            #runtime::codegen::Call::<#output #kind>::#new #of(&self.client, &#spec #lent)
         }
     }
 }
 
 /// The reply as the parameter of the call: a record, or a record that stands for its one value.
-fn reply(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+pub(super) fn reply(method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let (runtime, output) = (&options.runtime, &method.rust.output);
     match method.rust.forms.value {
         Some(_) => quote!(#runtime::codegen::ValueOf<#output>),
@@ -132,6 +132,8 @@ struct Request {
     made: Option<TokenStream>,
     /// The argument of the call.
     lent: Option<TokenStream>,
+    /// The record's type as the call's parameter: an error in it is shown where the user named it.
+    of: Option<TokenStream>,
 }
 
 fn request(method: BoundMethod<'_>) -> Request {
@@ -146,6 +148,7 @@ fn request(method: BoundMethod<'_>) -> Request {
             takes: Some(takes.collect()),
             made: Some(quote!(let req = #input { #(#idents),* };)),
             lent: Some(quote!(, &req)),
+            of: Some(quote!(::<#input>)),
         };
     }
     let req = match method.rust.takes_request {
@@ -156,6 +159,7 @@ fn request(method: BoundMethod<'_>) -> Request {
         takes: method.rust.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,)),
         made: Some(quote!(let req: #input = #req;)),
         lent: Some(quote!(, &req)),
+        of: Some(quote!(::<#input>)),
     }
 }
 

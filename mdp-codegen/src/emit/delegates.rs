@@ -4,6 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::client::reply;
 use super::worker::{argument_names, blocks, request_names, signature};
 use super::{BoundMethod, Options, RustService, module_ident, type_ident};
 use crate::model::Shape;
@@ -80,11 +81,14 @@ fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> To
     };
     match method.plain.shape {
         Shape::Unary if blocks(method) => {
-            quote!(#runtime::codegen::Call::<_, #runtime::codegen::Unary>::wait(#call))
+            let reply = reply(method, options);
+            quote!(#runtime::codegen::Call::<#reply>::wait(#call))
         }
-        Shape::Unary | Shape::ServerStreaming => {
-            quote!(::core::future::IntoFuture::into_future(#call))
+        Shape::Unary => {
+            let reply = reply(method, options);
+            quote!(#runtime::codegen::reply_of::<#reply>(#call))
         }
+        Shape::ServerStreaming => quote!(::core::future::IntoFuture::into_future(#call)),
         Shape::ClientStreaming => quote!(#runtime::codegen::forward(#call, requests)),
         Shape::BidiStreaming => quote!(#runtime::codegen::forward_both(#call, requests)),
     }

@@ -4,19 +4,13 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Lifetime;
 
-use super::worker::{argument_names, arguments, blocks, result_of, signature, stream, value};
+use super::worker::{
+    argument_names, arguments, blocks, request_arguments, request_names, result_of, signature,
+    stream, value,
+};
 use super::{
     BoundMethod, Options, RustService, dyn_ident, module_attributes, module_ident, outer_names,
 };
-
-/// Whether the service can have such a type. A stream of replies may borrow from the implementation and from the context,
-/// and one in a box has one lifetime.
-pub fn exists(service: &RustService, options: &Options) -> bool {
-    let both = |method: BoundMethod<'_>| {
-        method.plain.shape.has_many_replies() && method.rust.takes_context
-    };
-    options.worker && options.dynamic && !service.methods().any(both)
-}
 
 pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     let (visibility, module) = (&service.visibility, module_ident(service, "dyn"));
@@ -66,10 +60,23 @@ pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     }
 }
 
+/// Whether the method's stream may borrow from the implementation and from the context. A stream in a box has one
+/// lifetime, so it owns the context.
+fn owns_context(method: BoundMethod<'_>) -> bool {
+    method.plain.shape.has_many_replies() && method.rust.takes_context
+}
+
 /// The signature of a method whose future is in a box.
 fn boxed_signature(method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let lifetime: Lifetime = syn::parse_quote!('call);
-    let (ident, arguments) = (&method.rust.ident, arguments(method, options, Some(&lifetime)));
+    let (runtime, ident) = (&options.runtime, &method.rust.ident);
+    let arguments = match owns_context(method) {
+        true => {
+            let request = request_arguments(method, options);
+            quote!(cx: #runtime::codegen::CallContext, #request)
+        }
+        false => arguments(method, options, Some(&lifetime)),
+    };
     let result = result_of(method, &reply(method, options), options);
     let result = match blocks(method) {
         true => result,
@@ -108,16 +115,30 @@ fn declared(method: BoundMethod<'_>, options: &Options) -> TokenStream {
 fn erased(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let (worker, handler) = (module_ident(service, "worker"), &service.ident);
     let (cfgs, signature) = (&method.rust.cfgs, boxed_signature(method, options));
-    let (ident, names) = (&method.rust.ident, argument_names(method));
+    let runtime = &options.runtime;
+    let ident = &method.rust.ident;
+    let names = match owns_context(method) {
+        true => std::iter::once(quote!(&cx)).chain(request_names(method)).collect(),
+        false => argument_names(method),
+    };
     let handled = quote!(<T as super::#worker::#handler>::#ident(self, #(#names),*));
     let body = match (blocks(method), method.plain.shape.has_many_replies()) {
         (true, _) => handled,
         (false, false) => quote!(::std::boxed::Box::pin(#handled)),
         (false, true) => {
             let reply = reply(method, options);
+            let replies = match owns_context(method) {
+                true => quote! {
+                    #runtime::codegen::owned(move |owner| async move {
+                        #runtime::codegen::Owner::pass_on(owner, #handled.await).await
+                    })
+                    .await?
+                },
+                false => quote!(#handled.await?),
+            };
             quote! {
                 ::std::boxed::Box::pin(async move {
-                    let replies = #handled.await?;
+                    let replies = #replies;
                     let replies: #reply = ::std::boxed::Box::pin(replies);
                     ::core::result::Result::Ok(replies)
                 })
@@ -134,7 +155,14 @@ fn erased(service: &RustService, method: BoundMethod<'_>, options: &Options) -> 
 
 fn passed(method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let (cfgs, signature) = (&method.rust.cfgs, signature(method, options));
-    let (ident, names) = (&method.rust.ident, argument_names(method));
+    let ident = &method.rust.ident;
+    let names = match owns_context(method) {
+        true => {
+            let cx = quote!(::core::clone::Clone::clone(cx));
+            std::iter::once(cx).chain(request_names(method)).collect()
+        }
+        false => argument_names(method),
+    };
     let handled = quote!(self::Erased::#ident(&*self.inner, #(#names),*));
     // An `async` block captures the lifetimes of all arguments, and a box has one.
     let body = match blocks(method) {

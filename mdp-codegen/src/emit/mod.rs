@@ -28,7 +28,6 @@ pub use binding::{
     RustModule, RustService, SchemaSource,
 };
 pub use check::check;
-pub use dynamic::exists as has_dyn_type;
 
 /// Which code is generated.
 #[derive(Clone, Debug)]
@@ -53,7 +52,7 @@ impl Default for Options {
 impl Options {
     /// The names of all modules that [`service`] generates for a service.
     pub(crate) fn module_names(&self, service: &RustService) -> Vec<String> {
-        let dynamic = dynamic::exists(service, self);
+        let dynamic = self.worker && self.dynamic;
         [("service", true), ("client", self.client), ("worker", self.worker), ("dyn", dynamic)]
             .into_iter()
             .filter(|(_, wanted)| *wanted)
@@ -70,7 +69,7 @@ pub fn service(service: &RustService, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
     let worker = options.worker.then(|| worker::module(service, options));
-    let dynamic = dynamic::exists(service, options).then(|| dynamic::module(service, options));
+    let dynamic = (options.worker && options.dynamic).then(|| dynamic::module(service, options));
     quote! {
         #meta
         #client

@@ -3,8 +3,7 @@
 //! Items of the module are named through `self::`, because a service may be called `T` like the parameter.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 use syn::{Lifetime, Type};
 
 use super::{
@@ -125,18 +124,24 @@ pub(super) fn arguments(
     options: &Options,
     lifetime: Option<&Lifetime>,
 ) -> TokenStream {
-    let (runtime, input) = (&options.runtime, &method.rust.input);
+    let runtime = &options.runtime;
     let cx = method.rust.takes_context;
     let cx = cx.then(|| quote!(cx: & #lifetime #runtime::codegen::CallContext,));
+    let request = request_arguments(method, options);
+    quote!(#cx #request)
+}
+
+/// The arguments that are the request, or its fields.
+pub(super) fn request_arguments(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (runtime, input) = (&options.runtime, &method.rust.input);
     if let Some(arguments) = &method.rust.forms.arguments {
-        let arguments = arguments.iter().map(|Argument { ident, ty }| quote!(#ident: #ty,));
-        return quote!(#cx #(#arguments)*);
+        return arguments.iter().map(|Argument { ident, ty }| quote!(#ident: #ty,)).collect();
     }
     let req = method.rust.takes_request.then(|| match method.plain.shape.has_many_requests() {
         true => quote!(requests: #runtime::codegen::Streaming<#input>,),
         false => quote!(req: #input,),
     });
-    quote!(#cx #req)
+    quote!(#req)
 }
 
 /// The names of the arguments after `&self`.
@@ -280,6 +285,7 @@ fn arm(
     }
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
+    let output = &method.rust.output;
     let spec = method_spec(service, method);
     let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
     let cx = method.rust.takes_context.then(|| quote!(&cx,));
@@ -305,7 +311,7 @@ fn arm(
         },
         false => quote! {
             let reply = #handled;
-            ::core::result::Result::Ok(#runtime::codegen::encode(&#reply))
+            ::core::result::Result::Ok(#runtime::codegen::encode::<#output>(&#reply))
         },
     };
     quote! {
@@ -344,10 +350,12 @@ fn handled_or_status(
     let runtime = &options.runtime;
     match &method.rust.forms.result {
         None => quote!(#handled?),
-        // An error that is none is shown at its own place.
-        Some(HandlerResult::Error(at) | HandlerResult::Alias(at)) => {
-            let or_status = quote_spanned!(at.span()=> #runtime::codegen::or_status);
-            quote!(#or_status(#handled)?)
+        // An error that is none is shown where the user named it.
+        Some(HandlerResult::Error(error)) => {
+            quote!(#runtime::codegen::or_status::<_, #error>(#handled)?)
+        }
+        Some(HandlerResult::Alias(alias)) => {
+            quote!(#runtime::codegen::alias_or_status::<#alias>(#handled)?)
         }
     }
 }
@@ -361,6 +369,7 @@ fn blocking_arm(
 ) -> TokenStream {
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
+    let output = &method.rust.output;
     let spec = method_spec(service, method);
     let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
     let cx = method.rust.takes_context.then(|| quote!(cx,));
@@ -377,7 +386,7 @@ fn blocking_arm(
             #runtime::codegen::blocking(cx, move |cx| {
                 let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
                 let reply = #handled;
-                ::core::result::Result::Ok(#runtime::codegen::encode(&#reply))
+                ::core::result::Result::Ok(#runtime::codegen::encode::<#output>(&#reply))
             })
         }
     }

@@ -67,7 +67,7 @@ fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
     if !errors.is_empty() {
         keep_sound_methods(&mut service);
     }
-    let (code, names) = (emit::service(&service, &options), names(&service, &options));
+    let (code, names) = (emit::service(&service, &options), names(&service));
     let written = written.iter().map(|(cfgs, written)| uses(&service, cfgs, written, &options));
     let errors = errors.into_compile_errors();
     quote!(#errors #code #names #(#written)* #beside)
@@ -96,19 +96,16 @@ fn keep_sound_methods(service: &mut RustService) {
 }
 
 /// The imports of the modules' types, next to the trait.
-fn names(service: &RustService, options: &Options) -> TokenStream {
+fn names(service: &RustService) -> TokenStream {
     let (cfgs, visibility, handler) = (&service.cfgs, &service.visibility, &service.ident);
     let (client_mod, client) = (module_ident(service, "client"), type_ident(service, "Client"));
     let (worker_mod, worker) = (module_ident(service, "worker"), type_ident(service, "Worker"));
-    let dynamic = emit::has_dyn_type(service, options).then(|| {
-        let (module, ident) = (module_ident(service, "dyn"), dyn_ident(service));
-        quote!(#module::#ident,)
-    });
+    let (dyn_mod, dynamic) = (module_ident(service, "dyn"), dyn_ident(service));
     quote! {
         #(#cfgs)*
         #[allow(deprecated, unreachable_pub, unused_imports)]
         #visibility use self::{
-            #client_mod::#client, #dynamic #worker_mod::{#handler, #worker},
+            #client_mod::#client, #dyn_mod::#dynamic, #worker_mod::{#handler, #worker},
         };
     }
 }

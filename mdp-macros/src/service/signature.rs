@@ -115,6 +115,7 @@ pub(super) fn of(
             alias,
             "a stream of replies is written with its error; write `Result<impl Stream<..>, Status>`",
         ));
+        return None;
     }
     let reply = sent(&reply, args.value.as_ref(), needs_outer_names, errors)?;
     let handler_result = match outcome.result {

@@ -75,6 +75,42 @@ pub fn or_status<T, E: HandlerError>(result: Result<T, E>) -> Result<T, Status> 
     result.map_err(E::into_status)
 }
 
+/// An alias of `Result` that a handler may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no error of a handler",
+    label = "the caller of the method gets a `Status`",
+    note = "write `impl From<Error> for Status` for the error in it, or return `Result<.., Status>`"
+)]
+pub trait AliasedResult {
+    /// What the handler returns.
+    type Value;
+
+    /// Makes a status of the error.
+    ///
+    /// # Errors
+    ///
+    /// The handler's error, as a status.
+    fn or_status(self) -> Result<Self::Value, Status>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Into<Status>> AliasedResult for Result<T, E> {
+    type Value = T;
+
+    fn or_status(self) -> Result<T, Status> {
+        self.map_err(E::into)
+    }
+}
+
+/// The result of a handler, by an alias, with a status as its error.
+///
+/// # Errors
+///
+/// The handler's error, as a status.
+pub fn alias_or_status<R: AliasedResult>(result: R) -> Result<R::Value, Status> {
+    result.or_status()
+}
+
 /// Returns the stream of requests of a call.
 pub fn requests<M: TypedMessage>(cx: &CallContext) -> Streaming<M> {
     cx.requests()

@@ -23,7 +23,7 @@ pub(crate) use driver::ClientCommand;
 pub use forward::{forward, forward_both};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
-pub use reply::{CallReply, ValueOf, ValueRecord};
+pub use reply::{CallReply, ValueOf, ValueRecord, reply_of};
 
 use crate::blocking;
 use crate::call::{Channel, Service};

@@ -1,17 +1,20 @@
 //! What a call gives: a record, or the one value of a record.
 
+use std::future::IntoFuture;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 
+use super::{Call, CallFuture};
 use crate::call::TypedMessage;
-use crate::codegen::prost::DecodeError;
+use crate::codegen::DecodeError;
 
 /// The reply of a call, as the call's type names it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no record, so it cannot be a reply",
     label = "not a record",
-    note = "a record derives `MdpRecord`, or was made from a `.proto` file"
+    note = "a record is a struct or an enum with data that derives `MdpRecord`, or was made from a `.proto` file",
+    note = "for a reply that is no record write `#[mdp(value)]` above the method"
 )]
 pub trait CallReply {
     /// What the call gives.
@@ -25,6 +28,7 @@ pub trait CallReply {
     fn read(bytes: Bytes) -> Result<Self::Value, DecodeError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: TypedMessage> CallReply for M {
     type Value = M;
 
@@ -52,4 +56,9 @@ impl<R: ValueRecord> CallReply for ValueOf<R> {
     fn read(bytes: Bytes) -> Result<R::Value, DecodeError> {
         R::decode_from(bytes).map(R::into_value)
     }
+}
+
+/// The future of a call's reply.
+pub fn reply_of<R: CallReply>(call: Call<R>) -> CallFuture<R> {
+    call.into_future()
 }

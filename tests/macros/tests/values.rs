@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 use mdp_runtime::codegen::prost_types::FileDescriptorProto;
 use mdp_runtime::{CallContext, Client, Code, Status, Stream, Streaming, stream};
 use test_macros::values::{
-    Defaults, DefaultsClient, DefaultsWorker, DynErrors, DynItems, Errors, ErrorsClient,
-    ErrorsWorker, Event, Id, Item, Items, ItemsClient, ItemsWorker, KEY, Mood, Wrong, inner,
-    items_service, results,
+    Defaults, DefaultsClient, DefaultsWorker, DynDefaults, DynErrors, DynItems, Errors,
+    ErrorsClient, ErrorsWorker, Event, Id, Item, Items, ItemsClient, ItemsWorker, KEY, Mood, Wrong,
+    inner, items_service, results,
 };
 
 fn item(id: u64, name: &str) -> Item {
@@ -282,6 +282,25 @@ async fn streams_pass_through_clients() {
     assert_eq!(replies.message().await.unwrap().unwrap(), item(1, "x"));
     let (_sender, reply) = client.count().start();
     assert_eq!(reply.await.unwrap_err().code(), Code::Aborted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_pass_through_any_implementation() {
+    let client = behind(DynDefaults::new(DynDefaults::new(Arc::new(Short))), 1);
+    let (mut sender, mut replies) = client.echo().start();
+    for id in 0..100 {
+        sender.send(item(id, "x")).await.unwrap();
+        assert_eq!(replies.message().await.unwrap().unwrap(), item(id, "x"));
+    }
+    sender.finish();
+    assert_eq!(replies.message().await.unwrap(), None);
+    assert_eq!(all(client.empty().await.unwrap()).await, []);
+    assert_eq!(client.much_later().await.map(drop).unwrap_err().code(), Code::Unimplemented);
+    // The handler fails before its stream.
+    let client = behind(DynDefaults::new(Long), 0);
+    let (sender, mut replies) = client.echo().start();
+    drop(sender);
+    assert_eq!(replies.message().await.unwrap_err().code(), Code::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

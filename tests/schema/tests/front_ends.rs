@@ -253,7 +253,14 @@ mod clash {
     pub struct Both {
         #[mdp(1)]
         pub job: Job,
+        // In one record the compiler reports it.
         #[mdp(2)]
+        pub states: Vec<States>,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub struct States {
+        #[mdp(1)]
         pub states: Vec<JobState>,
     }
 

@@ -8,14 +8,14 @@ use super::{codec, conversion, key_codec, parameters, place, read};
 use crate::record::message::{Coding, Field, Message, Role, Value};
 use crate::record::names;
 use crate::record::scalars::Kind;
-use crate::record::types::{Carried, Container};
+use crate::record::types::{self, Carried, Container};
 
 /// Emits all implementations.
 pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let ident = message.ident;
     let default = default(message);
     let wire = wire(message);
-    let clashes = clashes(message);
+    let (clashes, values) = (clashes(message), values(message));
     let schema = super::schema::message(message);
     let conversions = message
         .numbered()
@@ -31,6 +31,7 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
         }
         #schema
         #clashes
+        #values
     }
 }
 
@@ -302,6 +303,40 @@ fn clashes(message: &Message<'_>) -> TokenStream {
         }
     }
     checks
+}
+
+/// Emits checks of the enums in the fields, whose values share one namespace. Other enums of the package are compared
+/// when the schema is used.
+fn values(message: &Message<'_>) -> TokenStream {
+    let mut seen: Vec<String> = Vec::new();
+    let mut enums: Vec<TokenStream> = Vec::new();
+    let mut checks = TokenStream::new();
+    let text = "an enum of another field has a value of the same name in the schema; `rename` one of the variants";
+    for field in &message.fields {
+        let Role::Value(value) = &field.role else { continue };
+        let ty = &value.carried.value;
+        let own = matches!(value.coding, Coding::Own) && value.default.is_none();
+        if !own || is_std(ty) || seen.contains(&ty.to_token_stream().to_string()) {
+            continue;
+        }
+        seen.push(ty.to_token_stream().to_string());
+        let of = match &value.carried.container {
+            Container::One => quote_spanned!(place(ty)=> <#ty as __mdp::FieldLayout>::ENUM),
+            _ => quote_spanned!(place(ty)=> <#ty as __mdp::FieldType>::ENUM),
+        };
+        if !enums.is_empty() {
+            checks.extend(quote_spanned! {place(ty)=>
+                const _: () = ::core::assert!(__mdp::values_are_apart(&[#(#enums),*], #of), #text);
+            });
+        }
+        enums.push(of);
+    }
+    checks
+}
+
+/// Whether a type is one of Rust's own, by its name, and so no enum.
+fn is_std(ty: &Type) -> bool {
+    types::std_name(ty).is_none_or(|name| Kind::of(&name).next().is_some())
 }
 
 /// The numbers and names of a oneof's fields.

@@ -72,6 +72,7 @@ impl<E: Oneof + Described + Send + Sync> Codec<E> for Choice {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Oneof + Described + Default + Send + Sync> Zero<E> for Choice {
     fn zero() -> E {
         E::default()

@@ -150,6 +150,7 @@ impl<M: Conversion> Conversion for By<M> {
     type Wire = M::Wire;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, M: With<T>> Convert<T> for By<M>
 where
     WireCodec<M>: Zero<M::Wire>,

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use super::codec::{self, Codec, MapKey, Zero};
 use super::layout::{Empty, Implicit, Layout, Optional, Repeated};
 use super::map::Map;
+use super::oneof::same_text;
 use crate::codegen::schema::Described;
 use crate::codegen::wkt;
 
@@ -24,6 +25,50 @@ use crate::codegen::wkt;
 pub trait FieldType: Sized {
     /// The codec of the type, unless the record names another one.
     type Codec: Codec<Self>;
+
+    /// The values of an enum without data. `None`: the type is another one, or its values are not known here.
+    const ENUM: Option<EnumNames> = None;
+}
+
+/// The names of an enum and of its values in the schema. All values of a package share one namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct EnumNames {
+    /// The package of the enum. Empty: that of the service that uses it.
+    pub package: &'static str,
+    /// The name of the enum.
+    pub name: &'static str,
+    /// The names of its values.
+    pub values: &'static [&'static str],
+}
+
+/// Whether an enum has no value with the name of a value of another enum. Evaluated when a record with both is compiled.
+pub const fn values_are_apart(mut others: &[Option<EnumNames>], one: Option<EnumNames>) -> bool {
+    let Some(one) = one else { return true };
+    while let [other, rest @ ..] = others {
+        if let Some(other) = other
+            && same_text(other.package, one.package)
+            && !same_text(other.name, one.name)
+            && !have_none_in_common(other.values, one.values)
+        {
+            return false;
+        }
+        others = rest;
+    }
+    true
+}
+
+const fn have_none_in_common(mut ones: &[&str], others: &[&str]) -> bool {
+    while let [one, rest @ ..] = ones {
+        let mut left = others;
+        while let [other, after @ ..] = left {
+            if same_text(one, other) {
+                return false;
+            }
+            left = after;
+        }
+        ones = rest;
+    }
+    true
 }
 
 /// The codec of a type.
@@ -80,6 +125,9 @@ where
 pub trait FieldLayout: Sized {
     /// The layout of a field of this type.
     type Layout: Layout<Self> + Empty<Self>;
+
+    /// The values of an enum without data, if the field or the values in it have one.
+    const ENUM: Option<EnumNames> = None;
 }
 
 /// The layout of a type.
@@ -87,26 +135,32 @@ pub type LayoutOf<T> = <T as FieldLayout>::Layout;
 
 impl<T: FieldType<Codec: Zero<T>>> FieldLayout for T {
     type Layout = Implicit<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<T: FieldType> FieldLayout for Option<T> {
     type Layout = Optional<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<T: FieldType> FieldLayout for Vec<T> {
     type Layout = Repeated<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<T: FieldType> FieldLayout for VecDeque<T> {
     type Layout = Repeated<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<T: FieldType + Ord> FieldLayout for BTreeSet<T> {
     type Layout = Repeated<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<T: FieldType + Eq + Hash, S: BuildHasher + Default> FieldLayout for HashSet<T, S> {
     type Layout = Repeated<T::Codec>;
+    const ENUM: Option<EnumNames> = T::ENUM;
 }
 
 impl<K, V> FieldLayout for BTreeMap<K, V>
@@ -115,6 +169,7 @@ where
     V: FieldType + Send + Sync,
 {
     type Layout = Map<K::Codec, V::Codec>;
+    const ENUM: Option<EnumNames> = V::ENUM;
 }
 
 impl<K, V, S> FieldLayout for HashMap<K, V, S>
@@ -124,4 +179,5 @@ where
     S: BuildHasher + Default,
 {
     type Layout = Map<K::Codec, V::Codec>;
+    const ENUM: Option<EnumNames> = V::ENUM;
 }

@@ -44,7 +44,7 @@ pub use codec::{
     Zero, default_of,
 };
 pub use convert::{As, By, ByText, Conversion, Convert, ConvertZero, Through, With};
-pub use field_type::{CodecOf, FieldLayout, FieldType, LayoutOf};
+pub use field_type::{CodecOf, EnumNames, FieldLayout, FieldType, LayoutOf, values_are_apart};
 pub use held::{Held, HeldLayout, Newtype};
 pub use layout::{Always, Empty, Implicit, Layout, Optional, Repeated};
 pub use map::Map;

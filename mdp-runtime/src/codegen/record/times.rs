@@ -29,6 +29,7 @@ impl Conversion for AsDuration {
 /// A type of times, by the functions of `wkt`.
 macro_rules! times {
     ($($ty:ty => $by:ident($wire:ty), $zero:expr;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Convert<$ty> for $by {
             fn to_wire(value: &$ty) -> $wire {
                 wkt::FromRust::from_rust(*value)
@@ -47,6 +48,7 @@ macro_rules! times {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl ConvertZero<$ty> for $by {
             fn zero() -> $ty {
                 $zero

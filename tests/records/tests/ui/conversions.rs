@@ -48,8 +48,6 @@ struct Types {
     no_number: Opaque,
     #[mdp(3, as = String)]
     no_zero: IpAddr,
-    #[mdp(4, as = Opaque)]
-    no_field: u8,
 }
 
 #[derive(MdpRecord)]

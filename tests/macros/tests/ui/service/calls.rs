@@ -1,5 +1,3 @@
-#![deny(unused_must_use)]
-
 use mdp_runtime::{MdpRecord, Status, mdp_service};
 
 #[derive(MdpRecord)]
@@ -9,12 +7,6 @@ pub struct Login {}
 pub trait Auth {
     async fn login(&self, req: Login) -> Result<Login, Status>;
     async fn count(&self, one: u32, other: u32) -> Result<u32, Status>;
-}
-
-// A call that nobody awaits.
-async fn forgotten(auth: &AuthClient) {
-    auth.login(Login {});
-    auth.count(1, 2);
 }
 
 // What is wrong with the arguments.
