@@ -1,7 +1,8 @@
 //! The error of a call: a code, a message, and details for programs.
 
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use bytes::Bytes;
 pub use mdp_protocol::Code;
@@ -242,6 +243,114 @@ constructors! {
     unauthenticated = Unauthenticated;
 }
 
+impl Status {
+    /// Makes a status of any error. The message is that of the error and of its sources, with `: ` between them.
+    ///
+    /// If the error is a status, or one is among its sources, that status is returned. The code of an `io::Error` is as
+    /// in `From<io::Error>`. Any other error is UNKNOWN.
+    ///
+    /// The caller of the method sees the message: it must not have secrets.
+    ///
+    /// ```
+    /// use mdp_runtime::{Code, Status};
+    ///
+    /// fn port(text: &str) -> Result<u16, Status> {
+    ///     text.parse().map_err(Status::from_error)
+    /// }
+    ///
+    /// let status = port("70000").unwrap_err();
+    /// assert_eq!(status.code(), Code::Unknown);
+    /// assert_eq!(status.message(), "number too large to fit in target type");
+    /// ```
+    pub fn from_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        of_error(&*error.into())
+    }
+}
+
+/// The status of an error, by what it is and what its sources are.
+fn of_error(error: &(dyn Error + 'static)) -> Status {
+    let mut code = None;
+    let mut message = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(status) = error.downcast_ref::<Status>() {
+            return status.clone();
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // An `io::Error` made of a status has it inside, and not as its source.
+            if let Some(status) = error.get_ref().and_then(|inner| inner.downcast_ref::<Status>()) {
+                return status.clone();
+            }
+            code = code.or(Some(of_io(error.kind())));
+        }
+        let text = error.to_string();
+        // Many errors repeat their source.
+        if !message.ends_with(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+        next = error.source();
+    }
+    Status::new(code.unwrap_or(Code::Unknown), message)
+}
+
+/// The code for a failure of the handler's own input and output. What is missing or forbidden there says nothing of what
+/// the caller asked for, so NOT_FOUND and PERMISSION_DENIED are for the handler to say.
+fn of_io(kind: io::ErrorKind) -> Code {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::NotConnected
+        | Kind::BrokenPipe
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable => Code::Unavailable,
+        Kind::TimedOut => Code::DeadlineExceeded,
+        Kind::OutOfMemory | Kind::StorageFull | Kind::QuotaExceeded => Code::ResourceExhausted,
+        _ => Code::Internal,
+    }
+}
+
+/// For `?` in a handler: a lost connection is UNAVAILABLE, a time that is up DEADLINE_EXCEEDED, no more memory or space
+/// RESOURCE_EXHAUSTED, all else INTERNAL. A status within the error is returned as it is.
+///
+/// The caller of the method sees the message.
+///
+/// ```
+/// use mdp_runtime::{Code, Status};
+///
+/// fn read() -> Result<String, Status> {
+///     Ok(std::fs::read_to_string("/no/such/file")?)
+/// }
+///
+/// assert_eq!(read().unwrap_err().code(), Code::Internal);
+/// ```
+impl From<io::Error> for Status {
+    fn from(error: io::Error) -> Self {
+        of_error(&error)
+    }
+}
+
+/// For `?` in a handler: as [`Status::from_error`].
+impl From<Box<dyn Error + Send + Sync>> for Status {
+    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
+        of_error(&*error)
+    }
+}
+
+/// For `?` in a handler: as [`Status::from_error`].
+impl From<Box<dyn Error>> for Status {
+    fn from(error: Box<dyn Error>) -> Self {
+        of_error(&*error)
+    }
+}
+
+#[diagnostic::do_not_recommend]
 impl From<&Refusal> for Status {
     fn from(refusal: &Refusal) -> Self {
         codec::status_of(refusal)
@@ -279,4 +388,4 @@ impl fmt::Debug for Status {
     }
 }
 
-impl std::error::Error for Status {}
+impl Error for Status {}

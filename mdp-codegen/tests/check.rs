@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use mdp_codegen::emit::{self, Options, ReservedName, RustMethod, RustModule, RustService, names};
+use mdp_codegen::emit::{
+    self, Forms, Options, ReservedName, RustMethod, RustModule, RustService, names,
+};
 use mdp_codegen::model::{Method, Service, Shape};
 use mdp_codegen::{Mistake, Problem, check};
 
@@ -19,6 +21,7 @@ fn method(name: &str) -> Both {
         takes_request: true,
         input: syn::parse_quote!(super::Request),
         output: syn::parse_quote!(super::Reply),
+        forms: Forms::default(),
     };
     (Method::new(name, Shape::Unary), rust)
 }

@@ -162,10 +162,19 @@ rpc Fine(M) returns (M) { option (mdp.method) = { timeout_ms: 4294967295 retry_a
 
 #[test]
 fn what_the_option_does_not_know_is_refused() {
-    for wrong in ["timeout_ms: -1", "timeout: 5", "on_cancel: SURVIVE", "blocking: 3"] {
+    for (wrong, said) in [
+        ("timeout_ms: -1", "expected an integer"),
+        (
+            "timeout: 5",
+            "field 'timeout' not found for message 'mdp.MethodOptions'; there are `timeout_ms`, `blocking`, \
+             `on_cancel`, `retry_attempts`",
+        ),
+        ("on_cancel: SURVIVE", "value 'SURVIVE' was not found for enum"),
+        ("blocking: 3", "expected 'true' or 'false'"),
+    ] {
         let method = format!("rpc Wrong(M) returns (M) {{ option (mdp.method) = {{ {wrong} }}; }}");
         let text = error(&[("a.proto", &service("mdp/options.proto", &method))]).to_string();
-        assert!(text.contains("a.proto:6: "), "{wrong}: {text}");
+        assert!(text.contains("a.proto:6: ") && text.contains(said), "{wrong}: {text}");
     }
 }
 

@@ -18,14 +18,34 @@ use proc_macro::TokenStream;
 /// `GreeterClient` has one method for each method of the trait. All items are as visible as the trait. The trait must
 /// be in a module, not in the body of a function.
 ///
+/// `Arc<T>` of an implementation implements `Greeter`, too, and so do `GreeterClient`, whose methods make calls, and
+/// `DynGreeter`, in the module `greeter_dyn`, which holds any implementation. There is no implementation for the client
+/// if a method has an error other than `Status`.
+///
 /// # Methods
 ///
 /// `async fn name(&self, cx: &CallContext, req: Record) -> Result<Record, Status>`. Context and request may be left
 /// out; without a request an empty message is sent. A record is a type that derives `MdpRecord`, or `()`. On the wire a
 /// method's name is in upper camel case: `WhoAmI` for `who_am_i`.
 ///
-/// A handler that blocks its thread, for example by a long computation or by reading files, is a plain `fn` with
-/// `#[mdp(blocking)]` above it. Write the attribute in the trait and in each implementation:
+/// In place of a request there may be several arguments, or one of a type that is no record, such as `u64` or
+/// `Option<String>`. They are fields of a record that the macro declares: `ItemsGetRequest` for the method `get` of
+/// `Items`. Their numbers are their places, from 1, unless an argument has one: `#[mdp(4)] limit: u32`. All arguments
+/// of fields may stand there. A reply that is no record is the field `value` of `ItemsGetReply`. The macro knows Rust's
+/// own types by name. Before an argument of another type that is no record, an enum without data for instance, write
+/// `#[mdp(1)]`; for such a reply write `#[mdp(value)]` above the method.
+///
+/// ```ignore
+/// async fn get(&self, id: u64, tag: Option<String>) -> Result<Vec<Item>, Status>;
+/// ```
+///
+/// The error may be a type `E` with `impl From<E> for Status`, or that of an alias: `Result<Reply>`.
+///
+/// A method with a body may be left out by an implementation. One with `#[mdp(optional)]` may be, too, and answers
+/// UNIMPLEMENTED then.
+///
+/// A handler that blocks its thread, for example by a long computation or by reading files, is a plain `fn`, with
+/// `#[mdp(blocking)]` above it in the trait:
 ///
 /// ```ignore
 /// #[mdp(blocking)]
@@ -80,6 +100,8 @@ use proc_macro::TokenStream;
 /// | `retry_attempts = 3` | the number of attempts of a call, the first one included, where a retry is safe; 1 to 100; not for streams | the client's |
 /// | `blocking` | the handler blocks its thread, and is a plain `fn` | no |
 /// | `detach` | the handler runs to its end even if the call is over, see below | no |
+/// | `value` | the reply is a value and no record | for Rust's own types |
+/// | `optional` | an implementation may leave the method out, and answers UNIMPLEMENTED then | no |
 /// | `deprecated` | the same as `#[deprecated]` | no |
 ///
 /// # A call that is over before its handler
@@ -100,7 +122,8 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(args.into(), item.into()).into()
 }
 
-/// Makes a struct a protobuf message, an enum without data a protobuf enum, and an enum with data a oneof.
+/// Makes a struct a protobuf message, an enum without data a protobuf enum, and an enum with data a oneof or a message
+/// with one. A struct around one value, such as `struct UserId(String)`, is that value.
 ///
 /// ```ignore
 /// use std::collections::BTreeMap;
@@ -146,9 +169,9 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # What it implements
 ///
 /// For a struct: `prost::Message` and `Default`, so methods can use it, and messages that prost generated can contain
-/// it. For an enum without data: `Default`, which is the variant with number zero. An additional `#[derive(Default)]`
-/// is an error ("conflicting implementations"). Leave it out, because a field that is absent on the wire has to read as
-/// zero.
+/// it. For an enum without data: `Default`, which is the variant with number zero. For an enum with data and for a
+/// struct around one value: what fields need, and no `Default`. An additional `#[derive(Default)]` of the others is an
+/// error ("conflicting implementations"). Leave it out, because a field that is absent on the wire has to read as zero.
 ///
 /// # Types
 ///
@@ -160,19 +183,45 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `u32` | `uint32` | `fixed32` |
 /// | `u64` | `uint64` | `fixed64` |
 /// | `f32`, `f64` | `float`, `double` | |
-/// | `String` | `string` | |
-/// | `Vec<u8>`, `bytes::Bytes` | `bytes` | |
+/// | `String`, `Box<str>`, `Arc<str>`, `Cow<'static, str>` | `string` | |
+/// | `Vec<u8>`, `bytes::Bytes`, `Box<[u8]>`, `Arc<[u8]>`, `[u8; N]` | `bytes` | |
+/// | `SystemTime`, `std::time::Duration` | `google.protobuf.Timestamp`, `google.protobuf.Duration` | |
 /// | a struct with this derive, `Box` of one | a message, always written | |
 /// | an enum without data with this derive | an enum | |
-/// | `()`, `prost_types::Timestamp`, `Duration`, `Any`, `FieldMask`, `Struct`, `Value`, `ListValue` | the types of `google.protobuf`; `()` is `Empty` | |
+/// | `E`, an enum with data with this derive, in an `Option`, a list or a map | a message with a oneof `kind` | |
+/// | `Option<E>` with `#[mdp(oneof)]` | `oneof` of the record itself | |
+/// | a struct around one value with this derive | as the value | |
+/// | `()`, and the other types of `mdp_runtime::wkt` | the types of `google.protobuf`; `()` is `Empty` | |
+/// | `uuid::Uuid`, with the feature `uuid` of the runtime | `string` | `bytes` |
+/// | `DateTime<Utc>` and `TimeDelta` of `chrono`, with the feature `chrono` | `Timestamp`, `Duration` | |
+/// | `OffsetDateTime`, `UtcDateTime` and `Duration` of `time`, with the feature `time` | `Timestamp`, `Duration` | |
 /// | `Option<T>` | `optional`: a zero is written, and differs from an absent value | |
-/// | `Vec<T>` | `repeated`, numbers packed | `unpacked` |
+/// | `Vec<T>`, `VecDeque<T>`, `HashSet<T>`, `BTreeSet<T>` | `repeated`, numbers packed | `unpacked` |
 /// | `HashMap<K, V>`, `BTreeMap<K, V>` | `map` | `key = sint32`, `value = fixed64` |
-/// | `Option<E>` with `#[mdp(oneof)]`, `E` an enum with data with this derive | `oneof` | |
 ///
-/// An alias counts as the type that it stands for. Aliases of `Option`, `Vec` and the maps do not work, because the
-/// derive recognises these types by name. Other messages that prost generated cannot be fields, because they do not
-/// describe their schema. Conversely, a record may be a field of any of them.
+/// An alias counts as the type that it stands for, also one of a list, a map or an `Option`. With an argument such as
+/// `sint32` or `as`, an alias counts as one value. Other messages that prost generated cannot be fields, because they
+/// do not describe their schema. Conversely, a record may be a field of any of them.
+///
+/// A time beyond protobuf's range, the years 1 to 9999, is written as the end of the range, and so is a duration of
+/// more than 10,000 years. An array is absent when all its bytes are zero; bytes of another length are an error.
+///
+/// # Conversions
+///
+/// A type that is not in the table goes as one that is.
+///
+/// | argument | needs |
+/// |---|---|
+/// | `as = String` | `Display` and `FromStr` |
+/// | `as = Wire`, `Wire` any other type of a field | `Clone`, `Into<Wire>` and `TryFrom<Wire>`, whose error is `Display` |
+/// | `with = module` | in the module: `type Wire`, `fn to_wire(&T) -> Wire`, `fn from_wire(Wire) -> Result<T, E>`, `E: Display` |
+///
+/// An error of the conversion makes the whole message an error, with the name of the field. In an `Option`, a list or a
+/// map each value is converted. A value is converted anew for its length and for its bytes.
+///
+/// An absent field reads as what the zero of `Wire` converts to; if that is an error, as the `Default` of the type. A
+/// type without `Default` needs an `Option` or `default = ..`. A `Wire` that is a message and comes in several parts is
+/// replaced by each, not merged.
 ///
 /// # On a field or a variant, `#[mdp(..)]`
 ///
@@ -182,6 +231,7 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `sint32`, .. | the type in protobuf, if it is not the default for the Rust type |
 /// | `default = 30` | an absent field reads as this value. The field is always written, and `optional` in the schema; protobuf 3 has no defaults, so other languages only see it in a comment |
 /// | `rename = "self"` | the name in the schema. Default: for a field its Rust name; for an enum's value its Rust name in upper case after the enum's name: `ROLE_ADMIN` |
+/// | `as = Type`, `with = module` | the value goes as another type, see above |
 /// | `oneof` | the field is a oneof, and its variants have the numbers |
 /// | `unpacked` | writes the numbers of a list one by one, for readers before protobuf 2.3 |
 /// | `unknown` | the field, of the type `UnknownFields`, keeps fields that the record does not know, and writes them back |
@@ -196,8 +246,8 @@ pub fn mdp_service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `reserved(5, 7..=9, "old")` | numbers and names that must not be used again; for structs and enums without data | |
-/// | `package = "common.v1"` | the package in the schema | that of the service that uses it |
-/// | `name = "Account"` | the name in the schema | its own |
+/// | `package = "common.v1"` | the package in the schema; not for a struct around one value | that of the service that uses it |
+/// | `name = "Account"` | the name in the schema; not for a struct around one value | its own |
 /// | `crate = some::path` | the path of the runtime, if it is not `mdp_runtime` | `::mdp_runtime` |
 ///
 /// # Errors

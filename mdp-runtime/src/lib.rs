@@ -72,6 +72,7 @@
 //! | [`Interceptor`], [`RetryPolicy`], [`HedgePolicy`] | code around calls; retries and hedging |
 //! | [`security`], [`Policy`], [`hooks`] | keys and encryption; the rights of peers; the operator's code in a broker |
 //! | [`testing`] | a client and a service without a broker, test doubles, and a broker in one line |
+//! | [`wkt`] | protobuf's well-known types: `Timestamp`, `Duration`, `Any` and others |
 //! | [`dynamic`], [`Schema`] | calls of methods that are known only at run time; the description of a service |
 //! | [`Dialect`], [`RawClient`], [`RawWorker`] | MDP/0.1 and MDP/0.2; requests and replies as plain frames |
 //! | [`patterns`], [`Message`] | records over ZeroMQ's other sockets, without a broker; messages as stacks of frames |
@@ -91,6 +92,7 @@
 //! | `zstd` | `Compression::Zstd`; compiles a C library | no |
 //! | `lz4` | `Compression::Lz4` | no |
 //! | `tower` | tower layers around calls, and a client as a tower service | no |
+//! | `chrono`, `time`, `uuid` | fields of the types of these crates; conversions of [`wkt`] | no |
 //! | `opentelemetry` | the module `otel` | no |
 
 pub mod blocking;
@@ -140,6 +142,8 @@ pub use mdp_transport::{Context, EndpointError, SocketError, Transport, security
 
 pub use call::{CallContext, Channel, Idempotency, Replies, Reply, Request, Requests};
 pub use codegen::record_schema;
+#[doc(inline)]
+pub use codegen::wkt;
 
 /// ```
 /// use mdp_runtime::MdpRecord;

@@ -13,6 +13,20 @@ pub enum SchemaError {
     /// one of them.
     #[error("`{0}` is declared twice; give one of the two another name or package")]
     Twice(String),
+    /// Two enums of one package have a value of the same name. All values of a package share one namespace.
+    ///
+    /// In Rust: the name of a value is the name of the enum and of the variant, in upper case. Set
+    /// `#[mdp(rename = "..")]` on one of the variants.
+    #[error(
+        "the enums `{}` and `{}` both have a value `{value}`; `rename` one of them, since the values of a package share one \
+         namespace", enums[0], enums[1]
+    )]
+    ValueTwice {
+        /// The full name of the value.
+        value: String,
+        /// The full names of the enums.
+        enums: [String; 2],
+    },
     /// A field or a method names a type that the set lacks.
     #[error("`{user}` names the type `{name}`, which the descriptors lack")]
     MissingType {

@@ -15,6 +15,8 @@ pub(crate) struct Index<'a> {
     pub(crate) messages: BTreeMap<String, Declared<'a, DescriptorProto>>,
     pub(crate) enums: BTreeMap<String, Declared<'a, EnumDescriptorProto>>,
     pub(crate) services: BTreeMap<String, Declared<'a, ServiceDescriptorProto>>,
+    /// The enums of values. The full name of a value is that of a neighbour of its enum.
+    values: BTreeMap<String, String>,
 }
 
 /// A declaration and its file.
@@ -80,6 +82,14 @@ impl<'a> Index<'a> {
     ) -> Result<(), SchemaError> {
         let name = join(scope, item.name());
         self.free(&name)?;
+        for value in &item.value {
+            let value = join(scope, value.name());
+            if let Some(other) = self.values.insert(value.clone(), name.clone())
+                && other != name
+            {
+                return Err(SchemaError::ValueTwice { value, enums: [other, name] });
+            }
+        }
         self.enums.insert(name, Declared { file, item });
         Ok(())
     }

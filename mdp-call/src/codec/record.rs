@@ -9,7 +9,9 @@ use crate::status::Status;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no record, so it cannot travel",
     label = "not a record",
-    note = "a record derives `MdpRecord`, or was made from a `.proto` file"
+    note = "a record is a struct or an enum with data that derives `MdpRecord`, or was made from a `.proto` file",
+    note = "for an argument that is no record write `#[mdp(1)]` before it, and for such a reply `#[mdp(value)]` above the \
+            method"
 )]
 pub trait TypedMessage: Sized {
     /// Returns the number of bytes that [`encode_to`](Self::encode_to) appends.
@@ -24,6 +26,7 @@ pub trait TypedMessage: Sized {
     fn decode_from(bytes: Bytes) -> Result<Self, prost::DecodeError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: prost::Message + Default> TypedMessage for M {
     fn encoded_len(&self) -> usize {
         prost::Message::encoded_len(self)

@@ -1,7 +1,7 @@
 //! What a service is in Rust: names, types, visibility and attributes, beside the plain service.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Type, Visibility};
+use syn::{Attribute, Path, Type, Visibility};
 
 use super::names::ServiceNames;
 use crate::model::{Method, Place, Service};
@@ -136,6 +136,48 @@ pub struct RustMethod {
     pub input: Type,
     /// The type of the reply, as the generated modules write it.
     pub output: Type,
+    /// What only a method that is declared in Rust can have. Default: none of it.
+    pub forms: Forms,
+}
+
+/// The forms of a method that only Rust has.
+#[derive(Clone, Debug, Default)]
+pub struct Forms {
+    /// The arguments in place of one request. `input` is then a record with these fields.
+    pub arguments: Option<Vec<Argument>>,
+    /// The value in place of a record. `output` is then a record with one field, `value`.
+    pub value: Option<Type>,
+    /// The result of the handler, if its error is not a `Status`.
+    pub result: Option<HandlerResult>,
+    /// What an implementation that leaves the method out does.
+    pub default: Option<DefaultBody>,
+}
+
+/// One argument of a method, which is a field of its request.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// The name of the argument and of the field.
+    pub ident: Ident,
+    /// The type, as the generated modules write it.
+    pub ty: Type,
+}
+
+/// A handler's result whose error becomes a `Status`.
+#[derive(Clone, Debug)]
+pub enum HandlerResult {
+    /// `Result<Reply, Error>` with this type of the error.
+    Error(Type),
+    /// An alias of `Result`, with the reply in it.
+    Alias(Type),
+}
+
+/// What happens in place of a method that an implementation leaves out.
+#[derive(Clone, Debug)]
+pub enum DefaultBody {
+    /// Callers get UNIMPLEMENTED.
+    Unimplemented,
+    /// The function with this path gets the arguments of the method.
+    Call(Path),
 }
 
 /// A method, and what it is in Rust.

@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    BoundMethod, Options, RustService, docs, method_spec, module_attributes, module_ident,
-    outer_names, type_ident,
+    Argument, BoundMethod, Options, RustService, docs, method_spec, module_attributes,
+    module_ident, outer_names, type_ident,
 };
 use crate::model::Shape;
 
@@ -94,11 +94,11 @@ fn calls(service: &RustService, options: &Options) -> TokenStream {
 
 fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
-    let (ident, output) = (&method.rust.ident, &method.rust.output);
+    let (ident, output) = (&method.rust.ident, reply(method, options));
     let docs = docs(&method.rust.docs, format!(" Calls `{}`.", service.plain().path(method.plain)));
     let (cfgs, deprecated) = (&method.rust.cfgs, &method.rust.deprecated);
     let spec = method_spec(service, method);
-    let Request { takes, made, lent } = request(method);
+    let Request { takes, made, lent, of } = request(method);
     let (new, kind) = kind(method, options);
     quote! {
         #docs
@@ -109,8 +109,17 @@ fn call(service: &RustService, method: BoundMethod<'_>, options: &Options) -> To
             #takes
         ) -> #runtime::codegen::Call<#output #kind> {
             #made
-            #runtime::codegen::Call::#new(&self.client, &#spec #lent)
+            #runtime::codegen::Call::<#output #kind>::#new #of(&self.client, &#spec #lent)
         }
+    }
+}
+
+/// The reply as the parameter of the call: a record, or a record that stands for its one value.
+pub(super) fn reply(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (runtime, output) = (&options.runtime, &method.rust.output);
+    match method.rust.forms.value {
+        Some(_) => quote!(#runtime::codegen::ValueOf<#output>),
+        None => quote!(#output),
     }
 }
 
@@ -123,6 +132,8 @@ struct Request {
     made: Option<TokenStream>,
     /// The argument of the call.
     lent: Option<TokenStream>,
+    /// The record's type as the call's parameter: an error in it is shown where the user named it.
+    of: Option<TokenStream>,
 }
 
 fn request(method: BoundMethod<'_>) -> Request {
@@ -130,6 +141,16 @@ fn request(method: BoundMethod<'_>) -> Request {
         return Request::default();
     }
     let input = &method.rust.input;
+    if let Some(arguments) = &method.rust.forms.arguments {
+        let idents = arguments.iter().map(|argument| &argument.ident);
+        let takes = arguments.iter().map(|Argument { ident, ty }| quote!(#ident: #ty,));
+        return Request {
+            takes: Some(takes.collect()),
+            made: Some(quote!(let req = #input { #(#idents),* };)),
+            lent: Some(quote!(, &req)),
+            of: Some(quote!(::<#input>)),
+        };
+    }
     let req = match method.rust.takes_request {
         true => quote!(::core::convert::Into::into(req)),
         false => quote!(()),
@@ -138,6 +159,7 @@ fn request(method: BoundMethod<'_>) -> Request {
         takes: method.rust.takes_request.then(|| quote!(req: impl ::core::convert::Into<#input>,)),
         made: Some(quote!(let req: #input = #req;)),
         lent: Some(quote!(, &req)),
+        of: Some(quote!(::<#input>)),
     }
 }
 

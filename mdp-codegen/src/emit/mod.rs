@@ -9,8 +9,10 @@
 mod binding;
 mod check;
 mod client;
+mod delegates;
 #[cfg(feature = "proto")]
 mod described;
+mod dynamic;
 mod meta;
 pub mod names;
 #[cfg(feature = "proto")]
@@ -22,7 +24,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 pub use binding::{
-    Attributes, BoundMethod, ReservedName, RustMethod, RustModule, RustService, SchemaSource,
+    Argument, Attributes, BoundMethod, DefaultBody, Forms, HandlerResult, ReservedName, RustMethod,
+    RustModule, RustService, SchemaSource,
 };
 pub use check::check;
 
@@ -35,18 +38,22 @@ pub struct Options {
     pub client: bool,
     /// Sets whether worker traits are generated. Default: `true`.
     pub worker: bool,
+    /// Sets whether a type for any implementation of the worker trait is generated, `DynAuth`. Default: `false`.
+    pub dynamic: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { runtime: syn::parse_quote!(::mdp_runtime), client: true, worker: true }
+        let runtime = syn::parse_quote!(::mdp_runtime);
+        Self { runtime, client: true, worker: true, dynamic: false }
     }
 }
 
 impl Options {
     /// The names of all modules that [`service`] generates for a service.
     pub(crate) fn module_names(&self, service: &RustService) -> Vec<String> {
-        [("service", true), ("client", self.client), ("worker", self.worker)]
+        let dynamic = self.worker && self.dynamic;
+        [("service", true), ("client", self.client), ("worker", self.worker), ("dyn", dynamic)]
             .into_iter()
             .filter(|(_, wanted)| *wanted)
             .map(|(suffix, _)| names::module(&service.module_stem, suffix))
@@ -62,10 +69,12 @@ pub fn service(service: &RustService, options: &Options) -> TokenStream {
     let meta = meta::module(service, options);
     let client = options.client.then(|| client::module(service, options));
     let worker = options.worker.then(|| worker::module(service, options));
+    let dynamic = (options.worker && options.dynamic).then(|| dynamic::module(service, options));
     quote! {
         #meta
         #client
         #worker
+        #dynamic
     }
 }
 
@@ -97,6 +106,11 @@ pub fn module_ident(service: &RustService, suffix: &str) -> Ident {
 /// The name of a type of the service: `AuthClient` for the suffix `Client`.
 pub fn type_ident(service: &RustService, suffix: &str) -> Ident {
     Ident::new(&format!("{}{suffix}", service.type_stem), service.ident.span())
+}
+
+/// The name of the type for any implementation: `DynAuth`.
+pub fn dyn_ident(service: &RustService) -> Ident {
+    Ident::new(&format!("Dyn{}", service.type_stem), service.ident.span())
 }
 
 /// The attributes of each module.

@@ -3,11 +3,12 @@
 //! Items of the module are named through `self::`, because a service may be called `T` like the parameter.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
+use syn::{Lifetime, Type};
 
 use super::{
-    BoundMethod, Options, RustService, docs, method_spec, module_attributes, module_ident,
-    outer_names, type_ident,
+    Argument, BoundMethod, DefaultBody, HandlerResult, Options, RustService, delegates, docs,
+    method_spec, module_attributes, module_ident, outer_names, type_ident,
 };
 use crate::model::Shape;
 
@@ -19,12 +20,14 @@ pub(super) fn module(service: &RustService, options: &Options) -> TokenStream {
     let outer_names = outer_names(service);
     let handler = handler(service, options);
     let (adapter, dispatch) = (adapter(service), dispatch(service, options));
+    let delegates = delegates::all(service, options);
     quote! {
         #attributes
         #(#mod_attributes)*
         #visibility mod #module {
             #outer_names
             #handler
+            #delegates
             #adapter
             #dispatch
         }
@@ -47,25 +50,60 @@ fn handler(service: &RustService, options: &Options) -> TokenStream {
 }
 
 fn method(service: &RustService, method: BoundMethod<'_>, options: &Options) -> TokenStream {
-    let runtime = &options.runtime;
-    let (ident, input, output) = (&method.rust.ident, &method.rust.input, &method.rust.output);
     let docs =
         docs(&method.rust.docs, format!(" Handles `{}`.", service.plain().path(method.plain)));
+    let signature = signature(method, options);
     let cfgs = &method.rust.cfgs;
-    let cx = method.rust.takes_context.then(|| quote!(cx: &#runtime::codegen::CallContext,));
-    let req = method.rust.takes_request.then(|| match method.plain.shape.has_many_requests() {
-        true => quote!(requests: #runtime::codegen::Streaming<#input>,),
-        false => quote!(req: #input,),
-    });
-    let reply = match method.plain.shape.has_many_replies() {
-        true => quote! {
-            impl #runtime::codegen::Stream<
-                Item = ::core::result::Result<#output, #runtime::codegen::Status>,
-            > + ::core::marker::Send
-        },
-        false => quote!(#output),
+    let body = match &method.rust.forms.default {
+        None => quote!(;),
+        Some(default) => {
+            let body = default_body(service, method, default, options);
+            quote!({ #body })
+        }
     };
-    let result = quote!(::core::result::Result<#reply, #runtime::codegen::Status>);
+    quote! {
+        #docs
+        #(#cfgs)*
+        #signature #body
+    }
+}
+
+/// What an implementation does that leaves the method out.
+fn default_body(
+    service: &RustService,
+    method: BoundMethod<'_>,
+    default: &DefaultBody,
+    options: &Options,
+) -> TokenStream {
+    let runtime = &options.runtime;
+    match default {
+        DefaultBody::Unimplemented => {
+            let spec = method_spec(service, method);
+            let status = quote!(#runtime::codegen::unimplemented(&#spec));
+            match (blocks(method), method.plain.shape.has_many_replies()) {
+                (true, _) => quote!(::core::result::Result::Err(#status)),
+                (false, false) => quote!(async { ::core::result::Result::Err(#status) }),
+                (false, true) => {
+                    let output = &method.rust.output;
+                    quote! {
+                        async {
+                            ::core::result::Result::<#runtime::codegen::Streaming<#output>, _>::Err(#status)
+                        }
+                    }
+                }
+            }
+        }
+        DefaultBody::Call(function) => {
+            let arguments = argument_names(method);
+            quote!(#function(self, #(#arguments),*))
+        }
+    }
+}
+
+/// The signature of a method, with the names of [`argument_names`].
+pub(super) fn signature(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (ident, arguments) = (&method.rust.ident, arguments(method, options, None));
+    let result = result(method, options);
     let result = match blocks(method) {
         true => result,
         false => {
@@ -73,19 +111,101 @@ fn method(service: &RustService, method: BoundMethod<'_>, options: &Options) -> 
         }
     };
     quote! {
-        #docs
-        #(#cfgs)*
         fn #ident(
             &self,
-            #cx
-            #req
-        ) -> #result;
+            #arguments
+        ) -> #result
     }
+}
+
+/// The arguments of a method after `&self`. With a lifetime the context is borrowed for it.
+pub(super) fn arguments(
+    method: BoundMethod<'_>,
+    options: &Options,
+    lifetime: Option<&Lifetime>,
+) -> TokenStream {
+    let runtime = &options.runtime;
+    let cx = method.rust.takes_context;
+    let cx = cx.then(|| quote!(cx: & #lifetime #runtime::codegen::CallContext,));
+    let request = request_arguments(method, options);
+    quote!(#cx #request)
+}
+
+/// The arguments that are the request, or its fields.
+pub(super) fn request_arguments(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (runtime, input) = (&options.runtime, &method.rust.input);
+    if let Some(arguments) = &method.rust.forms.arguments {
+        return arguments.iter().map(|Argument { ident, ty }| quote!(#ident: #ty,)).collect();
+    }
+    let req = method.rust.takes_request.then(|| match method.plain.shape.has_many_requests() {
+        true => quote!(requests: #runtime::codegen::Streaming<#input>,),
+        false => quote!(req: #input,),
+    });
+    quote!(#req)
+}
+
+/// The names of the arguments after `&self`.
+pub(super) fn argument_names(method: BoundMethod<'_>) -> Vec<TokenStream> {
+    let cx = method.rust.takes_context.then(|| quote!(cx));
+    cx.into_iter().chain(request_names(method)).collect()
+}
+
+/// The names of the arguments that are the request, or its fields.
+pub(super) fn request_names(method: BoundMethod<'_>) -> Vec<TokenStream> {
+    if let Some(arguments) = &method.rust.forms.arguments {
+        return arguments.iter().map(|argument| argument.ident.to_token_stream()).collect();
+    }
+    let name = match method.plain.shape.has_many_requests() {
+        true => quote!(requests),
+        false => quote!(req),
+    };
+    method.rust.takes_request.then_some(name).into_iter().collect()
+}
+
+/// The stream of a method's replies, without `impl` or `dyn` before it.
+pub(super) fn stream(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let (runtime, output) = (&options.runtime, &method.rust.output);
+    quote! {
+        #runtime::codegen::Stream<
+            Item = ::core::result::Result<#output, #runtime::codegen::Status>,
+        > + ::core::marker::Send
+    }
+}
+
+/// The result of a handler.
+fn result(method: BoundMethod<'_>, options: &Options) -> TokenStream {
+    let reply = match method.plain.shape.has_many_replies() {
+        true => {
+            let stream = stream(method, options);
+            quote!(impl #stream)
+        }
+        false => value(method).to_token_stream(),
+    };
+    result_of(method, &reply, options)
+}
+
+/// The result of a handler with this reply.
+pub(super) fn result_of(
+    method: BoundMethod<'_>,
+    reply: &TokenStream,
+    options: &Options,
+) -> TokenStream {
+    let runtime = &options.runtime;
+    match &method.rust.forms.result {
+        None => quote!(::core::result::Result<#reply, #runtime::codegen::Status>),
+        Some(HandlerResult::Error(error)) => quote!(::core::result::Result<#reply, #error>),
+        Some(HandlerResult::Alias(alias)) => alias.to_token_stream(),
+    }
+}
+
+/// The type of what a handler returns: the reply, or the value in it.
+pub(super) fn value<'a>(method: BoundMethod<'a>) -> &'a Type {
+    method.rust.forms.value.as_ref().unwrap_or(&method.rust.output)
 }
 
 /// Whether the method is generated as blocking. Macros emit code even after failed checks, so a stream is excluded
 /// here.
-fn blocks(method: BoundMethod<'_>) -> bool {
+pub(super) fn blocks(method: BoundMethod<'_>) -> bool {
     method.plain.blocking && method.plain.shape == Shape::Unary
 }
 
@@ -165,6 +285,7 @@ fn arm(
     }
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
+    let output = &method.rust.output;
     let spec = method_spec(service, method);
     let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
     let cx = method.rust.takes_context.then(|| quote!(&cx,));
@@ -176,8 +297,13 @@ fn arm(
             (quote!(let req = #runtime::codegen::decode::<#input>(&#spec, body)?;), quote!(req,))
         }
     };
-    let name = method.rust.takes_request.then_some(name);
-    let handled = quote!(<T as self::#handler>::#ident(&*inner, #cx #name).await?);
+    let name = match &method.rust.forms.arguments {
+        Some(_) => Some(fields(method)),
+        None => method.rust.takes_request.then_some(name),
+    };
+    let handled = quote!(<T as self::#handler>::#ident(&*inner, #cx #name).await);
+    let handled = handled_or_status(method, &handled, options);
+    let reply = reply(method);
     let end = match method.plain.shape.has_many_replies() {
         true => quote! {
             let replies = #handled;
@@ -185,7 +311,7 @@ fn arm(
         },
         false => quote! {
             let reply = #handled;
-            ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
+            ::core::result::Result::Ok(#runtime::codegen::encode::<#output>(&#reply))
         },
     };
     quote! {
@@ -200,6 +326,40 @@ fn arm(
     }
 }
 
+/// The arguments of a handler out of the fields of its request.
+fn fields(method: BoundMethod<'_>) -> TokenStream {
+    let names = request_names(method);
+    quote!(#(req.#names,)*)
+}
+
+/// The reply of a handler as a record.
+fn reply(method: BoundMethod<'_>) -> TokenStream {
+    let output = &method.rust.output;
+    match &method.rust.forms.value {
+        Some(_) => quote!(#output { value: reply }),
+        None => quote!(reply),
+    }
+}
+
+/// What a handler has returned, or the end of the call with a status.
+fn handled_or_status(
+    method: BoundMethod<'_>,
+    handled: &TokenStream,
+    options: &Options,
+) -> TokenStream {
+    let runtime = &options.runtime;
+    match &method.rust.forms.result {
+        None => quote!(#handled?),
+        // An error that is none is shown where the user named it.
+        Some(HandlerResult::Error(error)) => {
+            quote!(#runtime::codegen::or_status::<_, #error>(#handled)?)
+        }
+        Some(HandlerResult::Alias(alias)) => {
+            quote!(#runtime::codegen::alias_or_status::<#alias>(#handled)?)
+        }
+    }
+}
+
 /// Like the other arm, but all the work runs on a thread for blocking code, which borrows the context.
 fn blocking_arm(
     service: &RustService,
@@ -209,18 +369,24 @@ fn blocking_arm(
 ) -> TokenStream {
     let runtime = &options.runtime;
     let (handler, ident, input) = (&service.ident, &method.rust.ident, &method.rust.input);
+    let output = &method.rust.output;
     let spec = method_spec(service, method);
     let (cfgs, number) = (&method.rust.cfgs, Literal::u32_unsuffixed(number));
     let cx = method.rust.takes_context.then(|| quote!(cx,));
-    let req = method.rust.takes_request.then(|| quote!(req,));
+    let req = match &method.rust.forms.arguments {
+        Some(_) => Some(fields(method)),
+        None => method.rust.takes_request.then(|| quote!(req,)),
+    };
+    let handled = quote!(<T as self::#handler>::#ident(&*inner, #cx #req));
+    let (handled, reply) = (handled_or_status(method, &handled, options), reply(method));
     quote! {
         #(#cfgs)*
         #number => {
             let inner = ::core::clone::Clone::clone(&self.inner);
             #runtime::codegen::blocking(cx, move |cx| {
                 let req = #runtime::codegen::decode::<#input>(&#spec, body)?;
-                let reply = <T as self::#handler>::#ident(&*inner, #cx #req)?;
-                ::core::result::Result::Ok(#runtime::codegen::encode(&reply))
+                let reply = #handled;
+                ::core::result::Result::Ok(#runtime::codegen::encode::<#output>(&#reply))
             })
         }
     }

@@ -159,6 +159,15 @@ fn message(diagnostic: &dyn Diagnostic) -> String {
         message.push_str(&error.to_string());
         cause = error.source();
     }
+    // What is wrong within an option's value: the name of a field, for instance.
+    let mut within = diagnostic.diagnostic_source();
+    while let Some(error) = within {
+        let text = error.to_string();
+        message.push_str(": ");
+        message.push_str(&text);
+        message.push_str(&super::options::hint(&text));
+        within = error.diagnostic_source();
+    }
     for place in other_places(diagnostic) {
         message.push_str(", ");
         message.push_str(&place);

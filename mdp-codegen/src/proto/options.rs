@@ -30,6 +30,18 @@ impl FileResolver for BuiltIn {
     }
 }
 
+/// Says which fields the option has, if this is the mistake of one that it has not.
+pub(super) fn hint(mistake: &str) -> String {
+    if !mistake.ends_with("not found for message 'mdp.MethodOptions'") {
+        return String::new();
+    }
+    let Ok(file) = File::from_source(FILE, TEXT) else { return String::new() };
+    let messages = &file.file_descriptor_proto().message_type;
+    let fields = messages.iter().flat_map(|message| &message.field);
+    let names: Vec<String> = fields.map(|field| format!("`{}`", field.name())).collect();
+    format!("; there are {}", names.join(", "))
+}
+
 /// Whether an extension with this name and number of this message is the option. In other files the number may have
 /// another meaning.
 pub(super) fn is_option(name: &str, number: u32, of: &str) -> bool {

@@ -185,6 +185,95 @@ pub mod auth_worker {
             >,
         > + ::core::marker::Send;
     }
+    impl<T: self::Auth> self::Auth for ::std::sync::Arc<T> {
+        fn login(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::LoginRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::LoginReply,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Auth>::login(&**self, cx, req)
+        }
+        fn who_am_i(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::WhoAmIRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Account,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Auth>::who_am_i(&**self, cx, req)
+        }
+    }
+    impl<T: self::Auth> self::Auth for ::std::boxed::Box<T> {
+        fn login(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::LoginRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::LoginReply,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Auth>::login(&**self, cx, req)
+        }
+        fn who_am_i(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::WhoAmIRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Account,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Auth>::who_am_i(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Auth for super::auth_client::AuthClient {
+        fn login(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::LoginRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::LoginReply,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::auth_client::AuthClient::login(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn who_am_i(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::WhoAmIRequest,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Account,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::auth_client::AuthClient::who_am_i(self, req),
+                    cx,
+                ),
+            )
+        }
+    }
     /// Serves an implementation of [`Auth`] as `auth.Auth`.
     pub struct AuthWorker<T> {
         inner: ::std::sync::Arc<T>,

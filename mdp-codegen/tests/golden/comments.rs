@@ -177,6 +177,77 @@ pub mod comments_worker {
             Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send;
     }
+    impl<T: self::Comments> self::Comments for ::std::sync::Arc<T> {
+        fn code(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Comments>::code(&**self, cx, req)
+        }
+        fn bare(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Comments>::bare(&**self, cx, req)
+        }
+    }
+    impl<T: self::Comments> self::Comments for ::std::boxed::Box<T> {
+        fn code(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Comments>::code(&**self, cx, req)
+        }
+        fn bare(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Comments>::bare(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Comments for super::comments_client::CommentsClient {
+        fn code(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::comments_client::CommentsClient::code(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn bare(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Text,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::comments_client::CommentsClient::bare(self, req),
+                    cx,
+                ),
+            )
+        }
+    }
     /// Serves an implementation of [`Comments`] as `comments.Comments`.
     pub struct CommentsWorker<T> {
         inner: ::std::sync::Arc<T>,

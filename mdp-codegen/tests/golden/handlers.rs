@@ -223,6 +223,135 @@ pub mod handlers_worker {
             Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send;
     }
+    impl<T: self::Handlers> self::Handlers for ::std::sync::Arc<T> {
+        fn hash(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            <T as self::Handlers>::hash(&**self, cx, req)
+        }
+        fn pay(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Handlers>::pay(&**self, cx, req)
+        }
+        fn options(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            <T as self::Handlers>::options(&**self, cx, req)
+        }
+        fn usual(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Handlers>::usual(&**self, cx, req)
+        }
+    }
+    impl<T: self::Handlers> self::Handlers for ::std::boxed::Box<T> {
+        fn hash(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            <T as self::Handlers>::hash(&**self, cx, req)
+        }
+        fn pay(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Handlers>::pay(&**self, cx, req)
+        }
+        fn options(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            <T as self::Handlers>::options(&**self, cx, req)
+        }
+        fn usual(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Handlers>::usual(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Handlers for super::handlers_client::HandlersClient {
+        fn hash(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            ::mdp_runtime::codegen::Call::<
+                _,
+                ::mdp_runtime::codegen::Unary,
+            >::wait(
+                ::mdp_runtime::codegen::Call::within(
+                    super::handlers_client::HandlersClient::hash(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn pay(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::handlers_client::HandlersClient::pay(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn options(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
+            ::mdp_runtime::codegen::Call::<
+                _,
+                ::mdp_runtime::codegen::Unary,
+            >::wait(
+                ::mdp_runtime::codegen::Call::within(
+                    super::handlers_client::HandlersClient::options(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn usual(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Job,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::handlers_client::HandlersClient::usual(self, req),
+                    cx,
+                ),
+            )
+        }
+    }
     /// Serves an implementation of [`Handlers`] as `handlers.Handlers`.
     pub struct HandlersWorker<T> {
         inner: ::std::sync::Arc<T>,

@@ -199,6 +199,127 @@ pub mod type_worker {
             >,
         > + ::core::marker::Send;
     }
+    impl<T: self::Type> self::Type for ::std::sync::Arc<T> {
+        fn new(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::result::Ok,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Type>::new(&**self, cx, req)
+        }
+        fn self_(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<(), ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Type>::self_(&**self, cx, req)
+        }
+        fn r#match(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: (),
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Result,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Type>::r#match(&**self, cx, req)
+        }
+    }
+    impl<T: self::Type> self::Type for ::std::boxed::Box<T> {
+        fn new(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::result::Ok,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Type>::new(&**self, cx, req)
+        }
+        fn self_(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<(), ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            <T as self::Type>::self_(&**self, cx, req)
+        }
+        fn r#match(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: (),
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Result,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Type>::r#match(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Type for super::type_client::TypeClient {
+        fn new(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::result::Ok,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::type_client::TypeClient::new(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn self_(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Result,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<(), ::mdp_runtime::codegen::Status>,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::type_client::TypeClient::self_(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn r#match(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: (),
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Result,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::type_client::TypeClient::r#match(self, req),
+                    cx,
+                ),
+            )
+        }
+    }
     /// Serves an implementation of [`Type`] as `keywords.Type`.
     pub struct TypeWorker<T> {
         inner: ::std::sync::Arc<T>,

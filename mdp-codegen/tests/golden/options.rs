@@ -237,6 +237,177 @@ pub mod options_worker {
             >,
         > + ::core::marker::Send;
     }
+    impl<T: self::Options> self::Options for ::std::sync::Arc<T> {
+        fn unknown(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::unknown(&**self, cx, req)
+        }
+        fn reads(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::reads(&**self, cx, req)
+        }
+        fn repeats(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::repeats(&**self, cx, req)
+        }
+        fn gone(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::gone(&**self, cx, req)
+        }
+    }
+    impl<T: self::Options> self::Options for ::std::boxed::Box<T> {
+        fn unknown(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::unknown(&**self, cx, req)
+        }
+        fn reads(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::reads(&**self, cx, req)
+        }
+        fn repeats(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::repeats(&**self, cx, req)
+        }
+        fn gone(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Options>::gone(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Options for super::options_client::OptionsClient {
+        fn unknown(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::options_client::OptionsClient::unknown(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn reads(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::options_client::OptionsClient::reads(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn repeats(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::options_client::OptionsClient::repeats(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn gone(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::options_client::OptionsClient::gone(self, req),
+                    cx,
+                ),
+            )
+        }
+    }
     /// Serves an implementation of [`Options`] as `options.Options`.
     pub struct OptionsWorker<T> {
         inner: ::std::sync::Arc<T>,
@@ -467,6 +638,54 @@ pub mod outdated_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send;
+    }
+    impl<T: self::Outdated> self::Outdated for ::std::sync::Arc<T> {
+        fn r#do(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Outdated>::r#do(&**self, cx, req)
+        }
+    }
+    impl<T: self::Outdated> self::Outdated for ::std::boxed::Box<T> {
+        fn r#do(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Outdated>::r#do(&**self, cx, req)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Outdated for super::outdated_client::OutdatedClient {
+        fn r#do(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Nothing,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Nothing,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::outdated_client::OutdatedClient::r#do(self, req),
+                    cx,
+                ),
+            )
+        }
     }
     /// Serves an implementation of [`Outdated`] as `options.Outdated`.
     pub struct OutdatedWorker<T> {

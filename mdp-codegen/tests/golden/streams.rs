@@ -259,6 +259,209 @@ pub mod files_worker {
             >,
         > + ::core::marker::Send;
     }
+    impl<T: self::Files> self::Files for ::std::sync::Arc<T> {
+        fn stat(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::stat(&**self, cx, req)
+        }
+        fn get(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Chunk,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::get(&**self, cx, req)
+        }
+        fn put(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::put(&**self, cx, requests)
+        }
+        fn both(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Summary,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::both(&**self, cx, requests)
+        }
+    }
+    impl<T: self::Files> self::Files for ::std::boxed::Box<T> {
+        fn stat(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::stat(&**self, cx, req)
+        }
+        fn get(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Chunk,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::get(&**self, cx, req)
+        }
+        fn put(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::put(&**self, cx, requests)
+        }
+        fn both(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Summary,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            <T as self::Files>::both(&**self, cx, requests)
+        }
+    }
+    /// Each method makes a call, which ends with the call of the context at the latest.
+    impl self::Files for super::files_client::FilesClient {
+        fn stat(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::files_client::FilesClient::stat(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn get(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            req: super::Summary,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Chunk,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::core::future::IntoFuture::into_future(
+                ::mdp_runtime::codegen::Call::within(
+                    super::files_client::FilesClient::get(self, req),
+                    cx,
+                ),
+            )
+        }
+        fn put(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                super::Summary,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::mdp_runtime::codegen::forward(
+                ::mdp_runtime::codegen::Call::within(
+                    super::files_client::FilesClient::put(self),
+                    cx,
+                ),
+                requests,
+            )
+        }
+        fn both(
+            &self,
+            cx: &::mdp_runtime::codegen::CallContext,
+            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<
+                impl ::mdp_runtime::codegen::Stream<
+                    Item = ::core::result::Result<
+                        super::Summary,
+                        ::mdp_runtime::codegen::Status,
+                    >,
+                > + ::core::marker::Send,
+                ::mdp_runtime::codegen::Status,
+            >,
+        > + ::core::marker::Send {
+            ::mdp_runtime::codegen::forward_both(
+                ::mdp_runtime::codegen::Call::within(
+                    super::files_client::FilesClient::both(self),
+                    cx,
+                ),
+                requests,
+            )
+        }
+    }
     /// Serves an implementation of [`Files`] as `streams.Files`.
     pub struct FilesWorker<T> {
         inner: ::std::sync::Arc<T>,

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Ident, Lit, LitInt, Token};
+use syn::{Attribute, Expr, Ident, Lit, LitInt, Path, Token, Type};
 
 use super::mistakes::Mistakes;
 
@@ -37,6 +37,8 @@ pub(super) enum Value {
     None,
     /// `= value`.
     Equals(Expr),
+    /// `= Type`, after a word that takes a type.
+    Type(Box<Type>),
     /// `(..)`.
     List(TokenStream),
 }
@@ -75,7 +77,8 @@ impl Parse for Argument {
         let name = Ident::parse_any(input)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Value::Equals(input.parse()?)
+            // A type such as `Vec<u8>` is no expression.
+            if name == "as" { Value::Type(input.parse()?) } else { Value::Equals(input.parse()?) }
         } else if input.peek(syn::token::Paren) {
             let list;
             syn::parenthesized!(list in input);
@@ -121,6 +124,25 @@ impl Word {
         Err(self.wants(&format!("one of protobuf's types: `{} = sint32`", self.name)))
     }
 
+    /// Returns the type after the word's `=`.
+    pub(super) fn ty(&self) -> syn::Result<Type> {
+        match &self.value {
+            Value::Type(ty) => Ok((**ty).clone()),
+            _ => Err(self.wants(&format!("the type on the wire: `{} = String`", self.name))),
+        }
+    }
+
+    /// Returns the path after the word's `=`.
+    pub(super) fn path(&self) -> syn::Result<Path> {
+        match &self.value {
+            Value::Equals(Expr::Path(path)) if path.qself.is_none() => Ok(path.path.clone()),
+            _ => Err(self.wants(&format!(
+                "a module with `Wire`, `to_wire` and `from_wire`: `{} = some::module`",
+                self.name
+            ))),
+        }
+    }
+
     /// Checks that the word has no value.
     pub(super) fn alone(&self) -> syn::Result<()> {
         match &self.value {
@@ -134,6 +156,7 @@ impl Word {
         let span = match &self.value {
             Value::None => self.name.span(),
             Value::Equals(expr) => expr.span(),
+            Value::Type(ty) => ty.span(),
             Value::List(list) => list.span(),
         };
         syn::Error::new(span, format!("`{}` takes {what}", self.name))

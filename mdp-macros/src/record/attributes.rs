@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Attribute, DeriveInput, Expr, Ident, Lit, Meta, Path};
+use syn::{Attribute, DeriveInput, Expr, Ident, Lit, Meta, Path, Type};
 
 use super::arguments::{self, Argument, Number, Value, Word};
 use super::mistakes::Mistakes;
@@ -48,6 +48,7 @@ pub(super) struct Text {
 pub(super) struct Member {
     pub(super) number: Option<Number>,
     pub(super) kind: Option<(Kind, Ident)>,
+    pub(super) converts: Option<(Converts, Ident)>,
     pub(super) key: Option<(Kind, Ident)>,
     pub(super) value: Option<(Kind, Ident)>,
     pub(super) default: Option<(Expr, Ident)>,
@@ -60,6 +61,15 @@ pub(super) struct Member {
     pub(super) notes: Notes,
 }
 
+/// How a value is converted for the wire.
+#[derive(Clone)]
+pub(super) enum Converts {
+    /// `as = Type`.
+    As(Type),
+    /// `with = module`.
+    With(Path),
+}
+
 /// A kind of place for arguments, and the words that are allowed there.
 pub(super) struct Place {
     what: &'static str,
@@ -70,16 +80,25 @@ pub(super) struct Place {
 /// A field of a struct.
 pub(super) const FIELD: Place = Place {
     what: "a field",
-    words: "a number and `default`, `rename`, `unpacked`, `key`, `value` or a type such as `sint32`; \
+    words: "a number and `default`, `rename`, `unpacked`, `key`, `value`, `as`, `with` or a type such as `sint32`; \
             or `oneof`, `unknown` or `skip`",
-    has: &["default", "rename", "unpacked", "key", "value", "oneof", "unknown", "skip"],
+    has: &[
+        "default", "rename", "unpacked", "key", "value", "as", "with", "oneof", "unknown", "skip",
+    ],
+};
+
+/// The field of a struct around one value.
+pub(super) const HELD: Place = Place {
+    what: "the value of a struct around it",
+    words: "`as`, `with`, `unpacked`, `key`, `value` or a type such as `sint32`",
+    has: &["unpacked", "key", "value", "as", "with"],
 };
 
 /// A variant of an enum with data.
 pub(super) const ALTERNATIVE: Place = Place {
     what: "a variant of a oneof",
-    words: "a number and `rename` or a type such as `sint32`",
-    has: &["rename"],
+    words: "a number and `rename`, `as`, `with` or a type such as `sint32`",
+    has: &["rename", "as", "with"],
 };
 
 /// A variant of an enum without data.
@@ -214,6 +233,12 @@ impl Member {
     fn take_known(&mut self, name: &str, word: Word, mistakes: &mut Mistakes) -> syn::Result<()> {
         let at = word.name.clone();
         match name {
+            "as" => {
+                once(&mut self.converts, (Converts::As(word.ty()?), at.clone()), &at, mistakes);
+            }
+            "with" => {
+                once(&mut self.converts, (Converts::With(word.path()?), at.clone()), &at, mistakes);
+            }
             "key" => once(&mut self.key, kind(&word)?, &at, mistakes),
             "value" => once(&mut self.value, kind(&word)?, &at, mistakes),
             "rename" => {
@@ -241,6 +266,7 @@ impl Member {
 
     /// Reports all arguments next to a word that must be alone.
     pub(super) fn only(&self, word: &Ident, why: &str, mistakes: &mut Mistakes) {
+        let converts = self.converts.as_ref().map(|(_, at)| at);
         let words =
             [&self.kind, &self.key, &self.value].map(|kind| kind.as_ref().map(|(_, at)| at));
         let rename = self.rename.as_ref().map(|rename| rename.span);
@@ -248,7 +274,7 @@ impl Member {
         let flags = [&self.unpacked, &self.oneof, &self.unknown, &self.other, &self.skip];
         let flags = flags.into_iter().flatten().filter(|flag| *flag != word).map(Ident::span);
         let number = self.number.as_ref().map(Spanned::span);
-        let spans = words.into_iter().flatten().map(Ident::span);
+        let spans = words.into_iter().chain([converts]).flatten().map(Ident::span);
         for span in number.into_iter().chain(spans).chain(rename).chain(default).chain(flags) {
             mistakes.at(span, format!("leave this out: {why}"));
         }

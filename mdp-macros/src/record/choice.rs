@@ -5,16 +5,16 @@ use syn::{DataEnum, DeriveInput, Field, Fields, Type, Variant};
 
 use super::attributes::{ALTERNATIVE, Container, Member, Notes, Text};
 use super::check;
-use super::message;
+use super::message::Coding;
 use super::mistakes::Mistakes;
 use super::names;
 use super::numbers::{Free, Reserved, Tag};
-use super::scalars::Kind;
 use super::types;
 
 /// An enum whose variants are fields of the record that contains the enum.
 pub(super) struct Choice<'a> {
     pub(super) ident: &'a Ident,
+    pub(super) container: &'a Container,
     pub(super) alternatives: Vec<Alternative>,
 }
 
@@ -26,17 +26,28 @@ pub(super) struct Alternative {
     pub(super) notes: Notes,
     pub(super) tag: Tag,
     pub(super) ty: Type,
-    pub(super) kind: Option<Kind>,
+    pub(super) coding: Coding,
+}
+
+impl Choice<'_> {
+    /// The name of the oneof where the enum is a message of its own.
+    pub(super) fn name_of_oneof(&self) -> String {
+        let mut name = "kind".to_owned();
+        while self.alternatives.iter().any(|alternative| alternative.name.text == name) {
+            name.push('_');
+        }
+        name
+    }
 }
 
 pub(super) fn read<'a>(
     item: &'a DeriveInput,
     data: &DataEnum,
-    container: &Container,
+    container: &'a Container,
     mistakes: &mut Mistakes,
 ) -> Choice<'a> {
-    let why = "a oneof has no name of its own, its fields belong to the record that contains it";
-    container.refuse(&["package", "name", "reserved"], why, mistakes);
+    let why = "the fields of a oneof belong to the record that contains it; write `reserved` there";
+    container.refuse(&["reserved"], why, mistakes);
     let members: Vec<_> = data
         .variants
         .iter()
@@ -48,12 +59,12 @@ pub(super) fn read<'a>(
         .into_iter()
         .filter_map(|(variant, member)| alternative(variant, member, &mut free, mistakes))
         .collect();
-    Choice { ident: &item.ident, alternatives }
+    Choice { ident: &item.ident, container, alternatives }
 }
 
 fn alternative(
     variant: &Variant,
-    member: Member,
+    mut member: Member,
     free: &mut Free,
     mistakes: &mut Mistakes,
 ) -> Option<Alternative> {
@@ -69,11 +80,13 @@ fn alternative(
         }
     };
     let held = held(variant, mistakes);
-    let carried = held.and_then(|field| mistakes.value(single(&field.ty)));
-    let name = names::of_alternative(&variant.ident, member.rename, mistakes);
+    let converted = member.converts.is_some();
+    let carried = held.and_then(|field| mistakes.value(single(&field.ty, converted)));
+    let name = names::of_alternative(&variant.ident, member.rename.take(), mistakes);
     let (tag, ty) = (tag?, carried?);
-    let kind = message::fitting(&member.kind, &ty, mistakes);
-    Some(Alternative { ident: variant.ident.clone(), name, notes: member.notes, tag, ty, kind })
+    let ident = variant.ident.clone();
+    let coding = Coding::of(&member, &member.kind, &ident, &ty, mistakes);
+    Some(Alternative { ident, name, notes: member.notes, tag, ty, coding })
 }
 
 /// Returns the only field of a variant.
@@ -98,8 +111,11 @@ fn held<'a>(variant: &'a Variant, mistakes: &mut Mistakes) -> Option<&'a Field> 
     }
 }
 
-fn single(ty: &Type) -> syn::Result<Type> {
-    let carried = types::field(ty)?;
+fn single(ty: &Type, converted: bool) -> syn::Result<Type> {
+    if converted {
+        return Ok(ty.clone());
+    }
+    let carried = types::field(ty, false)?;
     match carried.container {
         types::Container::One => Ok(carried.value),
         _ => Err(syn::Error::new_spanned(

@@ -123,5 +123,30 @@ fn of_choice(item: &DeriveInput) -> TokenStream {
         impl __mdp::DescribedOneof for #ident {
             fn describe_fields(_: &mut __mdp::MessageBuilder<'_>) {}
         }
+
+        impl __mdp::FieldType for #ident {
+            type Codec = __mdp::Choice;
+        }
+
+        #[allow(unused_variables)]
+        impl __mdp::TypedMessage for #ident {
+            fn encoded_len(&self) -> usize {
+                ::core::unreachable!()
+            }
+
+            fn encode_to(&self, bytes: &mut __mdp::ByteVec) {}
+
+            fn decode_from(
+                bytes: __mdp::SharedBytes,
+            ) -> ::core::result::Result<Self, __mdp::DecodeError> {
+                ::core::unreachable!()
+            }
+        }
+
+        impl __mdp::Described for #ident {
+            fn describe(_: &mut __mdp::SchemaBuilder) -> __mdp::TypeName {
+                ::core::unreachable!()
+            }
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! A struct as a message.
 
-use proc_macro2::Ident;
-use syn::{DataStruct, DeriveInput, Expr, Fields, Lit, Type};
+use proc_macro2::{Ident, Span};
+use syn::{DataStruct, DeriveInput, Expr, Fields, Lit, Path, Type};
 
-use super::attributes::{Container, FIELD, Member, Notes, Text};
+use super::attributes::{Container, Converts, FIELD, Member, Notes, Text};
 use super::mistakes::Mistakes;
 use super::names;
 use super::numbers::{Free, Tag};
@@ -45,12 +45,61 @@ pub(super) enum Role {
 pub(super) struct Value {
     pub(super) tag: Tag,
     pub(super) carried: Carried,
-    /// The type on the wire, if the attribute names it. For a map, the type of its values.
-    pub(super) kind: Option<Kind>,
+    /// How the values are written. For a map, the values of its entries.
+    pub(super) coding: Coding,
     /// The same for the keys of a map.
     pub(super) key: Option<Kind>,
     pub(super) default: Option<Expr>,
     pub(super) unpacked: bool,
+}
+
+/// How a value is written.
+#[derive(Clone)]
+pub(super) enum Coding {
+    /// As its type says.
+    Own,
+    /// As this type of protobuf.
+    Kind(Kind),
+    /// As another type of Rust, by `Display` and `FromStr`.
+    Text,
+    /// As another type of Rust, by `Into` and `TryFrom`.
+    As(Box<Type>),
+    /// As another type of Rust, by the functions of a module. The identifier is that of a type in the derived code.
+    With(Box<Path>, Ident),
+}
+
+impl Coding {
+    /// Reads the arguments of a field, a variant or the value of a newtype; `ident` is its name.
+    pub(super) fn of(
+        member: &Member,
+        asked: &Option<(Kind, Ident)>,
+        ident: &Ident,
+        ty: &Type,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        let Some((converts, word)) = &member.converts else {
+            return fitting(asked, ty, mistakes).map_or(Self::Own, Self::Kind);
+        };
+        if let Some((kind, at)) = asked {
+            let kind = kind.word();
+            mistakes.of(at, format!("leave this out: with `{word}` the other type says what goes; for `{kind}` give `as` a type around it"));
+        }
+        match converts {
+            Converts::As(wire) if types::std_name(wire).as_deref() == Some("String") => Self::Text,
+            Converts::As(wire) => {
+                mistakes.value(types::value(wire));
+                Self::As(Box::new(wire.clone()))
+            }
+            Converts::With(module) => {
+                let name = quote::format_ident!(
+                    "__with_{}",
+                    names::plain(ident),
+                    span = Span::call_site()
+                );
+                Self::With(Box::new(module.clone()), name)
+            }
+        }
+    }
 }
 
 impl Message<'_> {
@@ -92,7 +141,8 @@ pub(super) fn read<'a>(
     if let Fields::Unnamed(fields) = &data.fields {
         mistakes.of(
             fields,
-            "the fields of a record have names; write `{ #[mdp(1)] name: Type }` with braces",
+            "the fields of a record have names; write `{ #[mdp(1)] name: Type }` with braces (a struct around one value \
+             needs none)",
         );
         return Message { ident: &item.ident, container, fields: Vec::new() };
     }
@@ -172,40 +222,54 @@ fn role(
             ),
         );
         // The field's type may be wrong, too.
-        let _ = mistakes.value(types::field(ty));
+        let _ = mistakes.value(types::field(ty, member.converts.is_some()));
         return Role::Broken;
     };
     let tag = super::check::tag(number, &container.reserved, free, mistakes);
-    let carried = mistakes.value(types::field(ty));
+    let carried = mistakes.value(types::field(ty, member.converts.is_some()));
     match (tag, carried) {
-        (Some(tag), Some(carried)) => Role::Value(Box::new(value(tag, carried, member, mistakes))),
+        (Some(tag), Some(carried)) => {
+            Role::Value(Box::new(value(ident, tag, carried, member, mistakes)))
+        }
         _ => Role::Broken,
     }
 }
 
-fn value(tag: Tag, carried: Carried, member: &mut Member, mistakes: &mut Mistakes) -> Value {
-    let (kind, key) = kinds(&carried, member, mistakes);
+fn value(
+    ident: &Ident,
+    tag: Tag,
+    carried: Carried,
+    member: &mut Member,
+    mistakes: &mut Mistakes,
+) -> Value {
+    let (coding, key) = codings(ident, &carried, member, mistakes);
     if let Some((_, word)) = &member.default
         && let Some(why) = no_default(&carried)
     {
         mistakes.of(word, why);
     }
-    default_of_text(&carried, member, mistakes);
-    if let Some(word) = &member.unpacked {
-        let packs = types::std_name(&carried.value)
-            .and_then(|name| Kind::of(&name).next())
-            .is_none_or(Kind::packs);
-        if !matches!(carried.container, Holds::Repeated) || !packs {
-            mistakes.of(word, "only a `Vec` of numbers is packed; leave `unpacked` out");
-        }
+    if member.converts.is_none() {
+        default_of_text(&carried, member, mistakes);
     }
+    unpacked(&carried, member, mistakes);
     Value {
         tag,
         carried,
-        kind,
+        coding,
         key,
         default: member.default.take().map(|(expr, _)| expr),
         unpacked: member.unpacked.is_some(),
+    }
+}
+
+/// Checks that what is not to be packed could be packed.
+pub(super) fn unpacked(carried: &Carried, member: &Member, mistakes: &mut Mistakes) {
+    let Some(word) = &member.unpacked else { return };
+    let packs = types::std_name(&carried.value)
+        .and_then(|name| Kind::of(&name).next())
+        .is_none_or(Kind::packs);
+    if !matches!(carried.container, Holds::Repeated) || !packs {
+        mistakes.of(word, "only a list of numbers is packed; leave `unpacked` out");
     }
 }
 
@@ -226,22 +290,23 @@ fn no_default(carried: &Carried) -> Option<&'static str> {
     match carried.container {
         Holds::One => None,
         Holds::Optional => Some("an `Option` has no `default`: it is `None` when it is absent"),
-        Holds::Repeated => Some("a `Vec` has no `default`: it is empty when it is absent"),
+        Holds::Repeated => Some("a list has no `default`: it is empty when it is absent"),
         Holds::Map(_) => Some("a map has no `default`: it is empty when it is absent"),
     }
 }
 
-/// Reads the types on the wire for values and keys, if the attribute names them.
-fn kinds(
+/// Reads how values and keys are written.
+pub(super) fn codings(
+    ident: &Ident,
     carried: &Carried,
     member: &Member,
     mistakes: &mut Mistakes,
-) -> (Option<Kind>, Option<Kind>) {
+) -> (Coding, Option<Kind>) {
     let Holds::Map(key) = &carried.container else {
         for (_, word) in [&member.key, &member.value].into_iter().flatten() {
             mistakes.of(word, "only a map has `key` and `value`; write the type alone: `sint32`");
         }
-        return (fitting(&member.kind, &carried.value, mistakes), None);
+        return (Coding::of(member, &member.kind, ident, &carried.value, mistakes), None);
     };
     if let Some((kind, word)) = &member.kind {
         let name = kind.word();
@@ -249,15 +314,11 @@ fn kinds(
         mistakes.of(word, mend);
     }
     let key = fitting(&member.key, key, mistakes);
-    (fitting(&member.value, &carried.value, mistakes), key)
+    (Coding::of(member, &member.value, ident, &carried.value, mistakes), key)
 }
 
 /// The type that the attribute names, if it can carry the Rust type.
-pub(super) fn fitting(
-    asked: &Option<(Kind, Ident)>,
-    ty: &Type,
-    mistakes: &mut Mistakes,
-) -> Option<Kind> {
+fn fitting(asked: &Option<(Kind, Ident)>, ty: &Type, mistakes: &mut Mistakes) -> Option<Kind> {
     let (kind, word) = asked.as_ref()?;
     // A type that is not Rust's own may be an alias of one. Only the compiler knows.
     let name = types::std_name(ty)?;

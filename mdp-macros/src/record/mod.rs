@@ -10,6 +10,7 @@ mod fallback;
 mod message;
 mod mistakes;
 mod names;
+mod newtype;
 mod numbers;
 mod scalars;
 mod types;
@@ -40,6 +41,10 @@ pub(crate) fn expand(item: &DeriveInput) -> TokenStream {
 fn declared(item: &DeriveInput, container: &Container, mistakes: &mut Mistakes) -> TokenStream {
     check::generics(&item.generics, mistakes);
     match &item.data {
+        Data::Struct(data) if newtype::is_one(data) => {
+            let newtype = newtype::read(item, data, container, mistakes);
+            newtype.as_ref().map(emit::newtype::all).unwrap_or_default()
+        }
         Data::Struct(data) => {
             let message = message::read(item, data, container, mistakes);
             check::message(&message, mistakes);

@@ -123,7 +123,14 @@ impl Free {
 
     /// Returns the number after the highest one. If that does not exist, returns the lowest free number.
     pub(super) fn next(&mut self, reserved: &Reserved) -> i64 {
-        let highest = self.taken.iter().rev().find(|number| self.bounds.contains(number));
+        // A number that no field can have was written by mistake.
+        let own = self.fields.then_some(&PROTOBUFS_OWN);
+        let is_valid = |number: &&i64| {
+            self.bounds.contains(number)
+                && !own.is_some_and(|own| own.contains(number))
+                && !reserved.has(**number)
+        };
+        let highest = self.taken.iter().rev().find(is_valid);
         let above = highest.map_or(*self.bounds.start(), |highest| highest + 1);
         let number = self.free_from(above, reserved);
         let number = number.or_else(|| self.free_from(*self.bounds.start(), reserved));
@@ -162,6 +169,19 @@ mod tests {
         assert_eq!(free.next(&Reserved::default()), 20_000);
         let mut free = Free::of_values([-4].into_iter());
         assert_eq!(free.next(&Reserved::default()), 0);
+    }
+
+    #[test]
+    fn a_number_that_no_field_can_have_does_not_count() {
+        let mut free = Free::of_fields([1, 3, 19_000].into_iter());
+        assert_eq!(free.next(&Reserved::default()), 4);
+        let mut free = Free::of_fields([1, 3, MAX_TAG + 1, -5].into_iter());
+        assert_eq!(free.next(&Reserved::default()), 4);
+        let reserved = || Reserved {
+            ranges: vec![(100..=200, proc_macro2::Span::call_site())],
+            names: Vec::new(),
+        };
+        assert_eq!(Free::of_fields([1, 3, 150].into_iter()).next(&reserved()), 4);
     }
 
     #[test]

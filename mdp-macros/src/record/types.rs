@@ -17,28 +17,30 @@ pub(super) enum Container {
     One,
     /// `Option`.
     Optional,
-    /// `Vec`.
+    /// `Vec`, `VecDeque`, `HashSet` or `BTreeSet`.
     Repeated,
     /// A map, with the type of its keys.
     Map(Box<Type>),
 }
 
-/// Splits the type of a field into container and value.
-pub(super) fn field(ty: &Type) -> Result<Carried> {
+/// Splits the type of a field into container and value. A value that is converted may have any type.
+pub(super) fn field(ty: &Type, converted: bool) -> Result<Carried> {
     let ty = bare(ty);
     let (container, held) = match Holder::of(ty) {
         Holder::None => (Container::One, ty),
         Holder::Option(inner) => (Container::Optional, inner),
-        Holder::Vec(item) => (Container::Repeated, item),
+        Holder::List(_, item) => (Container::Repeated, item),
         Holder::Map(key, held) => {
             map_key(key)?;
             (Container::Map(Box::new(key.clone())), held)
         }
     };
-    if let Some((what, mend)) = nested(&container, &Holder::of(held)) {
-        return refuse(ty, what, mend);
+    if !converted {
+        if let Some((what, mend)) = nested(&container, &Holder::of(ty), &Holder::of(held)) {
+            return refuse(ty, &what, &mend);
+        }
+        value(held)?;
     }
-    value(held)?;
     Ok(Carried { container, value: held.clone() })
 }
 
@@ -46,16 +48,23 @@ pub(super) fn field(ty: &Type) -> Result<Carried> {
 enum Holder<'a> {
     None,
     Option(&'a Type),
-    Vec(&'a Type),
+    /// The name of the list, and its values.
+    List(&'static str, &'a Type),
     Map(&'a Type, &'a Type),
 }
+
+/// The lists, by their names.
+const LISTS: [&str; 4] = ["Vec", "VecDeque", "HashSet", "BTreeSet"];
 
 impl<'a> Holder<'a> {
     fn of(ty: &'a Type) -> Self {
         let Some(generic) = generic(ty) else { return Self::None };
-        match (generic.name.to_string().as_str(), generic.types.as_slice()) {
+        let name = generic.name.to_string();
+        let list = LISTS.into_iter().find(|list| *list == name);
+        match (name.as_str(), generic.types.as_slice()) {
             ("Option", [inner]) => Self::Option(bare(inner)),
-            ("Vec", [item]) if !is_byte(item) => Self::Vec(bare(item)),
+            ("Vec", [item]) if is_byte(item) => Self::None,
+            (_, [item, ..]) if list.is_some() => Self::List(list.unwrap_or_default(), bare(item)),
             ("HashMap" | "BTreeMap", [key, held, ..]) => Self::Map(bare(key), bare(held)),
             _ => Self::None,
         }
@@ -63,35 +72,50 @@ impl<'a> Holder<'a> {
 }
 
 /// The name of a nesting that protobuf does not support, and the way to correct it.
-fn nested(outer: &Container, inner: &Holder<'_>) -> Option<(&'static str, &'static str)> {
-    Some(match (outer, inner) {
+fn nested(
+    container: &Container,
+    outer: &Holder<'_>,
+    inner: &Holder<'_>,
+) -> Option<(String, String)> {
+    let outer = match outer {
+        Holder::List(name, _) => name,
+        _ => "Vec",
+    };
+    let of_record = |what: &str| format!("make the {what} the field of a record");
+    let (what, mend) = match (container, inner) {
         (Container::One, _) | (_, Holder::None) => return None,
-        (Container::Optional, Holder::Option(_)) => ("an `Option` in an `Option`", "one is enough"),
-        (Container::Optional, Holder::Vec(_)) => {
-            ("an `Option` of a `Vec`", "leave the `Option` out: an absent `Vec` is empty")
+        (Container::Optional, Holder::Option(_)) => {
+            ("an `Option` in an `Option`".to_owned(), "one is enough".to_owned())
         }
-        (Container::Optional, Holder::Map(..)) => {
-            ("an `Option` of a map", "leave the `Option` out: an absent map is empty")
-        }
-        (Container::Repeated, Holder::Option(_)) => {
-            ("a `Vec` of an `Option`", "leave absent values out of the `Vec`")
-        }
-        (Container::Repeated, Holder::Vec(_)) => {
-            ("a `Vec` of a `Vec`", "make the inner one the field of a record")
+        (Container::Optional, Holder::List(list, _)) => (
+            format!("an `Option` of a `{list}`"),
+            format!("leave the `Option` out: an absent `{list}` is empty"),
+        ),
+        (Container::Optional, Holder::Map(..)) => (
+            "an `Option` of a map".to_owned(),
+            "leave the `Option` out: an absent map is empty".to_owned(),
+        ),
+        (Container::Repeated, Holder::Option(_)) => (
+            format!("a `{outer}` of an `Option`"),
+            format!("leave absent values out of the `{outer}`"),
+        ),
+        (Container::Repeated, Holder::List(list, _)) => {
+            (format!("a `{outer}` of a `{list}`"), of_record("inner one"))
         }
         (Container::Repeated, Holder::Map(..)) => {
-            ("a `Vec` of a map", "make the map the field of a record")
+            (format!("a `{outer}` of a map"), of_record("map"))
         }
         (Container::Map(_), Holder::Option(_)) => {
-            ("an `Option` in a map", "leave absent values out of the map")
+            ("an `Option` in a map".to_owned(), "leave absent values out of the map".to_owned())
         }
-        (Container::Map(_), Holder::Vec(_)) => {
-            ("a `Vec` in a map", "make the `Vec` the field of a record")
+        (Container::Map(_), Holder::List(list, _)) => {
+            (format!("a `{list}` in a map"), of_record(&format!("`{list}`")))
         }
         (Container::Map(_), Holder::Map(..)) => {
-            ("a map in a map", "make the inner one the field of a record")
+            ("a map in a map".to_owned(), of_record("inner one"))
         }
-    })
+    };
+    Some((what, mend))
 }
 
 /// Returns the type of the enum in a oneof's field.
@@ -125,7 +149,7 @@ pub(super) fn value(ty: &Type) -> Result<()> {
         },
         Type::Tuple(tuple) if tuple.elems.is_empty() => Ok(()),
         Type::Tuple(_) => refuse(ty, "a tuple", "make it a record, so that its parts have names"),
-        Type::Array(array) if is_byte(&array.elem) => refuse(ty, "an array", "use `Vec<u8>`"),
+        Type::Array(array) if is_byte(&array.elem) => Ok(()),
         Type::Array(array) => {
             refuse(ty, "an array", &format!("use `Vec<{}>`", in_words(&array.elem)))
         }
@@ -154,32 +178,63 @@ pub(super) fn std_name(ty: &Type) -> Option<String> {
 fn named(ty: &Type, path: &Path) -> Result<()> {
     let Some(last) = path.segments.last() else { return Ok(()) };
     let name = last.ident.to_string();
-    let from = |root: &str, module: &str| {
-        let names: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        matches!(names.as_slice(), [first, second, _] if (first == root || first == "core") && second == module)
-    };
     let mend = match name.as_str() {
-        "u8" | "u16" => "`u32`, which takes no more bytes for small numbers",
-        "i8" | "i16" => "`i32`, and `sint32` if it is often negative",
+        "u8" | "u16" => "`u32`, which takes no more bytes for small numbers, or add `as = u32`",
+        "i8" | "i16" => "`i32`, and `sint32` if it is often negative, or add `as = i32`",
         "usize" => "`u64`, which has the same size everywhere",
         "isize" => "`i64`, which has the same size everywhere",
-        "u128" | "i128" => "`Vec<u8>`, or a record of two halves",
-        "char" => "`String`, or `u32` for the code point",
+        "u128" | "i128" => "`Vec<u8>`, or a record of two halves, or add `as = String`",
+        "char" => "`String`, or add `as = u32` for the code point",
         "str" => "`String`",
-        "HashSet" | "BTreeSet" | "VecDeque" | "LinkedList" | "BinaryHeap" => "`Vec`",
-        "Rc" | "Arc" | "Cell" | "RefCell" | "Mutex" | "RwLock" | "OnceCell" | "OnceLock" => {
+        "LinkedList" | "BinaryHeap" => "`Vec`",
+        "Rc" | "Cell" | "RefCell" | "Mutex" | "RwLock" | "OnceCell" | "OnceLock" => {
             "the value itself, or a `Box` around a record"
         }
-        "Cow" => "`String` or `Vec<u8>`",
-        "PathBuf" | "OsString" => "`String`, or `Vec<u8>` for bytes that are not UTF-8",
-        "SystemTime" | "Instant" => "`prost_types::Timestamp`, or `u64` with the unit in its name",
-        "Duration" if from("std", "time") => {
-            "`prost_types::Duration`, or `u64` with the unit in its name"
+        "PathBuf" | "OsString" => {
+            "`String`, or `Vec<u8>` for bytes that are not UTF-8, or add `with = module`"
         }
+        "Instant" => "`SystemTime`: an `Instant` has a meaning in its own process only",
+        "Arc" => return shared(ty),
+        "Cow" => return cow(ty),
         "Box" => return boxed(ty),
         _ => return Ok(()),
     };
     Err(Error::new_spanned(ty, format!("protobuf has no `{name}`; use {mend}")))
+}
+
+/// `Arc<str>` and `Arc<[u8]>` are texts and bytes.
+fn shared(ty: &Type) -> Result<()> {
+    let generic = generic(ty);
+    match generic.as_ref().map(|generic| generic.types.as_slice()) {
+        Some([inner]) if is_text_or_bytes(inner) => Ok(()),
+        _ => Err(Error::new_spanned(
+            ty,
+            "protobuf has no `Arc`; use `Arc<str>`, `Arc<[u8]>`, the value itself, or a `Box` around a record",
+        )),
+    }
+}
+
+/// `Cow<'static, str>` is a text.
+fn cow(ty: &Type) -> Result<()> {
+    let generic = generic(ty);
+    match generic.as_ref().map(|generic| generic.types.as_slice()) {
+        Some([inner]) if is_named(inner, "str") => Ok(()),
+        _ => Err(Error::new_spanned(
+            ty,
+            "protobuf has no `Cow`; use `Cow<'static, str>`, `String` or `Vec<u8>`",
+        )),
+    }
+}
+
+fn is_text_or_bytes(ty: &Type) -> bool {
+    match bare(ty) {
+        Type::Slice(slice) => is_byte(&slice.elem),
+        ty => is_named(ty, "str"),
+    }
+}
+
+fn is_named(ty: &Type, name: &str) -> bool {
+    matches!(bare(ty), Type::Path(path) if path.path.is_ident(name))
 }
 
 fn boxed(ty: &Type) -> Result<()> {
@@ -188,11 +243,9 @@ fn boxed(ty: &Type) -> Result<()> {
         return Ok(());
     };
     match bare(inner) {
+        inner if is_text_or_bytes(inner) => Ok(()),
         Type::Slice(slice) => {
             refuse(ty, "a boxed slice", &format!("use `Vec<{}>`", in_words(&slice.elem)))
-        }
-        Type::Path(path) if path.path.is_ident("str") => {
-            refuse(ty, "a boxed `str`", "use `String`")
         }
         inner => match std_name(inner) {
             Some(name) if SMALL.contains(&name.as_str()) => {
@@ -268,7 +321,7 @@ fn generic(ty: &Type) -> Option<Generic<'_>> {
 }
 
 fn is_byte(ty: &Type) -> bool {
-    matches!(bare(ty), Type::Path(path) if path.path.is_ident("u8"))
+    is_named(ty, "u8")
 }
 
 /// Writes a type for people.

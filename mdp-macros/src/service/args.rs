@@ -28,12 +28,16 @@ pub(super) struct MethodArgs {
     pub(super) retry_attempts: Option<u8>,
     pub(super) blocking: bool,
     pub(super) on_cancel: OnCancel,
+    /// The word `value`: the reply is a value, and no record.
+    pub(super) value: Option<Ident>,
+    /// The word `optional`: an implementation may leave the method out.
+    pub(super) optional: Option<Ident>,
     pub(super) deprecated: Option<Attribute>,
 }
 
 const OF_SERVICE: &str = "`package`, `name`, `timeout_ms`, `deprecated`, `crate`";
 const OF_METHOD: &str = "`rename`, `idempotent`, `no_side_effects`, `timeout_ms`, `retry_attempts`, `blocking`, `detach`, \
-     `deprecated`";
+     `value`, `optional`, `deprecated`";
 
 pub(super) fn of_service(tokens: TokenStream, errors: &mut Errors) -> ServiceArgs {
     let mut found = ServiceArgs {
@@ -73,6 +77,8 @@ pub(super) fn of_method(attribute: &Attribute, found: &mut MethodArgs, errors: &
                 found.blocking = true;
                 arg.alone()
             }
+            "value" => arg.alone().map(|()| found.value = Some(arg.key.clone())),
+            "optional" => arg.alone().map(|()| found.optional = Some(arg.key.clone())),
             "detach" => arg.alone().map(|()| found.on_cancel = OnCancel::Detach),
             "deprecated" => arg.deprecated().map(|mark| found.deprecated = Some(mark)),
             _ => Err(arg.unknown(OF_METHOD)),

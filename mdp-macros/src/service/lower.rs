@@ -1,9 +1,10 @@
 //! From a trait to the model, and to what the service is in Rust.
 
 use lean_codegen::emit::names::{self, ServiceNames};
-use lean_codegen::emit::{RustMethod, RustService};
+use lean_codegen::emit::{DefaultBody, Forms, RustMethod, RustService};
 use lean_codegen::model::{Comments, Deprecated, Method, Service, Shape};
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
+use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{
@@ -14,12 +15,15 @@ use syn::{
 use super::args::ServiceArgs;
 use super::attributes;
 use super::errors::Errors;
-use super::signature::{self, Written};
+use super::records::{self, Body, Place};
+use super::signature::{self, Request, Sent, Written};
 
 /// A service, and the types that its methods use, each with the conditions of its method.
 pub(super) struct Lowered {
     pub(super) service: RustService,
     pub(super) written: Vec<(Vec<Attribute>, Written)>,
+    /// What stands next to the trait: records for arguments and values, and the bodies of methods.
+    pub(super) beside: TokenStream,
 }
 
 /// Converts a trait. Methods with mistakes are left out, and their mistakes are among the errors.
@@ -32,7 +36,7 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
         args.package.as_ref().map(|text| package(text, errors)).unwrap_or_default(),
         wire_name(args.name.as_ref(), &stem, &item.ident, "name", errors),
     );
-    let deprecated = said.deprecated.or(args.deprecated);
+    let deprecated = said.deprecated.or_else(|| args.deprecated.clone());
     plain.comments = comments(&said.docs);
     plain.deprecated = deprecated.as_ref().map(self::deprecated);
     let names = ServiceNames {
@@ -46,6 +50,7 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
     service.visibility = item.vis.clone();
     service.cfgs = said.cfgs;
     let mut written = Vec::new();
+    let (mut beside, mut bodies) = (TokenStream::new(), Vec::new());
     for item in &item.items {
         // A generic parameter of the trait has no name in the generated code.
         if generic {
@@ -53,8 +58,13 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
         }
         match item {
             TraitItem::Fn(item) => {
-                let method = method(item, args.timeout_ms, &mut service.needs_outer_names, errors);
-                let Some((plain, method, as_written)) = method else { continue };
+                let method = method(item, &args, &mut service, errors);
+                let Some(Read { plain, rust: method, written: as_written, records, body }) = method
+                else {
+                    continue;
+                };
+                beside.extend(records);
+                bodies.extend(body);
                 let as_written = (method.cfgs.clone(), as_written);
                 if !written.contains(&as_written) {
                     written.push(as_written);
@@ -67,7 +77,9 @@ pub(super) fn service(item: &ItemTrait, args: ServiceArgs, errors: &mut Errors) 
             )),
         }
     }
-    Lowered { service, written }
+    let defaults = records::defaults_ident(&service.ident);
+    beside.extend(records::bodies(&service, &defaults, &bodies));
+    Lowered { service, written, beside }
 }
 
 /// Checks the parts of the trait before its methods.
@@ -110,34 +122,86 @@ fn is_known(bound: &TypeParamBound) -> bool {
     }
 }
 
+/// A method that was read.
+struct Read {
+    plain: Method,
+    rust: RustMethod,
+    written: Written,
+    records: TokenStream,
+    body: Option<Body>,
+}
+
 fn method(
     item: &TraitItemFn,
-    timeout_ms: Option<u32>,
-    needs_outer_names: &mut bool,
+    args: &ServiceArgs,
+    service: &mut RustService,
     errors: &mut Errors,
-) -> Option<(Method, RustMethod, Written)> {
+) -> Option<Read> {
     let said = attributes::of_method(&item.attrs, errors);
-    if let Some(body) = &item.default {
-        errors.push(syn::Error::new_spanned(
-            body,
-            "a service has no code; end the method with `;` and write this where the trait is implemented",
-        ));
-    }
     let ident = &item.sig.ident;
     let usual = names::on_wire(ident);
     let name = wire_name(said.args.rename.as_ref(), &usual, ident, "rename", errors);
-    let signature = signature::of(&item.sig, said.args.blocking, needs_outer_names, errors)?;
+    let signature = signature::of(&item.sig, &said.args, &mut service.needs_outer_names, errors)?;
     let deprecated = said.deprecated.or(said.args.deprecated);
     let mut plain = Method::new(name, signature.shape);
     plain.comments = comments(&said.docs);
     plain.idempotency = said.args.idempotency;
-    plain.timeout_ms = said.args.timeout_ms.or(timeout_ms);
+    plain.timeout_ms = said.args.timeout_ms.or(args.timeout_ms);
     // After a mistake, too, the generated code follows the written signature.
     plain.blocking =
         item.sig.asyncness.is_none() && (said.args.blocking || signature.shape == Shape::Unary);
     plain.retry_attempts = said.args.retry_attempts;
     plain.on_cancel = said.args.on_cancel;
     plain.deprecated = deprecated.as_ref().map(self::deprecated);
+
+    let own_error = signature.result.is_some();
+    let body = Body::of(item, signature.shape, &said.cfgs);
+    let default = match (&said.args.optional, &body) {
+        (Some(word), Some(_)) => {
+            let text = "the method has a body, which is what happens when it is left out; remove `optional`";
+            errors.push(syn::Error::new(word.span(), text));
+            None
+        }
+        (Some(word), None) if own_error => {
+            let text = "a method that is left out ends with a `Status`; write `Result<.., Status>`, or a body";
+            errors.push(syn::Error::new(word.span(), text));
+            None
+        }
+        (Some(_), None) => Some(DefaultBody::Unimplemented),
+        (None, body) => {
+            let defaults = records::defaults_ident(&service.ident);
+            body.as_ref().map(|body| body.call(&defaults))
+        }
+    };
+
+    let place = Place {
+        runtime: &args.runtime,
+        visibility: &service.visibility,
+        cfgs: service.cfgs.iter().chain(&said.cfgs).cloned().collect(),
+        path: service.plain().path(&plain),
+    };
+    let record = |suffix: &str| {
+        // A name that is none was reported.
+        let name = if is_name(&plain.name) { plain.name.clone() } else { usual.clone() };
+        format_ident!("{}{name}{suffix}", service.type_stem, span = ident.span())
+    };
+    let mut records = TokenStream::new();
+    let (input, arguments) = match signature.request {
+        Request::Record(ty) => (ty, None),
+        Request::Arguments(arguments) => {
+            let name = record("Request");
+            records.extend(records::of_arguments(&name, &arguments, &place));
+            (syn::parse_quote!(super::#name), Some(records::placed(arguments)))
+        }
+    };
+    let (output, value) = match signature.reply {
+        Sent::Record(ty) => (ty, None),
+        Sent::Value(value) => {
+            let name = record("Reply");
+            records.extend(records::of_value(&name, &value, &place));
+            (syn::parse_quote!(super::#name), Some(value.placed))
+        }
+    };
     let rust = RustMethod {
         ident: ident.clone(),
         docs: said.docs,
@@ -145,10 +209,11 @@ fn method(
         cfgs: said.cfgs,
         takes_context: signature.takes_context,
         takes_request: signature.takes_request,
-        input: signature.input,
-        output: signature.output,
+        input,
+        output,
+        forms: Forms { arguments, value, result: signature.result, default },
     };
-    Some((plain, rust, signature.written))
+    Some(Read { plain, rust, written: signature.written, records, body })
 }
 
 fn comments(docs: &[String]) -> Comments {

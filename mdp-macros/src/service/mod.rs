@@ -4,12 +4,15 @@ mod args;
 mod attributes;
 mod errors;
 mod lower;
+mod records;
 mod signature;
 mod stream;
 mod types;
 
 use lean_codegen::check;
-use lean_codegen::emit::{self, Options, RustModule, RustService, module_ident, type_ident};
+use lean_codegen::emit::{
+    self, Options, RustModule, RustService, dyn_ident, module_ident, type_ident,
+};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Item, ItemTrait};
@@ -44,6 +47,7 @@ fn the_trait(item: TokenStream) -> syn::Result<ItemTrait> {
 pub(crate) struct Read {
     pub(crate) service: RustService,
     written: Vec<(Vec<Attribute>, Written)>,
+    beside: TokenStream,
     options: Options,
     errors: Errors,
 }
@@ -52,13 +56,13 @@ pub(crate) struct Read {
 pub(crate) fn read(args: TokenStream, item: &ItemTrait) -> Read {
     let mut errors = Errors::default();
     let args = args::of_service(args, &mut errors);
-    let options = Options { runtime: args.runtime.clone(), ..Options::default() };
-    let Lowered { service, written } = lower::service(item, args, &mut errors);
-    Read { service, written, options, errors }
+    let options = Options { runtime: args.runtime.clone(), dynamic: true, ..Options::default() };
+    let Lowered { service, written, beside } = lower::service(item, args, &mut errors);
+    Read { service, written, beside, options, errors }
 }
 
 fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
-    let Read { mut service, written, options, mut errors } = read(args, item);
+    let Read { mut service, written, beside, options, mut errors } = read(args, item);
     check(&service, &options, &mut errors);
     if !errors.is_empty() {
         keep_sound_methods(&mut service);
@@ -66,7 +70,7 @@ fn of_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
     let (code, names) = (emit::service(&service, &options), names(&service));
     let written = written.iter().map(|(cfgs, written)| uses(&service, cfgs, written, &options));
     let errors = errors.into_compile_errors();
-    quote!(#errors #code #names #(#written)*)
+    quote!(#errors #code #names #(#written)* #beside)
 }
 
 fn check(service: &RustService, options: &Options, errors: &mut Errors) {
@@ -96,10 +100,13 @@ fn names(service: &RustService) -> TokenStream {
     let (cfgs, visibility, handler) = (&service.cfgs, &service.visibility, &service.ident);
     let (client_mod, client) = (module_ident(service, "client"), type_ident(service, "Client"));
     let (worker_mod, worker) = (module_ident(service, "worker"), type_ident(service, "Worker"));
+    let (dyn_mod, dynamic) = (module_ident(service, "dyn"), dyn_ident(service));
     quote! {
         #(#cfgs)*
         #[allow(deprecated, unreachable_pub, unused_imports)]
-        #visibility use self::{#client_mod::#client, #worker_mod::{#handler, #worker}};
+        #visibility use self::{
+            #client_mod::#client, #dyn_mod::#dynamic, #worker_mod::{#handler, #worker},
+        };
     }
 }
 
@@ -117,8 +124,16 @@ fn uses(
     wanted.extend(context.as_ref().map(|_| quote!(&#runtime::codegen::CallContext)));
     wanted.extend(requests.as_ref().map(|_| quote!(#runtime::codegen::Streaming<()>)));
     let taken = context.iter().chain(requests).map(|ty| quote!(_: #ty));
-    let same = quote_spanned! {written.status()=>
-        |#(#taken),*| -> #result { ::core::result::Result::Ok(()) }
+    // The generated code has an error of the user's own as the user wrote it.
+    let ends = match result {
+        Some(_) => quote!(-> ::core::result::Result<(), #runtime::codegen::Status>),
+        None => TokenStream::new(),
+    };
+    let same = match result {
+        Some(result) => quote_spanned! {written.status()=>
+            |#(#taken),*| -> #result { ::core::result::Result::Ok(()) }
+        },
+        None => quote!(|#(#taken),*| {}),
     };
     let replies = replies.as_ref().map(|replies| {
         // An `impl` type is allowed only in the signature of a function.
@@ -144,7 +159,7 @@ fn uses(
         #(#of_service)*
         #(#cfgs)*
         #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
-        const _: fn(#(#wanted),*) -> ::core::result::Result<(), #runtime::codegen::Status> = #same;
+        const _: fn(#(#wanted),*) #ends = #same;
         #replies
     }
 }

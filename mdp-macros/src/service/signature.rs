@@ -1,12 +1,14 @@
 //! Reads the request and the reply of a method from its signature.
 
+use lean_codegen::emit::HandlerResult;
 use lean_codegen::model::Shape;
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use syn::{
-    FnArg, GenericArgument, PatType, PathArguments, PathSegment, Receiver, ReturnType, Signature,
-    Type, TypeParamBound,
+    Attribute, FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, Receiver,
+    ReturnType, Signature, Type, TypeParamBound,
 };
 
+use super::args::MethodArgs;
 use super::errors::Errors;
 use super::stream;
 use super::types::{self, bare};
@@ -16,9 +18,42 @@ pub(super) struct Lowered {
     pub(super) shape: Shape,
     pub(super) takes_context: bool,
     pub(super) takes_request: bool,
-    pub(super) input: Type,
-    pub(super) output: Type,
+    pub(super) request: Request,
+    pub(super) reply: Sent,
+    /// The handler's result, if its error is not a `Status`.
+    pub(super) result: Option<HandlerResult>,
     pub(super) written: Written,
+}
+
+/// What goes one way.
+pub(super) enum Sent {
+    /// A record, as the generated modules write its type.
+    Record(Type),
+    /// A value, which is a field of a record.
+    Value(Value),
+}
+
+/// A value that is a field of a generated record.
+pub(super) struct Value {
+    /// The type as the user wrote it.
+    pub(super) written: Type,
+    /// The type as the generated modules write it.
+    pub(super) placed: Type,
+}
+
+/// The request of a method.
+pub(super) enum Request {
+    Record(Type),
+    /// Each argument is a field of a generated record.
+    Arguments(Vec<Argument>),
+}
+
+/// An argument that is a field of a generated record.
+pub(super) struct Argument {
+    pub(super) ident: Ident,
+    /// `#[mdp(..)]`, for the field.
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) value: Value,
 }
 
 /// The types that the generated code writes in its own form, as the user wrote them. The records are not included,
@@ -31,14 +66,14 @@ pub(super) struct Written {
     pub(super) requests: Option<Type>,
     /// `impl Stream<Item = Result<(), Status>>`
     pub(super) replies: Option<Type>,
-    /// `Result<(), Status>`
-    pub(super) result: Type,
+    /// `Result<(), Status>`. `None`: the handler has an error of its own.
+    pub(super) result: Option<Type>,
 }
 
 impl Written {
     /// The source position of `Status`.
     pub(super) fn status(&self) -> Span {
-        let last = last_segment(&self.result);
+        let last = self.result.as_ref().and_then(last_segment);
         let status = last.and_then(|last| arguments(last).filter_map(as_type).last());
         status.and_then(last_segment).map_or_else(Span::call_site, |status| status.ident.span())
     }
@@ -53,11 +88,11 @@ impl Written {
 /// Converts a signature. `None`: the signature has mistakes, which are among the errors.
 pub(super) fn of(
     signature: &Signature,
-    blocking: bool,
+    args: &MethodArgs,
     needs_outer_names: &mut bool,
     errors: &mut Errors,
 ) -> Option<Lowered> {
-    asyncness(signature, blocking, errors);
+    asyncness(signature, args.blocking, errors);
     head(signature, errors);
     let mut arguments = Arguments::default();
     for argument in &signature.inputs {
@@ -65,33 +100,112 @@ pub(super) fn of(
             errors.take(arguments.add(argument));
         }
     }
-    let request = arguments.request.map(stream::requests);
-    let request = request.map(|message| place(message, needs_outer_names, errors));
+    let takes_request = !arguments.requests.is_empty();
+    let request = request(&arguments, needs_outer_names, errors);
     // A generic parameter of the method has no name in the generated code.
     if !signature.generics.params.is_empty() {
         return None;
     }
-    let result = errors.take(result(signature));
-    let answer = result.and_then(|result| errors.take(record_or_status(result)));
-    let reply = answer.map(stream::replies);
-    let reply = reply.and_then(|message| place(message, needs_outer_names, errors))?;
-    let takes_request = request.is_some();
-    let request = request.unwrap_or_else(|| Some(Message::unit()))?;
+    let result = errors.take(result(signature))?;
+    let outcome = errors.take(outcome(result))?;
+    let reply = errors.take(stream::replies(outcome.reply))?;
+    let streams = reply.streams;
+    if let (true, Some(HandlerResult::Alias(alias))) = (streams, &outcome.result) {
+        errors.push(syn::Error::new_spanned(
+            alias,
+            "a stream of replies is written with its error; write `Result<impl Stream<..>, Status>`",
+        ));
+        return None;
+    }
+    let reply = sent(&reply, args.value.as_ref(), needs_outer_names, errors)?;
+    let handler_result = match outcome.result {
+        None => None,
+        Some(HandlerResult::Error(error)) => {
+            Some(HandlerResult::Error(errors.take(types::place_value(&error, needs_outer_names))?))
+        }
+        Some(HandlerResult::Alias(alias)) => {
+            Some(HandlerResult::Alias(errors.take(types::place_alias(&alias, needs_outer_names))?))
+        }
+    };
+    let (request, streamed) = request?;
     let many =
         |streams: bool, ty: Option<&Type>| ty.filter(|_| streams).map(stream::without_record);
+    let only = arguments.requests.first().map(|argument| &*argument.ty);
+    let own = handler_result.is_some();
     Some(Lowered {
-        shape: Shape::of(request.streams, reply.streams),
+        shape: Shape::of(streamed, streams),
         takes_context: arguments.context.is_some(),
         takes_request,
-        input: request.of,
-        output: reply.of,
+        request,
+        reply,
+        result: handler_result,
         written: Written {
             context: arguments.context.cloned(),
-            requests: many(request.streams, arguments.request),
-            replies: many(reply.streams, answer),
-            result: without_record(result?),
+            requests: many(streamed, only),
+            replies: many(streams, Some(outcome.reply)),
+            result: (!own).then(|| without_record(result)),
         },
     })
+}
+
+/// The request, and whether it is a stream. `None`: it has mistakes.
+fn request(
+    arguments: &Arguments<'_>,
+    needs_outer_names: &mut bool,
+    errors: &mut Errors,
+) -> Option<(Request, bool)> {
+    let requests = arguments.requests.as_slice();
+    let record = match requests {
+        [] => return Some((Request::Record(syn::parse_quote!(())), false)),
+        [one] => one.attrs.is_empty() && !types::is_value(&one.ty),
+        _ => false,
+    };
+    if let ([one], true) = (requests, record) {
+        let Message { streams, of } = errors.take(stream::requests(&one.ty))?;
+        let of = errors.take(types::place(of, needs_outer_names))?;
+        return Some((Request::Record(of), streams));
+    }
+    let fields: Vec<Option<Argument>> =
+        requests.iter().map(|argument| errors.take(field(argument, needs_outer_names))).collect();
+    let fields: Option<Vec<Argument>> = fields.into_iter().collect();
+    Some((Request::Arguments(fields?), false))
+}
+
+fn field(argument: &PatType, needs_outer_names: &mut bool) -> syn::Result<Argument> {
+    let ident = match &*argument.pat {
+        Pat::Ident(ident) if ident.subpat.is_none() && ident.by_ref.is_none() => {
+            ident.ident.clone()
+        }
+        other => {
+            return Err(syn::Error::new_spanned(
+                other,
+                "an argument is a field of the request and needs a name, such as `id`",
+            ));
+        }
+    };
+    let placed = types::place_value(&argument.ty, needs_outer_names)?;
+    let value = Value { written: (*argument.ty).clone(), placed };
+    Ok(Argument { ident, attributes: argument.attrs.clone(), value })
+}
+
+/// A reply, or the items of a stream of replies.
+fn sent(
+    reply: &Message<&Type>,
+    value: Option<&Ident>,
+    needs_outer_names: &mut bool,
+    errors: &mut Errors,
+) -> Option<Sent> {
+    if let (true, Some(value)) = (reply.streams, value) {
+        errors.push(syn::Error::new(
+            value.span(),
+            "a stream has records; put the value into a struct that derives `MdpRecord`",
+        ));
+    }
+    if reply.streams || (value.is_none() && !types::is_value(reply.of)) {
+        return errors.take(types::place(reply.of, needs_outer_names)).map(Sent::Record);
+    }
+    let placed = errors.take(types::place_value(reply.of, needs_outer_names))?;
+    Some(Sent::Value(Value { written: reply.of.clone(), placed }))
 }
 
 /// Checks that the method is `async` if and only if it does not block.
@@ -157,28 +271,32 @@ fn is_shared(receiver: &Receiver, signature: &Signature) -> bool {
 #[derive(Default)]
 struct Arguments<'a> {
     context: Option<&'a Type>,
-    request: Option<&'a Type>,
+    requests: Vec<&'a PatType>,
 }
 
 impl<'a> Arguments<'a> {
     /// Whether there are two requests, and one of them is a stream.
     fn streams(&self, another: &Type) -> bool {
-        let first = self.request.into_iter();
-        first.flat_map(|first| [first, another]).any(|ty| stream::streaming_of(ty).is_some())
+        let earlier = self.requests.iter().map(|argument| &*argument.ty);
+        !self.requests.is_empty()
+            && earlier.chain([another]).any(|ty| stream::streaming_of(ty).is_some())
     }
 
     fn add(&mut self, argument: &'a PatType) -> syn::Result<()> {
         let refuse = |text| Err(syn::Error::new_spanned(argument, text));
-        if let Some(attribute) = argument.attrs.first() {
-            let text = "an argument of a service's method takes no attributes; remove it";
+        let context = context(&argument.ty);
+        let foreign =
+            |attribute: &&Attribute| context.is_some() || !attribute.path().is_ident("mdp");
+        if let Some(attribute) = argument.attrs.iter().find(foreign) {
+            let text = "an argument of a service's method takes `#[mdp(..)]` only, as a field does; remove it";
             return Err(syn::Error::new_spanned(attribute, text));
         }
-        match context(&argument.ty) {
+        match context {
             Some(Lent::No) => refuse("the handler borrows the context; write `&CallContext`"),
             Some(Lent::Yes) if self.context.is_some() => {
                 refuse("one context is enough; remove this")
             }
-            Some(Lent::Yes) if self.request.is_some() => refuse(
+            Some(Lent::Yes) if !self.requests.is_empty() => refuse(
                 "the context goes before the request; write `&self, cx: &CallContext, req: ..`",
             ),
             Some(Lent::Yes) => {
@@ -186,14 +304,11 @@ impl<'a> Arguments<'a> {
                 Ok(())
             }
             None if self.streams(&argument.ty) => refuse(
-                "a method takes one record or one stream of them; what goes before a stream goes into its \
+                "a method takes values or one stream of records; what goes before a stream goes into its \
                  first record",
             ),
-            None if self.request.is_some() => refuse(
-                "a method takes one record; put all that it needs into one struct that derives `MdpRecord`",
-            ),
             None => {
-                self.request = Some(&argument.ty);
+                self.requests.push(argument);
                 Ok(())
             }
         }
@@ -221,22 +336,6 @@ fn context(ty: &Type) -> Option<Lent> {
 pub(super) struct Message<T> {
     pub(super) streams: bool,
     pub(super) of: T,
-}
-
-impl Message<Type> {
-    fn unit() -> Self {
-        Self { streams: false, of: syn::parse_quote!(()) }
-    }
-}
-
-fn place(
-    message: syn::Result<Message<&Type>>,
-    needs_outer_names: &mut bool,
-    errors: &mut Errors,
-) -> Option<Message<Type>> {
-    let Message { streams, of } = errors.take(message)?;
-    let of = errors.take(types::place(of, needs_outer_names))?;
-    Some(Message { streams, of })
 }
 
 fn gives_future(signature: &Signature) -> bool {
@@ -271,23 +370,43 @@ fn result(signature: &Signature) -> syn::Result<&Type> {
     }
 }
 
-/// Returns `T` of `Result<T, Status>`.
-pub(super) fn record_or_status(ty: &Type) -> syn::Result<&Type> {
-    let wanted = "a call ends with a record or a status; write `Result<Reply, Status>`";
+/// What a handler returns.
+struct Outcome<'a> {
+    reply: &'a Type,
+    /// `None`: the error is a `Status`.
+    result: Option<HandlerResult>,
+}
+
+/// Reads `Result<Reply, Status>`, `Result<Reply, Error>` or `Result<Reply>`.
+fn outcome(ty: &Type) -> syn::Result<Outcome<'_>> {
+    let wanted = "a call ends with a reply or a status; write `Result<Reply, Status>`";
     let Some(result) = last_segment(ty).filter(|last| last.ident == "Result") else {
         return Err(syn::Error::new_spanned(ty, wanted));
     };
     let types: Vec<&Type> = arguments(result).filter_map(as_type).collect();
     match types.as_slice() {
-        [record, status] if last_segment(status).is_some_and(|last| last.ident == "Status") => {
-            Ok(record)
+        [reply, status] if last_segment(status).is_some_and(|last| last.ident == "Status") => {
+            Ok(Outcome { reply, result: None })
         }
-        [_, other] => Err(syn::Error::new_spanned(
-            other,
-            "a call fails with `Status`, which the caller gets as it is; write `Status` and turn your \
-             own error into one where the trait is implemented",
-        )),
+        [reply, error] => {
+            Ok(Outcome { reply, result: Some(HandlerResult::Error((*error).clone())) })
+        }
+        [reply] => Ok(Outcome { reply, result: Some(HandlerResult::Alias(ty.clone())) }),
         _ => Err(syn::Error::new_spanned(ty, wanted)),
+    }
+}
+
+/// Returns `T` of `Result<T, Status>`, as the items of a stream have it.
+pub(super) fn record_or_status(ty: &Type) -> syn::Result<&Type> {
+    match outcome(ty)? {
+        Outcome { reply, result: None } => Ok(reply),
+        Outcome {
+            result: Some(HandlerResult::Error(other) | HandlerResult::Alias(other)), ..
+        } => Err(syn::Error::new_spanned(
+            other,
+            "a stream ends with `Status`, which the caller gets as it is; write `Result<Reply, Status>` and \
+                 turn your own error into one where the trait is implemented",
+        )),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Reads the streams of requests and replies.
 
-use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::{AssocType, GenericArgument, PathArguments, PathSegment, Token, Type, TypeParamBound};
 
 use super::signature::{self, Message, arguments, as_type, last_segment, record_or_status};
-use super::types::bare;
+use super::types::{as_text, bare};
 
 /// Reads a record, or a `Streaming` of records.
 ///
@@ -136,10 +135,4 @@ pub(super) fn without_record(ty: &Type) -> Type {
         // The first argument of these types is the record, too.
         _ => signature::without_record(&ty),
     }
-}
-
-/// Writes the type as a user would write it.
-fn as_text(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string();
-    text.replace(" :: ", "::").replace(":: ", "::").replace(" < ", "<").replace(" >", ">")
 }

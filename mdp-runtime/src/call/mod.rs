@@ -14,7 +14,10 @@ pub use context::CallContext;
 pub use mdp_call::codec::record::{Encoded, TypedMessage, decode, encode};
 pub use mdp_call::method::{Idempotency, MethodSpec, OnCancel, ServiceSpec};
 pub use request::{Reply, Request};
-pub use service::{HandlerFuture, Service, handling, requests, unknown_method};
+pub use service::{
+    AliasedResult, HandlerError, HandlerFuture, Service, alias_or_status, handling, or_status,
+    requests, unimplemented, unknown_method,
+};
 pub use streams::{Replies, Requests};
 
 pub(crate) use channel::{Answering, AnyChannel, Boxed};

@@ -17,6 +17,7 @@ use mdp_protocol::wire::Marks;
 use super::channel::Joined;
 use super::driver::{ResultReceiver, ResultSender};
 use super::kinds::{self, Unary};
+use super::reply::CallReply;
 use super::{Client, ClientCommand, Destination};
 use crate::blocking;
 use crate::call::{
@@ -52,7 +53,7 @@ const WAIT_GRACE: Duration = Duration::from_secs(1);
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a call does nothing until it is awaited, sent or waited for"]
+#[must_use = "a call does nothing until it is awaited: write `.await`, or `.wait()` in code that is not async"]
 pub struct Call<Rep, K = Unary> {
     client: Client,
     method: &'static MethodSpec,
@@ -221,7 +222,7 @@ impl<Rep, K> Call<Rep, K> {
     }
 }
 
-impl<Rep: TypedMessage> Call<Rep> {
+impl<Rep: CallReply> Call<Rep> {
     /// Makes a call of a method and encodes the request.
     #[doc(hidden)]
     pub fn new<Req: TypedMessage>(
@@ -292,7 +293,7 @@ impl<Rep: TypedMessage> Call<Rep> {
     /// The errors of `.await`. FAILED_PRECONDITION within async code, whose thread the wait would block; nothing is
     /// sent then. A blocking handler may wait, and so may code within tokio's `spawn_blocking`. DEADLINE_EXCEEDED one
     /// second after the deadline if the client's tokio runtime does not run and so cannot end the call.
-    pub fn wait(self) -> Result<Rep, Status> {
+    pub fn wait(self) -> Result<Rep::Value, Status> {
         self.wait_response().map(Response::into_message)
     }
 
@@ -301,7 +302,7 @@ impl<Rep: TypedMessage> Call<Rep> {
     /// # Errors
     ///
     /// The errors of [`wait`](Self::wait).
-    pub fn wait_response(self) -> Result<Response<Rep>, Status> {
+    pub fn wait_response(self) -> Result<Response<Rep::Value>, Status> {
         let method = self.method;
         blocking::check(method.path)?;
         let until = self.patience();
@@ -416,8 +417,8 @@ impl<Rep, K> Call<Rep, K> {
     }
 }
 
-impl<Rep: TypedMessage> IntoFuture for Call<Rep> {
-    type Output = Result<Rep, Status>;
+impl<Rep: CallReply> IntoFuture for Call<Rep> {
+    type Output = Result<Rep::Value, Status>;
     type IntoFuture = CallFuture<Rep>;
 
     fn into_future(self) -> CallFuture<Rep> {
@@ -492,8 +493,8 @@ impl<Rep> SendFuture<Rep> {
     }
 }
 
-impl<Rep: TypedMessage> Future for SendFuture<Rep> {
-    type Output = Result<Response<Rep>, Status>;
+impl<Rep: CallReply> Future for SendFuture<Rep> {
+    type Output = Result<Response<Rep::Value>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::Unsent(call) = &mut self.state {
@@ -506,7 +507,8 @@ impl<Rep: TypedMessage> Future for SendFuture<Rep> {
             self.state = State::Sent(call.make().0, method);
         }
         let State::Sent(ending, method) = &mut self.state else { return Poll::Pending };
-        let response = task::ready!(ending.poll(cx)).and_then(|reply| decoded(method, reply));
+        let response = task::ready!(ending.poll(cx));
+        let response = response.and_then(|reply| decoded::<Rep>(method, reply));
         Poll::Ready(response.map_err(|status| status.with_method(method.path)))
     }
 }
@@ -535,8 +537,8 @@ impl<Rep> CallFuture<Rep> {
     }
 }
 
-impl<Rep: TypedMessage> Future for CallFuture<Rep> {
-    type Output = Result<Rep, Status>;
+impl<Rep: CallReply> Future for CallFuture<Rep> {
+    type Output = Result<Rep::Value, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.inner).poll(cx).map_ok(Response::into_message)
@@ -588,12 +590,12 @@ fn of_bad_key(method: &'static MethodSpec, bad: &BadKey) -> (Ending, Option<Arc<
     (Ending::channel(Box::pin(ready(Err(codec::bad_metadata(bad)))), None), flow)
 }
 
-fn decoded<Rep: TypedMessage>(
+fn decoded<Rep: CallReply>(
     method: &'static MethodSpec,
     reply: Reply,
-) -> Result<Response<Rep>, Status> {
+) -> Result<Response<Rep::Value>, Status> {
     let Reply { payload, metadata, worker, attempts } = reply;
-    let message = Rep::decode_from(payload).map_err(|error| {
+    let message = Rep::read(payload).map_err(|error| {
         Status::internal(format!("the reply of {} cannot be read: {error}", method.path))
     })?;
     Ok(Response { message, metadata, worker, attempts })

@@ -3,8 +3,10 @@
 mod call;
 mod channel;
 mod driver;
+mod forward;
 mod kinds;
 mod raw;
+mod reply;
 mod sessions;
 
 use std::sync::Arc;
@@ -19,8 +21,10 @@ pub use call::{Call, CallFuture, Response, SendFuture};
 pub(crate) use call::{Ending, answered, at_client, metadata};
 pub(crate) use channel::handled;
 pub(crate) use driver::ClientCommand;
+pub use forward::{forward, forward_both};
 pub use kinds::{BidiStreaming, ClientStreaming, OpenFuture, ServerStreaming, Unary};
 pub(crate) use raw::RawCall;
+pub use reply::{CallReply, ValueOf, ValueRecord, reply_of};
 
 use crate::blocking;
 use crate::call::{Channel, Service};

@@ -2,10 +2,12 @@
 
 pub mod record;
 mod schema;
+pub mod wkt;
 
 pub use bytes::Bytes;
 pub use mdp_protocol::wire::CallKind;
 pub use prost;
+pub use prost::DecodeError;
 pub use prost_types;
 
 pub use schema::{
@@ -14,10 +16,14 @@ pub use schema::{
 };
 
 pub use crate::call::{
-    CallContext, Encoded, HandlerFuture, Idempotency, MethodSpec, OnCancel, Service, ServiceSpec,
-    TypedMessage, decode, encode, handling, requests, unknown_method,
+    AliasedResult, CallContext, Encoded, HandlerError, HandlerFuture, Idempotency, MethodSpec,
+    OnCancel, Service, ServiceSpec, TypedMessage, alias_or_status, decode, encode, handling,
+    or_status, requests, unimplemented, unknown_method,
 };
-pub use crate::client::{BidiStreaming, Call, Client, ClientStreaming, ServerStreaming, Unary};
-pub use crate::stream::{Stream, Streaming, send_replies};
+pub use crate::client::{
+    BidiStreaming, Call, CallReply, Client, ClientStreaming, ServerStreaming, Unary, ValueOf,
+    ValueRecord, forward, forward_both, reply_of,
+};
+pub use crate::stream::{Owner, Stream, Streaming, owned, send_replies};
 pub use crate::worker::blocking;
 pub use mdp_call::status::Status;

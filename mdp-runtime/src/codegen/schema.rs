@@ -97,7 +97,9 @@ use super::Idempotency;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no schema",
     label = "a schema cannot describe this type",
-    note = "derive `MdpRecord` for it, or use a type that derives it"
+    note = "derive `MdpRecord` for it, or use a type that derives it",
+    note = "in a service: for an argument that is no record write `#[mdp(1)]` before it, and for such a reply \
+            `#[mdp(value)]` above the method"
 )]
 pub trait Described: 'static {
     /// Adds the type and all types that it uses, and returns the type's full name.

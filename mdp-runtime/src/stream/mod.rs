@@ -9,6 +9,7 @@
 
 mod broadcast;
 mod flow;
+mod owned;
 mod replies;
 mod send_credit;
 mod sender;
@@ -21,6 +22,8 @@ pub use sender::RequestSender;
 pub use streaming::Streaming;
 
 pub(crate) use flow::{Carrier, Flow, cost, joined};
+#[doc(hidden)]
+pub use owned::{Owner, owned};
 #[doc(hidden)]
 pub use replies::send_replies;
 pub(crate) use send_credit::SendCredit;

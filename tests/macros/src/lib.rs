@@ -6,3 +6,4 @@
 
 pub mod everything;
 pub mod streams;
+pub mod values;

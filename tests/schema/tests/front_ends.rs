@@ -234,3 +234,57 @@ fn well_known_types_are_what_they_are_elsewhere() {
     }
     assert_eq!(files, 6);
 }
+
+/// Two enums whose values have one name in the schema.
+mod clash {
+    use mdp_runtime::MdpRecord;
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub enum Job {
+        StateDone = 0,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub enum JobState {
+        Done = 0,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub struct Both {
+        #[mdp(1)]
+        pub job: Job,
+        // In one record the compiler reports it.
+        #[mdp(2)]
+        pub states: Vec<States>,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub struct States {
+        #[mdp(1)]
+        pub states: Vec<JobState>,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub enum Renamed {
+        #[mdp(0, rename = "RENAMED_STATE_DONE")]
+        StateDone,
+    }
+
+    #[derive(MdpRecord, Clone, Debug, PartialEq)]
+    pub struct Apart {
+        #[mdp(1)]
+        pub job: Renamed,
+        #[mdp(2)]
+        pub states: Vec<JobState>,
+    }
+}
+
+#[test]
+fn values_of_two_enums_with_one_name_are_an_error() {
+    let schema = record_schema::<clash::Both>("a.v1");
+    let error = schema.to_proto().unwrap_err().to_string();
+    for part in ["`a.v1.Job`", "`a.v1.JobState`", "`a.v1.JOB_STATE_DONE`", "`rename` one of them"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(record_schema::<clash::Apart>("a.v1").to_proto().is_ok());
+}

@@ -8,7 +8,7 @@ use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
 use prost_types::FileDescriptorSet;
 use syn::{Attribute, Ident, Type};
 
-use crate::emit::{RustMethod, RustService, SchemaSource, names};
+use crate::emit::{Forms, RustMethod, RustService, SchemaSource, names};
 use crate::errors::{Mistake, Problem};
 use crate::model::{Deprecated, Files, Service, full_name};
 use crate::proto::Settings;
@@ -76,6 +76,7 @@ impl<'a> Binding<'a> {
             takes_request: true,
             input: self.message(&service.package, &method.input_type, &plain.input)?,
             output: self.message(&service.package, &method.output_type, &plain.output)?,
+            forms: Forms::default(),
         };
         to.push(plain.clone(), rust);
         Some(())

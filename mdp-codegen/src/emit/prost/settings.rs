@@ -61,6 +61,7 @@ impl Settings {
             runtime: runtime(&self.runtime_path).ok()?,
             client: self.client,
             worker: self.worker,
+            dynamic: false,
         })
     }
 

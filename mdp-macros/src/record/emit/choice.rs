@@ -1,9 +1,9 @@
 //! The code that encodes and decodes an enum with data.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{codec, parameters, place, read};
+use super::{codec, conversion, parameters, place, read};
 use crate::record::choice::{Alternative, Choice};
 
 /// Emits all implementations.
@@ -18,8 +18,8 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
             .alternatives
             .iter()
             .map(|alternative| {
-                let Alternative { ident, ty, kind, tag, .. } = alternative;
-                let (codec, tag) = (codec(ty, *kind), tag.number);
+                let Alternative { ident, ty, coding, tag, .. } = alternative;
+                let (codec, tag) = (codec(ty, coding), tag.number);
                 quote_spanned!(place(ty)=> Self::#ident(value) => <#codec as __mdp::Codec<#ty>>::#function(#tag, value #behind),)
             })
             .collect();
@@ -30,7 +30,16 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
     let schema = super::schema::choice(choice);
     let merge = choice.alternatives.iter().map(merge);
     let (parameters, read) = (parameters(), read());
+    let conversions = choice
+        .alternatives
+        .iter()
+        .map(|alternative| conversion(&alternative.ty, &alternative.coding));
+    let message = message(ident);
     quote! {
+        #(#conversions)*
+
+        #message
+
         #[automatically_derived]
         impl __mdp::Oneof for #ident {
             const FIELDS: &'static [(u32, &'static str)] = &[#(#fields),*];
@@ -60,9 +69,36 @@ pub(in crate::record) fn all(choice: &Choice<'_>) -> TokenStream {
     }
 }
 
+/// The enum as a message of its own: a field that is no oneof, a request or a reply.
+fn message(ident: &Ident) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl __mdp::FieldType for #ident {
+            type Codec = __mdp::Choice;
+        }
+
+        #[automatically_derived]
+        impl __mdp::TypedMessage for #ident {
+            fn encoded_len(&self) -> usize {
+                <Self as __mdp::Oneof>::encoded_len(self)
+            }
+
+            fn encode_to(&self, bytes: &mut __mdp::ByteVec) {
+                <Self as __mdp::Oneof>::encode(self, bytes);
+            }
+
+            fn decode_from(
+                bytes: __mdp::SharedBytes,
+            ) -> ::core::result::Result<Self, __mdp::DecodeError> {
+                __mdp::read_choice(bytes)
+            }
+        }
+    }
+}
+
 fn merge(alternative: &Alternative) -> TokenStream {
-    let Alternative { ident, ty, kind, tag, .. } = alternative;
-    let (codec, tag) = (codec(ty, *kind), tag.number);
+    let Alternative { ident, ty, coding, tag, .. } = alternative;
+    let (codec, tag) = (codec(ty, coding), tag.number);
     quote_spanned! {place(ty)=>
         #tag => {
             // With one variant only, there is no other.

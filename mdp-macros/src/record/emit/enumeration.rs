@@ -24,6 +24,9 @@ pub(in crate::record) fn all(enumeration: &Enumeration<'_>) -> TokenStream {
         None => (quote!(), quote!(::core::option::Option::None)),
     };
     let schema = super::schema::enumeration(enumeration);
+    let (name, package) = (&enumeration.container.name, enumeration.container.package.as_deref());
+    let package = package.unwrap_or_default();
+    let names = enumeration.values.iter().map(|value| &value.name.text);
     quote! {
         #[automatically_derived]
         impl ::core::default::Default for #ident {
@@ -56,6 +59,12 @@ pub(in crate::record) fn all(enumeration: &Enumeration<'_>) -> TokenStream {
         #[automatically_derived]
         impl __mdp::FieldType for #ident {
             type Codec = __mdp::Enum;
+            const ENUM: ::core::option::Option<__mdp::EnumNames> =
+                ::core::option::Option::Some(__mdp::EnumNames {
+                    package: #package,
+                    name: #name,
+                    values: &[#(#names),*],
+                });
         }
 
         #schema

@@ -4,19 +4,25 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, Lit, Type};
 
-use super::{codec, parameters, place, read};
-use crate::record::message::{Field, Message, Role, Value};
+use super::{codec, conversion, key_codec, parameters, place, read};
+use crate::record::message::{Coding, Field, Message, Role, Value};
 use crate::record::names;
-use crate::record::types::Container;
+use crate::record::scalars::Kind;
+use crate::record::types::{self, Carried, Container};
 
 /// Emits all implementations.
 pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
     let ident = message.ident;
     let default = default(message);
     let wire = wire(message);
-    let clashes = clashes(message);
+    let (clashes, values) = (clashes(message), values(message));
     let schema = super::schema::message(message);
+    let conversions = message
+        .numbered()
+        .into_iter()
+        .map(|(_, value)| conversion(&value.carried.value, &value.coding));
     quote! {
+        #(#conversions)*
         #default
         #wire
         #[automatically_derived]
@@ -25,6 +31,7 @@ pub(in crate::record) fn all(message: &Message<'_>) -> TokenStream {
         }
         #schema
         #clashes
+        #values
     }
 }
 
@@ -50,11 +57,11 @@ fn default(message: &Message<'_>) -> TokenStream {
 
 /// The value of an absent field.
 fn absent(field: &Field, value: &Value) -> TokenStream {
-    let layout = functions(field, value);
     let Some(default) = &value.default else {
-        return quote_spanned!(place(&field.ty)=> #layout::empty());
+        let (ty, layout) = (&field.ty, layout(value));
+        return quote_spanned!(place(ty)=> <#layout as __mdp::Empty<#ty>>::empty());
     };
-    let (ty, codec) = (&field.ty, codec(&field.ty, value.kind));
+    let (ty, codec) = (&field.ty, codec(&field.ty, &value.coding));
     let default = owned(ty, default);
     quote_spanned!(place(&default)=> __mdp::default_of::<#codec, #ty>(#default))
 }
@@ -81,18 +88,35 @@ fn functions(field: &Field, value: &Value) -> TokenStream {
 
 /// The layout of the field.
 pub(super) fn layout(value: &Value) -> TokenStream {
-    let span = place(&value.carried.value);
-    let codec = codec(&value.carried.value, value.kind);
-    match &value.carried.container {
-        Container::One if value.default.is_some() => quote_spanned!(span=> __mdp::Always<#codec>),
+    let Value { carried, coding, key, unpacked, .. } = value;
+    layout_of(carried, coding, *key, value.default.is_some(), *unpacked)
+}
+
+/// The layout of a field of this type.
+pub(super) fn layout_of(
+    carried: &Carried,
+    coding: &Coding,
+    key: Option<Kind>,
+    default: bool,
+    unpacked: bool,
+) -> TokenStream {
+    let span = place(&carried.value);
+    let codec = codec(&carried.value, coding);
+    match &carried.container {
+        Container::One if default => quote_spanned!(span=> __mdp::Always<#codec>),
+        // The type may be an alias of a list or a map.
+        Container::One if matches!(coding, Coding::Own) => {
+            let ty = &carried.value;
+            quote_spanned!(span=> __mdp::LayoutOf<#ty>)
+        }
         Container::One => quote_spanned!(span=> __mdp::Implicit<#codec>),
         Container::Optional => quote_spanned!(span=> __mdp::Optional<#codec>),
-        Container::Repeated if value.unpacked => {
+        Container::Repeated if unpacked => {
             quote_spanned!(span=> __mdp::Repeated<__mdp::Unpacked<#codec>>)
         }
         Container::Repeated => quote_spanned!(span=> __mdp::Repeated<#codec>),
-        Container::Map(key) => {
-            let key = super::codec(key, value.key);
+        Container::Map(ty) => {
+            let key = key_codec(ty, key);
             quote_spanned!(span=> __mdp::Map<#key, #codec>)
         }
     }
@@ -248,6 +272,22 @@ fn clashes(message: &Message<'_>) -> TokenStream {
                 const _: () = ::core::assert!(__mdp::name_is_free(#fields, #reserved), #text);
             });
         }
+        let (name, span) = (&oneof.name.text, oneof.name.span);
+        for (other, other_ty) in &oneofs {
+            let text = match other.ident == oneof.ident {
+                true => format!(
+                    "a variant of the oneof `{of}` is called `{name}` too; `rename` one of them"
+                ),
+                false => format!(
+                    "a variant of the oneof `{}` is called `{name}` too; `rename` one of them",
+                    other.ident
+                ),
+            };
+            let other_fields = self::fields(other_ty);
+            checks.extend(quote_spanned! {span=>
+                const _: () = ::core::assert!(__mdp::name_is_free(#other_fields, #name), #text);
+            });
+        }
         for (other, other_ty) in oneofs.iter().take(index) {
             let text = format!(
                 "the oneofs `{}` and `{of}` have a number or a name in common; change one of them",
@@ -263,6 +303,40 @@ fn clashes(message: &Message<'_>) -> TokenStream {
         }
     }
     checks
+}
+
+/// Emits checks of the enums in the fields, whose values share one namespace. Other enums of the package are compared
+/// when the schema is used.
+fn values(message: &Message<'_>) -> TokenStream {
+    let mut seen: Vec<String> = Vec::new();
+    let mut enums: Vec<TokenStream> = Vec::new();
+    let mut checks = TokenStream::new();
+    let text = "an enum of another field has a value of the same name in the schema; `rename` one of the variants";
+    for field in &message.fields {
+        let Role::Value(value) = &field.role else { continue };
+        let ty = &value.carried.value;
+        let own = matches!(value.coding, Coding::Own) && value.default.is_none();
+        if !own || is_std(ty) || seen.contains(&ty.to_token_stream().to_string()) {
+            continue;
+        }
+        seen.push(ty.to_token_stream().to_string());
+        let of = match &value.carried.container {
+            Container::One => quote_spanned!(place(ty)=> <#ty as __mdp::FieldLayout>::ENUM),
+            _ => quote_spanned!(place(ty)=> <#ty as __mdp::FieldType>::ENUM),
+        };
+        if !enums.is_empty() {
+            checks.extend(quote_spanned! {place(ty)=>
+                const _: () = ::core::assert!(__mdp::values_are_apart(&[#(#enums),*], #of), #text);
+            });
+        }
+        enums.push(of);
+    }
+    checks
+}
+
+/// Whether a type is one of Rust's own, by its name, and so no enum.
+fn is_std(ty: &Type) -> bool {
+    types::std_name(ty).is_none_or(|name| Kind::of(&name).next().is_some())
 }
 
 /// The numbers and names of a oneof's fields.

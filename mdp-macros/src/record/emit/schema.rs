@@ -67,11 +67,18 @@ pub(super) fn enumeration(enumeration: &Enumeration<'_>) -> TokenStream {
 pub(super) fn choice(choice: &Choice<'_>) -> TokenStream {
     let ident = choice.ident;
     let fields = choice.alternatives.iter().map(|alternative| {
-        let (ty, codec) = (&alternative.ty, codec(&alternative.ty, alternative.kind));
+        let (ty, codec) = (&alternative.ty, codec(&alternative.ty, &alternative.coding));
         let field =
             described_field(&alternative.name.text, alternative.tag.number, &alternative.notes);
         quote_spanned!(place(ty)=> <#codec as __mdp::Codec<#ty>>::field(message, &#field);)
     });
+    let (item, name) = (item(choice.container), choice.name_of_oneof());
+    let message = described(
+        ident,
+        &quote! {
+            schemas.message::<Self>(&#item, |message| message.oneof::<Self>(#name, &[]))
+        },
+    );
     quote! {
         #[automatically_derived]
         impl __mdp::DescribedOneof for #ident {
@@ -79,6 +86,8 @@ pub(super) fn choice(choice: &Choice<'_>) -> TokenStream {
                 #(#fields)*
             }
         }
+
+        #message
     }
 }
 

@@ -10,8 +10,8 @@ use prost::encoding::{encoded_len_varint, key_len, skip_field};
 use prost::{DecodeError, Message};
 
 use super::Place;
-use super::codec::{Codec, MapKey};
-use super::layout::Layout;
+use super::codec::{Codec, MapKey, Zero};
+use super::layout::{Empty, Layout};
 use super::unknown::Keep;
 use crate::codegen::schema::{Field, MessageBuilder};
 
@@ -25,18 +25,27 @@ pub struct Map<KC, VC>(PhantomData<(KC, VC)>);
 
 macro_rules! layout {
     ($map:ty, [$($generics:tt)*], [$($bounds:tt)*]) => {
-        impl<K, V, KC, VC, $($generics)*> Layout<$map> for Map<KC, VC>
+        impl<K, V, KC, VC, $($generics)*> Empty<$map> for Map<KC, VC>
         where
             K: Send + Sync,
             V: Send + Sync,
-            KC: Codec<K> + MapKey,
+            KC: Zero<K> + MapKey,
             VC: Codec<V>,
             $($bounds)*
         {
             fn empty() -> $map {
                 Default::default()
             }
+        }
 
+        impl<K, V, KC, VC, $($generics)*> Layout<$map> for Map<KC, VC>
+        where
+            K: Send + Sync,
+            V: Send + Sync,
+            KC: Zero<K> + MapKey,
+            VC: Codec<V>,
+            $($bounds)*
+        {
             fn encode(tag: u32, field: &$map, buf: &mut impl BufMut) {
                 for (key, value) in field {
                     encode_key(tag, WireType::LengthDelimited, buf);
@@ -64,10 +73,8 @@ macro_rules! layout {
                 ctx: DecodeContext,
                 keep: &mut impl Keep,
             ) -> Result<(), DecodeError> {
-                let read = Entry::<K, V, KC, VC>::read(place, buf, ctx, keep)?;
-                if let Some(entry) = read {
-                    field.insert(entry.key, entry.value);
-                }
+                let entry = Entry::<K, V, KC, VC>::read(place, buf, ctx, keep)?;
+                field.extend(entry);
                 Ok(())
             }
         }
@@ -77,10 +84,14 @@ macro_rules! layout {
 layout!(BTreeMap<K, V>, [], [K: Ord]);
 layout!(HashMap<K, V, S>, [S], [K: Eq + Hash, S: BuildHasher + Default]);
 
-fn encode_entry<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V, buf: &mut impl BufMut) {
+fn encode_key_of<K, KC: Codec<K>>(key: &K, buf: &mut impl BufMut) {
     if !KC::is_zero_in_map(key) {
         KC::encode(KEY, key, buf);
     }
+}
+
+fn encode_entry<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V, buf: &mut impl BufMut) {
+    encode_key_of::<K, KC>(key, buf);
     if !VC::is_zero_in_map(value) {
         VC::encode(VALUE, value, buf);
     }
@@ -95,7 +106,8 @@ fn entry_len<K, V, KC: Codec<K>, VC: Codec<V>>(key: &K, value: &V) -> usize {
 /// One entry of a map. It is a message, so prost checks its length and its depth.
 struct Entry<K, V, KC, VC> {
     key: K,
-    value: V,
+    /// `None`: no value has come.
+    value: Option<V>,
     /// The enum's number, if the value is an enum without a variant for the number.
     unknown: Option<i32>,
     codecs: PhantomData<fn() -> (KC, VC)>,
@@ -105,32 +117,37 @@ impl<K, V, KC, VC> Entry<K, V, KC, VC>
 where
     K: Send + Sync,
     V: Send + Sync,
-    KC: Codec<K>,
+    KC: Zero<K>,
     VC: Codec<V>,
 {
+    fn empty() -> Self {
+        Entry { key: KC::zero(), value: None, unknown: None, codecs: PhantomData }
+    }
+
     /// Decodes an entry. `None` if the value has no variant and `keep` has stored the whole entry.
     fn read(
         place: Place,
         buf: &mut impl Buf,
         ctx: DecodeContext,
         keep: &mut impl Keep,
-    ) -> Result<Option<Self>, DecodeError> {
-        let mut entry =
-            Entry { key: KC::zero(), value: VC::zero(), unknown: None, codecs: PhantomData };
+    ) -> Result<Option<(K, V)>, DecodeError> {
+        let mut entry = Self::empty();
         encoding::message::merge(place.wire, &mut entry, buf, ctx)?;
         if let Some(number) = entry.unknown {
             let kept = keep.bytes(place.tag, || {
                 let mut bytes = Vec::new();
-                encode_entry::<K, V, KC, VC>(&entry.key, &VC::zero(), &mut bytes);
+                encode_key_of::<K, KC>(&entry.key, &mut bytes);
                 encoding::int32::encode(VALUE, &number, &mut bytes);
                 bytes
             });
             if kept {
                 return Ok(None);
             }
-            entry.value = VC::zero();
+            entry.value = None;
         }
-        Ok(Some(entry))
+        let value = entry.value.or_else(VC::absent);
+        let value = value.ok_or_else(|| super::invalid("an entry of the map has no value"))?;
+        Ok(Some((entry.key, value)))
     }
 }
 
@@ -138,11 +155,13 @@ impl<K, V, KC, VC> Message for Entry<K, V, KC, VC>
 where
     K: Send + Sync,
     V: Send + Sync,
-    KC: Codec<K>,
+    KC: Zero<K>,
     VC: Codec<V>,
 {
     fn encode_raw(&self, buf: &mut impl BufMut) {
-        encode_entry::<K, V, KC, VC>(&self.key, &self.value, buf);
+        if let Some(value) = &self.value {
+            encode_entry::<K, V, KC, VC>(&self.key, value, buf);
+        }
     }
 
     fn merge_field(
@@ -155,7 +174,7 @@ where
         match tag {
             KEY => KC::merge(&mut self.key, wire, buf, ctx).map(drop),
             VALUE => {
-                self.unknown = VC::merge(&mut self.value, wire, buf, ctx)?;
+                self.unknown = VC::merge_optional(&mut self.value, wire, buf, ctx)?;
                 Ok(())
             }
             _ => skip_field(wire, tag, buf, ctx),
@@ -163,12 +182,10 @@ where
     }
 
     fn encoded_len(&self) -> usize {
-        entry_len::<K, V, KC, VC>(&self.key, &self.value)
+        self.value.as_ref().map_or(0, |value| entry_len::<K, V, KC, VC>(&self.key, value))
     }
 
     fn clear(&mut self) {
-        self.key = KC::zero();
-        self.value = VC::zero();
-        self.unknown = None;
+        *self = Self::empty();
     }
 }

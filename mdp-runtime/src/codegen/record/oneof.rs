@@ -6,7 +6,7 @@ use prost::encoding::DecodeContext;
 
 use super::Place;
 use super::codec::Codec;
-use super::layout::{Implicit, Layout, read};
+use super::layout::{merge, read};
 use super::unknown::Keep;
 use crate::codegen::schema::{DescribedOneof, MessageBuilder};
 
@@ -58,7 +58,7 @@ pub fn merge_variant<T, C: Codec<T>>(
     keep: &mut impl Keep,
 ) -> Result<Option<T>, DecodeError> {
     match current {
-        Some(value) => Implicit::<C>::merge(value, place, buf, ctx, keep).map(|()| None),
+        Some(value) => merge::<T, C>(value, place, buf, ctx, keep).map(|()| None),
         None => read::<T, C>(place, buf, ctx, keep),
     }
 }
@@ -93,7 +93,7 @@ pub const fn tag_is_free(fields: &[(u32, &str)], tag: u32) -> bool {
 pub const fn name_is_free(fields: &[(u32, &str)], name: &str) -> bool {
     let mut fields = fields;
     while let [(_, taken), rest @ ..] = fields {
-        if equal(taken.as_bytes(), name.as_bytes()) {
+        if same_text(taken, name) {
             return false;
         }
         fields = rest;
@@ -123,6 +123,11 @@ pub const fn are_apart(one: &[(u32, &str)], other: &[(u32, &str)]) -> bool {
         one = rest;
     }
     true
+}
+
+/// Whether two texts are equal. Evaluated when a record is compiled.
+pub(super) const fn same_text(one: &str, other: &str) -> bool {
+    equal(one.as_bytes(), other.as_bytes())
 }
 
 const fn equal(mut one: &[u8], mut other: &[u8]) -> bool {

@@ -5,6 +5,7 @@
 use super::{
     Described, DescribedOneof, Field, Item, Label, MessageBuilder, Scalar, SchemaBuilder, TypeName,
 };
+use crate::codegen::wkt;
 
 const PACKAGE: Option<&str> = Some("google.protobuf");
 
@@ -29,6 +30,31 @@ impl Described for prost_types::Duration {
 fn seconds_and_nanos(message: &mut MessageBuilder<'_>) {
     message.scalar(&Field::new("seconds", 1, Label::Implicit), Scalar::Int64);
     message.scalar(&Field::new("nanos", 2, Label::Implicit), Scalar::Int32);
+}
+
+/// The wrappers: one field, `value`.
+macro_rules! wrappers {
+    ($($name:ident = $scalar:ident,)*) => {$(
+        impl Described for wkt::$name {
+            fn describe(schemas: &mut SchemaBuilder) -> TypeName {
+                schemas.known::<Self>("wrappers", stringify!($name), |message| {
+                    message.scalar(&Field::new("value", 1, Label::Implicit), Scalar::$scalar);
+                })
+            }
+        }
+    )*};
+}
+
+wrappers! {
+    DoubleValue = Double,
+    FloatValue = Float,
+    Int64Value = Int64,
+    UInt64Value = Uint64,
+    Int32Value = Int32,
+    UInt32Value = Uint32,
+    BoolValue = Bool,
+    StringValue = String,
+    BytesValue = Bytes,
 }
 
 impl Described for prost_types::Any {

@@ -31,4 +31,27 @@ struct Login {
     address: Option<Address>,
 }
 
+#[derive(MdpRecord)]
+enum Way {
+    #[mdp(8)]
+    Way(String),
+    #[mdp(9)]
+    Other(String),
+}
+
+#[derive(MdpRecord)]
+enum Side {
+    #[mdp(10)]
+    Left(String),
+}
+
+/// The name of a oneof is one among those of the fields.
+#[derive(MdpRecord)]
+struct Travel {
+    #[mdp(oneof)]
+    way: Option<Way>,
+    #[mdp(oneof, rename = "other")]
+    side: Option<Side>,
+}
+
 fn main() {}

@@ -1,4 +1,4 @@
-//! A oneof of something else, and a choice that is no oneof.
+//! A oneof of something else, and an enum with data that may be absent.
 
 use mdp_runtime::MdpRecord;
 
@@ -17,7 +17,7 @@ struct Login {
 #[derive(MdpRecord)]
 struct Logout {
     #[mdp(1)]
-    contact: Option<Contact>,
+    contact: Contact,
 }
 
 fn main() {}

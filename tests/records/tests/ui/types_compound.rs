@@ -6,8 +6,6 @@ use mdp_runtime::MdpRecord;
 struct Login {
     #[mdp(1)]
     pair: (u32, String),
-    #[mdp(2)]
-    key: [u8; 32],
     #[mdp(3)]
     points: [f64; 3],
     #[mdp(4)]
@@ -16,8 +14,6 @@ struct Login {
     object: Box<dyn std::fmt::Debug + Send + Sync>,
     #[mdp(7)]
     number: Box<u32>,
-    #[mdp(8)]
-    text: Box<str>,
     #[mdp(9)]
     list: Box<[u32]>,
     #[mdp(10)]

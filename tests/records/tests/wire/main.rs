@@ -12,6 +12,7 @@ mod properties;
 mod python;
 mod random;
 mod schema;
+mod types;
 mod unknown;
 
 use std::fmt::Debug;
