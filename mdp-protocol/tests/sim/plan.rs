@@ -155,7 +155,9 @@ impl Plan {
         plan.calm = plan.faults.is_empty()
             && plan.drop + plan.full + plan.stuck + plan.deaf == 0
             && plan.hostiles == 0
-            && plan.broker.limits.unread_bytes == Limits::default().unread_bytes;
+            && plan.broker.limits.unread_bytes == Limits::default().unread_bytes
+            // A worker whose answers are on their way for longer counts as one that does not answer (R43).
+            && plan.broker.overrun.as_ms() > 2 * plan.delay;
         plan
     }
 
