@@ -17,6 +17,16 @@ pub(crate) struct Index<'a> {
     pub(crate) services: BTreeMap<String, Declared<'a, ServiceDescriptorProto>>,
     /// The enums of values. The full name of a value is that of a neighbour of its enum.
     values: BTreeMap<String, String>,
+    /// By the full name of the message that is extended, and by number.
+    pub(crate) extensions: BTreeMap<String, BTreeMap<i32, Extension<'a>>>,
+}
+
+/// A field that is declared outside of its message.
+#[derive(Debug)]
+pub(crate) struct Extension<'a> {
+    pub(crate) name: String,
+    pub(crate) file: &'a FileDescriptorProto,
+    pub(crate) item: &'a FieldDescriptorProto,
 }
 
 /// A declaration and its file.
@@ -47,6 +57,7 @@ impl<'a> Index<'a> {
             for item in &file.message_type {
                 index.message(file, scope, item)?;
             }
+            index.extend(file, scope, &file.extension);
             for item in &file.service {
                 let name = join(scope, item.name());
                 index.free(&name)?;
@@ -70,8 +81,22 @@ impl<'a> Index<'a> {
         for nested in &item.nested_type {
             self.message(file, &name, nested)?;
         }
+        self.extend(file, &name, &item.extension);
         self.messages.insert(name, Declared { file, item });
         Ok(())
+    }
+
+    fn extend(
+        &mut self,
+        file: &'a FileDescriptorProto,
+        scope: &str,
+        extensions: &'a [FieldDescriptorProto],
+    ) {
+        for item in extensions {
+            let of = item.extendee().trim_start_matches('.').to_owned();
+            let extension = Extension { name: join(scope, item.name()), file, item };
+            self.extensions.entry(of).or_default().insert(item.number(), extension);
+        }
     }
 
     fn enumeration(

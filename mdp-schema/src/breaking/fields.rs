@@ -7,7 +7,7 @@ use super::renamed::What;
 use super::reserved::Reserved;
 use super::{Check, Level, Rule, enums};
 use crate::fields::{Cardinality, keyword};
-use crate::index::{Declared, Index, entry};
+use crate::index::{Declared, Extension, Index, entry};
 use crate::print::json_name;
 
 /// A field with its message and its file.
@@ -146,6 +146,28 @@ impl<'a> Check<'a> {
         self.same(Rule::FieldSameJsonName, element, (old.json(), new.json()), |old, new| {
             format!("its name in JSON changed from `{old}` to `{new}`")
         });
+        self.content(element, old, new);
+    }
+
+    /// Compares two extensions with one number. Their name in JSON is their full name.
+    pub(super) fn extension(
+        &mut self,
+        of: &str,
+        message: (&'a DescriptorProto, &'a DescriptorProto),
+        old: &Extension<'a>,
+        new: &Extension<'a>,
+    ) {
+        let element = format!("{of}.[{}]", old.name);
+        self.file = new.file.name().to_owned();
+        self.same(Rule::FieldSameName, &element, (&old.name, &new.name), |_, name| {
+            format!("the extension {} is called `{name}` now", new.item.number())
+        });
+        let old = Field { file: old.file, message: message.0, field: old.item };
+        let new = Field { file: new.file, message: message.1, field: new.item };
+        self.content(&element, &old, &new);
+    }
+
+    fn content(&mut self, element: &str, old: &Field<'a>, new: &Field<'a>) {
         self.default(element, old, new);
         self.cardinality(element, old, new);
         self.kind(element, old, new);

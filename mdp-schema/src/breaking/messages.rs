@@ -23,6 +23,20 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Compares the extensions of messages. One that is gone breaks nothing: its bytes are kept as an unknown field.
+    pub(super) fn extensions(&mut self, scope: &Scope<'_>) {
+        for (of, olds) in self.old.extensions.iter().filter(|(name, _)| scope.has_type(name)) {
+            let messages = (self.old.messages.get(of), self.new.messages.get(of));
+            let (Some(before), Some(after)) = messages else { continue };
+            let Some(news) = self.new.extensions.get(of) else { continue };
+            for (number, old) in olds {
+                if let Some(new) = news.get(number) {
+                    self.extension(of, (before.item, after.item), old, new);
+                }
+            }
+        }
+    }
+
     /// Compares what is in two messages, except for what they reserve.
     pub(super) fn message(
         &mut self,

@@ -117,6 +117,7 @@ pub fn compare(
     check.packages(&old.file, &new.file, &scope);
     check.services(&scope);
     check.messages(&scope);
+    check.extensions(&scope);
     check.enums(&scope);
     check.renamed();
     check.found.sort();

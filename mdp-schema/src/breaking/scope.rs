@@ -1,6 +1,6 @@
 //! The declarations that count: what the services of the old schema reach, and the files that were named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
@@ -59,6 +59,11 @@ impl<'a> Scope<'a> {
                 self.files.insert(message.file.name());
                 let used = message.item.field.iter().filter(|it| !it.type_name().is_empty());
                 open.extend(used.map(|field| without_dot(field.type_name())));
+                for extension in index.extensions.get(&name).into_iter().flat_map(BTreeMap::values)
+                {
+                    self.files.insert(extension.file.name());
+                    open.push(without_dot(extension.item.type_name()));
+                }
             } else if let Some(item) = index.enums.get(&name) {
                 if is_googles(item.file) {
                     continue;

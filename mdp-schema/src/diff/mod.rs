@@ -2,7 +2,7 @@
 
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{
     FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
@@ -53,6 +53,7 @@ pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Result<Vec<Chan
     diff.files(&old.file, &new.file);
     diff.services();
     diff.messages();
+    diff.extensions();
     diff.enums();
     // Within an element the changes stay in the order in which they were found.
     diff.changes
@@ -194,6 +195,18 @@ impl<'a> Diff<'a> {
         }
     }
 
+    fn extensions(&mut self) {
+        for of in names(&self.old.extensions, &self.new.extensions) {
+            let none = BTreeMap::new();
+            let olds = self.old.extensions.get(of).unwrap_or(&none);
+            let none = BTreeMap::new();
+            let news = self.new.extensions.get(of).unwrap_or(&none);
+            for number in olds.keys().chain(news.keys()).copied().collect::<BTreeSet<i32>>() {
+                self.extension(of, olds.get(&number), news.get(&number));
+            }
+        }
+    }
+
     fn enums(&mut self) {
         for name in names(&self.old.enums, &self.new.enums) {
             let both = (self.old.enums.get(name), self.new.enums.get(name));
@@ -205,10 +218,7 @@ impl<'a> Diff<'a> {
 }
 
 /// The names of both schemas.
-fn names<'i, T>(
-    old: &'i std::collections::BTreeMap<String, T>,
-    new: &'i std::collections::BTreeMap<String, T>,
-) -> BTreeSet<&'i str> {
+fn names<'i, T>(old: &'i BTreeMap<String, T>, new: &'i BTreeMap<String, T>) -> BTreeSet<&'i str> {
     old.keys().chain(new.keys()).map(String::as_str).collect()
 }
 

@@ -6,7 +6,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
 
 use super::Diff;
 use crate::fields::{Cardinality, can_be_packed, keyword, oneof};
-use crate::index::{Declared, Index, entry, join, listed, values};
+use crate::index::{Declared, Extension, Index, entry, is_googles, join, listed, values};
 use crate::print::{in_words, json_name};
 
 impl<'a> Diff<'a> {
@@ -46,6 +46,41 @@ impl<'a> Diff<'a> {
         self.reserved(name, &reserved(old.item), &reserved(new.item));
     }
 
+    /// Compares the extensions with one number of a message.
+    pub(super) fn extension(
+        &mut self,
+        of: &str,
+        old: Option<&Extension<'a>>,
+        new: Option<&Extension<'a>>,
+    ) {
+        let Some(named) = old.or(new).filter(|it| !is_googles(it.file)) else { return };
+        let element = format!("{of}.[{}]", named.name);
+        self.file = new.unwrap_or(named).file.name().to_owned();
+        // An extension is in no oneof, so its message does not matter.
+        let outside = DescriptorProto::default();
+        match (old, new) {
+            (Some(old), Some(new)) => {
+                if old.name != new.name {
+                    self.say(&element, format!("the extension is called `{}` now", new.name));
+                }
+                self.content(
+                    &element,
+                    (&Declared { file: old.file, item: &outside }, old.item),
+                    (&Declared { file: new.file, item: &outside }, new.item),
+                );
+            }
+            (None, Some(new)) => {
+                let kind =
+                    described(self.new, &Declared { file: new.file, item: &outside }, new.item);
+                self.say(&element, format!("the extension {} is new: {kind}", new.item.number()));
+            }
+            (Some(old), None) => {
+                self.say(&element, format!("the extension {} is gone", old.item.number()));
+            }
+            (None, None) => {}
+        }
+    }
+
     fn field(
         &mut self,
         element: &str,
@@ -59,10 +94,7 @@ impl<'a> Diff<'a> {
                 format!("the field {} is called `{}` now", before.number(), after.name()),
             );
         }
-        let kinds = (described(self.old, old.0, before), described(self.new, new.0, after));
-        if kinds.0 != kinds.1 {
-            self.say(element, format!("its type is {} now, in place of {}", kinds.1, kinds.0));
-        }
+        self.content(element, old, new);
         match (oneof(old.0.item, before), oneof(new.0.item, after)) {
             (old, new) if old == new => {}
             (_, Some(new)) => self.say(element, format!("it is in the oneof `{new}` now")),
@@ -71,17 +103,31 @@ impl<'a> Diff<'a> {
                 self.say(element, format!("it is no longer in the oneof `{old}`"));
             }
         }
-        match (&before.default_value, &after.default_value) {
-            (old, new) if old == new => {}
-            (_, Some(new)) => self.say(element, format!("its default is `{new}` now")),
-            (_, None) => self.say(element, "it has no default any more"),
-        }
         let json = |field: &FieldDescriptorProto| {
             field.json_name.clone().unwrap_or_else(|| json_name(field.name()))
         };
         // With another name goes another name in JSON.
         if before.name() == after.name() && json(before) != json(after) {
             self.say(element, format!("its name in JSON is `{}` now", json(after)));
+        }
+    }
+
+    /// Compares what fields and extensions have.
+    fn content(
+        &mut self,
+        element: &str,
+        old: (&Declared<'_, DescriptorProto>, &FieldDescriptorProto),
+        new: (&Declared<'_, DescriptorProto>, &FieldDescriptorProto),
+    ) {
+        let (before, after) = (old.1, new.1);
+        let kinds = (described(self.old, old.0, before), described(self.new, new.0, after));
+        if kinds.0 != kinds.1 {
+            self.say(element, format!("its type is {} now, in place of {}", kinds.1, kinds.0));
+        }
+        match (&before.default_value, &after.default_value) {
+            (old, new) if old == new => {}
+            (_, Some(new)) => self.say(element, format!("its default is `{new}` now")),
+            (_, None) => self.say(element, "it has no default any more"),
         }
         let deprecated =
             |it: &FieldDescriptorProto| it.options.as_ref().and_then(|it| it.deprecated);

@@ -7,8 +7,6 @@ mod known;
 mod raw;
 mod values;
 
-use prost_types::FileDescriptorSet;
-
 use crate::index::Index;
 pub(crate) use raw::Kept;
 use values::Values;
@@ -28,8 +26,8 @@ pub(crate) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    pub(crate) fn of(index: &'a Index<'a>, set: &'a FileDescriptorSet) -> Self {
-        Self { values: Values::of(index, set) }
+    pub(crate) fn of(index: &'a Index<'a>) -> Self {
+        Self { values: Values::of(index) }
     }
 
     /// Prints the encoded options of one kind, for instance `FieldOptions`. `name` gives the name of an extension as it

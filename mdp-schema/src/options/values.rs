@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
 
 use super::{Printed, known};
 use crate::fields::can_be_packed;
-use crate::index::{Index, join};
+use crate::index::Index;
 use crate::strings::{quoted, quoted_bytes};
 
 /// Messages within messages that are printed. What is deeper counts as unknown.
@@ -20,8 +20,6 @@ const MAP_ENTRY: u32 = 7;
 /// The declarations by which values are printed.
 pub(super) struct Values<'a> {
     index: &'a Index<'a>,
-    /// The extensions by the message that they extend, and their number, with their full name.
-    extensions: HashMap<String, BTreeMap<i32, (String, &'a FieldDescriptorProto)>>,
     messages: HashMap<String, DescriptorProto>,
     enums: HashMap<String, EnumDescriptorProto>,
 }
@@ -43,36 +41,12 @@ enum Wire<'b> {
 type Fields<'b> = BTreeMap<u32, Vec<Wire<'b>>>;
 
 impl<'a> Values<'a> {
-    pub(super) fn of(index: &'a Index<'a>, set: &'a FileDescriptorSet) -> Self {
+    pub(super) fn of(index: &'a Index<'a>) -> Self {
         let full = |name: Option<&str>| format!("google.protobuf.{}", name.unwrap_or_default());
-        let mut values = Self {
+        Self {
             index,
-            extensions: HashMap::new(),
             messages: known::messages().map(|item| (full(item.name.as_deref()), item)).collect(),
             enums: known::enums().map(|item| (full(item.name.as_deref()), item)).collect(),
-        };
-        for file in &set.file {
-            values.extend(file.package(), &file.extension);
-            for message in &file.message_type {
-                values.extend_in(file.package(), message);
-            }
-        }
-        values
-    }
-
-    fn extend_in(&mut self, scope: &str, message: &'a DescriptorProto) {
-        let scope = join(scope, message.name());
-        self.extend(&scope, &message.extension);
-        for nested in &message.nested_type {
-            self.extend_in(&scope, nested);
-        }
-    }
-
-    fn extend(&mut self, scope: &str, extensions: &'a [FieldDescriptorProto]) {
-        for field in extensions {
-            let of = field.extendee().trim_start_matches('.');
-            let named = (join(scope, field.name()), field);
-            self.extensions.entry(of.to_owned()).or_default().insert(field.number(), named);
         }
     }
 
@@ -117,8 +91,8 @@ impl<'a> Values<'a> {
                 return Some(Found { item, extension: None });
             }
         }
-        let (full, item) = self.extensions.get(message)?.get(&number)?;
-        Some(Found { item, extension: Some(full) })
+        let extension = self.index.extensions.get(message)?.get(&number)?;
+        Some(Found { item: extension.item, extension: Some(&extension.name) })
     }
 
     /// Prints the values of a field, one for each time that it is to be written. `within`: they are part of a message.

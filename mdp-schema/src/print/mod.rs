@@ -55,7 +55,7 @@ pub(crate) fn printed(
     if let Some(file) = crate::files::circle(set) {
         return Err(SchemaError::Circle(file.to_owned()));
     }
-    let (names, options) = (Names::of(set), Options::of(&index, set));
+    let (names, options) = (Names::of(set), Options::of(&index));
     let kept = Kept::of_set(bytes).map_err(SchemaError::NotDescriptors)?;
     let own = set.file.iter().zip(kept);
     let own = own.filter(|(file, _)| !file.name().starts_with("google/protobuf/"));

@@ -134,6 +134,28 @@ fn enums_defaults_and_files() {
     assert_eq!(lines(&old, &new), expected);
 }
 
+#[test]
+fn extensions() {
+    let old = proto2(
+        "message M { extensions 100 to 199; }
+         extend M { optional int32 a = 100; optional int32 gone = 101; optional int32 c = 102; }",
+    );
+    let new = proto2(
+        "message M { extensions 100 to 199; }
+         extend M { optional int64 a = 100; optional int32 c2 = 102 [deprecated = true]; }
+         message In { extend M { repeated string fresh = 103; } }",
+    );
+    let expected = [
+        "a.v1.In: the message is new",
+        "a.v1.M.[a.v1.In.fresh]: the extension 103 is new: `repeated string`",
+        "a.v1.M.[a.v1.a]: its type is `optional int64` now, in place of `optional int32`",
+        "a.v1.M.[a.v1.c]: the extension is called `a.v1.c2` now",
+        "a.v1.M.[a.v1.c]: it is deprecated now",
+        "a.v1.M.[a.v1.gone]: the extension 101 is gone",
+    ];
+    assert_eq!(lines(&old, &new), expected);
+}
+
 /// The comparison that finds breaking changes and this one look at the same things: what breaks is a difference.
 #[test]
 fn what_breaks_differs() {
