@@ -389,3 +389,63 @@ impl fmt::Debug for Status {
 }
 
 impl Error for Status {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::{fmt, io};
+
+    use super::{Code, Status};
+
+    /// An error with a source.
+    #[derive(Debug)]
+    struct Outer(Box<dyn Error + Send + Sync>);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the store failed")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn the_code_of_an_io_error_never_speaks_of_what_the_caller_asked_for() {
+        for (kind, code) in [
+            (io::ErrorKind::NotFound, Code::Internal),
+            (io::ErrorKind::PermissionDenied, Code::Internal),
+            (io::ErrorKind::ConnectionRefused, Code::Unavailable),
+            (io::ErrorKind::TimedOut, Code::DeadlineExceeded),
+            (io::ErrorKind::StorageFull, Code::ResourceExhausted),
+        ] {
+            assert_eq!(Status::from(io::Error::from(kind)).code(), code, "of {kind:?}");
+        }
+    }
+
+    #[test]
+    fn sources_are_in_the_message_and_give_the_code() {
+        let status = Status::from_error(Outer(Box::new(io::Error::from(io::ErrorKind::TimedOut))));
+        assert_eq!(status.to_string(), "DEADLINE_EXCEEDED: the store failed: timed out");
+        let status = Status::from_error(Outer("no reason".into()));
+        assert_eq!(status.to_string(), "UNKNOWN: the store failed: no reason");
+        assert_eq!(Status::from_error("a text").to_string(), "UNKNOWN: a text");
+    }
+
+    #[test]
+    fn a_status_within_an_error_is_that_status() {
+        let not_found = || Status::not_found("no such account");
+        let boxed: Box<dyn Error> = Box::new(Outer(Box::new(not_found())));
+        for status in [
+            Status::from_error(not_found()),
+            Status::from_error(Outer(Box::new(not_found()))),
+            Status::from(io::Error::other(not_found())),
+            Status::from(boxed),
+        ] {
+            assert_eq!(status, not_found());
+        }
+    }
+}

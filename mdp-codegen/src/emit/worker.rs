@@ -355,7 +355,7 @@ fn handled_or_status(
             quote!(#runtime::codegen::or_status::<_, #error>(#handled)?)
         }
         Some(HandlerResult::Alias(alias)) => {
-            quote!(#runtime::codegen::alias_or_status::<#alias>(#handled)?)
+            quote!(<#alias as #runtime::codegen::AliasedResult>::or_status(#handled)?)
         }
     }
 }

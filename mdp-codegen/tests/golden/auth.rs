@@ -115,11 +115,11 @@ pub mod auth_client {
             req: impl ::core::convert::Into<super::LoginRequest>,
         ) -> ::mdp_runtime::codegen::Call<super::LoginReply> {
             let req: super::LoginRequest = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::auth_service::methods::LOGIN,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::LoginReply,
+            >::new::<
+                super::LoginRequest,
+            >(&self.client, &super::auth_service::methods::LOGIN, &req)
         }
         /// Calls `auth.Auth/WhoAmI`.
         pub fn who_am_i(
@@ -127,11 +127,11 @@ pub mod auth_client {
             req: impl ::core::convert::Into<super::WhoAmIRequest>,
         ) -> ::mdp_runtime::codegen::Call<super::Account> {
             let req: super::WhoAmIRequest = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::auth_service::methods::WHO_AM_I,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Account,
+            >::new::<
+                super::WhoAmIRequest,
+            >(&self.client, &super::auth_service::methods::WHO_AM_I, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for AuthClient {
@@ -211,32 +211,6 @@ pub mod auth_worker {
             <T as self::Auth>::who_am_i(&**self, cx, req)
         }
     }
-    impl<T: self::Auth> self::Auth for ::std::boxed::Box<T> {
-        fn login(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::LoginRequest,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::LoginReply,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Auth>::login(&**self, cx, req)
-        }
-        fn who_am_i(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::WhoAmIRequest,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Account,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Auth>::who_am_i(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Auth for super::auth_client::AuthClient {
         fn login(
@@ -249,7 +223,9 @@ pub mod auth_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::LoginReply,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::auth_client::AuthClient::login(self, req),
                     cx,
@@ -266,7 +242,9 @@ pub mod auth_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Account,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::auth_client::AuthClient::who_am_i(self, req),
                     cx,
@@ -324,7 +302,7 @@ pub mod auth_worker {
                         >(&super::auth_service::methods::LOGIN, body)?;
                         let reply = <T as self::Auth>::login(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::LoginReply>(&reply),
                         )
                     })
                 }
@@ -337,7 +315,7 @@ pub mod auth_worker {
                         let reply = <T as self::Auth>::who_am_i(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Account>(&reply),
                         )
                     })
                 }

@@ -108,11 +108,11 @@ pub mod comments_client {
             req: impl ::core::convert::Into<super::Text>,
         ) -> ::mdp_runtime::codegen::Call<super::Text> {
             let req: super::Text = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::comments_service::methods::CODE,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Text,
+            >::new::<
+                super::Text,
+            >(&self.client, &super::comments_service::methods::CODE, &req)
         }
         /// Calls `comments.Comments/Bare`.
         pub fn bare(
@@ -120,11 +120,11 @@ pub mod comments_client {
             req: impl ::core::convert::Into<super::Text>,
         ) -> ::mdp_runtime::codegen::Call<super::Text> {
             let req: super::Text = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::comments_service::methods::BARE,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Text,
+            >::new::<
+                super::Text,
+            >(&self.client, &super::comments_service::methods::BARE, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for CommentsClient {
@@ -197,26 +197,6 @@ pub mod comments_worker {
             <T as self::Comments>::bare(&**self, cx, req)
         }
     }
-    impl<T: self::Comments> self::Comments for ::std::boxed::Box<T> {
-        fn code(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Text,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
-        > + ::core::marker::Send {
-            <T as self::Comments>::code(&**self, cx, req)
-        }
-        fn bare(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Text,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
-        > + ::core::marker::Send {
-            <T as self::Comments>::bare(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Comments for super::comments_client::CommentsClient {
         fn code(
@@ -226,7 +206,9 @@ pub mod comments_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Text,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::comments_client::CommentsClient::code(self, req),
                     cx,
@@ -240,7 +222,9 @@ pub mod comments_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<super::Text, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Text,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::comments_client::CommentsClient::bare(self, req),
                     cx,
@@ -300,7 +284,7 @@ pub mod comments_worker {
                         let reply = <T as self::Comments>::code(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Text>(&reply),
                         )
                     })
                 }
@@ -313,7 +297,7 @@ pub mod comments_worker {
                         let reply = <T as self::Comments>::bare(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Text>(&reply),
                         )
                     })
                 }

@@ -123,11 +123,11 @@ pub mod handlers_client {
             req: impl ::core::convert::Into<super::Job>,
         ) -> ::mdp_runtime::codegen::Call<super::Job> {
             let req: super::Job = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::handlers_service::methods::HASH,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Job,
+            >::new::<
+                super::Job,
+            >(&self.client, &super::handlers_service::methods::HASH, &req)
         }
         /// What is begun is done.
         pub fn pay(
@@ -135,11 +135,11 @@ pub mod handlers_client {
             req: impl ::core::convert::Into<super::Job>,
         ) -> ::mdp_runtime::codegen::Call<super::Job> {
             let req: super::Job = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::handlers_service::methods::PAY,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Job,
+            >::new::<
+                super::Job,
+            >(&self.client, &super::handlers_service::methods::PAY, &req)
         }
         /// Calls `handlers.Handlers/Options`.
         pub fn options(
@@ -147,11 +147,11 @@ pub mod handlers_client {
             req: impl ::core::convert::Into<super::Job>,
         ) -> ::mdp_runtime::codegen::Call<super::Job> {
             let req: super::Job = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::handlers_service::methods::OPTIONS,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Job,
+            >::new::<
+                super::Job,
+            >(&self.client, &super::handlers_service::methods::OPTIONS, &req)
         }
         /// Calls `handlers.Handlers/Usual`.
         pub fn usual(
@@ -159,11 +159,11 @@ pub mod handlers_client {
             req: impl ::core::convert::Into<super::Job>,
         ) -> ::mdp_runtime::codegen::Call<super::Job> {
             let req: super::Job = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::handlers_service::methods::USUAL,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Job,
+            >::new::<
+                super::Job,
+            >(&self.client, &super::handlers_service::methods::USUAL, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for HandlersClient {
@@ -257,40 +257,6 @@ pub mod handlers_worker {
             <T as self::Handlers>::usual(&**self, cx, req)
         }
     }
-    impl<T: self::Handlers> self::Handlers for ::std::boxed::Box<T> {
-        fn hash(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Job,
-        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
-            <T as self::Handlers>::hash(&**self, cx, req)
-        }
-        fn pay(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Job,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
-        > + ::core::marker::Send {
-            <T as self::Handlers>::pay(&**self, cx, req)
-        }
-        fn options(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Job,
-        ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
-            <T as self::Handlers>::options(&**self, cx, req)
-        }
-        fn usual(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Job,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
-        > + ::core::marker::Send {
-            <T as self::Handlers>::usual(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Handlers for super::handlers_client::HandlersClient {
         fn hash(
@@ -299,8 +265,7 @@ pub mod handlers_worker {
             req: super::Job,
         ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
             ::mdp_runtime::codegen::Call::<
-                _,
-                ::mdp_runtime::codegen::Unary,
+                super::Job,
             >::wait(
                 ::mdp_runtime::codegen::Call::within(
                     super::handlers_client::HandlersClient::hash(self, req),
@@ -315,7 +280,9 @@ pub mod handlers_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Job,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::handlers_client::HandlersClient::pay(self, req),
                     cx,
@@ -328,8 +295,7 @@ pub mod handlers_worker {
             req: super::Job,
         ) -> ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status> {
             ::mdp_runtime::codegen::Call::<
-                _,
-                ::mdp_runtime::codegen::Unary,
+                super::Job,
             >::wait(
                 ::mdp_runtime::codegen::Call::within(
                     super::handlers_client::HandlersClient::options(self, req),
@@ -344,7 +310,9 @@ pub mod handlers_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<super::Job, ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Job,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::handlers_client::HandlersClient::usual(self, req),
                     cx,
@@ -405,7 +373,7 @@ pub mod handlers_worker {
                             >(&super::handlers_service::methods::HASH, body)?;
                             let reply = <T as self::Handlers>::hash(&*inner, cx, req)?;
                             ::core::result::Result::Ok(
-                                ::mdp_runtime::codegen::encode(&reply),
+                                ::mdp_runtime::codegen::encode::<super::Job>(&reply),
                             )
                         },
                     )
@@ -418,7 +386,7 @@ pub mod handlers_worker {
                         >(&super::handlers_service::methods::PAY, body)?;
                         let reply = <T as self::Handlers>::pay(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Job>(&reply),
                         )
                     })
                 }
@@ -436,7 +404,7 @@ pub mod handlers_worker {
                                 req,
                             )?;
                             ::core::result::Result::Ok(
-                                ::mdp_runtime::codegen::encode(&reply),
+                                ::mdp_runtime::codegen::encode::<super::Job>(&reply),
                             )
                         },
                     )
@@ -450,7 +418,7 @@ pub mod handlers_worker {
                         let reply = <T as self::Handlers>::usual(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Job>(&reply),
                         )
                     })
                 }

@@ -109,11 +109,11 @@ pub mod type_client {
             req: impl ::core::convert::Into<super::Result>,
         ) -> ::mdp_runtime::codegen::Call<super::result::Ok> {
             let req: super::Result = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::type_service::methods::NEW,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::result::Ok,
+            >::new::<
+                super::Result,
+            >(&self.client, &super::type_service::methods::NEW, &req)
         }
         /// Calls `keywords.Type/Self`.
         pub fn self_(
@@ -121,11 +121,11 @@ pub mod type_client {
             req: impl ::core::convert::Into<super::Result>,
         ) -> ::mdp_runtime::codegen::Call<()> {
             let req: super::Result = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::type_service::methods::SELF_,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                (),
+            >::new::<
+                super::Result,
+            >(&self.client, &super::type_service::methods::SELF_, &req)
         }
         /// Calls `keywords.Type/Match`.
         pub fn r#match(
@@ -133,11 +133,9 @@ pub mod type_client {
             req: impl ::core::convert::Into<()>,
         ) -> ::mdp_runtime::codegen::Call<super::Result> {
             let req: () = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::type_service::methods::MATCH,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Result,
+            >::new::<()>(&self.client, &super::type_service::methods::MATCH, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for TypeClient {
@@ -234,41 +232,6 @@ pub mod type_worker {
             <T as self::Type>::r#match(&**self, cx, req)
         }
     }
-    impl<T: self::Type> self::Type for ::std::boxed::Box<T> {
-        fn new(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Result,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::result::Ok,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Type>::new(&**self, cx, req)
-        }
-        fn self_(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Result,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<(), ::mdp_runtime::codegen::Status>,
-        > + ::core::marker::Send {
-            <T as self::Type>::self_(&**self, cx, req)
-        }
-        fn r#match(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: (),
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Result,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Type>::r#match(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Type for super::type_client::TypeClient {
         fn new(
@@ -281,7 +244,9 @@ pub mod type_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::result::Ok,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::type_client::TypeClient::new(self, req),
                     cx,
@@ -295,7 +260,9 @@ pub mod type_worker {
         ) -> impl ::core::future::Future<
             Output = ::core::result::Result<(), ::mdp_runtime::codegen::Status>,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                (),
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::type_client::TypeClient::self_(self, req),
                     cx,
@@ -312,7 +279,9 @@ pub mod type_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Result,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::type_client::TypeClient::r#match(self, req),
                     cx,
@@ -370,7 +339,7 @@ pub mod type_worker {
                         >(&super::type_service::methods::NEW, body)?;
                         let reply = <T as self::Type>::new(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::result::Ok>(&reply),
                         )
                     })
                 }
@@ -382,7 +351,7 @@ pub mod type_worker {
                         >(&super::type_service::methods::SELF_, body)?;
                         let reply = <T as self::Type>::self_(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<()>(&reply),
                         )
                     })
                 }
@@ -394,7 +363,7 @@ pub mod type_worker {
                         >(&super::type_service::methods::MATCH, body)?;
                         let reply = <T as self::Type>::r#match(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Result>(&reply),
                         )
                     })
                 }

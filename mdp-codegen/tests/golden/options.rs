@@ -120,11 +120,11 @@ pub mod options_client {
             req: impl ::core::convert::Into<super::Nothing>,
         ) -> ::mdp_runtime::codegen::Call<super::Nothing> {
             let req: super::Nothing = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::options_service::methods::UNKNOWN,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Nothing,
+            >::new::<
+                super::Nothing,
+            >(&self.client, &super::options_service::methods::UNKNOWN, &req)
         }
         /// Calls `options.Options/Reads`.
         pub fn reads(
@@ -132,11 +132,11 @@ pub mod options_client {
             req: impl ::core::convert::Into<super::Nothing>,
         ) -> ::mdp_runtime::codegen::Call<super::Nothing> {
             let req: super::Nothing = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::options_service::methods::READS,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Nothing,
+            >::new::<
+                super::Nothing,
+            >(&self.client, &super::options_service::methods::READS, &req)
         }
         /// Calls `options.Options/Repeats`.
         pub fn repeats(
@@ -144,11 +144,11 @@ pub mod options_client {
             req: impl ::core::convert::Into<super::Nothing>,
         ) -> ::mdp_runtime::codegen::Call<super::Nothing> {
             let req: super::Nothing = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::options_service::methods::REPEATS,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Nothing,
+            >::new::<
+                super::Nothing,
+            >(&self.client, &super::options_service::methods::REPEATS, &req)
         }
         /// Calls `options.Options/Gone`.
         #[deprecated]
@@ -157,11 +157,11 @@ pub mod options_client {
             req: impl ::core::convert::Into<super::Nothing>,
         ) -> ::mdp_runtime::codegen::Call<super::Nothing> {
             let req: super::Nothing = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::options_service::methods::GONE,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Nothing,
+            >::new::<
+                super::Nothing,
+            >(&self.client, &super::options_service::methods::GONE, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for OptionsClient {
@@ -287,56 +287,6 @@ pub mod options_worker {
             <T as self::Options>::gone(&**self, cx, req)
         }
     }
-    impl<T: self::Options> self::Options for ::std::boxed::Box<T> {
-        fn unknown(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Nothing,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Nothing,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Options>::unknown(&**self, cx, req)
-        }
-        fn reads(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Nothing,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Nothing,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Options>::reads(&**self, cx, req)
-        }
-        fn repeats(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Nothing,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Nothing,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Options>::repeats(&**self, cx, req)
-        }
-        fn gone(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Nothing,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Nothing,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Options>::gone(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Options for super::options_client::OptionsClient {
         fn unknown(
@@ -349,7 +299,9 @@ pub mod options_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Nothing,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::options_client::OptionsClient::unknown(self, req),
                     cx,
@@ -366,7 +318,9 @@ pub mod options_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Nothing,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::options_client::OptionsClient::reads(self, req),
                     cx,
@@ -383,7 +337,9 @@ pub mod options_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Nothing,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::options_client::OptionsClient::repeats(self, req),
                     cx,
@@ -400,7 +356,9 @@ pub mod options_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Nothing,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::options_client::OptionsClient::gone(self, req),
                     cx,
@@ -460,7 +418,7 @@ pub mod options_worker {
                         let reply = <T as self::Options>::unknown(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Nothing>(&reply),
                         )
                     })
                 }
@@ -473,7 +431,7 @@ pub mod options_worker {
                         let reply = <T as self::Options>::reads(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Nothing>(&reply),
                         )
                     })
                 }
@@ -486,7 +444,7 @@ pub mod options_worker {
                         let reply = <T as self::Options>::repeats(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Nothing>(&reply),
                         )
                     })
                 }
@@ -498,7 +456,7 @@ pub mod options_worker {
                         >(&super::options_service::methods::GONE, body)?;
                         let reply = <T as self::Options>::gone(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Nothing>(&reply),
                         )
                     })
                 }
@@ -592,11 +550,11 @@ pub mod outdated_client {
             req: impl ::core::convert::Into<super::Nothing>,
         ) -> ::mdp_runtime::codegen::Call<super::Nothing> {
             let req: super::Nothing = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::outdated_service::methods::DO,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Nothing,
+            >::new::<
+                super::Nothing,
+            >(&self.client, &super::outdated_service::methods::DO, &req)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for OutdatedClient {
@@ -653,20 +611,6 @@ pub mod outdated_worker {
             <T as self::Outdated>::r#do(&**self, cx, req)
         }
     }
-    impl<T: self::Outdated> self::Outdated for ::std::boxed::Box<T> {
-        fn r#do(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Nothing,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Nothing,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Outdated>::r#do(&**self, cx, req)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Outdated for super::outdated_client::OutdatedClient {
         fn r#do(
@@ -679,7 +623,9 @@ pub mod outdated_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Nothing,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::outdated_client::OutdatedClient::r#do(self, req),
                     cx,
@@ -739,7 +685,7 @@ pub mod outdated_worker {
                         let reply = <T as self::Outdated>::r#do(&*inner, &cx, req)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Nothing>(&reply),
                         )
                     })
                 }

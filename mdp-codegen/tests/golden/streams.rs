@@ -129,11 +129,11 @@ pub mod files_client {
             req: impl ::core::convert::Into<super::Summary>,
         ) -> ::mdp_runtime::codegen::Call<super::Summary> {
             let req: super::Summary = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::new(
-                &self.client,
-                &super::files_service::methods::STAT,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Summary,
+            >::new::<
+                super::Summary,
+            >(&self.client, &super::files_service::methods::STAT, &req)
         }
         /// Gives a file piece by piece.
         pub fn get(
@@ -144,11 +144,12 @@ pub mod files_client {
             ::mdp_runtime::codegen::ServerStreaming,
         > {
             let req: super::Summary = ::core::convert::Into::into(req);
-            ::mdp_runtime::codegen::Call::server_streaming(
-                &self.client,
-                &super::files_service::methods::GET,
-                &req,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Chunk,
+                ::mdp_runtime::codegen::ServerStreaming,
+            >::server_streaming::<
+                super::Summary,
+            >(&self.client, &super::files_service::methods::GET, &req)
         }
         /// Takes a file piece by piece.
         #[deprecated]
@@ -158,10 +159,10 @@ pub mod files_client {
             super::Summary,
             ::mdp_runtime::codegen::ClientStreaming<super::Chunk>,
         > {
-            ::mdp_runtime::codegen::Call::client_streaming(
-                &self.client,
-                &super::files_service::methods::PUT,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Summary,
+                ::mdp_runtime::codegen::ClientStreaming<super::Chunk>,
+            >::client_streaming(&self.client, &super::files_service::methods::PUT)
         }
         /// Calls `streams.Files/Both`.
         pub fn both(
@@ -170,10 +171,10 @@ pub mod files_client {
             super::Summary,
             ::mdp_runtime::codegen::BidiStreaming<super::Chunk>,
         > {
-            ::mdp_runtime::codegen::Call::bidi_streaming(
-                &self.client,
-                &super::files_service::methods::BOTH,
-            )
+            ::mdp_runtime::codegen::Call::<
+                super::Summary,
+                ::mdp_runtime::codegen::BidiStreaming<super::Chunk>,
+            >::bidi_streaming(&self.client, &super::files_service::methods::BOTH)
         }
     }
     impl ::core::convert::From<::mdp_runtime::codegen::Client> for FilesClient {
@@ -319,66 +320,6 @@ pub mod files_worker {
             <T as self::Files>::both(&**self, cx, requests)
         }
     }
-    impl<T: self::Files> self::Files for ::std::boxed::Box<T> {
-        fn stat(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Summary,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Summary,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Files>::stat(&**self, cx, req)
-        }
-        fn get(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            req: super::Summary,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                impl ::mdp_runtime::codegen::Stream<
-                    Item = ::core::result::Result<
-                        super::Chunk,
-                        ::mdp_runtime::codegen::Status,
-                    >,
-                > + ::core::marker::Send,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Files>::get(&**self, cx, req)
-        }
-        fn put(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                super::Summary,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Files>::put(&**self, cx, requests)
-        }
-        fn both(
-            &self,
-            cx: &::mdp_runtime::codegen::CallContext,
-            requests: ::mdp_runtime::codegen::Streaming<super::Chunk>,
-        ) -> impl ::core::future::Future<
-            Output = ::core::result::Result<
-                impl ::mdp_runtime::codegen::Stream<
-                    Item = ::core::result::Result<
-                        super::Summary,
-                        ::mdp_runtime::codegen::Status,
-                    >,
-                > + ::core::marker::Send,
-                ::mdp_runtime::codegen::Status,
-            >,
-        > + ::core::marker::Send {
-            <T as self::Files>::both(&**self, cx, requests)
-        }
-    }
     /// Each method makes a call, which ends with the call of the context at the latest.
     impl self::Files for super::files_client::FilesClient {
         fn stat(
@@ -391,7 +332,9 @@ pub mod files_worker {
                 ::mdp_runtime::codegen::Status,
             >,
         > + ::core::marker::Send {
-            ::core::future::IntoFuture::into_future(
+            ::mdp_runtime::codegen::reply_of::<
+                super::Summary,
+            >(
                 ::mdp_runtime::codegen::Call::within(
                     super::files_client::FilesClient::stat(self, req),
                     cx,
@@ -513,7 +456,7 @@ pub mod files_worker {
                         >(&super::files_service::methods::STAT, body)?;
                         let reply = <T as self::Files>::stat(&*inner, &cx, req).await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Summary>(&reply),
                         )
                     })
                 }
@@ -536,7 +479,7 @@ pub mod files_worker {
                         let reply = <T as self::Files>::put(&*inner, &cx, requests)
                             .await?;
                         ::core::result::Result::Ok(
-                            ::mdp_runtime::codegen::encode(&reply),
+                            ::mdp_runtime::codegen::encode::<super::Summary>(&reply),
                         )
                     })
                 }

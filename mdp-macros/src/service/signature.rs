@@ -30,7 +30,7 @@ pub(super) enum Sent {
     /// A record, as the generated modules write its type.
     Record(Type),
     /// A value, which is a field of a record.
-    Value(Value),
+    Value(Box<Value>),
 }
 
 /// A value that is a field of a generated record.
@@ -205,7 +205,7 @@ fn sent(
         return errors.take(types::place(reply.of, needs_outer_names)).map(Sent::Record);
     }
     let placed = errors.take(types::place_value(reply.of, needs_outer_names))?;
-    Some(Sent::Value(Value { written: reply.of.clone(), placed }))
+    Some(Sent::Value(Box::new(Value { written: reply.of.clone(), placed })))
 }
 
 /// Checks that the method is `async` if and only if it does not block.

@@ -15,8 +15,8 @@ pub use mdp_call::codec::record::{Encoded, TypedMessage, decode, encode};
 pub use mdp_call::method::{Idempotency, MethodSpec, OnCancel, ServiceSpec};
 pub use request::{Reply, Request};
 pub use service::{
-    AliasedResult, HandlerError, HandlerFuture, Service, alias_or_status, handling, or_status,
-    requests, unimplemented, unknown_method,
+    AliasedResult, HandlerError, HandlerFuture, Service, handling, or_status, requests,
+    unimplemented, unknown_method,
 };
 pub use streams::{Replies, Requests};
 

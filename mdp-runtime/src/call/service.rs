@@ -102,15 +102,6 @@ impl<T, E: Into<Status>> AliasedResult for Result<T, E> {
     }
 }
 
-/// The result of a handler, by an alias, with a status as its error.
-///
-/// # Errors
-///
-/// The handler's error, as a status.
-pub fn alias_or_status<R: AliasedResult>(result: R) -> Result<R::Value, Status> {
-    result.or_status()
-}
-
 /// Returns the stream of requests of a call.
 pub fn requests<M: TypedMessage>(cx: &CallContext) -> Streaming<M> {
     cx.requests()

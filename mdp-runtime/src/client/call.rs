@@ -222,7 +222,8 @@ impl<Rep, K> Call<Rep, K> {
     }
 }
 
-impl<Rep: CallReply> Call<Rep> {
+// Without a bound: a reply that is none is reported where the user named it, and not here as well.
+impl<Rep> Call<Rep> {
     /// Makes a call of a method and encodes the request.
     #[doc(hidden)]
     pub fn new<Req: TypedMessage>(
@@ -232,7 +233,9 @@ impl<Rep: CallReply> Call<Rep> {
     ) -> Self {
         Call::with_request(client, method, request)
     }
+}
 
+impl<Rep: CallReply> Call<Rep> {
     /// Sets the retry policy of this call, in place of the client's. The calls that use clones of one policy share its
     /// [budget](RetryPolicy::budget). If the policy has none, the call uses the budget that each client has. A call that
     /// cannot be retried safely ends with its first failure.

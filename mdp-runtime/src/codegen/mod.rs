@@ -17,8 +17,8 @@ pub use schema::{
 
 pub use crate::call::{
     AliasedResult, CallContext, Encoded, HandlerError, HandlerFuture, Idempotency, MethodSpec,
-    OnCancel, Service, ServiceSpec, TypedMessage, alias_or_status, decode, encode, handling,
-    or_status, requests, unimplemented, unknown_method,
+    OnCancel, Service, ServiceSpec, TypedMessage, decode, encode, handling, or_status, requests,
+    unimplemented, unknown_method,
 };
 pub use crate::client::{
     BidiStreaming, Call, CallReply, Client, ClientStreaming, ServerStreaming, Unary, ValueOf,

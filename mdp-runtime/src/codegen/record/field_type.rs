@@ -122,6 +122,10 @@ where
 
 /// The layout of a type as a field: for an alias the derive does not see whether it stands for one value, for a list or
 /// for a map.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a record",
+    label = "protobuf has no type for this"
+)]
 pub trait FieldLayout: Sized {
     /// The layout of a field of this type.
     type Layout: Layout<Self> + Empty<Self>;
