@@ -195,7 +195,7 @@ fn method(
         }
     };
     let (output, value) = match signature.reply {
-        Sent::Record(ty) => (ty, None),
+        Sent::Record(ty) => (*ty, None),
         Sent::Value(value) => {
             let name = record("Reply");
             records.extend(records::of_value(&name, &value, &place));

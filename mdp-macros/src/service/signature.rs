@@ -28,7 +28,7 @@ pub(super) struct Lowered {
 /// What goes one way.
 pub(super) enum Sent {
     /// A record, as the generated modules write its type.
-    Record(Type),
+    Record(Box<Type>),
     /// A value, which is a field of a record.
     Value(Box<Value>),
 }
@@ -202,7 +202,8 @@ fn sent(
         ));
     }
     if reply.streams || (value.is_none() && !types::is_value(reply.of)) {
-        return errors.take(types::place(reply.of, needs_outer_names)).map(Sent::Record);
+        let record = errors.take(types::place(reply.of, needs_outer_names))?;
+        return Some(Sent::Record(Box::new(record)));
     }
     let placed = errors.take(types::place_value(reply.of, needs_outer_names))?;
     Some(Sent::Value(Box::new(Value { written: reply.of.clone(), placed })))

@@ -1,5 +1,6 @@
 //! What a call gives: a record, or the one value of a record.
 
+use std::fmt::Display;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
@@ -7,7 +8,6 @@ use bytes::Bytes;
 
 use super::{Call, CallFuture};
 use crate::call::TypedMessage;
-use crate::codegen::DecodeError;
 
 /// The reply of a call, as the call's type names it.
 #[diagnostic::on_unimplemented(
@@ -25,14 +25,14 @@ pub trait CallReply {
     /// # Errors
     ///
     /// The bytes are not a message of this type.
-    fn read(bytes: Bytes) -> Result<Self::Value, DecodeError>;
+    fn read(bytes: Bytes) -> Result<Self::Value, impl Display>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<M: TypedMessage> CallReply for M {
     type Value = M;
 
-    fn read(bytes: Bytes) -> Result<M, DecodeError> {
+    fn read(bytes: Bytes) -> Result<M, impl Display> {
         M::decode_from(bytes)
     }
 }
@@ -53,7 +53,7 @@ pub struct ValueOf<R>(PhantomData<fn() -> R>);
 impl<R: ValueRecord> CallReply for ValueOf<R> {
     type Value = R::Value;
 
-    fn read(bytes: Bytes) -> Result<R::Value, DecodeError> {
+    fn read(bytes: Bytes) -> Result<R::Value, impl Display> {
         R::decode_from(bytes).map(R::into_value)
     }
 }

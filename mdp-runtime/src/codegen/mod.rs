@@ -7,7 +7,6 @@ pub mod wkt;
 pub use bytes::Bytes;
 pub use mdp_protocol::wire::CallKind;
 pub use prost;
-pub use prost::DecodeError;
 pub use prost_types;
 
 pub use schema::{
