@@ -43,7 +43,10 @@ impl Calls {
         };
         for number in 0..workers {
             let worker = calls.hello(&format!("w-{number}"));
-            calls.input(worker, Record::Ready { service: SERVICE, capacity: 64, schema: None });
+            calls.input(
+                worker,
+                Record::Ready { service: SERVICE, capacity: 64, shared: false, schema: None },
+            );
         }
         for number in 0..clients {
             let client = calls.hello(&format!("c-{number}"));

@@ -406,10 +406,8 @@ impl World {
                     let to = self.nodes[broker].sessions.get(&to).copied();
                     self.broker_says(broker, to, record);
                 }
-                broker::Action::Answer { route, record } => {
-                    if *route != *b"client" {
-                        self.broker_says(broker, Some(unroute(&route)), record);
-                    }
+                broker::Action::Answer { route, record } if *route != *b"client" => {
+                    self.broker_says(broker, Some(unroute(&route)), record);
                 }
                 _ => {}
             }
