@@ -189,6 +189,14 @@ pub enum Mistake {
         /// The reason why it cannot be used.
         reason: String,
     },
+    /// A library that this crate uses has panicked at the file.
+    #[error(
+        "the file cannot be compiled, because of a fault in a library ({reason}); please report it with the file"
+    )]
+    Panicked {
+        /// The message of the panic.
+        reason: String,
+    },
     /// The code for the messages of a package is not valid Rust.
     #[error("the code generated for package \"{package}\" is not valid Rust ({reason}); {advice}")]
     InvalidRust {
