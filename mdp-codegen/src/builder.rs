@@ -267,6 +267,25 @@ impl Builder {
         self
     }
 
+    /// Keeps the name of an enum in the names of its values: `LevelHigh` for `LEVEL_HIGH` of `enum Level`. Default: `false`,
+    /// which gives `High`.
+    ///
+    /// It helps an enum that has both `LEVEL_HIGH` and `HIGH`.
+    pub fn retain_enum_prefix(mut self, enable: bool) -> Self {
+        self.settings.retain_enum_prefix = enable;
+        self
+    }
+
+    /// Sets whether the generated code has the descriptors of messages and services. Default: `true`.
+    ///
+    /// They are up to half of the generated code. Without them a worker cannot tell its schema: `mdp describe` and
+    /// `mdp call` do not know its messages, the broker does not see that workers differ, and Rust records cannot use the
+    /// messages. Calls are the same.
+    pub fn embed_schemas(mut self, enable: bool) -> Self {
+        self.settings.embed_schemas = enable;
+        self
+    }
+
     /// Sets the path of the runtime in the generated code. Default: `::mdp_runtime`.
     ///
     /// The path must begin with `::` or `crate::`, and have the runtime's module `codegen` below it.
@@ -393,7 +412,9 @@ impl Builder {
             return Err(Error::of(problems));
         }
         let outputs = settings.generators.run(&files)?;
-        rust.map_or(Ok(()), Ready::write)?;
+        if let Some(rust) = rust {
+            rust.write(settings.out_dir.as_deref())?;
+        }
         outputs::write(&outputs)?;
         let Some(path) = &settings.file_descriptor_set_path else {
             return Ok(());

@@ -404,7 +404,7 @@ fn compile_fds_is_the_same_from_descriptors() {
     let error = project.builder().compile_fds(lacking).unwrap_err();
     assert_eq!(
         error.problems()[0].to_string(),
-        "shop.proto: the set of descriptors lacks its import \"common.proto\""
+        "shop.proto:5: the set of descriptors lacks its import \"common.proto\""
     );
 }
 
@@ -480,7 +480,7 @@ fn packages_without_services_are_described_too() {
     project.compile(project.builder(), &["shop.proto"]).unwrap();
     let file = project.parse("common.rs");
     assert_eq!(implemented(&file), ["Described for self::Money", "FieldType for self::Money"]);
-    assert_eq!(file.items.len(), 2, "the message, and what is implemented: no service");
+    assert_eq!(file.items.len(), 3, "the message, descriptors, and what is implemented: no service");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A [`Schema`] is a set of protobuf descriptors, `google.protobuf.FileDescriptorSet`, with the name of its service.
 //! [`hash`] is the identity of a service's contract. [`service`] extracts from a set the part that one service reaches,
-//! and [`types`] the part that some messages reach.
+//! and [`types`] the part that some messages reach. A [`Cutter`] extracts several parts of one set.
 
 mod breaking;
 mod error;
@@ -18,5 +18,5 @@ pub use breaking::{Breaking, Level, Rule, breaking};
 pub use error::SchemaError;
 pub use hash::{HASH_LEN, contract, hash};
 pub use print::{ProtoFile, print};
-pub use reach::{service, types};
+pub use reach::{Cutter, Part, service, types};
 pub use schema::Schema;

@@ -1,7 +1,7 @@
 //! The template that lets Rust services and records use messages and enums of `.proto` files.
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
 use syn::{Attribute, Path};
 
 use super::{Options, quiet};
@@ -27,22 +27,40 @@ pub(crate) enum Kind {
     },
 }
 
-/// The implementations for the types of one module, and the descriptors of all types that they use.
-pub(crate) fn all(types: &[Generated], descriptors: &[u8], options: &Options) -> TokenStream {
-    let quiet = quiet();
-    let descriptors = Literal::byte_string(descriptors);
-    let implementations = types.iter().map(|of| implementations(of, options));
-    // The constant is in a block of its own, so that its name cannot clash.
+/// The descriptors that come into the code of one module.
+#[derive(Clone, Debug)]
+pub(crate) struct Embedded {
+    /// The name of the static.
+    pub(crate) constant: String,
+    /// The types of the module.
+    pub(crate) types: Vec<Generated>,
+    /// An encoded set of descriptors.
+    pub(crate) bytes: Vec<u8>,
+    /// The statics of other modules, seen from this one.
+    pub(crate) uses: Vec<Path>,
+}
+
+/// The descriptors, and the implementations for the types of the module.
+pub(crate) fn all(embedded: &Embedded, options: &Options) -> TokenStream {
+    let Embedded { constant, types, bytes, uses } = embedded;
+    let (quiet, runtime) = (quiet(), &options.runtime);
+    let (constant, bytes) = (format_ident!("{constant}"), Literal::byte_string(bytes));
+    let implementations = types.iter().map(|of| implementations(of, &constant, options));
     quote! {
+        #[doc(hidden)]
+        #quiet
+        pub static #constant: #runtime::codegen::Descriptors = #runtime::codegen::Descriptors {
+            bytes: #bytes,
+            uses: &[#(&#uses),*],
+        };
         #quiet
         const _: () = {
-            const DESCRIPTORS: &[u8] = #descriptors;
             #(#implementations)*
         };
     }
 }
 
-fn implementations(of: &Generated, options: &Options) -> TokenStream {
+fn implementations(of: &Generated, constant: &Ident, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let Generated { path, name, kind, cfgs } = of;
     let (embedded, codec) = match kind {
@@ -79,7 +97,7 @@ fn implementations(of: &Generated, options: &Options) -> TokenStream {
         #(#cfgs)*
         impl #runtime::codegen::Described for #path {
             fn describe(schemas: &mut #runtime::codegen::SchemaBuilder) -> #runtime::codegen::TypeName {
-                schemas.#embedded::<Self>(#name, DESCRIPTORS)
+                schemas.#embedded::<Self>(#name, &#constant)
             }
         }
         #field

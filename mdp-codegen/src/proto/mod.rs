@@ -20,4 +20,4 @@ pub(crate) use matcher::matches;
 pub(crate) use options::leave_out;
 pub(crate) use parser::caught;
 pub(crate) use settings::{AtPath, Settings};
-pub(crate) use sources::parts;
+pub(crate) use sources::{Sources, parts};

@@ -143,7 +143,11 @@ impl<'a> Reader<'a> {
         let names = set.file.iter().map(|file| file.name());
         let imported = names.filter(|name| !self.wanted.contains(*name));
         let imported = imported.map(str::to_owned).collect();
-        (Loaded { imported, opened: self.opened, set, encoded, pool }, self.problems)
+        // The type of a request and of its reply is looked up twice.
+        let mut seen = HashSet::new();
+        let mut problems = self.problems;
+        problems.retain(|problem| seen.insert(problem.to_string()));
+        (Loaded { imported, opened: self.opened, set, encoded, pool }, problems)
     }
 
     /// Reads a file that was asked for.

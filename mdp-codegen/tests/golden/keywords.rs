@@ -74,7 +74,7 @@ pub mod type_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n?\n\x1Bgoogle/protobuf/empty.proto\x12\x0Fgoogle.protobuf\"\x07\n\x05Emptyb\x06proto3\n\xEB\x01\n\x0Ekeywords.proto\x12\x08keywords\x1A\x1Bgoogle/protobuf/empty.proto\"\x0E\n\x06Result\x1A\x04\n\x02Ok2\x99\x01\n\x04Type\x12,\n\x03New\x12\x10.keywords.Result\x1A\x13.keywords.Result.Ok\x120\n\x04Self\x12\x10.keywords.Result\x1A\x16.google.protobuf.Empty\x121\n\x05Match\x12\x16.google.protobuf.Empty\x1A\x10.keywords.Resultb\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__KEYWORDS,
         )
     }
 }
@@ -287,6 +287,22 @@ pub mod type_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__KEYWORDS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    bytes: b"\n?\n\x1Bgoogle/protobuf/empty.proto\x12\x0Fgoogle.protobuf\"\x07\n\x05Emptyb\x06proto3\n\xEB\x01\n\x0Ekeywords.proto\x12\x08keywords\x1A\x1Bgoogle/protobuf/empty.proto\"\x0E\n\x06Result\x1A\x04\n\x02Ok2\x99\x01\n\x04Type\x12,\n\x03New\x12\x10.keywords.Result\x1A\x13.keywords.Result.Ok\x120\n\x04Self\x12\x10.keywords.Result\x1A\x16.google.protobuf.Empty\x121\n\x05Match\x12\x16.google.protobuf.Empty\x1A\x10.keywords.Resultb\x06proto3",
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -299,12 +315,14 @@ pub mod type_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n2\n\x0Ekeywords.proto\x12\x08keywords\"\x0E\n\x06Result\x1A\x04\n\x02Okb\x06proto3";
     impl ::mdp_runtime::codegen::Described for self::Result {
         fn describe(
             schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
         ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".keywords.Result", DESCRIPTORS)
+            schemas
+                .embedded_message::<
+                    Self,
+                >(".keywords.Result", &MDP_DESCRIPTORS_OF__KEYWORDS)
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::Result {
@@ -314,7 +332,10 @@ const _: () = {
         fn describe(
             schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
         ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".keywords.Result.Ok", DESCRIPTORS)
+            schemas
+                .embedded_message::<
+                    Self,
+                >(".keywords.Result.Ok", &MDP_DESCRIPTORS_OF__KEYWORDS)
         }
     }
     impl ::mdp_runtime::codegen::record::FieldType for self::result::Ok {

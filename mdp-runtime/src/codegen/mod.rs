@@ -9,8 +9,9 @@ pub use prost;
 pub use prost_types;
 
 pub use schema::{
-    Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, MethodItem, Scalar,
-    Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
+    Described, DescribedOneof, Descriptors, EnumBuilder, Field, Item, Label, MessageBuilder,
+    MethodItem, Scalar, Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema,
+    no_schema, record_schema,
 };
 
 pub use crate::call::{
