@@ -1,6 +1,6 @@
 //! The template that lets Rust services and records use messages and enums of `.proto` files.
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, Path};
 
@@ -11,7 +11,7 @@ use super::{Options, quiet};
 pub(crate) struct Generated {
     /// The path from the module of the type's package.
     pub(crate) path: Path,
-    /// The full name with a leading dot.
+    /// The full name without the package.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) cfgs: Vec<Attribute>,
@@ -32,75 +32,41 @@ pub(crate) enum Kind {
 pub(crate) struct Embedded {
     /// The name of the static.
     pub(crate) constant: String,
+    /// The beginning of the types' full names: `.auth.v1.`.
+    pub(crate) package: String,
     /// The types of the module.
     pub(crate) types: Vec<Generated>,
-    /// An encoded set of descriptors.
-    pub(crate) bytes: Vec<u8>,
+    /// The file with the descriptors, beside the one with the code.
+    pub(crate) file: String,
+    /// Its content.
+    pub(crate) packed: Vec<u8>,
     /// The statics of other modules, seen from this one.
     pub(crate) uses: Vec<Path>,
 }
 
 /// The descriptors, and the implementations for the types of the module.
 pub(crate) fn all(embedded: &Embedded, options: &Options) -> TokenStream {
-    let Embedded { constant, types, bytes, uses } = embedded;
+    let Embedded { constant, package, types, file, uses, .. } = embedded;
     let (quiet, runtime) = (quiet(), &options.runtime);
-    let (constant, bytes) = (format_ident!("{constant}"), Literal::byte_string(bytes));
-    let implementations = types.iter().map(|of| implementations(of, &constant, options));
+    let constant = format_ident!("{constant}");
+    let types = types.iter().map(|Generated { path, name, kind, cfgs }| {
+        let kind = match kind {
+            Kind::Message => quote!(message),
+            Kind::Enumeration { zero: true } => quote!(enumeration),
+            Kind::Enumeration { zero: false } => quote!(enumeration_without_zero),
+        };
+        quote!(#(#cfgs)* #kind #name #path;)
+    });
     quote! {
         #[doc(hidden)]
         #quiet
         pub static #constant: #runtime::codegen::Descriptors = #runtime::codegen::Descriptors {
-            bytes: #bytes,
+            packed: ::core::include_bytes!(#file),
             uses: &[#(&#uses),*],
         };
         #quiet
         const _: () = {
-            #(#implementations)*
+            #runtime::codegen::described! { #constant, #package; #(#types)* }
         };
-    }
-}
-
-fn implementations(of: &Generated, constant: &Ident, options: &Options) -> TokenStream {
-    let runtime = &options.runtime;
-    let Generated { path, name, kind, cfgs } = of;
-    let (embedded, codec) = match kind {
-        Kind::Message => (quote!(embedded_message), Some(quote!(EmbeddedMessage))),
-        Kind::Enumeration { zero } => (quote!(embedded_enumeration), zero.then(|| quote!(Enum))),
-    };
-    let field = codec.map(|codec| {
-        quote! {
-            #(#cfgs)*
-            impl #runtime::codegen::record::FieldType for #path {
-                type Codec = #runtime::codegen::record::#codec;
-            }
-        }
-    });
-    let numbers = (*kind == Kind::Enumeration { zero: true }).then(|| {
-        quote! {
-            #(#cfgs)*
-            impl #runtime::codegen::record::Enumeration for #path {
-                fn zero() -> Self {
-                    ::core::default::Default::default()
-                }
-
-                fn number(&self) -> i32 {
-                    *self as i32
-                }
-
-                fn from_number(number: i32) -> ::core::option::Option<Self> {
-                    ::core::result::Result::ok(::core::convert::TryFrom::try_from(number))
-                }
-            }
-        }
-    });
-    quote! {
-        #(#cfgs)*
-        impl #runtime::codegen::Described for #path {
-            fn describe(schemas: &mut #runtime::codegen::SchemaBuilder) -> #runtime::codegen::TypeName {
-                schemas.#embedded::<Self>(#name, &#constant)
-            }
-        }
-        #field
-        #numbers
     }
 }

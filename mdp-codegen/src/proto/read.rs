@@ -294,10 +294,9 @@ impl<'a> Reader<'a> {
 
     fn missing(&self, import: &str) -> Mistake {
         match &self.source {
-            Source::Folders(includes) => Mistake::ImportNotFound {
-                import: import.to_owned(),
-                includes: in_words(includes),
-            },
+            Source::Folders(includes) => {
+                Mistake::ImportNotFound { import: import.to_owned(), includes: in_words(includes) }
+            }
             Source::Set(_) => Mistake::Proto {
                 message: format!("the set of descriptors lacks its import \"{import}\""),
             },
@@ -352,8 +351,7 @@ fn with_edition(
         number => Edition::of_number(number)
             .ok_or_else(|| format!("the edition with the number {number} is not known; 2023 and 2024 are")),
     };
-    let edition =
-        edition.map_err(|message| vec![problem_at(file.name(), None, message)])?;
+    let edition = edition.map_err(|message| vec![problem_at(file.name(), None, message)])?;
     features_of(&mut file, &more);
     Ok((file, Some(edition)))
 }
@@ -394,4 +392,3 @@ fn in_words(includes: &[PathBuf]) -> String {
     let folders: Vec<_> = includes.iter().map(|folder| folder.display().to_string()).collect();
     folders.join(", ")
 }
-

@@ -153,7 +153,10 @@ impl Checking<'_> {
             let path = [path, &[2, number]].concat();
             match field.oneof_index {
                 Some(at) if !(0..count).contains(&at) => {
-                    self.no(&path, format!("field `{}` is in a oneof that is not there", field.name()));
+                    self.no(
+                        &path,
+                        format!("field `{}` is in a oneof that is not there", field.name()),
+                    );
                 }
                 Some(_) if field.label() == Label::Repeated => {
                     self.no(&path, format!("field `{}` is repeated and in a oneof", field.name()));
@@ -177,7 +180,10 @@ impl Checking<'_> {
             Type::Enum => Kind::Enum,
             _ if field.type_name.is_some() => {
                 let of = field.type_name();
-                return self.no(path, format!("field `{name}` is no message and no enum, but has the type `{of}`"));
+                return self.no(
+                    path,
+                    format!("field `{name}` is no message and no enum, but has the type `{of}`"),
+                );
             }
             _ => return,
         };
@@ -188,7 +194,9 @@ impl Checking<'_> {
         let Some(full) = name.strip_prefix('.') else {
             return self.no(
                 path,
-                format!("{user} has the type \"{name}\", which is not a full name with a dot in front"),
+                format!(
+                    "{user} has the type \"{name}\", which is not a full name with a dot in front"
+                ),
             );
         };
         match self.names.kind(full) {

@@ -547,7 +547,7 @@ pub mod outdated_worker {
     clippy::nursery
 )]
 pub static MDP_DESCRIPTORS_OF__OPTIONS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
-    bytes: b"\n\xB8\x02\n\roptions.proto\x12\x07options\"\t\n\x07Nothing2\xCF\x01\n\x07Options\x12-\n\x07Unknown\x12\x10.options.Nothing\x1A\x10.options.Nothing\x120\n\x05Reads\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x01\x122\n\x07Repeats\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x02\x12/\n\x04Gone\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x88\x02\x0129\n\x08Outdated\x12(\n\x02Do\x12\x10.options.Nothing\x1A\x10.options.Nothing\x1A\x03\x88\x02\x01b\x06proto3",
+    packed: ::core::include_bytes!("options.descriptors"),
     uses: &[],
 };
 #[allow(
@@ -562,17 +562,7 @@ pub static MDP_DESCRIPTORS_OF__OPTIONS: ::mdp_runtime::codegen::Descriptors = ::
     clippy::nursery
 )]
 const _: () = {
-    impl ::mdp_runtime::codegen::Described for self::Nothing {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas
-                .embedded_message::<
-                    Self,
-                >(".options.Nothing", &MDP_DESCRIPTORS_OF__OPTIONS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Nothing {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__OPTIONS, ".options."; message "Nothing" self::Nothing;
     }
 };

@@ -3,6 +3,7 @@
 pub mod record;
 mod schema;
 
+pub use crate::__described as described;
 pub use bytes::Bytes;
 pub use mdp_protocol::wire::CallKind;
 pub use prost;

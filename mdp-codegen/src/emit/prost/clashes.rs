@@ -3,12 +3,11 @@
 //! `prost-build` writes both, or panics. Whether both were written is seen in its code: settings may leave one out.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 
-use heck::ToUpperCamelCase;
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost_build::Module;
-use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use syn::{Fields, Item};
 
 use super::messages::Messages;
@@ -26,18 +25,20 @@ pub(super) fn of(
     files: &Files,
     messages: &Messages,
 ) -> Vec<Problem> {
-    let mut twice = HashSet::new();
-    for (module, code) in &messages.code {
-        look_into(&code.items, &format!("{module}::"), &mut twice);
-    }
-    let mut finding =
-        Finding { settings, twice, names: HashMap::new(), problems: Vec::new(), sources: None };
     let has_code = !messages.code.is_empty();
-    for file in &set.file {
-        finding.sources = Some(Sources::of(file));
-        finding.file(file, has_code);
+    let mut finding = Finding::new(settings);
+    set.file.iter().for_each(|file| finding.file(file, has_code));
+    if finding.has_clash {
+        // Now with texts and places, and with a look at the code.
+        finding = Finding { is_quick: false, ..Finding::new(settings) };
+        for (module, code) in &messages.code {
+            look_into(&code.items, &format!("{module}::"), &mut finding.twice);
+        }
+        for file in &set.file {
+            finding.sources = Some(Sources::of(file));
+            finding.file(file, has_code);
+        }
     }
-    finding.sources = None;
     if has_code {
         finding.packages(set, messages);
         finding.modules(set, files, messages);
@@ -85,6 +86,9 @@ fn look_into(items: &[Item], scope: &str, twice: &mut HashSet<String>) {
 
 struct Finding<'a> {
     settings: &'a Settings,
+    /// The first look: are there two names that are the same? Most sets have none.
+    is_quick: bool,
+    has_clash: bool,
     /// The paths in Rust that are there twice.
     twice: HashSet<String>,
     /// What has a path in Rust, as text with its place.
@@ -94,12 +98,45 @@ struct Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
+    fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            is_quick: true,
+            has_clash: false,
+            twice: HashSet::new(),
+            names: HashMap::new(),
+            sources: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The name of a type or a variant. The first look leaves keywords as they are.
+    fn type_name(&self, name: &str) -> Option<String> {
+        match self.is_quick {
+            true => Some(name.to_upper_camel_case()),
+            false => Some(names::prost_type(name)?.to_string()),
+        }
+    }
+
+    /// The name of a module or a field.
+    fn module_name(&self, name: &str) -> Option<String> {
+        match self.is_quick {
+            true => Some(name.to_snake_case()),
+            false => Some(names::prost_module(name)?.to_string()),
+        }
+    }
+
     fn place(&self, path: &[i32]) -> Option<Place> {
         self.sources.as_ref().map(|sources| sources.place(path))
     }
 
     /// Something has a path in Rust. The second one is a problem, if both are in the code.
-    fn has(&mut self, rust: String, what: String, path: &[i32], advice: &'static str) {
+    fn has(&mut self, rust: String, what: fmt::Arguments<'_>, path: &[i32], advice: &'static str) {
+        if self.is_quick {
+            self.has_clash |= self.names.insert(rust, String::new()).is_some();
+            return;
+        }
+        let what = what.to_string();
         let place = self.place(path);
         let with_place = match &place {
             Some(place) => format!("{what} ({place})"),
@@ -115,6 +152,15 @@ impl<'a> Finding<'a> {
         let name = rust.rsplit([':', '.']).next().unwrap_or(&rust).to_owned();
         let mistake = Mistake::RustNameTaken { what, rust: name, other: other.clone(), advice };
         self.problems.push(Problem { place, ..Problem::of_setting(mistake) });
+    }
+
+    /// The name of the type of a oneof.
+    fn oneof_type(&self, message: &DescriptorProto, oneof: &str) -> Option<String> {
+        let ident = self.type_name(oneof)?;
+        let nested = message.nested_type.iter().map(|item| item.name());
+        let mut nested = nested.chain(message.enum_type.iter().map(|item| item.name()));
+        let is_taken = nested.any(|name| self.type_name(name).is_some_and(|other| other == ident));
+        Some(if is_taken { format!("{ident}OneOf") } else { ident })
     }
 
     fn file(&mut self, file: &'a FileDescriptorProto, has_code: bool) {
@@ -141,32 +187,30 @@ impl<'a> Finding<'a> {
             return;
         }
         let (Some(ident), Some(module)) =
-            (names::prost_type(item.name()), names::prost_module(item.name()))
+            (self.type_name(item.name()), self.module_name(item.name()))
         else {
             return;
         };
         let rust = format!("{scope}{ident}");
         let inner = format!("{scope}{module}::");
-        self.has(rust.clone(), format!("message `{name}`"), path, "rename one of them");
+        self.has(rust.clone(), format_args!("message `{name}`"), path, "rename one of them");
         if has_inner_types(item) {
-            let what = format!("the module for the types inside of message `{name}`");
+            let what = format_args!("the module for the types inside of message `{name}`");
             self.has(format!("{scope}{module}"), what, path, "rename one of them");
         }
         for (number, field) in (0..).zip(&item.field) {
             let path = [path, &[2, number]].concat();
-            let what = format!("field `{}` of message `{name}`", field.name());
+            let what = format_args!("field `{}` of message `{name}`", field.name());
             match field.oneof_index.filter(|_| !field.proto3_optional()) {
                 None => {
-                    let ident = names::prost_module(field.name());
-                    let rust = ident.map(|ident| format!("{rust}.{ident}"));
-                    if let Some(rust) = rust {
-                        self.has(rust, what, &path, "rename one of them");
+                    if let Some(ident) = self.module_name(field.name()) {
+                        self.has(format!("{rust}.{ident}"), what, &path, "rename one of them");
                     }
                 }
                 Some(oneof) => {
                     let oneof = usize::try_from(oneof).ok().and_then(|at| item.oneof_decl.get(at));
-                    let of = oneof.and_then(|oneof| oneof_type(item, oneof.name()));
-                    if let Some((of, ident)) = of.zip(names::prost_type(field.name())) {
+                    let of = oneof.and_then(|oneof| self.oneof_type(item, oneof.name()));
+                    if let Some((of, ident)) = of.zip(self.type_name(field.name())) {
                         let rust = format!("{inner}{of}.{ident}");
                         self.has(rust, what, &path, "rename one of them");
                     }
@@ -179,11 +223,11 @@ impl<'a> Finding<'a> {
                 continue;
             }
             let path = [path, &[8, number]].concat();
-            let what = format!("oneof `{}` of message `{name}`", oneof.name());
-            if let Some(ident) = names::prost_module(oneof.name()) {
-                self.has(format!("{rust}.{ident}"), what.clone(), &path, "rename one of them");
+            let what = format_args!("oneof `{}` of message `{name}`", oneof.name());
+            if let Some(ident) = self.module_name(oneof.name()) {
+                self.has(format!("{rust}.{ident}"), what, &path, "rename one of them");
             }
-            if let Some(ident) = oneof_type(item, oneof.name()) {
+            if let Some(ident) = self.oneof_type(item, oneof.name()) {
                 self.has(format!("{inner}{ident}"), what, &path, "rename one of them");
             }
         }
@@ -204,12 +248,12 @@ impl<'a> Finding<'a> {
         has_code: bool,
     ) {
         let name = full_name(parent, item.name());
-        let Some(ident) = names::prost_type(item.name()) else { return };
+        let Some(ident) = self.type_name(item.name()) else { return };
         if self.settings.is_extern(&name) {
             return;
         }
         let rust = format!("{scope}{ident}");
-        self.has(rust.clone(), format!("enum `{name}`"), path, "rename one of them");
+        self.has(rust.clone(), format_args!("enum `{name}`"), path, "rename one of them");
         // prost-build panics at them, so there is code only if there are none.
         if has_code || self.settings.retain_enum_prefix {
             return;
@@ -218,7 +262,7 @@ impl<'a> Finding<'a> {
         let mut seen = HashSet::new();
         for (number, value) in (0..).zip(&item.value) {
             let full = value.name().to_upper_camel_case();
-            let variant = without_prefix(&ident.to_string(), &full);
+            let variant = without_prefix(&ident, &full);
             if !numbers.insert(value.number()) {
                 continue;
             }
@@ -231,7 +275,7 @@ impl<'a> Finding<'a> {
             if self.names.contains_key(&rust) {
                 self.twice.insert(rust.clone());
             }
-            let what = format!("value `{}` of enum `{name}`", value.name());
+            let what = format_args!("value `{}` of enum `{name}`", value.name());
             self.has(rust, what, &[path, &[2, number]].concat(), advice);
         }
     }
@@ -292,22 +336,17 @@ impl<'a> Finding<'a> {
                 let mistake = Mistake::RustNameTaken {
                     what: format!("the module for the types inside of message `{name}`"),
                     rust: module.to_string(),
-                    other: format!("the module for package `{}` ({})", other.package(), other.name()),
+                    other: format!(
+                        "the module for package `{}` ({})",
+                        other.package(),
+                        other.name()
+                    ),
                     advice: "rename one of them",
                 };
                 self.problems.push(Problem { place, ..Problem::of_setting(mistake) });
             }
         }
     }
-}
-
-/// The name of the type of a oneof.
-fn oneof_type(message: &DescriptorProto, oneof: &str) -> Option<String> {
-    let ident = names::prost_type(oneof)?;
-    let nested = message.nested_type.iter().map(|item| item.name());
-    let mut nested = nested.chain(message.enum_type.iter().map(|item| item.name()));
-    let is_taken = nested.any(|name| names::prost_type(name).is_some_and(|other| other == ident));
-    Some(if is_taken { format!("{ident}OneOf") } else { ident.to_string() })
 }
 
 /// The name of a variant without the name of its enum, as `prost-build` shortens it.

@@ -47,8 +47,9 @@ pub(super) struct Found {
 
 /// Returns the types of one module.
 pub(super) fn of(set: &FileDescriptorSet, module: &Module, written: &Written<'_>) -> Vec<Found> {
-    let mut finding = Finding { written, types: Vec::new() };
+    let mut finding = Finding { package: String::new(), written, types: Vec::new() };
     for file in set.file.iter().filter(|file| rust_module(file) == *module) {
+        finding.package = package(file.package());
         for item in &file.enum_type {
             finding.enumeration("", file.package(), item);
         }
@@ -57,6 +58,11 @@ pub(super) fn of(set: &FileDescriptorSet, module: &Module, written: &Written<'_>
         }
     }
     finding.types
+}
+
+/// The beginning of the full names in a package.
+pub(super) fn package(name: &str) -> String {
+    if name.is_empty() { ".".to_owned() } else { format!(".{name}.") }
 }
 
 /// Collects the attributes of all structs and enums, by their paths.
@@ -80,6 +86,8 @@ fn look_into<'a>(items: &'a [Item], scope: &str, written: &mut HashMap<String, &
 }
 
 struct Finding<'a> {
+    /// The beginning of the full names: `.auth.v1.`.
+    package: String,
     written: &'a Written<'a>,
     types: Vec<Found>,
 }
@@ -90,6 +98,9 @@ impl Finding<'_> {
             return;
         }
         self.add(scope, parent, item.name(), Kind::Message);
+        if item.nested_type.is_empty() && item.enum_type.is_empty() {
+            return;
+        }
         let Some(inner) = names::prost_module(item.name()) else { return };
         let (scope, parent) = (format!("{scope}{inner}::"), full_name(parent, item.name()));
         for nested in &item.enum_type {
@@ -105,6 +116,12 @@ impl Finding<'_> {
         self.add(scope, parent, item.name(), Kind::Enumeration { zero });
     }
 
+    /// The rest of a full name behind the name of the package.
+    fn below_package(&self, name: &str) -> String {
+        let rest = name.strip_prefix(&self.package).unwrap_or(name);
+        rest.to_owned()
+    }
+
     fn add(&mut self, scope: &str, parent: &str, name: &str, kind: Kind) {
         let Some(ident) = names::prost_type(name) else { return };
         let path = format!("{scope}{ident}");
@@ -114,7 +131,7 @@ impl Finding<'_> {
         let name = format!(".{}", full_name(parent, name));
         self.types.push(Found {
             is_conditional: !cfgs.is_empty(),
-            generated: Generated { path, name: name.clone(), kind, cfgs },
+            generated: Generated { path, name: self.below_package(&name), kind, cfgs },
             name,
         });
     }

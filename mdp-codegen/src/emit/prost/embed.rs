@@ -75,10 +75,11 @@ pub(super) fn embed(
         let uses = uses.into_iter().filter_map(|other| path(module, other)).collect();
         let constant = constant(module);
         let types = types.into_iter().map(|of| of.generated).collect();
-        embedded.insert(
-            module.clone(),
-            Embedded { constant, types, bytes: part.set.encode_to_vec(), uses },
-        );
+        let package = set.file.iter().find(|file| rust_module(file) == *module);
+        let package = described::package(package.map_or("", |file| file.package()));
+        let file = module.to_file_name_or("_").replace(".rs", ".descriptors");
+        let packed = mdp_schema::pack(&part.set.encode_to_vec());
+        embedded.insert(module.clone(), Embedded { constant, package, types, file, packed, uses });
     }
     embedded
 }

@@ -14,7 +14,11 @@ use crate::model::{Place, full_name};
 use crate::proto::Settings;
 
 /// The problems: one for each file that uses such a type.
-pub(super) fn of(settings: &Settings, set: &FileDescriptorSet, messages: &Messages) -> Vec<Problem> {
+pub(super) fn of(
+    settings: &Settings,
+    set: &FileDescriptorSet,
+    messages: &Messages,
+) -> Vec<Problem> {
     let lacking = lacking(settings, set, messages);
     if lacking.is_empty() {
         return Vec::new();
@@ -44,14 +48,9 @@ fn uses<'a>(message: &'a DescriptorProto, used: &mut HashSet<&'a str>) {
 }
 
 /// The full names, with a dot, of the types that are in a package of Google's, are not written, and not known.
-fn lacking(
-    settings: &Settings,
-    set: &FileDescriptorSet,
-    messages: &Messages,
-) -> HashSet<String> {
-    let is_googles = |package: &str| {
-        package == "google.protobuf" || package.starts_with("google.protobuf.")
-    };
+fn lacking(settings: &Settings, set: &FileDescriptorSet, messages: &Messages) -> HashSet<String> {
+    let is_googles =
+        |package: &str| package == "google.protobuf" || package.starts_with("google.protobuf.");
     let known = DescriptorPool::global();
     let mut modules = HashMap::new();
     let mut lacking = HashSet::new();

@@ -74,7 +74,7 @@ fn at_its_file(config: &mut Config, files: &[FileDescriptorProto]) -> Option<Vec
     found
 }
 
-fn invalid_rust(module: &Module, reason: &syn::Error) -> Problem {
+pub(super) fn invalid_rust(module: &Module, reason: &syn::Error) -> Problem {
     Problem::of_setting(Mistake::InvalidRust {
         package: module.to_string().replace("::", "."),
         reason: reason.to_string(),

@@ -30,6 +30,8 @@ pub(crate) struct Ready {
     config: Config,
     /// The code of each module.
     code: HashMap<Module, String>,
+    /// The files with descriptors beside it, and their content.
+    beside: Vec<(String, Vec<u8>)>,
     /// The packages with code.
     packages: Vec<String>,
 }
@@ -83,8 +85,12 @@ impl Ready {
             }
         }
         let packages = write::packages(&set, &messages.code);
-        let code = write::code(messages, &modules, &embedded, options);
-        Ok(Some(Self { config, code, packages }))
+        let code = write::code(messages, &modules, &embedded, options, problems);
+        if !problems.is_empty() {
+            return Ok(None);
+        }
+        let beside = embedded.into_values().map(|of| (of.file, of.packed)).collect();
+        Ok(Some(Self { config, code, beside, packages }))
     }
 }
 

@@ -94,7 +94,9 @@ impl Features {
             ("message_encoding", "LENGTH_PREFIXED") => self.delimited = false,
             ("message_encoding", "DELIMITED") => self.delimited = true,
             (
-                "utf8_validation" | "json_format" | "enforce_naming_style"
+                "utf8_validation"
+                | "json_format"
+                | "enforce_naming_style"
                 | "default_symbol_visibility",
                 _,
             ) => {}

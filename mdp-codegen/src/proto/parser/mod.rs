@@ -59,7 +59,8 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, Vec<Problem>> {
     let edition = match &rewritten.edition {
         None => None,
         Some((edition, line)) => Some(Edition::of(edition).ok_or_else(|| {
-            let message = format!("the edition \"{edition}\" is not known; write \"2023\" or \"2024\"");
+            let message =
+                format!("the edition \"{edition}\" is not known; write \"2023\" or \"2024\"");
             vec![problem_at(name, Some(*line), message)]
         })?),
     };

@@ -157,12 +157,18 @@ impl Visible<'_> {
 
     /// The full name. The first part is looked for from the innermost scope to the outermost one; where a scope has it,
     /// the whole name must be there.
-    fn full(&self, scope: &str, name: &str, wanted: impl Fn(Kind) -> bool) -> Option<(String, Kind)> {
+    fn full(
+        &self,
+        scope: &str,
+        name: &str,
+        wanted: impl Fn(Kind) -> bool,
+    ) -> Option<(String, Kind)> {
         if let Some(full) = name.strip_prefix('.') {
             let kind = self.kind(full).filter(|kind| wanted(*kind))?;
             return Some((name.to_owned(), kind));
         }
-        let (first, is_whole) = name.split_once('.').map_or((name, true), |(first, _)| (first, false));
+        let (first, is_whole) =
+            name.split_once('.').map_or((name, true), |(first, _)| (first, false));
         let mut scope = Some(scope);
         while let Some(outer) = scope {
             scope = match outer.rsplit_once('.') {

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet, UninterpretedOption};
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    UninterpretedOption,
+};
 use protox::prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, Value};
 
 use super::{caught, errors};

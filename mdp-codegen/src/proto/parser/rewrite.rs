@@ -160,7 +160,10 @@ mod tests {
                 " ".repeat(27)
             ),
         );
-        becomes("message A { int32 extensions = 2 [b = 1]; }", "message A { int32 extensions = 2 [b = 1]; }");
+        becomes(
+            "message A { int32 extensions = 2 [b = 1]; }",
+            "message A { int32 extensions = 2 [b = 1]; }",
+        );
     }
 
     #[test]
@@ -179,7 +182,10 @@ mod tests {
             "edition=\"2023\"; message M { int32 default = 1 [default = 2, (o) = { default: 1 }, default=3]; }",
             "syntax=\"proto3\"; message M { int32 default = 1 [defaul_ = 2, (o) = { default: 1 }, defaul_=3]; }",
         );
-        becomes("syntax = \"proto2\"; message edition {}", "syntax = \"proto2\"; message edition {}");
+        becomes(
+            "syntax = \"proto2\"; message edition {}",
+            "syntax = \"proto2\"; message edition {}",
+        );
         assert_eq!(rewrite("edition").edition, None);
     }
 }

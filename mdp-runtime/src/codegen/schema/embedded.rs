@@ -11,8 +11,8 @@ use super::{ENUMS, MESSAGES, SERVICES, Schema, SchemaBuilder, TypeName, full_nam
 /// The types of other packages that it uses are in the code of those, so that each is in a program once.
 #[derive(Debug)]
 pub struct Descriptors {
-    /// An encoded `google.protobuf.FileDescriptorSet`.
-    pub bytes: &'static [u8],
+    /// An encoded `google.protobuf.FileDescriptorSet`, packed with [`mdp_schema::pack`].
+    pub packed: &'static [u8],
     /// The descriptors of the packages that it uses. Packages may use each other.
     pub uses: &'static [&'static Descriptors],
 }
@@ -29,7 +29,9 @@ impl Descriptors {
             }
             seen.push(std::ptr::from_ref(next));
             open.extend(next.uses);
-            match Schema::from_bytes(None, next.bytes) {
+            let schema =
+                mdp_schema::unpack(next.packed).and_then(|bytes| Schema::from_bytes(None, &bytes));
+            match schema {
                 Ok(schema) => schema.descriptors().file.iter().for_each(|file| all.take_in(file)),
                 // The generator has encoded the descriptors.
                 Err(error) => unreachable!("embedded descriptors: {error}"),
@@ -52,6 +54,60 @@ pub fn embedded_schema(service: &'static str, descriptors: &'static Descriptors)
 /// Returns the schema of a service whose descriptors are not in the generated code: an empty one.
 pub fn no_schema() -> Schema {
     Schema::of_files(Vec::new())
+}
+
+/// Implements what Rust records and services need of the types of a generated module.
+///
+/// A type stands with the rest of its full name, behind the name of the package.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __described {
+    ($descriptors:ident, $package:literal; $($(#[$cfg:meta])* $kind:ident $name:literal $of:ty;)*) => {
+        $(
+            $(#[$cfg])*
+            impl $crate::codegen::Described for $of {
+                fn describe(schemas: &mut $crate::codegen::SchemaBuilder) -> $crate::codegen::TypeName {
+                    const NAME: &str = ::core::concat!($package, $name);
+                    $crate::__described!(@describe $kind schemas $descriptors NAME)
+                }
+            }
+            $crate::__described!(@field $kind [$(#[$cfg])*] $of);
+        )*
+    };
+    (@describe message $schemas:ident $descriptors:ident $name:ident) => {
+        $schemas.embedded_message::<Self>($name, &$descriptors)
+    };
+    (@describe $kind:ident $schemas:ident $descriptors:ident $name:ident) => {
+        $schemas.embedded_enumeration::<Self>($name, &$descriptors)
+    };
+    (@field message [$($cfg:tt)*] $of:ty) => {
+        $($cfg)*
+        impl $crate::codegen::record::FieldType for $of {
+            type Codec = $crate::codegen::record::EmbeddedMessage;
+        }
+    };
+    // An enum with the zero value that proto3 requires for a field.
+    (@field enumeration [$($cfg:tt)*] $of:ty) => {
+        $($cfg)*
+        impl $crate::codegen::record::FieldType for $of {
+            type Codec = $crate::codegen::record::Enum;
+        }
+        $($cfg)*
+        impl $crate::codegen::record::Enumeration for $of {
+            fn zero() -> Self {
+                ::core::default::Default::default()
+            }
+
+            fn number(&self) -> i32 {
+                *self as i32
+            }
+
+            fn from_number(number: i32) -> ::core::option::Option<Self> {
+                ::core::result::Result::ok(::core::convert::TryFrom::try_from(number))
+            }
+        }
+    };
+    (@field enumeration_without_zero [$($cfg:tt)*] $of:ty) => {};
 }
 
 impl SchemaBuilder {
