@@ -1,7 +1,7 @@
 //! Reads files and their imports: from folders, or from a set of descriptors.
 //!
 //! After a file with mistakes the next ones are read all the same, to find the mistakes of all. A file whose import has
-//! mistakes is left out without a word of its own.
+//! mistakes is left out, with no problem of its own.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -18,9 +18,6 @@ use super::parser::{DEFAULT, Names, Parsed, Pool, parse, problem_at};
 use super::sources::Sources;
 use super::{options, verify};
 use crate::errors::{Mistake, Problem};
-
-/// The chain of imports of a file may be so long: each one is a call within another.
-const MAX_IMPORTS: usize = 500;
 
 /// Reads files from folders.
 pub(crate) fn texts(protos: &[PathBuf], includes: &[PathBuf]) -> (Loaded, Vec<Problem>) {
@@ -99,11 +96,21 @@ enum Found {
 /// How far a file has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    Done,
     /// Its imports are being read.
     Open,
-    Done,
     /// It, or one of its imports, has mistakes.
     Failed,
+}
+
+/// A file whose imports are being read.
+struct Open {
+    parsed: Parsed,
+    encoded: Option<Vec<u8>>,
+    /// The number of the next import.
+    next: usize,
+    /// It has failed, with these problems of its own.
+    problems: Option<Vec<Problem>>,
 }
 
 struct Reader<'a> {
@@ -111,8 +118,6 @@ struct Reader<'a> {
     pool: Pool,
     names: Names,
     states: HashMap<String, State>,
-    /// The files whose imports are being read, the outermost one first.
-    stack: Vec<String>,
     wanted: HashSet<String>,
     opened: Vec<PathBuf>,
     problems: Vec<Problem>,
@@ -131,7 +136,6 @@ impl<'a> Reader<'a> {
             pool: Pool::default(),
             names: Names::default(),
             states: HashMap::new(),
-            stack: Vec::new(),
             wanted: HashSet::new(),
             opened: Vec::new(),
             problems: Vec::new(),
@@ -170,53 +174,103 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a file and, before it, its imports.
+    /// Reads a file and, before it, its imports. Files may import each other in a long row, so no call is within another.
     fn file(&mut self, name: &str) -> Result<(), Not> {
-        match self.states.get(name) {
-            Some(State::Done) => return Ok(()),
-            Some(State::Failed | State::Open) => return Err(Not::Good),
-            None => {}
-        }
-        let (parsed, encoded) = match self.find(name) {
-            Found::Missing => return Err(Not::There),
-            Found::Problems(problems) => return self.failed(name, problems),
-            Found::Text(path, text) => {
-                self.opened.push(path);
-                match parse(name, &text) {
-                    Ok(parsed) => (parsed, None),
-                    Err(problems) => return self.failed(name, problems),
+        let mut open = Vec::from_iter(self.start(name)?);
+        loop {
+            let Some(top) = open.last_mut() else { return Ok(()) };
+            let number = top.next;
+            top.next += 1;
+            if let Some(import) = top.parsed.file.dependency.get(number).cloned() {
+                let started = self.import(&import, number, &mut open);
+                open.extend(started);
+                continue;
+            }
+            let Some(done) = open.pop() else { return Ok(()) };
+            let name = done.parsed.file.name().to_owned();
+            let added = match done.problems {
+                Some(problems) => Err(problems),
+                None => self.add(done.parsed, done.encoded),
+            };
+            match added {
+                Ok(()) => drop(self.states.insert(name, State::Done)),
+                Err(problems) => {
+                    self.failed(&name, problems);
+                    match open.last_mut() {
+                        Some(importer) => drop(importer.problems.get_or_insert_default()),
+                        None => return Err(Not::Good),
+                    }
                 }
             }
-            Found::BuiltIn(parsed) => (*parsed, None),
-            Found::Descriptor(file, encoded) => {
-                let (file, edition) = match with_edition(*file, &encoded) {
-                    Ok(read) => read,
-                    Err(problems) => return self.failed(name, problems),
-                };
-                (Parsed { file, text: String::new(), edition }, Some(encoded))
-            }
-        };
-        self.states.insert(name.to_owned(), State::Open);
-        self.stack.push(name.to_owned());
-        let imports = self.imports(&parsed.file);
-        self.stack.pop();
-        let added = match imports {
-            Ok(()) => self.add(parsed, encoded),
-            Err(problems) => Err(problems),
-        };
-        match added {
-            Ok(()) => {
-                self.states.insert(name.to_owned(), State::Done);
-                Ok(())
-            }
-            Err(problems) => self.failed(name, problems),
         }
     }
 
-    fn failed(&mut self, name: &str, problems: Vec<Problem>) -> Result<(), Not> {
+    /// Opens a file, unless it is done.
+    fn start(&mut self, name: &str) -> Result<Option<Open>, Not> {
+        match self.states.get(name) {
+            Some(State::Done) => return Ok(None),
+            Some(State::Failed | State::Open) => return Err(Not::Good),
+            None => {}
+        }
+        let opened = match self.find(name) {
+            Found::Missing => return Err(Not::There),
+            Found::Problems(problems) => Err(problems),
+            Found::Text(path, text) => {
+                self.opened.push(path);
+                parse(name, &text).map(|parsed| (parsed, None))
+            }
+            Found::BuiltIn(parsed) => Ok((*parsed, None)),
+            Found::Descriptor(file, encoded) => {
+                with_edition(*file, &encoded).map(|(file, edition)| {
+                    (Parsed { file, text: String::new(), edition }, Some(encoded))
+                })
+            }
+        };
+        match opened {
+            Ok((parsed, encoded)) => {
+                self.states.insert(name.to_owned(), State::Open);
+                Ok(Some(Open { parsed, encoded, next: 0, problems: None }))
+            }
+            Err(problems) => {
+                self.failed(name, problems);
+                Err(Not::Good)
+            }
+        }
+    }
+
+    /// Opens an import of the last of the open files.
+    fn import(&mut self, import: &str, number: usize, open: &mut [Open]) -> Option<Open> {
+        let cycle = (self.states.get(import) == Some(&State::Open)).then(|| {
+            let open = open.iter().map(|file| file.parsed.file.name());
+            let cycle = open.skip_while(|name| *name != import).chain([import]);
+            cycle.collect::<Vec<_>>().join(" -> ")
+        });
+        let importer = open.last_mut()?;
+        let mut earlier = importer.parsed.file.dependency.iter().take(number);
+        let mistake = if earlier.any(|other| other == import) {
+            Mistake::Proto { message: format!("import '{import}' was listed twice") }
+        } else if let Some(cycle) = cycle {
+            Mistake::Proto { message: format!("import cycle detected: {cycle}") }
+        } else {
+            match self.start(import) {
+                Ok(started) => return started,
+                Err(Not::Good) => {
+                    importer.problems.get_or_insert_default();
+                    return None;
+                }
+                Err(Not::There) => self.missing(import),
+            }
+        };
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        let place = Some(Sources::of(&importer.parsed.file).place(&[3, number]));
+        let problem = Problem { place, ..Problem::of_setting(mistake) };
+        importer.problems.get_or_insert_default().push(problem);
+        None
+    }
+
+    fn failed(&mut self, name: &str, problems: Vec<Problem>) {
         self.problems.extend(problems);
         self.states.insert(name.to_owned(), State::Failed);
-        Err(Not::Good)
     }
 
     fn find(&self, name: &str) -> Found {
@@ -257,39 +311,6 @@ impl<'a> Reader<'a> {
             Ok(parsed) => Found::BuiltIn(Box::new(parsed)),
             Err(problems) => Found::Problems(problems),
         }
-    }
-
-    /// Reads the imports of a file. With no problems in the error, those of an import were reported.
-    fn imports(&mut self, file: &FileDescriptorProto) -> Result<(), Vec<Problem>> {
-        let sources = Sources::of(file);
-        let at = |number: i32, mistake| Problem {
-            place: Some(sources.place(&[3, number])),
-            ..Problem::of_setting(mistake)
-        };
-        let mut problems = Vec::new();
-        let mut failed = false;
-        let mut seen = HashSet::new();
-        for (number, import) in (0..).zip(&file.dependency) {
-            if !seen.insert(import) {
-                let message = format!("import '{import}' was listed twice");
-                problems.push(at(number, Mistake::Proto { message }));
-            } else if let Some(from) = self.stack.iter().position(|open| open == import) {
-                let cycle = self.stack.iter().skip(from).chain([import]);
-                let cycle = cycle.map(String::as_str).collect::<Vec<_>>().join(" -> ");
-                let message = format!("import cycle detected: {cycle}");
-                problems.push(at(number, Mistake::Proto { message }));
-            } else if self.stack.len() > MAX_IMPORTS {
-                let message = format!("more than {MAX_IMPORTS} files import each other in a row");
-                problems.push(at(number, Mistake::Proto { message }));
-            } else {
-                match self.file(import) {
-                    Ok(()) => {}
-                    Err(Not::Good) => failed = true,
-                    Err(Not::There) => problems.push(at(number, self.missing(import))),
-                }
-            }
-        }
-        if failed || !problems.is_empty() { Err(problems) } else { Ok(()) }
     }
 
     fn missing(&self, import: &str) -> Mistake {

@@ -6,7 +6,7 @@ use prost_build::{Config, Module, Service as ProstService};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use super::generator::Collector;
-use super::rust_module;
+use super::{prepare, rust_module};
 use crate::errors::{Error, Mistake, Problem};
 use crate::proto::caught;
 
@@ -27,6 +27,15 @@ pub(super) fn generate(
     set: &FileDescriptorSet,
     problems: &mut Vec<Problem>,
 ) -> Result<Messages, Error> {
+    if let Some(name) = prepare::too_long(set) {
+        problems.push(Problem::of_setting(Mistake::Proto {
+            message: format!(
+                "message `{name}` begins a row of more than 500 messages, each one a field of the one before; use `repeated` \
+                 somewhere in it"
+            ),
+        }));
+        return Ok(Messages { services: Vec::new(), code: BTreeMap::new() });
+    }
     let (services, text) = match run(config, &set.file) {
         Ok(generated) => generated.map_err(Error::Generate)?,
         Err(reason) => {

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use prost_types::field_descriptor_proto::Type;
+use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::source_code_info::Location;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -74,6 +74,53 @@ fn of_enum(item: &EnumDescriptorProto, path: Vec<i32>, paths: &mut Vec<Vec<i32>>
 
 fn below(path: &[i32], part: i32, number: i32) -> Vec<i32> {
     [path, &[part, number]].concat()
+}
+
+/// `prost-build` follows fields of messages call by call. Such a row may be so long.
+const MAX_ROW: usize = 500;
+
+/// The message at which a row of messages, each one a field of the one before, is too long.
+pub(super) fn too_long(set: &FileDescriptorSet) -> Option<String> {
+    let mut uses = HashMap::new();
+    for file in &set.file {
+        for message in &file.message_type {
+            fields(&format!(".{}", full_name(file.package(), message.name())), message, &mut uses);
+        }
+    }
+    // How long the row from each message is; a message in a row of itself ends it.
+    let mut rows: HashMap<&str, usize> = HashMap::new();
+    for start in uses.keys() {
+        let mut open = vec![(start.as_str(), 0)];
+        while let Some((name, next)) = open.last_mut() {
+            let used = uses.get(*name).map_or(&[][..], Vec::as_slice);
+            if let Some(inner) = used.get(*next) {
+                *next += 1;
+                if !rows.contains_key(inner) {
+                    rows.insert(*inner, 0);
+                    open.push((*inner, 0));
+                }
+                continue;
+            }
+            let row =
+                used.iter().filter_map(|inner| rows.get(inner)).max().map_or(0, |row| row + 1);
+            if row > MAX_ROW {
+                return Some((*name).trim_start_matches('.').to_owned());
+            }
+            rows.insert(*name, row);
+            open.pop();
+        }
+    }
+    None
+}
+
+fn fields<'a>(name: &str, message: &'a DescriptorProto, uses: &mut HashMap<String, Vec<&'a str>>) {
+    let singular = message.field.iter().filter(|field| {
+        matches!(field.r#type(), Type::Message | Type::Group) && field.label() != Label::Repeated
+    });
+    uses.insert(name.to_owned(), singular.map(|field| field.type_name()).collect());
+    for nested in &message.nested_type {
+        fields(&format!("{name}.{}", nested.name()), nested, uses);
+    }
 }
 
 /// The first name of the same number, by the enum's full name with its dot and the other name.

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | a byte order mark | `rewrite` | protox |
 //! | options of extension ranges with `verification`, as in today's `descriptor.proto` | `rewrite` | protox |
+//! | `-inf` and `-nan` | `rewrite` | protox |
 //! | editions | `rewrite`, then `editions` | andrewhickman/protox#31 |
 //! | names whose first part is also a package that is not imported | `names` | andrewhickman/prost-reflect#57 had the same for names of one part |
 //! | `host_name` and `hostname` in one message of proto3 | `pool` | prost-reflect |

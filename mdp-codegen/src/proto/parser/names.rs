@@ -30,6 +30,8 @@ pub(in crate::proto) struct Names {
     declared: HashMap<String, (Kind, usize)>,
     files: Vec<Seen>,
     numbers: HashMap<String, usize>,
+    /// The extensions that are a `float` or a `double`.
+    floats: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,15 @@ impl Names {
             self.declare(package, item.name(), Kind::Service, number);
         }
         for item in &file.extension {
-            self.declare(package, item.name(), Kind::Extension, number);
+            self.extension(package, item, number);
+        }
+    }
+
+    fn extension(&mut self, scope: &str, item: &FieldDescriptorProto, number: usize) {
+        self.declare(scope, item.name(), Kind::Extension, number);
+        if matches!(item.r#type, Some(of) if of == Type::Float as i32 || of == Type::Double as i32)
+        {
+            self.floats.insert(full_name(scope, item.name()));
         }
     }
 
@@ -73,7 +83,7 @@ impl Names {
             self.declare(&scope, item.name(), Kind::Enum, number);
         }
         for item in &item.extension {
-            self.declare(&scope, item.name(), Kind::Extension, number);
+            self.extension(&scope, item, number);
         }
     }
 
@@ -200,16 +210,30 @@ impl Visible<'_> {
     }
 
     fn options(&self, scope: &str, options: &mut [UninterpretedOption]) {
-        for part in options.iter_mut().flat_map(|option| &mut option.name) {
-            if !part.is_extension {
-                continue;
+        for option in options {
+            for part in option.name.iter_mut().filter(|part| part.is_extension) {
+                if let Some((full, _)) =
+                    self.full(scope, &part.name_part, |kind| kind == Kind::Extension)
+                {
+                    part.name_part = full;
+                }
             }
-            if let Some((full, _)) =
-                self.full(scope, &part.name_part, |kind| kind == Kind::Extension)
-            {
-                part.name_part = full;
-            }
+            self.float(option);
         }
+    }
+
+    /// `inf` and `nan` as values of an option are numbers; prost-reflect takes them for names of values of enums.
+    fn float(&self, option: &mut UninterpretedOption) {
+        let [part] = option.name.as_slice() else { return };
+        if !self.names.floats.contains(part.name_part.trim_start_matches('.')) {
+            return;
+        }
+        option.double_value = match option.identifier_value() {
+            "inf" => Some(f64::INFINITY),
+            "nan" => Some(f64::NAN),
+            _ => return,
+        };
+        option.identifier_value = None;
     }
 
     fn message(&self, scope: &str, item: &mut DescriptorProto) {

@@ -157,7 +157,7 @@ fn of_message(
     path: &[i32],
     restored: &mut Vec<Restore>,
 ) {
-    let allowed = allowed || message.options.as_ref().is_some_and(|options| allows(options));
+    let allowed = allowed || message.options.as_ref().is_some_and(allows);
     let mut seen = HashSet::new();
     for (number, field) in (0..).zip(&mut message.field) {
         let by_rule = json_name(field.name());

@@ -20,7 +20,8 @@ pub(super) fn rewrite(text: &str) -> Rewritten {
     // Editors of Windows write it; protoc skips it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_edition = Tokens::of(text).next().is_some_and(|token| token.text == "edition");
-    if !is_edition && !text.contains("extensions") {
+    let may_need = ["extensions", "-inf", "-nan"].iter().any(|word| text.contains(word));
+    if !is_edition && !may_need {
         return Rewritten { text: text.to_owned(), edition: None };
     }
     let tokens: Vec<_> = Tokens::of(text).collect();
@@ -57,11 +58,27 @@ impl Rewriting<'_> {
             match token.text {
                 "extensions" if begins => self.extensions(at + 1),
                 "[" if is_edition => self.options(at),
+                "-" => self.negative(at),
                 _ if begins && is_edition => self.statement(at),
                 _ => {}
             }
             begins = matches!(token.text, ";" | "{" | "}");
             at += 1;
+        }
+    }
+
+    /// `-inf` and `-nan` as values of options: protox knows them without a sign only.
+    fn negative(&mut self, at: usize) {
+        let is_value = at > 0 && self.word(at - 1) == "=";
+        let (Some(sign), Some(word)) = (self.tokens.get(at), self.tokens.get(at + 1)) else {
+            return;
+        };
+        let range = sign.start..word.range().end;
+        match word.text {
+            // Too large for a number, so it is infinite.
+            "inf" if is_value => self.edits.replace(range, "-1e999"),
+            "nan" if is_value => self.edits.replace(range, " nan"),
+            _ => {}
         }
     }
 
@@ -122,10 +139,12 @@ impl Rewriting<'_> {
                 _ => {}
             }
             let begins = matches!(self.word(at), "[" | ",") && depth == 1;
-            if begins && self.word(at + 1) == "default" && self.word(at + 2) == "=" {
-                if let Some(name) = self.tokens.get(at + 1) {
-                    self.edits.replace(name.range(), DEFAULT);
-                }
+            if begins
+                && self.word(at + 1) == "default"
+                && self.word(at + 2) == "="
+                && let Some(name) = self.tokens.get(at + 1)
+            {
+                self.edits.replace(name.range(), DEFAULT);
             }
         }
     }
@@ -163,6 +182,14 @@ mod tests {
         becomes(
             "message A { int32 extensions = 2 [b = 1]; }",
             "message A { int32 extensions = 2 [b = 1]; }",
+        );
+    }
+
+    #[test]
+    fn infinities_have_signs() {
+        becomes(
+            "a = 1 [default = -inf, (b) = - nan, (c) = -1];",
+            "a = 1 [default = -1e999, (b) =  nan, (c) = -1];",
         );
     }
 
