@@ -190,6 +190,9 @@ fn services_and_files() {
     let mut package = set(Vec::new());
     package.file[0].package = some("a..b");
     assert_eq!(problems(package), ["a.proto: \"a..b\" is no name of a package"]);
+    let mut syntax = set(Vec::new());
+    syntax.file[0].syntax = some("proto4");
+    assert_eq!(problems(syntax), ["a.proto: the syntax \"proto4\" is not known"]);
     let mut edition = set(Vec::new());
     edition.file[0].syntax = some("editions");
     assert!(problems(edition)[0].contains("compile_encoded_fds"));

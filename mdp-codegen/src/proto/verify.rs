@@ -23,6 +23,9 @@ pub(super) fn file(file: &FileDescriptorProto, names: &Names) -> Vec<Wrong> {
     if !package.is_empty() && !package.split('.').all(is_name) {
         checking.no(&[2], format!("\"{package}\" is no name of a package"));
     }
+    if !matches!(file.syntax(), "" | "proto2" | "proto3" | "editions") {
+        checking.no(&[12], format!("the syntax \"{}\" is not known", file.syntax()));
+    }
     for (number, item) in (0..).zip(&file.message_type) {
         checking.message(item, &[4, number], 0);
     }
