@@ -21,8 +21,8 @@ impl Token<'_> {
 
     /// The text between the quotes. `None`: it is no string.
     pub(super) fn unquoted(self) -> Option<String> {
-        let quote = self.text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        Some(self.text.trim_matches(quote).to_owned())
+        let mark = self.text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        Some(self.text.trim_matches(mark).to_owned())
     }
 }
 
@@ -82,14 +82,14 @@ fn is_word(c: char) -> bool {
 }
 
 /// The length of a string with its quotes. One that is not closed ends with its line.
-fn string(text: &str, quote: char) -> usize {
+fn string(text: &str, mark: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
             '\n' => return at,
             _ if escaped => escaped = false,
             '\\' => escaped = true,
-            _ if c == quote => return at + 1,
+            _ if c == mark => return at + 1,
             _ => {}
         }
     }
