@@ -10,7 +10,7 @@ use crate::check;
 use crate::emit::prost::Ready;
 use crate::errors::{Error, Problem};
 use crate::generator::Generator;
-use crate::proto::{Loaded, Settings, descriptors, lower, outputs};
+use crate::proto::{Loaded, Settings, lower, outputs, read};
 
 /// Starts a [`Builder`] with the defaults: messages, clients and worker traits, written to cargo's `OUT_DIR`.
 ///
@@ -267,6 +267,25 @@ impl Builder {
         self
     }
 
+    /// Keeps the name of an enum in the names of its values: `LevelHigh` for `LEVEL_HIGH` of `enum Level`. Default: `false`,
+    /// which gives `High`.
+    ///
+    /// It helps an enum that has both `LEVEL_HIGH` and `HIGH`.
+    pub fn retain_enum_prefix(mut self, enable: bool) -> Self {
+        self.settings.retain_enum_prefix = enable;
+        self
+    }
+
+    /// Sets whether the generated code has the descriptors of messages and services. Default: `true`.
+    ///
+    /// They are up to half of the generated code. Without them a worker cannot tell its schema: `mdp describe` and
+    /// `mdp call` do not know its messages, the broker does not see that workers differ, and Rust records cannot use the
+    /// messages. Calls are the same.
+    pub fn embed_schemas(mut self, enable: bool) -> Self {
+        self.settings.embed_schemas = enable;
+        self
+    }
+
     /// Sets the path of the runtime in the generated code. Default: `::mdp_runtime`.
     ///
     /// The path must begin with `::` or `crate::`, and have the runtime's module `codegen` below it.
@@ -326,7 +345,7 @@ impl Builder {
         protos: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<(), Error> {
-        let (loaded, problems) = descriptors::load(&owned(protos), &owned(includes));
+        let (loaded, problems) = read::texts(&owned(protos), &owned(includes));
         if self.settings.emit_rerun_if_changed {
             rerun_if_changed(&loaded.opened);
         }
@@ -335,20 +354,37 @@ impl Builder {
 
     /// Like [`compile_protos`](Self::compile_protos), for descriptors of files that were already read.
     ///
-    /// The set must have all imports, before the files that import them. Errors name lines only if the set has source
-    /// positions, and cargo watches no files. Values of `option (mdp.method)` are lost, because prost's descriptors
-    /// keep no extensions; use [`blocking`](Self::blocking) and [`detach`](Self::detach) in their place. Custom options
-    /// are lost, too. For a [`Generator`], the files that no other one imports are those that were asked for.
+    /// The set must have all imports. Errors name lines only if the set has source positions, and cargo watches no files.
+    /// Values of `option (mdp.method)`, custom options and editions are lost, because prost's descriptors do not have
+    /// them; [`compile_encoded_fds`](Self::compile_encoded_fds) keeps them. For a [`Generator`], the files that no other
+    /// one imports are those that were asked for.
     ///
     /// # Errors
     ///
-    /// The errors of [`compile_protos`](Self::compile_protos).
-    pub fn compile_fds(self, mut set: FileDescriptorSet) -> Result<(), Error> {
-        descriptors::without_empty_positions(&mut set);
-        let problems = descriptors::incomplete(&set);
-        let imported = set.file.iter().flat_map(|file| file.dependency.clone()).collect();
-        let encoded = set.encode_to_vec();
-        let loaded = Loaded { encoded, opened: Vec::new(), imported, pool: None, set };
+    /// The errors of [`compile_protos`](Self::compile_protos). The set is checked as a whole: what no parser writes, such
+    /// as a field without a type, is a problem with the name of its file.
+    pub fn compile_fds(self, set: FileDescriptorSet) -> Result<(), Error> {
+        self.compile_encoded_fds(set.encode_to_vec())
+    }
+
+    /// Like [`compile_fds`](Self::compile_fds), for the bytes of a `google.protobuf.FileDescriptorSet`, as `protoc` and
+    /// `buf` write them.
+    ///
+    /// They keep `option (mdp.method)`, custom options, and the features of files in editions 2023 and 2024.
+    ///
+    /// ```no_run
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     // protoc --include_imports --include_source_info --descriptor_set_out=auth.binpb auth.proto
+    ///     mdp_codegen::configure().compile_encoded_fds(std::fs::read("auth.binpb")?)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`compile_fds`](Self::compile_fds); the bytes are not a set of descriptors.
+    pub fn compile_encoded_fds(self, set: impl AsRef<[u8]>) -> Result<(), Error> {
+        let (loaded, problems) = read::set(set.as_ref());
         self.compile(Config::new(), &loaded, problems)
     }
 
@@ -376,7 +412,9 @@ impl Builder {
             return Err(Error::of(problems));
         }
         let outputs = settings.generators.run(&files)?;
-        rust.map_or(Ok(()), Ready::write)?;
+        if let Some(rust) = rust {
+            rust.write(settings.out_dir.as_deref())?;
+        }
         outputs::write(&outputs)?;
         let Some(path) = &settings.file_descriptor_set_path else {
             return Ok(());

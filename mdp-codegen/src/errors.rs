@@ -189,6 +189,47 @@ pub enum Mistake {
         /// The reason why it cannot be used.
         reason: String,
     },
+    /// Two declarations have the same name in Rust.
+    #[error("{what} is `{rust}` in Rust, as is {other}; {advice}")]
+    RustNameTaken {
+        /// The declaration.
+        what: String,
+        /// The name in Rust.
+        rust: String,
+        /// The declaration that came first, with its place.
+        other: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The code of two packages would come into one file.
+    #[error(
+        "the code of package `{package}` comes into the file {file}, as does that of package {other}; rename one of them"
+    )]
+    SameFile {
+        /// The generated file.
+        file: String,
+        /// The package.
+        package: String,
+        /// The package that came first, with a file of it.
+        other: String,
+    },
+    /// A type in a package of Google's is neither generated nor in the runtime.
+    #[error(
+        "`{name}` is not generated, because the types of `google.protobuf` come from the runtime, which does not have it; \
+         set `compile_well_known_types(true)`, or move it to another package"
+    )]
+    NotInRuntime {
+        /// The full name of the type.
+        name: String,
+    },
+    /// A library that this crate uses has panicked at the file.
+    #[error(
+        "the file cannot be compiled, because of a fault in a library ({reason}); please report it with the file"
+    )]
+    Panicked {
+        /// The message of the panic.
+        reason: String,
+    },
     /// The code for the messages of a package is not valid Rust.
     #[error("the code generated for package \"{package}\" is not valid Rust ({reason}); {advice}")]
     InvalidRust {

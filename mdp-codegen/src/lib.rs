@@ -62,7 +62,7 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     mdp_codegen::configure()
 //!         .build_worker(false)
-//!         .type_attribute("auth.v1.Session", "#[derive(Eq, Hash)]")
+//!         .type_attribute("auth.v1.Session", "#[non_exhaustive]")
 //!         .compile_protos(&["proto/auth.proto"], &["proto"])?;
 //!     Ok(())
 //! }
@@ -73,7 +73,28 @@
 //! # Errors
 //!
 //! All mistakes are gathered and shown together, each with its file, line, service and method; see [`Problem`]. No file
-//! is written then.
+//! is written then. Nothing that a file or a set of descriptors contains makes a build script panic.
+//!
+//! # Files
+//!
+//! Each package has a file `PACKAGE.rs`, and beside it `PACKAGE.descriptors` with the packed descriptors of its messages
+//! and services, which the code includes: both belong together. [`embed_schemas(false)`](Builder::embed_schemas) leaves
+//! the descriptors out. A package whose name is no module in Rust as it stands, such as `shop.type.v1` or `myShop`, has
+//! the file that `prost-build` makes (`shop.r#type.v1.rs`, `my_shop.rs`), and one with its own name that includes it.
+//!
+//! # Languages of protobuf
+//!
+//! proto2, proto3, and editions 2023 and 2024, as text or as descriptors of `protoc`
+//! ([`Builder::compile_encoded_fds`]). A file of an edition becomes one of proto2 or proto3 that means the same:
+//!
+//! | feature | in Rust |
+//! |---|---|
+//! | `field_presence` | `EXPLICIT`: an `Option`; `IMPLICIT`: the value; `LEGACY_REQUIRED`: the value, which is always written |
+//! | `enum_type` | an `i32` in the message in any case, as in proto2 and proto3 |
+//! | `repeated_field_encoding` | `PACKED` or `EXPANDED` on the wire |
+//! | `message_encoding` | `DELIMITED` is a group on the wire |
+//! | `utf8_validation`, `json_format` | no effect: text is always checked |
+//! | `enforce_naming_style`, `default_symbol_visibility`, `export`, `local`, features of one language | no effect |
 //!
 //! # Parts
 //!

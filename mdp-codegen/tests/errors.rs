@@ -18,7 +18,7 @@ fn check_of(name: &str, files: &[(&str, &str)], protos: &[&str]) -> Error {
     let error = project.compile(project.builder(), protos).unwrap_err();
     let text = error.to_string().replace(project.protos().to_str().unwrap(), "PROTOS");
     golden(&format!("errors/{name}.txt"), &format!("{text}\n"));
-    assert_eq!(project.files(), [""; 0], "something was written");
+    assert_eq!(project.code(), [""; 0], "something was written");
     error
 }
 
@@ -95,7 +95,7 @@ service S {
     let builder = project.builder().blocking(".a.S");
     let error = project.compile(builder, &["streams.proto"]).unwrap_err();
     golden("errors/blocking_streams.txt", &format!("{error}\n"));
-    assert_eq!(project.files(), [""; 0], "something was written");
+    assert_eq!(project.code(), [""; 0], "something was written");
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn stubs_of_the_files_of_these_tests() {
     let project = Project::new(&[]);
     let protos = ["auth.proto", "comments.proto", "options.proto", "streams.proto"];
     only_python(&project).compile_protos(&protos, &[golden_protos()]).unwrap();
-    assert_eq!(project.files(), ["py"], "nothing of Rust is there");
+    assert_eq!(project.code(), ["py"], "nothing of Rust is there");
     let stubs =
         protos.map(|proto| project.read(&format!("py/{}", proto.replace(".proto", "_mdp.py"))));
     golden("languages/stubs.py", &stubs.join("\n\n"));
@@ -363,7 +363,7 @@ fn rules_of_the_wire_hold_for_all() {
     let places: Vec<_> = error.problems().iter().map(|problem| problem.place.clone()).collect();
     let lines: Vec<_> = places.iter().flatten().map(Place::to_string).collect();
     assert_eq!(lines, ["a.proto:5", "a.proto:7"], "{error}");
-    assert_eq!(project.files(), [""; 0]);
+    assert_eq!(project.code(), [""; 0]);
 }
 
 /// Gives these files, or fails, at each file and at the end.
@@ -404,7 +404,7 @@ fn a_failure_names_its_file_and_nothing_is_written() {
         assert!(matches!(error, Error::Generator { .. }), "{error:?}");
         let shown = format!("{error:?}").replace(&format!("{}/", project.out().display()), "");
         assert!(shown.contains(text), "{shown}");
-        assert_eq!(project.files(), [""; 0], "{text}");
+        assert_eq!(project.code(), [""; 0], "{text}");
     }
 }
 
@@ -416,7 +416,7 @@ fn rust_and_other_languages_come_together() {
     let gives: Box<dyn Generator + Send> = Box::new(gives);
     let builder = project.builder().generator(project.out().join("more"), gives);
     project.compile(builder.clone(), &["a.proto", "b.proto"]).unwrap();
-    assert_eq!(project.files(), ["a.rs", "b.rs", "more"]);
+    assert_eq!(project.code(), ["a.rs", "b.rs", "more"]);
     assert_eq!(project.read("more/deep/er/x"), "end");
     let written = || {
         let file = project.out().join("more/deep/er/x");

@@ -69,10 +69,10 @@ fn they_reach_the_code_and_their_file_makes_none() {
     let project = Project::new(&[("a.proto", &service("mdp/options.proto", ALL))]);
     project.compile(project.builder(), &["a.proto"]).unwrap();
     assert_eq!(seen(&project), ALL_SEEN);
-    assert_eq!(project.files(), ["a.rs"]);
+    assert_eq!(project.code(), ["a.rs"]);
     let all = project.builder().include_file("all.rs").compile_well_known_types(true);
     project.compile(all, &["a.proto"]).unwrap();
-    assert_eq!(project.files(), ["a.rs", "all.rs"]);
+    assert_eq!(project.code(), ["a.rs", "all.rs"]);
     assert!(!project.read("all.rs").contains("mdp"));
 }
 
@@ -105,7 +105,7 @@ fn a_method_that_is_made_of_another_file_has_its_own() {
 fn who_asks_for_the_file_gets_its_messages() {
     let project = Project::new(&[("a.proto", &service("mdp/options.proto", ALL))]);
     project.compile(project.builder(), &["a.proto", "mdp/options.proto"]).unwrap();
-    assert_eq!(project.files(), ["a.rs", "mdp.rs"]);
+    assert_eq!(project.code(), ["a.rs", "mdp.rs"]);
     assert!(project.read("mdp.rs").contains("pub struct MethodOptions"));
     assert_eq!(seen(&project), ALL_SEEN);
 }
@@ -118,7 +118,7 @@ fn a_copy_of_the_file_goes_before_it() {
     let project = Project::new(&files);
     project.compile(project.builder(), &["a.proto"]).unwrap();
     assert_eq!(seen(&project), ALL_SEEN);
-    assert_eq!(project.files(), ["a.rs"]);
+    assert_eq!(project.code(), ["a.rs"]);
 }
 
 #[test]
@@ -134,13 +134,13 @@ message Mine { uint32 cost = 1; bool blocking = 2; }
     let project = Project::new(&files);
     project.compile(project.builder(), &["a.proto"]).unwrap();
     assert_eq!(seen(&project), ["\"Costs\" None OnCancel::Cancel"]);
-    assert_eq!(project.files(), ["a.rs", "mdp.rs"]);
+    assert_eq!(project.code(), ["a.rs", "mdp.rs"]);
 }
 
 fn error(files: &[(&str, &str)]) -> Error {
     let project = Project::new(files);
     let error = project.compile(project.builder(), &["a.proto"]).unwrap_err();
-    assert_eq!(project.files(), [""; 0], "something was written");
+    assert_eq!(project.code(), [""; 0], "something was written");
     error
 }
 

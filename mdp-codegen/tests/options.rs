@@ -141,7 +141,7 @@ fn out_dir() {
     std::fs::create_dir(&other).unwrap();
     project.compile(project.builder().out_dir(&other), &["shop.proto"]).unwrap();
     assert!(other.join("shop.v1.rs").is_file());
-    assert_eq!(project.files(), [""; 0]);
+    assert_eq!(project.code(), [""; 0]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn extern_path() {
     let project = project();
     let builder = project.builder().extern_path(".common", "::money::v1");
     project.compile(builder, &["shop.proto"]).unwrap();
-    assert_eq!(project.files(), ["shop.v1.rs"]);
+    assert_eq!(project.code(), ["shop.v1.rs"]);
     let file = project.parse("shop.v1.rs");
     assert_eq!(field(&file, "price"), "::core::option::Option<::money::v1::Money>");
     let client = text(module(&file, "shop_client"));
@@ -338,7 +338,7 @@ fn include_file() {
 fn compile_well_known_types() {
     let project = project();
     project.compile(project.builder().compile_well_known_types(true), &["shop.proto"]).unwrap();
-    assert_eq!(project.files(), ["common.rs", "google.protobuf.rs", "shop.v1.rs"]);
+    assert_eq!(project.code(), ["common.rs", "google.protobuf.rs", "shop.v1.rs"]);
     let since = field(&project.parse("shop.v1.rs"), "since");
     assert_eq!(since, "::core::option::Option<super::super::google::protobuf::Timestamp>");
 }
@@ -376,7 +376,7 @@ fn compile_with_config_passes_the_config_on() {
         _ => None,
     });
     assert!(named.into_iter().any(|path| path == "::mdp_runtime::codegen::prost::Name"));
-    assert_eq!(project.files(), ["bare.rs", "common.rs", "shop.v1.rs"]);
+    assert_eq!(project.code(), ["bare.rs", "common.rs", "shop.v1.rs"]);
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn the_builder_goes_before_the_config() {
     config.out_dir("a/folder/that/is/missing").include_file("theirs.rs");
     let builder = project.builder().include_file("ours.rs");
     builder.compile_with_config(config, &["shop.proto"], &[project.protos()]).unwrap();
-    assert_eq!(project.files(), ["common.rs", "ours.rs", "shop.v1.rs"]);
+    assert_eq!(project.code(), ["common.rs", "ours.rs", "shop.v1.rs"]);
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn compile_fds_is_the_same_from_descriptors() {
     let error = project.builder().compile_fds(lacking).unwrap_err();
     assert_eq!(
         error.problems()[0].to_string(),
-        "shop.proto: the set of descriptors lacks its import \"common.proto\""
+        "shop.proto:5: the set of descriptors lacks its import \"common.proto\""
     );
 }
 
@@ -436,8 +436,8 @@ fn a_service_alone_in_its_package_is_generated() {
     module(&project.parse("a.rs"), "ping_service");
 }
 
-/// What is implemented beside the messages, as `Described for self::Ware`, with the `cfg` before it.
-fn implemented(file: &syn::File) -> Vec<String> {
+/// The types that are described beside the messages, as `message "Ware" self::Ware`, with the `cfg` before it.
+fn described(file: &syn::File) -> Vec<String> {
     let blocks = file.items.iter().filter_map(|item| match item {
         Item::Const(item) if item.ident == "_" => Some(&item.expr),
         _ => None,
@@ -446,31 +446,22 @@ fn implemented(file: &syn::File) -> Vec<String> {
         syn::Expr::Block(block) => block.block.stmts.as_slice(),
         _ => &[],
     });
-    let implementations = statements.filter_map(|statement| match statement {
-        syn::Stmt::Item(Item::Impl(item)) => Some(item),
+    let tokens = statements.filter_map(|statement| match statement {
+        syn::Stmt::Macro(statement) => Some(statement.mac.tokens.to_string()),
+        syn::Stmt::Item(Item::Macro(item)) => Some(item.mac.tokens.to_string()),
         _ => None,
     });
-    implementations
-        .map(|item| {
-            let (_, of, _) = item.trait_.as_ref().unwrap();
-            let cfgs: String = item.attrs.iter().map(text).collect();
-            format!("{cfgs}{} for {}", of.segments.last().unwrap().ident, text(&item.self_ty))
-        })
-        .collect()
+    let parts = tokens.map(|tokens| tokens.replace(' ', ""));
+    let parts = parts.flat_map(|tokens| tokens.split(';').map(str::to_owned).collect::<Vec<_>>());
+    parts.filter(|part| part.contains("self::")).collect()
 }
 
 #[test]
 fn messages_and_enums_are_described() {
     let file = shop(|builder| builder.enum_attribute("Kind", "#[cfg(feature = \"kinds\")]"));
     assert_eq!(
-        implemented(&file),
-        [
-            "#[cfg(feature=\"kinds\")]Described for self::Kind",
-            "#[cfg(feature=\"kinds\")]FieldType for self::Kind",
-            "#[cfg(feature=\"kinds\")]Enumeration for self::Kind",
-            "Described for self::Ware",
-            "FieldType for self::Ware",
-        ]
+        described(&file),
+        ["#[cfg(feature=\"kinds\")]enumeration\"Kind\"self::Kind", "message\"Ware\"self::Ware",]
     );
 }
 
@@ -479,22 +470,26 @@ fn packages_without_services_are_described_too() {
     let project = project();
     project.compile(project.builder(), &["shop.proto"]).unwrap();
     let file = project.parse("common.rs");
-    assert_eq!(implemented(&file), ["Described for self::Money", "FieldType for self::Money"]);
-    assert_eq!(file.items.len(), 2, "the message, and what is implemented: no service");
+    assert_eq!(described(&file), ["message\"Money\"self::Money"]);
+    assert_eq!(
+        file.items.len(),
+        3,
+        "the message, descriptors, and what is implemented: no service"
+    );
 }
 
 #[test]
 fn what_is_not_generated_is_not_described() {
     // Said to the builder, and to prost-build itself.
     let file = shop(|builder| builder.extern_path(".shop.v1.Ware", "::wares::Ware"));
-    assert!(implemented(&file).iter().all(|of| !of.contains("Ware")), "{:?}", implemented(&file));
+    assert!(described(&file).iter().all(|of| !of.contains("Ware")), "{:?}", described(&file));
 
     let mut config = Config::new();
     config.extern_path(".common", "::common");
     let project = project();
     let builder = project.builder();
     builder.compile_with_config(config, &["shop.proto"], &[project.protos()]).unwrap();
-    assert_eq!(project.files(), ["shop.v1.rs"]);
+    assert_eq!(project.code(), ["shop.v1.rs"]);
 }
 
 #[test]
@@ -504,16 +499,12 @@ fn an_enum_without_zero_is_no_field_of_a_record() {
     let project = Project::new(&[("a.proto", proto)]);
     project.compile(project.builder(), &["a.proto"]).unwrap();
     assert_eq!(
-        implemented(&project.parse("a.rs")),
+        described(&project.parse("a.rs")),
         [
-            "Described for self::Size",
-            "Described for self::Outer",
-            "FieldType for self::Outer",
-            "Described for self::outer::Level",
-            "FieldType for self::outer::Level",
-            "Enumeration for self::outer::Level",
-            "Described for self::outer::Self_",
-            "FieldType for self::outer::Self_",
+            "enumeration_without_zero\"Size\"self::Size",
+            "message\"Outer\"self::Outer",
+            "enumeration\"Outer.Level\"self::outer::Level",
+            "message\"Outer.Self\"self::outer::Self_",
         ]
     );
 }

@@ -261,13 +261,18 @@ pub mod tower {
     pub use crate::intercept::{BoxError, Onward, Stack};
 }
 
-/// Includes the code that `mdp-codegen` generated for a package.
+/// Includes the code that `mdp-codegen` generated for a package, whose name stands as in the `.proto` file. Without a name:
+/// for the files without a package.
 ///
 /// ```ignore
 /// mod pb { mdp_runtime::include_proto!("auth.v1"); }
+/// mod rest { mdp_runtime::include_proto!(); }
 /// ```
 #[macro_export]
 macro_rules! include_proto {
+    () => {
+        $crate::include_proto!("_");
+    };
     ($package:tt) => {
         ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/", $package, ".rs"));
     };

@@ -7,6 +7,9 @@ pub enum SchemaError {
     /// The bytes are not a `google.protobuf.FileDescriptorSet`.
     #[error("these bytes are not a set of protobuf descriptors")]
     NotDescriptors(#[source] prost::DecodeError),
+    /// The bytes are not what [`pack`](crate::pack) made.
+    #[error("these bytes are not packed descriptors")]
+    NotPacked,
     /// Two declarations have the same full name.
     ///
     /// In Rust: two records have the same name in one package. Set `#[mdp(package = "..")]` or `#[mdp(name = "..")]` on

@@ -18,13 +18,9 @@ use crate::{Schema, SchemaError};
 /// The set does not have the service or a type, declares a name twice, or uses an edition.
 pub fn service(set: &FileDescriptorSet, name: &str) -> Result<Schema, SchemaError> {
     let index = Index::of(set)?;
-    let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
-    for method in &index.service(name)?.item.method {
-        let user = || format!("{name}/{}", method.name());
-        reach.named(method.input_type(), &user)?;
-        reach.named(method.output_type(), &user)?;
-    }
-    Ok(Schema::of_service(name, reach.files(set, Some(name))))
+    let mut reach = Reach::of(&index, &|_| false);
+    reach.service(name)?;
+    Ok(Schema::of_service(name, reach.files(set)))
 }
 
 /// Extracts the schema of these messages and enums, and of all types that they use, from a set. Their full names begin
@@ -38,22 +34,93 @@ pub fn types<'n>(
     names: impl IntoIterator<Item = &'n str>,
 ) -> Result<Schema, SchemaError> {
     let index = Index::of(set)?;
-    let mut reach = Reach { index: &index, outermost: BTreeSet::new() };
+    let mut reach = Reach::of(&index, &|_| false);
     for name in names {
         reach.named(name, &|| "the requested type".to_owned())?;
     }
-    Ok(Schema::of_files(reach.files(set, None)))
+    Ok(Schema::of_files(reach.files(set)))
+}
+
+/// Cuts several parts out of one set, which is searched once.
+#[derive(Debug)]
+pub struct Cutter<'a> {
+    set: &'a FileDescriptorSet,
+    index: Index<'a>,
+}
+
+/// A part of a set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The files, each with what the part has of it, imports first.
+    pub set: FileDescriptorSet,
+    /// The full names of the outermost types that the part uses and does not have, without a leading dot.
+    pub uses: BTreeSet<String>,
+}
+
+impl<'a> Cutter<'a> {
+    /// Searches a set.
+    ///
+    /// # Errors
+    ///
+    /// The set declares a name twice, or uses an edition.
+    pub fn of(set: &'a FileDescriptorSet) -> Result<Self, SchemaError> {
+        Ok(Self { set, index: Index::of(set)? })
+    }
+
+    /// Cuts out services and types, and all types that they use, except for those that are elsewhere. Names of services
+    /// have no leading dot, names of types do. `is_elsewhere` is asked about outermost types, by their names without a dot.
+    ///
+    /// # Errors
+    ///
+    /// The set does not have a service or a type.
+    pub fn part<'n>(
+        &self,
+        services: impl IntoIterator<Item = &'n str>,
+        types: impl IntoIterator<Item = &'n str>,
+        is_elsewhere: &dyn Fn(&str) -> bool,
+    ) -> Result<Part, SchemaError> {
+        let mut reach = Reach::of(&self.index, is_elsewhere);
+        for name in services {
+            reach.service(name)?;
+        }
+        for name in types {
+            reach.named(name, &|| "the requested type".to_owned())?;
+        }
+        let set = Schema::of_files(reach.files(self.set)).descriptors().clone();
+        Ok(Part { set, uses: reach.elsewhere })
+    }
 }
 
 struct Reach<'a> {
     index: &'a Index<'a>,
+    is_elsewhere: &'a dyn Fn(&str) -> bool,
+    /// The full names of the services.
+    services: BTreeSet<String>,
     /// The full names of the outermost types, which a file declares directly.
     outermost: BTreeSet<String>,
+    /// Those that are used and are elsewhere.
+    elsewhere: BTreeSet<String>,
 }
 
-impl Reach<'_> {
-    fn files(&self, set: &FileDescriptorSet, service: Option<&str>) -> Vec<FileDescriptorProto> {
-        set.file.iter().filter_map(|file| part(file, service, &self.outermost)).collect()
+impl<'a> Reach<'a> {
+    fn of(index: &'a Index<'a>, is_elsewhere: &'a dyn Fn(&str) -> bool) -> Self {
+        let (services, outermost, elsewhere) = Default::default();
+        Self { index, is_elsewhere, services, outermost, elsewhere }
+    }
+
+    fn files(&self, set: &FileDescriptorSet) -> Vec<FileDescriptorProto> {
+        let files = set.file.iter();
+        files.filter_map(|file| part(file, &self.services, &self.outermost)).collect()
+    }
+
+    fn service(&mut self, name: &str) -> Result<(), SchemaError> {
+        for method in &self.index.service(name)?.item.method {
+            let user = || format!("{name}/{}", method.name());
+            self.named(method.input_type(), &user)?;
+            self.named(method.output_type(), &user)?;
+        }
+        self.services.insert(name.to_owned());
+        Ok(())
     }
 
     fn named(&mut self, name: &str, user: &dyn Fn() -> String) -> Result<(), SchemaError> {
@@ -61,6 +128,10 @@ impl Reach<'_> {
         let mut todo = vec![full.to_owned()];
         while let Some(full) = todo.pop() {
             let outermost = self.outermost_of(&full);
+            if (self.is_elsewhere)(&outermost) {
+                self.elsewhere.insert(outermost);
+                continue;
+            }
             if !self.outermost.insert(outermost.clone()) {
                 continue;
             }
@@ -103,14 +174,14 @@ impl Reach<'_> {
 /// Returns the wanted part of a file. `None`: the file has no wanted part.
 fn part(
     file: &FileDescriptorProto,
-    service: Option<&str>,
+    wanted_services: &BTreeSet<String>,
     wanted: &BTreeSet<String>,
 ) -> Option<FileDescriptorProto> {
     let is_wanted = |name: &str| wanted.contains(&crate::index::join(file.package(), name));
     let messages = kept(&file.message_type, |item| is_wanted(item.name()));
     let enums = kept(&file.enum_type, |item| is_wanted(item.name()));
     let is_service =
-        |name: &str| service.is_some_and(|full| crate::index::join(file.package(), name) == full);
+        |name: &str| wanted_services.contains(&crate::index::join(file.package(), name));
     let services = kept(&file.service, |item| is_service(item.name()));
     if messages.is_empty() && enums.is_empty() && services.is_empty() {
         return None;

@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new("proto/elsewhere.proto"),
         Path::new("proto/mixed.proto"),
         Path::new("proto/handlers.proto"),
+        Path::new("proto/edition.proto"),
+        Path::new("proto/defaults.proto"),
         &out.join("many.proto"),
     ];
     mdp_codegen::configure()

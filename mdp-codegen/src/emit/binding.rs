@@ -193,8 +193,10 @@ pub struct BoundMethod<'a> {
 /// files, or the Rust types themselves, for services declared in Rust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SchemaSource {
-    /// An encoded `google.protobuf.FileDescriptorSet`, embedded in the generated code.
-    Bytes(Vec<u8>),
+    /// The static with this name, beside the module of the service, which has the descriptors.
+    Embedded(Ident),
+    /// There is none: the schema is empty.
+    None,
     /// The types of requests and replies, which describe themselves.
     #[default]
     Described,

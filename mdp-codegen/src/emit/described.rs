@@ -1,7 +1,7 @@
 //! The template that lets Rust services and records use messages and enums of `.proto` files.
 
-use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
 use syn::{Attribute, Path};
 
 use super::{Options, quiet};
@@ -11,7 +11,7 @@ use super::{Options, quiet};
 pub(crate) struct Generated {
     /// The path from the module of the type's package.
     pub(crate) path: Path,
-    /// The full name with a leading dot.
+    /// The full name without the package.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) cfgs: Vec<Attribute>,
@@ -27,62 +27,46 @@ pub(crate) enum Kind {
     },
 }
 
-/// The implementations for the types of one module, and the descriptors of all types that they use.
-pub(crate) fn all(types: &[Generated], descriptors: &[u8], options: &Options) -> TokenStream {
-    let quiet = quiet();
-    let descriptors = Literal::byte_string(descriptors);
-    let implementations = types.iter().map(|of| implementations(of, options));
-    // The constant is in a block of its own, so that its name cannot clash.
-    quote! {
-        #quiet
-        const _: () = {
-            const DESCRIPTORS: &[u8] = #descriptors;
-            #(#implementations)*
-        };
-    }
+/// The descriptors that come into the code of one module.
+#[derive(Clone, Debug)]
+pub(crate) struct Embedded {
+    /// The name of the static.
+    pub(crate) constant: String,
+    /// The beginning of the types' full names: `.auth.v1.`.
+    pub(crate) package: String,
+    /// The types of the module.
+    pub(crate) types: Vec<Generated>,
+    /// The file with the descriptors, beside the one with the code.
+    pub(crate) file: String,
+    /// Its content.
+    pub(crate) packed: Vec<u8>,
+    /// The statics of other modules, seen from this one.
+    pub(crate) uses: Vec<Path>,
 }
 
-fn implementations(of: &Generated, options: &Options) -> TokenStream {
-    let runtime = &options.runtime;
-    let Generated { path, name, kind, cfgs } = of;
-    let (embedded, codec) = match kind {
-        Kind::Message => (quote!(embedded_message), Some(quote!(EmbeddedMessage))),
-        Kind::Enumeration { zero } => (quote!(embedded_enumeration), zero.then(|| quote!(Enum))),
-    };
-    let field = codec.map(|codec| {
-        quote! {
-            #(#cfgs)*
-            impl #runtime::codegen::record::FieldType for #path {
-                type Codec = #runtime::codegen::record::#codec;
-            }
-        }
-    });
-    let numbers = (*kind == Kind::Enumeration { zero: true }).then(|| {
-        quote! {
-            #(#cfgs)*
-            impl #runtime::codegen::record::Enumeration for #path {
-                fn zero() -> Self {
-                    ::core::default::Default::default()
-                }
-
-                fn number(&self) -> i32 {
-                    *self as i32
-                }
-
-                fn from_number(number: i32) -> ::core::option::Option<Self> {
-                    ::core::result::Result::ok(::core::convert::TryFrom::try_from(number))
-                }
-            }
-        }
+/// The descriptors, and the implementations for the types of the module.
+pub(crate) fn all(embedded: &Embedded, options: &Options) -> TokenStream {
+    let Embedded { constant, package, types, file, uses, .. } = embedded;
+    let (quiet, runtime) = (quiet(), &options.runtime);
+    let constant = format_ident!("{constant}");
+    let types = types.iter().map(|Generated { path, name, kind, cfgs }| {
+        let kind = match kind {
+            Kind::Message => quote!(message),
+            Kind::Enumeration { zero: true } => quote!(enumeration),
+            Kind::Enumeration { zero: false } => quote!(enumeration_without_zero),
+        };
+        quote!(#(#cfgs)* #kind #name #path;)
     });
     quote! {
-        #(#cfgs)*
-        impl #runtime::codegen::Described for #path {
-            fn describe(schemas: &mut #runtime::codegen::SchemaBuilder) -> #runtime::codegen::TypeName {
-                schemas.#embedded::<Self>(#name, DESCRIPTORS)
-            }
-        }
-        #field
-        #numbers
+        #[doc(hidden)]
+        #quiet
+        pub static #constant: #runtime::codegen::Descriptors = #runtime::codegen::Descriptors {
+            packed: ::core::include_bytes!(#file),
+            uses: &[#(&#uses),*],
+        };
+        #quiet
+        const _: () = {
+            #runtime::codegen::described! { #constant, #package; #(#types)* }
+        };
     }
 }

@@ -1,6 +1,6 @@
 //! The template of the function that returns a service's schema. Only here do the two front ends differ.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{BoundMethod, Options, RustMethod, RustService, SchemaSource, meta};
@@ -9,10 +9,10 @@ use crate::model;
 pub(super) fn function(service: &RustService, options: &Options) -> TokenStream {
     let runtime = &options.runtime;
     let body = match &service.schema {
-        SchemaSource::Bytes(bytes) => {
-            let bytes = Literal::byte_string(bytes);
-            quote!(#runtime::codegen::embedded_schema(NAME, #bytes))
+        SchemaSource::Embedded(constant) => {
+            quote!(#runtime::codegen::embedded_schema(NAME, &super::#constant))
         }
+        SchemaSource::None => quote!(#runtime::codegen::no_schema()),
         SchemaSource::Described => described(service, options),
     };
     quote! {
@@ -26,7 +26,7 @@ pub(super) fn function(service: &RustService, options: &Options) -> TokenStream 
 /// The import of the names that the types of requests and replies may use.
 pub(super) fn outer_names(service: &RustService) -> Option<TokenStream> {
     match service.schema {
-        SchemaSource::Bytes(_) => None,
+        SchemaSource::Embedded(_) | SchemaSource::None => None,
         SchemaSource::Described => super::outer_names(service),
     }
 }

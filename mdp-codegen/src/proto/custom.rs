@@ -9,14 +9,14 @@ use crate::model::{CustomOption, Value};
 
 /// The custom options of all files.
 pub(super) struct Custom<'a> {
-    /// `None`: no file declares any, or the files came as descriptors, which have dropped them.
+    /// `None`: no file declares any.
     pool: Option<&'a DescriptorPool>,
 }
 
 impl<'a> Custom<'a> {
-    pub(super) fn of(pool: Option<&'a DescriptorPool>) -> Self {
-        let declares = |pool: &&DescriptorPool| pool.all_extensions().any(|of| !is_ours(&of));
-        Self { pool: pool.filter(declares) }
+    pub(super) fn of(pool: &'a DescriptorPool) -> Self {
+        let declares = pool.all_extensions().any(|of| !is_ours(&of));
+        Self { pool: declares.then_some(pool) }
     }
 
     pub(super) fn file(&self, name: &str) -> Vec<CustomOption> {

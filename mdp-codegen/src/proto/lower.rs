@@ -20,7 +20,7 @@ use crate::model::{
 /// Lowers all files. Mistakes are added to the problems.
 pub(crate) fn files(settings: &Settings, loaded: &Loaded, problems: &mut Vec<Problem>) -> Files {
     let said = Said::of(&loaded.set, &loaded.encoded);
-    let custom = Custom::of(loaded.pool.as_ref());
+    let custom = Custom::of(&loaded.pool);
     let files = loaded.set.file.iter().map(|file| {
         let sources = Sources::of(file);
         let mut lowering = Lowering { settings, said: &said, custom: &custom, sources, problems };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use protox::file::{File, FileResolver};
+use protox::file::File;
 
 use crate::model::full_name;
 
@@ -16,18 +16,14 @@ const TEXT: &str = include_str!("../../../proto/mdp/options.proto");
 const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 const NUMBER: u32 = 50_735;
 
-/// Provides the built-in file. Files with this name in the include folders take precedence.
-#[derive(Debug)]
-pub(super) struct BuiltIn;
-
-impl FileResolver for BuiltIn {
-    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        if name == FILE {
-            File::from_source(FILE, TEXT)
-        } else {
-            Err(protox::Error::file_not_found(name))
-        }
+/// Files that need no folder: ours, and those with the features of one language, which have no effect here. Files with
+/// these names in the include folders take precedence.
+pub(super) fn built_in(name: &str) -> Option<String> {
+    if name == FILE {
+        return Some(TEXT.to_owned());
     }
+    let language = name.strip_prefix("google/protobuf/")?.strip_suffix("_features.proto")?;
+    ["cpp", "go", "java"].contains(&language).then(|| "syntax = \"proto3\"; package pb;".to_owned())
 }
 
 /// Says which fields the option has, if this is the mistake of one that it has not.

@@ -20,20 +20,20 @@ pub(crate) mod parts {
 }
 
 /// The source positions of one file.
-pub(super) struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     file: &'a str,
     locations: HashMap<&'a [i32], &'a Location>,
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn of(file: &'a FileDescriptorProto) -> Self {
+    pub(crate) fn of(file: &'a FileDescriptorProto) -> Self {
         let locations = file.source_code_info.iter().flat_map(|info| &info.location);
         let locations = locations.map(|location| (location.path.as_slice(), location)).collect();
         Self { file: file.name(), locations }
     }
 
     /// Where the part with this path begins.
-    pub(super) fn place(&self, path: &[i32]) -> Place {
+    pub(crate) fn place(&self, path: &[i32]) -> Place {
         let span = self.locations.get(path).map(|location| location.span.as_slice());
         let from_one = |at: usize| usize::try_from(*span?.get(at)?).ok().map(|number| number + 1);
         Place { line: from_one(0), column: from_one(1), ..Place::new(self.file) }

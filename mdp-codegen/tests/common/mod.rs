@@ -53,6 +53,13 @@ impl Project {
         syn::parse_file(&self.read(file)).unwrap()
     }
 
+    /// The names of all generated files but those with descriptors, which stand beside the code of each package.
+    pub fn code(&self) -> Vec<String> {
+        let mut names = self.files();
+        names.retain(|name| !name.ends_with(".descriptors"));
+        names
+    }
+
     /// The names of all generated files.
     pub fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.out()).unwrap();

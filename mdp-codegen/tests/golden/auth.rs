@@ -74,10 +74,7 @@ pub mod auth_service {
     }
     /// The descriptors of the service and of all messages that it uses.
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
-        ::mdp_runtime::codegen::embedded_schema(
-            NAME,
-            b"\n\x8D\x03\n\nauth.proto\x12\x04auth\">\n\x0CLoginRequest\x12\x12\n\x04user\x18\x01 \x01(\tR\x04user\x12\x1A\n\x08password\x18\x02 \x01(\tR\x08password\"\"\n\nLoginReply\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"\x0F\n\rWhoAmIRequest\"\x1D\n\x07Account\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2h\n\x04Auth\x12-\n\x05Login\x12\x12.auth.LoginRequest\x1A\x10.auth.LoginReply\x121\n\x06WhoAmI\x12\x13.auth.WhoAmIRequest\x1A\r.auth.Account\"\x03\x90\x02\x01Js\n\x1A\n\x02\x04\x03\x12\x03\0\0\0\x1A\x0F Who is there.\n\n\x1E\n\x02\x06\0\x12\x03\0\0\0\x1A\x13 Knows who is who.\n\n5\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A( Checks a password and gives a session.\nb\x06proto3",
-        )
+        ::mdp_runtime::codegen::embedded_schema(NAME, &super::MDP_DESCRIPTORS_OF__AUTH)
     }
 }
 /// The client of `auth.Auth`.
@@ -329,6 +326,22 @@ pub mod auth_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__AUTH: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("auth.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -341,45 +354,9 @@ pub mod auth_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n\xCC\x01\n\nauth.proto\x12\x04auth\">\n\x0CLoginRequest\x12\x12\n\x04user\x18\x01 \x01(\tR\x04user\x12\x1A\n\x08password\x18\x02 \x01(\tR\x08password\"\"\n\nLoginReply\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"\x0F\n\rWhoAmIRequest\"\x1D\n\x07Account\x12\x12\n\x04name\x18\x01 \x01(\tR\x04nameJ\x1C\n\x1A\n\x02\x04\x03\x12\x03\0\0\0\x1A\x0F Who is there.\nb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::LoginRequest {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".auth.LoginRequest", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::LoginRequest {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
-    }
-    impl ::mdp_runtime::codegen::Described for self::LoginReply {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".auth.LoginReply", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::LoginReply {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
-    }
-    impl ::mdp_runtime::codegen::Described for self::WhoAmIRequest {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".auth.WhoAmIRequest", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::WhoAmIRequest {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
-    }
-    impl ::mdp_runtime::codegen::Described for self::Account {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".auth.Account", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Account {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__AUTH, ".auth."; message "LoginRequest" self::LoginRequest;
+        message "LoginReply" self::LoginReply; message "WhoAmIRequest"
+        self::WhoAmIRequest; message "Account" self::Account;
     }
 };

@@ -64,7 +64,7 @@ pub mod comments_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\xFB\x02\n\x0Ecomments.proto\x12\x08comments\"\x1A\n\x04Text\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text2Z\n\x08Comments\x12&\n\x04Code\x12\x0E.comments.Text\x1A\x0E.comments.Text\x12&\n\x04Bare\x12\x0E.comments.Text\x1A\x0E.comments.TextJ\xDE\x01\n>\n\x02\x04\0\x12\x03\0\0\0\x1A3 A [message] with a List<T>:\n\n     assert!(false);\n\n\x1E\n\x04\x04\0\x02\0\x12\x03\0\0\0\"\x11 Behind a field.\n\n<\n\x02\x06\0\x12\x03\0\0\0\x1A1 A service\n in a block. See https://example.org.\n\n>\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x1B ```\n assert!(false);\n ```\n\"\x14 Behind a [method].\nb\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__COMMENTS,
         )
     }
 }
@@ -311,6 +311,22 @@ pub mod comments_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__COMMENTS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("comments.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -323,15 +339,7 @@ pub mod comments_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n\xA0\x01\n\x0Ecomments.proto\x12\x08comments\"\x1A\n\x04Text\x12\x12\n\x04text\x18\x01 \x01(\tR\x04textJ`\n>\n\x02\x04\0\x12\x03\0\0\0\x1A3 A [message] with a List<T>:\n\n     assert!(false);\n\n\x1E\n\x04\x04\0\x02\0\x12\x03\0\0\0\"\x11 Behind a field.\nb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::Text {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".comments.Text", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Text {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__COMMENTS, ".comments."; message "Text" self::Text;
     }
 };

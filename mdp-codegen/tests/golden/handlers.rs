@@ -84,7 +84,7 @@ pub mod handlers_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\xB7\x02\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytes2\xA7\x01\n\x08Handlers\x12$\n\x04Hash\x12\r.handlers.Job\x1A\r.handlers.Job\x12#\n\x03Pay\x12\r.handlers.Job\x1A\r.handlers.Job\x12)\n\x07Options\x12\r.handlers.Job\x1A\r.handlers.Job\"\0\x12%\n\x05Usual\x12\r.handlers.Job\x1A\r.handlers.JobJL\n#\n\x04\x06\0\x02\0\x12\x03\0\0\0\x1A\x16 Keeps a thread busy.\n\n%\n\x04\x06\0\x02\x01\x12\x03\0\0\0\x1A\x18 What is begun is done.\nb\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__HANDLERS,
         )
     }
 }
@@ -432,6 +432,22 @@ pub mod handlers_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__HANDLERS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("handlers.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -444,15 +460,7 @@ pub mod handlers_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n?\n\x0Ehandlers.proto\x12\x08handlers\"\x1B\n\x03Job\x12\x14\n\x05bytes\x18\x01 \x01(\x0CR\x05bytesb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::Job {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".handlers.Job", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Job {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__HANDLERS, ".handlers."; message "Job" self::Job;
     }
 };

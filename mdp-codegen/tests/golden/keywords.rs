@@ -74,7 +74,7 @@ pub mod type_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n?\n\x1Bgoogle/protobuf/empty.proto\x12\x0Fgoogle.protobuf\"\x07\n\x05Emptyb\x06proto3\n\xEB\x01\n\x0Ekeywords.proto\x12\x08keywords\x1A\x1Bgoogle/protobuf/empty.proto\"\x0E\n\x06Result\x1A\x04\n\x02Ok2\x99\x01\n\x04Type\x12,\n\x03New\x12\x10.keywords.Result\x1A\x13.keywords.Result.Ok\x120\n\x04Self\x12\x10.keywords.Result\x1A\x16.google.protobuf.Empty\x121\n\x05Match\x12\x16.google.protobuf.Empty\x1A\x10.keywords.Resultb\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__KEYWORDS,
         )
     }
 }
@@ -377,6 +377,22 @@ pub mod type_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__KEYWORDS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("keywords.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -389,25 +405,8 @@ pub mod type_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n2\n\x0Ekeywords.proto\x12\x08keywords\"\x0E\n\x06Result\x1A\x04\n\x02Okb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::Result {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".keywords.Result", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Result {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
-    }
-    impl ::mdp_runtime::codegen::Described for self::result::Ok {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".keywords.Result.Ok", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::result::Ok {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__KEYWORDS, ".keywords."; message "Result" self::Result;
+        message "Result.Ok" self::result::Ok;
     }
 };

@@ -81,7 +81,7 @@ pub mod options_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\xFD\x01\n\roptions.proto\x12\x07options\"\t\n\x07Nothing2\xCF\x01\n\x07Options\x12-\n\x07Unknown\x12\x10.options.Nothing\x1A\x10.options.Nothing\x120\n\x05Reads\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x01\x122\n\x07Repeats\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x90\x02\x02\x12/\n\x04Gone\x12\x10.options.Nothing\x1A\x10.options.Nothing\"\x03\x88\x02\x01b\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__OPTIONS,
         )
     }
 }
@@ -510,7 +510,7 @@ pub mod outdated_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\nf\n\roptions.proto\x12\x07options\"\t\n\x07Nothing29\n\x08Outdated\x12(\n\x02Do\x12\x10.options.Nothing\x1A\x10.options.Nothing\x1A\x03\x88\x02\x01b\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__OPTIONS,
         )
     }
 }
@@ -699,6 +699,22 @@ pub mod outdated_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__OPTIONS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("options.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -711,15 +727,7 @@ pub mod outdated_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n+\n\roptions.proto\x12\x07options\"\t\n\x07Nothingb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::Nothing {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".options.Nothing", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Nothing {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__OPTIONS, ".options."; message "Nothing" self::Nothing;
     }
 };

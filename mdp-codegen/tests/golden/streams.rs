@@ -90,7 +90,7 @@ pub mod files_service {
     pub fn schema() -> ::mdp_runtime::codegen::Schema {
         ::mdp_runtime::codegen::embedded_schema(
             NAME,
-            b"\n\xCC\x03\n\rstreams.proto\x12\x07streams\"\x1B\n\x05Chunk\x12\x12\n\x04data\x18\x01 \x01(\x0CR\x04data\"\x1F\n\x07Summary\x12\x14\n\x05bytes\x18\x01 \x01(\x04R\x05bytes2\xC6\x01\n\x05Files\x12*\n\x04Stat\x12\x10.streams.Summary\x1A\x10.streams.Summary\x12.\n\x03Get\x12\x10.streams.Summary\x1A\x0E.streams.Chunk\"\x03\x90\x02\x010\x01\x12.\n\x03Put\x12\x0E.streams.Chunk\x1A\x10.streams.Summary\"\x03\x88\x02\x01(\x01\x121\n\x04Both\x12\x0E.streams.Chunk\x1A\x10.streams.Summary\"\x03\x90\x02\x02(\x010\x01J\xA2\x01\nF\n\x02\x06\0\x12\x03\0\0\0\x1A; Each kind of method once, and what can be said about one.\n\n+\n\x04\x06\0\x02\x01\x12\x03\0\0\0\x1A\x1E Gives a file piece by piece.\n\n+\n\x04\x06\0\x02\x02\x12\x03\0\0\0\x1A\x1E Takes a file piece by piece.\nb\x06proto3",
+            &super::MDP_DESCRIPTORS_OF__STREAMS,
         )
     }
 }
@@ -504,6 +504,22 @@ pub mod files_worker {
         }
     }
 }
+#[doc(hidden)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
+pub static MDP_DESCRIPTORS_OF__STREAMS: ::mdp_runtime::codegen::Descriptors = ::mdp_runtime::codegen::Descriptors {
+    packed: ::core::include_bytes!("streams.descriptors"),
+    uses: &[],
+};
 #[allow(
     dead_code,
     deprecated,
@@ -516,25 +532,8 @@ pub mod files_worker {
     clippy::nursery
 )]
 const _: () = {
-    const DESCRIPTORS: &[u8] = b"\n^\n\rstreams.proto\x12\x07streams\"\x1B\n\x05Chunk\x12\x12\n\x04data\x18\x01 \x01(\x0CR\x04data\"\x1F\n\x07Summary\x12\x14\n\x05bytes\x18\x01 \x01(\x04R\x05bytesb\x06proto3";
-    impl ::mdp_runtime::codegen::Described for self::Chunk {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".streams.Chunk", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Chunk {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
-    }
-    impl ::mdp_runtime::codegen::Described for self::Summary {
-        fn describe(
-            schemas: &mut ::mdp_runtime::codegen::SchemaBuilder,
-        ) -> ::mdp_runtime::codegen::TypeName {
-            schemas.embedded_message::<Self>(".streams.Summary", DESCRIPTORS)
-        }
-    }
-    impl ::mdp_runtime::codegen::record::FieldType for self::Summary {
-        type Codec = ::mdp_runtime::codegen::record::EmbeddedMessage;
+    ::mdp_runtime::codegen::described! {
+        MDP_DESCRIPTORS_OF__STREAMS, ".streams."; message "Chunk" self::Chunk; message
+        "Summary" self::Summary;
     }
 };

@@ -4,14 +4,16 @@ pub mod record;
 mod schema;
 pub mod wkt;
 
+pub use crate::__described as described;
 pub use bytes::Bytes;
 pub use mdp_protocol::wire::CallKind;
 pub use prost;
 pub use prost_types;
 
 pub use schema::{
-    Described, DescribedOneof, EnumBuilder, Field, Item, Label, MessageBuilder, MethodItem, Scalar,
-    Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema, record_schema,
+    Described, DescribedOneof, Descriptors, EnumBuilder, Field, Item, Label, MessageBuilder,
+    MethodItem, Scalar, Schema, SchemaBuilder, ServiceBuilder, TypeName, embedded_schema,
+    no_schema, record_schema,
 };
 
 pub use crate::call::{

@@ -84,6 +84,7 @@ use prost_types::{
     ServiceDescriptorProto, ServiceOptions, SourceCodeInfo,
 };
 
+pub use embedded::{Descriptors, embedded_schema, no_schema};
 pub use mdp_schema::Schema;
 pub use message::{EnumBuilder, MessageBuilder};
 
@@ -121,15 +122,6 @@ impl<T: Described> Described for Box<T> {
 impl<T: DescribedOneof> DescribedOneof for Box<T> {
     fn describe_fields(message: &mut MessageBuilder<'_>) {
         T::describe_fields(message);
-    }
-}
-
-/// Returns the schema of a service from descriptors in the generated code.
-pub fn embedded_schema(service: &'static str, bytes: &'static [u8]) -> Schema {
-    match Schema::from_bytes(Some(service), bytes) {
-        Ok(schema) => schema,
-        // The generator has encoded the bytes, so they are valid.
-        Err(error) => unreachable!("the descriptors of {service}: {error}"),
     }
 }
 

@@ -19,6 +19,29 @@ mod alone {
     mdp_runtime::include_proto!("many");
 }
 
+/// Packages by their names in the `.proto` files: no module of Rust is called so.
+#[allow(unreachable_pub)]
+pub mod by_name {
+    /// `generated` is the outermost part of a package that another one uses.
+    pub mod generated {
+        /// A keyword.
+        pub mod r#type {
+            /// The package.
+            pub mod v1 {
+                mdp_runtime::include_proto!("generated.type.v1");
+            }
+        }
+    }
+    /// Camel case.
+    pub mod generated_defaults {
+        mdp_runtime::include_proto!("generatedDefaults");
+    }
+    /// Files without a package.
+    pub mod none {
+        mdp_runtime::include_proto!();
+    }
+}
+
 /// A service without messages of its own, where not even `Option` and `Send` have names.
 // prost's messages need the prelude, so this is as far as it goes.
 #[no_implicit_prelude]

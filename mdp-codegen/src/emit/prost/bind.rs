@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use mdp_schema::Schema;
 use proc_macro2::Span;
 use prost_build::{Comments, Method as ProstMethod, Service as ProstService};
-use prost_types::FileDescriptorSet;
 use syn::{Attribute, Ident, Type};
 
 use crate::emit::{Forms, RustMethod, RustService, SchemaSource, names};
@@ -16,22 +14,16 @@ use crate::proto::Settings;
 /// Binds services; what cannot be bound is kept as a problem, so that all of them can be shown.
 pub(super) struct Binding<'a> {
     pub(super) settings: &'a Settings,
-    /// The files as they were read.
-    pub(super) set: &'a FileDescriptorSet,
     /// The plain services, by their full names.
     plain: HashMap<String, &'a Service>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'a> Binding<'a> {
-    pub(super) fn new(
-        settings: &'a Settings,
-        set: &'a FileDescriptorSet,
-        files: &'a Files,
-    ) -> Self {
+    pub(super) fn new(settings: &'a Settings, files: &'a Files) -> Self {
         let services = files.iter().flat_map(|file| &file.services);
         let plain = services.map(|service| (service.full_name(), service)).collect();
-        Self { settings, set, plain, problems: Vec::new() }
+        Self { settings, plain, problems: Vec::new() }
     }
 
     pub(super) fn service(&mut self, service: &ProstService) -> Option<RustService> {
@@ -46,7 +38,8 @@ impl<'a> Binding<'a> {
         bound.docs = self.docs(&name, &service.comments);
         bound.deprecated = deprecated(plain.deprecated.as_ref());
         bound.attributes = self.settings.attributes(&name);
-        bound.schema = self.schema(plain);
+        // The module's descriptors are known when all services are.
+        bound.schema = SchemaSource::None;
         for (number, method) in service.methods.iter().enumerate() {
             self.method(&mut bound, plain, number, method);
         }
@@ -80,16 +73,6 @@ impl<'a> Binding<'a> {
         };
         to.push(plain.clone(), rust);
         Some(())
-    }
-
-    fn schema(&mut self, service: &Service) -> SchemaSource {
-        let name = service.full_name();
-        let schema = mdp_schema::service(self.set, &name).unwrap_or_else(|error| {
-            let message = error.to_string();
-            self.problems.push(Problem::of_service(service, Mistake::Proto { message }));
-            Schema::of_service(&name, Vec::new())
-        });
-        SchemaSource::Bytes(schema.to_bytes())
     }
 
     fn docs(&self, name: &str, comments: &Comments) -> Vec<String> {

@@ -5,31 +5,64 @@
 use std::collections::HashMap;
 
 use prost_build::Module;
-use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-    ServiceDescriptorProto, source_code_info::Location,
-};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 use syn::{Attribute, File, Item, Path};
 
+use super::rust_module;
 use crate::emit::described::{Generated, Kind};
 use crate::emit::names;
 use crate::model::full_name;
-use crate::proto::parts::FILE_SERVICES;
+
+/// The structs and enums in the code of a module, with their attributes, by their paths.
+pub(super) struct Written<'a>(HashMap<String, &'a [Attribute]>);
+
+impl<'a> Written<'a> {
+    pub(super) fn of(code: &'a File) -> Self {
+        let mut written = HashMap::new();
+        look_into(&code.items, "", &mut written);
+        Self(written)
+    }
+
+    /// Whether a type is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Whether a type is there without a condition.
+    pub(super) fn has_always(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|attributes| cfgs(attributes).next().is_none())
+    }
+}
+
+fn cfgs(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+}
+
+/// A type, and whether it has a condition.
+pub(super) struct Found {
+    pub(super) generated: Generated,
+    pub(super) name: String,
+    pub(super) is_conditional: bool,
+}
 
 /// Returns the types of one module.
-pub(super) fn of(set: &FileDescriptorSet, module: &Module, code: &File) -> Vec<Generated> {
-    let mut written = HashMap::new();
-    look_into(&code.items, "", &mut written);
-    let mut found = Found { written, types: Vec::new() };
+pub(super) fn of(set: &FileDescriptorSet, module: &Module, written: &Written<'_>) -> Vec<Found> {
+    let mut finding = Finding { package: String::new(), written, types: Vec::new() };
     for file in set.file.iter().filter(|file| rust_module(file) == *module) {
+        finding.package = package(file.package());
         for item in &file.enum_type {
-            found.enumeration("", file.package(), item);
+            finding.enumeration("", file.package(), item);
         }
         for item in &file.message_type {
-            found.message("", file.package(), item);
+            finding.message("", file.package(), item);
         }
     }
-    found.types
+    finding.types
+}
+
+/// The beginning of the full names in a package.
+pub(super) fn package(name: &str) -> String {
+    if name.is_empty() { ".".to_owned() } else { format!(".{name}.") }
 }
 
 /// Collects the attributes of all structs and enums, by their paths.
@@ -52,17 +85,22 @@ fn look_into<'a>(items: &'a [Item], scope: &str, written: &mut HashMap<String, &
     }
 }
 
-struct Found<'a> {
-    written: HashMap<String, &'a [Attribute]>,
-    types: Vec<Generated>,
+struct Finding<'a> {
+    /// The beginning of the full names: `.auth.v1.`.
+    package: String,
+    written: &'a Written<'a>,
+    types: Vec<Found>,
 }
 
-impl Found<'_> {
+impl Finding<'_> {
     fn message(&mut self, scope: &str, parent: &str, item: &DescriptorProto) {
         if item.options.as_ref().is_some_and(|options| options.map_entry()) {
             return;
         }
         self.add(scope, parent, item.name(), Kind::Message);
+        if item.nested_type.is_empty() && item.enum_type.is_empty() {
+            return;
+        }
         let Some(inner) = names::prost_module(item.name()) else { return };
         let (scope, parent) = (format!("{scope}{inner}::"), full_name(parent, item.name()));
         for nested in &item.enum_type {
@@ -78,44 +116,23 @@ impl Found<'_> {
         self.add(scope, parent, item.name(), Kind::Enumeration { zero });
     }
 
+    /// The rest of a full name behind the name of the package.
+    fn below_package(&self, name: &str) -> String {
+        let rest = name.strip_prefix(&self.package).unwrap_or(name);
+        rest.to_owned()
+    }
+
     fn add(&mut self, scope: &str, parent: &str, name: &str, kind: Kind) {
         let Some(ident) = names::prost_type(name) else { return };
         let path = format!("{scope}{ident}");
-        let Some(attributes) = self.written.get(&path) else { return };
+        let Some(attributes) = self.written.0.get(&path) else { return };
         let Ok(path) = syn::parse_str::<Path>(&format!("self::{path}")) else { return };
-        let cfgs = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-        self.types.push(Generated {
-            path,
-            name: format!(".{}", full_name(parent, name)),
-            kind,
-            cfgs: cfgs.cloned().collect(),
+        let cfgs: Vec<_> = cfgs(attributes).cloned().collect();
+        let name = format!(".{}", full_name(parent, name));
+        self.types.push(Found {
+            is_conditional: !cfgs.is_empty(),
+            generated: Generated { path, name: self.below_package(&name), kind, cfgs },
+            name,
         });
     }
-}
-
-/// Adds a service without methods to modules that have no service: `prost-build` calls its generator for additional
-/// code only for packages with services.
-pub(super) fn with_services(set: &mut FileDescriptorSet, wanted: impl Fn(&Module) -> bool) {
-    for file in set.file.iter_mut().filter(|file| file.service.is_empty()) {
-        if !wanted(&rust_module(file)) {
-            continue;
-        }
-        file.service.push(ServiceDescriptorProto {
-            // No other service has this name.
-            name: Some(String::new()),
-            ..ServiceDescriptorProto::default()
-        });
-        // `prost-build` assumes that a file with positions has positions for all its parts.
-        if let Some(info) = &mut file.source_code_info {
-            info.location.push(Location {
-                path: vec![FILE_SERVICES, 0],
-                span: vec![0, 0, 0],
-                ..Location::default()
-            });
-        }
-    }
-}
-
-pub(super) fn rust_module(file: &FileDescriptorProto) -> Module {
-    Module::from_protobuf_package_name(file.package())
 }

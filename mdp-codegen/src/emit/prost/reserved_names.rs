@@ -46,7 +46,7 @@ fn by_messages(
         .collect()
 }
 
-fn has_inner_types(message: &DescriptorProto) -> bool {
+pub(super) fn has_inner_types(message: &DescriptorProto) -> bool {
     let is_map =
         |inner: &DescriptorProto| inner.options.as_ref().is_some_and(|options| options.map_entry());
     // An `optional` field has a oneof of its own, which makes no type.

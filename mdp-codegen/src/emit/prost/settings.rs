@@ -32,6 +32,9 @@ impl Settings {
         if self.compile_well_known_types {
             config.compile_well_known_types();
         }
+        if self.retain_enum_prefix {
+            config.retain_enum_prefix();
+        }
         if let Some(path) = &self.out_dir {
             config.out_dir(path);
         }
