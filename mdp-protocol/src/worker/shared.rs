@@ -27,10 +27,10 @@ const TURN: Span = Span::from_ms(20);
 /// slots.opened(0, &mut grants);
 /// assert_eq!((grants[0].session, grants[0].slots), (0, 4));
 /// slots.opened(1, &mut grants);
-/// // One slot goes to the new broker, as soon as the other one has given it back.
-/// assert_eq!((grants[1].session, grants[1].slots), (0, 3));
+/// // Half of them go to the new broker, as soon as the other one has answered.
+/// assert_eq!((grants[1].session, grants[1].slots), (0, 2));
 /// slots.answered(0, 0, grants[1].number, &mut grants);
-/// assert_eq!((grants[2].session, grants[2].slots), (1, 1));
+/// assert_eq!((grants[2].session, grants[2].slots), (1, 2));
 /// assert!(slots.start(1, 0).is_some());
 /// ```
 #[derive(Debug)]
